@@ -1,0 +1,29 @@
+"""DeepSpeed 0.19: not a trainer but an engine. The script is TRL's; ds_config.json and the launch
+command are its own."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftspec.backend import Backend
+from ftspec_deepspeed.emit import emit, environment, launch, read
+from ftspec_deepspeed.fields import SFT
+
+backend = Backend(
+    name="deepspeed",
+    title="DeepSpeed",
+    package="deepspeed",
+    versions=">=0.19.8,<0.20",
+    maps={"sft": SFT},
+    emit=emit,
+    read=read,
+    launch=launch,
+    env=files(__name__) / "env",
+    pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    defaults={
+        "hardware.zero.stage": (2, "optimizer states and gradients are sharded where a spec is silent"),
+        "hardware.zero.offload_optimizer": (False, "nothing is moved to CPU memory unasked"),
+        "hardware.zero.offload_parameters": (False, "nothing is moved to CPU memory unasked"),
+    },
+    environment=environment,
+)

@@ -1,0 +1,65 @@
+"""Native values -> train.py, ds_config.json, launch.sh, requirements.txt; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftspec.backend import File, Job
+from ftspec.emit import json
+from ftspec.families.launch import torchrun
+from ftspec.families.script import SCRIPT, companions
+from ftspec.families.sft_script import CONFIG
+from ftspec.families.trl_script import emit_trl, read_trl
+from ftspec.mapping import Flat
+from ftspec.read import json as read_json
+from ftspec_deepspeed.fields import DS
+
+TITLE = "DeepSpeed"
+ENGINE = "ds_config.json"
+
+
+def launch(native: Flat) -> Sequence[str]:
+    """argv: torchrun even for one process, because DeepSpeed asks MPI where nobody set a rank."""
+    return torchrun(native, SCRIPT, always=True)
+
+
+def environment(native: Flat) -> Mapping[str, str]:
+    """On a CPU the engine must be told: it looks for an accelerator first."""
+    return {"DS_ACCELERATOR": "cpu"} if native.get(f"{CONFIG}use_cpu") else {}
+
+
+def emit(native: Flat, job: Job) -> Sequence[File]:
+    """The files of one run."""
+    return [
+        emit_trl(native, job, TITLE),
+        File.text(ENGINE, json.dump(_nested(native))),
+        *companions(job, TITLE, launch(native), environment(native)),
+    ]
+
+
+def read(written: Sequence[File]) -> Flat:
+    """Native values of an emitted folder; nothing is executed."""
+    (engine,) = (file for file in written if file.path == ENGINE)
+    settings = read_json.read(engine.content.decode())
+    native = dict(read_trl(written))
+    for key, value in settings.items():
+        if key == "zero_optimization":
+            native |= {f"{DS}{key}.{name}": inner for name, inner in value.items()}
+        else:
+            native[f"{DS}{key}"] = value
+    return native
+
+
+def _nested(native: Flat) -> dict[str, Any]:
+    """`ds_config.a.b` keys as nested mappings."""
+    tree: dict[str, Any] = {}
+    for key, value in native.items():
+        if not key.startswith(DS):
+            continue
+        *sections, name = key.removeprefix(DS).split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    return tree

@@ -1,0 +1,26 @@
+"""LLaMA-Factory 0.9.5: a YAML config and dataset_info.json, run by `llamafactory-cli train`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftspec.backend import Backend
+from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
+from ftspec_llamafactory.fields import SFT
+from ftspec_llamafactory.read import read
+
+backend = Backend(
+    name="llamafactory",
+    title="LLaMA-Factory",
+    package="llamafactory",
+    versions=">=0.9.5,<0.9.6",
+    maps={"sft": SFT},
+    emit=emit,
+    read=read,
+    launch=launch,
+    env=files(__name__) / "env",
+    pinned=("llamafactory", "transformers", "peft", "accelerate", "datasets", "torch"),
+    entry=CONFIG,
+    probe="llamafactory",
+    environment=environment,
+)

@@ -1,0 +1,82 @@
+"""A spec's data source <-> an entry of dataset_info.json.
+
+https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md; data/parser.py of 0.9.5: once
+`columns` is given, what it does not name is absent, so an entry always names all it needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.mapping import Refuse
+
+OPENAI_TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "function",
+    "system_tag": "system",
+}
+"""Chat messages are declared as `sharegpt` with these tags: `openai` would add a system prompt of its
+own, "detailed thinking off" (data/converter.py, hazard 4)."""
+SHAREGPT_TAGS = {
+    "role_tag": "from",
+    "content_tag": "value",
+    "user_tag": "human",
+    "assistant_tag": "gpt",
+    "observation_tag": "observation",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
+COLUMNS = {
+    "messages": {"messages": "messages"},
+    "sharegpt": {"messages": "conversations"},
+    "alpaca": {"prompt": "instruction", "query": "input", "response": "output"},
+}
+"""LLaMA-Factory's name of a column, and the spec's, per format."""
+TAGS = {"messages": OPENAI_TAGS, "sharegpt": SHAREGPT_TAGS, "alpaca": None}
+
+
+def to_entry(source: dict[str, Any]) -> dict[str, Any]:
+    """One source as LLaMA-Factory registers it."""
+    kind = source["format"]
+    if kind not in COLUMNS:
+        raise Refuse(f"{kind} data is not compiled to it yet", "notimpl", "data.prepare: ftspec")
+    unknown = set(source["columns"]) - set(COLUMNS[kind].values())
+    if unknown:
+        raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
+    entry: dict[str, Any] = {"file_name": source["path"]}
+    if source["hub"]:
+        entry = {"hf_hub_url": source["hub"], "split": source["split"]}
+        if source["subset"]:
+            entry["subset"] = source["subset"]
+    entry["formatting"] = "alpaca" if kind == "alpaca" else "sharegpt"
+    entry["columns"] = {
+        theirs: source["columns"].get(name, name) for theirs, name in COLUMNS[kind].items()
+    }
+    tags = TAGS[kind]
+    return entry | ({"tags": dict(tags)} if tags else {})
+
+
+def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """The source that such an entry says."""
+    tags = entry.get("tags")
+    kinds = [kind for kind, known in TAGS.items() if known == tags]
+    if not kinds or (kinds[0] == "alpaca") != (entry.get("formatting", "alpaca") == "alpaca"):
+        raise Refuse(f"the tags {tags!r} are of no format of a spec", "notimpl")
+    kind = kinds[0]
+    columns = {
+        name: entry["columns"][theirs]
+        for theirs, name in COLUMNS[kind].items()
+        if entry.get("columns", {}).get(theirs, name) != name
+    }
+    return {
+        "path": entry.get("file_name"),
+        "hub": entry.get("hf_hub_url"),
+        "subset": entry.get("subset"),
+        "split": entry.get("split", "train"),
+        "format": kind,
+        "columns": columns,
+    }

@@ -1,0 +1,254 @@
+"""Spec paths <-> LLaMA-Factory keys. Names and defaults: llamafactory 0.9.5, hparams/*_args.py;
+checked against schemas/native/llamafactory-0.9.5.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.hf_trainer import training_rows
+from ftspec.families.launch import launch_rows
+from ftspec.families.sft_script import OWN_PATHS, no_zero, shape_of
+from ftspec.mapping import (
+    MISSING,
+    FieldMap,
+    Lossy,
+    Refuse,
+    Row,
+    choice,
+    constant,
+    field,
+    negate,
+    ours,
+    unsupported,
+)
+from ftspec_llamafactory.datasets import from_entry, to_entry
+
+ATTENTION = {"sdpa": "sdpa", "eager": "disabled", "flash_attention_2": "fa2", "flash_attention_3": "fa3"}
+
+
+def _lower_dtype(dtype: str, tuner: str, name: str) -> tuple[()]:
+    # LLaMA-Factory has no key: it loads weights as they are stored and lifts trained ones to float32
+    # (model/loader.py, model/adapter.py), hazards 36 and 37
+    if dtype == "auto" or (dtype == "float32" and tuner == "full"):
+        return ()
+    raise Refuse(
+        "weights are always held as the checkpoint stores them, there is no key for another type",
+        "notyet",
+        "model.dtype: auto",
+    )
+
+
+def _lower_overflow(overflow: str, who: str) -> Any:
+    if who == "ftspec" or overflow == "error":
+        return ()
+    if overflow == "drop":
+        raise Refuse("a long row is cut, it cannot be left out", "notyet", "data.prepare: ftspec")
+    return Lossy(
+        (),
+        "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
+        "its end (hazard 10); data.prepare: ftspec cuts alike everywhere",
+    )
+
+
+def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str) -> tuple[bool, bool]:
+    if who == "ftspec":
+        return False, False  # the labels say it
+    shape_of(sources, train_on)  # refuses mixtures
+    return train_on == "all", train_on == "completions"
+
+
+def _lift_train_on(on_prompt: bool, mask_history: bool) -> str:
+    return "all" if on_prompt else "completions" if mask_history else "assistant"
+
+
+def _lower_targets(targets: Any, adapter: str | None) -> Any:
+    if adapter is not None:
+        return MISSING
+    return "all" if targets == "all-linear" else ",".join(targets)
+
+
+def _lift_targets(native: str) -> Any:
+    names = tuple(name.strip() for name in native.split(","))
+    return "all-linear" if names == ("all",) else names
+
+
+def _lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
+    return MISSING if adapter is not None or not modules else ",".join(modules)
+
+
+def _lower_prepare(who: str, train_rows: str, sources: tuple[dict[str, Any], ...]) -> tuple[Any, Any]:
+    if who == "ftspec":
+        # `empty` adds no token and changes no tokenizer (hazards 2, 3); one folder holds all splits
+        return "data", "empty"
+    if any(source["format"] == "prompt-completion" for source in sources):
+        raise Refuse(
+            "plain prompt and completion get no end-of-sequence token from any of its templates",
+            "notyet",
+            "data.prepare: ftspec",
+        )
+    return MISSING, MISSING
+
+
+def _lift_stage(stage: str, _do_train: bool) -> str:
+    if stage != "sft":
+        raise Refuse(f"stage: {stage} is not in a spec yet", "notimpl")
+    return stage
+
+
+def _unless_adapter(path: str, key: str, absent: Any) -> Row:
+    return Row(
+        (path,),
+        (key,),
+        lambda value, adapter: MISSING if adapter is not None else value,
+        lambda value: value,
+        uses=("method.tuner.adapter",),
+        absent=(absent,),
+    )
+
+
+SFT = FieldMap(
+    "llamafactory",
+    (
+        # model
+        field("model.name", "model_name_or_path"),
+        field("model.revision", "model_revision", absent="main"),
+        field("model.trust_remote_code", "trust_remote_code", absent=False),
+        choice("model.attention", "flash_attn", ATTENTION),
+        Row(
+            ("model.dtype",),
+            (),
+            _lower_dtype,
+            lambda: MISSING,
+            uses=("method.tuner.type", "model.name"),
+            reason="weights are held as the checkpoint stores them; trained weights are float32",
+        ),
+        unsupported(
+            "model.chat_template",
+            "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
+            neutral=("tokenizer",),
+            hint="save the template with the tokenizer, or data.prepare: ftspec",
+        ),
+        # method
+        Row(
+            ("method.objective.type",),
+            ("stage", "do_train"),
+            lambda _objective: ("sft", True),
+            _lift_stage,
+            absent=("sft", False),
+        ),
+        field("method.tuner.type", "finetuning_type", absent="lora"),
+        _unless_adapter("method.tuner.rank", "lora_rank", 8),
+        Row(
+            ("method.tuner.alpha",),
+            ("lora_alpha",),
+            lambda alpha, adapter: MISSING if adapter is not None else alpha,
+            lambda alpha, rank: alpha if alpha is not None else 2 * (8 if rank is MISSING else rank),
+            uses=("method.tuner.adapter",),
+            reads=("lora_rank",),
+            absent=(None,),
+        ),
+        _unless_adapter("method.tuner.dropout", "lora_dropout", 0.0),
+        Row(
+            ("method.tuner.targets",),
+            ("lora_target",),
+            _lower_targets,
+            _lift_targets,
+            uses=("method.tuner.adapter",),
+            absent=("all",),
+        ),
+        unsupported(
+            "method.tuner.bias", "its LoRA trains no biases, there is no key", neutral=("none",)
+        ),
+        Row(
+            ("method.tuner.modules_to_save",),
+            ("additional_target",),
+            _lower_modules,
+            lambda native: tuple(native.split(",")) if native else (),
+            uses=("method.tuner.adapter",),
+            absent=(None,),
+        ),
+        _unless_adapter("method.tuner.rslora", "use_rslora", False),
+        Row(
+            ("method.tuner.adapter",),
+            ("adapter_name_or_path", "create_new_adapter"),
+            lambda adapter: (MISSING, MISSING) if adapter is None else (adapter, False),
+            lambda adapter, _new: adapter,
+            absent=(None, False),
+        ),
+        # data
+        Row(
+            ("data.train",),
+            ("dataset_info.train",),
+            lambda sources, who: MISSING if who == "ftspec" else tuple(map(to_entry, sources)),
+            lambda entries: tuple(map(from_entry, entries)),
+            uses=("data.prepare",),
+        ),
+        Row(
+            ("data.eval",),
+            ("dataset_info.eval",),
+            lambda sources, who: MISSING if who == "ftspec" else tuple(map(to_entry, sources)),
+            lambda entries: tuple(map(from_entry, entries)),
+            uses=("data.prepare",),
+            absent=((),),
+        ),
+        Row(
+            ("data.prepare",),
+            ("tokenized_path", "template"),
+            _lower_prepare,
+            lambda folder, _template: "framework" if folder is None else "ftspec",
+            uses=("derived.train_rows", "data.train"),
+            absent=(None, None),
+        ),
+        field("data.max_length", "cutoff_len", absent=2048),
+        Row(
+            ("data.overflow",),
+            (),
+            _lower_overflow,
+            lambda: "error",
+            uses=("data.prepare",),
+            reason="cuts a long row in its own way",
+        ),
+        Row(
+            ("data.train_on",),
+            ("train_on_prompt", "mask_history"),
+            _lower_train_on,
+            _lift_train_on,
+            uses=("data.train", "data.prepare"),
+            absent=(False, False),
+        ),
+        field("data.shuffle", "disable_shuffling", negate, absent=False),
+        constant("packing", False, "packing is not in a spec yet", absent=None),
+        constant("overwrite_cache", True, "a cache of an older run must not stand in for the data", absent=False),
+        # train
+        Row(
+            ("train.gradient_checkpointing",),
+            ("disable_gradient_checkpointing", "use_reentrant_gc"),
+            lambda on: (not on, False),
+            lambda off, _reentrant: not off,
+            absent=(False, True),
+        ),
+        unsupported(
+            "train.label_smoothing",
+            "its trainer smooths without regard to gradient accumulation (hazard 25)",
+            neutral=(0.0,),
+        ),
+        Row(
+            ("train.neftune_alpha",),
+            ("neftune_noise_alpha",),
+            lambda value: value,
+            lambda value: value or None,
+            absent=(None,),
+        ),
+        Row(
+            ("train.resume",),
+            ("resume_from_checkpoint", "overwrite_output_dir"),
+            lambda folder: (folder, folder is None),  # else it goes on from any checkpoint it finds
+            lambda folder, _overwrite: folder,
+            absent=(None, False),
+        ),
+        *training_rows(""),
+        *launch_rows(),
+        *no_zero("LLaMA-Factory"),
+        *ours(*OWN_PATHS),
+    ),
+)

@@ -1,0 +1,28 @@
+"""train.yaml, dataset_info.json and launch.sh -> native values. Nothing is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftspec.backend import File
+from ftspec.families.launch import NODES, PROCESSES
+from ftspec.mapping import Flat
+from ftspec.read import json, shell, yaml
+from ftspec_llamafactory.emit import CONFIG, SPLITS
+
+
+def read(written: Sequence[File]) -> Flat:
+    """Native values of an emitted folder."""
+    texts = {file.path: file.content.decode() for file in written}
+    native: dict[str, Any] = dict(yaml.read(texts[CONFIG]))
+    registry = json.read(texts.get("dataset_info.json", "{}"))
+    native.pop("dataset_dir", None)
+    for split, key in SPLITS.items():
+        names = [name.strip() for name in native.pop(key, "").split(",") if name.strip()]
+        if names and all(name in registry for name in names):
+            native[split] = tuple(registry[name] for name in names)
+    _argv, environ = shell.read(texts["launch.sh"])
+    native[PROCESSES] = int(environ.get("NPROC_PER_NODE", 1))
+    native[NODES] = int(environ.get("NNODES", 1))
+    return native

@@ -1,0 +1,23 @@
+"""TRL 1.16: one script around SFTTrainer."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftspec.backend import Backend
+from ftspec.families.trl_script import read_trl
+from ftspec_trl.fields import SFT
+from ftspec_trl.script import emit, launch
+
+backend = Backend(
+    name="trl",
+    title="TRL",
+    package="trl",
+    versions=">=1.16,<1.17",
+    maps={"sft": SFT},
+    emit=emit,
+    read=read_trl,
+    launch=launch,
+    env=files(__name__) / "env",
+    pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+)

@@ -1,0 +1,8 @@
+"""Spec paths <-> the arguments of a TRL script."""
+
+from __future__ import annotations
+
+from ftspec.families.sft_script import no_zero, shared_rows
+from ftspec.mapping import FieldMap
+
+SFT = FieldMap("trl", (*shared_rows(), *no_zero("TRL")))

@@ -1,0 +1,23 @@
+"""Unsloth 2026.10: a script that imports unsloth first, then trains with trl's SFTTrainer."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftspec.backend import Backend
+from ftspec_unsloth.fields import SFT
+from ftspec_unsloth.script import emit, launch, read
+
+backend = Backend(
+    name="unsloth",
+    title="Unsloth",
+    package="unsloth",
+    versions=">=2026.10.9,<2026.11",
+    maps={"sft": SFT},
+    emit=emit,
+    read=read,
+    launch=launch,
+    env=files(__name__) / "env",
+    pinned=("unsloth", "unsloth-zoo", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    first_import="unsloth",
+)

@@ -1,0 +1,88 @@
+"""Spec paths <-> the arguments of an Unsloth script.
+
+Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loader.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
+
+LOAD = "from_pretrained."
+ADAPT = "get_peft_model."
+
+
+def _lower_compute(compute: str, device: str) -> tuple[bool, bool]:
+    if device == "cpu" and compute != "fp32":
+        raise Refuse(
+            "its CPU path changes the type in silence where the processor has no native bfloat16 "
+            "(hazard 59)",
+            "notyet",
+            "precision.compute: fp32",
+        )
+    return compute == "bf16", compute == "fp16"
+
+
+def _one(count: int) -> int:
+    if count != 1:
+        raise Refuse("several processes are not compiled for it yet", "notimpl")
+    return count
+
+
+SFT = FieldMap(
+    "unsloth",
+    replaced(
+        (*shared_rows(), *no_zero("Unsloth")),
+        Row(
+            ("precision.compute",),
+            (f"{CONFIG}bf16", f"{CONFIG}fp16"),
+            _lower_compute,
+            lambda bf16, fp16: "bf16" if bf16 else "fp16" if fp16 else "fp32",
+            uses=("hardware.device",),
+            absent=(False, False),
+        ),
+        Row(("hardware.devices",), (), _one, lambda: 1),
+        Row(("hardware.nodes",), (), _one, lambda: 1),
+    )
+    + (
+        constant(f"{LOAD}load_in_4bit", False, "quantised bases are not in a spec yet", absent=True),
+        constant(f"{LOAD}load_in_8bit", False, "quantised bases are not in a spec yet", absent=False),
+        Row(
+            (),
+            (f"{LOAD}full_finetuning",),
+            lambda tuner: tuner == "full",
+            lambda _full: (),
+            uses=("method.tuner.type",),
+        ),
+        Row(
+            (),
+            (f"{LOAD}max_seq_length",),
+            lambda length: length,
+            lambda _length: (),
+            uses=("data.max_length",),
+        ),
+        Row(
+            (),
+            (f"{LOAD}use_gradient_checkpointing",),
+            lambda on: on,
+            lambda _on: (),
+            uses=("train.gradient_checkpointing",),
+        ),
+        Row(
+            (),
+            (f"{ADAPT}random_state", f"{ADAPT}use_gradient_checkpointing"),
+            lambda seed, on, tuner, adapter: (
+                (seed, on) if tuner == "lora" and adapter is None else (MISSING, MISSING)
+            ),
+            lambda _seed, _on: (),
+            uses=(
+                "train.seed",  # its own default is 3407: another seed, other initial weights
+                "train.gradient_checkpointing",
+                "method.tuner.type",
+                "method.tuner.adapter",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,61 @@
+"""The script, its launch command, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from ftspec.backend import File, Job
+from ftspec.families.launch import torchrun
+from ftspec.families.script import SCRIPT, arguments, companions, emit_script, read_script
+from ftspec.families.sft_script import CONFIG
+from ftspec.mapping import Flat
+from ftspec_unsloth.fields import ADAPT, LOAD
+
+TITLE = "Unsloth"
+TEMPLATE = files(__package__) / "templates" / "train.py.j2"
+CALLS = ("FastLanguageModel.from_pretrained", "FastLanguageModel.get_peft_model", "SFTTrainer")
+LOADING = ("revision", "dtype", "attn_implementation", "trust_remote_code")
+
+
+def launch(native: Flat) -> Sequence[str]:
+    """argv."""
+    return torchrun(native, SCRIPT)
+
+
+def emit(native: Flat, job: Job) -> Sequence[File]:
+    """train.py, launch.sh, requirements.txt."""
+    adapter = native.get("model.adapter")
+    loading = {
+        "model_name": native["model.name"] if adapter is None else adapter,
+        **{name: native[f"model.{name}"] for name in LOADING},
+        **arguments(native, LOAD),
+    }
+    if native[f"{CONFIG}use_cpu"]:
+        loading["device_map"] = "cpu"
+    new = {**arguments(native, "LoraConfig."), **arguments(native, ADAPT)}
+    script = emit_script(
+        TEMPLATE, native, job, TITLE, loading={"": loading}, lora={"": new} if len(new) > 2 else {}
+    )
+    return [script, *companions(job, TITLE, launch(native), {})]
+
+
+def read(written: Sequence[File]) -> Flat:
+    """Native values of an emitted folder; nothing is executed."""
+    read = read_script(written, CALLS)
+    native: dict[str, Any] = {k: v for k, v in read.items() if not k.startswith(CALLS)}
+    loaded = arguments(read, "FastLanguageModel.from_pretrained.")
+    adapted = arguments(read, "FastLanguageModel.get_peft_model.")
+    native["model.name"] = loaded.pop("model_name")
+    loaded.pop("device_map", None)
+    native |= {f"model.{name}": loaded.pop(name) for name in LOADING}
+    native |= {f"{LOAD}{name}": value for name, value in loaded.items()}
+    for name in ("random_state", "use_gradient_checkpointing"):
+        if name in adapted:
+            native[f"{ADAPT}{name}"] = adapted.pop(name)
+    native |= {f"LoraConfig.{name}": value for name, value in adapted.items()}
+    native["tuner"] = "full" if native[f"{LOAD}full_finetuning"] else "lora"
+    if native["tuner"] == "lora" and "LoraConfig.r" not in native:
+        native["model.adapter"] = native["model.name"]
+    return native

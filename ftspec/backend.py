@@ -1,0 +1,65 @@
+"""What a backend is: data and a few functions. No base class, so nothing hides behind `super()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from ftspec.emit.file import File
+from ftspec.mapping import FieldMap, Flat
+
+__all__ = ["Backend", "File", "Job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `emit` needs besides native values: facts about the run that are not settings.
+
+    ``pins`` are the versions the lock installs, by package name, for headers and requirements.
+    """
+
+    spec_name: str
+    spec_hash: str
+    values: Flat
+    """Resolved spec values, `derived.*` included."""
+    pins: Mapping[str, str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Variables that an emitted launch script sets, beside those its backend needs: privacy."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A training framework that specs are compiled to."""
+
+    name: str
+    title: str
+    """How its makers write its name."""
+    package: str
+    """Distribution whose version the maps were checked against."""
+    versions: str
+    """Versions the maps hold for, as a specifier set."""
+    maps: Mapping[str, FieldMap]
+    """By objective."""
+    emit: Callable[[Flat, Job], Sequence[File]]
+    """Native values -> files, the launch script included."""
+    read: Callable[[Sequence[File]], Flat]
+    """Files -> native values. Executes nothing."""
+    launch: Callable[[Flat], Sequence[str]]
+    """Native values -> the argv that trains, run inside the compiled folder. `{python}` and `{bin}`
+    stand for the environment's interpreter and its folder of programs."""
+    env: Traversable
+    """Folder with one lock per environment: aligned.lock, latest.lock."""
+    pinned: tuple[str, ...]
+    """Distributions that an emitted script names in its PEP 723 header."""
+    entry: str = "train.py"
+    """The file that is trained from: a script, or a native config."""
+    probe: str = "script"
+    """How the probe is put around the entry: `script`, or `llamafactory`."""
+    first_import: str = ""
+    """A module that must be imported before transformers."""
+    defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    """Spec paths this backend decides where the spec leaves them open: value and reason."""
+    environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}
+    """Native values -> environment variables that its launch needs."""

@@ -1,0 +1,173 @@
+"""How a script loads its rows, and brings them into the columns that trl trains on.
+
+Each (format, shape) is one statement, written from its template and recognised by the same template.
+`ROWS` stands for the variable: `train` or `evaluation`. Columns are named by their place in the format.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.families.unify import match, match_all
+from ftspec.mapping import Refuse
+from ftspec.spec.data import SUFFIXES
+
+VARIABLES = {"train": "train", "eval": "evaluation"}
+"""The script's name of a split."""
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "messages": ("messages",),
+    "sharegpt": ("conversations",),
+    "alpaca": ("instruction", "input", "output"),
+    "prompt-completion": ("prompt", "completion"),
+    "text": ("text",),
+}
+"""The columns of a format, by the names that a spec's `columns` may give other names to."""
+
+_SHAREGPT = """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    "messages": [
+        {"role": roles.get(turn["from"], turn["from"]), "content": turn["value"]}
+        for turn in row["@conversations"]
+    ],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_SPLIT = """\
+ROWS = ROWS.map(
+    lambda row: {"prompt": row["@messages"][:-1], "completion": row["@messages"][-1:]},
+    remove_columns=ROWS.column_names,
+)
+"""
+_QUESTION = '"\\n".join(filter(None, (row["@instruction"], row["@input"])))'
+STATEMENTS: Mapping[tuple[str, str], str] = {
+    ("messages", "messages"): 'ROWS = ROWS.select_columns(["@messages"])\n',
+    ("messages", "prompt-completion"): _SPLIT,
+    ("sharegpt", "messages"): _SHAREGPT,
+    ("sharegpt", "prompt-completion"): _SHAREGPT + _SPLIT.replace("@messages", "messages"),
+    ("alpaca", "messages"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "messages": [
+        {{"role": "user", "content": {_QUESTION}}},
+        {{"role": "assistant", "content": row["@output"]}},
+    ],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("alpaca", "prompt-completion"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [{{"role": "user", "content": {_QUESTION}}}],
+    "completion": [{{"role": "assistant", "content": row["@output"]}}],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("prompt-completion", "prompt-completion"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
+    ),
+    ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
+}
+RENAMED: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("messages", "messages"): {"messages": "messages"},
+    ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
+    ("text", "text"): {"text": "text"},
+}
+"""Where columns are only selected, the names that trl expects."""
+_FILE = 'load_dataset("@loader", data_files="@files", split="train")'
+_HUB = 'load_dataset("@hub", split="@split")'
+_SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
+
+
+def template(split: str) -> str:
+    """The Jinja text that loads a split; its values come from `context` under the variable's name."""
+    name = VARIABLES[split]
+    shapes = "".join(
+        f"{{% if {name}.kind == {kind!r} and {name}.shape == {shape!r} %}}\n"
+        + _holes(source, name)
+        + "{% endif %}\n"
+        for (kind, shape), source in STATEMENTS.items()
+    )
+    hub = "load_dataset({{ part.hub|py }}, {% if part.subset %}{{ part.subset|py }}, {% endif %}split={{ part.split|py }})"
+    return (
+        f"{{% if {name}.tokens %}}\n{name} = load_from_disk({{{{ {name}.tokens|py }}}})\n"
+        f"{{% elif {name}.files %}}\n{name} = load_dataset({{{{ {name}.loader|py }}}}, data_files={{{{ {name}.files|py }}}}, split=\"train\")\n"
+        f"{{% elif {name}.part %}}\n{{% set part = {name}.part %}}\n{name} = {hub}\n"
+        f"{{% else %}}\n{name} = concatenate_datasets(\n    [\n{{% for part in {name}.parts %}}\n        {hub},\n{{% endfor %}}\n    ]\n)\n"
+        f"{{% endif %}}\n{{% if not {name}.tokens %}}\n{shapes}"
+        f"{{% if {name}.renamed %}}\n{name} = {name}.rename_columns({{{{ {name}.renamed|py }}}})\n{{% endif %}}\n{{% endif %}}\n"
+    ).replace("ROWS", name)
+
+
+def _holes(source: str, name: str) -> str:
+    """`"@column"` as the Jinja expression that prints the column's name."""
+    for column in {column for columns in COLUMNS.values() for column in columns}:
+        source = source.replace(f'"@{column}"', f"{{{{ {name}.columns[{column!r}]|py }}}}")
+    return source
+
+
+def context(sources: tuple[dict[str, Any], ...], shape: str, tokens: str) -> dict[str, Any]:
+    """What `template` prints for a split.
+
+    Raises:
+        Refuse: sources of different formats, of files and hub data sets, or of several file types.
+    """
+    if shape == "tokens":
+        return {"tokens": tokens, "kind": "", "shape": shape}
+    same("format", sources)
+    same("columns", sources)
+    kind = sources[0]["format"]
+    names = {column: sources[0]["columns"].get(column, column) for column in COLUMNS[kind]}
+    expected = RENAMED.get((kind, shape), {})
+    renamed = {names[ours]: theirs for ours, theirs in expected.items() if names[ours] != theirs}
+    shared = {"tokens": "", "kind": kind, "shape": shape, "columns": names, "renamed": renamed}
+    files = [source["path"] for source in sources if source["path"]]
+    if not files:
+        parts = [{key: source[key] for key in ("hub", "subset", "split")} for source in sources]
+        return shared | {"files": None, "part": parts[0] if len(parts) == 1 else None, "parts": parts}
+    loaders = {SUFFIXES[file[file.rindex(".") :].lower()] for file in files}
+    if len(files) < len(sources) or len(loaders) > 1:
+        raise Refuse("files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec")
+    return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
+
+
+def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
+    """Refuse sources that differ in ``key``: one statement brings all rows into shape."""
+    if any(source[key] != sources[0][key] for source in sources):
+        raise Refuse(f"sources of different {key} in one split", "notimpl", "data.prepare: ftspec")
+
+
+def read_split(tree: ast.Module, split: str) -> tuple[tuple[dict[str, Any], ...], str] | None:
+    """The sources and the shape that a script's statements for a split say; None if not understood."""
+    name = VARIABLES[split]
+    statements = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (name, "roles")
+    ]
+    loads = [node for node in statements if ast.unparse(node.targets[0]) == name]
+    if not loads:
+        return (), ""
+    if match(f'{name} = load_from_disk("@folder")', loads[0]):
+        return (), "tokens"
+    parts = _parts(loads[0].value)
+    rest = statements[statements.index(loads[0]) + 1 :]
+    for (kind, shape), source in STATEMENTS.items():
+        holes = match_all(source.replace("ROWS", name), rest)
+        if holes is not None:
+            columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
+            columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
+            return tuple({**part, "format": kind, "columns": columns} for part in parts), shape
+    return None
+
+
+def _parts(value: ast.expr) -> list[dict[str, Any]]:
+    empty = {"path": None, "hub": None, "subset": None, "split": "train"}
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "concatenate_datasets":
+        (items,) = value.args
+        return [part for item in getattr(items, "elts", ()) for part in _parts(item)]
+    statement = ast.Expr(value)
+    if (holes := match(_FILE, statement)) is not None:
+        files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
+        return [{**empty, "path": file} for file in files]
+    for form in (_HUB, _SUBSET):
+        if (holes := match(form, statement)) is not None:
+            return [{**empty, **holes}]
+    return []

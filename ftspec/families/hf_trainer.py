@@ -1,0 +1,200 @@
+"""Rows for transformers.TrainingArguments, which all four backends train through.
+
+Names and defaults: transformers 5.6.0, training_args.py; checked against schemas/native/*.json.
+``prefix`` is where a backend writes them: `SFTConfig.` in a script, nothing in LLaMA-Factory's YAML.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.launch import NODES, PROCESSES
+from ftspec.mapping import MISSING, Refuse, Row, choice, constant, field
+
+def training_rows(prefix: str) -> tuple[Row, ...]:
+    """Every TrainingArguments value that can change a result, each written out."""
+    return tuple(
+        Row(
+            row.paths,
+            tuple(prefix + key for key in row.keys),
+            row.lower,
+            row.lift,
+            row.uses,
+            row.reads,
+            row.absent,
+            row.support,
+            row.reason,
+        )
+        for row in (*_ROWS, *_CONSTANTS)
+    )
+
+
+def _lower_length(epochs: float | None, steps: int | None) -> tuple[Any, Any]:
+    return (MISSING, steps) if steps else (float(epochs or 1), -1)
+
+
+def _lift_length(epochs: float, steps: int) -> tuple[float | None, int | None]:
+    return (None, steps) if steps > 0 else (float(epochs), None)
+
+
+def _lower_batch(batch: int, micro: int, processes: int) -> tuple[int, int]:
+    return micro, batch // (micro * processes)
+
+
+def _lift_batch(micro: int, accumulation: int, processes: Any, nodes: Any) -> tuple[int, int]:
+    devices = (1 if processes is MISSING else processes) * (1 if nodes is MISSING else nodes)
+    return micro * accumulation * devices, micro
+
+
+def _lower_schedule(schedule: str, steps: int | None, ratio: float | None) -> tuple[str, Any]:
+    warmup: float = steps if steps is not None else (ratio or 0)
+    if schedule == "constant" and warmup:
+        schedule = "constant_with_warmup"  # plain `constant` ignores the warm-up without a word
+    return schedule, warmup
+
+
+def _lift_schedule(name: str, warmup: float) -> tuple[str, int | None, float | None]:
+    if name not in ("linear", "cosine", "constant", "constant_with_warmup"):
+        raise Refuse(f"the schedule {name!r} is not in a spec yet", "notimpl")
+    if name == "constant":
+        warmup = 0
+    schedule = "constant" if name.startswith("constant") else name
+    # a number below 1 is a share of all steps: transformers' get_warmup_steps
+    return (schedule, None, warmup) if 0 < warmup < 1 else (schedule, int(warmup), None)
+
+
+def _lower_every(steps: int | str | None) -> tuple[str, Any]:
+    if steps is None:
+        return "no", MISSING
+    return ("epoch", MISSING) if steps == "epoch" else ("steps", steps)
+
+
+def _lift_every(strategy: str, steps: Any) -> int | str | None:
+    if strategy in ("no", "epoch"):
+        return None if strategy == "no" else "epoch"
+    if strategy != "steps" or not float(steps).is_integer():
+        raise Refuse(f"{strategy!r} every {steps!r} is not in a spec yet", "notimpl")
+    return int(steps)
+
+
+def _lower_hub(repo: str | None, private: bool | None) -> tuple[Any, ...]:
+    return (False, MISSING, MISSING) if repo is None else (True, repo, private)
+
+
+def _lower_trackers(trackers: tuple[str, ...]) -> Any:
+    return list(trackers) or "none"
+
+
+def _lift_trackers(native: Any) -> tuple[str, ...]:
+    names = tuple(native) if isinstance(native, list | tuple) else (native,)
+    return () if names == ("none",) else names
+
+
+_PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, True)}
+
+
+def _lift_precision(bf16: Any, fp16: Any) -> str:
+    for name, flags in _PRECISION.items():
+        if flags == (bool(bf16), bool(fp16)):
+            return name
+    raise Refuse("bf16 and fp16 exclude each other", "never")
+
+
+_ROWS = (
+    Row(("output.folder",), ("output_dir",), lambda v: v, lambda v: v),
+    Row(
+        ("train.epochs", "train.steps"),
+        ("num_train_epochs", "max_steps"),
+        _lower_length,
+        _lift_length,
+        absent=(3.0, -1),
+    ),
+    Row(
+        ("train.batch_size", "train.micro_batch_size"),
+        ("per_device_train_batch_size", "gradient_accumulation_steps"),
+        _lower_batch,
+        _lift_batch,
+        uses=("derived.processes",),
+        reads=(PROCESSES, NODES),
+        absent=(8, 1),
+    ),
+    field("train.learning_rate", "learning_rate", absent=5e-5),
+    Row(
+        ("train.schedule", "train.warmup_steps", "train.warmup_ratio"),
+        ("lr_scheduler_type", "warmup_steps"),
+        _lower_schedule,
+        _lift_schedule,
+        absent=("linear", 0),
+    ),
+    choice(
+        "train.optimizer.type",
+        "optim",
+        {"adamw": "adamw_torch_fused"},
+        absent="adamw_torch_fused",
+    ),
+    field("train.optimizer.beta1", "adam_beta1", absent=0.9),
+    field("train.optimizer.beta2", "adam_beta2", absent=0.999),
+    field("train.optimizer.eps", "adam_epsilon", absent=1e-8),
+    field("train.weight_decay", "weight_decay", absent=0.0),
+    field("train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0),
+    field("train.seed", "seed", absent=42),
+    Row(("train.data_seed",), ("data_seed",), lambda v: v, lambda v: v, absent=(None,)),
+    Row(
+        ("precision.compute",),
+        ("bf16", "fp16"),
+        lambda compute: _PRECISION[compute],
+        _lift_precision,
+        absent=(False, False),
+    ),
+    Row(("precision.tf32",), ("tf32",), lambda v: v, lambda v: bool(v), absent=(None,)),
+    Row(
+        ("hardware.device",),
+        ("use_cpu",),
+        lambda device: device == "cpu",
+        lambda use_cpu: "cpu" if use_cpu else "cuda",
+        absent=(False,),
+    ),
+    field("train.logging_steps", "logging_steps", lambda v: v, int, absent=500),
+    Row(
+        ("train.save_steps",),
+        ("save_strategy", "save_steps"),
+        _lower_every,
+        _lift_every,
+        absent=("steps", 500),
+    ),
+    Row(
+        ("train.save_total_limit",),
+        ("save_total_limit",),
+        lambda v: MISSING if v is None else v,
+        lambda v: v,
+        absent=(None,),
+    ),
+    Row(
+        ("train.eval_steps",),
+        ("eval_strategy", "eval_steps"),
+        _lower_every,
+        _lift_every,
+        absent=("no", None),
+    ),
+    Row(("output.trackers",), ("report_to",), _lower_trackers, _lift_trackers, absent=("none",)),
+    Row(
+        ("output.hub.repo", "output.hub.private"),
+        ("push_to_hub", "hub_model_id", "hub_private_repo"),
+        _lower_hub,
+        lambda push, repo, private: (repo, bool(private)) if push else (None, None),
+        absent=(False, None, None),
+    ),
+)
+
+_CONSTANTS = (
+    constant("logging_strategy", "steps", "logging is counted in steps", absent="steps"),
+    constant("logging_first_step", False, "logging is counted in steps", absent=False),
+    constant("logging_nan_inf_filter", False, "a NaN loss must be seen, not averaged away", absent=True),
+    constant("dataloader_drop_last", False, "no row is left out in silence", absent=False),
+    constant(
+        "average_tokens_across_devices",
+        True,
+        "the loss is the mean over all trained tokens, whatever the number of devices",
+        absent=True,
+    ),
+)

@@ -1,0 +1,34 @@
+"""How a script is started: alone, or as several processes by torchrun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftspec.mapping import Flat, Row
+
+PROCESSES = "launch.processes"
+"""Native pseudo-key: processes per machine."""
+NODES = "launch.nodes"
+"""Native pseudo-key: machines."""
+
+
+def launch_rows() -> tuple[Row, ...]:
+    """Processes and machines, which stand in the launch command, not in a config."""
+    return (
+        Row(("hardware.devices",), (PROCESSES,), lambda count: count, lambda count: count, absent=(1,)),
+        Row(("hardware.nodes",), (NODES,), lambda count: count, lambda count: count, absent=(1,)),
+    )
+
+
+def torchrun(native: Flat, script: str, always: bool = False) -> Sequence[str]:
+    """argv for a script: `python train.py`, or torchrun for several processes.
+
+    On several machines torchrun reads PET_NODE_RANK and PET_MASTER_ADDR, which each machine's
+    environment sets (https://docs.pytorch.org/docs/stable/elastic/run.html).
+    """
+    processes, nodes = native.get(PROCESSES, 1), native.get(NODES, 1)
+    if processes == nodes == 1 and not always:
+        return ("{python}", script)
+    # one machine: a free port, so that two runs never meet
+    machines = ("--standalone",) if nodes == 1 else (f"--nnodes={nodes}", "--master-port=29500")
+    return ("{bin}/torchrun", *machines, f"--nproc-per-node={processes}", script)

@@ -1,0 +1,146 @@
+"""From native values to a training script and its companions, and back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import ftspec
+from ftspec.backend import File, Job
+from ftspec.emit.header import requirements
+from ftspec.emit.python import render
+from ftspec.emit.shell import launch_script
+from ftspec.families import datasets
+from ftspec.families.launch import NODES, PROCESSES
+from ftspec.families.sft_script import CONFIG, SHAPE
+from ftspec.mapping import Flat
+from ftspec.read.python import read_calls
+from ftspec.read.shell import read as read_shell
+
+SCRIPT = "train.py"
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "results": ("output_dir", "save_", "push_to_hub", "hub_"),
+    "length and batch": ("num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_"),
+    "optimizer": (
+        "learning_rate", "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm",
+        "label_smoothing", "neftune",
+    ),
+    "model, precision and memory": (
+        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "gradient_checkpointing",
+        "deepspeed",
+    ),
+    "data and loss": (
+        "max_length", "truncation", "packing", "padding_free", "pad_to", "completion_only",
+        "assistant_only", "loss_type", "dataset", "chat_template", "shuffle", "train_sampling",
+        "dataloader", "seed", "data_seed",
+    ),
+    "logging and evaluation": ("logging", "report_to", "eval"),
+}  # fmt: skip
+"""Topics of SFTConfig in an emitted script, and the beginnings of the arguments in each."""
+CALLS = ("SFTConfig", "LoraConfig", "trainer.train")
+"""Calls that every script makes."""
+
+
+def headline(job: Job, title: str) -> str:
+    """The one line on top of each emitted file: what it is, and from which spec."""
+    return (
+        f"Fine-tuning with {title}; compiled by ftspec {ftspec.__version__} "
+        f"from {job.spec_name} (sha256 {job.spec_hash[:12]})"
+    )
+
+
+def emit_script(template: Traversable, native: Flat, job: Job, title: str, **more: Any) -> File:
+    """The training script: a template, with the shared statements that load rows put in."""
+    text = template.read_text("utf-8")
+    for split in datasets.VARIABLES:
+        text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
+    splits = {
+        variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
+    }
+    used = [split for split in splits.values() if split]
+    values = {
+        "pins": job.pins,
+        "headline": headline(job, title),
+        "config": grouped(arguments(native, CONFIG)),
+        "lora": {"": arguments(native, "LoraConfig.")} if "LoraConfig.r" in native else {},
+        "model": arguments(native, "model."),
+        "resume": native.get("train.resume_from_checkpoint"),
+        "prepared": any(split["tokens"] for split in used),
+        "several": any(not (split["tokens"] or split["files"] or split["part"]) for split in used),
+    }
+    return File.text(SCRIPT, render(text, **{**values, **splits, **more}))
+
+
+def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
+    """What the template prints for a split; None where the spec has none."""
+    if not job.values[f"data.{split}"]:
+        return None
+    folder = job.values[f"derived.{split}_rows"]
+    return datasets.context(native.get(f"data.{split}", ()), native[SHAPE], folder)
+
+
+def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, str]) -> list[File]:
+    """The launch script and the requirements."""
+    comment = headline(job, title)
+    pins = "".join(f"{line}\n" for line in requirements(job.pins))
+    return [
+        File.text("launch.sh", launch_script(argv, {**job.environ, **environ}, comment), executable=True),
+        File.text("requirements.txt", f"# {comment}\n{pins}"),
+    ]
+
+
+def arguments(native: Flat, prefix: str) -> dict[str, Any]:
+    """The arguments of one call, without its name; tuples as the lists that people write."""
+    return {
+        key.removeprefix(prefix): _listed(value)
+        for key, value in native.items()
+        if key.startswith(prefix)
+    }
+
+
+def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """SFTConfig's arguments by topic; what no topic claims stands last."""
+    groups: dict[str, dict[str, Any]] = {title: {} for title in GROUPS} | {"more": {}}
+    for name, value in values.items():
+        fitting = (
+            title for title, starts in GROUPS.items() if any(name.startswith(s) for s in starts)
+        )
+        groups[next(fitting, "more")][name] = value
+    return {title: group for title, group in groups.items() if group}
+
+
+def read_script(files: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
+    """Native values of an emitted folder: the arguments of `CALLS` and of a backend's own `calls`.
+
+    Walks syntax trees, executes nothing.
+    """
+    texts = {file.path: file.content.decode() for file in files}
+    source = texts[SCRIPT]
+    native: dict[str, Any] = dict(read_calls(source, (*CALLS, *calls)).values)
+    resume = native.pop("trainer.train.resume_from_checkpoint", None)
+    if resume is not None:
+        native["train.resume_from_checkpoint"] = resume
+    tree = ast.parse(source)
+    for split in datasets.VARIABLES:
+        found = datasets.read_split(tree, split)
+        if found is None:
+            continue
+        sources, shape = found
+        if shape != "tokens":
+            native[f"data.{split}"] = sources
+        if split == "train":
+            native[SHAPE] = shape
+    native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
+    argv, _environ = read_shell(texts["launch.sh"])
+    counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}
+    return native | counts
+
+
+def _count(argv: Sequence[str], option: str) -> int:
+    return next((int(word.removeprefix(option)) for word in argv if word.startswith(option)), 1)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

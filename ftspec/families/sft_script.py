@@ -1,0 +1,295 @@
+"""Rows of the supervised script that TRL, DeepSpeed and Unsloth share: trl's SFTConfig around
+transformers' TrainingArguments, a model by name, peft's LoraConfig.
+
+Names and defaults: trl 1.15 and 1.16, trainer/sft_config.py; checked against schemas/native/*.json.
+Keys are `Call.argument`, as they stand in the emitted script.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.datasets import context
+from ftspec.families.hf_trainer import training_rows
+from ftspec.families.launch import launch_rows
+from ftspec.families.peft import lora_constants, lora_rows
+from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
+
+CONFIG = "SFTConfig."
+SHAPE = "data.shape"
+"""Native pseudo-key: which columns the script gives the trainer."""
+OWN_PATHS = (
+    "version",
+    "run.backends",
+    "run.environment",
+    "run.telemetry",
+    "native",
+)
+"""Paths that ftspec answers for itself: who runs, where, with how many processes."""
+
+
+_WHO_AND_WHAT = ("data.prepare", "data.train_on")
+
+
+def data_rows() -> tuple[Row, ...]:
+    """What the script loads, and which of its tokens count."""
+    return (
+        *(
+            Row((f"data.{split}",), (f"data.{split}",), _lower_sources, lambda v: v, uses=_WHO_AND_WHAT)
+            for split in ("train", "eval")
+        ),
+        Row(
+            ("data.prepare",),
+            ("data.prepare", f"{CONFIG}dataset_kwargs"),
+            lambda who: (who, {"skip_prepare_dataset": True} if who == "ftspec" else MISSING),
+            lambda who, _kwargs: who,
+        ),
+        Row(
+            ("data.train_on",),
+            (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE),
+            _lower_train_on,
+            _lift_train_on,
+            uses=("data.train", "data.prepare"),
+            reads=("data.train",),
+            absent=(None, False, MISSING),
+        ),
+        Row(
+            ("data.max_length",),
+            (f"{CONFIG}max_length",),
+            # rows that ftspec prepared are cut already, and None is what says "do not cut"
+            lambda length, who: None if who == "ftspec" else length,
+            lambda length: MISSING if length is None else length,
+            uses=("data.prepare",),
+            absent=(1024,),
+        ),
+        Row(
+            ("data.overflow",),
+            (),
+            _lower_overflow,
+            lambda: "truncate",
+            uses=("data.prepare",),
+            reason="trl keeps the first max_length tokens; it has no switch that drops a long row",
+        ),
+        Row(
+            ("data.shuffle",),
+            (f"{CONFIG}train_sampling_strategy",),
+            lambda shuffle: "random" if shuffle else "sequential",
+            _lift_sampling,
+            absent=("random",),
+        ),
+    )
+
+
+def loss_rows() -> tuple[Row, ...]:
+    """The loss, and what disturbs it on purpose."""
+    return (
+        Row(
+            ("train.label_smoothing",),
+            (f"{CONFIG}label_smoothing_factor",),
+            lambda value: value,
+            lambda value: value,
+            absent=(0.0,),
+        ),
+        Row(
+            ("train.neftune_alpha",),
+            (f"{CONFIG}neftune_noise_alpha",),
+            lambda value: value,
+            lambda value: value or None,
+            absent=(None,),
+        ),
+        constant(f"{CONFIG}loss_type", "nll", "other losses are not in a spec yet", absent="nll"),
+        constant(f"{CONFIG}packing", False, "packing is not in a spec yet", absent=False),
+        constant(f"{CONFIG}padding_free", False, "packing is not in a spec yet", absent=False),
+        constant(
+            f"{CONFIG}pad_to_multiple_of",
+            8,
+            "LLaMA-Factory pads to a multiple of 8, so all backends do (hazard 16)",
+            absent=None,
+        ),
+        constant(
+            f"{CONFIG}truncation_mode", "keep_start", "trl's other modes are deprecated", absent="keep_start"
+        ),
+        constant(
+            f"{CONFIG}shuffle_dataset", False, "rows are drawn by the seeded sampler alone", absent=False
+        ),
+    )
+
+
+def checkpointing_rows() -> tuple[Row, ...]:
+    """Gradient checkpointing as TrainingArguments has it."""
+    return (
+        Row(
+            ("train.gradient_checkpointing",),
+            (f"{CONFIG}gradient_checkpointing", f"{CONFIG}gradient_checkpointing_kwargs"),
+            # non-reentrant: the variant torch recommends, and the only one all backends share (hazard 51)
+            lambda on: (on, {"use_reentrant": False} if on else MISSING),
+            lambda on, _kwargs: bool(on),
+            absent=(True, None),
+        ),
+    )
+
+
+def model_rows() -> tuple[Row, ...]:
+    """The model, by name: SFTTrainer loads it with these arguments."""
+    return (
+        field("model.name", "model.name"),
+        field("model.revision", "model.revision", absent="main"),
+        field("model.dtype", "model.dtype", absent="float32"),
+        field("model.attention", "model.attn_implementation"),
+        field("model.trust_remote_code", "model.trust_remote_code", absent=False),
+        Row(
+            ("model.chat_template",),
+            (f"{CONFIG}chat_template_path",),
+            lambda template: MISSING if template == "tokenizer" else template,
+            lambda path: path or "tokenizer",
+            absent=(None,),
+        ),
+        Row(
+            ("train.resume",),
+            ("train.resume_from_checkpoint",),
+            lambda folder: MISSING if folder is None else folder,
+            lambda folder: folder,
+            absent=(None,),
+        ),
+    )
+
+
+def tuner_rows() -> tuple[Row, ...]:
+    """Full tuning, a new LoRA adapter, or a saved one that is trained further."""
+    return (
+        Row(
+            ("method.objective.type",), (), lambda _objective: (), lambda: "sft"
+        ),
+        Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
+        Row(
+            ("method.tuner.adapter",),
+            ("model.adapter",),
+            lambda adapter: MISSING if adapter is None else adapter,
+            lambda adapter: adapter,
+            absent=(None,),
+        ),
+        *(adapted(row) for row in lora_rows("LoraConfig.")),
+        *lora_constant_rows(),
+    )
+
+
+def adapted(row: Row) -> Row:
+    """A LoRA row that writes nothing where a saved adapter's own configuration decides."""
+
+    def lower(*values: Any) -> Any:
+        *own, adapter, dtype = values
+        if row.paths == ("method.tuner.modules_to_save",) and own[0] and dtype != "float32":
+            raise Refuse(
+                "modules that are trained in full beside an adapter keep the model's own type, and "
+                "only float32 trains them alike everywhere (hazard 37)",
+                "notimpl",
+                "model.dtype: float32",
+            )
+        return MISSING if adapter is not None else row.lower(*own)
+
+    return Row(
+        row.paths,
+        row.keys,
+        lower,
+        row.lift,
+        uses=("method.tuner.adapter", "model.dtype"),
+        absent=row.absent,
+    )
+
+
+def lora_constant_rows() -> tuple[Row, ...]:
+    """What a new adapter always is; left out for full tuning and for a saved adapter."""
+
+    def conditional(row: Row) -> Row:
+        def lower(tuner: str, adapter: str | None) -> Any:
+            return row.lower() if tuner == "lora" and adapter is None else MISSING
+
+        uses = ("method.tuner.type", "method.tuner.adapter")
+        return Row((), row.keys, lower, row.lift, uses, absent=row.absent, reason=row.reason)
+
+    return tuple(conditional(row) for row in lora_constants("LoraConfig."))
+
+
+def shared_rows() -> tuple[Row, ...]:
+    """All of the above: what a script backend starts from."""
+    return (
+        *model_rows(),
+        *data_rows(),
+        *tuner_rows(),
+        *checkpointing_rows(),
+        *loss_rows(),
+        *training_rows(CONFIG),
+        *launch_rows(),
+        *ours(*OWN_PATHS),
+    )
+
+
+def no_zero(title: str) -> tuple[Row, ...]:
+    """Refusals of a backend that does not shard."""
+    why = f"{title} alone does not shard; the deepspeed backend does"
+    return (
+        unsupported("hardware.zero.stage", why, "never", hint="run.backends: deepspeed"),
+        unsupported("hardware.zero.offload_optimizer", why, "never", neutral=(None, False)),
+        unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
+    )
+
+
+def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str) -> Any:
+    if who == "ftspec":
+        return MISSING  # the script reads the prepared folder
+    if sources:
+        context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
+    return sources
+
+
+def _lower_overflow(overflow: str, who: str) -> tuple[()]:
+    if overflow == "drop" and who == "framework":
+        raise Refuse(
+            "trl cuts a long row, it cannot leave it out", "notyet", "data.prepare: ftspec"
+        )
+    return ()
+
+
+def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
+    """Which columns the trainer gets: `messages`, `prompt-completion` or `text`.
+
+    A single-turn format goes as prompt and completion, which needs no help from the chat template.
+    """
+    formats = {source["format"] for source in sources}
+    if formats == {"text"}:
+        return "text"
+    if "text" in formats:
+        raise Refuse("plain text and conversations cannot be trained in one run", "never")
+    if formats == {"prompt-completion"}:
+        return "prompt-completion"
+    if "prompt-completion" in formats:
+        raise Refuse("prompt-completion data cannot be mixed with conversations", "notimpl")
+    if train_on == "completions" or (train_on == "assistant" and formats == {"alpaca"}):
+        return "prompt-completion"
+    return "messages"
+
+
+def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str) -> tuple[Any, ...]:
+    if who == "ftspec":
+        return False, False, "tokens"  # the labels say it
+    shape = shape_of(sources, train_on)
+    if shape == "prompt-completion":
+        return train_on != "all", False, shape
+    return False, shape == "messages" and train_on == "assistant", shape
+
+
+def _lift_train_on(completion: Any, assistant: Any, shape: Any, sources: Any) -> Any:
+    if shape == "tokens":
+        return MISSING
+    if assistant:
+        return "assistant"
+    if completion or (completion is None and shape == "prompt-completion"):
+        single = sources is not MISSING and all(source["format"] == "alpaca" for source in sources)
+        return "assistant" if single else "completions"
+    return "all"
+
+
+def _lift_sampling(strategy: str) -> bool:
+    if strategy not in ("random", "sequential"):
+        raise Refuse(f"the sampling strategy {strategy!r} is not in a spec yet", "notimpl")
+    return strategy == "random"

@@ -1,0 +1,61 @@
+"""The script that TRL and DeepSpeed share: SFTTrainer loads the model by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from ftspec.backend import File, Job
+from ftspec.families.script import emit_script, read_script
+from ftspec.families.sft_script import CONFIG
+from ftspec.mapping import Flat
+
+TEMPLATE = files("ftspec.families") / "templates" / "train.py.j2"
+LOADING = ("revision", "dtype", "attn_implementation")
+"""Arguments of from_pretrained that SFTTrainer passes on (model_init_kwargs)."""
+CALLS = (
+    "AutoTokenizer.from_pretrained",
+    "AutoModelForCausalLM.from_pretrained",
+    "PeftModel.from_pretrained",
+    "SFTTrainer",
+)
+
+
+def emit_trl(native: Flat, job: Job, title: str) -> File:
+    """train.py."""
+    loading = {name: native[f"model.{name}"] for name in LOADING}
+    trust = native["model.trust_remote_code"]
+    adapter = native.get("model.adapter")
+    more: dict[str, Any] = {}
+    if adapter is None:
+        more = {
+            f"{CONFIG}model_init_kwargs": loading,
+            f"{CONFIG}trust_remote_code": trust,
+        }
+    return emit_script(
+        TEMPLATE,
+        {**native, **more},
+        job,
+        title,
+        name=native["model.name"],
+        adapter=adapter,
+        loading={"": loading | {"trust_remote_code": trust}},
+    )
+
+
+def read_trl(written: Sequence[File]) -> dict[str, Any]:
+    """Native values of the script and its launch command."""
+    read = read_script(written, CALLS)
+    native = {key: value for key, value in read.items() if not key.startswith(CALLS)}
+    loading = native.pop(f"{CONFIG}model_init_kwargs", None)
+    if loading is None:
+        model = "AutoModelForCausalLM.from_pretrained."
+        native["model.adapter"] = read["PeftModel.from_pretrained.1"]
+        native["tuner"] = "lora"
+        loading = {name: read[model + name] for name in (*LOADING, "trust_remote_code")}
+    else:
+        native["tuner"] = "lora" if "LoraConfig.r" in native else "full"
+        loading["trust_remote_code"] = native.pop(f"{CONFIG}trust_remote_code")
+    loading["name"] = read["AutoTokenizer.from_pretrained.0"]
+    return native | {f"model.{name}": value for name, value in loading.items()}

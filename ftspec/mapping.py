@@ -1,0 +1,238 @@
+"""One table per backend, read both ways: down from spec values to native values, up to import them.
+
+A row says which spec paths it answers for, which native keys they become, and how. What a row cannot
+express it refuses, with a reason; what no row answers for is refused as well. Nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field as dataclass_field
+from typing import Any, Literal, NamedTuple
+
+Flat = Mapping[str, Any]
+"""Dotted name -> plain value (None, bool, int, float, str, tuple, dict of these)."""
+
+Support = Literal["full", "lossy", "never", "notyet", "notimpl"]
+"""never: makes no sense there. notyet: the framework cannot. notimpl: it could, ftspec does not yet."""
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
+"""What a framework assumes without the key is not known, or the key is required."""
+
+
+class Refuse(Exception):  # noqa: N818 - control flow between a row and its map, not an error of ours
+    """Raised by a row's functions: this value has no equal in the backend."""
+
+    def __init__(self, reason: str, support: Support = "notyet", hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.support, self.hint = reason, support, hint
+
+
+class Lossy(NamedTuple):
+    """Returned by a row's `lower` in place of the values: close, but not the same."""
+
+    values: Any
+    reason: str
+
+
+class Refusal(NamedTuple):
+    """A spec value that the backend cannot express."""
+
+    path: str
+    value: Any
+    reason: str
+    support: Support
+    hint: str = ""
+
+
+class Note(NamedTuple):
+    """A spec value that the backend expresses only nearly."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fact: these spec paths are those native keys.
+
+    ``lower`` takes the values of ``paths`` and then of ``uses``, and returns the values of ``keys``
+    (bare for one key, a tuple for several; MISSING leaves a key out). ``lift`` takes the values of
+    ``keys`` and then of ``reads``, and returns the values of ``paths``.
+    """
+
+    paths: tuple[str, ...]
+    keys: tuple[str, ...]
+    lower: Callable[..., Any]
+    lift: Callable[..., Any]
+    uses: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    absent: tuple[Any, ...] = ()
+    support: Support = "full"
+    reason: str = ""
+
+
+def identity(value: Any) -> Any:
+    """The value itself."""
+    return value
+
+
+def negate(value: bool) -> bool:
+    """The opposite."""
+    return not value
+
+
+def field(
+    path: str,
+    key: str,
+    lower: Callable[[Any], Any] = identity,
+    lift: Callable[[Any], Any] | None = None,
+    absent: Any = MISSING,
+) -> Row:
+    """One path, one key. An involution such as `negate` needs no `lift`."""
+    return Row((path,), (key,), lower, lift or lower, absent=(absent,))
+
+
+def choice(path: str, key: str, names: Mapping[Any, Any], absent: Any = MISSING, otherwise: str = "") -> Row:
+    """One path, one key, a closed list of values; others are refused with the reason `otherwise`."""
+    back = {native: ours for ours, native in names.items()}
+
+    def lower(value: Any) -> Any:
+        if value not in names:
+            raise Refuse(otherwise or f"{value!r} has no equal there")
+        return names[value]
+
+    def lift(native: Any) -> Any:
+        if native not in back:
+            raise Refuse(f"{key}={native!r} has no equal in a spec")
+        return back[native]
+
+    return Row((path,), (key,), lower, lift, absent=(absent,), reason=otherwise)
+
+
+def constant(key: str, value: Any, reason: str, absent: Any = MISSING) -> Row:
+    """A native key that always has this value, because no spec value means anything else."""
+
+    def lift(native: Any) -> tuple[()]:
+        if native != value:
+            raise Refuse(f"{key}={native!r}: {reason}")
+        return ()
+
+    return Row((), (key,), lambda: value, lift, absent=(absent,), reason=reason)
+
+
+def unsupported(path: str, reason: str, support: Support = "notyet", neutral: Sequence[Any] = (None,), hint: str = "") -> Row:
+    """A path the backend cannot express; only its `neutral` values (first: what is lifted) pass."""
+
+    def lower(value: Any) -> tuple[()]:
+        if value not in neutral:
+            raise Refuse(reason, support, hint)
+        return ()
+
+    return Row((path,), (), lower, lambda: neutral[0], support=support, reason=reason)
+
+
+def ours(*paths: str) -> tuple[Row, ...]:
+    """Paths that ftspec itself answers for: they are not in the native files."""
+    return tuple(Row((path,), (), lambda _value: (), lambda: MISSING) for path in paths)
+
+
+def _many(values: Any, count: int) -> tuple[Any, ...]:
+    if count == 1:
+        return (values,)
+    if not isinstance(values, tuple) or len(values) != count:
+        raise TypeError(f"a row promised {count} values and gave {values!r}")
+    return values
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What became of a spec: native values, and all that is not exactly the same."""
+
+    native: dict[str, Any]
+    refusals: tuple[Refusal, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What became of native values: spec values, keys no row knows, and values that have no equal."""
+
+    spec: dict[str, Any]
+    unknown: dict[str, Any]
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True)
+class FieldMap:
+    """All rows of a backend for one objective."""
+
+    backend: str
+    rows: tuple[Row, ...]
+    by_path: dict[str, Row] = dataclass_field(init=False, repr=False)
+
+    def __init__(self, backend: str, rows: Iterable[Row | Iterable[Row]]) -> None:
+        flat = tuple(row for item in rows for row in ((item,) if isinstance(item, Row) else tuple(item)))
+        object.__setattr__(self, "backend", backend)
+        object.__setattr__(self, "rows", flat)
+        for kind, names in (("path", [p for r in flat for p in r.paths]), ("key", [k for r in flat for k in r.keys])):
+            doubled = {name for name in names if names.count(name) > 1}
+            if doubled:
+                raise ValueError(f"{backend}: two rows for the {kind} {', '.join(sorted(doubled))}")
+        object.__setattr__(self, "by_path", {path: row for row in flat for path in row.paths})
+
+    def keys(self) -> tuple[str, ...]:
+        """Every native key that a row writes or reads."""
+        return tuple(key for row in self.rows for key in row.keys)
+
+    def lower(self, spec: Flat) -> Lowered:
+        """Spec values (resolved: no default left open) -> native values. Collects every refusal."""
+        native: dict[str, Any] = {}
+        refusals = [
+            Refusal(path, value, f"no rule of the {self.backend} backend answers for this field", "notimpl")
+            for path, value in spec.items()
+            if path not in self.by_path and not path.startswith("derived.")
+        ]
+        notes: list[Note] = []
+        for row in self.rows:
+            if any(path not in spec for path in row.paths):
+                continue  # a field of another tuner or objective: not in this spec
+            place = row.paths[0] if row.paths else row.keys[0]
+            try:
+                values = row.lower(*(spec[path] for path in row.paths), *(spec.get(path) for path in row.uses))
+            except Refuse as refuse:
+                refusals.append(Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint))
+                continue
+            if isinstance(values, Lossy):
+                notes.append(Note(place, values.reason))
+                values = values.values
+            if row.keys:
+                pairs = zip(row.keys, _many(values, len(row.keys)), strict=True)
+                native.update({key: value for key, value in pairs if value is not MISSING})
+        return Lowered(native, tuple(refusals), tuple(notes))
+
+    def lift(self, native: Flat) -> Lifted:
+        """Native values -> spec values. A missing key means what the framework assumes without it."""
+        spec: dict[str, Any] = {}
+        refusals: list[Refusal] = []
+        for row in self.rows:
+            absent = dict(zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True))
+            given = tuple(native.get(key, absent[key]) for key in row.keys)
+            if row.keys and all(value is MISSING for value in given):
+                continue
+            try:
+                values = row.lift(*given, *(native.get(key, MISSING) for key in row.reads))
+            except Refuse as refuse:
+                refusals.append(Refusal(row.keys[0], given[0], refuse.reason, refuse.support, refuse.hint))
+                continue
+            if row.paths:
+                pairs = zip(row.paths, _many(values, len(row.paths)), strict=True)
+                spec.update({path: value for path, value in pairs if value is not MISSING})
+        known = set(self.keys()) | {key for row in self.rows for key in row.reads}
+        return Lifted(spec, {k: v for k, v in native.items() if k not in known}, tuple(refusals))
+
+
+def replaced(rows: Iterable[Row], *own: Row) -> tuple[Row, ...]:
+    """``rows`` with a backend's ``own`` in the place of those that answer for the same paths."""
+    paths = {path for row in own for path in row.paths}
+    return (*(row for row in rows if not paths.intersection(row.paths)), *own)

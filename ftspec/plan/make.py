@@ -1,0 +1,147 @@
+"""From a spec to a plan for one backend: resolve, lower, emit, and list the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftspec.backend import Backend, Job
+from ftspec.emit.manifest import manifest
+from ftspec.env.locks import read_lock
+from ftspec.errors import FtspecError, Problem, UnsupportedError
+from ftspec.mapping import Lowered, Refusal
+from ftspec.plan.places import rebase, rebase_values
+from ftspec.plan.resolve import resolve
+from ftspec.plan.stages import (
+    BuildEnvironment,
+    CheckData,
+    Collect,
+    Launch,
+    Plan,
+    PrepareData,
+    Stage,
+    WriteFile,
+)
+from ftspec.plan.values import Resolved
+from ftspec.registry import load
+from ftspec.plan.environ import PRIVATE, clean
+from ftspec.spec.load import Loaded
+
+DATA_FOLDER = "data"
+"""Where ftspec's own tokenised splits lie, under the compiled folder."""
+
+
+def run_folder(loaded: Loaded, backend: str) -> Path:
+    """Where `run` works: the spec's output folder, one subfolder per backend."""
+    output = resolve(loaded).values["output.folder"].value
+    return loaded.file.parent / Path(output).expanduser() / backend
+
+
+def lower(resolved: Resolved, backend: Backend, folder: Path) -> tuple[Lowered, dict[str, Any]]:
+    """Native values of a resolved spec, and the values they were made from."""
+    values = rebase_values(resolved.flat(), resolved.folder, folder)
+    output = f"{values['output.folder']}/{backend.name}/model"
+    values["output.folder"] = rebase(output, resolved.folder, folder)
+    values["derived.train_rows"] = f"{DATA_FOLDER}/train"
+    values["derived.eval_rows"] = f"{DATA_FOLDER}/eval"
+    objective = values["method.objective.type"]
+    if objective not in backend.maps:
+        refusal = Refusal(
+            "method.objective.type", objective, f"{backend.title} has no {objective}", "notyet"
+        )
+        return Lowered({}, (refusal,), ()), values
+    return backend.maps[objective].lower(values), values
+
+
+def make_plan(
+    loaded: Loaded,
+    name: str,
+    folder: Path | None = None,
+    allow_lossy: bool = False,
+) -> Plan:
+    """The plan for one spec on one backend; nothing is written, nothing is started.
+
+    Raises:
+        SpecError, DataError: the spec is not complete enough to run.
+        UnsupportedError: the backend cannot express it; every refusal at once.
+        BackendError: there is no such backend.
+    """
+    backend = load(name)
+    try:
+        resolved = resolve(loaded, backend.defaults)
+    except FtspecError as error:
+        raise type(error)([_placed(problem, loaded) for problem in error.problems]) from error
+    folder = folder or run_folder(loaded, name)
+    lowered, values = lower(resolved, backend, folder)
+    problems = [_refused(refusal, backend, loaded) for refusal in lowered.refusals]
+    if lowered.notes and not allow_lossy:
+        problems += [
+            _placed(Problem(f"{backend.title}: {note.reason}", note.path, hint="--allow-lossy accepts that"), loaded)
+            for note in lowered.notes
+        ]
+    if problems:
+        raise UnsupportedError(problems)
+    native = {**lowered.native, **loaded.spec.native.get(name, {})}
+    lock = read_lock(backend, loaded.spec.run.environment)
+    job = Job(
+        spec_name=resolved.name,
+        spec_hash=loaded.digest,
+        values=values,
+        pins={package: lock.pins[package] for package in backend.pinned if package in lock.pins},
+        environ={} if loaded.spec.run.telemetry else {row.name: row.value for row in PRIVATE},
+    )
+    files = tuple(backend.emit(native, job))
+    notes = [f"{note.path}: {note.reason}" for note in lowered.notes]
+    versions = {**job.pins, backend.package: lock.pins[backend.package]}
+    proof = manifest(job, backend, files, lock_key=lock.key, versions=versions, notes=notes)
+    files = (*files, proof)
+    setting, cleared = clean(
+        telemetry=loaded.spec.run.telemetry, device=values["hardware.device"]
+    )
+    environ = {**setting, **backend.environment(native)}
+    stages: Sequence[Stage] = (
+        *_data_stages(values),
+        *(WriteFile(file) for file in files),
+        BuildEnvironment(name, loaded.spec.run.environment, lock.key),
+        Launch(tuple(backend.launch(native)), environ, cleared),
+        Collect(values["output.folder"]),
+    )
+    return Plan(name, resolved, native, lowered.notes, tuple(stages), folder)
+
+
+def _data_stages(values: Mapping[str, Any]) -> list[Stage]:
+    stages: list[Stage] = []
+    for split in ("train", "eval"):
+        sources = values[f"data.{split}"]
+        if not sources:
+            continue
+        if values["data.prepare"] == "ftspec":
+            stages.append(PrepareData(split, f"{DATA_FOLDER}/{split}"))
+        elif all(source["path"] for source in sources):
+            stages.append(CheckData(split, lengths=values["data.overflow"] == "error"))
+    return stages
+
+
+def _placed(problem: Problem, loaded: Loaded) -> Problem:
+    """The problem with the line of the spec it speaks of, or of the nearest section above."""
+    if not problem.path or problem.file:
+        return problem
+    return loaded.problem(problem.path, problem.message, problem.hint)
+
+
+def _refused(refusal: Refusal, backend: Backend, loaded: Loaded) -> Problem:
+    words = {
+        "never": "makes no sense there",
+        "notyet": "the framework cannot",
+        "notimpl": "not in this version of ftspec",
+    }
+    why = words.get(refusal.support, refusal.support)
+    value = "" if refusal.value is None else f" = {_short(refusal.value)}"
+    message = f"{backend.title}: {refusal.path}{value}: {refusal.reason} ({why})"
+    return _placed(Problem(message, refusal.path, hint=refusal.hint), loaded)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

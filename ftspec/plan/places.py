@@ -1,0 +1,53 @@
+"""Where things are: spec paths start at the spec's folder, emitted paths at the compiled folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def is_local(name: str, folder: Path) -> bool:
+    """Whether a model name is a folder: it looks like a path, or is one beside the spec."""
+    return name.startswith((".", "/", "~")) or (folder / name).is_dir()
+
+
+def rebase(path: str, start: Path, target: Path) -> str:
+    """A path written relative to ``start``, as seen from ``target``. Absolute paths stay as they are.
+
+    Emitted files hold relative paths, so that a checkout can move and bytes do not depend on it.
+    """
+    if Path(path).is_absolute() or path.startswith("~"):
+        return str(Path(path).expanduser())
+    relative = os.path.relpath(start.resolve() / path, target.resolve())
+    return Path(relative).as_posix()
+
+
+def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[str, Any]:
+    """All paths among resolved values, as seen from the compiled folder."""
+    moved = dict(values)
+
+    def move(path: str) -> None:
+        if isinstance(moved.get(path), str):
+            moved[path] = rebase(moved[path], start, target)
+
+    if is_local(values["model.name"], start):
+        moved["model.name"] = _local(rebase(values["model.name"], start, target))
+    if values["model.chat_template"] != "tokenizer":
+        move("model.chat_template")
+    adapter = values.get("method.tuner.adapter")
+    if adapter is not None and is_local(adapter, start):
+        moved["method.tuner.adapter"] = _local(rebase(adapter, start, target))
+    move("train.resume")
+    for split in ("data.train", "data.eval"):
+        moved[split] = tuple(
+            {**source, "path": rebase(source["path"], start, target)} if source["path"] else source
+            for source in values[split]
+        )
+    return moved
+
+
+def _local(path: str) -> str:
+    """A relative folder, written so that nobody takes it for a hub id."""
+    return path if path.startswith((".", "/")) else f"./{path}"

@@ -1,0 +1,139 @@
+"""Every default made explicit: a spec in, the same spec with nothing left open out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ftspec.data.formats import detect_source
+from ftspec.errors import Problem, SpecError
+from ftspec.plan import machine
+from ftspec.plan.batch import accumulation, micro_batch
+from ftspec.plan.places import is_local
+from ftspec.plan.values import Origin, Resolved, Value
+from ftspec.spec.data import Source
+from ftspec.spec.load import Loaded
+from ftspec.spec.paths import flatten, plain
+from ftspec.spec.root import Spec
+
+DEFAULT_WARMUP_RATIO = 0.03
+"""Share of all steps; what the QLoRA and Alpaca recipes use (https://arxiv.org/abs/2305.14314)."""
+DEFAULT_LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}
+"""QLoRA's setting for adapters; TRL's default for full tuning."""
+
+
+def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
+    """The spec with every open value decided, and the origin of each.
+
+    ``defaults`` are a backend's decisions for paths that the spec leaves open.
+
+    Raises:
+        SpecError: a batch does not divide; a format cannot be recognised; a local model is missing.
+    """
+    spec, folder = loaded.spec, loaded.file.parent
+    written = written_paths(spec)
+    values = {
+        path: Value(value, "spec" if path in written else "default")
+        for path, value in flatten(spec).items()
+    }
+
+    def decide(path: str, value: Any, why: str, origin: Origin = "derived") -> None:
+        values[path] = Value(value, origin, why)
+
+    for path, (value, why) in (defaults or {}).items():
+        if path in values and values[path].value is None:
+            decide(path, value, why, "backend")
+
+    _model(spec, folder, decide)
+    _train(spec, decide)
+    _hardware(spec, values, decide)
+    for split in ("train", "eval"):
+        sources = tuple(_source(source, folder) for source in getattr(spec.data, split))
+        if plain(sources) != plain(getattr(spec.data, split)):
+            decide(f"data.{split}", plain(sources), "formats recognised from the columns", "machine")
+    name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
+    if spec.output.folder is None:
+        decide("output.folder", f"runs/{name}", "runs/ and the spec's name")
+    return Resolved(spec, folder, name, values)
+
+
+def written_paths(spec: Spec) -> frozenset[str]:
+    """The leaf paths that the file (or --set) gives a value."""
+    given = spec.model_dump(exclude_unset=True)
+
+    def walk(node: Any, prefix: str) -> list[str]:
+        if not isinstance(node, dict) or prefix == "native.":
+            return [prefix.rstrip(".")]
+        return [path for key, value in node.items() for path in walk(value, f"{prefix}{key}.")]
+
+    return frozenset(walk(given, ""))
+
+
+def _model(spec: Spec, folder: Path, decide: Any) -> None:
+    tuner = spec.method.tuner
+    if is_local(spec.model.name, folder) and not (folder / spec.model.name).expanduser().is_dir():
+        raise SpecError(
+            Problem(
+                f"there is no model folder {spec.model.name}",
+                path="model.name",
+                hint="paths start at the spec's own folder; a hub id has no leading `.` or `/`",
+            )
+        )
+    if spec.model.dtype == "auto" and tuner.type == "full":
+        decide("model.dtype", "float32", "all weights train, and trained weights are float32")
+    if tuner.type == "lora" and tuner.alpha is None:
+        decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
+
+
+def _train(spec: Spec, decide: Any) -> None:
+    train = spec.train
+    if train.epochs is None and train.steps is None:
+        decide("train.epochs", 1.0, "one pass, where neither epochs nor steps is given")
+    elif train.epochs is not None:
+        decide("train.epochs", float(train.epochs), "", "spec")
+    if train.learning_rate is None:
+        kind = spec.method.tuner.type
+        decide("train.learning_rate", DEFAULT_LEARNING_RATE[kind], f"the usual rate for {kind}")
+    if train.warmup_steps is None:
+        ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio
+        if train.steps is not None or ratio == 0:
+            steps = math.ceil(ratio * (train.steps or 0))
+            decide("train.warmup_steps", steps, f"{ratio:g} of {train.steps or 'all'} steps")
+            decide("train.warmup_ratio", None, "")
+        elif train.warmup_ratio is None:
+            decide("train.warmup_ratio", ratio, "3 % of all steps")
+    if train.data_seed is None:
+        decide("train.data_seed", train.seed, "train.seed")
+
+
+def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
+    hardware, train = spec.hardware, spec.train
+    if hardware.device == "auto":
+        found = machine.device()
+        why = "an NVIDIA driver was found" if found == "cuda" else "no NVIDIA driver was found"
+        decide("hardware.device", found, why, "machine")
+    processes = hardware.devices * hardware.nodes
+    decide("derived.processes", processes, "devices x nodes")
+    micro = train.micro_batch_size
+    if micro is None:
+        micro = micro_batch(train.batch_size, processes)
+        decide("train.micro_batch_size", micro, "largest that divides, at most 8")
+    steps = accumulation(train.batch_size, micro, processes)
+    decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {processes})")
+
+
+def _source(source: Source, folder: Path) -> Source:
+    """The source with its format recognised."""
+    if source.format != "auto":
+        return source
+    if source.hub is not None:
+        raise SpecError(
+            Problem(
+                f"the format of the hub data set {source.hub} cannot be seen from here",
+                path="data.train",
+                hint="name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text)",
+            )
+        )
+    return source.model_copy(update={"format": detect_source(source, folder)})

@@ -1,0 +1,88 @@
+"""What a run consists of. `plan` prints this list and `run` walks it, so a plan cannot lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspec.backend import File
+from ftspec.mapping import Note
+from ftspec.plan.values import Resolved
+
+
+@dataclass(frozen=True)
+class PrepareData:
+    """Render and tokenise a split once, for all backends (data.prepare: ftspec)."""
+
+    split: str
+    target: str
+    """Folder under the compiled folder."""
+
+
+@dataclass(frozen=True)
+class CheckData:
+    """Read local data before anything is spent: shapes, lengths, rows with nothing to train on."""
+
+    split: str
+    lengths: bool
+    """Whether rows are tokenised to find those beyond data.max_length."""
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """Write one emitted file."""
+
+    file: File
+
+
+@dataclass(frozen=True)
+class BuildEnvironment:
+    """Have the backend's locked environment, installing it if need be."""
+
+    backend: str
+    lock: str
+    key: str
+    """First 12 digits of the lock's SHA-256."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Start the training process in the compiled folder."""
+
+    argv: tuple[str, ...]
+    """`{python}` and `{bin}` stand for the environment's interpreter and folder of programs."""
+    environ: Mapping[str, str]
+    """Set for the process."""
+    cleared: tuple[str, ...]
+    """Variables of the caller that would silently override a setting, and are removed."""
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Check that the results are there, and note their hashes."""
+
+    folder: str
+    """Where the backend saves, relative to the compiled folder."""
+
+
+Stage = PrepareData | CheckData | WriteFile | BuildEnvironment | Launch | Collect
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about one run of one spec on one backend, before anything is done."""
+
+    backend: str
+    resolved: Resolved
+    native: Mapping[str, Any]
+    notes: tuple[Note, ...]
+    """What is only nearly the same; empty unless lossy rows were allowed."""
+    stages: tuple[Stage, ...]
+    folder: Path
+    """Where files are written and the run happens."""
+
+    def files(self) -> tuple[File, ...]:
+        """The files that `compile` writes."""
+        return tuple(stage.file for stage in self.stages if isinstance(stage, WriteFile))

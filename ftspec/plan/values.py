@@ -1,0 +1,39 @@
+"""A resolved spec: every value a run needs, each with where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ftspec.spec.root import Spec
+
+Origin = Literal["spec", "default", "derived", "machine", "backend"]
+"""spec: written there. default: the spec's default. derived: computed from other values.
+machine: found on this machine. backend: decided by the backend where the spec leaves it open."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value and its origin; `why` is a phrase for the plan, empty for plain spec values."""
+
+    value: Any
+    origin: Origin
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A spec with nothing left open. `values` holds each leaf path and the `derived.*` numbers."""
+
+    spec: Spec
+    folder: Path
+    """The spec file's folder; relative paths in the spec start here."""
+    name: str
+    """The spec's name: its file name without endings."""
+    values: Mapping[str, Value]
+
+    def flat(self) -> dict[str, Any]:
+        """Paths and plain values, without origins."""
+        return {path: value.value for path, value in self.values.items()}

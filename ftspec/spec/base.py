@@ -1,0 +1,69 @@
+"""What every node of a spec is: strict, frozen, closed; with a short form where people expect one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
+
+T = TypeVar("T")
+
+
+def _as_tuple(value: Any) -> Any:
+    """A YAML sequence is a list; a frozen spec holds tuples. One item may stand for a list of one."""
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, str | dict) else value
+
+
+Items = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
+"""A list in the file, a tuple in the spec."""
+
+
+class Node(BaseModel):
+    """Base of all spec models.
+
+    ``short`` names the field that a bare value stands for: ``model: org/name`` is
+    ``model: {name: org/name}``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+    short: ClassVar[str | None] = None
+
+    @classmethod
+    def expand(cls, value: Any) -> Any:
+        """The full form of a short form; anything else as it is."""
+        if cls.short is None or isinstance(value, dict | BaseModel) or value is None:
+            return value
+        return {cls.short: value}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        return cls.expand(value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        if cls.short is None:
+            return schema
+        full = handler.resolve_ref_schema(schema)
+        if "anyOf" not in full and "properties" in full:
+            body = dict(full)
+            full.clear()
+            bare = {k: v for k, v in body["properties"][cls.short].items() if k != "default"}
+            full["anyOf"] = [bare, body]
+            if "description" in body:
+                full["description"] = body["description"]
+        return schema

@@ -1,0 +1,72 @@
+"""spec.data: what is trained on, in which form, and which tokens count."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ftspec.spec.base import Items, Node
+
+Format = Literal["auto", "messages", "sharegpt", "alpaca", "prompt-completion", "text"]
+SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+"""File endings that can be read, and the reader that `datasets.load_dataset` uses for each."""
+
+
+class Source(Node):
+    """One data source: a local file, or a data set of the hub."""
+
+    short: ClassVar[str | None] = "path"
+
+    path: str | None = Field(None, min_length=1, examples=["data/chat.jsonl"])
+    """Local JSON, JSONL, Parquet or CSV file, relative to the spec's file."""
+    hub: str | None = Field(None, min_length=1, examples=["HuggingFaceH4/ultrachat_200k"])
+    """Data set id of the hub."""
+    subset: str | None = Field(None, min_length=1)
+    """Subset (configuration) of a hub data set."""
+    split: str = Field("train", min_length=1)
+    """Split of a hub data set."""
+    format: Format = "auto"
+    """Shape of a row. `auto`: recognised from the columns of a local file's first row."""
+    columns: dict[str, str] = {}
+    """The file's own column names, by the name the format expects: `{messages: conversation}`."""
+
+    @classmethod
+    def expand(cls, value: Any) -> Any:
+        """A bare string is a path if it ends like a data file, else a hub id."""
+        if isinstance(value, str) and not value.lower().endswith(tuple(SUFFIXES)):
+            return {"hub": value}
+        return super().expand(value)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("a source is either a `path` or a `hub` id, and one of them is needed")
+        if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
+            raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
+        if self.path is not None and self.subset is not None:
+            raise ValueError("`subset` belongs to a hub data set, not to a file")
+        return self
+
+
+class Data(Node):
+    """Training and evaluation data."""
+
+    short: ClassVar[str | None] = "train"
+
+    train: Items[Source] = Field(min_length=1)
+    """Sources to train on, one after the other."""
+    eval: Items[Source] = ()
+    """Sources to evaluate on."""
+    max_length: int = Field(2048, ge=8)
+    """Longest sequence, in tokens."""
+    overflow: Literal["truncate", "drop", "error"] = "truncate"
+    """What happens to a longer row. `truncate`: its first max_length tokens are kept. `drop`: it is
+    left out. `error`: the run does not start, and the row is named."""
+    train_on: Literal["completions", "assistant", "all"] = "assistant"
+    """Which tokens count in the loss: every `assistant` turn, only the last one (`completions`), or
+    `all`. Of plain text, all."""
+    prepare: Literal["framework", "ftspec"] = "framework"
+    """Who renders and tokenises: the framework's own data path, or ftspec, once for all backends."""
+    shuffle: bool = True
+    """Draw rows in random order (seeded by train.data_seed)."""

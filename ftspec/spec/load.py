@@ -1,0 +1,150 @@
+"""A spec from its file: read, changed by `--set`, checked, and every problem told at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ftspec.errors import Problem, SpecError
+from ftspec.spec import sets as settings
+from ftspec.spec.explain import Finding, explain
+from ftspec.spec.planned import set_aside
+from ftspec.spec.root import Spec
+from ftspec.spec.text import MAX_BYTES, Path as Trail, Text, parse
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A valid spec, and where each of its values was written."""
+
+    spec: Spec
+    file: Path
+    positions: Mapping[str, tuple[int, int]]
+    """Line and column, 1-based, by dotted path. Values from `--set` and defaults have none."""
+    digest: str
+    """SHA-256 of the effective spec, defaults and `--set` included, as canonical JSON."""
+    sets: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """The `--set` option a dotted path came from."""
+
+    def problem(self, path: str, message: str, hint: str = "") -> Problem:
+        """A problem with a value of this spec, placed where the value, or the nearest above it, stands."""
+        parts = path.split(".")
+        for length in range(len(parts), 0, -1):
+            here = ".".join(parts[:length])
+            if here in self.origins:
+                return Problem(message, path=path, file=self.origins[here], hint=hint)
+            if here in self.positions:
+                line, column = self.positions[here]
+                return Problem(message, path, str(self.file), line, column, hint)
+        return Problem(message, path=path, file=str(self.file), hint=hint)
+
+
+def load(path: Path, sets: Sequence[str] = ()) -> Loaded:
+    """The spec in a file.
+
+    Raises:
+        SpecError: the file cannot be read, is not YAML 1.2, or is no valid spec: all problems, each with
+            its line and a remedy.
+    """
+    return _loaded(_read(path), path, sets)
+
+
+def loads(text: str | bytes, name: str = "spec.yaml", sets: Sequence[str] = ()) -> Loaded:
+    """The spec in a text; `name` stands for the file in messages."""
+    return _loaded(text, Path(name), sets)
+
+
+def digest(spec: Spec) -> str:
+    """SHA-256 of a spec as canonical JSON: one value for all ways to write the same thing."""
+    plain = spec.model_dump(mode="json")
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        message, hint = "there is no such file", "`ftspec init` writes a starter spec"
+        if near := _neighbours(path):
+            hint = f"the folder has {near}"
+    except IsADirectoryError:
+        message, hint = "this is a folder, not a spec", "name the file in it"
+        if near := _neighbours(path / "spec.yaml"):
+            hint = f"name the file in it: {near}"
+    except (OSError, ValueError) as error:
+        message, hint = f"the file cannot be read: {getattr(error, 'strerror', None) or error}", "check its permissions"
+    raise SpecError(Problem(message, file=str(path), hint=hint))
+
+
+def _neighbours(path: Path) -> str:
+    try:
+        names = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml"))
+    except (OSError, ValueError):
+        return ""
+    return ", ".join(names[:5])
+
+
+def _loaded(content: str | bytes, path: Path, sets: Sequence[str]) -> Loaded:
+    text = parse(content, str(path))
+    if not isinstance(text.data, dict):
+        raise SpecError(_not_a_spec(text, path))
+    changed = settings.apply(text.data, sets)
+    data, refused = set_aside(changed.data)
+    findings = [Finding(refusal.path, refusal.message, refusal.hint) for refusal in refused]
+    spec = None
+    try:
+        spec = Spec.model_validate(data)
+    except ValidationError as error:
+        findings += explain(error, data)
+    placed = [_place(finding, text, changed.origins, path) for finding in findings]
+    problems = [*changed.problems, *sorted(placed, key=lambda problem: (problem.line, problem.column))]
+    if problems or spec is None:
+        raise SpecError(problems)
+    kept = {trail for trail in text.values if trail and _origin(trail, changed.origins) is None}
+    return Loaded(
+        spec=spec,
+        file=path,
+        positions={_dotted(trail): tuple(text.place(trail)) for trail in text.values if trail in kept},
+        digest=digest(spec),
+        sets=tuple(sets),
+        origins={_dotted(trail): option for trail, option in changed.origins.items()},
+    )
+
+
+def _not_a_spec(text: Text, path: Path) -> Problem:
+    place = text.place(())
+    if text.data is None:
+        return Problem("the file is empty", file=str(path), hint="start from `ftspec init`")
+    kind = "a list" if isinstance(text.data, list) else "one value"
+    hint = "a spec is made of `key: value` lines; the least is `model:` and `data:`"
+    return Problem(f"the file holds {kind}, not a spec", "", str(path), place.line, place.column, hint)
+
+
+def _place(finding: Finding, text: Text, origins: Mapping[Trail, str], path: Path) -> Problem:
+    dotted, option = _dotted(finding.path), _origin(finding.path, origins)
+    if option:
+        return Problem(finding.message, path=dotted, file=option, hint=finding.hint)
+    place = text.place(finding.path)
+    if finding.at_key:
+        place = text.keys.get(finding.path, place)
+    return Problem(finding.message, dotted, str(path), place.line, place.column, finding.hint)
+
+
+def _origin(trail: Trail, origins: Mapping[Trail, str]) -> str | None:
+    """The `--set` option that wrote this path or something above it."""
+    return next((origins[trail[:n]] for n in range(len(trail), 0, -1) if trail[:n] in origins), None)
+
+
+def _dotted(trail: Trail) -> str:
+    return ".".join(map(str, trail))
+
+

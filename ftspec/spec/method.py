@@ -1,0 +1,82 @@
+"""spec.method: the objective (what is learned) and the tuner (which weights learn it)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ftspec.spec.base import Items, Node
+
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")]
+"""A module's name or the end of its dotted path. No commas: LLaMA-Factory splits lists at them."""
+
+
+class SFT(Node):
+    """Supervised fine-tuning: next-token prediction on demonstrations."""
+
+    type: Literal["sft"] = "sft"
+
+
+class Full(Node):
+    """All weights train."""
+
+    type: Literal["full"] = "full"
+
+
+class LoRA(Node):
+    """Low-rank adapters (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+
+    type: Literal["lora"] = "lora"
+    rank: int = Field(16, ge=1)
+    """Rank of the update."""
+    alpha: int | None = Field(None, ge=1)
+    """Scale: the update is multiplied by alpha / rank. Left out: 2 x rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+    targets: Literal["all-linear"] | Items[ModuleName] = "all-linear"
+    """Modules that get an adapter: `all-linear` (each linear layer but the head), or names."""
+    bias: Literal["none", "all", "lora_only"] = "none"
+    """Which biases train along."""
+    modules_to_save: Items[ModuleName] = ()
+    """Modules that train in full beside the adapters, and are saved with them."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (https://arxiv.org/abs/2312.03732)."""
+    adapter: str | None = Field(None, min_length=1)
+    """Start from this saved adapter instead of a new one. Its own rank, alpha and targets then hold."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> LoRA:
+        idle = sorted(self.model_fields_set - {"type", "adapter"})
+        if self.adapter is not None and idle:
+            names = ", ".join(f"`{name}`" for name in idle)
+            raise ValueError(f"{names} would have no effect: the saved `adapter` brings its own")
+        return self
+
+
+def _tag(value: Any) -> Any:
+    """`lora` stands for `{type: lora}`."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+Objective = Annotated[SFT, BeforeValidator(_tag)]
+Tuner = Annotated[Annotated[Full | LoRA, Field(discriminator="type")], BeforeValidator(_tag)]
+
+OBJECTIVES = ("sft",)
+TUNERS = ("full", "lora")
+
+
+class Method(Node):
+    """How the model learns. `method: lora` means supervised fine-tuning with LoRA."""
+
+    objective: Objective = SFT()
+    """What is learned."""
+    tuner: Tuner = LoRA()
+    """Which weights learn it."""
+
+    @classmethod
+    def expand(cls, value: Any) -> Any:
+        """A bare word names an objective or a tuner, whichever has that name."""
+        if isinstance(value, str):
+            return {"objective": value} if value in OBJECTIVES else {"tuner": value}
+        return value

@@ -1,0 +1,182 @@
+"""What somebody may have meant by a name that is not a field: neighbours, other sections, other tools."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from ftspec.spec.base import Node
+from ftspec.spec.planned import title
+from ftspec.spec.root import Spec
+from ftspec.spec.vocabulary import field_names, sections, tag
+
+BATCH = (
+    "a spec gives the global batch, `train.batch_size`; accumulation is "
+    "batch_size / (micro_batch_size x devices x nodes) and follows from it"
+)
+LATER = "this is not in this version of ftspec yet"
+
+FOREIGN: Mapping[str, str] = {
+    # what other tools call it -> our path, or a sentence
+    "accumulation_steps": BATCH,
+    "gradient_accumulation": BATCH,
+    "gradient_accumulation_steps": BATCH,
+    "per_device_train_batch_size": "train.micro_batch_size",
+    "train_micro_batch_size_per_gpu": "train.micro_batch_size",
+    "per_device_eval_batch_size": "train.micro_batch_size",
+    "train_batch_size": "train.batch_size",
+    "global_batch_size": "train.batch_size",
+    "lr": "train.learning_rate",
+    "num_train_epochs": "train.epochs",
+    "num_epochs": "train.epochs",
+    "n_epochs": "train.epochs",
+    "max_steps": "train.steps",
+    "num_steps": "train.steps",
+    "scheduler": "train.schedule",
+    "lr_scheduler": "train.schedule",
+    "lr_scheduler_type": "train.schedule",
+    "warmup": "say `train.warmup_steps` (a count) or `train.warmup_ratio` (a share)",
+    "optim": "train.optimizer",
+    "adam_beta1": "train.optimizer.beta1",
+    "adam_beta2": "train.optimizer.beta2",
+    "adam_epsilon": "train.optimizer.eps",
+    "betas": "say `train.optimizer.beta1` and `train.optimizer.beta2`",
+    "gradient_clipping": "train.max_grad_norm",
+    "clip_grad_norm": "train.max_grad_norm",
+    "label_smoothing_factor": "train.label_smoothing",
+    "neftune_noise_alpha": "train.neftune_alpha",
+    "save_strategy": "train.save_steps",
+    "eval_strategy": "train.eval_steps",
+    "evaluation_strategy": "train.eval_steps",
+    "resume_from_checkpoint": "train.resume",
+    "random_state": "train.seed",
+    "use_gradient_checkpointing": "train.gradient_checkpointing",
+    "r": "method.tuner.rank",
+    "lora_r": "method.tuner.rank",
+    "lora_rank": "method.tuner.rank",
+    "lora_alpha": "method.tuner.alpha",
+    "lora_dropout": "method.tuner.dropout",
+    "lora_bias": "method.tuner.bias",
+    "lora_target": "method.tuner.targets",
+    "lora_target_modules": "method.tuner.targets",
+    "lora_target_linear": "`method.tuner.targets: all-linear` means each linear layer but the head",
+    "target_modules": "method.tuner.targets",
+    "lora_modules_to_save": "method.tuner.modules_to_save",
+    "additional_target": "method.tuner.modules_to_save",
+    "use_rslora": "method.tuner.rslora",
+    "peft_use_rslora": "method.tuner.rslora",
+    "lora_model_dir": "method.tuner.adapter",
+    "adapter_name_or_path": "method.tuner.adapter",
+    "finetuning_type": "method.tuner",
+    "peft_config": "method.tuner",
+    "stage": "method.objective",
+    "rl": "method.objective",
+    "cutoff_len": "data.max_length",
+    "max_len": "data.max_length",
+    "max_seq_len": "data.max_length",
+    "max_seq_length": "data.max_length",
+    "model_max_length": "data.max_length",
+    "sequence_len": "data.max_length",
+    "sequence_length": "data.max_length",
+    "dataset": "data.train",
+    "datasets": "data.train",
+    "train_file": "data.train",
+    "eval_dataset": "data.eval",
+    "test_datasets": "data.eval",
+    "val_set_size": "name the rows to evaluate on in `data.eval`: a spec does not split for you",
+    "val_size": "name the rows to evaluate on in `data.eval`: a spec does not split for you",
+    "train_on_inputs": "`data.train_on: all` is what `true` meant, `assistant` what `false` meant",
+    "train_on_prompt": "`data.train_on: all` is what `true` meant, `assistant` what `false` meant",
+    "completion_only_loss": "data.train_on",
+    "assistant_only_loss": "data.train_on",
+    "packing": LATER,
+    "sample_packing": LATER,
+    "load_in_4bit": LATER,
+    "load_in_8bit": LATER,
+    "quantization_bit": LATER,
+    "fsdp": LATER,
+    "fsdp_config": LATER,
+    "bf16": "precision.compute",
+    "fp16": "precision.compute",
+    "fp32": "precision.compute",
+    "pure_bf16": "model.dtype",
+    "torch_dtype": "model.dtype",
+    "base_model": "model.name",
+    "model_name": "model.name",
+    "model_id": "model.name",
+    "model_name_or_path": "model.name",
+    "attn_implementation": "model.attention",
+    "flash_attention": "model.attention",
+    "flash_attn": "model.attention",
+    "template": "model.chat_template",
+    "deepspeed": "hardware.zero",
+    "zero_stage": "hardware.zero.stage",
+    "zero_optimization": "hardware.zero",
+    "num_gpus": "hardware.devices",
+    "gpus": "hardware.devices",
+    "nproc_per_node": "hardware.devices",
+    "nnodes": "hardware.nodes",
+    "output_dir": "output.folder",
+    "report_to": "output.trackers",
+    "use_wandb": "output.trackers",
+    "wandb_project": "output.trackers",
+    "push_to_hub": "output.hub",
+    "hub_model_id": "output.hub.repo",
+    "hub_private_repo": "output.hub.private",
+    "backend": "run.backends",
+}
+
+
+def label(model: type[Node], section: str) -> str:
+    """What a section is called in a message: `the full tuner`, `train`, `the spec`."""
+    if model is Spec:
+        return "the spec"
+    word = tag(model)
+    return f"the {word} {section.rpartition('.')[2]}" if word else f"`{section}`"
+
+
+def suggest(name: str, model: type[Node], section: str) -> str:
+    """A hint for a name that is no field of this model."""
+    homes = [(place, owner) for place, owner in sections(name) if owner is not model]
+    foreign = name.lower().replace("-", "_")
+    siblings = tuple(model.model_fields)
+    if homes and name not in ("type", "name", "path", "train", "eval"):
+        return _belongs(name, *homes[0], section)
+    if foreign in FOREIGN:
+        meant = FOREIGN[foreign]
+        return meant if " " in meant else f"that is `{meant}` here"
+    if tag_hint := _variant(name):
+        return tag_hint
+    if near := close(name, siblings):
+        return f"did you mean `{near}`?"
+    if homes:
+        return _belongs(name, *homes[0], section)
+    if near := close(name, field_names(), 0.75):
+        return _belongs(near, *sections(near)[0], section, "did you mean ")
+    return f"fields here: {', '.join(siblings)}"
+
+
+def close(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The nearest of some words, None where nothing is near."""
+    folded = {known.lower(): known for known in words}
+    found = difflib.get_close_matches(word.lower().replace("-", "_"), folded, n=1, cutoff=cutoff)
+    found = found or difflib.get_close_matches(word.lower(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
+
+
+def _belongs(name: str, home: str, owner: type[Node], section: str, lead: str = "") -> str:
+    word = tag(owner)
+    if word and home == section:
+        return f"{lead}`{name}` belongs to {word}: write `type: {word}`"
+    if lead:
+        return f"{lead}`{home}.{name}`?".replace("`.", "`")
+    return f"`{name}` belongs to `{home}`" if home else f"`{name}` belongs to the top of the spec"
+
+
+def _variant(name: str) -> str | None:
+    for home, owner in sections("type"):
+        if tag(owner) == name:
+            return f"name it with `{home}: {name}`, or `{home}: {{type: {name}, ...}}` with fields"
+    if meaning := title(name):
+        return f"{meaning}: {LATER}"
+    return None

@@ -1,0 +1,36 @@
+"""spec.output: where results go, and who is told."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ftspec.spec.base import Items, Node
+
+Tracker = Literal["tensorboard", "wandb", "mlflow", "swanlab", "trackio"]
+
+
+class Hub(Node):
+    """Upload of the result. The token is read from the environment (HF_TOKEN), never from a spec."""
+
+    short: ClassVar[str | None] = "repo"
+
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """Repository of the hub, `org/name`."""
+    private: bool = True
+    """Make the repository private if it is new."""
+
+
+class Output(Node):
+    """Results. `output: runs/mine` means `{folder: runs/mine}`."""
+
+    short: ClassVar[str | None] = "folder"
+
+    folder: str | None = Field(None, min_length=1)
+    """Folder of the results, relative to the spec's file; each backend writes into a folder of its own
+    in it. Left out: `runs/` and the spec's name."""
+    trackers: Items[Tracker] = ()
+    """Experiment trackers to report to. Left out: none is started."""
+    hub: Hub | None = None
+    """Where to upload the result. null: nowhere."""

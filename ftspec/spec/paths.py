@@ -1,0 +1,76 @@
+"""Every leaf path of a spec: the closed vocabulary that each field map must answer for."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from ftspec.spec.root import Spec
+
+
+def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The models a field may hold directly; none for a leaf (lists of models are leaves)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    if get_origin(annotation) is Annotated:
+        return _models(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(model for option in get_args(annotation) for model in _models(option))
+    return ()
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, info in model.model_fields.items():
+        inner = _models(info.annotation)
+        if inner:
+            for option in inner:
+                yield from _walk(option, f"{prefix}{name}.")
+        else:
+            yield prefix + name, info.annotation
+
+
+@cache
+def variants() -> dict[str, tuple[Any, ...]]:
+    """Each leaf path, with its type in every variant of the tagged unions that has it."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for path, annotation in _walk(Spec, ""):
+        found[path] = (*found.get(path, ()), annotation)
+    return found
+
+
+def leaf_paths() -> tuple[str, ...]:
+    """All leaf paths over all variants of tagged unions, in the spec's order, each once."""
+    return tuple(variants())
+
+
+def flatten(spec: Spec) -> dict[str, Any]:
+    """A spec as `path -> plain value`. A section that is null gives null for each of its leaves."""
+    return dict(_flatten(spec, type(spec), ""))
+
+
+def _flatten(node: BaseModel | None, model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, info in model.model_fields.items():
+        inner = _models(info.annotation)
+        value = None if node is None else getattr(node, name)
+        if not inner:
+            yield prefix + name, plain(value)
+        elif value is None:
+            for option in inner:
+                yield from _flatten(None, option, f"{prefix}{name}.")
+        else:
+            yield from _flatten(value, type(value), f"{prefix}{name}.")
+
+
+def plain(value: Any) -> Any:
+    """Models as dicts, sequences as tuples, the rest as it is."""
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, list | tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,116 @@
+"""Methods that later versions bring. A spec that names one is refused by that name, and only so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ftspec.spec.method import OBJECTIVES, TUNERS
+
+PLANNED_OBJECTIVES: Mapping[str, str] = {
+    "cpt": "continued pre-training",
+    "dpo": "direct preference optimisation",
+    "ipo": "identity preference optimisation",
+    "orpo": "odds ratio preference optimisation",
+    "simpo": "simple preference optimisation",
+    "cpo": "contrastive preference optimisation",
+    "kto": "Kahneman-Tversky optimisation",
+    "reward": "reward modelling",
+    "ppo": "proximal policy optimisation",
+    "rloo": "REINFORCE leave-one-out",
+    "grpo": "group relative policy optimisation",
+    "online-dpo": "online direct preference optimisation",
+    "gkd": "generalised knowledge distillation",
+    "distillation": "knowledge distillation",
+}
+PLANNED_TUNERS: Mapping[str, str] = {
+    "qlora": "LoRA over 4-bit weights",
+    "dora": "weight-decomposed LoRA",
+    "pissa": "LoRA from principal singular values",
+    "loftq": "quantisation-aware LoRA initialisation",
+    "adalora": "LoRA with an adaptive rank",
+    "loha": "low-rank Hadamard products",
+    "lokr": "low-rank Kronecker products",
+    "vera": "vector-based random matrices",
+    "oft": "orthogonal fine-tuning",
+    "qoft": "orthogonal fine-tuning over 4-bit weights",
+    "boft": "butterfly orthogonal fine-tuning",
+    "ia3": "learned activation scales",
+    "prefix": "prefix tuning",
+    "prompt": "prompt tuning",
+    "p-tuning": "p-tuning",
+    "llama-adapter": "adaption prompts",
+    "freeze": "a chosen part of the layers",
+    "bitfit": "biases only",
+    "ln": "layer norms only",
+    "galore": "full tuning with low-rank gradients",
+    "apollo": "full tuning with approximated gradient scaling",
+    "badam": "full tuning, one block of layers at a time",
+}
+ALIASES: Mapping[str, str] = {
+    "pt": "cpt",
+    "pretrain": "cpt",
+    "pretraining": "cpt",
+    "continued-pretraining": "cpt",
+    "continued-pre-training": "cpt",
+    "rm": "reward",
+    "reward-model": "reward",
+    "reward-modeling": "reward",
+    "distill": "distillation",
+    "kd": "distillation",
+    "partial": "freeze",
+    "prefix-tuning": "prefix",
+    "prompt-tuning": "prompt",
+    "ptuning": "p-tuning",
+    "layernorm": "ln",
+    "(ia)3": "ia3",
+}
+
+
+class Refused(NamedTuple):
+    """A planned name, and where it stands."""
+
+    path: tuple[str, ...]
+    message: str
+    hint: str
+
+
+def title(word: object) -> str | None:
+    """What a planned name means, None for a name that is not planned."""
+    if not isinstance(word, str):
+        return None
+    name = word.strip().lower().replace("_", "-")
+    name = ALIASES.get(name, name)
+    return PLANNED_OBJECTIVES.get(name) or PLANNED_TUNERS.get(name)
+
+
+def set_aside(data: Any) -> tuple[Any, list[Refused]]:
+    """The spec without its planned methods, so that nothing follows from them, and a refusal of each."""
+    if not isinstance(data, dict) or "method" not in data:
+        return data, []
+    method = data["method"]
+    if not isinstance(method, dict):
+        refused = _refuse(("method",), method)
+        return ({k: v for k, v in data.items() if k != "method"} if refused else data), refused
+    every: list[Refused] = []
+    kept = dict(method)
+    for part in ("objective", "tuner"):
+        value = method.get(part)
+        inside = isinstance(value, dict)
+        path = ("method", part, "type") if inside else ("method", part)
+        if refused := _refuse(path, value.get("type") if isinstance(value, dict) else value):
+            every += refused
+            del kept[part]
+    return {**data, "method": kept}, every
+
+
+def _refuse(path: tuple[str, ...], word: object) -> list[Refused]:
+    meaning = title(word)
+    if meaning is None:
+        return []
+    now = f"this version has {_words(OBJECTIVES)} with {_words(TUNERS)}"
+    return [Refused(path, f"method `{word}` is not in this version of ftspec yet", f"{meaning}; {now}")]
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return " or ".join(f"`{name}`" for name in names)

@@ -1,0 +1,270 @@
+"""The JSON Schema of a spec, for editors: what the loader takes, as far as a schema can say it.
+
+Generated from the models and then made pleasant: short forms everywhere, descriptions for hovering,
+one precise message instead of a union's shrug, a starter snippet. ``python -m ftspec.spec.schema``
+writes schemas/ftspec.v1.json; `ftspec schema` prints it. It is not shipped as a file: the models are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from ftspec.spec.base import Node
+from ftspec.spec.data import SUFFIXES, Source
+from ftspec.spec.method import LoRA, Method
+from ftspec.spec.root import Spec
+from ftspec.spec.vocabulary import fields, nodes, tag
+
+IDENTITY = "urn:ftspec:schema:v1"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SNIPPET = """\
+version: 1
+model: ${1:Qwen/Qwen3-0.6B}
+data: ${2:train.jsonl}
+method: ${3|lora,full|}
+train:
+  epochs: ${4:1}
+  batch_size: ${5:16}
+"""
+
+Schema = dict[str, Any]
+
+
+def _given(*names: str) -> Schema:
+    """These fields are there and not null."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+def _unless(condition: Schema, name: str, value: Schema, message: str) -> Schema:
+    """Where the condition holds, the field must be so. Said as if/then: editors show its message there."""
+    return {"if": condition, "then": {"properties": {name: {**value, "errorMessage": message}}}}
+
+
+def _ending(suffixes: Mapping[str, str]) -> str:
+    """A pattern for file endings in any case: JSON Schema has no flags."""
+    words = ("".join(f"[{c}{c.upper()}]" if c.isalpha() else f"\\{c}" for c in end) for end in suffixes)
+    return f"({'|'.join(words)})$"
+
+
+NULL: Schema = {"type": "null"}
+NOTHING: Schema = {"type": "null", "not": {"type": "null"}}
+"""No value at all; written so that the message for a value of any type is the rule's own."""
+ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is needed"
+
+RULES: Mapping[str, list[Schema]] = {
+    # What the models check in validators, which their generated schema cannot know.
+    "Source": [
+        {
+            "if": {"not": _given("hub")},
+            "then": {
+                "required": ["path"],
+                "properties": {"path": {"type": "string", "errorMessage": ONE_PLACE}},
+                "errorMessage": ONE_PLACE,
+            },
+        },
+        _unless(_given("path", "hub"), "hub", NULL, ONE_PLACE),
+        _unless(_given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"),
+    ],
+    "Train": [
+        _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
+        for one, other in (("epochs", "steps"), ("warmup_steps", "warmup_ratio"))
+    ],
+    "LoRA": [
+        _unless(_given("adapter"), name, NOTHING, f"`{name}` has no effect: the saved `adapter` brings its own")
+        for name in LoRA.model_fields
+        if name not in ("type", "adapter")
+    ],
+    "Zero": [
+        _unless(
+            {"not": {"required": ["stage"], "properties": {"stage": {"const": 3}}}},
+            "offload_parameters",
+            {"const": False},
+            "`offload_parameters` needs stage 3",
+        ),
+        _unless(
+            {"required": ["stage"], "properties": {"stage": {"const": 0}}},
+            "offload_optimizer",
+            {"const": False},
+            "`offload_optimizer` needs stage 1 or more",
+        ),
+    ],
+}
+ENDINGS: Mapping[tuple[str, str], str] = {("Source", "path"): _ending(SUFFIXES)}
+
+
+def json_schema() -> Schema:
+    """The schema, in the spec's order, the same at every call."""
+    raw = Spec.model_json_schema()
+    models = dict.fromkeys(owner for _, _, owner in fields() if owner is not Spec)
+    root = _section(raw, Spec)
+    return {
+        "$schema": DIALECT,
+        "$id": IDENTITY,
+        "title": "ftspec",
+        "description": root.pop("description"),
+        "defaultSnippets": [{"label": "ftspec", "description": "the least a spec needs", "bodyText": SNIPPET}],
+        **{key: value for key, value in root.items() if key != "markdownDescription"},
+        "$defs": {
+            **{model.__name__: _section(raw["$defs"][model.__name__], model) for model in models},
+            "JsonValue": {},
+        },
+    }
+
+
+def write_schema(path: Path) -> None:
+    """Writes the schema where editors find it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _section(raw: Schema, model: type[Node]) -> Schema:
+    """One model: its fields, its rules, and its short form."""
+    name = model.__name__
+    body = next(part for part in raw.get("anyOf", [raw]) if "properties" in part)
+    properties = {}
+    for field, info in model.model_fields.items():
+        properties[field] = _field(body["properties"][field], info)
+        if ending := ENDINGS.get((name, field)):
+            properties[field] = _with_pattern(properties[field], ending)
+    required = [*(["type"] if len(_variants(model)) > 1 else []), *body.get("required", ())]
+    full: Schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"required": required} if required else {}),
+        **({"allOf": RULES[name]} if name in RULES else {}),
+    }
+    return {**_described(model.__doc__ or ""), **_either([*_short(model, properties), full])}
+
+
+def _variants(model: type[Node]) -> tuple[type[Node], ...]:
+    """The tagged union a model is part of, itself alone where it is in none."""
+    for _, name, owner in fields():
+        inner = nodes(owner.model_fields[name].annotation)
+        if model in inner and len(inner) > 1:
+            return inner
+    return (model,)
+
+
+def _short(model: type[Node], properties: Mapping[str, Schema]) -> list[Schema]:
+    """What may stand in place of a section: what its short field takes, but no section."""
+    if model is Method:
+        return [_choice((*nodes(_annotation("tuner")), *nodes(_annotation("objective"))))]
+    if model is Source:
+        return [{"type": "string", "minLength": 1}]
+    if tag(model):
+        return [] if len(_variants(model)) > 1 else [{"enum": [tag(model)]}]
+    if model.short is None:
+        return []
+    keep = {k: v for k, v in properties[model.short].items() if k not in NOTES}
+    options = [part for option in keep.get("anyOf", [keep]) for part in _bare(option)]
+    return options
+
+
+def _bare(option: Schema) -> list[Schema]:
+    """An option of a short form. A section there would be read as the full form of the outer one."""
+    if option.get("$ref") == "#/$defs/Source":
+        return _short(Source, {})
+    types = option.get("type")
+    if isinstance(types, list):
+        return [{**option, "type": [kind for kind in types if kind not in ("object", "null")]}]
+    return [option]
+
+
+def _annotation(name: str) -> Any:
+    return Method.model_fields[name].annotation
+
+
+NOTES = ("default", "description", "markdownDescription", "examples", "deprecationMessage")
+
+
+def _field(raw: Schema, info: FieldInfo) -> Schema:
+    """One field, with its documentation, in all forms the loader takes."""
+    notes = _described(info.description or "")
+    if raw.get("default") not in (None, [], {}) and not nodes(info.annotation):
+        notes["default"] = raw["default"]
+    if raw.get("examples"):
+        notes["examples"] = raw["examples"]
+    if info.deprecated:
+        notes["deprecationMessage"] = info.deprecated if isinstance(info.deprecated, str) else "deprecated"
+    inner = nodes(info.annotation)
+    return {**notes, **(_union(inner) if len(inner) > 1 else _forms(raw))}
+
+
+def _choice(models: Iterable[type[Node]]) -> Schema:
+    """The words of a tagged union, each with what it means."""
+    kinds = tuple(models)
+    return {
+        "enum": [tag(model) for model in kinds],
+        "markdownEnumDescriptions": [_described(model.__doc__ or "")["description"] for model in kinds],
+    }
+
+
+def _union(inner: tuple[type[Node], ...]) -> Schema:
+    """A tagged union: the word alone, or the section that belongs to the word."""
+    chosen = [
+        {
+            "if": {"properties": {"type": {"const": tag(model)}}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/{model.__name__}"},
+        }
+        for model in inner
+    ]
+    section = {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": _choice(inner)},
+        "allOf": chosen,
+    }
+    return {"anyOf": [_choice(inner), section]}
+
+
+def _forms(raw: Schema) -> Schema:
+    """A value's schema without its notes; a list may be its single item."""
+    rest = {k: v for k, v in raw.items() if k not in ("title", "deprecated", *NOTES)}
+    if rest.get("type") == "array" and "items" in rest:
+        item = _forms(rest["items"])
+        return _either([item, {**rest, "items": item}])
+    if "anyOf" in rest:
+        return _either([_forms(option) for option in rest["anyOf"]])
+    if isinstance(rest.get("additionalProperties"), dict):
+        return {**rest, "additionalProperties": _forms(rest["additionalProperties"])}
+    return rest
+
+
+def _either(options: list[Schema]) -> Schema:
+    """One of several. Where they differ in type only it is one schema with a list of types, because a
+    keyword for text skips sections and the other way round, and editors then say precisely what is wrong."""
+    flat = [part for option in options for part in (option["anyOf"] if set(option) == {"anyOf"} else [option])]
+    kinds = [kind for option in flat for kind in _kinds(option)]
+    whole = {"enum", "const", "anyOf", "$ref"}
+    if len(flat) == 1:
+        return flat[0]
+    if len(set(kinds)) < len(kinds) or any(whole & set(option) or "type" not in option for option in flat):
+        return {"anyOf": flat}
+    return {**{k: v for option in flat for k, v in option.items()}, "type": kinds}
+
+
+def _kinds(option: Schema) -> list[str]:
+    kinds = option.get("type", [])
+    return [kinds] if isinstance(kinds, str) else list(kinds)
+
+
+def _with_pattern(schema: Schema, pattern: str) -> Schema:
+    return {**schema, "pattern": pattern, "patternErrorMessage": f"a data file ends in {', '.join(SUFFIXES)}"}
+
+
+def _described(text: str) -> Schema:
+    """A description on one line per paragraph, for plain readers and for those who render Markdown."""
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", text).strip()
+    return {"description": text, "markdownDescription": text} if text else {}
+
+
+if __name__ == "__main__":
+    write_schema(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("schemas/ftspec.v1.json"))

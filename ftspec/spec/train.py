@@ -1,0 +1,78 @@
+"""spec.train: how long, how fast, with which optimizer."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ftspec.spec.base import Node
+
+Steps = Annotated[int, Field(ge=1)]
+
+class AdamW(Node):
+    """AdamW (https://arxiv.org/abs/1711.05101), torch's fused implementation."""
+
+    short: ClassVar[str | None] = "type"
+
+    type: Literal["adamw"] = "adamw"
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """Decay of the running mean of gradients."""
+    beta2: float = Field(0.999, ge=0, lt=1)
+    """Decay of the running mean of squared gradients."""
+    eps: float = Field(1e-8, gt=0)
+    """Added to the denominator."""
+
+
+class Train(Node):
+    """The optimisation."""
+
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the data. Exclusive with `steps`; 1 where neither is given."""
+    steps: int | None = Field(None, ge=1)
+    """Optimizer steps."""
+    batch_size: int = Field(16, ge=1)
+    """Rows per optimizer step over all devices: the global batch. Accumulation follows from it."""
+    micro_batch_size: int | None = Field(None, ge=1)
+    """Rows per forward pass on one device. Left out: the largest that divides, at most 8."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning."""
+    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    """How the learning rate goes after the warm-up: to zero in a line or half a cosine, or not at all."""
+    warmup_steps: int | None = Field(None, ge=0)
+    """Steps over which the learning rate rises from zero. Exclusive with `warmup_ratio`."""
+    warmup_ratio: float | None = Field(None, ge=0, lt=1)
+    """The same as a share of all steps. 0.03 where neither is given."""
+    optimizer: AdamW = AdamW()
+    """The optimizer."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay; biases and norm weights have none."""
+    max_grad_norm: float | None = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm. null: never."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of probability spread over the other tokens."""
+    neftune_alpha: float | None = Field(None, gt=0)
+    """Noise on the embeddings (NEFTune, https://arxiv.org/abs/2310.05914). null: none."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Seed of weights and dropout."""
+    data_seed: int | None = Field(None, ge=0, lt=2**32)
+    """Seed of the data order. Left out: `seed`."""
+    gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    logging_steps: int = Field(10, ge=1)
+    """Log every so many steps."""
+    save_steps: Steps | Literal["epoch"] | None = None
+    """Save a checkpoint every so many steps, or after each `epoch`. null: only the end result."""
+    save_total_limit: int | None = Field(None, ge=1)
+    """Keep at most so many checkpoints. null: all."""
+    eval_steps: Steps | Literal["epoch"] | None = None
+    """Evaluate every so many steps, or after each `epoch`. null: never."""
+    resume: str | None = Field(None, min_length=1)
+    """Go on from this checkpoint folder."""
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> Train:
+        for one, other in (("epochs", "steps"), ("warmup_steps", "warmup_ratio")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"`{one}` and `{other}` exclude each other: keep one")
+        return self
