@@ -1,0 +1,1 @@
+"""Writers that no value can break out of: Python, YAML, JSON, shell; and the disk."""

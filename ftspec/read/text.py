@@ -1,0 +1,21 @@
+"""What every reader does first: refuse what is too big, and say where something is wrong."""
+
+from __future__ import annotations
+
+from ftspec.errors import Problem, SpecError
+
+SIZE = 1 << 20
+"""Longest text that is read, in characters. Real configs have a few thousand."""
+DEPTH = 64
+"""Deepest nesting that is read."""
+
+
+def wrong(message: str, line: int = 0, column: int = 0, hint: str = "") -> SpecError:
+    """The error for a text that cannot be read; lines and columns from 1."""
+    return SpecError(Problem(message, line=line, column=column, hint=hint))
+
+
+def refuse_huge(text: str, kind: str) -> None:
+    """Raise if a text is longer than any real file of its kind."""
+    if len(text) > SIZE:
+        raise wrong(f"{len(text):,} characters are too many for {kind} (at most {SIZE:,})")

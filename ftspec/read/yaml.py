@@ -1,0 +1,178 @@
+"""YAML as LLaMA-Factory reads it: OmegaConf's dialect, which is YAML 1.1 with other floats.
+
+There `no` is false, `014` is 12, `1:30` is 90 and `-.5` is a string; but `1e-4` is a number and a
+date is a string. Measured with OmegaConf 2.4.0; the table is in tests/unit/test_read_yaml.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ftspec.read.text import DEPTH, refuse_huge, wrong
+
+NODES = 10_000
+"""Most nodes with aliases expanded: OmegaConf's own limit."""
+
+_BOOLEANS = {
+    **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+}
+_NULLS = ("", "~", "null", "Null", "NULL")
+_INTEGER = re.compile(
+    r"""(?P<sign>[-+]?)(?:
+        0b(?P<binary>[01_]+)
+      | 0x(?P<hexadecimal>[0-9a-fA-F_]+)
+      | 0(?P<octal>[0-7_]+)
+      | (?P<decimal>0|[1-9][0-9_]*)
+      | (?P<sixty>[1-9][0-9_]*(?::[0-5]?[0-9])+)
+    )""",
+    re.VERBOSE | re.ASCII,
+)
+_BASES = {"binary": 2, "hexadecimal": 16, "octal": 8, "decimal": 10}
+_FLOAT = re.compile(
+    r"""[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+      | [-+]?[0-9]+(?:_[0-9]+)*[eE][-+]?[0-9]+
+      | \.[0-9][0-9_]*(?:[eE][-+][0-9]+)?
+      | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
+      | [-+]?\.(?:inf|Inf|INF)
+      | \.(?:nan|NaN|NAN)""",
+    re.VERBOSE | re.ASCII,
+)
+
+
+def scalar(text: str) -> Any:
+    """What an unquoted word means."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if found := _INTEGER.fullmatch(text):
+        return _integer(found)
+    if _FLOAT.fullmatch(text):
+        return _float(text)
+    return text
+
+
+def read(text: str) -> dict[str, Any]:
+    """The settings of a LLaMA-Factory config. An empty text has none.
+
+    Raises:
+        SpecError: not YAML, not a mapping, a key twice, a tag, or too big.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up stays fast
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    refuse_huge(text, "YAML")
+    try:
+        _check_events(YAML(typ="safe", pure=True).parse(text))
+        root = YAML(typ="safe", pure=True).compose(text)
+        if root is None:
+            return {}
+        value = _Constructor().value(root, 0)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise wrong(f"not YAML: {error.problem or error.context}", line, column) from error
+    except YAMLError as error:
+        raise wrong(f"not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise wrong(f"YAML nested deeper than {DEPTH} levels") from error
+    if not isinstance(value, dict):
+        raise wrong(f"a config is a mapping, not a {type(value).__name__}", 1, 1)
+    return value
+
+
+def _check_events(events: Iterator[Any]) -> None:
+    """Stop at what is refused before it is built: tags, a second document, depth."""
+    depth = documents = 0
+    for event in events:
+        name = type(event).__name__
+        mark = event.start_mark
+        depth += name.endswith("StartEvent") and name.startswith(("Mapping", "Sequence"))
+        depth -= name.endswith("EndEvent") and name.startswith(("Mapping", "Sequence"))
+        documents += name == "DocumentStartEvent"
+        if depth > DEPTH:
+            raise wrong(f"YAML nested deeper than {DEPTH} levels", mark.line + 1, mark.column + 1)
+        if documents > 1:
+            raise wrong("a second document begins here", mark.line + 1, hint="one config a file")
+        if getattr(event, "tag", None) is not None and getattr(event, "ctag", None) is not None:
+            raise wrong(f"the tag {event.tag} is not read", mark.line + 1, mark.column + 1)
+
+
+class _Constructor:
+    """Nodes -> values, counting them."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def value(self, node: Any, depth: int) -> Any:
+        """The plain value of a node."""
+        self.nodes += 1
+        if self.nodes > NODES or depth > DEPTH:  # aliases: a node may come by again and again
+            raise wrong(f"YAML of more than {NODES:,} values", node.start_mark.line + 1)
+        if node.id == "scalar":
+            return self._scalar(node)
+        if node.id == "sequence":
+            return [self.value(item, depth + 1) for item in node.value]
+        return self._mapping(node, depth)
+
+    def _scalar(self, node: Any) -> Any:
+        if node.style in ("'", '"', "|", ">"):
+            return node.value
+        try:
+            return scalar(node.value)
+        except ValueError as error:
+            mark = node.start_mark
+            raise wrong(
+                f"{node.value[:40]!a} is no number", mark.line + 1, mark.column + 1
+            ) from error
+
+    def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            mark = key_node.start_mark
+            if key_node.id == "scalar" and key_node.value == "<<" and not key_node.style:
+                sources = value_node.value if value_node.id == "sequence" else [value_node]
+                for source in reversed(sources):
+                    if source.id != "mapping":
+                        raise wrong("only a mapping can be merged", mark.line + 1, mark.column + 1)
+                    merged |= self.value(source, depth + 1)
+                continue
+            key = self.value(key_node, depth + 1)
+            if not isinstance(key, str):
+                raise wrong(
+                    f"the key {key_node.value!a} is a {type(key).__name__} to LLaMA-Factory",
+                    mark.line + 1,
+                    mark.column + 1,
+                    hint="quote it",
+                )
+            if key in found:
+                raise wrong(f"the key {key!a} is there twice", mark.line + 1, mark.column + 1)
+            found[key] = self.value(value_node, depth + 1)
+        return {**merged, **found}
+
+
+def _integer(found: re.Match[str]) -> int:
+    kind = found.lastgroup or ""
+    digits = found[kind].replace("_", "")
+    if kind == "octal":
+        digits = "0" + digits  # `0_` is 0
+    number = 0
+    for part in digits.split(":"):
+        number = number * 60 + int(part, _BASES.get(kind, 10))
+    return -number if found["sign"] == "-" else number
+
+
+def _float(text: str) -> float:
+    digits = text.replace("_", "").lower()
+    sign = -1.0 if digits.startswith("-") else 1.0
+    digits = digits.lstrip("+-")
+    if digits in (".inf", ".nan"):
+        return sign * float(digits[1:])
+    number = 0.0
+    for part in digits.split(":"):
+        number = number * 60 + float(part)
+    return sign * number
