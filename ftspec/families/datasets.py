@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
-from ftspec.families.unify import match, match_all
+from ftspec.families.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES
 
@@ -65,7 +66,7 @@ ROWS = ROWS.map(lambda row: {{
     ),
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
 }
-RENAMED: Mapping[tuple[str, str], Mapping[str, str]] = {
+RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("messages", "messages"): {"messages": "messages"},
     ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
     ("text", "text"): {"text": "text"},
@@ -115,7 +116,7 @@ def context(sources: tuple[dict[str, Any], ...], shape: str, tokens: str) -> dic
     same("columns", sources)
     kind = sources[0]["format"]
     names = {column: sources[0]["columns"].get(column, column) for column in COLUMNS[kind]}
-    expected = RENAMED.get((kind, shape), {})
+    expected = RENAMED_TO.get((kind, shape), {})
     renamed = {names[ours]: theirs for ours, theirs in expected.items() if names[ours] != theirs}
     shared = {"tokens": "", "kind": kind, "shape": shape, "columns": names, "renamed": renamed}
     files = [source["path"] for source in sources if source["path"]]
@@ -137,25 +138,35 @@ def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
 def read_split(tree: ast.Module, split: str) -> tuple[tuple[dict[str, Any], ...], str] | None:
     """The sources and the shape that a script's statements for a split say; None if not understood."""
     name = VARIABLES[split]
-    statements = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (name, "roles")
-    ]
-    loads = [node for node in statements if ast.unparse(node.targets[0]) == name]
-    if not loads:
+    targets = [_target(node) for node in tree.body]
+    if name not in targets:
         return (), ""
-    if match(f'{name} = load_from_disk("@folder")', loads[0]):
+    start = targets.index(name)
+    rest = list(
+        takewhile(lambda node: _target(node) in (name, "roles"), tree.body[start + 1 :])
+    )
+    first = tree.body[start]
+    if match(f'{name} = load_from_disk("@folder")', first):
         return (), "tokens"
-    parts = _parts(loads[0].value)
-    rest = statements[statements.index(loads[0]) + 1 :]
+    parts = _parts(first.value) if isinstance(first, ast.Assign) else []
     for (kind, shape), source in STATEMENTS.items():
         holes = match_all(source.replace("ROWS", name), rest)
-        if holes is not None:
+        if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
             columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
             columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
             return tuple({**part, "format": kind, "columns": columns} for part in parts), shape
     return None
+
+
+def _target(node: ast.stmt) -> str:
+    """The name that a statement assigns to; empty for any other statement."""
+    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+
+
+def _renamed_right(holes: dict[str, Any], expected: Mapping[str, str]) -> bool:
+    """Whether selected columns end up under the names that trl expects: it tells formats apart."""
+    renames = holes.get(RENAMED, {})
+    return all(renames.get(holes[ours], holes[ours]) == theirs for ours, theirs in expected.items())
 
 
 def _parts(value: ast.expr) -> list[dict[str, Any]]:

@@ -93,11 +93,34 @@ def _lift_trackers(native: Any) -> tuple[str, ...]:
 _PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, True)}
 
 
+def _lower_precision(compute: str, device: str) -> tuple[bool, bool]:
+    if compute == "fp16" and device == "cpu":
+        raise Refuse("float16 does not run on a CPU; float32 would be used in silence (hazard 60)", "never")
+    return _PRECISION[compute]
+
+
 def _lift_precision(bf16: Any, fp16: Any) -> str:
     for name, flags in _PRECISION.items():
         if flags == (bool(bf16), bool(fp16)):
             return name
     raise Refuse("bf16 and fp16 exclude each other", "never")
+
+
+def _lower_tf32(on: bool, device: str) -> bool:
+    if on and device == "cpu":
+        raise Refuse("TensorFloat-32 is a format of NVIDIA GPUs", "never")
+    return on
+
+
+def _lower_smoothing(smoothing: float, accumulation: int) -> float:
+    if smoothing and accumulation > 1:
+        raise Refuse(
+            f"transformers does not divide a smoothed loss by the {accumulation} accumulated "
+            "batches: gradients would be that many times too large (hazard 25)",
+            "notyet",
+            "train.micro_batch_size: as large as the batch on one device",
+        )
+    return smoothing
 
 
 _ROWS = (
@@ -137,16 +160,39 @@ _ROWS = (
     field("train.optimizer.eps", "adam_epsilon", absent=1e-8),
     field("train.weight_decay", "weight_decay", absent=0.0),
     field("train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0),
+    Row(
+        ("train.label_smoothing",),
+        ("label_smoothing_factor",),
+        _lower_smoothing,
+        lambda value: value,
+        uses=("derived.accumulation_steps",),
+        absent=(0.0,),
+    ),
+    Row(
+        ("train.neftune_alpha",),
+        ("neftune_noise_alpha",),
+        lambda value: value,
+        lambda value: value or None,
+        absent=(None,),
+    ),
     field("train.seed", "seed", absent=42),
     Row(("train.data_seed",), ("data_seed",), lambda v: v, lambda v: v, absent=(None,)),
     Row(
         ("precision.compute",),
         ("bf16", "fp16"),
-        lambda compute: _PRECISION[compute],
+        _lower_precision,
         _lift_precision,
+        uses=("hardware.device",),
         absent=(False, False),
     ),
-    Row(("precision.tf32",), ("tf32",), lambda v: v, lambda v: bool(v), absent=(None,)),
+    Row(
+        ("precision.tf32",),
+        ("tf32",),
+        _lower_tf32,
+        bool,
+        uses=("hardware.device",),
+        absent=(None,),
+    ),
     Row(
         ("hardware.device",),
         ("use_cpu",),

@@ -50,7 +50,6 @@ def data_rows() -> tuple[Row, ...]:
             _lower_train_on,
             _lift_train_on,
             uses=("data.train", "data.prepare"),
-            reads=("data.train",),
             absent=(None, False, MISSING),
         ),
         Row(
@@ -83,20 +82,6 @@ def data_rows() -> tuple[Row, ...]:
 def loss_rows() -> tuple[Row, ...]:
     """The loss, and what disturbs it on purpose."""
     return (
-        Row(
-            ("train.label_smoothing",),
-            (f"{CONFIG}label_smoothing_factor",),
-            lambda value: value,
-            lambda value: value,
-            absent=(0.0,),
-        ),
-        Row(
-            ("train.neftune_alpha",),
-            (f"{CONFIG}neftune_noise_alpha",),
-            lambda value: value,
-            lambda value: value or None,
-            absent=(None,),
-        ),
         constant(f"{CONFIG}loss_type", "nll", "other losses are not in a spec yet", absent="nll"),
         constant(f"{CONFIG}packing", False, "packing is not in a spec yet", absent=False),
         constant(f"{CONFIG}padding_free", False, "packing is not in a spec yet", absent=False),
@@ -251,10 +236,7 @@ def _lower_overflow(overflow: str, who: str) -> tuple[()]:
 
 
 def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
-    """Which columns the trainer gets: `messages`, `prompt-completion` or `text`.
-
-    A single-turn format goes as prompt and completion, which needs no help from the chat template.
-    """
+    """Which columns the trainer gets: `messages`, `prompt-completion` or `text`."""
     formats = {source["format"] for source in sources}
     if formats == {"text"}:
         return "text"
@@ -264,9 +246,7 @@ def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
         return "prompt-completion"
     if "prompt-completion" in formats:
         raise Refuse("prompt-completion data cannot be mixed with conversations", "notimpl")
-    if train_on == "completions" or (train_on == "assistant" and formats == {"alpaca"}):
-        return "prompt-completion"
-    return "messages"
+    return "prompt-completion" if train_on == "completions" else "messages"
 
 
 def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str) -> tuple[Any, ...]:
@@ -278,15 +258,13 @@ def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str
     return False, shape == "messages" and train_on == "assistant", shape
 
 
-def _lift_train_on(completion: Any, assistant: Any, shape: Any, sources: Any) -> Any:
+def _lift_train_on(completion: Any, assistant: Any, shape: Any) -> Any:
     if shape == "tokens":
         return MISSING
     if assistant:
         return "assistant"
-    if completion or (completion is None and shape == "prompt-completion"):
-        single = sources is not MISSING and all(source["format"] == "alpaca" for source in sources)
-        return "assistant" if single else "completions"
-    return "all"
+    # trl's own default: only the completion where there is one
+    return "completions" if completion or (completion is None and shape != "messages") else "all"
 
 
 def _lift_sampling(strategy: str) -> bool:

@@ -12,6 +12,10 @@ from functools import cache
 from typing import Any
 
 
+RENAMED = "renamed columns"
+"""The hole that `match_all` fills with the mapping of a last rename."""
+
+
 @cache
 def patterns(source: str) -> tuple[ast.stmt, ...]:
     """The statements of a pattern's source."""
@@ -28,7 +32,7 @@ def match(source: str, statement: ast.AST) -> dict[str, Any] | None:
 
 
 def match_all(source: str, statements: Sequence[ast.stmt]) -> dict[str, Any] | None:
-    """The same for several statements; a last `x = x.rename_columns({...})` may follow them."""
+    """The same for several statements; a last `x = x.rename_columns({...})` may follow, as RENAMED."""
     known = patterns(source)
     found: dict[str, Any] = {}
     if len(statements) - len(known) not in (0, 1):
@@ -37,8 +41,10 @@ def match_all(source: str, statements: Sequence[ast.stmt]) -> dict[str, Any] | N
         return None
     name = ast.unparse(known[-1].targets[0]) if isinstance(known[-1], ast.Assign) else ""
     for extra in statements[len(known) :]:
-        if match(f'{name} = {name}.rename_columns("@renamed")', extra) is None:
+        renames = match(f'{name} = {name}.rename_columns("@{RENAMED}")', extra)
+        if renames is None:
             return None
+        found |= renames
     return found
 
 

@@ -30,6 +30,8 @@ from ftspec.spec.load import Loaded
 
 DATA_FOLDER = "data"
 """Where ftspec's own tokenised splits lie, under the compiled folder."""
+SPLITS = {"train": "train", "eval": "validation"}
+"""Their folders' names: those that LLaMA-Factory looks for in a tokenised folder."""
 
 
 def run_folder(loaded: Loaded, backend: str) -> Path:
@@ -43,8 +45,7 @@ def lower(resolved: Resolved, backend: Backend, folder: Path) -> tuple[Lowered, 
     values = rebase_values(resolved.flat(), resolved.folder, folder)
     output = f"{values['output.folder']}/{backend.name}/model"
     values["output.folder"] = rebase(output, resolved.folder, folder)
-    values["derived.train_rows"] = f"{DATA_FOLDER}/train"
-    values["derived.eval_rows"] = f"{DATA_FOLDER}/eval"
+    values |= {f"derived.{split}_rows": f"{DATA_FOLDER}/{name}" for split, name in SPLITS.items()}
     objective = values["method.objective.type"]
     if objective not in backend.maps:
         refusal = Refusal(
@@ -117,7 +118,7 @@ def _data_stages(values: Mapping[str, Any]) -> list[Stage]:
         if not sources:
             continue
         if values["data.prepare"] == "ftspec":
-            stages.append(PrepareData(split, f"{DATA_FOLDER}/{split}"))
+            stages.append(PrepareData(split, f"{DATA_FOLDER}/{SPLITS[split]}"))
         elif all(source["path"] for source in sources):
             stages.append(CheckData(split, lengths=values["data.overflow"] == "error"))
     return stages

@@ -53,6 +53,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         sources = tuple(_source(source, folder) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
             decide(f"data.{split}", plain(sources), "formats recognised from the columns", "machine")
+    _train_on(values, decide)
     name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
     if spec.output.folder is None:
         decide("output.folder", f"runs/{name}", "runs/ and the spec's name")
@@ -124,10 +125,20 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {processes})")
 
 
+def _train_on(values: Mapping[str, Value], decide: Any) -> None:
+    """Where a format has one answer, or none, `train_on` can only mean one thing."""
+    formats = {source["format"] for source in values["data.train"].value}
+    if formats == {"text"}:
+        decide("data.train_on", "all", "plain text has no turns")
+    elif formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant":
+        decide("data.train_on", "completions", "a row has one answer")
+
+
 def _source(source: Source, folder: Path) -> Source:
-    """The source with its format recognised."""
+    """The source with its format recognised, and without columns that keep their names."""
+    renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
     if source.format != "auto":
-        return source
+        return source.model_copy(update={"columns": renamed})
     if source.hub is not None:
         raise SpecError(
             Problem(
@@ -136,4 +147,4 @@ def _source(source: Source, folder: Path) -> Source:
                 hint="name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text)",
             )
         )
-    return source.model_copy(update={"format": detect_source(source, folder)})
+    return source.model_copy(update={"format": detect_source(source, folder), "columns": renamed})

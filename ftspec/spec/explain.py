@@ -20,7 +20,7 @@ from ftspec.spec.vocabulary import is_mapping, nodes, tag
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem, not yet placed in a file. ``at_key``: it is the key that is wrong, not its value."""
+    """One problem, not yet placed in a file. ``at_key``: the key is wrong, not its value."""
 
     path: Path
     message: str
@@ -38,6 +38,9 @@ class _Fault:
     model: type[Node]
     kind: str
     value: Any
+    """What pydantic saw: short forms written out."""
+    written: Any
+    """What the file has at the path."""
     context: Mapping[str, Any]
     branch: bool
     """Whether it is about one alternative of several that a value may take."""
@@ -56,19 +59,26 @@ def explain(error: ValidationError, data: Any) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-ALONE = frozenset({"extra_forbidden", "missing", "value_error", "union_tag_invalid", "union_tag_not_found"})
+ALONE = frozenset(
+    {"extra_forbidden", "missing", "value_error", "union_tag_invalid", "union_tag_not_found"}
+)
 
 
 def _fault(entry: Mapping[str, Any], data: Any) -> _Fault:
     full, model, branch = _clean(entry["loc"])
-    path = _written(full, data)
+    path, written = _written(full, data)
     if entry["type"] == "missing":
         path = (*path, full[-1])
-    return _Fault(path, full, model, entry["type"], entry["input"], entry.get("ctx", {}), branch)
+    return _Fault(
+        path, full, model, entry["type"], entry["input"], written, entry.get("ctx", {}), branch
+    )
 
 
 def _clean(location: Iterable[str | int]) -> tuple[Path, type[Node], bool]:
-    """Path without the names of union branches and validators; the model it ends in; whether one was there."""
+    """Path, the model it ends in, and whether pydantic named a branch of a union on the way.
+
+    Names of branches and of validators are in pydantic's path, and not in anybody's file.
+    """
     path: list[str | int] = []
     models: tuple[type[Node], ...] = (Spec,)
     owner: type[Node] = Spec
@@ -95,20 +105,22 @@ def _owner(owner: type[Node], models: tuple[type[Node], ...]) -> type[Node]:
     return models[0] if len(models) == 1 else owner
 
 
-def _written(path: Path, data: Any) -> Path:
-    """As much of a path as the file has: in a short form the value, or the only item, stands higher."""
+def _written(path: Path, data: Any) -> tuple[Path, Any]:
+    """As much of a path as the file has, and what is there: a short form stands higher."""
     written: list[str | int] = []
     for part in path:
-        if isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int):
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int)
+        ):
             data = data[part]  # type: ignore[index]
             written.append(part)
         elif part != 0 or isinstance(part, str):
             break
-    return tuple(written)
+    return tuple(written), data
 
 
 def _follows(fault: _Fault, faults: list[_Fault]) -> bool:
-    """Whether a fault is only the echo of another: a list with a bad item, one branch of a union."""
+    """Whether a fault only echoes another: a list with a bad item, one branch of a union."""
     if not fault.branch and fault.kind != "too_short":
         return False
     if fault.kind != "too_short" and not isinstance(fault.value, list | tuple | dict):
@@ -125,12 +137,20 @@ def _alone(fault: _Fault) -> Finding:
             message = f"`{name}` is not a field of {label(fault.model, section)}"
             return Finding(fault.path, message, suggest(name, fault.model, section), at_key=True)
         case "missing":
-            return Finding(fault.path, f"`{name}` is missing", MISSING.get(_dotted(fault.path), "add it"))
+            return Finding(
+                fault.path, f"`{name}` is missing", MISSING.get(_dotted(fault.path), "add it")
+            )
         case "union_tag_invalid":
             return _unknown_variant(fault)
         case "union_tag_not_found":
-            words = re.findall(r"'([^']*)'", str(fault.context.get("expected_tags", ""))) or list(TUNERS)
-            return Finding(fault.path, f"`type` is missing in `{section}.{name}`", f"add `type: {' or '.join(words)}`")
+            words = re.findall(r"'([^']*)'", str(fault.context.get("expected_tags", ""))) or list(
+                TUNERS
+            )
+            return Finding(
+                fault.path,
+                f"`type` is missing in `{section}.{name}`",
+                f"add `type: {' or '.join(words)}`",
+            )
         case _:
             message = str(fault.context.get("error", "this value is not possible"))
             return Finding(_mentioned(fault, message), message)
@@ -166,8 +186,7 @@ def _unknown_variant(fault: _Fault) -> Finding:
         return Finding(fault.path, message, f"`{word}` is an objective: write `objective: {word}`")
     near = close(word, known)
     words = ", ".join(f"`{name}`" for name in known)
-    inside = isinstance(fault.value, dict) and len(fault.path) > 1
-    path = (*fault.path, "type") if inside else fault.path
+    path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
     return Finding(path, message, f"did you mean `{near}`?" if near else f"there are {words}")
 
 
@@ -192,7 +211,9 @@ EXPECTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bool_type": lambda _: "true or false",
     "string_type": lambda _: "text",
     "string_too_short": lambda _: "text that is not empty",
-    "string_pattern_mismatch": lambda ctx: PATTERNS.get(str(ctx["pattern"]), f"text like {ctx['pattern']}"),
+    "string_pattern_mismatch": lambda ctx: PATTERNS.get(
+        str(ctx["pattern"]), f"text like {ctx['pattern']}"
+    ),
     "literal_error": lambda ctx: re.sub(r"'([^']*)'", r"`\1`", str(ctx["expected"])),
     "tuple_type": lambda _: "a list",
     "dict_type": lambda _: "a section",
@@ -235,29 +256,44 @@ def show(value: Any) -> str:
 
 
 def _hint(value: Any, kinds: set[str], words: list[str], fault: _Fault) -> str:
-    numeric = kinds & {"int_type", "float_type", "int_from_float"}
     if value is None:
         return MISSING.get(_dotted(fault.path), "leave the key out to get its default")
     if isinstance(value, str):
-        bare = value.strip().replace("_", "")
-        if near := close(value, words):
-            return f"did you mean `{near}`?"
-        if value in TUNERS and fault.path[-1:] == ("objective",):
-            return f"`{value}` is a tuner: write `tuner: {value}`"
-        if numeric and (INT.fullmatch(bare) or FLOAT.fullmatch(bare)):
-            return f"write {bare}, without quotes or `_`"
-        if "bool_type" in kinds and value.lower() in BOOLEAN:
-            return f"write {BOOLEAN[value.lower()]}: YAML 1.2 has true and false only"
-        if "string_pattern_mismatch" in kinds and "," in value:
-            return f"write a list: [{', '.join(part.strip() for part in value.split(','))}]"
-    if numeric and isinstance(value, float) and value.is_integer() and "int_type" in kinds:
+        return _hint_for_text(value, kinds, words, fault)
+    if isinstance(value, float) and value.is_integer() and "int_type" in kinds:
         return f"write {int(value)}"
     if isinstance(value, int | float) and kinds == {"string_type"}:
-        return f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        return f'put it in quotes: "{show(value)}"'
     return ""
 
 
+def _hint_for_text(value: str, kinds: set[str], words: list[str], fault: _Fault) -> str:
+    bare = value.strip().replace("_", "")
+    number = INT.fullmatch(bare) or FLOAT.fullmatch(bare)
+    near = close(value, words)
+    hint = ""
+    if near:
+        hint = f"did you mean `{near}`?"
+    elif value in TUNERS and fault.path[-1:] == ("objective",):
+        hint = f"`{value}` is a tuner: write `tuner: {value}`"
+    elif number and kinds & {"int_type", "float_type"}:
+        hint = f"write {bare}, without quotes or `_`"
+    elif "bool_type" in kinds and value.lower() in BOOLEAN:
+        hint = f"write {BOOLEAN[value.lower()]}: YAML 1.2 has true and false only"
+    elif "string_pattern_mismatch" in kinds and "," in value:
+        hint = f"write a list: [{', '.join(part.strip() for part in value.split(','))}]"
+    return hint
+
+
 BOOLEAN: Mapping[str, str] = {
-    "yes": "true", "on": "true", "y": "true", "true": "true", "1": "true",
-    "no": "false", "off": "false", "n": "false", "false": "false", "0": "false",
+    "yes": "true",
+    "on": "true",
+    "y": "true",
+    "true": "true",
+    "1": "true",
+    "no": "false",
+    "off": "false",
+    "n": "false",
+    "false": "false",
+    "0": "false",
 }

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,7 +15,8 @@ from ftspec.spec import sets as settings
 from ftspec.spec.explain import Finding, explain
 from ftspec.spec.planned import set_aside
 from ftspec.spec.root import Spec
-from ftspec.spec.text import MAX_BYTES, Path as Trail, Text, parse
+from ftspec.spec.text import MAX_BYTES, Text, parse
+from ftspec.spec.text import Path as Trail
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Loaded:
     """The `--set` option a dotted path came from."""
 
     def problem(self, path: str, message: str, hint: str = "") -> Problem:
-        """A problem with a value of this spec, placed where the value, or the nearest above it, stands."""
+        """A problem with a value, placed where it stands, or else the nearest section above it."""
         parts = path.split(".")
         for length in range(len(parts), 0, -1):
             here = ".".join(parts[:length])
@@ -50,8 +50,8 @@ def load(path: Path, sets: Sequence[str] = ()) -> Loaded:
     """The spec in a file.
 
     Raises:
-        SpecError: the file cannot be read, is not YAML 1.2, or is no valid spec: all problems, each with
-            its line and a remedy.
+        SpecError: the file cannot be read, is not YAML 1.2, or is no valid spec: all problems, each
+            with its line and a remedy.
     """
     return _loaded(_read(path), path, sets)
 
@@ -81,7 +81,10 @@ def _read(path: Path) -> bytes:
         if near := _neighbours(path / "spec.yaml"):
             hint = f"name the file in it: {near}"
     except (OSError, ValueError) as error:
-        message, hint = f"the file cannot be read: {getattr(error, 'strerror', None) or error}", "check its permissions"
+        message, hint = (
+            f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
+            "check its permissions",
+        )
     raise SpecError(Problem(message, file=str(path), hint=hint))
 
 
@@ -106,14 +109,17 @@ def _loaded(content: str | bytes, path: Path, sets: Sequence[str]) -> Loaded:
     except ValidationError as error:
         findings += explain(error, data)
     placed = [_place(finding, text, changed.origins, path) for finding in findings]
-    problems = [*changed.problems, *sorted(placed, key=lambda problem: (problem.line, problem.column))]
+    problems = [
+        *changed.problems,
+        *sorted(placed, key=lambda problem: (problem.line, problem.column)),
+    ]
     if problems or spec is None:
         raise SpecError(problems)
-    kept = {trail for trail in text.values if trail and _origin(trail, changed.origins) is None}
+    kept = [trail for trail in text.values if trail and _origin(trail, changed.origins) is None]
     return Loaded(
         spec=spec,
         file=path,
-        positions={_dotted(trail): tuple(text.place(trail)) for trail in text.values if trail in kept},
+        positions={_dotted(trail): text.place(trail) for trail in kept},
         digest=digest(spec),
         sets=tuple(sets),
         origins={_dotted(trail): option for trail, option in changed.origins.items()},
@@ -126,7 +132,9 @@ def _not_a_spec(text: Text, path: Path) -> Problem:
         return Problem("the file is empty", file=str(path), hint="start from `ftspec init`")
     kind = "a list" if isinstance(text.data, list) else "one value"
     hint = "a spec is made of `key: value` lines; the least is `model:` and `data:`"
-    return Problem(f"the file holds {kind}, not a spec", "", str(path), place.line, place.column, hint)
+    return Problem(
+        f"the file holds {kind}, not a spec", "", str(path), place.line, place.column, hint
+    )
 
 
 def _place(finding: Finding, text: Text, origins: Mapping[Trail, str], path: Path) -> Problem:
@@ -141,10 +149,10 @@ def _place(finding: Finding, text: Text, origins: Mapping[Trail, str], path: Pat
 
 def _origin(trail: Trail, origins: Mapping[Trail, str]) -> str | None:
     """The `--set` option that wrote this path or something above it."""
-    return next((origins[trail[:n]] for n in range(len(trail), 0, -1) if trail[:n] in origins), None)
+    return next(
+        (origins[trail[:n]] for n in range(len(trail), 0, -1) if trail[:n] in origins), None
+    )
 
 
 def _dotted(trail: Trail) -> str:
     return ".".join(map(str, trail))
-
-

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that is not a field: neighbours, other sections, other tools."""
+"""What a name that is no field may have meant: a neighbour, another section, another tool's."""
 
 from __future__ import annotations
 
@@ -137,23 +137,31 @@ def label(model: type[Node], section: str) -> str:
 
 def suggest(name: str, model: type[Node], section: str) -> str:
     """A hint for a name that is no field of this model."""
-    homes = [(place, owner) for place, owner in sections(name) if owner is not model]
-    foreign = name.lower().replace("-", "_")
     siblings = tuple(model.model_fields)
-    if homes and name not in ("type", "name", "path", "train", "eval"):
-        return _belongs(name, *homes[0], section)
-    if foreign in FOREIGN:
-        meant = FOREIGN[foreign]
-        return meant if " " in meant else f"that is `{meant}` here"
-    if tag_hint := _variant(name):
-        return tag_hint
-    if near := close(name, siblings):
-        return f"did you mean `{near}`?"
-    if homes:
-        return _belongs(name, *homes[0], section)
-    if near := close(name, field_names(), 0.75):
-        return _belongs(near, *sections(near)[0], section, "did you mean ")
-    return f"fields here: {', '.join(siblings)}"
+    near, afar = close(name, siblings), close(name, field_names(), 0.75)
+    home = next((place for place in sections(name) if place[1] is not model), None)
+    if home and name not in COMMON:
+        hint = _belongs(name, *home, section)
+    elif known := _foreign(name) or _variant(name):
+        hint = known
+    elif near:
+        hint = f"did you mean `{near}`?"
+    elif home:
+        hint = _belongs(name, *home, section)
+    elif afar:
+        hint = _belongs(afar, *sections(afar)[0], section, "did you mean ")
+    else:
+        hint = f"fields here: {', '.join(siblings)}"
+    return hint
+
+
+COMMON = frozenset({"type", "name", "path", "train", "eval"})
+"""Names so short that a neighbour is meant as often as the field of another section."""
+
+
+def _foreign(name: str) -> str | None:
+    meant = FOREIGN.get(name.lower().replace("-", "_"))
+    return f"that is `{meant}` here" if meant and " " not in meant else meant
 
 
 def close(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:

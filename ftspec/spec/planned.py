@@ -85,7 +85,7 @@ def title(word: object) -> str | None:
 
 
 def set_aside(data: Any) -> tuple[Any, list[Refused]]:
-    """The spec without its planned methods, so that nothing follows from them, and a refusal of each."""
+    """The spec without its planned methods, so nothing follows from them; a refusal of each."""
     if not isinstance(data, dict) or "method" not in data:
         return data, []
     method = data["method"]
@@ -109,7 +109,9 @@ def _refuse(path: tuple[str, ...], word: object) -> list[Refused]:
     if meaning is None:
         return []
     now = f"this version has {_words(OBJECTIVES)} with {_words(TUNERS)}"
-    return [Refused(path, f"method `{word}` is not in this version of ftspec yet", f"{meaning}; {now}")]
+    return [
+        Refused(path, f"method `{word}` is not in this version of ftspec yet", f"{meaning}; {now}")
+    ]
 
 
 def _words(names: tuple[str, ...]) -> str:

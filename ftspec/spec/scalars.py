@@ -60,5 +60,7 @@ def quoted(text: str) -> str:
         except UnicodeDecodeError:
             raise Unreadable("the text holds half of a surrogate pair", "remove it") from None
     if found := INVISIBLE.search(text):
-        raise Unreadable(f"the text holds the invisible character U+{ord(found[0]):04X}", "remove it")
+        raise Unreadable(
+            f"the text holds the invisible character U+{ord(found[0]):04X}", "remove it"
+        )
     return text

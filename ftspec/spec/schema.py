@@ -2,7 +2,7 @@
 
 Generated from the models and then made pleasant: short forms everywhere, descriptions for hovering,
 one precise message instead of a union's shrug, a starter snippet. ``python -m ftspec.spec.schema``
-writes schemas/ftspec.v1.json; `ftspec schema` prints it. It is not shipped as a file: the models are.
+writes schemas/ftspec.v1.json. A wheel holds no copy: the models are there, and this is fast.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from ftspec.spec.base import Node
 from ftspec.spec.data import SUFFIXES, Source
+from ftspec.spec.explain import PATTERNS
 from ftspec.spec.method import LoRA, Method
 from ftspec.spec.root import Spec
 from ftspec.spec.vocabulary import fields, nodes, tag
@@ -39,17 +40,22 @@ Schema = dict[str, Any]
 
 def _given(*names: str) -> Schema:
     """These fields are there and not null."""
-    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+    return {
+        "required": list(names),
+        "properties": {name: {"not": {"type": "null"}} for name in names},
+    }
 
 
 def _unless(condition: Schema, name: str, value: Schema, message: str) -> Schema:
-    """Where the condition holds, the field must be so. Said as if/then: editors show its message there."""
+    """Where the condition holds, the field must be so: of if/then editors show the message."""
     return {"if": condition, "then": {"properties": {name: {**value, "errorMessage": message}}}}
 
 
 def _ending(suffixes: Mapping[str, str]) -> str:
     """A pattern for file endings in any case: JSON Schema has no flags."""
-    words = ("".join(f"[{c}{c.upper()}]" if c.isalpha() else f"\\{c}" for c in end) for end in suffixes)
+    words = (
+        "".join(f"[{c}{c.upper()}]" if c.isalpha() else f"\\{c}" for c in end) for end in suffixes
+    )
     return f"({'|'.join(words)})$"
 
 
@@ -70,14 +76,21 @@ RULES: Mapping[str, list[Schema]] = {
             },
         },
         _unless(_given("path", "hub"), "hub", NULL, ONE_PLACE),
-        _unless(_given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"),
+        _unless(
+            _given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"
+        ),
     ],
     "Train": [
         _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
         for one, other in (("epochs", "steps"), ("warmup_steps", "warmup_ratio"))
     ],
     "LoRA": [
-        _unless(_given("adapter"), name, NOTHING, f"`{name}` has no effect: the saved `adapter` brings its own")
+        _unless(
+            _given("adapter"),
+            name,
+            NOTHING,
+            f"`{name}` has no effect: the saved `adapter` brings its own",
+        )
         for name in LoRA.model_fields
         if name not in ("type", "adapter")
     ],
@@ -109,7 +122,9 @@ def json_schema() -> Schema:
         "$id": IDENTITY,
         "title": "ftspec",
         "description": root.pop("description"),
-        "defaultSnippets": [{"label": "ftspec", "description": "the least a spec needs", "bodyText": SNIPPET}],
+        "defaultSnippets": [
+            {"label": "ftspec", "description": "the least a spec needs", "bodyText": SNIPPET}
+        ],
         **{key: value for key, value in root.items() if key != "markdownDescription"},
         "$defs": {
             **{model.__name__: _section(raw["$defs"][model.__name__], model) for model in models},
@@ -121,7 +136,9 @@ def json_schema() -> Schema:
 def write_schema(path: Path) -> None:
     """Writes the schema where editors find it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _section(raw: Schema, model: type[Node]) -> Schema:
@@ -164,12 +181,11 @@ def _short(model: type[Node], properties: Mapping[str, Schema]) -> list[Schema]:
     if model.short is None:
         return []
     keep = {k: v for k, v in properties[model.short].items() if k not in NOTES}
-    options = [part for option in keep.get("anyOf", [keep]) for part in _bare(option)]
-    return options
+    return [part for option in keep.get("anyOf", [keep]) for part in _bare(option)]
 
 
 def _bare(option: Schema) -> list[Schema]:
-    """An option of a short form. A section there would be read as the full form of the outer one."""
+    """An option of a short form. A section there would be read as the outer one's full form."""
     if option.get("$ref") == "#/$defs/Source":
         return _short(Source, {})
     types = option.get("type")
@@ -193,7 +209,9 @@ def _field(raw: Schema, info: FieldInfo) -> Schema:
     if raw.get("examples"):
         notes["examples"] = raw["examples"]
     if info.deprecated:
-        notes["deprecationMessage"] = info.deprecated if isinstance(info.deprecated, str) else "deprecated"
+        notes["deprecationMessage"] = (
+            info.deprecated if isinstance(info.deprecated, str) else "deprecated"
+        )
     inner = nodes(info.annotation)
     return {**notes, **(_union(inner) if len(inner) > 1 else _forms(raw))}
 
@@ -203,7 +221,9 @@ def _choice(models: Iterable[type[Node]]) -> Schema:
     kinds = tuple(models)
     return {
         "enum": [tag(model) for model in kinds],
-        "markdownEnumDescriptions": [_described(model.__doc__ or "")["description"] for model in kinds],
+        "markdownEnumDescriptions": [
+            _described(model.__doc__ or "")["description"] for model in kinds
+        ],
     }
 
 
@@ -233,20 +253,31 @@ def _forms(raw: Schema) -> Schema:
         return _either([item, {**rest, "items": item}])
     if "anyOf" in rest:
         return _either([_forms(option) for option in rest["anyOf"]])
+    if rest.get("pattern") in PATTERNS:
+        rest["patternErrorMessage"] = f"expected {PATTERNS[rest['pattern']]}"
     if isinstance(rest.get("additionalProperties"), dict):
         return {**rest, "additionalProperties": _forms(rest["additionalProperties"])}
     return rest
 
 
 def _either(options: list[Schema]) -> Schema:
-    """One of several. Where they differ in type only it is one schema with a list of types, because a
-    keyword for text skips sections and the other way round, and editors then say precisely what is wrong."""
-    flat = [part for option in options for part in (option["anyOf"] if set(option) == {"anyOf"} else [option])]
+    """One of several; where they differ in type only, one schema with a list of types.
+
+    A keyword for text skips sections, and the other way round, so that means the same, and editors
+    then say what is wrong with the value instead of what else it could have been.
+    """
+    flat = [
+        part
+        for option in options
+        for part in (option["anyOf"] if set(option) == {"anyOf"} else [option])
+    ]
     kinds = [kind for option in flat for kind in _kinds(option)]
     whole = {"enum", "const", "anyOf", "$ref"}
     if len(flat) == 1:
         return flat[0]
-    if len(set(kinds)) < len(kinds) or any(whole & set(option) or "type" not in option for option in flat):
+    if len(set(kinds)) < len(kinds) or any(
+        whole & set(option) or "type" not in option for option in flat
+    ):
         return {"anyOf": flat}
     return {**{k: v for option in flat for k, v in option.items()}, "type": kinds}
 
@@ -257,11 +288,15 @@ def _kinds(option: Schema) -> list[str]:
 
 
 def _with_pattern(schema: Schema, pattern: str) -> Schema:
-    return {**schema, "pattern": pattern, "patternErrorMessage": f"a data file ends in {', '.join(SUFFIXES)}"}
+    return {
+        **schema,
+        "pattern": pattern,
+        "patternErrorMessage": f"a data file ends in {', '.join(SUFFIXES)}",
+    }
 
 
 def _described(text: str) -> Schema:
-    """A description on one line per paragraph, for plain readers and for those who render Markdown."""
+    """A description, one line per paragraph, for those who render Markdown and those who do not."""
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", text).strip()
     return {"description": text, "markdownDescription": text} if text else {}
 

@@ -33,21 +33,25 @@ class _NotASection(Exception):  # noqa: N818 - becomes a Problem, with its optio
 
 
 def apply(data: Any, sets: Sequence[str]) -> Changed:
-    """A copy of the data with each setting applied, in their order; settings that cannot be are problems."""
+    """A copy of the data with each setting applied, in order; one that cannot be is a problem."""
     changed = Changed(copy.deepcopy(data) if sets else data)
     for text in sets:
         option = f"--set {text}"
         name, equals, written = text.partition("=")
         if not equals or not name.strip():
             changed.problems.append(
-                Problem("expected `path=value`", file=option, hint="for example `--set train.steps=10`")
+                Problem(
+                    "expected `path=value`", file=option, hint="for example `--set train.steps=10`"
+                )
             )
             continue
         try:
             path, value = _path(name.strip(), option), _value(written, option)
             changed.data = _put(changed.data, Spec, path, value)
         except _NotASection as section:
-            changed.problems.append(Problem(str(section), path=name, file=option, hint=section.hint))
+            changed.problems.append(
+                Problem(str(section), path=name, file=option, hint=section.hint)
+            )
             continue
         except SpecError as error:
             changed.problems += error.problems
@@ -96,7 +100,7 @@ def _path(name: str, option: str) -> Path:
 
 
 def _put(data: Any, model: type[Node] | None, path: Path, value: Any) -> Any:
-    """The data with one value set; short forms on the way are written out, missing sections begun."""
+    """The data with one value set; short forms on the way are written out, sections begun."""
     if not path:
         return value
     key, rest = path[0], path[1:]
@@ -125,7 +129,9 @@ def _full(data: Any, model: type[Node] | None, key: str) -> dict[str, Any]:
     if model is not None and (_takes_list(model) or not isinstance(data, list)):
         data = model.expand(data)
     if isinstance(data, list):
-        raise _NotASection(f"`{key}` of which item of the list?", f"say its number: `...0.{key}` is the first")
+        raise _NotASection(
+            f"`{key}` of which item of the list?", f"say its number: `...0.{key}` is the first"
+        )
     if not isinstance(data, dict):
         raise _NotASection(f"`{key}` cannot be set: the file has {data!r} where a section belongs")
     return dict(data)
@@ -137,7 +143,7 @@ def _takes_list(model: type[Node] | None) -> bool:
 
 
 def _variant(value: Any, options: tuple[type[Node], ...], rest: Path) -> type[Node] | None:
-    """The variant of a tagged union that is meant: the one written there, else the first with the field."""
+    """The variant of a tagged union that is meant: the one written, else one with the field."""
     word = value.get("type") if isinstance(value, dict) else value
     named = [option for option in options if tag(option) == word]
     having = [option for option in options if rest and rest[0] in option.model_fields]

@@ -8,21 +8,55 @@ WORDS: tuple[tuple[str, str, str, str], ...] = (
     ("'@'", "", "a value cannot start with `@`", "put it in quotes"),
     ("'`'", "", "a value cannot start with a backtick", "put it in quotes"),
     ("'%'", "", "a value cannot start with `%`", "put it in quotes"),
-    ("mapping values are not allowed", "", "a `:` where none can stand",
-     "check the indentation; put a value that contains `: ` in quotes"),
-    ("sequence entries are not allowed", "", "a `- ` where no list item can stand",
-     "start the list on a line of its own"),
-    ("could not find expected ':'", "", "this line is neither `key: value` nor a list item",
-     "add the colon, or the indentation"),
-    ("found unexpected end of stream", "quoted", "the quotes that open here are never closed",
-     "close them"),
+    (
+        "mapping values are not allowed",
+        "",
+        "a `:` where none can stand",
+        "check the indentation; put a value that contains `: ` in quotes",
+    ),
+    (
+        "sequence entries are not allowed",
+        "",
+        "a `- ` where no list item can stand",
+        "start the list on a line of its own",
+    ),
+    (
+        "could not find expected ':'",
+        "",
+        "this line is neither `key: value` nor a list item",
+        "add the colon, or the indentation",
+    ),
+    (
+        "found unexpected end of stream",
+        "quoted",
+        "the quotes that open here are never closed",
+        "close them",
+    ),
     ("<stream end>", "flow", "a bracket is never closed", "close it"),
-    ("but got", "flow sequence", "a list in brackets goes wrong here", "separate items with commas, close with `]`"),
-    ("but got", "flow mapping", "a section in braces goes wrong here", "separate fields with commas, close with `}`"),
-    ("expected <block end>", "", "the indentation fits no line above",
-     "give all fields of a section the same indentation"),
-    ("unknown escape character", "", "this escape is not known in double quotes",
-     "use single quotes, or write `\\\\` for a backslash"),
+    (
+        "but got",
+        "flow sequence",
+        "a list in brackets goes wrong here",
+        "separate items with commas, close with `]`",
+    ),
+    (
+        "but got",
+        "flow mapping",
+        "a section in braces goes wrong here",
+        "separate fields with commas, close with `}`",
+    ),
+    (
+        "expected <block end>",
+        "",
+        "the indentation fits no line above",
+        "give all fields of a section the same indentation",
+    ),
+    (
+        "unknown escape character",
+        "",
+        "this escape is not known in double quotes",
+        "use single quotes, or write `\\\\` for a backslash",
+    ),
     ("undefined alias", "", "aliases are off in specs", "write the value out"),
 )
 
@@ -32,4 +66,7 @@ def plain_words(problem: str, context: str) -> tuple[str, str]:
     for inside, around, message, hint in WORDS:
         if inside in problem and around in context:
             return message, hint
-    return f"this is not YAML: {problem or 'it cannot be read'}", "check this line and the one above"
+    return (
+        f"this is not YAML: {problem or 'it cannot be read'}",
+        "check this line and the one above",
+    )

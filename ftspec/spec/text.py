@@ -1,9 +1,9 @@
 """YAML 1.2 (core schema) as plain data, with the line and column of every key and value.
 
-Editors read YAML 1.2; PyYAML reads 1.1, in which ``1e-4`` is text and ``no`` is false. A spec is read
-as the editor shows it. What could surprise is refused with its place: duplicate keys, tags, anchors,
-aliases, merge keys, infinities, invisible characters. Limits are checked on the stream of events,
-before anything is built, so a hostile file costs no more than its first kilobytes. JSON is YAML 1.2.
+Editors read YAML 1.2; PyYAML reads 1.1, in which ``1e-4`` is text and ``no`` is false. A spec is
+read as the editor shows it. What could surprise is refused with its place: duplicate keys, tags,
+anchors, aliases, merge keys, infinities, invisible characters. Limits are checked on the stream of
+events, so a bomb costs no more than its first kilobytes. JSON is YAML 1.2.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Text:
     """Where the key of each value of a mapping stands."""
 
     def place(self, path: Path) -> Place:
-        """Where a reader looks for this path: a block's key, else the value; else its parent's place."""
+        """Where a reader looks for it: the key of a block, else the value; else its parent."""
         for length in range(len(path), -1, -1):
             here = path[:length]
             key, value = self.keys.get(here), self.values.get(here)
@@ -100,7 +100,9 @@ def _decode(content: bytes | str, name: str) -> str:
             line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
             message = f"byte 0x{content[error.start]:02x} is not UTF-8"
             hint = "save the file as UTF-8"
-            raise SpecError(Problem(message, file=name, line=line, column=column, hint=hint)) from None
+            raise SpecError(
+                Problem(message, file=name, line=line, column=column, hint=hint)
+            ) from None
     else:
         text = content
     problems = [
@@ -191,7 +193,11 @@ class _Reader:
         self.nodes += 1
         opens = isinstance(event, MappingStartEvent | SequenceStartEvent)
         if self.nodes > MAX_NODES:
-            self.stop(place, f"the file holds more than {MAX_NODES:,} values", "data belongs in files of its own")
+            self.stop(
+                place,
+                f"the file holds more than {MAX_NODES:,} values",
+                "data belongs in files of its own",
+            )
         if opens and len(self.stack) + self.skipped >= MAX_DEPTH:
             self.stop(place, f"values are nested more than {MAX_DEPTH} levels deep")
         if self.skipped:
@@ -205,31 +211,40 @@ class _Reader:
             self._value(parent, event, place)
 
     def _refuse_references(self, event: Event, place: Place) -> None:
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, AliasEvent):
-            self.problem(place, f"`*{event.anchor}`: aliases are off in specs", "write the value out")
-        elif event.anchor:
-            self.problem(place, f"`&{event.anchor}`: anchors are off in specs", "remove it")
-        if getattr(event, "tag", None):
-            self.problem(place, f"the tag `{_tag(event)}`: tags are off in specs", "remove it")
+            self.problem(place, f"`*{anchor}`: aliases are off in specs", "write the value out")
+        elif anchor:
+            self.problem(place, f"`&{anchor}`: anchors are off in specs", "remove it")
+        if tag:
+            name = str(tag).replace("tag:yaml.org,2002:", "!!")
+            self.problem(place, f"the tag `{name}`: tags are off in specs", "remove it")
 
     def _key(self, parent: _Open, event: Event, place: Place) -> None:
         if not isinstance(event, ScalarEvent):
             if not isinstance(event, AliasEvent):
-                self.problem(place, "a key must be text, here it is a list or a section", "name the field")
-            parent.key = f"\0{len(parent.items)}"  # a name no file can hold: reading goes on, nothing clashes
+                self.problem(
+                    place, "a key must be text, here it is a list or a section", "name the field"
+                )
+            # A name no file can hold: reading goes on, and nothing clashes with it.
+            parent.key = f"\0{len(parent.items)}"
             self.skipped += isinstance(event, MappingStartEvent | SequenceStartEvent)
             return
         key = self._scalar(event, place)
         if event.value == "<<" and event.implicit[0]:
             self.problem(place, "`<<`: merge keys are off in specs", "write the fields out")
         elif not isinstance(key, str):
-            self.problem(place, f"a key must be text, `{event.value}` is not", f'quote it: "{event.value}"')
+            self.problem(
+                place, f"a key must be text, `{event.value}` is not", f'quote it: "{event.value}"'
+            )
         elif key in parent.seen:
             first = parent.seen[key].line
-            self.problem(place, f"`{key}` is there twice; it is first on line {first}", "keep one of them")
-        parent.key = event.value
-        parent.seen.setdefault(event.value, place)
-        self.keys[(*parent.path, event.value)] = place
+            self.problem(
+                place, f"`{key}` is there twice; it is first on line {first}", "keep one of them"
+            )
+        parent.key = key if isinstance(key, str) else event.value
+        parent.seen.setdefault(parent.key, place)
+        self.keys[(*parent.path, parent.key)] = place
 
     def _value(self, parent: _Open | None, event: Event, place: Place) -> None:
         value: Any = None
@@ -250,6 +265,9 @@ class _Reader:
             path = (*parent.path, key)
             parent.items[key] = value
             parent.key = None
+            if isinstance(event, ScalarEvent) and event.start_mark.index == event.end_mark.index:
+                # Nothing is written there: the key is all there is.
+                place = self.keys.get(path, place)
         self.values[path] = place
         if isinstance(value, dict | list):
             self.stack.append(_Open(path, value))
@@ -260,7 +278,3 @@ class _Reader:
         except Unreadable as unreadable:
             self.problem(place, str(unreadable), unreadable.hint)
             return ""
-
-
-def _tag(event: Event) -> str:
-    return str(event.tag).replace("tag:yaml.org,2002:", "!!")

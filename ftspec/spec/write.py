@@ -20,8 +20,8 @@ from ftspec.spec.root import Spec
 from ftspec.spec.vocabulary import nodes, tag
 
 PLAIN = re.compile(r"([A-Za-z_]|\.?/|\.\./)[\w./@+-]*( [\w./@+-]+)*", re.ASCII)
-"""Text that needs no quotes, if it is no word of `WORDS`: no indicators, nothing a number begins with."""
-WORDS = frozenset("null true false yes no on off y n".split())
+"""Text that needs no quotes unless it is in `WORDS`: no indicators, no digit in front."""
+WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
 """What one YAML version or another does not read as text, in any case."""
 
 
@@ -57,7 +57,7 @@ def _short(node: Node, chosen: bool) -> Any:
 
     ``chosen``: it is one of several variants, and its word cannot be left out.
     """
-    word = tag(node)
+    word = tag(type(node))
     fields = {
         name: _written(getattr(node, name), info)
         for name, info in type(node).model_fields.items()
@@ -68,7 +68,7 @@ def _short(node: Node, chosen: bool) -> Any:
     if chosen:
         return {"type": word, **fields}
     if isinstance(node, Method):
-        return fields.get("tuner", tag(node.tuner)) if _is_word(fields) else fields
+        return fields.get("tuner", node.tuner.type) if _is_word(fields) else fields
     if isinstance(node, Source):
         bare = next(iter(fields.values())) if len(fields) == 1 else None
         return bare if isinstance(bare, str) and node.expand(bare) == fields else fields

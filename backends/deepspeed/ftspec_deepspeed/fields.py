@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.sft_script import CONFIG, shared_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
 
 DS = "ds_config."
 ZERO = f"{DS}zero_optimization."
@@ -36,16 +36,42 @@ def _lift_offload(native: Any) -> bool:
     return bool(device == "cpu")
 
 
-def _lower_compute(compute: str, device: str) -> Any:
-    if compute == "fp16" and device == "cpu":
-        raise Refuse("float16 arithmetic does not run on a CPU (hazard 60)", "never")
-    return MISSING
+_AUTOCAST = f"{DS}torch_autocast"
+
+
+def _lower_compute(compute: str) -> tuple[Any, ...]:
+    if compute == "fp16":
+        raise Refuse(
+            "its float16 casts the weights themselves and skips steps while it finds a loss scale: "
+            "another training than mixed precision (hazards 64 and 69)",
+            "notyet",
+            "precision.compute: bf16",
+        )
+    if compute == "bf16":
+        # not bf16.enabled: that casts the weights; autocast over them is what `compute` means
+        return False, False, {"enabled": True, "dtype": "bfloat16"}
+    return False, False, MISSING
+
+
+def _lift_compute(bf16: bool, fp16: bool, autocast: Any) -> str:
+    if bf16 or fp16:
+        raise Refuse("the engine and the script must not both set a precision", "never")
+    return "bf16" if autocast and autocast["enabled"] else "fp32"
 
 
 SFT = FieldMap(
     "deepspeed",
     (
-        *shared_rows(),
+        *replaced(
+            shared_rows(),
+            Row(
+                ("precision.compute",),
+                (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),
+                _lower_compute,
+                _lift_compute,
+                absent=(False, False, None),
+            ),
+        ),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),
         Row(
             ("hardware.zero.stage",),

@@ -36,14 +36,20 @@ COLUMNS = {
     "alpaca": {"prompt": "instruction", "query": "input", "response": "output"},
 }
 """LLaMA-Factory's name of a column, and the spec's, per format."""
+REFUSED = {
+    "prompt-completion": "plain prompt and completion get no end-of-sequence token from its templates",
+    "text": "plain text loses its trained end-of-sequence tokens where they are also the padding, and "
+    "begins otherwise than trl's (hazards 8 and 17)",
+}
+"""Formats that it would train otherwise than the others."""
 TAGS = {"messages": OPENAI_TAGS, "sharegpt": SHAREGPT_TAGS, "alpaca": None}
 
 
 def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     """One source as LLaMA-Factory registers it."""
     kind = source["format"]
-    if kind not in COLUMNS:
-        raise Refuse(f"{kind} data is not compiled to it yet", "notimpl", "data.prepare: ftspec")
+    if kind in REFUSED:
+        raise Refuse(REFUSED[kind], "notyet", "data.prepare: ftspec")
     unknown = set(source["columns"]) - set(COLUMNS[kind].values())
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")

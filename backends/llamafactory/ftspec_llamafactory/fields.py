@@ -76,17 +76,12 @@ def _lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
     return MISSING if adapter is not None or not modules else ",".join(modules)
 
 
-def _lower_prepare(who: str, train_rows: str, sources: tuple[dict[str, Any], ...]) -> tuple[Any, Any]:
-    if who == "ftspec":
-        # `empty` adds no token and changes no tokenizer (hazards 2, 3); one folder holds all splits
-        return "data", "empty"
-    if any(source["format"] == "prompt-completion" for source in sources):
-        raise Refuse(
-            "plain prompt and completion get no end-of-sequence token from any of its templates",
-            "notyet",
-            "data.prepare: ftspec",
-        )
-    return MISSING, MISSING
+def _lower_prepare(who: str, train_rows: str, held_out: tuple[Any, ...]) -> tuple[Any, Any]:
+    if who == "framework":
+        return MISSING, MISSING
+    # with several splits it wants the folder above them (data/loader.py); the template `empty` adds
+    # no token and changes no tokenizer (hazards 2, 3)
+    return train_rows.rpartition("/")[0] if held_out else train_rows, "empty"
 
 
 def _lift_stage(stage: str, _do_train: bool) -> str:
@@ -196,7 +191,7 @@ SFT = FieldMap(
             ("tokenized_path", "template"),
             _lower_prepare,
             lambda folder, _template: "framework" if folder is None else "ftspec",
-            uses=("derived.train_rows", "data.train"),
+            uses=("derived.train_rows", "data.eval"),
             absent=(None, None),
         ),
         field("data.max_length", "cutoff_len", absent=2048),
@@ -226,18 +221,6 @@ SFT = FieldMap(
             lambda on: (not on, False),
             lambda off, _reentrant: not off,
             absent=(False, True),
-        ),
-        unsupported(
-            "train.label_smoothing",
-            "its trainer smooths without regard to gradient accumulation (hazard 25)",
-            neutral=(0.0,),
-        ),
-        Row(
-            ("train.neftune_alpha",),
-            ("neftune_noise_alpha",),
-            lambda value: value,
-            lambda value: value or None,
-            absent=(None,),
         ),
         Row(
             ("train.resume",),

@@ -1,0 +1,93 @@
+"""The command line: one file per command, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from ftspec import __version__
+
+COMMANDS = {
+    "init": "Write a commented starter spec.",
+    "schema": "Write the JSON Schema that editors complete and check specs with.",
+    "validate": "Check a spec: shape, names, values, and what each backend can do with it.",
+    "plan": "Show what a run would do, with every derived number and where it came from.",
+    "compile": "Write the native files of one backend, or of all.",
+    "run": "Compile and train, in the backend's own environment.",
+    "verify": "Train on several backends and prove that the results are the same.",
+    "matrix": "Show which backend can do what.",
+    "env": "List, install, remove, renew and examine environments.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called: start-up in a blink."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, from `ftspec.cli.<name>`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ftspec.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a word about the nearest name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if close and "Did you mean" not in error.message:
+                error.message += f" Did you mean `{close[0]}`?"
+            raise
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Shell completion: eval \"$(_FTSPEC_COMPLETE=bash_source ftspec)\" (or zsh_source, "
+    "fish_source). Exit codes: docs/errors.md.",
+)
+@click.version_option(__version__, prog_name="ftspec")
+def cli() -> None:
+    """One spec for a fine-tuning run: compile it to TRL, LLaMA-Factory, Unsloth and DeepSpeed, run
+    it, and prove that they trained the same thing.
+
+    Begin with: ftspec init
+    """
+
+
+def main() -> None:
+    """Entry point: every error of ours becomes a few lines on stderr and its exit code."""
+    from ftspec.cli.shared import report_errors
+
+    with report_errors(as_json="--json" in sys.argv):
+        try:
+            cli.main(prog_name="ftspec", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            sys.exit(stop.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # the reader went away (`ftspec plan | head`): not an error, and nothing more to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)

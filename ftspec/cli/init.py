@@ -1,0 +1,32 @@
+"""ftspec init: write a commented starter spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ftspec.cli.shared import json_option, print_json
+from ftspec.emit.disk import write_atomic
+from ftspec.errors import OutputError, Problem
+
+
+@click.command(epilog="Example: ftspec init chat.ftspec.yaml")
+@click.argument("file", type=click.Path(path_type=Path), default=Path("ftspec.yaml"))
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+@json_option
+def command(file: Path, force: bool, as_json: bool) -> None:
+    """Write a commented starter spec to FILE, and the JSON Schema beside it for the editor."""
+    from ftspec.spec.schema import schema_text
+    from ftspec.spec.starter import SCHEMA_FILE, starter
+
+    if file.exists() and not force:
+        raise OutputError(Problem(f"{file} is there already", hint="--force overwrites it"))
+    name = file.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".ftspec")
+    schema = file.parent / SCHEMA_FILE
+    write_atomic(file, starter(name).encode())
+    write_atomic(schema, schema_text().encode())
+    if as_json:
+        print_json({"spec": str(file), "schema": str(schema)})
+    else:
+        click.echo(f"wrote {file} and {schema}\nnext: edit it, then `ftspec plan {file}`")

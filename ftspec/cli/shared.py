@@ -1,0 +1,160 @@
+"""What the commands share: options, error output, JSON output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ftspec.errors import FtspecError, Problem
+from ftspec.run.signals import Terminated, terminable
+
+if TYPE_CHECKING:
+    from ftspec.spec.load import Loaded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def spec_argument(function: F) -> F:
+    """SPEC and --set."""
+    function = click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Override a value: --set train.learning_rate=1e-4. May be given again.",
+    )(function)
+    return click.argument("spec", type=click.Path(path_type=Path))(function)
+
+
+def json_option(function: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(function)
+
+
+def lossy_option(function: F) -> F:
+    """--allow-lossy."""
+    return click.option(
+        "--allow-lossy",
+        is_flag=True,
+        help="Accept values that a backend expresses only nearly; the plan lists them.",
+    )(function)
+
+
+def environment_options(function: F) -> F:
+    """--environment, --torch, --python."""
+    for option in (
+        click.option(
+            "--python",
+            type=click.Path(path_type=Path),
+            help="Use this interpreter instead of ftspec's own environment.",
+        ),
+        click.option(
+            "--torch",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Which build of torch to install.",
+        ),
+        click.option(
+            "--environment",
+            type=click.Choice(["aligned", "latest"]),
+            help="Which lock to use; overrides run.environment of the spec.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def load_spec(spec: Path, sets: tuple[str, ...], environment: str | None = None) -> Loaded:
+    """The spec with its overrides."""
+    from ftspec.spec.load import load
+
+    extra = (f"run.environment={environment}",) if environment else ()
+    return load(spec, (*sets, *extra))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console; plain text where the output is not a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+@contextmanager
+def report_errors(as_json: bool) -> Iterator[None]:
+    """Turn errors of ours into lines on stderr and an exit code; an interrupt into 130 or 143."""
+    try:
+        with terminable():
+            yield
+    except FtspecError as error:
+        if as_json:
+            print_json({"error": error.as_json()})
+        for problem in error.problems:
+            click.echo(describe(problem, error.code), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except Terminated:
+        click.echo("terminated", err=True)
+        sys.exit(143)
+
+
+def describe(problem: Problem, code: str) -> str:
+    """`file:line:column: error[code]: message`, and the remedy on a line of its own."""
+    place = problem.place()
+    head = f"{place}: " if place else ""
+    path = f"{problem.path}: " if problem.path and problem.path not in problem.message else ""
+    text = f"{head}{click.style(f'error[{code}]', fg='red', bold=True)}: {path}{problem.message}"
+    return f"{text}\n  {click.style('help', fg='cyan')}: {problem.hint}" if problem.hint else text
+
+
+def backend_names(value: str) -> tuple[str, ...]:
+    """`all`, one name, or several with commas."""
+    from ftspec.registry import load, names
+
+    chosen = names() if value == "all" else tuple(part.strip() for part in value.split(","))
+    for name in chosen:
+        load(name)  # says at once if one is missing or broken
+    return chosen
+
+
+def find_environment(
+    backend: str, lock: str, torch: str, python: Path | None, say: Callable[[str], None]
+) -> Any:
+    """The backend's environment, installed if need be; or the person's own, after a look at it."""
+    from ftspec.env.install import ensure, own
+    from ftspec.registry import load
+
+    if python is None:
+        return ensure(load(backend), lock, torch, progress=say)
+    place = own(python, load(backend), lock)
+    for note in place.notes:
+        say(note)
+    return place
+
+
+__all__ = [
+    "backend_names",
+    "console",
+    "describe",
+    "environment_options",
+    "find_environment",
+    "json_option",
+    "load_spec",
+    "lossy_option",
+    "print_json",
+    "report_errors",
+    "spec_argument",
+]

@@ -1,0 +1,1 @@
+"""What the rows are: read, recognised, rendered, tokenised, written for all backends at once."""

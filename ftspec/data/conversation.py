@@ -1,0 +1,122 @@
+"""Lists of turns as conversations: one vocabulary of roles; what cannot be trained is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftspec.data.example import ROLES, Example, Message
+from ftspec.errors import DataError, Problem
+
+SHAREGPT_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "observation": "tool",
+    **{role: role for role in ROLES},
+}
+KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def chat(
+    turns: Any,
+    role_key: str = "role",
+    content_key: str = "content",
+    *,
+    lead: tuple[Message, ...] = (),
+    given: int | None = None,
+    tools: tuple[Any, ...] = (),
+) -> Example:
+    """A conversation out of a list of turns, after the messages of ``lead``.
+
+    ``given``: how many turns are the prompt; by default all but the last one.
+    """
+    if not isinstance(turns, list | tuple):
+        raise DataError(Problem(f"a list of messages is expected, not {kind_of(turns)}"))
+    if not turns:
+        raise DataError(Problem("the conversation is empty"))
+    messages = lead + tuple(
+        _message(turn, number, role_key, content_key) for number, turn in enumerate(turns, 1)
+    )
+    _check(messages)
+    prompt = len(messages) - 1 if given is None else len(lead) + given
+    return Example("chat", messages, prompt, tools)
+
+
+def text_of(value: Any, name: str) -> str:
+    """The value, if it is a text that can be written as UTF-8."""
+    if not isinstance(value, str):
+        hint = ""
+        if isinstance(value, list):
+            hint = "images and audio are not supported; join parts of text into one"
+        raise DataError(Problem(f"{name} is {kind_of(value)}, a text is expected", hint=hint))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise DataError(Problem(f"{name} holds {half}, half of a character")) from None
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """A value's type in plain words."""
+    return KINDS.get(
+        type(value), "a number" if isinstance(value, int | float) else type(value).__name__
+    )
+
+
+def _message(turn: Any, number: int, role_key: str, content_key: str) -> Message:
+    if not isinstance(turn, dict):
+        raise DataError(Problem(f"message {number} is {kind_of(turn)}, not an object"))
+    # readers of columnar files fill absent keys with null: null and absent are one thing
+    known = {key: value for key, value in turn.items() if value is not None}
+    missing = [
+        key
+        for key in (role_key, content_key)
+        if key not in known and not (key == content_key and known.get("tool_calls"))
+    ]
+    if missing:
+        raise DataError(_misses(known, number, missing[0], role_key))
+    role = _role(known.pop(role_key), number, role_key)
+    content = text_of(known.pop(content_key, ""), f"the {content_key} of message {number}")
+    return Message(role, content, known)
+
+
+def _misses(turn: dict[str, Any], number: int, key: str, role_key: str) -> Problem:
+    hint = ""
+    if role_key == "from" and "role" in turn:
+        hint = "these are OpenAI messages: `format: messages, columns: {messages: conversations}`"
+    if role_key == "role" and "from" in turn:
+        hint = "these are sharegpt turns: `format: sharegpt, columns: {conversations: messages}`"
+    return Problem(
+        f"message {number} has no {key}; it has {', '.join(turn) or 'nothing'}", hint=hint
+    )
+
+
+def _role(value: Any, number: int, role_key: str) -> str:
+    roles = SHAREGPT_ROLES if role_key == "from" else {role: role for role in ROLES}
+    if isinstance(value, str) and value in roles:
+        return roles[value]
+    hint = f"roles are {', '.join(roles)}"
+    if value == "function_call":
+        hint = "write tool calls as `tool_calls` of an assistant turn, in the messages format"
+    raise DataError(Problem(f"message {number} has the unknown role {value!r}", hint=hint))
+
+
+def _check(messages: Sequence[Message]) -> None:
+    """Refuse what would train on nothing, or on something else than was meant."""
+    for number, message in enumerate(messages, 1):
+        needed = message.role in ("user", "assistant") and not message.extra.get("tool_calls")
+        if needed and not message.content.strip():
+            raise DataError(Problem(f"message {number} ({message.role}) is empty"))
+    last = messages[-1].role
+    if last != "assistant":
+        hint = "drop the last turn, or leave the row out"
+        raise DataError(
+            Problem(f"the conversation ends with {last}, not with assistant", hint=hint)
+        )

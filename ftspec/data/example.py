@@ -1,0 +1,42 @@
+"""One training example, whatever format its row had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["chat", "prompt-completion", "text"]
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What else a template may read: tool_calls, name, reasoning_content."""
+
+    def native(self) -> dict[str, Any]:
+        """As a chat template sees it."""
+        return {"role": self.role, "content": self.content, **self.extra}
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one row trains on.
+
+    ``chat``: messages, ending with an assistant turn. ``prompt-completion``: two plain strings that
+    no template touches. ``text``: one plain string, held in ``completion``.
+    """
+
+    kind: Kind
+    messages: tuple[Message, ...] = ()
+    given: int = 0
+    """How many leading messages are the prompt of the completion."""
+    tools: tuple[Any, ...] = ()
+    """Tool schemas that the template may print."""
+    prompt: str = ""
+    completion: str = ""

@@ -1,0 +1,202 @@
+"""Row formats: which one a file has, and what a row of it says.
+
+Required and optional columns of each format stand in one table; one function per format reads its
+rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspec.data.conversation import chat, text_of
+from ftspec.data.example import Example, Message
+from ftspec.data.findings import Findings, placed
+from ftspec.data.sources import Row, rows
+from ftspec.errors import DataError, Problem
+from ftspec.spec.data import Format, Source
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Columns of a format, and the function that reads its rows."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], Example]
+
+
+def detect(
+    columns: Iterable[str], mapping: Mapping[str, str] | None = None, file: str = ""
+) -> Format:
+    """The format that has these columns. ``mapping``: the file's own names by the expected ones."""
+    names = tuple(columns)
+    there = _expected_names(names, mapping or {})
+    fitting: list[Format] = [
+        name for name, shape in SHAPES.items() if there.issuperset(shape.required)
+    ]
+    if len(fitting) > 1 and "text" in fitting:
+        fitting.remove("text")  # a rendering that many chat sets carry along
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        message = f"the columns fit several formats: {', '.join(fitting)}"
+        raise DataError(Problem(message, file=file, hint=f"name one: `format: {fitting[0]}`"))
+    message = f"no known format has the columns {_listed(names)}; expected are {_all_shapes()}"
+    raise DataError(Problem(message, file=file, hint=_mapping_hint("messages", names)))
+
+
+def detect_source(source: Source, base: Path) -> Format:
+    """The format of a local source: the one it names, else that of its first row."""
+    if source.format != "auto":
+        return source.format
+    found = Findings()
+    for row in rows(source, base, found):
+        return detect(row.values, source.columns, row.file)
+    found.check()
+    raise DataError(Problem("the file holds no rows", file=str(source.path)))
+
+
+def fit(columns: Iterable[str], format: Format, mapping: Mapping[str, str], file: str = "") -> None:
+    """Raise unless these columns hold what the format needs; say what is there and what is not."""
+    names, shape = tuple(columns), SHAPES[format]
+    known = (*shape.required, *shape.optional)
+    problems = []
+    for expected, own in mapping.items():
+        if expected not in known:
+            near = difflib.get_close_matches(expected, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"{format} knows {', '.join(known)}"
+            message = f"`columns` names {expected!r}, which the format {format} does not have"
+            problems.append(Problem(message, file=file, hint=hint))
+        elif own not in names:
+            near = difflib.get_close_matches(own, names, n=1)
+            message = f"`columns` takes {expected} from {own!r}, but the file has {_listed(names)}"
+            hint = f"did you mean {near[0]}?" if near else ""
+            problems.append(Problem(message, file=file, hint=hint))
+    missing = [name for name in shape.required if name not in mapping and name not in names]
+    if missing:
+        message = (
+            f"the format {format} expects {_listed(shape.required)}; "
+            f"missing: {_listed(missing)}; the file has {_listed(names)}"
+        )
+        problems.append(Problem(message, file=file, hint=_mapping_hint(missing[0], names)))
+    if problems:
+        raise DataError(problems)
+
+
+def conversation(row: Row, format: Format, columns: Mapping[str, str] | None = None) -> Example:
+    """What a row says. Raises with the row's place if it cannot be trained on."""
+    mapping, shape = columns or {}, SHAPES[format]
+    values = {
+        name: row.values.get(mapping.get(name, name)) for name in (*shape.required, *shape.optional)
+    }
+    try:
+        _require(values, shape.required, mapping, row)
+        return shape.read(values)
+    except DataError as error:
+        raise DataError(placed(error, row.file, row.line, row.index + 1)) from None
+
+
+def _require(
+    values: Mapping[str, Any], required: Iterable[str], mapping: Mapping[str, str], row: Row
+) -> None:
+    for name in required:
+        if values[name] is None:
+            there = mapping.get(name, name) in row.values
+            what = "is null" if there else f"is missing; the row has {_listed(row.values)}"
+            raise DataError(Problem(f"{name} {what}"))
+
+
+def _messages(values: Mapping[str, Any]) -> Example:
+    return chat(values["messages"], tools=_tools(values["tools"]))
+
+
+def _sharegpt(values: Mapping[str, Any]) -> Example:
+    lead = _system(values["system"])
+    return chat(values["conversations"], "from", "value", lead=lead, tools=_tools(values["tools"]))
+
+
+def _alpaca(values: Mapping[str, Any]) -> Example:
+    lead = list(_system(values["system"]))
+    history = values["history"] or ()
+    if not isinstance(history, list | tuple):
+        raise DataError(Problem("history is not a list of [instruction, output] pairs"))
+    for pair in history:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise DataError(Problem("history is not a list of [instruction, output] pairs"))
+        lead.append(Message("user", text_of(pair[0], "history")))
+        lead.append(Message("assistant", text_of(pair[1], "history")))
+    parts = [text_of(values["instruction"], "instruction"), text_of(values["input"] or "", "input")]
+    question = {"role": "user", "content": "\n".join(part for part in parts if part)}
+    answer = {"role": "assistant", "content": text_of(values["output"], "output")}
+    return chat([question, answer], lead=tuple(lead))
+
+
+def _prompt_completion(values: Mapping[str, Any]) -> Example:
+    prompt, completion = values["prompt"], values["completion"]
+    if isinstance(prompt, list) and isinstance(completion, list):
+        return chat([*prompt, *completion], given=len(prompt), tools=_tools(values["tools"]))
+    if isinstance(prompt, list) or isinstance(completion, list):
+        raise DataError(Problem("prompt and completion are both texts or both lists of messages"))
+    completion = text_of(completion, "completion")
+    if not completion.strip():
+        raise DataError(Problem("the completion is empty"))
+    return Example("prompt-completion", prompt=text_of(prompt, "prompt"), completion=completion)
+
+
+def _text(values: Mapping[str, Any]) -> Example:
+    text = text_of(values["text"], "text")
+    if not text.strip():
+        raise DataError(Problem("the text is empty"))
+    return Example("text", completion=text)
+
+
+def _system(value: Any) -> tuple[Message, ...]:
+    return (Message("system", text_of(value, "system")),) if value else ()
+
+
+def _tools(value: Any) -> tuple[Any, ...]:
+    """Tool schemas: a list, or a list written as JSON."""
+    if not value:
+        return ()
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list):
+        raise DataError(Problem("tools is not a list of tool schemas, nor JSON of one"))
+    return tuple(value)
+
+
+def _expected_names(columns: Iterable[str], mapping: Mapping[str, str]) -> set[str]:
+    """The columns under the names that formats expect."""
+    own = set(mapping.values())
+    there = set(columns)
+    return (there - own) | {expected for expected, name in mapping.items() if name in there}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(str, names)) or "none"
+
+
+def _all_shapes() -> str:
+    return "; ".join(f"{name}: {' + '.join(shape.required)}" for name, shape in SHAPES.items())
+
+
+def _mapping_hint(expected: str, names: Iterable[str]) -> str:
+    own = next(iter(names), "its name in the file")
+    return f"say which column is which: `columns: {{{expected}: {own}}}`"
+
+
+SHAPES: Mapping[Format, Shape] = {
+    "messages": Shape(("messages",), ("tools",), _messages),
+    "sharegpt": Shape(("conversations",), ("system", "tools"), _sharegpt),
+    "prompt-completion": Shape(("prompt", "completion"), ("tools",), _prompt_completion),
+    "alpaca": Shape(("instruction", "output"), ("input", "system", "history"), _alpaca),
+    "text": Shape(("text",), (), _text),
+}

@@ -1,0 +1,234 @@
+"""A split from its sources: looked at before a run, or prepared once for all backends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ftspec.data.arrow import write_split
+from ftspec.data.example import Example
+from ftspec.data.findings import Findings, placed
+from ftspec.data.formats import conversation, detect, fit
+from ftspec.data.sources import Row, rows
+from ftspec.data.template import Template, load_template
+from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
+from ftspec.data.tokenizer import Tokens, load_tokenizer
+from ftspec.errors import DataError, Problem
+from ftspec.spec.data import Format, Source
+
+Overflow = Literal["truncate", "drop", "error"]
+OWN_TEMPLATE = "tokenizer"
+"""What `model.chat_template` says for the template that comes with the tokenizer."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a split holds. Without tokenising, only rows, kept and duplicates are known."""
+
+    rows: int
+    """Rows read."""
+    kept: int
+    """Rows that are trained on."""
+    dropped: int = 0
+    """Rows left out because they are too long."""
+    truncated: int = 0
+    """Rows cut to the length limit."""
+    longest: int = 0
+    """Tokens of the longest row, before any cut."""
+    tokens: int = 0
+    """Tokens of all kept rows, after the cut."""
+    trained_tokens: int = 0
+    """Tokens that count in the loss."""
+    duplicates: int = 0
+    """Rows that say the same as an earlier one."""
+
+
+@dataclass
+class _Tally:
+    """A report while it grows."""
+
+    rows: int = 0
+    kept: int = 0
+    dropped: int = 0
+    truncated: int = 0
+    longest: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    duplicates: int = 0
+    seen: set[bytes] = field(default_factory=set)
+
+    def note(self, example: Example) -> None:
+        self.rows += 1
+        digest = hashlib.blake2b(repr(example).encode(), digest_size=16).digest()
+        self.duplicates += digest in self.seen
+        self.seen.add(digest)
+
+    def report(self) -> Report:
+        numbers = {name: getattr(self, name) for name in Report.__dataclass_fields__}
+        return Report(**numbers)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What becomes of a row."""
+
+    tokens: Tokens
+    template: Template | None
+    max_length: int
+    overflow: Overflow
+    train_on: TrainOn
+
+
+def prepare(
+    sources: Sequence[Source],
+    *,
+    base: Path,
+    tokenizer: str,
+    revision: str = "main",
+    template: str = OWN_TEMPLATE,
+    max_length: int,
+    overflow: Overflow,
+    train_on: TrainOn,
+    target: Path | None,
+) -> Report:
+    """Render, tokenise, mask and cut all rows, and write them to ``target`` unless it is None.
+
+    Paths start at ``base``. All rows that cannot be trained on are named at once, and then nothing
+    is written.
+    """
+    rules = _Rules(*_text_side(tokenizer, revision, template, base), max_length, overflow, train_on)
+    tally = _Tally()
+    encoded = _encoded(sources, base, rules, tally)
+    if target is None:
+        for _ in encoded:
+            pass
+    else:
+        write_split(encoded, target)
+    return tally.report()
+
+
+def check(
+    sources: Sequence[Source],
+    *,
+    base: Path,
+    lengths: bool,
+    tokenizer: str = "",
+    revision: str = "main",
+    template: str = OWN_TEMPLATE,
+    max_length: int = 0,
+    overflow: Overflow = "truncate",
+    train_on: TrainOn = "assistant",
+) -> Report:
+    """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would."""
+    if lengths:
+        return prepare(
+            sources,
+            base=base,
+            tokenizer=tokenizer,
+            revision=revision,
+            template=template,
+            max_length=max_length,
+            overflow=overflow,
+            train_on=train_on,
+            target=None,
+        )
+    tally, found = _Tally(), Findings()
+    for _, example in _examples(sources, base, found):
+        tally.note(example)
+    found.check()
+    tally.kept = tally.rows
+    return tally.report()
+
+
+def _text_side(
+    name: str, revision: str, template: str, base: Path
+) -> tuple[Tokens, Template | None]:
+    folder = base / Path(name).expanduser()
+    local = name.startswith((".", "/", "~")) or folder.is_dir()
+    tokens = load_tokenizer(folder if local else name, revision)
+    file = None if template == OWN_TEMPLATE else base / Path(template).expanduser()
+    return tokens, load_template(tokens.folder, tokens.special, file)
+
+
+def _examples(
+    sources: Sequence[Source], base: Path, found: Findings
+) -> Iterator[tuple[Row, Example]]:
+    """The rows of all sources that can be trained on; the others are noted in ``found``."""
+    for source in sources:
+        format: Format = source.format
+        for row in rows(source, base, found):
+            try:
+                if row.index == 0:
+                    if format == "auto":
+                        format = detect(row.values, source.columns, row.file)
+                    fit(row.values, format, source.columns, row.file)
+            except DataError as error:
+                found.add(error.problems)
+                break  # the whole source is of another form: one word about it, not one per row
+            try:
+                yield row, conversation(row, format, source.columns)
+            except DataError as error:
+                found.add(error.problems)
+
+
+def _encoded(
+    sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally
+) -> Iterator[Encoded]:
+    """All rows as they are trained on; raises at the end if any row had a problem."""
+    found = Findings()
+    for row, example in _examples(sources, base, found):
+        if example.kind == "chat" and rules.template is None:
+            raise DataError(no_template(rules.tokens))
+        tally.note(example)
+        try:
+            whole = encode(
+                example, tokens=rules.tokens, template=rules.template, train_on=rules.train_on
+            )
+            short = _fitted(whole, rules, tally)
+        except DataError as error:
+            found.add(placed(error, row.file, row.line, row.index + 1))
+            continue
+        if short is not None:
+            tally.kept += 1
+            tally.tokens += len(short.input_ids)
+            tally.trained_tokens += short.trained
+            yield short
+    found.check()
+    if not tally.kept:
+        message = f"no row is left: all are longer than {rules.max_length} tokens"
+        raise DataError(
+            Problem(message, path="data.max_length", hint="raise it, or set overflow: truncate")
+        )
+
+
+def _fitted(whole: Encoded, rules: _Rules, tally: _Tally) -> Encoded | None:
+    """The row within the length limit; None if it is left out."""
+    length, limit = len(whole.input_ids), rules.max_length
+    tally.longest = max(tally.longest, length)
+    if not whole.trained:
+        raise DataError(Problem("the row has nothing to train on"))
+    if length <= limit:
+        return whole
+    if rules.overflow == "error":
+        hint = "raise data.max_length, or set data.overflow to truncate or drop"
+        raise DataError(
+            Problem(f"the row has {length:,} tokens; the limit is {limit:,}", hint=hint)
+        )
+    if rules.overflow == "drop":
+        tally.dropped += 1
+        return None
+    tally.truncated += 1
+    short = cut(whole, limit)
+    if not short.trained:
+        hint = "raise data.max_length, or set data.overflow: drop"
+        message = f"nothing to train on is among the first {limit:,} of the row's {length:,} tokens"
+        raise DataError(Problem(message, hint=hint))
+    return short
+
+
+def cut(whole: Encoded, limit: int) -> Encoded:
+    """The first ``limit`` tokens."""
+    return Encoded(whole.input_ids[:limit], whole.labels[:limit])

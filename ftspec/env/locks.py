@@ -1,0 +1,156 @@
+"""Locks: which versions a backend's environment holds, by name, version and hash.
+
+A lock lies beside its backend as ``<name>.lock`` and is made from ``<name>.in``. Both are plain
+requirements files; lines that start with ``#:`` are directives to ftspec::
+
+    #: python >=3.11,<3.15         the interpreters that every wheel in the lock exists for
+    #: override certifi>=2026.1.1  (.in only) replaces what a package asks for
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ftspec.backend import Backend
+from ftspec.errors import EnvironmentError_, Problem
+
+KEY_LENGTH = 12
+PYTHON = SpecifierSet(">=3.11")
+"""The interpreters a lock is taken to support when it does not say."""
+
+
+class Pin(NamedTuple):
+    """One line of a lock: a package at one version, and where it applies."""
+
+    name: str
+    version: str
+    marker: str
+    hashes: tuple[str, ...]
+
+    def applies(self, environment: Mapping[str, str] | None = None) -> bool:
+        """Whether this platform (or the one described) gets the package."""
+        return not self.marker or Marker(self.marker).evaluate(dict(environment or {}))
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it was read; `key` changes with every change of its text."""
+
+    backend: str
+    name: str
+    text: str
+    key: str
+    pins: Mapping[str, str]
+    """Package -> version, for this platform."""
+    requirements: tuple[Pin, ...]
+    """All pins, for all platforms."""
+    python: SpecifierSet
+    inputs: frozenset[str]
+    """Packages that the .in asks for by name; the others came along."""
+
+
+def lock_names(backend: Backend) -> tuple[str, ...]:
+    """Names of the locks a backend brings, sorted."""
+    return tuple(sorted(_stems(backend, ".lock")))
+
+
+def read_lock(backend: Backend, name: str = "aligned") -> Lock:
+    """The backend's lock of that name.
+
+    Raises:
+        EnvironmentError_: there is no such lock, or it is damaged.
+    """
+    place = backend.env / f"{name}.lock"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name) or not place.is_file():
+        known = ", ".join(f"`{known}`" for known in lock_names(backend)) or "none"
+        hint = f"known environments: {known}"
+        raise EnvironmentError_(f"the backend `{backend.name}` has no environment `{name}`", hint)
+    source = backend.env / f"{name}.in"
+    asked = source.read_text(encoding="utf-8") if source.is_file() else ""
+    return parse_lock(place.read_text(encoding="utf-8"), backend.name, name, asked)
+
+
+def parse_lock(text: str, backend: str, name: str, asked: str = "") -> Lock:
+    """A lock from its text, and from the text of the .in that it was made from."""
+    pins = tuple(_pin(line, backend, name) for line in logical_lines(text))
+    if not pins:
+        raise _damaged(backend, name, "it is empty")
+    python = directives(text, "python")
+    return Lock(
+        backend=backend,
+        name=name,
+        text=text,
+        key=hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH],
+        pins={pin.name: pin.version for pin in pins if pin.applies()},
+        requirements=pins,
+        python=SpecifierSet(python[0]) if python else PYTHON,
+        inputs=frozenset(
+            canonicalize_name(Requirement(line).name) for line in logical_lines(asked)
+        ),
+    )
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    """Requirement lines, continued lines joined, comments and empty lines left out."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        bare = re.sub(r"(^|\s)#.*", "", line).strip()
+        if bare:
+            yield bare
+
+
+def directives(text: str, word: str) -> tuple[str, ...]:
+    """What follows `#: WORD` in a lock or in its .in."""
+    return tuple(re.findall(rf"^#: {word} +(\S.*?)\s*$", text, re.MULTILINE))
+
+
+def render(pins: Iterable[Pin]) -> str:
+    """Pins as a requirements file with hashes.
+
+    `===`, because `==2.13.0` would also take a local build such as 2.13.0+cpu from a configured
+    folder of wheels, and then fail on its hash.
+    """
+    return "".join(
+        f"{pin.name}==={pin.version}"
+        + (f" ; {pin.marker}" if pin.marker else "")
+        + "".join(f" --hash={digest}" for digest in pin.hashes)
+        + "\n"
+        for pin in pins
+    )
+
+
+def _pin(line: str, backend: str, name: str) -> Pin:
+    bare, *hashes = re.split(r"\s+--hash=", line)
+    try:
+        requirement = Requirement(bare)
+    except InvalidRequirement as error:
+        raise _damaged(backend, name, f"`{bare[:80]}` is not a requirement") from error
+    version = re.fullmatch(r"===?([^,*]+)", str(requirement.specifier))
+    if version is None or requirement.url or not hashes:
+        raise _damaged(backend, name, f"`{bare[:80]}` is not one version with its hashes")
+    marker = str(requirement.marker or "")
+    return Pin(canonicalize_name(requirement.name), version[1], marker, tuple(hashes))
+
+
+def _damaged(backend: str, name: str, why: str) -> EnvironmentError_:
+    return EnvironmentError_(
+        Problem(
+            f"the lock `{name}` of the backend `{backend}` is damaged: {why}",
+            hint=f"reinstall ftspec, or make it anew: ftspec env lock {backend}",
+        )
+    )
+
+
+def _stems(backend: Backend, suffix: str) -> Iterator[str]:
+    if backend.env.is_dir():
+        for entry in backend.env.iterdir():
+            if entry.name.endswith(suffix):
+                yield entry.name.removesuffix(suffix)

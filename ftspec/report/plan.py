@@ -1,0 +1,122 @@
+"""A plan, for people and as JSON: values with their origins, native settings, stages."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from functools import singledispatch
+from typing import Any
+
+from ftspec.plan.environ import matching
+from ftspec.plan.stages import (
+    BuildEnvironment,
+    CheckData,
+    Collect,
+    Launch,
+    Plan,
+    PrepareData,
+    WriteFile,
+)
+
+
+@singledispatch
+def describe_stage(stage: Any) -> str:
+    """One line about a stage, in the imperative."""
+    raise TypeError(f"no description of {stage!r}")
+
+
+@describe_stage.register
+def _(stage: CheckData) -> str:
+    lengths = ", and tokenise them to find rows beyond data.max_length" if stage.lengths else ""
+    return f"read the {stage.split} rows and check each{lengths}"
+
+
+@describe_stage.register
+def _(stage: PrepareData) -> str:
+    return f"render and tokenise the {stage.split} rows into {stage.target}"
+
+
+@describe_stage.register
+def _(stage: WriteFile) -> str:
+    return f"write {stage.file.path} ({len(stage.file.content)} bytes)"
+
+
+@describe_stage.register
+def _(stage: BuildEnvironment) -> str:
+    return f"have the environment {stage.backend} ({stage.lock}, lock {stage.key})"
+
+
+@describe_stage.register
+def _(stage: Launch) -> str:
+    return f"start {shlex.join(stage.argv)}"
+
+
+@describe_stage.register
+def _(stage: Collect) -> str:
+    return f"check and note the results in {stage.folder}"
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """The plan as data."""
+    launch = _launch(plan)
+    return {
+        "backend": plan.backend,
+        "folder": str(plan.folder),
+        "values": {
+            path: {"value": value.value, "origin": value.origin, "why": value.why}
+            for path, value in plan.resolved.values.items()
+        },
+        "native": dict(plan.native),
+        "passed_through": dict(plan.resolved.spec.native.get(plan.backend, {})),
+        "nearly": [note._asdict() for note in plan.notes],
+        "stages": [
+            {"stage": type(stage).__name__, "does": describe_stage(stage)} for stage in plan.stages
+        ],
+        "environment": {"set": dict(launch.environ), "cleared": list(launch.cleared)},
+    }
+
+
+def print_plan(plan: Plan, why: str, console: Any) -> None:
+    """The plan on a console."""
+    from rich.table import Table  # noqa: PLC0415 - start-up in a blink
+
+    console.print(f"[bold]{plan.backend}[/bold] ({why}), in {plan.folder}\n", soft_wrap=True)
+    table = Table("value", "", "origin", box=None, pad_edge=False, title_justify="left")
+    for path, value in plan.resolved.values.items():
+        if value.origin != "default" and value.value is not None:
+            origin = f"{value.origin}: {value.why}" if value.why else value.origin
+            table.add_row(path, _short(value.value), origin)
+    console.print(table)
+    defaults = [
+        f"{path} {_short(value.value)}"
+        for path, value in plan.resolved.values.items()
+        if value.origin == "default" and value.value not in (None, (), {})
+    ]
+    console.print("\n[bold]defaults[/bold]: " + ", ".join(defaults), markup=True)
+    for note in plan.notes:
+        console.print(f"[yellow]nearly[/yellow] {note.path}: {note.reason}")
+    for key, value in plan.resolved.spec.native.get(plan.backend, {}).items():
+        console.print(f"[yellow]passed through[/yellow] {key} = {_short(value)}", markup=True)
+    console.print("\n[bold]stages[/bold]")
+    for number, stage in enumerate(plan.stages, start=1):
+        console.print(f"{number:3}. {describe_stage(stage)}", markup=False)
+    launch = _launch(plan)
+    if launch.environ:
+        console.print("\n[bold]environment[/bold]: " + shlex.join(f"{k}={v}" for k, v in launch.environ.items()))
+    if present := matching(os.environ, launch.cleared):
+        names = ", ".join(present)
+        console.print(f"cleared, because they would override a setting: {names}", markup=False)
+
+
+def _launch(plan: Plan) -> Launch:
+    (launch,) = (stage for stage in plan.stages if isinstance(stage, Launch))
+    return launch
+
+
+def _short(value: Any) -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    if isinstance(value, tuple) and value and isinstance(value[0], dict):
+        return escape(", ".join(f"{v['path'] or v['hub']} ({v['format']})" for v in value))
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return escape(text if len(text) <= 70 else f"{text[:67]}...")

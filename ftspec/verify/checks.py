@@ -1,0 +1,147 @@
+"""The checks, in the order in which a run can go wrong: the first that differs is the cause.
+
+Each row says what it compares, how far apart the two may be, and why that far. Tolerances are those
+of float32 on one machine with one torch: the frameworks add up the same numbers in another order
+here and there, which moves the last bits of a loss by about 1e-7. Where both runs calculate in 16
+bits, a number has two or three digits, and the second tolerance of a row holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ftspec.verify.compare import Outcome
+from ftspec.verify.evidence import Evidence
+from ftspec.verify.inputs import batches, data_order, label_mask, text, token_ids
+from ftspec.verify.learning import (
+    final_update,
+    first_gradient,
+    first_loss,
+    learning_rates,
+    trajectory,
+)
+from ftspec.verify.state import initial_weights, optimizer_groups, trainables
+
+EXACT = "whole numbers and names: nothing to round"
+IDENTICAL = "the same checkpoint and the same random numbers: the same bits"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the proof."""
+
+    name: str
+    compares: str
+    tolerance: float
+    why: str
+    """The reason for the tolerance."""
+    function: Callable[[Evidence, Evidence, float], Outcome]
+    half: float | None = None
+    """The tolerance where both runs calculate in 16 bits; None: the same."""
+
+
+CHECKS = (
+    Check("data order", "which rows of the data set each step takes", 0, EXACT, data_order),
+    Check("text", "each row decoded, special tokens included", 0, EXACT, text),
+    Check("token ids", "each row's token ids", 0, EXACT, token_ids),
+    Check("label mask", "which tokens are trained on", 0, EXACT, label_mask),
+    Check("batches", "rows per micro-batch, padding, attention mask, positions", 0, EXACT, batches),
+    Check(
+        "trainable parameters",
+        "names, shapes, dtypes; the scale and dropout of adapters",
+        0,
+        EXACT,
+        trainables,
+    ),
+    Check(
+        "initial weights",
+        "every trainable weight, and all frozen ones by hash",
+        0,
+        IDENTICAL,
+        initial_weights,
+    ),
+    Check(
+        "optimizer groups",
+        "update rule, and per parameter rate, betas, eps, weight decay",
+        0,
+        EXACT,
+        optimizer_groups,
+    ),
+    Check(
+        "learning rates",
+        "the rate at each step",
+        1e-9,
+        "double precision: formulas of the same schedule differ by rounding only",
+        learning_rates,
+    ),
+    Check(
+        "first loss",
+        "the loss of step 1: the forward pass",
+        1e-6,
+        "float32 keeps 7 digits; a loss summed in another order moves the last",
+        first_loss,
+        half=1e-4,
+    ),
+    Check(
+        "first gradient norm",
+        "the gradient norm of step 1: the backward pass",
+        1e-5,
+        "a float32 sum of squares over all parameters, in each framework's own order",
+        first_gradient,
+        half=1e-2,
+    ),
+    Check(
+        "trajectory",
+        "the loss of every later step",
+        1e-5,
+        "rounding of earlier steps, carried along by the weights",
+        trajectory,
+        half=1e-3,
+    ),
+    Check(
+        "final update",
+        "what training added to the weights, |dA - dB| / |dA|",
+        1e-3,
+        "Adam turns rounding in a gradient near zero into a full step of that one weight",
+        final_update,
+        half=5e-2,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check and what it found."""
+
+    check: Check
+    outcome: Outcome
+    tolerance: float
+    """The one that held."""
+
+
+def compare(
+    reference: Evidence, other: Evidence, checks: Sequence[Check] = CHECKS
+) -> tuple[Result, ...]:
+    """All checks, in order; those behind the first difference are mostly its consequences."""
+    half = all(_in_half(evidence) for evidence in (reference, other))
+
+    def result(check: Check) -> Result:
+        tolerance = check.half if half and check.half is not None else check.tolerance
+        return Result(check, check.function(reference, other, tolerance), tolerance)
+
+    return tuple(result(check) for check in checks)
+
+
+def first_failure(results: Sequence[Result]) -> Result | None:
+    """The first difference; without one, the first thing that could not be compared; else None."""
+    found = [result for result in results if result.outcome.verdict == "differs"]
+    missing = [result for result in results if not result.outcome.passed]
+    return next(iter(found or missing), None)
+
+
+def _in_half(evidence: Evidence) -> bool:
+    """Whether a run calculates in 16 bits: by autocast, or because its weights have no more."""
+    dtypes = evidence.setting.get("dtypes") or ()
+    mixed = evidence.args.get("bf16") or evidence.args.get("fp16")
+    return bool(mixed) or bool({*dtypes} & {"bfloat16", "float16"})

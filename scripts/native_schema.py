@@ -1,0 +1,145 @@
+"""Read names, types and defaults out of an installed framework: `python native_schema.py BACKEND`.
+
+Runs inside a backend's environment (`make schemas`) and prints the JSON that is kept in schemas/native/.
+Every native name, and every meaning of a missing key, is checked against it. Nothing is typed by hand.
+"""
+
+import dataclasses
+import enum
+import importlib
+import importlib.metadata
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def plain(value: Any) -> Any:
+    """A default as JSON; what JSON has no form for becomes its name."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return f"<{type(value).__name__}>"
+
+
+def fields(cls: type) -> dict[str, dict[str, Any]]:
+    """Fields of a dataclass."""
+
+    def default(field: "dataclasses.Field[Any]") -> Any:
+        if field.default is not dataclasses.MISSING:
+            return plain(field.default)
+        if field.default_factory is not dataclasses.MISSING:
+            return plain(field.default_factory())
+        return "<required>"
+
+    return {
+        field.name: {"type": str(field.type), "default": default(field)}
+        for field in dataclasses.fields(cls)
+        if field.init
+    }
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Parameters of a function; `**` says that others are passed on."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found["**"] = {"type": name, "default": "<passed on>"}
+        elif parameter.kind is not parameter.VAR_POSITIONAL and name != "self":
+            empty = parameter.default is parameter.empty
+            default = "<required>" if empty else plain(parameter.default)
+            found[name] = {"type": str(parameter.annotation), "default": default}
+    return found
+
+
+def trl() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The calls of a TRL script."""
+    from peft import LoraConfig, PeftModel
+    from trl import SFTConfig, SFTTrainer
+
+    yield "SFTConfig", fields(SFTConfig)
+    yield "LoraConfig", fields(LoraConfig)
+    yield "SFTTrainer", arguments(SFTTrainer.__init__)
+    yield "PeftModel.from_pretrained", arguments(PeftModel.from_pretrained)
+
+
+def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same script, and the engine's own settings."""
+    yield from trl()
+    from deepspeed.runtime import constants
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+
+    yield (
+        "ds_config.zero_optimization",
+        {
+            name: {"type": str(info.annotation), "default": plain(info.default)}
+            for name, info in DeepSpeedZeroConfig.model_fields.items()
+        },
+    )
+    yield (
+        "ds_config",
+        {
+            value: {"type": "", "default": plain(getattr(constants, f"{name}_DEFAULT", None))}
+            for name, value in vars(constants).items()
+            if isinstance(value, str) and name.isupper() and value.isidentifier()
+        },
+    )
+
+
+def unsloth() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The calls of an Unsloth script, as unsloth leaves them after its import."""
+    model = importlib.import_module("unsloth").FastLanguageModel
+    yield "FastLanguageModel.from_pretrained", arguments(model.from_pretrained)
+    yield "FastLanguageModel.get_peft_model", arguments(model.get_peft_model)
+    yield from trl()
+
+
+def llamafactory() -> Iterator[tuple[str, dict[str, Any]]]:
+    """All keys of a training config, and the attributes of a data set."""
+    from llamafactory import hparams
+    from llamafactory.data.parser import DatasetAttr
+    from llamafactory.hparams import training_args
+
+    keys: dict[str, Any] = {}
+    for cls in (
+        hparams.ModelArguments,
+        hparams.DataArguments,
+        training_args.TrainingArguments,
+        hparams.FinetuningArguments,
+        hparams.GeneratingArguments,
+    ):
+        keys |= fields(cls)
+    yield "", keys
+    yield "dataset_info", fields(DatasetAttr)
+
+
+PACKAGES = ("transformers", "peft", "accelerate", "datasets", "torch", "trl")
+
+
+def main() -> None:
+    """Print the schema of one backend."""
+    name = sys.argv[1]
+    reader = {"trl": trl, "deepspeed": deepspeed, "unsloth": unsloth, "llamafactory": llamafactory}
+    stdout, sys.stdout = sys.stdout, sys.stderr  # frameworks greet on stdout
+    calls = dict(reader[name]())
+    schema = {
+        "backend": name,
+        "version": importlib.metadata.version(name),
+        "with": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "calls": calls,
+    }
+    json.dump(schema, stdout, indent=1, sort_keys=True)
+    stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""One suite for all backends: each test here runs once per installed backend, and names none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT
+
+from ftspec.backend import Backend
+from ftspec.registry import load, names
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test with a `backend` argument runs for all of them."""
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", names(), indirect=True)
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return load(request.param)
+
+
+@pytest.fixture
+def native_schema(backend: Backend) -> dict[str, Any]:
+    """What the installed framework itself says about its names, types and defaults."""
+    (file,) = (ROOT / "schemas" / "native").glob(f"{backend.name}-*.json")
+    schema: dict[str, Any] = json.loads(file.read_text())
+    return schema

@@ -1,0 +1,68 @@
+"""The specs that a backend is asked to express: awkward words on purpose, batches that divide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from tests.unit.spec_strategies import documents, words
+
+from ftspec.backend import Backend, Job
+from ftspec.families.datasets import COLUMNS
+from ftspec.mapping import Lowered
+from ftspec.plan import make
+from ftspec.plan.resolve import resolve
+from ftspec.plan.values import Resolved
+from ftspec.registry import names
+from ftspec.spec.load import Loaded, digest
+from ftspec.spec.root import Spec
+
+FOLDER = Path("/project/build")
+NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
+"""Paths that no native file holds: ftspec answers for them before or around the run."""
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> dict[str, Any]:
+    """A source whose format is named, with awkward column names."""
+    kind = draw(st.sampled_from(sorted(COLUMNS)))
+    suffix = draw(st.sampled_from((".jsonl", ".parquet", ".csv")))
+    place = {"path": draw(words()) + suffix} if draw(st.booleans()) else {"hub": draw(words())}
+    columns = draw(st.dictionaries(st.sampled_from(COLUMNS[kind]), words(), max_size=3))
+    return {**place, "format": kind, "columns": columns}
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    """A valid spec that can be resolved without looking at files."""
+    document = draw(documents())
+    devices, nodes = draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((1, 1, 1, 2)))
+    micro, accumulation = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    first = draw(sources())
+    document["data"]["train"] = [first] * draw(st.integers(1, 2))
+    document["data"]["eval"] = [first] * draw(st.integers(0, 1))
+    train = document.setdefault("train", {})
+    train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
+    train["resume"] = draw(st.none() | st.just("./checkpoint-3"))
+    document["hardware"] = document.get("hardware", {}) | {
+        "device": draw(st.sampled_from(("cpu", "cuda"))),
+        "devices": devices,
+        "nodes": nodes,
+    }
+    document["model"] = document["model"] | {"name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))}
+    document["run"] = {"backends": list(names())}
+    return Spec.model_validate(document)
+
+
+def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, Any]]:
+    """A spec lowered for a backend, without a look at any file."""
+    loaded = Loaded(spec, Path("/project/spec.yaml"), {}, digest(spec))
+    resolved = resolve(loaded, backend.defaults)
+    result, values = make.lower(resolved, backend, FOLDER)
+    return resolved, result, values
+
+
+def job(resolved: Resolved, values: dict[str, Any], backend: Backend) -> Job:
+    """What emit needs besides native values."""
+    return Job(resolved.name, digest(resolved.spec), values, {name: "1.0" for name in backend.pinned})

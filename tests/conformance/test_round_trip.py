@@ -1,0 +1,67 @@
+"""compile, read back, import: the spec that comes back is the spec that went in, or was refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from tests.conformance.domain import NOT_EMITTED, job, lowered, specs
+
+from ftspec.backend import Backend
+from ftspec.errors import UnsupportedError
+from ftspec.spec.root import Spec
+
+EXAMPLES = 150
+
+
+def test_what_is_compiled_comes_back(backend: Backend) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    )
+    @given(specs())
+    def law(spec: Spec) -> None:
+        resolved, result, values = lowered(spec, backend)
+        if result.refusals:
+            assert all(refusal.reason for refusal in result.refusals)
+            seen["refused"] += 1
+            return
+        try:
+            files = backend.emit(result.native, job(resolved, values, backend))
+        except UnsupportedError:
+            seen["unwritable"] += 1  # such as `${` in LLaMA-Factory's YAML
+            return
+        assert files == backend.emit(result.native, job(resolved, values, backend)), "not the same bytes"
+        back = backend.maps["sft"].lift(backend.read(files))
+        assert not back.unknown, f"nobody claims {back.unknown}"
+        assert not back.refusals
+        for path, value in expressed(values, backend).items():
+            assert plain(back.spec.get(path)) == plain(value), path
+        seen["held"] += 1
+
+    law()
+    assert seen["held"] >= EXAMPLES // 10, seen
+
+
+def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
+    """The values that the backend's files hold."""
+    kept = {path: value for path, value in values.items() if not path.startswith(NOT_EMITTED)}
+    if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
+        for path in ("data.train", "data.eval", "data.train_on", "data.max_length"):
+            kept.pop(path)
+    if values.get("method.tuner.adapter") is not None:  # the saved adapter brings its own
+        kept = {p: v for p, v in kept.items() if not p.startswith("method.tuner.") or p.endswith(("type", "adapter"))}
+    if not any(row.keys for row in backend.maps["sft"].rows if "model.dtype" in row.paths):
+        kept.pop("model.dtype")  # implied there, and refused where it is not what is implied
+    return kept
+
+
+def plain(value: Any) -> Any:
+    """Lists and tuples are one thing here."""
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
