@@ -6,24 +6,26 @@ Names and defaults: transformers 5.6.0, training_args.py; checked against schema
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.mapping import MISSING, Refuse, Row, choice, constant, field
 
-def training_rows(prefix: str) -> tuple[Row, ...]:
-    """Every TrainingArguments value that can change a result, each written out."""
+def training_rows(prefix: str, absent: Mapping[str, Any] = MappingProxyType({})) -> tuple[Row, ...]:
+    """Every TrainingArguments value that can change a result, each written out.
+
+    ``absent`` are the defaults that a subclass of TrainingArguments has changed.
+    """
     return tuple(
-        Row(
-            row.paths,
-            tuple(prefix + key for key in row.keys),
-            row.lower,
-            row.lift,
-            row.uses,
-            row.reads,
-            row.absent,
-            row.support,
-            row.reason,
+        replace(
+            row,
+            keys=tuple(prefix + key for key in row.keys),
+            absent=tuple(
+                absent.get(key, old) for key, old in zip(row.keys, row.absent, strict=False)
+            ),
         )
         for row in (*_ROWS, *_CONSTANTS)
     )

@@ -7,6 +7,7 @@ Keys are `Call.argument`, as they stand in the emitted script.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ftspec.families.datasets import context
@@ -16,6 +17,8 @@ from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
 
 CONFIG = "SFTConfig."
+TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
+"""Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
 OWN_PATHS = (
@@ -172,14 +175,7 @@ def adapted(row: Row) -> Row:
             )
         return MISSING if adapter is not None else row.lower(*own)
 
-    return Row(
-        row.paths,
-        row.keys,
-        lower,
-        row.lift,
-        uses=("method.tuner.adapter", "model.dtype"),
-        absent=row.absent,
-    )
+    return replace(row, lower=lower, uses=("method.tuner.adapter", "model.dtype"))
 
 
 def lora_constant_rows() -> tuple[Row, ...]:
@@ -189,8 +185,7 @@ def lora_constant_rows() -> tuple[Row, ...]:
         def lower(tuner: str, adapter: str | None) -> Any:
             return row.lower() if tuner == "lora" and adapter is None else MISSING
 
-        uses = ("method.tuner.type", "method.tuner.adapter")
-        return Row((), row.keys, lower, row.lift, uses, absent=row.absent, reason=row.reason)
+        return replace(row, lower=lower, uses=("method.tuner.type", "method.tuner.adapter"))
 
     return tuple(conditional(row) for row in lora_constants("LoraConfig."))
 
@@ -203,7 +198,7 @@ def shared_rows() -> tuple[Row, ...]:
         *tuner_rows(),
         *checkpointing_rows(),
         *loss_rows(),
-        *training_rows(CONFIG),
+        *training_rows(CONFIG, TRL_DEFAULTS),
         *launch_rows(),
         *ours(*OWN_PATHS),
     )

@@ -69,7 +69,7 @@ SFT = FieldMap(
                 (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),
                 _lower_compute,
                 _lift_compute,
-                absent=(False, False, None),
+                absent=(True, False, None),
             ),
         ),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),

@@ -41,7 +41,7 @@ SFT = FieldMap(
             _lower_compute,
             lambda bf16, fp16: "bf16" if bf16 else "fp16" if fp16 else "fp32",
             uses=("hardware.device",),
-            absent=(False, False),
+            absent=(True, False),
         ),
         Row(("hardware.devices",), (), _one, lambda: 1),
         Row(("hardware.nodes",), (), _one, lambda: 1),
