@@ -138,7 +138,7 @@ def find_environment(
     from ftspec.registry import load
 
     if python is None:
-        return ensure(load(backend), lock, torch, progress=say)
+        return ensure(load(backend), lock, torch, lambda progress: say(progress.text))
     place = own(python, load(backend), lock)
     for note in place.notes:
         say(note)

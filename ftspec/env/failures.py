@@ -38,8 +38,8 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"Network is unreachable|timed out|tcp connect|error decoding response body|"
         r"[Nn]etwork connectivity is disabled|network was disabled",
         "the package index cannot be reached",
-        "check the network, HTTPS_PROXY and pip's index-url (`ftspec env doctor` shows it), then run "
-        "the same command again: what was downloaded is kept",
+        "check the network, HTTPS_PROXY and pip's index-url (`ftspec env doctor` shows it), then "
+        "run the same command again: what was downloaded is kept",
     ),
     (
         r"matching Python (ABI|version|implementation)|does not satisfy Python|requires Python|"
@@ -63,6 +63,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "read its output below; a C++ compiler or Python's headers may be missing",
     ),
     (
+        r"killed by signal",
+        "uv was killed",
+        "if memory is short, close other programs; then run the same command again",
+    ),
+    (
         r"Permission denied|os error 13\b|Read-only file system",
         "the cache folder cannot be written",
         "set FTSPEC_CACHE (and UV_CACHE_DIR) to a folder of your own",
@@ -74,11 +79,10 @@ def failure(doing: str, said: Iterable[str], status: int | None = None) -> Envir
     """The error for a uv that failed while `doing` something, from the last lines that it said."""
     lines = [redact(line.rstrip()) for line in said if line.strip()]
     text = "\n".join(lines)
-    for pattern, cause, remedy in _CAUSES:
-        if re.search(pattern, text):
-            break
-    else:
-        cause, remedy = f"uv failed with status {status}", "see what it said, and `ftspec env doctor`"
+    if status is not None and status < 0:
+        text += f"killed by signal {-status}"
+    unknown = ("", f"uv failed with status {status}", "see what it said, and `ftspec env doctor`")
+    _, cause, remedy = next((row for row in _CAUSES if re.search(row[0], text)), unknown)
     quoted = "".join(f"\n  uv: {line}" for line in lines[-8:])
     return EnvironmentError_(Problem(f"{doing}: {cause}{quoted}", hint=remedy))
 
@@ -88,5 +92,5 @@ def disk_failure(doing: str, error: OSError) -> EnvironmentError_:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return EnvironmentError_(f"{doing}: {DISK_FULL}", _SPACE)
     return EnvironmentError_(
-        f"{doing}: {redact(str(error))}", "set FTSPEC_CACHE to a folder of your own that can be written"
+        f"{doing}: {redact(str(error))}", "set FTSPEC_CACHE to a folder that you can write"
     )

@@ -5,22 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-from filelock import FileLock, Timeout
 from packaging.utils import canonicalize_name
 
 import ftspec
 from ftspec.backend import Backend
 from ftspec.env import store
+from ftspec.env.exclusive import end_orphans, turn, wipe
 from ftspec.env.failures import disk_failure
 from ftspec.env.locks import Lock, read_lock
 from ftspec.env.store import Environment, folder_of, interpreter, lookup
-from ftspec.env.uv import Listener, Progress, end_tree, run_uv
+from ftspec.env.uv import Listener, run_uv, tell
 from ftspec.env.variant import Choice, choose, nvidia_driver, requirements
 from ftspec.errors import EnvironmentError_, Problem
 
@@ -61,42 +59,6 @@ def find(backend: Backend, lock: str = "aligned", torch: str = "auto") -> Enviro
     return next((found for variant in variants if (found := lookup(wanted, variant))), None)
 
 
-def wipe(folder: Path) -> None:
-    """Remove an environment; the marker goes first, so that half of one is never taken for whole."""
-    (folder / store.MARKER).unlink(missing_ok=True)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-
-
-def users(folder: Path) -> list[psutil.Process]:
-    """Processes that run from an environment or write into it."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        arguments = process.info["cmdline"] or ()
-        if any(part == str(folder) or part.startswith(f"{folder}/") for part in arguments):
-            found.append(process)
-    return found
-
-
-@contextmanager
-def turn(folder: Path, progress: Listener | None = None) -> Iterator[None]:
-    """Hold the folder alone among all processes; waits, with a word, for another to finish."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        guard = FileLock(folder.parent / f".{folder.name}.turn")
-        try:
-            guard.acquire(timeout=0)
-        except Timeout:
-            _tell(progress, folder.name, "another process installs this environment: waiting for it")
-            guard.acquire(poll_interval=0.2)
-    except OSError as error:
-        raise disk_failure(f"preparing {folder.name}", error) from error
-    try:
-        yield
-    finally:
-        guard.release()
-
-
 def _ensure(lock: Lock, choice: Choice, progress: Listener | None) -> Environment:
     found = lookup(lock, choice.variant)
     if found:
@@ -109,11 +71,10 @@ def _ensure(lock: Lock, choice: Choice, progress: Listener | None) -> Environmen
             return found  # somebody else laid it down while we waited
         try:
             if folder.exists():
-                _tell(progress, subject, "an earlier installation was interrupted: starting afresh")
-                for orphan in users(folder):  # a uv whose ftspec was killed still writes here
-                    end_tree(orphan.pid)
+                tell(progress, subject, "an earlier installation is incomplete: starting afresh")
+                end_orphans(folder)
                 wipe(folder)
-            _tell(progress, subject, f"torch build `{choice.variant}`: {choice.reason}")
+            tell(progress, subject, f"torch build `{choice.variant}`: {choice.reason}")
             _lay_down(lock, choice, folder, doing, progress)
         except EnvironmentError_:
             shutil.rmtree(folder, ignore_errors=True)  # what lies there is of no use, and large
@@ -124,20 +85,24 @@ def _ensure(lock: Lock, choice: Choice, progress: Listener | None) -> Environmen
     made = lookup(lock, choice.variant)
     if made is None:
         raise EnvironmentError_(f"{doing}: it vanished", "is something cleaning the cache folder?")
-    _tell(progress, subject, "ready")
+    tell(progress, subject, "ready")
     return made
 
 
-def _lay_down(lock: Lock, choice: Choice, folder: Path, doing: str, progress: Listener | None) -> None:
+def _lay_down(
+    lock: Lock, choice: Choice, folder: Path, doing: str, progress: Listener | None
+) -> None:
     subject = f"{lock.backend} {lock.name}"
     python = interpreter(folder)
     # The running interpreter, or else one that uv finds or fetches among those the lock supports.
     running = lock.python.contains(".".join(map(str, sys.version_info[:3])))
     request = sys.executable if running else str(lock.python)
     run_uv(
-        ("venv", "--no-project", "--python", request, "--prompt", f"ftspec-{lock.backend}", str(folder)),
-        doing, subject=subject, progress=progress,
-    )  # fmt: skip
+        ("venv", "--no-project", "--python", request, "--prompt", folder.name, str(folder)),
+        doing,
+        subject=subject,
+        progress=progress,
+    )
     hashed, loose = requirements(lock, choice.variant)
     install = ("pip", "install", "--python", str(python), "--no-deps")
     asked = folder / "requirements.txt"
@@ -185,8 +150,3 @@ def _python_version(folder: Path) -> str:
     settings = (folder / "pyvenv.cfg").read_text(encoding="utf-8")
     lines = (line.partition("=") for line in settings.splitlines())
     return next((value.strip() for key, _, value in lines if key.strip() == "version_info"), "")
-
-
-def _tell(progress: Listener | None, subject: str, text: str) -> None:
-    if progress is not None:
-        progress(Progress(subject, text))

@@ -79,8 +79,8 @@ def _resolve(asked: str, doing: str, subject: str, progress: Listener | None) ->
         overrides.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         run_uv(
             (
-                *("pip", "compile", "--universal", "--python-version", _LOWEST, "--generate-hashes"),
-                *("--no-annotate", "--no-header", "--no-emit-index-url"),
+                *("pip", "compile", "--universal", "--python-version", _LOWEST),
+                *("--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url"),
                 *(("--override", str(overrides)) if wanted else ()),
                 *(str(source), "-o", str(made)),
             ),

@@ -2,8 +2,8 @@
 
 uv does not read pip's configuration. Whoever set an index, a folder of wheels or a certificate for
 pip means it for every installer, so it is translated here into uv's environment variables, and a
-variable that the person set for uv itself wins. Addresses may carry passwords: they go to uv through
-its environment, never through an argument list, and every message passes `redact`.
+variable that the person set for uv itself wins. Addresses may carry passwords: they go to uv in its
+environment, never in an argument list, and every message passes `redact`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 _FROM_ENVIRONMENT = "environment"
 _OPTIONS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host")
 _SECRETS = (
-    (re.compile(r"(?<=//)[^/@\s]+(?=@)"), "***"),
+    # Up to the last @: a password may hold one, or a slash, though it should not.
+    (re.compile(r"(?<=//)\S+(?=@)"), "***"),
     (re.compile(r"(?i)\b(token|key|password|passwd|secret|auth|sig|signature)=[^&\s]+"), r"\1=***"),
     (re.compile(r"\b(pypi-|gh[a-z]_|glpat-|hf_|npm_)[A-Za-z0-9_-]{8,}"), r"\1***"),
 )
@@ -45,7 +46,7 @@ def redact(text: str) -> str:
 
 
 def read_sources(environ: Mapping[str, str] | None = None) -> dict[str, Option]:
-    """pip's options by name, as pip itself would see them: the later place wins."""
+    """Pip's options by name, as pip itself would see them: the later place wins."""
     environ = os.environ if environ is None else environ
     sections: dict[str, dict[str, Option]] = {"global": {}, "install": {}}
     for path in _files(environ):
@@ -54,7 +55,7 @@ def read_sources(environ: Mapping[str, str] | None = None) -> dict[str, Option]:
         try:
             parser.read(path, encoding="utf-8")
         except (configparser.Error, OSError, UnicodeDecodeError):
-            continue  # pip reports its own broken files; a proxy of it should not stop here
+            continue  # pip itself complains about its broken files; that is no reason to stop here
         for section, found in sections.items():
             if parser.has_section(section):
                 for key, value in parser.items(section):
@@ -101,11 +102,13 @@ def _key(name: str) -> str:
 def _split(key: str, value: str) -> tuple[str, ...]:
     if key in {"cert", "no-index"}:
         return (str(Path(value).expanduser()) if key == "cert" else value,) if value else ()
-    return tuple(str(Path(item).expanduser()) if item[:1] == "~" else item for item in value.split())
+    return tuple(
+        str(Path(item).expanduser()) if item[:1] == "~" else item for item in value.split()
+    )
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """pip's configuration files that exist, the weakest first."""
+    """Pip's configuration files that exist, the weakest first."""
     chosen = environ.get("PIP_CONFIG_FILE", "")
     if chosen == os.devnull:
         return  # pip's way of saying: no configuration files at all

@@ -22,6 +22,9 @@ from ftspec.env.locks import KEY_LENGTH, Lock
 Variant = Literal["cpu", "cuda"]
 VARIANTS: tuple[Variant, ...] = ("cpu", "cuda")
 MARKER = "complete.json"
+_SHAPE = re.compile(
+    rf"(?P<backend>.+)-(?P<lock>[^-]+)-(?P<key>[0-9a-f]{{{KEY_LENGTH}}})-(?P<torch>\w+)"
+)
 
 
 @dataclass(frozen=True)
@@ -147,10 +150,9 @@ def size(folder: Path) -> Size:
 
 
 def _stored() -> Iterator[Stored]:
-    shape = re.compile(rf"(?P<backend>.+)-(?P<lock>[^-]+)-(?P<key>[0-9a-f]{{{KEY_LENGTH}}})-(?P<torch>\w+)")
     home = environments_folder()
     for folder in sorted(home.iterdir()) if home.is_dir() else ():
-        parts = shape.fullmatch(folder.name)
+        parts = _SHAPE.fullmatch(folder.name)
         if parts is None or not folder.is_dir():
             continue
         facts = read_marker(folder)

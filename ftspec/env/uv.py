@@ -20,11 +20,15 @@ from ftspec.errors import EnvironmentError_
 
 # Settings for a person's other projects: each would change what a lock means, or where it goes.
 _CLEARED = frozenset(
-    "UV_CONSTRAINT UV_OVERRIDE UV_EXCLUDE UV_EXCLUDE_NEWER UV_TORCH_BACKEND UV_PYTHON UV_TARGET "
-    "UV_SYSTEM_PYTHON UV_PREFIX UV_PRERELEASE UV_RESOLUTION UV_WORKING_DIR UV_PROJECT UV_NO_DEPS "
-    "UV_PROJECT_ENVIRONMENT UV_REQUIRE_HASHES UV_NO_VERIFY_HASHES UV_VENV_SEED UV_NO_PROGRESS "
-    "VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME".split()
-)
+    {
+        "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_TORCH_BACKEND",
+        "UV_PYTHON", "UV_TARGET", "UV_SYSTEM_PYTHON", "UV_PREFIX", "UV_PRERELEASE",
+        "UV_RESOLUTION", "UV_WORKING_DIR", "UV_PROJECT", "UV_NO_DEPS", "UV_PROJECT_ENVIRONMENT",
+        "UV_REQUIRE_HASHES", "UV_NO_VERIFY_HASHES", "UV_VENV_SEED", "UV_NO_PROGRESS",
+        "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME",
+    }
+)  # fmt: skip
+_NOISE = ("+ ", "- ", "~ ", "Activate with", "Using ", "Creating virtual", "Resolved ")
 _UNITS = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 
 
@@ -40,6 +44,12 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
+def tell(progress: Listener | None, subject: str, text: str) -> None:
+    """Pass a line on, if anybody listens."""
+    if progress is not None:
+        progress(Progress(subject, text))
+
+
 def binary() -> str:
     """The uv program that came with ftspec."""
     try:
@@ -47,7 +57,9 @@ def binary() -> str:
 
         return find_uv_bin()
     except (ImportError, FileNotFoundError) as error:
-        raise EnvironmentError_("uv is not installed beside ftspec", "python -m pip install uv") from error
+        raise EnvironmentError_(
+            "uv is not installed beside ftspec", "python -m pip install uv"
+        ) from error
 
 
 def run_uv(
@@ -126,7 +138,7 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _same_disk() -> dict[str, str]:
-    """uv's cache on the disk of the environments, so that it links files instead of copying them."""
+    """A cache for uv on the disk of the environments: there it links files instead of copying."""
     if os.environ.get("UV_CACHE_DIR"):
         return {}
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -137,13 +149,13 @@ def _same_disk() -> dict[str, str]:
 
 
 def _tracker(subject: str, progress: Listener | None) -> Callable[[str], None]:
-    """Turns uv's lines into progress. It announces each large download with its size, and its end."""
+    """Turns uv's lines into progress: it announces the size of each large download, and its end."""
     announced: dict[str, float] = {}
     finished: set[str] = set()
 
     def track(line: str) -> None:
         text = redact(line.strip())
-        if progress is None or not text or text.startswith(("+ ", "- ", "~ ")):
+        if progress is None or not text or text.startswith(_NOISE):
             return
         begun = re.match(r"Downloading (\S+) \(([\d.]+)([KMG]iB)\)", text)
         ended = re.match(r"Downloaded (\S+)", text)

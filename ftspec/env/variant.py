@@ -48,7 +48,7 @@ def choose(locks: Sequence[Lock], torch: str = "auto") -> Choice:
         raise EnvironmentError_(f"there is no torch build `{torch}`", "use auto, cpu or cuda")
     plain = not any(has_cuda(lock) for lock in locks)
     if torch == "cuda" and plain:
-        raise EnvironmentError_("torch has no CUDA build for this platform", "leave it at auto, or use cpu")
+        raise EnvironmentError_("torch has no CUDA build for this platform", "use auto or cpu")
     if torch == "cuda":
         return Choice("cuda", "asked for")
     if plain:
@@ -75,10 +75,8 @@ def _automatic(locks: Sequence[Lock]) -> Choice:
         if _complete(locks, variant):
             return Choice(variant, "no NVIDIA driver; already installed")
     if offered(locks):
-        return Choice("cpu", "no NVIDIA driver, and the configured package sources offer the CPU-only build")
-    return Choice(
-        "cuda", "no NVIDIA driver, but no CPU-only build in the configured package sources: PyPI's build"
-    )
+        return Choice("cpu", "no NVIDIA driver, and the package sources offer the CPU-only build")
+    return Choice("cuda", "no NVIDIA driver, but no CPU-only build in the package sources: PyPI's")
 
 
 def _complete(locks: Sequence[Lock], variant: str) -> bool:
@@ -115,7 +113,7 @@ def requirements(lock: Lock, variant: str) -> tuple[str, str]:
 
 
 def offered(locks: Sequence[Lock], index: str = "") -> bool:
-    """Whether the package sources have the CPU-only build of all these locks. Quick, never fails."""
+    """Whether the sources have the CPU-only build of all these locks. Quick, and never fails."""
     wanted = sorted({line for lock in locks for line in swapped(lock)})
     with tempfile.TemporaryDirectory(prefix="ftspec-") as place:
         asked = Path(place) / "torch.in"

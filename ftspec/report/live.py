@@ -54,7 +54,11 @@ class Live:
         elif event.kind == "note":
             self.say(f"{event.backend}: {event.text}")
         elif event.kind == "progress" and event.progress is not None:
-            self._show(event.backend, event.progress, numbers(event.progress))
+            self.progress(event.backend, event.progress)
+
+    def progress(self, name: str, progress: Progress) -> None:
+        """How far a training is."""
+        self._show(name, progress, numbers(progress))
 
     def _show(self, name: str, progress: Progress | None, text: str) -> None:
         if self.bar is None:
@@ -71,5 +75,5 @@ class Live:
 
 def numbers(progress: Progress) -> str:
     """`loss 1.234  lr 1e-4`, as far as they are known."""
-    known = (("loss", progress.loss), ("grad norm", progress.grad_norm), ("lr", progress.lr))
+    known = (("loss", progress.loss), ("grad norm", progress.grad_norm), ("lr", progress.learning_rate))
     return "  ".join(f"{name} {value:.4g}" for name, value in known if value is not None)

@@ -118,8 +118,9 @@ def start(argv: list[str]) -> int:
             os._exit(137)
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        # ftspec may run where signals are ignored (`nohup`, `&`), which is inherited through exec.
-        for number in (*SIGNALS, signal.SIGPIPE, signal.SIGQUIT, signal.SIGXFSZ):
+        # Python ignores some signals, and `ftspec run &` others: what is ignored stays so through
+        # exec. Those with a handler here become fatal again by themselves.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.closerange(3, 256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticKnownError
 
 T = TypeVar("T")
 
@@ -19,6 +19,16 @@ def _as_tuple(value: Any) -> Any:
 
 Items = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 """A list in the file, a tuple in the spec."""
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+Whole = BeforeValidator(_whole)
+"""Beside a `Literal` of numbers, which by itself takes `true` and `1.0` for 1."""
 
 
 class Node(BaseModel):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ftspec.spec.base import Node
+from ftspec.spec.base import Node, Whole
 
 
 class Zero(Node):
@@ -14,7 +14,7 @@ class Zero(Node):
 
     short: ClassVar[str | None] = "stage"
 
-    stage: Literal[0, 1, 2, 3] = 2
+    stage: Annotated[Literal[0, 1, 2, 3], Whole] = 2
     """1 shards optimizer states over the devices, 2 gradients too, 3 parameters too. 0: nothing."""
     offload_optimizer: bool = False
     """Keep optimizer states in CPU memory."""

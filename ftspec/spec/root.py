@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from ftspec.spec.base import Node
+from ftspec.spec.base import Node, Whole
 from ftspec.spec.data import Data
 from ftspec.spec.hardware import Hardware
 from ftspec.spec.method import Method
@@ -20,7 +20,7 @@ from ftspec.spec.train import Train
 class Spec(Node):
     """What a fine-tuning run is: model, data, method, precision, training, hardware, output."""
 
-    version: Literal[1] = 1
+    version: Annotated[Literal[1], Whole] = 1
     """Version of this format."""
     model: Model
     """The model to tune."""

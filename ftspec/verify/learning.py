@@ -39,10 +39,14 @@ def first_loss(reference: Evidence, other: Evidence, tolerance: float) -> Outcom
 def first_gradient(reference: Evidence, other: Evidence, tolerance: float) -> Outcome:
     """The logged norm of the first step; where one logs none, the gradient by parameter."""
     one, two = pair(_norm, reference, other)
+    logged = one is not None and two is not None
     if one is not None and two is not None:
-        return numbers([("first step", one, two)], tolerance)
+        norms = numbers([("first step", one, two)], tolerance)
+        if not norms.passed or not (reference.gradient and other.gradient):
+            return norms
     if reference.gradient and other.gradient:
-        return _gradients(reference.gradient, other.gradient, tolerance)
+        vector = _gradients(reference.gradient, other.gradient, tolerance)
+        return vector if not logged or not vector.passed else _further(norms, vector)
     return _nothing("a gradient norm", one is not None, two is not None)
 
 

@@ -242,7 +242,7 @@ def _record(result: Result, reference: Evidence, other: Evidence) -> CheckRecord
         compares=check.compares,
         verdict=outcome.verdict,
         measured=outcome.measured,
-        tolerance=result.tolerance,
+        tolerance=float(result.tolerance),
         why=check.why,
         where=outcome.where,
         reference=outcome.reference,

@@ -1,0 +1,55 @@
+"""How long ftspec takes to start and to compile one spec, against importing its libraries alone."""
+
+from __future__ import annotations
+
+import tempfile
+
+from child import FTSPEC, LIBRARIES, SPEC, compare, options, show
+
+AIM = 1.5
+
+
+def main() -> None:
+    """Measure and print."""
+    chosen = options(__doc__ or "", rounds=15)
+    with tempfile.TemporaryDirectory() as folder:
+        compile_spec = [FTSPEC, "compile", str(SPEC), "--overwrite"]
+        costs = compare(
+            {
+                "import the libraries": LIBRARIES,
+                "ftspec --version": [FTSPEC, "--version"],
+                "ftspec validate": [FTSPEC, "validate", str(SPEC)],
+                "ftspec compile, one backend": [
+                    *compile_spec,
+                    "--backend",
+                    "trl",
+                    "-o",
+                    f"{folder}/one",
+                ],
+                "ftspec compile, all backends": [
+                    *compile_spec,
+                    "--backend",
+                    "all",
+                    "-o",
+                    f"{folder}/all",
+                ],
+            },
+            chosen.rounds,
+        )
+    base = costs["import the libraries"]
+    rows = [
+        {
+            "command": name,
+            "wall s": cost.wall,
+            "cpu s": cost.cpu,
+            "wall ratio": cost.wall / base.wall,
+            "cpu ratio": cost.cpu / base.cpu,
+            "aim": f"<= {AIM}" if name.startswith("ftspec") else "",
+        }
+        for name, cost in costs.items()
+    ]
+    show(rows, chosen.json)
+
+
+if __name__ == "__main__":
+    main()

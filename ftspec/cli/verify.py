@@ -1,0 +1,103 @@
+"""ftspec verify: prove that several backends train the same thing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ftspec.cli.shared import (
+    backend_names,
+    console,
+    describe,
+    environment_options,
+    json_option,
+    lossy_option,
+    print_json,
+    spec_argument,
+)
+
+
+@click.command(epilog="Example: ftspec verify specs/quickstart.yaml --steps 6")
+@spec_argument
+@click.option("--steps", type=click.IntRange(min=1), help="Train so many steps. Default: as the spec says.")
+@click.option("--backends", default="all", show_default=True, help="Backends to compare, with commas, or all.")
+@click.option("--reference", default="trl", show_default=True, help="Backend that the others are held against.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the proof. Default: verify/ in the output folder.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side. Default: what memory allows.")
+@environment_options
+@lossy_option
+@json_option
+def command(
+    spec: Path,
+    sets: tuple[str, ...],
+    steps: int | None,
+    backends: str,
+    reference: str,
+    output: Path | None,
+    jobs: int | None,
+    environment: str | None,
+    torch: str,
+    python: Path | None,
+    allow_lossy: bool,
+    as_json: bool,
+) -> None:
+    """Compile SPEC to several backends, train each, and compare them from data order to final weights.
+
+    Prints the proof, and writes it as JSON and as one HTML page. Exits with 0 if all are equal, with
+    1 if one differs, is incomplete or failed.
+    """
+    from ftspec.report.console import print_certificate
+    from ftspec.report.html import page
+    from ftspec.emit.disk import write_atomic
+    from ftspec.report.live import Live
+    from ftspec.run.progress import Tracker
+    from ftspec.verify.certificate import to_json
+    from ftspec.verify.prove import CERTIFICATE, PAGE, effective, prove
+
+    if python is not None:
+        raise click.UsageError("a proof needs one environment per backend: --python does not fit")
+    names = backend_names(backends)
+    sets = (*sets, *((f"run.environment={environment}",) if environment else ()))
+    loaded, folder = effective(spec, sets, steps, output)
+    with Live(console(stderr=True), quiet=as_json) as live:
+        trackers: dict[str, Tracker] = {}
+
+        def on_line(name: str, line: str) -> None:
+            progress = trackers.setdefault(name, Tracker()).read(line)
+            if progress is not None:
+                live.progress(name, progress)
+
+        proof = prove(
+            loaded,
+            names,
+            folder,
+            reference=reference,
+            torch=torch,
+            allow_lossy=allow_lossy,
+            jobs=jobs,
+            say=live.say,
+            on_line=on_line,
+        )
+    certificate = proof.certificate
+    write_atomic(folder / PAGE, page(certificate).encode())
+    if as_json:
+        import json
+
+        print_json(
+            {
+                "verdict": certificate.verdict,
+                "certificate": json.loads(to_json(certificate)),
+                "refused": {name: error.as_json() for name, error in proof.refused.items()},
+                "files": [str(folder / CERTIFICATE), str(folder / PAGE)],
+            }
+        )
+    else:
+        print_certificate(certificate, console())
+        for name, error in proof.refused.items():
+            click.echo(f"{name}: not compared, it cannot express this spec")
+            for problem in error.problems:
+                click.echo(f"  {describe(problem, error.code)}".replace("\n", "\n  "))
+        click.echo(f"\n{folder / CERTIFICATE}\n{folder / PAGE}")
+    sys.exit(certificate.exit_code)

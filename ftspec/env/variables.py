@@ -1,0 +1,53 @@
+"""The environment variables of a process that runs in an environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ftspec.env.exclusive import users
+from ftspec.env.store import Environment, cache_folder
+
+# They point a Python at the packages of another one.
+_FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV", "CONDA_PREFIX"})
+
+
+def variables(environment: Environment, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """`base` (this process's variables) as a process in the environment needs them.
+
+    Its programs come first in PATH: DeepSpeed builds its extensions with the ninja there. The
+    extensions are kept apart from those of other torches, and of other programs on the machine.
+    """
+    base = os.environ if base is None else base
+    kept = {name: value for name, value in base.items() if name not in _FOREIGN}
+    path = os.pathsep.join(part for part in (str(environment.bin), base.get("PATH", "")) if part)
+    return {
+        **kept,
+        "PATH": path,
+        "PYTHONNOUSERSITE": "1",
+        "TORCH_EXTENSIONS_DIR": str(extensions_folder(environment)),
+    }
+
+
+def extensions_folder(environment: Environment) -> Path:
+    """Where torch builds extensions for this environment."""
+    if environment.key != "own":
+        return environment.folder / "torch_extensions"
+    # A person's own folder is not ours to write into.
+    name = str(environment.python).strip(os.sep).replace(os.sep, "-")[-80:]
+    return cache_folder() / "extensions" / f"{name}-{environment.versions.get('torch', '')}"
+
+
+def stale_builds(environment: Environment) -> list[Path]:
+    """Lock files of killed extension builds: every later run would wait for them, for ever."""
+    found = sorted(extensions_folder(environment).glob("**/lock"))
+    return found if found and not users(environment.folder) else []
+
+
+def release_builds(environment: Environment) -> list[Path]:
+    """Remove the lock files of killed extension builds. Nothing that still builds is touched."""
+    released = stale_builds(environment)
+    for lock in released:
+        lock.unlink(missing_ok=True)
+    return released

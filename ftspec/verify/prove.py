@@ -1,0 +1,136 @@
+"""A proof from a spec: compile to every backend, train each under the probe, compare, certify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftspec.emit.disk import write_atomic
+from ftspec.env.install import ensure_all
+from ftspec.env.store import Environment
+from ftspec.errors import Problem, UnsupportedError, VerifyError
+from ftspec.plan.environ import matching
+from ftspec.plan.make import make_plan
+from ftspec.plan.stages import BuildEnvironment, Launch, Plan
+from ftspec.plan.write import write_plan
+from ftspec.registry import load as load_backend
+from ftspec.run.environ import compose
+from ftspec.spec.load import Loaded, load
+from ftspec.spec.write import dump
+from ftspec.verify.certificate import Certificate, to_json
+from ftspec.verify.verify import Run, Spec, verify
+
+QUIET = ("train.logging_steps=1", "train.save_steps=null", "output.trackers=[]", "output.hub=null")
+"""What a proof sets beside the steps: it needs every step's numbers, and sends nothing anywhere."""
+CERTIFICATE, PAGE = "certificate.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A certificate and where it lies."""
+
+    certificate: Certificate
+    folder: Path
+    refused: Mapping[str, UnsupportedError]
+    """Backends that cannot express the spec, and why."""
+
+
+def effective(
+    file: Path, sets: Sequence[str], steps: int | None, folder: Path | None
+) -> tuple[Loaded, Path]:
+    """The spec as a proof runs it, and the folder of the proof."""
+    length = (f"train.steps={steps}", "train.epochs=null") if steps else ()
+    first = load(file, sets)
+    output = first.spec.output.folder or f"runs/{file.name.split('.')[0]}"
+    place = folder or file.parent / Path(output).expanduser() / "verify"
+    # relative to the spec, so that emitted bytes do not depend on where the project lies
+    inside = os.path.relpath(place.resolve(), file.parent.resolve())
+    return load(file, (*sets, *length, *QUIET, f"output.folder='{inside}'")), place
+
+
+def compile_all(
+    loaded: Loaded, names: Sequence[str], folder: Path, allow_lossy: bool
+) -> tuple[dict[str, Plan], dict[str, UnsupportedError]]:
+    """Write every backend's files; those that cannot express the spec are told apart."""
+    plans: dict[str, Plan] = {}
+    refused: dict[str, UnsupportedError] = {}
+    for name in names:
+        try:
+            plans[name] = make_plan(loaded, name, folder / name, allow_lossy)
+        except UnsupportedError as error:
+            refused[name] = error
+    for plan in plans.values():
+        write_plan(plan, overwrite=True)
+    return plans, refused
+
+
+def prove(
+    loaded: Loaded,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    reference: str,
+    torch: str = "auto",
+    allow_lossy: bool = False,
+    jobs: int | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+    on_line: Callable[[str, str], None] | None = None,
+) -> Proof:
+    """Prove that the backends train the same thing, or find the first place where they do not.
+
+    Writes the compiled files, the evidence and the certificate into ``folder``.
+
+    Raises:
+        UnsupportedError: the reference cannot express the spec, or fewer than two backends can.
+        EnvironmentError_: an environment cannot be had.
+    """
+    plans, refused = compile_all(loaded, names, folder, allow_lossy)
+    if reference in refused:
+        raise refused[reference]
+    if len(plans) < 2:
+        problems = [problem for error in refused.values() for problem in error.problems]
+        raise (
+            UnsupportedError(problems)
+            if problems
+            else VerifyError(Problem("one run proves nothing", hint="name two or more backends"))
+        )
+    lock = loaded.spec.run.environment
+    backends = [load_backend(name) for name in plans]
+    places = dict(
+        zip(
+            plans,
+            ensure_all(
+                backends, lock, torch, lambda progress: say(f"{progress.subject}: {progress.text}")
+            ),
+            strict=True,
+        )
+    )
+    certificate = verify(
+        {name: as_run(plan, places[name]) for name, plan in plans.items()},
+        reference,
+        Spec(loaded.file.name.removesuffix(".yaml"), loaded.digest, dump(loaded.spec)),
+        folder,
+        jobs=jobs,
+        on_line=on_line,
+        on_end=lambda name, error: say(f"{name}: {'failed' if error else 'trained'}"),
+    )
+    write_atomic(folder / CERTIFICATE, to_json(certificate).encode())
+    return Proof(certificate, folder, refused)
+
+
+def as_run(plan: Plan, place: Environment) -> Run:
+    """What the proof needs to know of a plan and its environment."""
+    (launch,) = (stage for stage in plan.stages if isinstance(stage, Launch))
+    (build,) = (stage for stage in plan.stages if isinstance(stage, BuildEnvironment))
+    cleared = matching(os.environ, launch.cleared)
+    return Run(
+        backend=load_backend(plan.backend),
+        folder=plan.folder,
+        argv=launch.argv,
+        environ=compose(os.environ, launch.environ, cleared, place.bin),
+        python=place.python,
+        programs=place.bin,
+        lock=build.key,
+    )

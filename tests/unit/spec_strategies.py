@@ -1,0 +1,221 @@
+# ruff: noqa: E501 - tables, one case a line
+"""What Hypothesis draws specs from: valid ones with awkward words in them, and damaged ones."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ftspec.spec.scalars import INVISIBLE
+
+AWKWARD = (
+    "all", "all-linear", "a,b", "1e-4", "5e-05", "no", "NO", "off", "y", "N", "true", "Null", "~", "null",
+    "1_000", "0o14", "014", "0x1f", "1:30", "2024-01-01", ".5", ".inf", ".NaN", "-.inf", "+1", "-", "=",
+    "<<", "...", "---", "- x", "x: y", "x:", "#x", "x #y", "{{ x }}", "${x}", "${oc.env:HOME", "[", "{a}",
+    "&a", "*a", "!a", "%a", "@a", "`a`", "|", ">", "?", "? a", ":", "'", '"', "\\", "\\n", "a'b", 'a"b',
+    " lead", "trail ", "a\nb", "a\tb", "\n", " ", "é", "日本語", "😀", "./x", "../x", "/x", "~/x", "a/b c",
+    "C:\\x", "x" * 300,
+)  # fmt: skip
+
+
+def words() -> st.SearchStrategy[str]:
+    """Text that a spec may hold: awkward words on purpose, and any visible characters."""
+    visible = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+    return st.sampled_from(AWKWARD) | visible.filter(lambda text: not INVISIBLE.search(text))
+
+
+def positive(limit: float = 1e6) -> st.SearchStrategy[float]:
+    return st.floats(min_value=0, max_value=limit, exclude_min=True, allow_subnormal=False)
+
+
+def shares() -> st.SearchStrategy[float]:
+    return st.floats(min_value=0, max_value=1, exclude_max=True, allow_subnormal=False)
+
+
+def optional(fields: dict[str, st.SearchStrategy[Any]], **needed: st.SearchStrategy[Any]) -> Any:
+    return st.fixed_dictionaries(needed, optional=fields)
+
+
+def modules() -> st.SearchStrategy[Any]:
+    names = st.sampled_from(("q_proj", "v_proj", "model.layers.0.mlp", "no", "null", "e1", "y"))
+    return st.lists(names, max_size=3)
+
+
+def sources() -> st.SearchStrategy[Any]:
+    paths = st.builds(str.__add__, words(), st.sampled_from((".jsonl", ".CSV", ".parquet")))
+    rest = {
+        "split": words(),
+        "format": st.sampled_from(("auto", "messages", "sharegpt", "alpaca", "text")),
+        "columns": st.dictionaries(words(), words(), max_size=2),
+    }
+    return optional(rest, path=paths) | optional({**rest, "subset": words()}, hub=words())
+
+
+def tuners() -> st.SearchStrategy[Any]:
+    lora = {
+        "rank": st.integers(1, 10**6),
+        "alpha": st.none() | st.integers(1, 10**6),
+        "dropout": shares(),
+        "targets": st.just("all-linear") | modules(),
+        "bias": st.sampled_from(("none", "all", "lora_only")),
+        "modules_to_save": modules(),
+        "rslora": st.booleans(),
+    }
+    return (
+        st.just({"type": "full"})
+        | optional(lora, type=st.just("lora"))
+        | optional({"adapter": words()}, type=st.just("lora"))
+    )
+
+
+def trains() -> st.SearchStrategy[Any]:
+    optimizer = {"beta1": shares(), "beta2": shares(), "eps": positive()}
+    count = st.integers(1, 10**9)
+    fields = {
+        "batch_size": count,
+        "micro_batch_size": st.none() | count,
+        "learning_rate": st.none() | positive(),
+        "schedule": st.sampled_from(("linear", "cosine", "constant")),
+        "optimizer": optional(optimizer, type=st.just("adamw")),
+        "weight_decay": st.floats(0, 10),
+        "max_grad_norm": st.none() | positive(),
+        "seed": st.integers(0, 2**32 - 1),
+        "gradient_checkpointing": st.booleans(),
+        "save_steps": st.none() | st.just("epoch") | count,
+        "resume": st.none() | words(),
+    }
+    lengths: list[dict[str, Any]] = [{"epochs": positive()}, {"steps": count}]
+    warmups: list[dict[str, Any]] = [{"warmup_steps": count}, {"warmup_ratio": shares()}]
+    return st.one_of(
+        [optional({**fields, **length, **warmup}) for length in lengths for warmup in warmups]
+    )
+
+
+def jsons() -> st.SearchStrategy[Any]:
+    number = st.floats(allow_nan=False, allow_infinity=False)
+    leaves = st.none() | st.booleans() | st.integers(-(2**62), 2**62) | number | words()
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words(), inner, max_size=3),
+        max_leaves=8,
+    )
+
+
+@cache
+def documents() -> st.SearchStrategy[dict[str, Any]]:
+    """A valid spec as plain data, in full form."""
+    model = optional(
+        {
+            "revision": words(),
+            "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
+            "chat_template": words(),
+            "trust_remote_code": st.booleans(),
+        },
+        name=words(),
+    )
+    data = optional(
+        {
+            "eval": st.lists(sources(), max_size=2),
+            "max_length": st.integers(8, 10**6),
+            "overflow": st.sampled_from(("truncate", "drop", "error")),
+            "shuffle": st.booleans(),
+        },
+        train=st.lists(sources(), min_size=1, max_size=3),
+    )
+    hardware = optional(
+        {
+            "device": st.sampled_from(("auto", "cpu", "cuda")),
+            "devices": st.integers(1, 64),
+            "zero": st.none()
+            | optional({"stage": st.integers(1, 3), "offload_optimizer": st.booleans()}),
+        }
+    )
+    output = optional(
+        {
+            "folder": st.none() | words(),
+            "trackers": st.lists(st.sampled_from(("wandb", "mlflow")), max_size=2),
+            "hub": st.none() | optional({"private": st.booleans()}, repo=st.just("no/1e-4")),
+        }
+    )
+    run = optional(
+        {"backends": st.lists(words(), min_size=1, max_size=2), "telemetry": st.booleans()}
+    )
+    return optional(
+        {
+            "version": st.just(1),
+            "method": optional({"tuner": tuners()}),
+            "precision": optional({"compute": st.sampled_from(("fp32", "bf16", "fp16"))}),
+            "train": trains(),
+            "hardware": hardware,
+            "output": output,
+            "run": run,
+            "native": st.dictionaries(
+                words(), st.dictionaries(words(), jsons(), max_size=2), max_size=2
+            ),
+        },
+        model=model,
+        data=data,
+    )
+
+
+EXTREMES: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1, 8, 2**40, -(2**40), 0.5, 1e308, -1e-308, "", " ", "x", "lora", "full",
+    "sft", "dpo", "qlora", "1", "no", [], {}, [[]], [None], ["x"], [{}], {"x": 1}, {"type": "lora"},
+    {"type": "full"}, {"type": None}, {"path": "x.jsonl"}, {"hub": "a/b"}, {"stage": 3}, "x" * 5000,
+)  # fmt: skip
+NAMES = (
+    "lr",
+    "type",
+    "rank",
+    "x",
+    "",
+    "model",
+    "train",
+    "path",
+    "<<",
+    "lora",
+    "dpo",
+    "batchsize",
+    "é",
+    "0",
+)
+
+
+def _containers(data: Any) -> list[Any]:
+    found = [data] if isinstance(data, dict | list) and data else []
+    for item in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        found += _containers(item)
+    return found
+
+
+def _damage(data: dict[str, Any], accidents: list[tuple[int, int, int, int]]) -> dict[str, Any]:
+    data = copy.deepcopy(data)
+    for where, which, kind, what in accidents:
+        places = _containers(data)
+        if not places:
+            break
+        place = places[where % len(places)]
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = keys[which % len(keys)]
+        if kind == 0:
+            del place[key]
+        elif kind == 1 and isinstance(place, dict):
+            place[NAMES[what % len(NAMES)]] = place.pop(key)
+        elif kind == 2:
+            place[key] = [place[key]]
+        else:
+            place[key] = copy.deepcopy(EXTREMES[what % len(EXTREMES)])
+    return data
+
+
+@cache
+def damaged() -> st.SearchStrategy[dict[str, Any]]:
+    """A valid spec after a few accidents: something deleted, renamed, replaced by something else."""
+    number = st.integers(0, 200)
+    accidents = st.lists(
+        st.tuples(number, number, st.integers(0, 5), number), min_size=1, max_size=3
+    )
+    return st.builds(_damage, documents(), accidents)

@@ -1,0 +1,388 @@
+# ruff: noqa: E501 - tables, one case a line
+"""Loading: what is accepted in which forms, and what a person is told about each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ftspec.errors import Problem, SpecError
+from ftspec.spec.load import Loaded, load, loads
+from ftspec.spec.planned import ALIASES, PLANNED_OBJECTIVES, PLANNED_TUNERS
+from ftspec.spec.vocabulary import fields
+from tests.unit.spec_strategies import damaged
+
+BASE = "model: org/name\ndata: train.jsonl\n"
+
+
+def problems(text: str, *sets: str) -> tuple[Problem, ...]:
+    with pytest.raises(SpecError) as caught:
+        loads(text, "f.yaml", sets)
+    return caught.value.problems
+
+
+def only(text: str, *sets: str) -> Problem:
+    (problem,) = problems(text, *sets)
+    return problem
+
+
+def same(one: str, other: str) -> bool:
+    return loads(one).spec == loads(other).spec
+
+
+# ---- forms ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("model: x\ndata: a.jsonl", "model: {name: x}\ndata: {train: [{path: a.jsonl}]}"),
+        ("model: x\ndata: org/set", "model: x\ndata: {train: {hub: org/set}}"),
+        ("model: x\ndata: [a.jsonl, b/c]", "model: x\ndata: {train: [{path: a.jsonl}, {hub: b/c}]}"),
+        ("model: x\ndata: {train: A.CSV}", "model: x\ndata: {train: {path: A.CSV}}"),
+        (BASE + "method: full", BASE + "method: {tuner: {type: full}}"),
+        (BASE + "method: lora", BASE + "method: {objective: sft, tuner: {type: lora}}"),
+        (BASE + "method: sft", BASE),
+        (BASE + "method: {tuner: full}", BASE + "method: full"),
+        (BASE + "precision: fp32", BASE + "precision: {compute: fp32}"),
+        (BASE + "train: {optimizer: adamw}", BASE + "train: {optimizer: {type: adamw}}"),
+        (BASE + "hardware: {zero: 3}", BASE + "hardware: {zero: {stage: 3}}"),
+        (BASE + "output: runs/x", BASE + "output: {folder: runs/x}"),
+        (BASE + "output: {hub: a/b, trackers: wandb}", BASE + "output: {hub: {repo: a/b}, trackers: [wandb]}"),
+        (BASE + "run: trl", BASE + "run: {backends: [trl]}"),
+        (BASE + "run: [trl, unsloth]", BASE + "run: {backends: [trl, unsloth]}"),
+        (BASE + "train: {epochs: 1}", BASE + "train: {epochs: 1.0}"),
+        (BASE + "method: {tuner: {type: lora, targets: q_proj}}", BASE + "method: {tuner: {type: lora, targets: [q_proj]}}"),
+    ],
+)  # fmt: skip
+def test_short_forms_are_the_full_forms(short: str, full: str) -> None:
+    assert same(short, full)
+    assert loads(short).digest == loads(full).digest
+
+
+def test_loaded_knows_where_things_are(tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text("model: x\ndata:\n  train:\n    - path: a.jsonl\ntrain:\n  steps: 5\n")
+    loaded = load(file, ["train.seed=1"])
+    assert isinstance(loaded, Loaded)
+    assert loaded.file == file
+    assert loaded.positions["train.steps"] == (6, 10)
+    assert loaded.positions["data.train.0.path"] == (4, 13)
+    assert loaded.sets == ("train.seed=1",)
+    assert len(loaded.digest) == 64
+    assert loaded.problem("train.steps", "no").place() == f"{file}:6:10"
+    assert loaded.problem("model.dtype", "no").place() == f"{file}:1:8", "the nearest above it"
+    assert loaded.problem("hardware.zero.stage", "no").place() == str(file)
+    assert loaded.problem("train.seed", "no").place() == "--set train.seed=1"
+
+
+def test_the_digest_is_of_the_meaning() -> None:
+    assert loads(BASE).digest == loads("# hi\n" + BASE + "train: {seed: 42}").digest
+    assert loads(BASE).digest != loads(BASE, sets=["train.seed=43"]).digest
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(BASE)
+    cases = {
+        tmp_path / "none.yaml": ("no such file", "mine.yaml"),
+        tmp_path: ("a folder", "mine.yaml"),
+        tmp_path / "none" / "x.yaml": ("no such file", "ftspec init"),
+        tmp_path / "mine.yaml" / "x": ("cannot be read", ""),
+        tmp_path / ("x" * 400): ("cannot be read", ""),
+        Path("a\0b"): ("cannot be read", ""),
+    }
+    for path, (message, hint) in cases.items():
+        with pytest.raises(SpecError) as caught:
+            load(path)
+        (problem,) = caught.value.problems
+        assert message in problem.message
+        assert hint in problem.hint
+        assert problem.file == str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("# nothing", "empty"),
+        ("- a", "a list, not a spec"),
+        ("hello", "one value, not a spec"),
+    ],
+)
+def test_files_that_are_no_spec(text: str, words: str) -> None:
+    assert words in only(text).message
+
+
+# ---- mistakes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "path", "message", "hint"),
+    [
+        ("train: {steps: '8'}", "3:16", "train.steps", "expected a whole number, got the text '8'", "write 8"),
+        ("train: {steps: 1e3}", "3:16", "train.steps", "expected a whole number, got 1000.0", "write 1000"),
+        ("train: {steps: 1_000}", "3:16", "train.steps", "expected a whole number, got the text '1_000'", "write 1000"),
+        ("train: {steps: true}", "3:16", "train.steps", "expected a whole number, got true", ""),
+        ("train: {steps: 0}", "3:16", "train.steps", "expected 1 or more, got 0", ""),
+        ("train:\n  learning_rate: 2e4x", "4:18", "train.learning_rate", "expected a number, got the text '2e4x'", ""),
+        ("train: {seed: 4294967296}", "3:15", "train.seed", "expected less than 4294967296", ""),
+        ("train: {max_grad_norm: 0}", "3:24", "train.max_grad_norm", "expected more than 0, got 0", ""),
+        ("train: {gradient_checkpointing: no}", "3:33", "train.gradient_checkpointing", "expected true or false, got the text 'no'", "write false"),
+        ("train: {schedule: cosin}", "3:19", "train.schedule", "expected `linear`, `cosine` or `constant`", "did you mean `cosine`?"),
+        ("train: {save_steps: x}", "3:21", "train.save_steps", "expected a whole number or `epoch`, got the text 'x'", ""),
+        ("train: {save_steps: 0}", "3:21", "train.save_steps", "expected 1 or more or `epoch`, got 0", ""),
+        ("train: {seed: }", "3:9", "train.seed", "expected a whole number, got nothing (null)", "leave the key out"),
+        ("train:", "3:1", "train", "expected a section, got nothing (null)", "leave the key out"),
+        ("train: 5", "3:8", "train", "expected a section, got 5", ""),
+        ("train: [1]", "3:8", "train", "expected a section, got a list", ""),
+        ("train: {epochs: 1, steps: 1}", "3:17", "train.epochs", "`epochs` and `steps` exclude each other", ""),
+        ("precision: bf61", "3:12", "precision", "expected `fp32`, `bf16` or `fp16`", "did you mean `bf16`?"),
+        ("hardware: {zero: 4}", "3:18", "hardware.zero", "expected 0, 1, 2 or 3, got 4", ""),
+        ("hardware: {zero: {stage: 2, offload_parameters: true}}", "3:49", "hardware.zero.offload_parameters", "needs stage 3", ""),
+        ("output: {hub: mine}", "3:15", "output.hub", "expected a repository, `org/name`", ""),
+        ("output: {trackers: [wandbb]}", "3:21", "output.trackers.0", "got the text 'wandbb'", "`wandb`"),
+        ("run: []", "3:6", "run", "expected at least 1 item, got an empty list", ""),
+        ("native: {trl: 1}", "3:15", "native.trl", "expected a section, got 1", ""),
+        ("version: 1.0", "3:10", "version", "expected a whole number, got 1.0", "write 1"),
+        ("hardware: {zero: true}", "3:18", "hardware.zero", "expected a whole number, got true", ""),
+        ("version: 2", "3:10", "version", "expected 1, got 2", ""),
+        ("method: loar", "3:9", "method", "`loar` is neither an objective nor a tuner", "did you mean `lora`?"),
+        ("method: {tuner: loar}", "3:17", "method.tuner", "there is no tuner `loar`", "did you mean `lora`?"),
+        ("method: {tuner: {type: loar}}", "3:24", "method.tuner.type", "there is no tuner `loar`", "`lora`"),
+        ("method: {tuner: {rank: 8}}", "3:17", "method.tuner", "`type` is missing in `method.tuner`", "add `type: full or lora`"),
+        ("method: {tuner: 8}", "3:17", "method.tuner", "expected a name or a section, got 8", ""),
+        ("method: {tuner: sft}", "3:17", "method.tuner", "there is no tuner `sft`", "write `objective: sft`"),
+        ("method: {objective: lora}", "3:21", "method.objective", "expected `sft`", "write `tuner: lora`"),
+        ("method: {tuner: {type: full, rank: 8}}", "3:30", "method.tuner.rank", "`rank` is not a field of the full tuner", "belongs to lora"),
+        ("method: {rank: 8}", "3:10", "method.rank", "`rank` is not a field of `method`", "belongs to `method.tuner`"),
+        ("method: {lora: {rank: 8}}", "3:10", "method.lora", "`lora` is not a field of `method`", "{type: lora, ...}"),
+        ("method: {tuner: {type: lora, targets: 'a,b'}}", "3:39", "method.tuner.targets", "or a module's name", "write a list: [a, b]"),
+        ("method: {tuner: {type: lora, targets: all_linear}}\nx: 1", "4:1", "x", "`x` is not a field", ""),
+        ("method: {tuner: {type: lora, targets: [q, 1]}}", "3:43", "method.tuner.targets.1", "expected text, got 1", 'in quotes: "1"'),
+        ("method: {tuner: {type: lora, adapter: x, rank: 3}}", "3:48", "method.tuner.rank", "no effect", ""),
+        ("learning_rate: 1e-4", "3:1", "learning_rate", "`learning_rate` is not a field of the spec", "belongs to `train`"),
+        ("train: {lr: 1}", "3:9", "train.lr", "`lr` is not a field of `train`", "`train.learning_rate`"),
+        ("train: {batchsize: 1}", "3:9", "train.batchsize", "`batchsize` is not a field", "did you mean `batch_size`?"),
+        ("train: {gradient_accumulation_steps: 4}", "3:9", "train.gradient_accumulation_steps", "not a field", "global batch"),
+        ("train: {bf16: true}", "3:9", "train.bf16", "not a field", "`precision.compute`"),
+        ("train: {packing: true}", "3:9", "train.packing", "not a field", "not in this version"),
+        ("lora_alpha: 16", "3:1", "lora_alpha", "not a field", "`method.tuner.alpha`"),
+        ("stpes: 5", "3:1", "stpes", "not a field", "`train.steps`"),
+        ("zzz: 5", "3:1", "zzz", "not a field", "fields here: version, model"),
+        ("'': 5", "3:1", "", "`` is not a field", ""),
+    ],
+)  # fmt: skip
+def test_one_mistake_one_problem(text: str, place: str, path: str, message: str, hint: str) -> None:
+    problem = only(BASE + text)
+    assert problem.place() == f"f.yaml:{place}"
+    assert problem.path == path
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "path", "message", "hint"),
+    [
+        ("data: a.jsonl", "1:1", "model", "`model` is missing", "model: org/name"),
+        ("model: x", "1:1", "data", "`data` is missing", "data: train.jsonl"),
+        ("model: x\ndata: {max_length: 9}", "2:7", "data.train", "`train` is missing", "hub id"),
+        ("model: {revision: x}\ndata: a.jsonl", "1:8", "model.name", "`name` is missing", "name the model"),
+        ("model: 5\ndata: a.jsonl", "1:8", "model", "expected text, got 5", 'quotes: "5"'),
+        ("model: ''\ndata: a.jsonl", "1:8", "model", "text that is not empty", ""),
+        ("model: x\ndata:", "2:1", "data", "expected a section, got nothing", "data: train.jsonl"),
+        ("model: x\ndata: {train: []}", "2:15", "data.train", "at least 1 item", ""),
+        ("model: x\ndata: {train: {path: a.txt}}", "2:15", "data.train", "a data file ends in", ""),
+        ("model: x\ndata: {train: [a.jsonl, 7]}", "2:25", "data.train.1", "expected text, got 7", ""),
+        ("model: x\ndata: {train: {path: a.jsonl, hub: b}}", "2:22", "data.train.path", "one of them is needed", ""),
+        ("model: x\ndata: {train: {split: b}}", "2:15", "data.train", "one of them is needed", ""),
+        ("model: x\ndata: {train: {path: a.jsonl, columns: {text: 1}}}", "2:47", "data.train.columns.text", "expected text", ""),
+        ("model: x\ndata:\n  train:\n    - path: a.jsonl\n      lol: 1", "5:7", "data.train.0.lol", "`lol` is not a field of `data.train`", "path, hub"),
+        ("model: x\ndata: {path: a.jsonl, train: b.jsonl}", "2:8", "data.path", "not a field of `data`", "belongs to `data.train`"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_what_is_required(
+    text: str, place: str, path: str, message: str, hint: str
+) -> None:
+    problem = only(text)
+    assert problem.place() == f"f.yaml:{place}"
+    assert problem.path == path
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_all_problems_at_once_in_the_order_of_the_file() -> None:
+    found = problems(
+        "data: 5\nmodel: {nmae: x}\nmethod: loar\ntrain: {lr: 1, seed: x, optimizer: lion}\n"
+    )
+    assert [problem.line for problem in found] == sorted(problem.line for problem in found)
+    assert {problem.path for problem in found} >= {
+        "data",
+        "model.nmae",
+        "method",
+        "train.lr",
+        "train.seed",
+    }
+
+
+def test_typos_are_recognised() -> None:
+    """One letter lost, doubled, or swapped with its neighbour, in every field name of the vocabulary."""
+    tried = found = 0
+    for section, name, _ in fields():
+        if len(name) < 5 or "." in section:
+            continue
+        middle = len(name) // 2
+        swapped = name[: middle - 1] + name[middle] + name[middle - 1] + name[middle + 1 :]
+        for typo in {
+            name[:middle] + name[middle + 1 :],
+            name[:middle] + name[middle:][0] + name[middle:],
+            swapped,
+        }:
+            if typo == name:
+                continue
+            line = f"{typo}: 1" if not section else f"{section}:\n  {typo}: 1"
+            hints = [problem.hint for problem in problems(line) if problem.path.endswith(typo)]
+            tried += 1
+            found += any(f"`{name}`" in hint or f".{name}`" in hint for hint in hints)
+    assert tried > 80
+    assert found / tried >= 0.9, f"{found} of {tried}"
+
+
+# ---- planned methods -----------------------------------------------------------------------------
+
+PLANNED = [*PLANNED_OBJECTIVES, *PLANNED_TUNERS, *ALIASES]
+
+
+@pytest.mark.parametrize("word", PLANNED)
+def test_planned_methods_are_refused_by_name(word: str) -> None:
+    part = "tuner" if {word, ALIASES.get(word)} & set(PLANNED_TUNERS) else "objective"
+    for text in (
+        f'method: "{word}"',
+        f'method: {{{part}: "{word}"}}',
+        f'method: {{{part}: {{type: "{word}", beta: 0.1, bits: [4]}}}}',
+        f'method: {{{part}: "{word.upper().replace("-", "_")}"}}',
+    ):
+        problem = only(BASE + text)
+        assert (
+            problem.message.lower().replace("_", "-")
+            == f"method `{word}` is not in this version of ftspec yet"
+        )
+        assert problem.line == 3
+
+
+def test_planned_methods_hide_no_other_problem() -> None:
+    found = problems(
+        BASE + "method: {objective: dpo, tuner: {type: qlora, bits: 4}}\ntrain: {stepz: 1}"
+    )
+    assert [problem.path for problem in found] == [
+        "method.objective",
+        "method.tuner.type",
+        "train.stepz",
+    ]
+
+
+# ---- --set ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sets", "path", "value"),
+    [
+        (["method=full"], "method.tuner.type", "full"),
+        (["hardware.zero=3"], "hardware.zero.stage", 3),
+        (["hardware.zero.stage=1"], "hardware.zero.stage", 1),
+        (["model.dtype=float32"], "model.name", "org/name"),
+        (["model.dtype=float32"], "model.dtype", "float32"),
+        (["model=other"], "model.name", "other"),
+        (["train.learning_rate=1e-4"], "train.learning_rate", 1e-4),
+        (["train.max_grad_norm=null"], "train.max_grad_norm", None),
+        (["train.max_grad_norm="], "train.max_grad_norm", None),
+        (["method.tuner.rank=4"], "method.tuner.rank", 4),
+        (["method.tuner=full"], "method.tuner.type", "full"),
+        (["method.tuner.targets=[q_proj, v_proj]"], "method.tuner.targets", ("q_proj", "v_proj")),
+        (["method=full", "method=lora", "method.tuner.rank=2"], "method.tuner.rank", 2),
+        (["data.max_length=99"], "data.max_length", 99),
+        (["data.train.format=text"], "data.train.0.format", "text"),
+        (["data.train.0.format=text"], "data.train.0.format", "text"),
+        (["data.train.1=b.jsonl"], "data.train.1.path", "b.jsonl"),
+        (["data.train.columns.text=body"], "data.train.0.columns", {"text": "body"}),
+        (["data=[a.jsonl, b/c]"], "data.train.1.hub", "b/c"),
+        (["output.hub=a/b"], "output.hub.repo", "a/b"),
+        (["output.hub.private=false", "output.hub.repo=a/b"], "output.hub.private", False),
+        (["native.trl.foo.bar=1"], "native", {"trl": {"foo": {"bar": 1}}}),
+        (["train.optimizer.beta2=0.95"], "train.optimizer.beta2", 0.95),
+        (["run=[trl]"], "run.backends", ("trl",)),
+        (["output.folder=a=b"], "output.folder", "a=b"),
+    ],
+)
+def test_set(sets: list[str], path: str, value: Any) -> None:
+    node: Any = loads(BASE, sets=sets).spec
+    for part in path.split("."):
+        node = node[int(part)] if part.isdecimal() else getattr(node, part)
+    assert node == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "message", "hint"),
+    [
+        ("train.lr=1", "`lr` is not a field of `train`", "`train.learning_rate`"),
+        ("trian.steps=1", "`trian` is not a field of the spec", "did you mean `train`?"),
+        ("train.steps.x=1", "`train.steps` is a value and has no fields", ""),
+        ("train.steps=x", "expected a whole number, got the text 'x'", ""),
+        ("train.steps", "expected `path=value`", "--set train.steps=10"),
+        ("=1", "expected `path=value`", ""),
+        ("method=dpo", "method `dpo` is not in this version", ""),
+        ("train.steps=[1", "a bracket is never closed", ""),
+        ("train.steps=*a", "aliases are off", ""),
+        ("train.steps=!x 1", "tags are off", ""),
+        ("data.train=[]", "at least 1 item", ""),
+        ("method.tuner.foo=1", "`foo` is not a field of `method.tuner`", ""),
+    ],
+)
+def test_set_that_cannot_be(setting: str, message: str, hint: str) -> None:
+    problem = only(BASE, setting)
+    assert message in problem.message
+    assert hint in problem.hint
+    assert problem.file == f"--set {setting}"
+    assert problem.line == 0
+
+
+def test_set_in_a_list_wants_a_number() -> None:
+    problem = only("model: x\ndata: [a.jsonl, b.jsonl]", "data.train.format=text")
+    assert "which item" in problem.message
+
+
+def test_set_does_not_paint_over_what_is_wrong() -> None:
+    found = problems(BASE + "train: 5", "train.steps=1")
+    assert [problem.file for problem in found] == ["--set train.steps=1", "f.yaml"]
+
+
+def test_set_and_file_are_told_together() -> None:
+    found = problems(BASE + "train: {seed: x}", "train.steps=y", "nope=1")
+    assert {problem.file for problem in found} == {"f.yaml", "--set train.steps=y", "--set nope=1"}
+
+
+def test_set_leaves_no_place_of_what_it_replaced() -> None:
+    loaded = loads("model: {name: x, dtype: float32}\ndata: a.jsonl", sets=["model=y"])
+    assert not [path for path in loaded.positions if path.startswith("model")]
+
+
+# ---- a law ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(damaged())
+def test_no_accident_is_a_crash(document: dict[str, Any]) -> None:
+    try:
+        loads(json.dumps(document), "f.yaml")
+    except SpecError as error:
+        assert error.problems
+        for problem in error.problems:
+            assert problem.message
+            assert problem.path or problem.line
+            assert problem.line, problem

@@ -1,0 +1,64 @@
+"""The example specs: each is what it claims to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from ftspec.errors import SpecError
+from ftspec.spec.load import load, loads
+from ftspec.spec.schema import json_schema
+from ftspec.spec.text import parse
+from ftspec.spec.write import dump
+from tests.conftest import SPECS
+
+VALID = ("quickstart.yaml", "chat-lora.yaml", "full-zero3.yaml", "from-axolotl.yaml")
+PLANNED = {
+    "qlora.yaml": ("qlora",),
+    "continued-pretraining.yaml": ("cpt",),
+    "dpo-after-sft.yaml": ("dpo",),
+}
+MODELINE = "# yaml-language-server: $schema=../schemas/ftspec.v1.json"
+VALIDATOR = Draft202012Validator(json_schema())
+
+
+def test_every_example_is_swept() -> None:
+    found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
+    assert found == {*VALID, *PLANNED}, "a new spec belongs into one of the lists here"
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize("name", [*VALID, *PLANNED])
+def test_examples_name_their_schema_and_say_why(name: str) -> None:
+    lines = (SPECS / name).read_text("utf-8").splitlines()
+    assert MODELINE in lines[:2]
+    assert (SPECS / MODELINE.partition("=")[2]).is_file()
+    assert sum("# " in line for line in lines) >= 5
+    assert lines[0].startswith("# planned: ") == (name in PLANNED)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_examples_load(name: str) -> None:
+    loaded = load(SPECS / name)
+    assert loads(dump(loaded.spec)).spec == loaded.spec
+    assert VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_planned_examples_are_refused_by_name_and_for_nothing_else(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(SPECS / name)
+    messages = [problem.message for problem in caught.value.problems]
+    assert messages == [
+        f"method `{word}` is not in this version of ftspec yet" for word in PLANNED[name]
+    ]
+    assert not VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
+
+
+def test_the_quickstart_finds_what_it_names() -> None:
+    spec = load(SPECS / "quickstart.yaml").spec
+    assert (SPECS / spec.model.name).is_dir()
+    for source in (*spec.data.train, *spec.data.eval):
+        assert (SPECS / Path(source.path or "")).is_file()
