@@ -7,7 +7,8 @@ express it refuses, with a reason; what no row answers for is refused as well. N
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Literal, NamedTuple
 
 Flat = Mapping[str, Any]
@@ -16,7 +17,9 @@ Flat = Mapping[str, Any]
 Support = Literal["full", "lossy", "never", "notyet", "notimpl"]
 """never: makes no sense there. notyet: the framework cannot. notimpl: it could, ftspec does not yet."""
 
-MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
+MISSING: Any = type(
+    "Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False}
+)()
 """What a framework assumes without the key is not known, or the key is required."""
 
 
@@ -93,7 +96,9 @@ def field(
     return Row((path,), (key,), lower, lift or lower, absent=(absent,))
 
 
-def choice(path: str, key: str, names: Mapping[Any, Any], absent: Any = MISSING, otherwise: str = "") -> Row:
+def choice(
+    path: str, key: str, names: Mapping[Any, Any], absent: Any = MISSING, otherwise: str = ""
+) -> Row:
     """One path, one key, a closed list of values; others are refused with the reason `otherwise`."""
     back = {native: ours for ours, native in names.items()}
 
@@ -121,7 +126,13 @@ def constant(key: str, value: Any, reason: str, absent: Any = MISSING) -> Row:
     return Row((), (key,), lambda: value, lift, absent=(absent,), reason=reason)
 
 
-def unsupported(path: str, reason: str, support: Support = "notyet", neutral: Sequence[Any] = (None,), hint: str = "") -> Row:
+def unsupported(
+    path: str,
+    reason: str,
+    support: Support = "notyet",
+    neutral: Sequence[Any] = (None,),
+    hint: str = "",
+) -> Row:
     """A path the backend cannot express; only its `neutral` values (first: what is lifted) pass."""
 
     def lower(value: Any) -> tuple[()]:
@@ -172,10 +183,15 @@ class FieldMap:
     by_path: dict[str, Row] = dataclass_field(init=False, repr=False)
 
     def __init__(self, backend: str, rows: Iterable[Row | Iterable[Row]]) -> None:
-        flat = tuple(row for item in rows for row in ((item,) if isinstance(item, Row) else tuple(item)))
+        flat = tuple(
+            row for item in rows for row in ((item,) if isinstance(item, Row) else tuple(item))
+        )
         object.__setattr__(self, "backend", backend)
         object.__setattr__(self, "rows", flat)
-        for kind, names in (("path", [p for r in flat for p in r.paths]), ("key", [k for r in flat for k in r.keys])):
+        for kind, names in (
+            ("path", [p for r in flat for p in r.paths]),
+            ("key", [k for r in flat for k in r.keys]),
+        ):
             doubled = {name for name in names if names.count(name) > 1}
             if doubled:
                 raise ValueError(f"{backend}: two rows for the {kind} {', '.join(sorted(doubled))}")
@@ -189,7 +205,12 @@ class FieldMap:
         """Spec values (resolved: no default left open) -> native values. Collects every refusal."""
         native: dict[str, Any] = {}
         refusals = [
-            Refusal(path, value, f"no rule of the {self.backend} backend answers for this field", "notimpl")
+            Refusal(
+                path,
+                value,
+                f"no rule of the {self.backend} backend answers for this field",
+                "notimpl",
+            )
             for path, value in spec.items()
             if path not in self.by_path and not path.startswith("derived.")
         ]
@@ -199,9 +220,13 @@ class FieldMap:
                 continue  # a field of another tuner or objective: not in this spec
             place = row.paths[0] if row.paths else row.keys[0]
             try:
-                values = row.lower(*(spec[path] for path in row.paths), *(spec.get(path) for path in row.uses))
+                values = row.lower(
+                    *(spec[path] for path in row.paths), *(spec.get(path) for path in row.uses)
+                )
             except Refuse as refuse:
-                refusals.append(Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint))
+                refusals.append(
+                    Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint)
+                )
                 continue
             if isinstance(values, Lossy):
                 notes.append(Note(place, values.reason))
@@ -223,7 +248,9 @@ class FieldMap:
             try:
                 values = row.lift(*given, *(native.get(key, MISSING) for key in row.reads))
             except Refuse as refuse:
-                refusals.append(Refusal(row.keys[0], given[0], refuse.reason, refuse.support, refuse.hint))
+                refusals.append(
+                    Refusal(row.keys[0], given[0], refuse.reason, refuse.support, refuse.hint)
+                )
                 continue
             if row.paths:
                 pairs = zip(row.paths, _many(values, len(row.paths)), strict=True)

@@ -49,7 +49,10 @@ def load(name: str) -> Backend:
         backend = points[0].load()
     except Exception as error:  # a plugin may fail in any way; the user must learn which and why
         raise BackendError(
-            Problem(f"the backend `{name}` ({points[0].value}) is broken: {error!r}", hint="reinstall it")
+            Problem(
+                f"the backend `{name}` ({points[0].value}) is broken: {error!r}",
+                hint="reinstall it",
+            )
         ) from error
     if not isinstance(backend, Backend):
         raise BackendError(Problem(f"the backend `{name}` ({points[0].value}) is not a Backend"))

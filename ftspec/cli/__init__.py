@@ -53,15 +53,15 @@ class LazyGroup(click.Group):
             import difflib
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if close and "Did you mean" not in error.message:
-                error.message += f" Did you mean `{close[0]}`?"
-            raise
+            if not close or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean `{close[0]}`?", ctx) from error
 
 
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Shell completion: eval \"$(_FTSPEC_COMPLETE=bash_source ftspec)\" (or zsh_source, "
+    epilog='Shell completion: eval "$(_FTSPEC_COMPLETE=bash_source ftspec)" (or zsh_source, '
     "fish_source). Exit codes: docs/errors.md.",
 )
 @click.version_option(__version__, prog_name="ftspec")

@@ -19,8 +19,15 @@ from ftspec.cli.shared import (
 
 @click.command(epilog="Example: ftspec compile specs/quickstart.yaml --backend all -o build")
 @spec_argument
-@click.option("--backend", default="all", show_default=True, help="A backend's name, several with commas, or all.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--backend",
+    default="all",
+    show_default=True,
+    help="A backend's name, several with commas, or all.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that were changed by hand.")
 @lossy_option
 @json_option
@@ -47,13 +54,17 @@ def command(
     plans, refused = [], {}
     for name in chosen:
         try:
-            plans.append(make_plan(loaded, name, output if len(chosen) == 1 else output / name, allow_lossy))
+            plans.append(
+                make_plan(loaded, name, output if len(chosen) == 1 else output / name, allow_lossy)
+            )
         except UnsupportedError as error:
             if backend != "all":
                 raise
             refused[name] = error
     if not plans:
-        raise UnsupportedError([problem for error in refused.values() for problem in error.problems])
+        raise UnsupportedError(
+            [problem for error in refused.values() for problem in error.problems]
+        )
     written = {plan.backend: [str(path) for path in write_plan(plan, overwrite)] for plan in plans}
     if as_json:
         print_json({"written": written, "refused": {n: e.as_json() for n, e in refused.items()}})
@@ -64,7 +75,7 @@ def command(
             click.echo(f"  {path}")
         for note in plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
-    for name, error in refused.items():
+    for name, refusal in refused.items():
         click.echo(f"{name}: left out", err=True)
-        for problem in error.problems:
-            click.echo(f"  {describe(problem, error.code)}".replace("\n", "\n  "), err=True)
+        for problem in refusal.problems:
+            click.echo(f"  {describe(problem, refusal.code)}".replace("\n", "\n  "), err=True)

@@ -13,18 +13,24 @@ from ftspec.errors import OutputError, Problem
 
 @click.command(epilog="Example: ftspec init chat.ftspec.yaml")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("ftspec.yaml"))
+@click.option(
+    "--method",
+    type=click.Choice(["lora", "full"]),
+    default="lora",
+    show_default=True,
+    help="LoRA on one device, or full tuning on eight.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @json_option
-def command(file: Path, force: bool, as_json: bool) -> None:
+def command(file: Path, method: str, force: bool, as_json: bool) -> None:
     """Write a commented starter spec to FILE, and the JSON Schema beside it for the editor."""
     from ftspec.spec.schema import schema_text
     from ftspec.spec.starter import SCHEMA_FILE, starter
 
     if file.exists() and not force:
         raise OutputError(Problem(f"{file} is there already", hint="--force overwrites it"))
-    name = file.name.removesuffix(".yaml").removesuffix(".yml").removesuffix(".ftspec")
     schema = file.parent / SCHEMA_FILE
-    write_atomic(file, starter(name).encode())
+    write_atomic(file, starter(method, file=file.name).encode())
     write_atomic(schema, schema_text().encode())
     if as_json:
         print_json({"spec": str(file), "schema": str(schema)})

@@ -18,7 +18,9 @@ from ftspec.cli.shared import (
 
 @click.command(epilog="Example: ftspec plan specs/quickstart.yaml --backend trl")
 @spec_argument
-@click.option("--backend", help="Backend to plan for. Default: the first of the spec's list that can.")
+@click.option(
+    "--backend", help="Backend to plan for. Default: the first of the spec's list that can."
+)
 @lossy_option
 @json_option
 def command(

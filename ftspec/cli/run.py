@@ -21,7 +21,9 @@ from ftspec.cli.shared import (
 @click.command(epilog="Example: ftspec run specs/quickstart.yaml --backend trl")
 @spec_argument
 @click.option("--backend", help="Backend to run. Default: the first of the spec's list that can.")
-@click.option("--overwrite", is_flag=True, help="Replace the results of another spec in the folder.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the results of another spec in the folder."
+)
 @environment_options
 @lossy_option
 @json_option

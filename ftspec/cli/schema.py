@@ -10,7 +10,9 @@ from ftspec.cli.shared import json_option, print_json
 
 
 @click.command(epilog="Example: ftspec schema -o schemas/ftspec.v1.json")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write instead of stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of stdout."
+)
 @json_option
 def command(output: Path | None, as_json: bool) -> None:
     """Print the JSON Schema (2020-12) that editors complete and check specs with."""

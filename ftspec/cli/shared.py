@@ -134,7 +134,8 @@ def find_environment(
     backend: str, lock: str, torch: str, python: Path | None, say: Callable[[str], None]
 ) -> Any:
     """The backend's environment, installed if need be; or the person's own, after a look at it."""
-    from ftspec.env.install import ensure, own
+    from ftspec.env.install import ensure
+    from ftspec.env.own import own
     from ftspec.registry import load
 
     if python is None:

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from ftspec.cli.shared import describe, json_option, load_spec, lossy_option, print_json, spec_argument
+from ftspec.cli.shared import (
+    describe,
+    json_option,
+    load_spec,
+    lossy_option,
+    print_json,
+    spec_argument,
+)
 
 
 @click.command(epilog="Example: ftspec validate specs/quickstart.yaml")

@@ -21,11 +21,27 @@ from ftspec.cli.shared import (
 
 @click.command(epilog="Example: ftspec verify specs/quickstart.yaml --steps 6")
 @spec_argument
-@click.option("--steps", type=click.IntRange(min=1), help="Train so many steps. Default: as the spec says.")
-@click.option("--backends", default="all", show_default=True, help="Backends to compare, with commas, or all.")
-@click.option("--reference", default="trl", show_default=True, help="Backend that the others are held against.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the proof. Default: verify/ in the output folder.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side. Default: what memory allows.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Train so many steps. Default: as the spec says."
+)
+@click.option(
+    "--backends", default="all", show_default=True, help="Backends to compare, with commas, or all."
+)
+@click.option(
+    "--reference",
+    default="trl",
+    show_default=True,
+    help="Backend that the others are held against.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the proof. Default: verify/ in the output folder.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Runs side by side. Default: what memory allows."
+)
 @environment_options
 @lossy_option
 @json_option
@@ -48,9 +64,9 @@ def command(
     Prints the proof, and writes it as JSON and as one HTML page. Exits with 0 if all are equal, with
     1 if one differs, is incomplete or failed.
     """
+    from ftspec.emit.disk import write_atomic
     from ftspec.report.console import print_certificate
     from ftspec.report.html import page
-    from ftspec.emit.disk import write_atomic
     from ftspec.report.live import Live
     from ftspec.run.progress import Tracker
     from ftspec.verify.certificate import to_json

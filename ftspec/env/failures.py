@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from ftspec.env.sources import redact
 from ftspec.errors import EnvironmentError_, Problem
 
+NOISE = ("+ ", "- ", "~ ", "Activate with", "Using ", "Creating virtual", "Resolved ")
+"""Lines of uv's that say nothing to a person who waits for an environment."""
 DISK_FULL = "the disk is full"
 _SPACE = (
     "free some space (`ftspec env remove`, `uv cache prune`), or set FTSPEC_CACHE to a folder on "
@@ -83,7 +85,8 @@ def failure(doing: str, said: Iterable[str], status: int | None = None) -> Envir
         text += f"killed by signal {-status}"
     unknown = ("", f"uv failed with status {status}", "see what it said, and `ftspec env doctor`")
     _, cause, remedy = next((row for row in _CAUSES if re.search(row[0], text)), unknown)
-    quoted = "".join(f"\n  uv: {line}" for line in lines[-8:])
+    telling = [line for line in lines if not line.startswith(NOISE)]
+    quoted = "".join(f"\n  uv: {line}" for line in telling[-8:])
     return EnvironmentError_(Problem(f"{doing}: {cause}{quoted}", hint=remedy))
 
 

@@ -85,7 +85,7 @@ def _ask(python: Path) -> dict[str, Any]:
         said = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1:]
         raise EnvironmentError_(
             Problem(
-                f"{python} is not a Python that runs: {''.join(said)}",
+                f"{python} is not a Python that runs: {''.join(said)[-160:]}",
                 hint="give the path of an interpreter, such as .venv/bin/python",
             )
         ) from error

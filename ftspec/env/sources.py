@@ -18,6 +18,10 @@ from pathlib import Path
 
 _FROM_ENVIRONMENT = "environment"
 _OPTIONS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host")
+SYSTEM_FILES = (
+    Path("/etc/pip.conf"),
+    *([Path("/Library/Application Support/pip/pip.conf")] if sys.platform == "darwin" else []),
+)
 _SECRETS = (
     # Up to the last @: a password may hold one, or a slash, though it should not.
     (re.compile(r"(?<=//)\S+(?=@)"), "***"),
@@ -118,9 +122,7 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
         for folder in reversed((environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"))
         if folder
     ]
-    places.append(Path("/etc/pip.conf"))
-    if sys.platform == "darwin":
-        places.append(Path("/Library/Application Support/pip/pip.conf"))
+    places.extend(SYSTEM_FILES)
     if not chosen or not Path(chosen).exists():
         places.append(home / ".pip" / "pip.conf")
         if sys.platform == "darwin":

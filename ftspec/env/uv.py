@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from ftspec.env.failures import disk_failure, failure
+from ftspec.env.failures import NOISE, disk_failure, failure
 from ftspec.env.sources import read_sources, redact, uv_environ
 from ftspec.env.store import cache_folder
 from ftspec.errors import EnvironmentError_
@@ -28,7 +28,6 @@ _CLEARED = frozenset(
         "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME",
     }
 )  # fmt: skip
-_NOISE = ("+ ", "- ", "~ ", "Activate with", "Using ", "Creating virtual", "Resolved ")
 _UNITS = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 
 
@@ -155,7 +154,7 @@ def _tracker(subject: str, progress: Listener | None) -> Callable[[str], None]:
 
     def track(line: str) -> None:
         text = redact(line.strip())
-        if progress is None or not text or text.startswith(_NOISE):
+        if progress is None or not text or text.startswith(NOISE):
             return
         begun = re.match(r"Downloading (\S+) \(([\d.]+)([KMG]iB)\)", text)
         ended = re.match(r"Downloaded (\S+)", text)

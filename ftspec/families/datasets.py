@@ -89,7 +89,7 @@ def template(split: str) -> str:
     hub = "load_dataset({{ part.hub|py }}, {% if part.subset %}{{ part.subset|py }}, {% endif %}split={{ part.split|py }})"
     return (
         f"{{% if {name}.tokens %}}\n{name} = load_from_disk({{{{ {name}.tokens|py }}}})\n"
-        f"{{% elif {name}.files %}}\n{name} = load_dataset({{{{ {name}.loader|py }}}}, data_files={{{{ {name}.files|py }}}}, split=\"train\")\n"
+        f'{{% elif {name}.files %}}\n{name} = load_dataset({{{{ {name}.loader|py }}}}, data_files={{{{ {name}.files|py }}}}, split="train")\n'
         f"{{% elif {name}.part %}}\n{{% set part = {name}.part %}}\n{name} = {hub}\n"
         f"{{% else %}}\n{name} = concatenate_datasets(\n    [\n{{% for part in {name}.parts %}}\n        {hub},\n{{% endfor %}}\n    ]\n)\n"
         f"{{% endif %}}\n{{% if not {name}.tokens %}}\n{shapes}"
@@ -122,10 +122,16 @@ def context(sources: tuple[dict[str, Any], ...], shape: str, tokens: str) -> dic
     files = [source["path"] for source in sources if source["path"]]
     if not files:
         parts = [{key: source[key] for key in ("hub", "subset", "split")} for source in sources]
-        return shared | {"files": None, "part": parts[0] if len(parts) == 1 else None, "parts": parts}
+        return shared | {
+            "files": None,
+            "part": parts[0] if len(parts) == 1 else None,
+            "parts": parts,
+        }
     loaders = {SUFFIXES[file[file.rindex(".") :].lower()] for file in files}
     if len(files) < len(sources) or len(loaders) > 1:
-        raise Refuse("files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec")
+        raise Refuse(
+            "files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec"
+        )
     return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
 
 
@@ -142,9 +148,7 @@ def read_split(tree: ast.Module, split: str) -> tuple[tuple[dict[str, Any], ...]
     if name not in targets:
         return (), ""
     start = targets.index(name)
-    rest = list(
-        takewhile(lambda node: _target(node) in (name, "roles"), tree.body[start + 1 :])
-    )
+    rest = list(takewhile(lambda node: _target(node) in (name, "roles"), tree.body[start + 1 :]))
     first = tree.body[start]
     if match(f'{name} = load_from_disk("@folder")', first):
         return (), "tokens"

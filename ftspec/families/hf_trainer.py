@@ -14,6 +14,7 @@ from typing import Any
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.mapping import MISSING, Refuse, Row, choice, constant, field
 
+
 def training_rows(prefix: str, absent: Mapping[str, Any] = MappingProxyType({})) -> tuple[Row, ...]:
     """Every TrainingArguments value that can change a result, each written out.
 
@@ -97,7 +98,9 @@ _PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, Tru
 
 def _lower_precision(compute: str, device: str) -> tuple[bool, bool]:
     if compute == "fp16" and device == "cpu":
-        raise Refuse("float16 does not run on a CPU; float32 would be used in silence (hazard 60)", "never")
+        raise Refuse(
+            "float16 does not run on a CPU; float32 would be used in silence (hazard 60)", "never"
+        )
     return _PRECISION[compute]
 
 
@@ -114,7 +117,14 @@ def _lower_tf32(on: bool, device: str) -> bool:
     return on
 
 
-def _lower_smoothing(smoothing: float, accumulation: int) -> float:
+def _lower_smoothing(smoothing: float, accumulation: int, dropout: Any, noise: Any) -> float:
+    if smoothing and (dropout or noise):
+        raise Refuse(
+            "trl smooths in a second forward pass, which draws other random numbers for dropout and "
+            "NEFTune than the one that trains (hazard 25)",
+            "notyet",
+            "train.label_smoothing: 0, or no dropout and no noise",
+        )
     if smoothing and accumulation > 1:
         raise Refuse(
             f"transformers does not divide a smoothed loss by the {accumulation} accumulated "
@@ -161,13 +171,15 @@ _ROWS = (
     field("train.optimizer.beta2", "adam_beta2", absent=0.999),
     field("train.optimizer.eps", "adam_epsilon", absent=1e-8),
     field("train.weight_decay", "weight_decay", absent=0.0),
-    field("train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0),
+    field(
+        "train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0
+    ),
     Row(
         ("train.label_smoothing",),
         ("label_smoothing_factor",),
         _lower_smoothing,
         lambda value: value,
-        uses=("derived.accumulation_steps",),
+        uses=("derived.accumulation_steps", "method.tuner.dropout", "train.neftune_alpha"),
         absent=(0.0,),
     ),
     Row(
@@ -237,7 +249,9 @@ _ROWS = (
 _CONSTANTS = (
     constant("logging_strategy", "steps", "logging is counted in steps", absent="steps"),
     constant("logging_first_step", False, "logging is counted in steps", absent=False),
-    constant("logging_nan_inf_filter", False, "a NaN loss must be seen, not averaged away", absent=True),
+    constant(
+        "logging_nan_inf_filter", False, "a NaN loss must be seen, not averaged away", absent=True
+    ),
     constant("dataloader_drop_last", False, "no row is left out in silence", absent=False),
     constant(
         "average_tokens_across_devices",

@@ -15,13 +15,19 @@ NODES = "launch.nodes"
 def launch_rows() -> tuple[Row, ...]:
     """Processes and machines, which stand in the launch command, not in a config."""
     return (
-        Row(("hardware.devices",), (PROCESSES,), lambda count: count, lambda count: count, absent=(1,)),
+        Row(
+            ("hardware.devices",),
+            (PROCESSES,),
+            lambda count: count,
+            lambda count: count,
+            absent=(1,),
+        ),
         Row(("hardware.nodes",), (NODES,), lambda count: count, lambda count: count, absent=(1,)),
     )
 
 
 def torchrun(native: Flat, script: str, always: bool = False) -> Sequence[str]:
-    """argv for a script: `python train.py`, or torchrun for several processes.
+    """Argv for a script: `python train.py`, or torchrun for several processes.
 
     On several machines torchrun reads PET_NODE_RANK and PET_MASTER_ADDR, which each machine's
     environment sets (https://docs.pytorch.org/docs/stable/elastic/run.html).

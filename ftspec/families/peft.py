@@ -19,7 +19,9 @@ def _lift_targets(native: Any) -> Any:
         return tuple(native)
     if native == "all-linear":
         return native
-    raise Refuse(f"target_modules={native!r}: a pattern or peft's own choice is not in a spec", "notimpl")
+    raise Refuse(
+        f"target_modules={native!r}: a pattern or peft's own choice is not in a spec", "notimpl"
+    )
 
 
 def lora_rows(prefix: str) -> tuple[Row, ...]:
@@ -44,7 +46,12 @@ def lora_rows(prefix: str) -> tuple[Row, ...]:
 def lora_constants(prefix: str) -> tuple[Row, ...]:
     """What a spec's LoRA always means; only written where an adapter is made (MISSING for full tuning)."""
     return (
-        constant(f"{prefix}init_lora_weights", True, "other initialisations are not in a spec yet", absent=True),
+        constant(
+            f"{prefix}init_lora_weights",
+            True,
+            "other initialisations are not in a spec yet",
+            absent=True,
+        ),
         constant(f"{prefix}use_dora", False, "DoRA is not in a spec yet", absent=False),
     )
 

@@ -60,7 +60,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
     used = [split for split in splits.values() if split]
-    values = {
+    values: dict[str, Any] = {
         "pins": job.pins,
         "headline": headline(job, title),
         "config": grouped(arguments(native, CONFIG)),
@@ -86,7 +86,9 @@ def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, 
     comment = headline(job, title)
     pins = "".join(f"{line}\n" for line in requirements(job.pins))
     return [
-        File.text("launch.sh", launch_script(argv, {**job.environ, **environ}, comment), executable=True),
+        File.text(
+            "launch.sh", launch_script(argv, {**job.environ, **environ}, comment), executable=True
+        ),
         File.text("requirements.txt", f"# {comment}\n{pins}"),
     ]
 

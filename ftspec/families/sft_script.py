@@ -38,7 +38,13 @@ def data_rows() -> tuple[Row, ...]:
     """What the script loads, and which of its tokens count."""
     return (
         *(
-            Row((f"data.{split}",), (f"data.{split}",), _lower_sources, lambda v: v, uses=_WHO_AND_WHAT)
+            Row(
+                (f"data.{split}",),
+                (f"data.{split}",),
+                _lower_sources,
+                lambda v: v,
+                uses=_WHO_AND_WHAT,
+            )
             for split in ("train", "eval")
         ),
         Row(
@@ -95,10 +101,16 @@ def loss_rows() -> tuple[Row, ...]:
             absent=None,
         ),
         constant(
-            f"{CONFIG}truncation_mode", "keep_start", "trl's other modes are deprecated", absent="keep_start"
+            f"{CONFIG}truncation_mode",
+            "keep_start",
+            "trl's other modes are deprecated",
+            absent="keep_start",
         ),
         constant(
-            f"{CONFIG}shuffle_dataset", False, "rows are drawn by the seeded sampler alone", absent=False
+            f"{CONFIG}shuffle_dataset",
+            False,
+            "rows are drawn by the seeded sampler alone",
+            absent=False,
         ),
     )
 
@@ -145,9 +157,7 @@ def model_rows() -> tuple[Row, ...]:
 def tuner_rows() -> tuple[Row, ...]:
     """Full tuning, a new LoRA adapter, or a saved one that is trained further."""
     return (
-        Row(
-            ("method.objective.type",), (), lambda _objective: (), lambda: "sft"
-        ),
+        Row(("method.objective.type",), (), lambda _objective: (), lambda: "sft"),
         Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
         Row(
             ("method.tuner.adapter",),
@@ -244,7 +254,9 @@ def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
     return "prompt-completion" if train_on == "completions" else "messages"
 
 
-def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str) -> tuple[Any, ...]:
+def _lower_train_on(
+    train_on: str, sources: tuple[dict[str, Any], ...], who: str
+) -> tuple[Any, ...]:
     if who == "ftspec":
         return False, False, "tokens"  # the labels say it
     shape = shape_of(sources, train_on)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-
 RENAMED = "renamed columns"
 """The hole that `match_all` fills with the mapping of a last rename."""
 

@@ -12,7 +12,10 @@ from ftspec.spec.load import Loaded
 
 
 def choose(
-    loaded: Loaded, backend: str | None = None, allow_lossy: bool = False, folder: Path | None = None
+    loaded: Loaded,
+    backend: str | None = None,
+    allow_lossy: bool = False,
+    folder: Path | None = None,
 ) -> tuple[Plan, str]:
     """The plan, and why this backend: asked for, or first capable.
 
@@ -35,5 +38,7 @@ def choose(
             why += f" that can do all of this spec ({', '.join(passed)} cannot)"
         return plan, why
     if not problems:
-        raise BackendError(Problem("run.backends is empty", hint=f"installed are: {', '.join(names())}"))
+        raise BackendError(
+            Problem("run.backends is empty", hint=f"installed are: {', '.join(names())}")
+        )
     raise UnsupportedError(problems)

@@ -11,6 +11,7 @@ from ftspec.emit.manifest import manifest
 from ftspec.env.locks import read_lock
 from ftspec.errors import FtspecError, Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
+from ftspec.plan.environ import PRIVATE, clean
 from ftspec.plan.places import rebase, rebase_values
 from ftspec.plan.resolve import resolve
 from ftspec.plan.stages import (
@@ -25,7 +26,6 @@ from ftspec.plan.stages import (
 )
 from ftspec.plan.values import Resolved
 from ftspec.registry import load
-from ftspec.plan.environ import PRIVATE, clean
 from ftspec.spec.load import Loaded
 
 DATA_FOLDER = "data"
@@ -78,7 +78,12 @@ def make_plan(
     problems = [_refused(refusal, backend, loaded) for refusal in lowered.refusals]
     if lowered.notes and not allow_lossy:
         problems += [
-            _placed(Problem(f"{backend.title}: {note.reason}", note.path, hint="--allow-lossy accepts that"), loaded)
+            _placed(
+                Problem(
+                    f"{backend.title}: {note.reason}", note.path, hint="--allow-lossy accepts that"
+                ),
+                loaded,
+            )
             for note in lowered.notes
         ]
     if problems:
@@ -97,9 +102,7 @@ def make_plan(
     versions = {**job.pins, backend.package: lock.pins[backend.package]}
     proof = manifest(job, backend, files, lock_key=lock.key, versions=versions, notes=notes)
     files = (*files, proof)
-    setting, cleared = clean(
-        telemetry=loaded.spec.run.telemetry, device=values["hardware.device"]
-    )
+    setting, cleared = clean(telemetry=loaded.spec.run.telemetry, device=values["hardware.device"])
     environ = {**setting, **backend.environment(native)}
     stages: Sequence[Stage] = (
         *_data_stages(values),

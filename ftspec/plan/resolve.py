@@ -52,7 +52,9 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     for split in ("train", "eval"):
         sources = tuple(_source(source, folder) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
-            decide(f"data.{split}", plain(sources), "formats recognised from the columns", "machine")
+            decide(
+                f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
+            )
     _train_on(values, decide)
     name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
     if spec.output.folder is None:
@@ -130,7 +132,9 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     formats = {source["format"] for source in values["data.train"].value}
     if formats == {"text"}:
         decide("data.train_on", "all", "plain text has no turns")
-    elif formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant":
+    elif (
+        formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant"
+    ):
         decide("data.train_on", "completions", "a row has one answer")
 
 

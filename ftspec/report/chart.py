@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 78, 18, 16, 44
-WIDTHS = (9.0, 5.5, 3.2, 1.4, 1.4, 1.4)
+WIDTHS = (13.0, 8.0, 4.4, 1.8, 1.2, 1.2)
 """Equal curves lie on top of each other; drawn thick to thin, every one of them stays visible."""
 
 
@@ -75,16 +75,24 @@ def chart(
     unit: str = "",
     log: bool = False,
     limits: Mapping[str, float] | None = None,
+    wide: bool = False,
 ) -> Chart:
     """A chart of values by step. On a log scale a zero stands on a line of its own, at the foot."""
+    width = 2 * WIDTH if wide else WIDTH
     steps = sorted({step for points in series.values() for step, _ in points})
-    shown = [v for points in series.values() for _, v in points if v is not None and math.isfinite(v)]
+    shown = [
+        v for points in series.values() for _, v in points if v is not None and math.isfinite(v)
+    ]
     bounds = dict(limits or {})
-    low, high, ticks = (_log_axis if log else _linear_axis)([*shown, *(bounds.values() if log else ())])
+    low, high, ticks = (_log_axis if log else _linear_axis)(
+        [*shown, *(bounds.values() if log else ())]
+    )
 
     def x(step: int) -> float:
         span = (steps[-1] - steps[0]) or 1
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * ((step - steps[0]) / span if len(steps) > 1 else 0.5), 2)
+        return round(
+            LEFT + (width - LEFT - RIGHT) * ((step - steps[0]) / span if len(steps) > 1 else 0.5), 2
+        )
 
     def y(value: float) -> float:
         if log:
@@ -102,8 +110,8 @@ def chart(
             path += f"{'L' if drawing else 'M'}{mark.x} {mark.y}"
             drawing = True
             marks.append(mark)
-        width = WIDTHS[min(number, len(WIDTHS) - 1)]
-        curves.append(Curve(name, number, width, path, tuple(marks)))
+        stroke = WIDTHS[min(number, len(WIDTHS) - 1)]
+        curves.append(Curve(name, number, stroke, path, tuple(marks)))
     every = max(1, math.ceil(len(steps) / 12))
     return Chart(
         key=key,
@@ -114,6 +122,8 @@ def chart(
         y_ticks=tuple(Tick(y(value), label) for value, label in ticks),
         curves=tuple(curves),
         limits=tuple(Tick(y(value), name) for name, value in bounds.items()),
+        width=width,
+        right=width - RIGHT,
     )
 
 

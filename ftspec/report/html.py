@@ -9,7 +9,6 @@ from typing import Any
 
 from ftspec.report.chart import Chart, chart
 from ftspec.verify.certificate import Certificate, RunRecord, StepRecord
-from ftspec.verify.checks import CHECKS
 from ftspec.verify.compare import relative
 
 WORDS = {
@@ -19,6 +18,7 @@ WORDS = {
     "incomplete": "not proven",
     "failed": "failed",
 }
+NOTHING = "-"
 SIGNS = {"equal": "✓", "within": "✓", "differs": "✗", "not-compared": "?"}
 
 
@@ -29,7 +29,8 @@ def page(certificate: Certificate) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "distance": distance, "tolerance": tolerance}
+    filters = (number, brief, distance, tolerance)
+    environment.filters |= {function.__name__: function for function in filters}
     source = files("ftspec.report").joinpath("templates", "certificate.html")
     return environment.from_string(source.read_text(encoding="utf-8")).render(facts(certificate))
 
@@ -68,7 +69,7 @@ def summary(certificate: Certificate) -> str:
         verb = "was" if len(named) == 1 else "were"
         return (
             f"{_list(named)} {verb} proven to train the same thing as {against}: "
-            f"all {checks} checks passed, every one from the order of the data to the final weights."
+            f"all {checks} checks passed, from the order of the data to the final weights."
         )
     if certificate.verdict == "differs":
         first = [(run.title, run.first_failure()) for run in others if run.conclusion == "differs"]
@@ -86,12 +87,30 @@ def charts(certificate: Certificate) -> tuple[Chart, ...]:
     reference = certificate.runs[certificate.reference]
     titles = _list(list(runs))
     others = {title: run for title, run in runs.items() if run is not reference}
-    limit = next((check.tolerance for check in CHECKS if check.name == "trajectory"), 0.0)
-    shown = next((c.tolerance for r in others.values() for c in r.checks if c.name == "trajectory"), limit)
+    limits = [c.tolerance for r in others.values() for c in r.checks if c.name == "trajectory"]
+    against = reference.title
     return (
-        chart("loss", "Loss", f"Training loss per step of {titles}.", _series(runs, "loss")),
-        chart("gap", f"Distance of the loss from {reference.title}", f"Relative distance of each loss from that of {reference.title}, on a logarithmic scale.", _gaps(reference, others), log=True, limits={"tolerance": shown}),
-        chart("norm", "Gradient norm", f"Norm of the gradient per step of {titles}.", _series(runs, "grad_norm")),
+        chart(
+            "loss",
+            "Loss",
+            f"Training loss per step of {titles}; equal curves lie on top of each other.",
+            _series(runs, "loss"),
+            wide=True,
+        ),
+        chart(
+            "gap",
+            f"Distance of the loss from {against}",
+            f"|loss - loss of {against}|, relative, on a logarithmic scale.",
+            _gaps(reference, others),
+            log=True,
+            limits={"tolerance": max(limits)} if limits else {},
+        ),
+        chart(
+            "norm",
+            "Gradient norm",
+            f"Norm of the gradient per step of {titles}.",
+            _series(runs, "grad_norm"),
+        ),
     )
 
 
@@ -112,13 +131,18 @@ def command(certificate: Certificate) -> str:
 
 def number(value: float | None) -> str:
     """Every digit."""
-    return "–" if value is None else repr(value)
+    return NOTHING if value is None else repr(value)
+
+
+def brief(value: float) -> str:
+    """Nine digits, one more than float32 keeps."""
+    return f"{value:.9g}"
 
 
 def distance(value: float | None) -> str:
     """Two digits; 0 is what it is."""
     if value is None:
-        return "–"
+        return NOTHING
     if not math.isfinite(value):
         return "not finite"
     return "0" if value == 0 else f"{value:.1e}"
@@ -143,7 +167,9 @@ def _gaps(
     # The reference has no curve here, but the others keep their colours.
     found: dict[str, list[tuple[int, float | None]]] = {reference.title: []}
     for title, run in others.items():
-        found[title] = [(s.step, relative(known[s.step], s.loss)) for s in run.steps if s.step in known]
+        found[title] = [
+            (s.step, relative(known[s.step], s.loss)) for s in run.steps if s.step in known
+        ]
     return found
 
 

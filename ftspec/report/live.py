@@ -35,7 +35,10 @@ class Live:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
@@ -75,5 +78,9 @@ class Live:
 
 def numbers(progress: Progress) -> str:
     """`loss 1.234  lr 1e-4`, as far as they are known."""
-    known = (("loss", progress.loss), ("grad norm", progress.grad_norm), ("lr", progress.learning_rate))
+    known = (
+        ("loss", progress.loss),
+        ("grad norm", progress.grad_norm),
+        ("lr", progress.learning_rate),
+    )
     return "  ".join(f"{name} {value:.4g}" for name, value in known if value is not None)

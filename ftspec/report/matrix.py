@@ -76,7 +76,7 @@ def matrix() -> tuple[Line, ...]:
     ]
     for kind in ("messages", "sharegpt", "alpaca", "prompt-completion", "text"):
         source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
-        sources = ({**source, "format": kind, "columns": {}},)
+        sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
         lines.append(
             Line(
                 "data.train.format",

@@ -62,7 +62,9 @@ def page(lines: Sequence[Line]) -> str:
         rows.append(f"| `{line.path}` {_value(line.value)} | {marks} |")
         for name, cell in line.cells.items():
             if cell.support != "full":
-                reasons[f"- {load(name).title}, `{line.path}` {_value(line.value)}: {cell.reason}"] = None
+                reasons[
+                    f"- {load(name).title}, `{line.path}` {_value(line.value)}: {cell.reason}"
+                ] = None
     return "\n".join([*rows, "", "## Why not", "", *reasons, ""])
 
 

@@ -95,14 +95,17 @@ def print_plan(plan: Plan, why: str, console: Any) -> None:
     console.print("\n[bold]defaults[/bold]: " + ", ".join(defaults), markup=True)
     for note in plan.notes:
         console.print(f"[yellow]nearly[/yellow] {note.path}: {note.reason}")
-    for key, value in plan.resolved.spec.native.get(plan.backend, {}).items():
-        console.print(f"[yellow]passed through[/yellow] {key} = {_short(value)}", markup=True)
+    for key, passed in plan.resolved.spec.native.get(plan.backend, {}).items():
+        console.print(f"[yellow]passed through[/yellow] {key} = {_short(passed)}", markup=True)
     console.print("\n[bold]stages[/bold]")
     for number, stage in enumerate(plan.stages, start=1):
         console.print(f"{number:3}. {describe_stage(stage)}", markup=False)
     launch = _launch(plan)
     if launch.environ:
-        console.print("\n[bold]environment[/bold]: " + shlex.join(f"{k}={v}" for k, v in launch.environ.items()))
+        console.print(
+            "\n[bold]environment[/bold]: "
+            + shlex.join(f"{k}={v}" for k, v in launch.environ.items())
+        )
     if present := matching(os.environ, launch.cleared):
         names = ", ".join(present)
         console.print(f"cleared, because they would override a setting: {names}", markup=False)

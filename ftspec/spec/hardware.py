@@ -24,7 +24,9 @@ class Zero(Node):
     @model_validator(mode="after")
     def _possible(self) -> Zero:
         if self.offload_parameters and self.stage != 3:
-            raise ValueError("`offload_parameters` needs stage 3: earlier stages do not shard parameters")
+            raise ValueError(
+                "`offload_parameters` needs stage 3: earlier stages do not shard parameters"
+            )
         if self.offload_optimizer and self.stage == 0:
             raise ValueError("`offload_optimizer` needs stage 1 or more")
         return self

@@ -147,7 +147,8 @@ def suggest(name: str, model: type[Node], section: str) -> str:
     elif near:
         hint = f"did you mean `{near}`?"
     elif home:
-        hint = _belongs(name, *home, section)
+        places = dict.fromkeys(place for place, owner in sections(name) if owner is not model)
+        hint = f"`{name}` belongs to {' or '.join(f'`{place}`' for place in places)}"
     elif afar:
         hint = _belongs(afar, *sections(afar)[0], section, "did you mean ")
     else:

@@ -52,7 +52,9 @@ def flatten(spec: Spec) -> dict[str, Any]:
     return dict(_flatten(spec, type(spec), ""))
 
 
-def _flatten(node: BaseModel | None, model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(
+    node: BaseModel | None, model: type[BaseModel], prefix: str
+) -> Iterator[tuple[str, Any]]:
     for name, info in model.model_fields.items():
         inner = _models(info.annotation)
         value = None if node is None else getattr(node, name)

@@ -133,12 +133,15 @@ def json_schema() -> Schema:
     }
 
 
+def schema_text() -> str:
+    """The schema as the text of its file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def write_schema(path: Path) -> None:
     """Writes the schema where editors find it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    path.write_text(schema_text(), encoding="utf-8")
 
 
 def _section(raw: Schema, model: type[Node]) -> Schema:

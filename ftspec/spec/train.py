@@ -10,6 +10,7 @@ from ftspec.spec.base import Node
 
 Steps = Annotated[int, Field(ge=1)]
 
+
 class AdamW(Node):
     """AdamW (https://arxiv.org/abs/1711.05101), torch's fused implementation."""
 

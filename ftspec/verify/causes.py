@@ -115,7 +115,7 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
     ),
     "first gradient norm": (
         (s.logs_no_norm, "gradient-norm-of-zero-0"),
-        *(_BROKEN, _NOISE, _PRECISION, _CODE),
+        *(_BROKEN, (s.differ("max_grad_norm"), "clipping"), _NOISE, _PRECISION, _CODE),
         (_always, "gradient-norm"),
     ),
     "trajectory": (

@@ -37,17 +37,18 @@ def first_loss(reference: Evidence, other: Evidence, tolerance: float) -> Outcom
 
 
 def first_gradient(reference: Evidence, other: Evidence, tolerance: float) -> Outcome:
-    """The logged norm of the first step; where one logs none, the gradient by parameter."""
+    """The logged norm of the first step, and the gradient by parameter as the optimizer got it."""
     one, two = pair(_norm, reference, other)
-    logged = one is not None and two is not None
+    found = []
     if one is not None and two is not None:
-        norms = numbers([("first step", one, two)], tolerance)
-        if not norms.passed or not (reference.gradient and other.gradient):
-            return norms
+        found.append(numbers([("first step", one, two)], tolerance))
     if reference.gradient and other.gradient:
-        vector = _gradients(reference.gradient, other.gradient, tolerance)
-        return vector if not logged or not vector.passed else _further(norms, vector)
-    return _nothing("a gradient norm", one is not None, two is not None)
+        note = "" if found else "not both log a norm: compared by parameter"
+        found.append(_gradients(reference.gradient, other.gradient, tolerance, note))
+    if not found:
+        return _nothing("a gradient norm", one is not None, two is not None)
+    failing = (outcome for outcome in found if not outcome.passed)
+    return next(failing, max(found, key=lambda outcome: outcome.measured or 0.0))
 
 
 def trajectory(reference: Evidence, other: Evidence, tolerance: float) -> Outcome:
@@ -125,20 +126,19 @@ def _ended(reference: Evidence, other: Evidence, tolerance: float) -> Outcome | 
     return differs("number of steps", *counts, measured=math.inf, tolerance=tolerance)
 
 
-def _gradients(ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float) -> Outcome:
-    """The vector of norms by parameter. Clipping scales all alike, so it hides no direction."""
-    note = "not both log a norm: compared by parameter, after clipping"
-    limits: dict[str, Any] = {"tolerance": tolerance, "note": note}
-    if {*ours} != {*theirs}:
-        counts = pair(len, ours, theirs)
-        return differs("parameters with a gradient", *counts, measured=math.inf, **limits)
-    apart = {name: abs(ours[name] - theirs[name]) for name in ours}
+def _gradients(
+    ours: Mapping[str, float], theirs: Mapping[str, float], tolerance: float, note: str
+) -> Outcome:
+    """The vector of norms by parameter, after clipping. A parameter without a gradient has zero."""
+    names = sorted({*ours, *theirs})
+    apart = {name: abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in names}
     total = max(math.hypot(*ours.values()), math.hypot(*theirs.values()))
     distance = math.hypot(*apart.values()) / total if total else 0.0
-    if not math.isfinite(distance):
-        return differs("first step", *pair(str, ours, theirs), measured=math.inf, **limits)
     if distance <= tolerance:
         return Outcome("within" if distance else "equal", distance, tolerance, note=note)
-    worst = max(apart, key=lambda name: apart[name])
+    worst = max(apart, key=lambda name: apart[name] if math.isfinite(apart[name]) else math.inf)
+    values = pair(lambda norms: norms.get(worst, 0.0), ours, theirs)
+    measured = distance if math.isfinite(distance) else math.inf
+    note = note or "the logged norms agree; this is the gradient after clipping"
     where = f"first step, most in {worst}"
-    return differs(where, ours[worst], theirs[worst], measured=distance, **limits)
+    return differs(where, *values, measured=measured, tolerance=tolerance, note=note)

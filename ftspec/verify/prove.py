@@ -10,6 +10,7 @@ from pathlib import Path
 from ftspec.emit.disk import write_atomic
 from ftspec.env.install import ensure_all
 from ftspec.env.store import Environment
+from ftspec.env.variables import release_builds, variables
 from ftspec.errors import Problem, UnsupportedError, VerifyError
 from ftspec.plan.environ import matching
 from ftspec.plan.make import make_plan
@@ -125,11 +126,12 @@ def as_run(plan: Plan, place: Environment) -> Run:
     (launch,) = (stage for stage in plan.stages if isinstance(stage, Launch))
     (build,) = (stage for stage in plan.stages if isinstance(stage, BuildEnvironment))
     cleared = matching(os.environ, launch.cleared)
+    release_builds(place)
     return Run(
         backend=load_backend(plan.backend),
         folder=plan.folder,
         argv=launch.argv,
-        environ=compose(os.environ, launch.environ, cleared, place.bin),
+        environ=variables(place, compose(os.environ, launch.environ, cleared)),
         python=place.python,
         programs=place.bin,
         lock=build.key,

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
 
 from ftspec.backend import Backend
 from ftspec.registry import load, names
+from tests.conftest import ROOT
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

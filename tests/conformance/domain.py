@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from tests.unit.spec_strategies import documents, words
 
 from ftspec.backend import Backend, Job
 from ftspec.families.datasets import COLUMNS
@@ -17,6 +16,7 @@ from ftspec.plan.values import Resolved
 from ftspec.registry import names
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.root import Spec
+from tests.unit.spec_strategies import documents, words
 
 FOLDER = Path("/project/build")
 NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
@@ -50,7 +50,9 @@ def specs(draw: st.DrawFn) -> Spec:
         "devices": devices,
         "nodes": nodes,
     }
-    document["model"] = document["model"] | {"name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))}
+    document["model"] = document["model"] | {
+        "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
+    }
     document["run"] = {"backends": list(names())}
     return Spec.model_validate(document)
 
@@ -65,4 +67,6 @@ def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, 
 
 def job(resolved: Resolved, values: dict[str, Any], backend: Backend) -> Job:
     """What emit needs besides native values."""
-    return Job(resolved.name, digest(resolved.spec), values, {name: "1.0" for name in backend.pinned})
+    return Job(
+        resolved.name, digest(resolved.spec), values, dict.fromkeys(backend.pinned, "1.0")
+    )

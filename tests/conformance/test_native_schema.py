@@ -12,7 +12,10 @@ from ftspec.mapping import MISSING
 
 PSEUDO = ("data.", "launch.", "model.", "train.", "tuner", "dataset_info.")
 """Keys that stand for statements or for the command line, not for an argument."""
-PLACES = {"from_pretrained": "FastLanguageModel.from_pretrained", "get_peft_model": "FastLanguageModel.get_peft_model"}
+PLACES = {
+    "from_pretrained": "FastLanguageModel.from_pretrained",
+    "get_peft_model": "FastLanguageModel.get_peft_model",
+}
 AUTO = {"pad_to_multiple_of": ("auto", None), "bf16": (None, True)}
 """Defaults with two names: what stands there, and what it comes to (trl base_config.py, sft_trainer.py)."""
 
@@ -41,7 +44,9 @@ def test_every_name_exists(backend: Backend, native_schema: dict[str, Any]) -> N
     assert not unknown, f"{backend.name} {native_schema['version']} has no {unknown}"
 
 
-def test_a_missing_key_means_what_the_map_says(backend: Backend, native_schema: dict[str, Any]) -> None:
+def test_a_missing_key_means_what_the_map_says(
+    backend: Backend, native_schema: dict[str, Any]
+) -> None:
     checked, wrong = 0, []
     for key, absent in _native(backend):
         entry = _entry(key, native_schema)

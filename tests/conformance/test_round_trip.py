@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
-from tests.conformance.domain import NOT_EMITTED, job, lowered, specs
 
 from ftspec.backend import Backend
 from ftspec.errors import UnsupportedError
 from ftspec.spec.root import Spec
+from tests.conformance.domain import NOT_EMITTED, job, lowered, specs
 
 EXAMPLES = 150
 
@@ -37,7 +37,9 @@ def test_what_is_compiled_comes_back(backend: Backend) -> None:
         except UnsupportedError:
             seen["unwritable"] += 1  # such as `${` in LLaMA-Factory's YAML
             return
-        assert files == backend.emit(result.native, job(resolved, values, backend)), "not the same bytes"
+        assert files == backend.emit(result.native, job(resolved, values, backend)), (
+            "not the same bytes"
+        )
         back = backend.maps["sft"].lift(backend.read(files))
         assert not back.unknown, f"nobody claims {back.unknown}"
         assert not back.refusals
@@ -56,7 +58,11 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
         for path in ("data.train", "data.eval", "data.train_on", "data.max_length"):
             kept.pop(path)
     if values.get("method.tuner.adapter") is not None:  # the saved adapter brings its own
-        kept = {p: v for p, v in kept.items() if not p.startswith("method.tuner.") or p.endswith(("type", "adapter"))}
+        kept = {
+            p: v
+            for p, v in kept.items()
+            if not p.startswith("method.tuner.") or p.endswith(("type", "adapter"))
+        }
     if not any(row.keys for row in backend.maps["sft"].rows if "model.dtype" in row.paths):
         kept.pop("model.dtype")  # implied there, and refused where it is not what is implied
     return kept

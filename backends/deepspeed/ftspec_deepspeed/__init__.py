@@ -1,5 +1,6 @@
 """DeepSpeed 0.19: not a trainer but an engine. The script is TRL's; ds_config.json and the launch
-command are its own."""
+command are its own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ backend = Backend(
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     defaults={
-        "hardware.zero.stage": (2, "optimizer states and gradients are sharded where a spec is silent"),
+        "hardware.zero.stage": (
+            2,
+            "optimizer states and gradients are sharded where a spec is silent",
+        ),
         "hardware.zero.offload_optimizer": (False, "nothing is moved to CPU memory unasked"),
         "hardware.zero.offload_parameters": (False, "nothing is moved to CPU memory unasked"),
     },

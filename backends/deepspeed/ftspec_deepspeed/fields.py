@@ -97,11 +97,11 @@ SFT = FieldMap(
         ),
         # "auto": filled in from the script's own arguments (transformers/integrations/deepspeed.py),
         # so that each number is said once. An optimizer or scheduler section is left out on purpose:
-        # with one, weight decay would fall on every weight (hazard 62).
+        # with one, weight decay would fall on every weight (hazard 62). train_batch_size is left out too:
+        # under stage 3 the engine reads it, still "auto", before anything has filled it in.
         *(
             constant(f"{DS}{key}", "auto", "the script says it")
             for key in (
-                "train_batch_size",
                 "train_micro_batch_size_per_gpu",
                 "gradient_accumulation_steps",
                 "gradient_clipping",

@@ -35,7 +35,9 @@ SPLITS = {"dataset_info.train": "dataset", "dataset_info.eval": "eval_dataset"}
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
     config, registry = _config(native)
-    sections = [(name, {k: v for k, v in config.items() if section_of(k) == name}) for name in SECTIONS]
+    sections = [
+        (name, {k: v for k, v in config.items() if section_of(k) == name}) for name in SECTIONS
+    ]
     text = f"# {one_line(headline(job, TITLE))}\n\n" + yaml.dump([s for s in sections if s[1]])
     files = [File.text(CONFIG, text)]
     if registry:
@@ -50,7 +52,8 @@ def launch(_native: Flat) -> Sequence[str]:
 
 def environment(native: Flat) -> dict[str, str]:
     """Variables that its launcher reads to start torchrun (launcher.py). NODE_RANK and MASTER_ADDR are
-    each machine's own."""
+    each machine's own.
+    """
     processes, nodes = native.get(PROCESSES, 1), native.get(NODES, 1)
     if processes == nodes == 1:
         return {}
@@ -74,7 +77,9 @@ def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:
             config["dataset_dir"] = "."
             config[key] = ",".join(names)
     if "tokenized_path" in config:
-        config["dataset"] = "tokenized"  # unused, but the parser insists on a name (hparams/parser.py)
+        config["dataset"] = (
+            "tokenized"  # unused, but the parser insists on a name (hparams/parser.py)
+        )
     return config, registry
 
 

@@ -1,5 +1,6 @@
 """Spec paths <-> LLaMA-Factory keys. Names and defaults: llamafactory 0.9.5, hparams/*_args.py;
-checked against schemas/native/llamafactory-0.9.5.json."""
+checked against schemas/native/llamafactory-0.9.5.json.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ from ftspec.mapping import (
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
 
-ATTENTION = {"sdpa": "sdpa", "eager": "disabled", "flash_attention_2": "fa2", "flash_attention_3": "fa3"}
+ATTENTION = {
+    "sdpa": "sdpa",
+    "eager": "disabled",
+    "flash_attention_2": "fa2",
+    "flash_attention_3": "fa3",
+}
 
 
 def _lower_dtype(dtype: str, tuner: str, name: str) -> tuple[()]:
@@ -50,7 +56,9 @@ def _lower_overflow(overflow: str, who: str) -> Any:
     )
 
 
-def _lower_train_on(train_on: str, sources: tuple[dict[str, Any], ...], who: str) -> tuple[bool, bool]:
+def _lower_train_on(
+    train_on: str, sources: tuple[dict[str, Any], ...], who: str
+) -> tuple[bool, bool]:
     if who == "ftspec":
         return False, False  # the labels say it
     shape_of(sources, train_on)  # refuses mixtures
@@ -137,7 +145,9 @@ SFT = FieldMap(
             ("method.tuner.alpha",),
             ("lora_alpha",),
             lambda alpha, adapter: MISSING if adapter is not None else alpha,
-            lambda alpha, rank: alpha if alpha is not None else 2 * (8 if rank is MISSING else rank),
+            lambda alpha, rank: (
+                alpha if alpha is not None else 2 * (8 if rank is MISSING else rank)
+            ),
             uses=("method.tuner.adapter",),
             reads=("lora_rank",),
             absent=(None,),
@@ -213,7 +223,12 @@ SFT = FieldMap(
         ),
         field("data.shuffle", "disable_shuffling", negate, absent=False),
         constant("packing", False, "packing is not in a spec yet", absent=None),
-        constant("overwrite_cache", True, "a cache of an older run must not stand in for the data", absent=False),
+        constant(
+            "overwrite_cache",
+            True,
+            "a cache of an older run must not stand in for the data",
+            absent=False,
+        ),
         # train
         Row(
             ("train.gradient_checkpointing",),

@@ -14,7 +14,7 @@ TITLE = "TRL"
 
 
 def launch(native: Flat) -> Sequence[str]:
-    """argv."""
+    """Argv."""
     return torchrun(native, SCRIPT)
 
 

@@ -18,6 +18,15 @@ backend = Backend(
     read=read,
     launch=launch,
     env=files(__name__) / "env",
-    pinned=("unsloth", "unsloth-zoo", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    pinned=(
+        "unsloth",
+        "unsloth-zoo",
+        "trl",
+        "transformers",
+        "peft",
+        "accelerate",
+        "datasets",
+        "torch",
+    ),
     first_import="unsloth",
 )

@@ -5,8 +5,6 @@ Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loa
 
 from __future__ import annotations
 
-from typing import Any
-
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
 
@@ -47,8 +45,12 @@ SFT = FieldMap(
         Row(("hardware.nodes",), (), _one, lambda: 1),
     )
     + (
-        constant(f"{LOAD}load_in_4bit", False, "quantised bases are not in a spec yet", absent=True),
-        constant(f"{LOAD}load_in_8bit", False, "quantised bases are not in a spec yet", absent=False),
+        constant(
+            f"{LOAD}load_in_4bit", False, "quantised bases are not in a spec yet", absent=True
+        ),
+        constant(
+            f"{LOAD}load_in_8bit", False, "quantised bases are not in a spec yet", absent=False
+        ),
         Row(
             (),
             (f"{LOAD}full_finetuning",),

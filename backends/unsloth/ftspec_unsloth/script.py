@@ -20,7 +20,7 @@ LOADING = ("revision", "dtype", "attn_implementation", "trust_remote_code")
 
 
 def launch(native: Flat) -> Sequence[str]:
-    """argv."""
+    """Argv."""
     return torchrun(native, SCRIPT)
 
 

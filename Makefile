@@ -1,0 +1,53 @@
+# make demo   prove one spec equal in four frameworks      make test   everything, real trainings included
+# make check  the quick part: no environments, under a minute
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+REAL_DATA ?= ../shared/data/alpaca_en_demo.json
+
+.PHONY: demo demo-real test check lint quick real golden schemas docs bench clean
+.DEFAULT_GOAL := demo
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,hub]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/ftspec verify specs/quickstart.yaml
+
+test: check real
+
+check: lint quick
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+quick: .venv/ready
+	$(BIN)/python -m pytest -q -n auto -m "not real and not editor and not packaging"
+
+real: .venv/ready
+	$(BIN)/ftspec env install all
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "real or editor or packaging"
+
+golden: .venv/ready
+	$(BIN)/python tests/golden/update.py
+
+schemas: .venv/ready
+	$(BIN)/python -m ftspec.spec.schema
+	$(BIN)/python scripts/dump_native_schemas.py
+
+docs: .venv/ready
+	$(BIN)/ftspec matrix --markdown > docs/matrix.md
+	$(BIN)/python scripts/spec_reference.py
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
+
+clean:
+	rm -rf .venv specs/runs build dist

@@ -1,0 +1,386 @@
+"""Each planted difference is found, at the first check that can see it, with its likely cause."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftspec.verify.causes import likely
+from ftspec.verify.checks import CHECKS, compare, first_failure
+from ftspec.verify.evidence import Evidence, Group, Step, Tensor
+from tests.unit.verify_samples import (
+    ADAPTED,
+    SHAPES,
+    batch,
+    evidence,
+    named,
+    settings,
+    tensors,
+    verdicts,
+    weights,
+    with_batch,
+    with_step,
+)
+
+FIRST = evidence().batches[0]
+
+
+def other_template() -> Evidence:
+    text = tuple(t.replace("<|im_start|>", "<|im_start|> ") for t in FIRST.text)
+    return with_batch(0, text=text)
+
+
+def unmasked_label(position: int) -> Evidence:
+    labels = [list(row) for row in FIRST.labels or ()]
+    labels[0][position] = FIRST.input_ids[0][position]
+    return with_batch(0, labels=tuple(map(tuple, labels)))
+
+
+def masked_line_break() -> Evidence:
+    labels = [list(row) for row in FIRST.labels or ()]
+    labels[0][6] = -100
+    return with_batch(0, labels=tuple(map(tuple, labels)))
+
+
+def cut() -> Evidence:
+    rows = tuple((*row[:5], 0, 0, 0) for row in FIRST.input_ids)
+    mask = ((1,) * 5 + (0,) * 3,) * 2
+    text = tuple(t[: t.index(" word2") + 7] for t in FIRST.text)
+    return with_batch(0, input_ids=rows, attention_mask=mask, text=text)
+
+
+def other_tokens() -> Evidence:
+    rows = ((1, 30, *FIRST.input_ids[0][2:]), FIRST.input_ids[1])
+    return with_batch(0, input_ids=rows)
+
+
+def padded() -> Evidence:
+    return with_batch(
+        0,
+        input_ids=tuple((*row, 0, 0) for row in FIRST.input_ids),
+        labels=tuple((*row, -100, -100) for row in FIRST.labels or ()),
+        attention_mask=tuple((*row, 0, 0) for row in FIRST.attention_mask or ()),
+    )
+
+
+def other_pad() -> Evidence:
+    return with_batch(0, input_ids=((*FIRST.input_ids[0][:7], 2), FIRST.input_ids[1]))
+
+
+def all_attended() -> Evidence:
+    return with_batch(0, position_ids=((0, 1, 2, 0, 1, 2, 3, 4), tuple(range(8))))
+
+
+def other_seed() -> Evidence:
+    before = weights(seed=43)
+    return evidence(before=before, trainable=tensors(before), args={**evidence().args, "seed": 43})
+
+
+def other_order() -> Evidence:
+    batches = tuple(batch(step, micro) for step in (2, 1, 3) for micro in (0, 1))
+    steps = (1, 1, 2, 2, 3, 3)
+    shuffled = tuple(replace(b, step=s) for b, s in zip(batches, steps, strict=True))
+    return evidence(batches=shuffled, args={**evidence().args, "data_seed": 7})
+
+
+def other_dtype() -> Evidence:
+    name = next(iter(SHAPES))
+    tensor = replace(evidence().trainable[name], dtype="bfloat16")
+    return evidence(trainable={**evidence().trainable, name: tensor})
+
+
+def decayed_everywhere() -> Evidence:
+    return evidence(groups=(Group(settings(weight_decay=0.0), 32, tuple(SHAPES)),))
+
+
+def grouped(**changed: object) -> Evidence:
+    return evidence(groups=(Group(settings(**changed), 32, tuple(SHAPES)),))
+
+
+def moved(share: float) -> Evidence:
+    before = evidence().before
+    after = {n: before[n] + (v - before[n]) * (1 + share) for n, v in evidence().after.items()}
+    return evidence(after=after)
+
+
+PLANTED = {
+    "another data seed": (other_order, "data order", "data-order"),
+    "a dropped row": (
+        lambda: evidence(setting={**evidence().setting, "rows": 63}),
+        "data order",
+        "dropped-rows",
+    ),
+    "another template": (other_template, "text", "chat-template"),
+    "a truncated batch": (cut, "text", "bos-and-eos"),
+    "other tokens": (other_tokens, "token ids", "tokens-at-the-seams"),
+    "one prompt label unmasked": (lambda: unmasked_label(2), "label mask", "what-is-trained"),
+    "the first label unmasked": (lambda: unmasked_label(0), "label mask", "loss-denominator"),
+    "a line break masked": (masked_line_break, "label mask", "end-of-turn"),
+    "longer padding": (padded, "batches", "padding"),
+    "another pad token": (other_pad, "batches", "pad-token"),
+    "packed positions": (all_attended, "batches", "packing"),
+    "alpha halved": (
+        lambda: evidence(scaling=dict.fromkeys(ADAPTED, 1.0)),
+        "trainable parameters",
+        "lora-rank-and-alpha",
+    ),
+    "dropout": (
+        lambda: evidence(adapter={**evidence().adapter, "lora_dropout": 0.1}),
+        "trainable parameters",
+        "dropout-and-noise",
+    ),
+    "a layer not trained": (
+        lambda: evidence(trainable=dict(list(evidence().trainable.items())[1:])),
+        "trainable parameters",
+        "lora-targets",
+    ),
+    "another rank": (
+        lambda: evidence(
+            trainable={n: Tensor((4, 4), "float32", t.sha256) for n, t in evidence().trainable.items()}
+        ),
+        "trainable parameters",
+        "lora-rank-and-alpha",
+    ),
+    "another dtype": (other_dtype, "trainable parameters", "weights-dtype"),
+    "another seed": (other_seed, "initial weights", "initial-weights"),
+    "another checkpoint": (lambda: evidence(frozen="0" * 64), "initial weights", "weights-dtype"),
+    "a frozen dtype": (
+        lambda: evidence(frozen_dtypes=("bfloat16",)),
+        "initial weights",
+        "weights-dtype",
+    ),
+    "weight decay": (decayed_everywhere, "optimizer groups", "weight-decay"),
+    "another rate": (
+        lambda: grouped(initial_lr=2e-3),
+        "optimizer groups",
+        "learning-rate",
+    ),
+    "other betas": (lambda: grouped(betas=[0.9, 0.95]), "optimizer groups", "optimizer"),
+    "another optimizer": (lambda: evidence(rule="SGD"), "optimizer groups", "optimizer"),
+    "another schedule": (
+        lambda: with_step(1, learning_rate=6e-4),
+        "learning rates",
+        "schedule",
+    ),
+    "fewer steps": (
+        lambda: evidence(steps=evidence().steps[:2]),
+        "learning rates",
+        "number-of-steps",
+    ),
+    "another denominator": (
+        lambda: with_step(0, loss=5.0),
+        "first loss",
+        "loss-denominator",
+    ),
+    "label smoothing": (
+        lambda: replace(
+            with_step(0, loss=2.6), args={**evidence().args, "label_smoothing_factor": 0.1}
+        ),
+        "first loss",
+        "label-smoothing",
+    ),
+    "another torch": (
+        lambda: replace(with_step(0, loss=2.6), versions={"torch": "2.12.0"}),
+        "first loss",
+        "builds-and-threads",
+    ),
+    "NaN": (lambda: with_step(0, loss=math.nan), "first loss", "not-a-number"),
+    "a late NaN": (lambda: with_step(2, loss=math.nan), "trajectory", "not-a-number"),
+    "another gradient": (
+        lambda: with_step(0, grad_norm=0.6),
+        "first gradient norm",
+        "gradient-norm",
+    ),
+    "other clipping": (
+        lambda: evidence(
+            gradient=dict.fromkeys(SHAPES, 0.05), args={**evidence().args, "max_grad_norm": 0.1}
+        ),
+        "first gradient norm",
+        "clipping",
+    ),
+    "a later loss": (lambda: with_step(2, loss=2.31), "trajectory", "clipping"),
+    "another update": (lambda: moved(0.01), "final update", "clipping"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_difference_is_found_first_and_explained(name):
+    plant, check, anchor = PLANTED[name]
+    reference, other = evidence(), plant()
+    results = compare(reference, other)
+    failure = first_failure(results)
+    assert failure is not None
+    assert (failure.check.name, failure.outcome.verdict) == (check, "differs")
+    cause = likely(reference, other, failure)
+    assert cause is not None
+    assert cause.anchor == anchor
+    assert failure.outcome.where
+    assert failure.outcome.reference != failure.outcome.other or "NaN" in name
+
+
+def test_equal_runs_are_identical_in_every_check():
+    assert set(verdicts(evidence(), evidence()).values()) == {"equal"}
+    assert first_failure(compare(evidence(), evidence())) is None
+
+
+def test_difference_in_text_is_shown_with_row_place_and_surroundings():
+    failure = first_failure(compare(evidence(), other_template()))
+    assert failure is not None
+    outcome = failure.outcome
+    assert outcome.where == "step 1, row 1 (row 4 of the data), character 12"
+    assert outcome.context == (outcome.reference, outcome.other)
+    assert "<|im_start|> word11" in outcome.reference
+    assert "<|im_start|>  word11" in outcome.other
+
+
+def test_difference_in_labels_shows_the_token_in_its_text():
+    outcome = named(compare(evidence(), unmasked_label(2)), "label mask").outcome
+    assert outcome.where.endswith("token 2")
+    assert (outcome.reference, outcome.other) == ("not trained (-100)", "trained, label 3")
+    assert outcome.context is not None
+    assert " word11[⏎] word20" in outcome.context[0]
+    assert outcome.note == "4 and 5 trained tokens in this row"
+
+
+def test_later_rows_are_numbered_over_the_whole_step():
+    other = with_batch(3, text=(FIRST.text[0], "changed"))
+    outcome = named(compare(evidence(), other), "text").outcome
+    assert outcome.where.startswith("step 2, row 3 ")
+
+
+def test_layers_are_sorted_as_numbers():
+    other = evidence(scaling=dict.fromkeys(ADAPTED, 1.0))
+    assert named(compare(evidence(), other), "trainable parameters").outcome.where == (
+        "adapter on layers.2.q_proj"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"batches": ()}, "data order"),
+        ({"trainable": {}}, "trainable parameters"),
+        ({"frozen": None}, "initial weights"),
+        ({"groups": ()}, "optimizer groups"),
+        ({"steps": ()}, "learning rates"),
+        ({"after": {}}, "final update"),
+        ({"finished": False}, "final update"),
+    ],
+)
+def test_missing_evidence_is_no_pass(changed, check):
+    reference, other = evidence(), evidence(**changed)
+    result = named(compare(reference, other), check)
+    assert result.outcome.verdict == "not-compared"
+    assert "the other run does not show" in result.outcome.note
+    assert not result.outcome.passed
+    cause = likely(reference, other, result)
+    assert cause is not None
+    assert cause.anchor == "missing-evidence"
+    both = named(compare(other, other), check).outcome
+    assert both.note.startswith("neither run shows")
+
+
+def test_gradients_by_parameter_stand_in_for_a_norm_that_is_not_logged():
+    silent = with_step(0, grad_norm=None)
+    outcome = named(compare(evidence(), silent), "first gradient norm").outcome
+    assert outcome.verdict == "equal"
+    assert "by parameter" in outcome.note
+    mute = replace(silent, gradient={})
+    result = named(compare(evidence(), mute), "first gradient norm")
+    assert result.outcome.verdict == "not-compared"
+    cause = likely(evidence(), mute, result)
+    assert cause is not None
+    assert cause.anchor == "gradient-norm-of-zero-0"
+
+
+def test_a_run_of_one_step_has_no_trajectory():
+    short = evidence(steps=evidence().steps[:1])
+    assert named(compare(short, short), "trajectory").outcome.verdict == "not-compared"
+
+
+def test_weights_that_did_not_move_prove_nothing():
+    still = evidence(after=evidence().before)
+    outcome = named(compare(still, still), "final update").outcome
+    assert (outcome.verdict, outcome.passed) == ("not-compared", False)
+
+
+def test_nan_in_both_runs_is_a_difference():
+    broken = with_step(0, loss=math.nan)
+    assert named(compare(broken, broken), "first loss").outcome.verdict == "differs"
+
+
+def test_nan_in_the_weights_is_a_difference():
+    name = next(iter(SHAPES))
+    broken = evidence(after={**evidence().after, name: evidence().after[name] * math.nan})
+    outcome = named(compare(evidence(), broken), "final update").outcome
+    assert outcome.verdict == "differs"
+    assert outcome.where == f"most in {name}"
+
+
+def test_flattened_groups_are_compared_by_size():
+    flat = evidence(groups=(Group(settings(), 32, None),))
+    outcome = named(compare(evidence(), flat), "optimizer groups").outcome
+    assert outcome.verdict == "equal"
+    assert "by group size" in outcome.note
+    other = evidence(groups=(Group(settings(weight_decay=0.0), 32, None),))
+    assert named(compare(evidence(), other), "optimizer groups").outcome.verdict == "differs"
+
+
+def test_a_dropped_empty_group_and_another_kernel_are_no_difference():
+    lean = evidence(groups=(Group(settings(fused=None, foreach=True), 32, tuple(SHAPES)),))
+    assert verdicts(evidence(), lean)["optimizer groups"] == "equal"
+
+
+def test_absent_masks_and_positions_mean_what_the_model_takes_them_for():
+    given = with_batch(0, attention_mask=None, input_ids=((1,) * 8,) * 2)
+    told = with_batch(
+        0,
+        attention_mask=((1,) * 8,) * 2,
+        position_ids=(tuple(range(8)),) * 2,
+        input_ids=((1,) * 8,) * 2,
+    )
+    assert verdicts(given, told)["batches"] == "equal"
+
+
+def test_sixteen_bits_have_wider_tolerances_only_if_both_runs_have_them():
+    args = {**evidence().args, "bf16": True}
+    half, other = evidence(args=args), replace(with_step(0, loss=2.50001), args=args)
+    assert verdicts(half, other)["first loss"] == "within"
+    assert verdicts(evidence(), other)["first loss"] == "differs"
+
+
+losses = st.floats(1e-3, 1e3)
+
+
+@given(st.lists(losses, min_size=2, max_size=6), st.lists(losses, min_size=2, max_size=6))
+def test_verdicts_are_symmetric(ours, theirs):
+    one, two = (
+        evidence(steps=tuple(Step(i + 1, loss, loss / 10, 1e-3) for i, loss in enumerate(values)))
+        for values in (ours, theirs)
+    )
+    assert verdicts(one, two) == verdicts(two, one)
+    assert set(verdicts(one, one).values()) == {"equal"}
+
+
+@given(
+    st.sampled_from([check for check in CHECKS if check.tolerance]),
+    st.floats(1.1, 1e3),
+    st.floats(0.0, 0.9),
+)
+def test_beyond_the_tolerance_differs_and_below_it_does_not(check, beyond, below):
+    def perturbed(share: float) -> Evidence:
+        first, second, third = evidence().steps
+        return {
+            "learning rates": lambda: with_step(2, learning_rate=1e-3 * (1 + share)),
+            "first loss": lambda: with_step(0, loss=first.loss * (1 + share)),
+            "first gradient norm": lambda: with_step(0, grad_norm=0.3 * (1 + share)),
+            "trajectory": lambda: with_step(2, loss=third.loss * (1 + share)),
+            "final update": lambda: moved(share),
+        }[check.name]()
+
+    assert verdicts(evidence(), perturbed(check.tolerance * beyond * 1.01))[check.name] == "differs"
+    assert verdicts(evidence(), perturbed(check.tolerance * below))[check.name] != "differs"
