@@ -90,7 +90,7 @@ class BackendError(FtspecError):
     exit_code = 5
 
 
-class EnvironmentError_(FtspecError):
+class EnvironmentError_(FtspecError):  # noqa: N801, N818 - the plain name is a builtin
     """An environment is missing, incomplete or cannot be installed."""
 
     code = "environment"

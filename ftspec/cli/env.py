@@ -103,18 +103,29 @@ def install(backends: str, lock: str, torch: str, as_json: bool) -> None:
                 click.echo(f"  {note}")
 
 
-@command.command("remove", epilog="Example: ftspec env remove trl")
-@click.argument("backends")
+@command.command("remove", epilog="Example: ftspec env remove trl, or: ftspec env remove --stale")
+@click.argument("backends", default="all")
+@click.option(
+    "--stale", is_flag=True, help="Only those of older locks, which nothing uses any more."
+)
 @click.option(
     "--environment", "lock", type=click.Choice(["aligned", "latest"]), help="Only this lock."
 )
 @json_option
-def remove(backends: str, lock: str | None, as_json: bool) -> None:
+def remove(backends: str, stale: bool, lock: str | None, as_json: bool) -> None:
     """Remove the environments of BACKENDS (names with commas, or all), whatever their state."""
+    from ftspec.env.locks import lock_names, read_lock
     from ftspec.env.removal import remove as remove_stored
     from ftspec.env.removal import select
+    from ftspec.registry import load
 
-    chosen = [stored for name in backend_names(backends) for stored in select(name, lock or "")]
+    members = [load(name) for name in backend_names(backends)]
+    current = [read_lock(one, name).key for one in members for name in lock_names(one)]
+    chosen = [
+        stored
+        for one in members
+        for stored in select(one.name, lock or "", current=current if stale else None)
+    ]
     removed = [str(stored.folder) for stored in remove_stored(chosen)]
     if as_json:
         print_json({"removed": removed})

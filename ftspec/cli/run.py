@@ -54,7 +54,8 @@ def command(
             Problem(
                 "a run on several machines is not started from one of them",
                 path="hardware.nodes",
-                hint="`ftspec compile`, then start launch.sh on each with PET_NODE_RANK and PET_MASTER_ADDR set",
+                hint="`ftspec compile`, then start launch.sh on each machine, with PET_NODE_RANK and "
+                "PET_MASTER_ADDR set",
             )
         )
     plan, why = choose(loaded, backend, allow_lossy)

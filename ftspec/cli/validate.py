@@ -1,4 +1,4 @@
-"""ftspec validate: is the spec right, and who can do it?"""
+"""ftspec validate: whether a spec is right, and who can run it."""
 
 from __future__ import annotations
 

@@ -77,6 +77,37 @@ _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
 
 
+_HUB_CALL = (
+    "load_dataset({{ part.hub|py }}, {% if part.subset %}{{ part.subset|py }}, {% endif %}"
+    "split={{ part.split|py }})"
+)
+_LOAD = """\
+{% if ROWS.tokens %}
+ROWS = load_from_disk({{ ROWS.tokens|py }})
+{% elif ROWS.files %}
+ROWS = load_dataset({{ ROWS.loader|py }}, data_files={{ ROWS.files|py }}, split="train")
+{% elif ROWS.part %}
+{% set part = ROWS.part %}
+ROWS = HUB
+{% else %}
+ROWS = concatenate_datasets(
+    [
+{% for part in ROWS.parts %}
+        HUB,
+{% endfor %}
+    ]
+)
+{% endif %}
+{% if not ROWS.tokens %}
+"""
+_AFTER = """\
+{% if ROWS.renamed %}
+ROWS = ROWS.rename_columns({{ ROWS.renamed|py }})
+{% endif %}
+{% endif %}
+"""
+
+
 def template(split: str) -> str:
     """The Jinja text that loads a split; its values come from `context` under the variable's name."""
     name = VARIABLES[split]
@@ -86,15 +117,7 @@ def template(split: str) -> str:
         + "{% endif %}\n"
         for (kind, shape), source in STATEMENTS.items()
     )
-    hub = "load_dataset({{ part.hub|py }}, {% if part.subset %}{{ part.subset|py }}, {% endif %}split={{ part.split|py }})"
-    return (
-        f"{{% if {name}.tokens %}}\n{name} = load_from_disk({{{{ {name}.tokens|py }}}})\n"
-        f'{{% elif {name}.files %}}\n{name} = load_dataset({{{{ {name}.loader|py }}}}, data_files={{{{ {name}.files|py }}}}, split="train")\n'
-        f"{{% elif {name}.part %}}\n{{% set part = {name}.part %}}\n{name} = {hub}\n"
-        f"{{% else %}}\n{name} = concatenate_datasets(\n    [\n{{% for part in {name}.parts %}}\n        {hub},\n{{% endfor %}}\n    ]\n)\n"
-        f"{{% endif %}}\n{{% if not {name}.tokens %}}\n{shapes}"
-        f"{{% if {name}.renamed %}}\n{name} = {name}.rename_columns({{{{ {name}.renamed|py }}}})\n{{% endif %}}\n{{% endif %}}\n"
-    ).replace("ROWS", name)
+    return (_LOAD.replace("HUB", _HUB_CALL) + shapes + _AFTER).replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:

@@ -64,7 +64,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "pins": job.pins,
         "headline": headline(job, title),
         "config": grouped(arguments(native, CONFIG)),
-        "lora": {"": arguments(native, "LoraConfig.")} if "LoraConfig.r" in native else {},
+        "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
         "model": arguments(native, "model."),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
@@ -104,7 +104,7 @@ def arguments(native: Flat, prefix: str) -> dict[str, Any]:
 
 def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """SFTConfig's arguments by topic; what no topic claims stands last."""
-    groups: dict[str, dict[str, Any]] = {title: {} for title in GROUPS} | {"more": {}}
+    groups: dict[str, dict[str, Any]] = {title: {} for title in (*GROUPS, "more")}
     for name, value in values.items():
         fitting = (
             title for title, starts in GROUPS.items() if any(name.startswith(s) for s in starts)

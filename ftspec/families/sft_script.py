@@ -1,5 +1,6 @@
-"""Rows of the supervised script that TRL, DeepSpeed and Unsloth share: trl's SFTConfig around
-transformers' TrainingArguments, a model by name, peft's LoraConfig.
+"""Rows of the supervised script that TRL, DeepSpeed and Unsloth share.
+
+trl's SFTConfig around transformers' TrainingArguments, a model by name, peft's LoraConfig.
 
 Names and defaults: trl 1.15 and 1.16, trainer/sft_config.py; checked against schemas/native/*.json.
 Keys are `Call.argument`, as they stand in the emitted script.

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def check_split(resolved: Resolved, split: str, lengths: bool) -> Report:
     """Read a split's local files: shapes, rows with nothing to train on, and lengths if asked."""
-    from ftspec.data.prepare import check
+    from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
     return check(_sources(resolved, split), lengths=lengths, **_arguments(resolved))
 
 
 def prepare_split(resolved: Resolved, split: str, target: Path) -> Report:
     """Render, tokenise and label a split, and write it to `target` as a Hugging Face dataset."""
-    from ftspec.data.prepare import prepare
+    from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
     return prepare(_sources(resolved, split), target=target, **_arguments(resolved))
 

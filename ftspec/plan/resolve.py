@@ -9,11 +9,12 @@ from typing import Any
 
 from ftspec.data.formats import detect_source
 from ftspec.errors import Problem, SpecError
+from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.places import is_local
 from ftspec.plan.values import Origin, Resolved, Value
-from ftspec.spec.data import Source
+from ftspec.spec.data import Format, Source
 from ftspec.spec.load import Loaded
 from ftspec.spec.paths import flatten, plain
 from ftspec.spec.root import Spec
@@ -141,8 +142,15 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
 def _source(source: Source, folder: Path) -> Source:
     """The source with its format recognised, and without columns that keep their names."""
     renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
-    if source.format != "auto":
-        return source.model_copy(update={"columns": renamed})
+    kind = source.format if source.format != "auto" else _recognised(source, folder)
+    names = [source.columns.get(column, column) for column in COLUMNS[kind]]
+    if len(set(names)) < len(names):
+        message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
+        raise SpecError(Problem(message, path="data.train", hint="name each once in `columns`"))
+    return source.model_copy(update={"format": kind, "columns": renamed})
+
+
+def _recognised(source: Source, folder: Path) -> Format:
     if source.hub is not None:
         raise SpecError(
             Problem(
@@ -151,4 +159,4 @@ def _source(source: Source, folder: Path) -> Source:
                 hint="name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text)",
             )
         )
-    return source.model_copy(update={"format": detect_source(source, folder), "columns": renamed})
+    return detect_source(source, folder)

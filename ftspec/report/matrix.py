@@ -89,10 +89,10 @@ def matrix() -> tuple[Line, ...]:
 
 def candidates() -> Iterator[tuple[str, Any]]:
     """Every path with the values that tell backends apart."""
-    for path, annotations in variants().items():
+    for path, types in variants().items():
         if path in OMITTED:
             continue
-        closed = dict.fromkeys(value for a in annotations for value in _closed(a))
+        closed = dict.fromkeys(value for kind in types for value in _closed(kind))
         for value in (*closed, *SAMPLES.get(path, ())):
             if value is not None or path in SAMPLES:
                 yield path, value

@@ -8,10 +8,10 @@ from typing import Any
 from ftspec.registry import load
 from ftspec.report.matrix import Line
 
-MARKS = {"full": "✓", "lossy": "≈", "notyet": "✗", "notimpl": "…", "never": "–"}
+MARKS = {"full": "✓", "lossy": "≈", "notyet": "✗", "notimpl": "…", "never": "·"}
 LEGEND = (
-    "✓ exactly · ≈ nearly (needs --allow-lossy) · ✗ the framework cannot · … not in this version of "
-    "ftspec · – makes no sense there"
+    "✓ exactly, ≈ nearly (needs --allow-lossy), ✗ the framework cannot, … not in this version of "
+    "ftspec, · makes no sense there"
 )
 STYLES = {"full": "green", "lossy": "yellow", "notyet": "red", "notimpl": "blue", "never": "dim"}
 

@@ -102,7 +102,7 @@ def execute(
         journal.note("run", status="done", seconds=round(seconds, 3))
         return RunResult(
             folder=plan.folder,
-            results=plan.folder / results,
+            results=(plan.folder / results).resolve(),
             files=context.files,
             log=journal.home / LOG,
             seconds=seconds,

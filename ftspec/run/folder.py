@@ -104,7 +104,7 @@ class Journal:
         Old and new checkpoints in one folder would be taken for one run. ``overwrite`` deletes them
         instead; ``keep`` leaves them, for a run that resumes from one.
         """
-        results = self.folder / self.state.results
+        results = (self.folder / self.state.results).resolve()
         if keep or not results.is_dir() or not any(results.iterdir()):
             return None
         try:

@@ -109,7 +109,7 @@ def _launch(stage: Launch, context: Context) -> None:
     aside = journal.make_room(context.overwrite, keep=bool(values.get("train.resume")))
     if aside:
         context.emit("note", f"an earlier attempt's results were moved to {aside}")
-    tracker = Tracker(values.get("derived.steps"), values.get("train.logging_steps") or 1)
+    tracker = Tracker(values.get("train.steps"), values.get("train.logging_steps") or 1)
 
     def show(seen: Progress | None) -> None:
         if seen:
@@ -136,7 +136,7 @@ def _launch(stage: Launch, context: Context) -> None:
 
 @perform.register
 def _collect(stage: Collect, context: Context) -> None:
-    folder = context.plan.folder / stage.folder
+    folder = (context.plan.folder / stage.folder).resolve()
     context.files = collect(folder)
     content = json.dumps({"folder": stage.folder, "files": context.files}, indent=2) + "\n"
     write_atomic(context.journal.home / "results.json", content.encode())

@@ -39,5 +39,5 @@ class Spec(Node):
     run: Run = Run()
     """Which backend executes the spec, and in which environment."""
     native: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
-    """Native settings per backend, passed through as they are: `{llamafactory: {preprocessing_num_workers: 4}}`.
-    They are shown in every plan and leave the proof to you."""
+    """Native settings per backend, passed through as they are and shown in every plan:
+    `{llamafactory: {preprocessing_num_workers: 4}}`."""

@@ -20,6 +20,7 @@ from ftspec.emit.manifest import NAME as MANIFEST
 from ftspec.emit.manifest import recorded
 from ftspec.errors import FtspecError, Problem, VerifyError
 from ftspec.run.launch import launch
+from ftspec.run.signals import terminable
 from ftspec.verify.causes import likely
 from ftspec.verify.certificate import (
     SCHEMA,
@@ -198,7 +199,7 @@ def _train(
             on_end(name, ended.error)
         return ended
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with terminable(), ThreadPoolExecutor(jobs) as pool:
         futures = {name: pool.submit(train, name) for name in runs}
         try:
             return {name: future.result() for name, future in futures.items()}

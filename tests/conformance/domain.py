@@ -29,7 +29,8 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(sorted(COLUMNS)))
     suffix = draw(st.sampled_from((".jsonl", ".parquet", ".csv")))
     place = {"path": draw(words()) + suffix} if draw(st.booleans()) else {"hub": draw(words())}
-    columns = draw(st.dictionaries(st.sampled_from(COLUMNS[kind]), words(), max_size=3))
+    own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
+    columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
     return {**place, "format": kind, "columns": columns}
 
 
@@ -67,6 +68,4 @@ def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, 
 
 def job(resolved: Resolved, values: dict[str, Any], backend: Backend) -> Job:
     """What emit needs besides native values."""
-    return Job(
-        resolved.name, digest(resolved.spec), values, dict.fromkeys(backend.pinned, "1.0")
-    )
+    return Job(resolved.name, digest(resolved.spec), values, dict.fromkeys(backend.pinned, "1.0"))

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables, one case a line
+
 """Documents on which the editor and the loader must agree, and the few on which they cannot."""
 
 from __future__ import annotations

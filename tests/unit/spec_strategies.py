@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables, one case a line
+
 """What Hypothesis draws specs from: valid ones with awkward words in them, and damaged ones."""
 
 from __future__ import annotations

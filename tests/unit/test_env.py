@@ -117,7 +117,8 @@ uv.binary = lambda: {program!r}
 variant.nvidia_driver = lambda: ""
 sys.path.insert(0, {root!r})
 from tests.unit.fake_uv import backend
-made = install.ensure(backend(pathlib.Path({locks!r})), progress=lambda p: print(p.text, flush=True))
+tell = lambda progress: print(progress.text, flush=True)
+made = install.ensure(backend(pathlib.Path({locks!r})), progress=tell)
 print(made.python)
 """
 

@@ -58,7 +58,7 @@ class Report:
 
 def plan(folder: Path, script: str = TRAIN, *more: Stage) -> Plan:
     values = {
-        "derived.steps": Value(2, "derived"),
+        "train.steps": Value(2, "spec"),
         "train.logging_steps": Value(1, "spec"),
         "train.resume": Value(None, "default"),
     }

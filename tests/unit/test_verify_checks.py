@@ -231,7 +231,7 @@ def test_difference_in_text_is_shown_with_row_place_and_surroundings():
     failure = first_failure(compare(evidence(), other_template()))
     assert failure is not None
     outcome = failure.outcome
-    assert outcome.where == "step 1, row 1 (row 4 of the data), character 12"
+    assert outcome.where == "step 1, row 1 (row 4 of the data), character 13"
     assert outcome.context == (outcome.reference, outcome.other)
     assert "<|im_start|> word11" in outcome.reference
     assert "<|im_start|>  word11" in outcome.other

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - tables, one case a line
+
 """Writing specs: what a person would have written, and it loads back."""
 
 from __future__ import annotations

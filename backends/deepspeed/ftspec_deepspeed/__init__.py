@@ -1,5 +1,6 @@
-"""DeepSpeed 0.19: not a trainer but an engine. The script is TRL's; ds_config.json and the launch
-command are its own.
+"""DeepSpeed 0.19: not a trainer but an engine.
+
+The script is TRL's; ds_config.json and the launch command are its own.
 """
 
 from __future__ import annotations

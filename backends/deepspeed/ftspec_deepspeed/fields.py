@@ -95,7 +95,7 @@ SFT = FieldMap(
             _lift_offload,
             absent=(None,),
         ),
-        # "auto": filled in from the script's own arguments (transformers/integrations/deepspeed.py),
+        # The word auto: transformers fills it in from the script's arguments (integrations/deepspeed.py),
         # so that each number is said once. An optimizer or scheduler section is left out on purpose:
         # with one, weight decay would fall on every weight (hazard 62). train_batch_size is left out too:
         # under stage 3 the engine reads it, still "auto", before anything has filled it in.

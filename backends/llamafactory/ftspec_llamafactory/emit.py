@@ -51,8 +51,9 @@ def launch(_native: Flat) -> Sequence[str]:
 
 
 def environment(native: Flat) -> dict[str, str]:
-    """Variables that its launcher reads to start torchrun (launcher.py). NODE_RANK and MASTER_ADDR are
-    each machine's own.
+    """Variables that its launcher reads to start torchrun (launcher.py).
+
+    NODE_RANK and MASTER_ADDR are each machine's own.
     """
     processes, nodes = native.get(PROCESSES, 1), native.get(NODES, 1)
     if processes == nodes == 1:

@@ -1,5 +1,6 @@
-"""Spec paths <-> LLaMA-Factory keys. Names and defaults: llamafactory 0.9.5, hparams/*_args.py;
-checked against schemas/native/llamafactory-0.9.5.json.
+"""Spec paths <-> LLaMA-Factory keys.
+
+Names and defaults: llamafactory 0.9.5, hparams/*_args.py; checked against schemas/native/*.json.
 """
 
 from __future__ import annotations

@@ -31,20 +31,20 @@ def _one(count: int) -> int:
 
 SFT = FieldMap(
     "unsloth",
-    replaced(
-        (*shared_rows(), *no_zero("Unsloth")),
-        Row(
-            ("precision.compute",),
-            (f"{CONFIG}bf16", f"{CONFIG}fp16"),
-            _lower_compute,
-            lambda bf16, fp16: "bf16" if bf16 else "fp16" if fp16 else "fp32",
-            uses=("hardware.device",),
-            absent=(True, False),
+    (
+        *replaced(
+            (*shared_rows(), *no_zero("Unsloth")),
+            Row(
+                ("precision.compute",),
+                (f"{CONFIG}bf16", f"{CONFIG}fp16"),
+                _lower_compute,
+                lambda bf16, fp16: "bf16" if bf16 else "fp16" if fp16 else "fp32",
+                uses=("hardware.device",),
+                absent=(True, False),
+            ),
+            Row(("hardware.devices",), (), _one, lambda: 1),
+            Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
-        Row(("hardware.devices",), (), _one, lambda: 1),
-        Row(("hardware.nodes",), (), _one, lambda: 1),
-    )
-    + (
         constant(
             f"{LOAD}load_in_4bit", False, "quantised bases are not in a spec yet", absent=True
         ),
