@@ -18,6 +18,7 @@ from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import Tokens, load_tokenizer
 from ftspec.errors import DataError, Problem
 from ftspec.spec.data import Format, Source
+from ftspec.spec.home import at_home
 
 Overflow = Literal["truncate", "drop", "error"]
 OWN_TEMPLATE = "tokenizer"
@@ -146,10 +147,10 @@ def check(
 def _text_side(
     name: str, revision: str, template: str, base: Path
 ) -> tuple[Tokens, Template | None]:
-    folder = base / Path(name).expanduser()
+    folder = base / at_home(name)
     local = name.startswith((".", "/", "~")) or folder.is_dir()
     tokens = load_tokenizer(folder if local else name, revision)
-    file = None if template == OWN_TEMPLATE else base / Path(template).expanduser()
+    file = None if template == OWN_TEMPLATE else base / at_home(template)
     return tokens, load_template(tokens.folder, tokens.special, file)
 
 

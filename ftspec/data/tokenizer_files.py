@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.errors import DataError, Problem
+from ftspec.spec.home import at_home
 
 FILES = (
     "tokenizer.json",
@@ -19,7 +20,7 @@ FILES = (
 
 def tokenizer_folder(name: str | Path, revision: str = "main") -> Path:
     """The folder with a model's tokenizer: the folder itself, or the hub's local copy of it."""
-    folder = Path(name).expanduser()
+    folder = at_home(str(name))
     if folder.is_dir():
         return folder
     if isinstance(name, Path) or name.startswith((".", "/", "~")) or name.count("/") > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ftspec.emit.literal import WIDTH
 from ftspec.emit.plain import refuse, shown
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._,-]+\])?", re.ASCII)
@@ -25,8 +26,12 @@ def requirements(pins: Mapping[str, str]) -> list[str]:
 
 
 def metadata(pins: Mapping[str, str], python: str = ">=3.11") -> str:
-    """The comment block of a script's dependencies."""
+    """The comment block of a script's dependencies, as many on a line as fit."""
     if not _RANGE.fullmatch(python):
         raise refuse(f"{shown(python)} is not a range of Python versions")
-    lines = "".join(f'#     "{requirement}",\n' for requirement in requirements(pins))
-    return f'# /// script\n# requires-python = "{python}"\n# dependencies = [\n{lines}# ]\n# ///'
+    lines = ""
+    for requirement in requirements(pins):
+        room = WIDTH - len(lines) + lines.rfind("\n")  # what is left of the last line
+        item = f'"{requirement}",'
+        lines += f" {item}" if lines and len(item) < room else f"\n#     {item}"
+    return f'# /// script\n# requires-python = "{python}"\n# dependencies = [{lines}\n# ]\n# ///'

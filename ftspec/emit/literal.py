@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,26 @@ def filled(groups: Mapping[str, Mapping[str, Any]], indent: int = 4) -> list[str
             lines.append(f"{' ' * indent}# {one_line(title)}")
         lines += _fill(_arguments(values, indent), indent)
     return lines
+
+
+def call(head: str, parts: Sequence[tuple[str, tuple[Any, ...]]]) -> str:
+    """A call at the start of a line, broken up as the formatter does where it is too long for one.
+
+    A part is source text and the value that stands behind it, if any: `("split=", ("train",))`,
+    `("MODEL", ())`.
+    """
+    for text, values in parts:
+        check(values, text.rstrip("=") or "value", also=(Code,))
+    flat = ", ".join(text + "".join(map(_flat, values)) for text, values in parts)
+    if len(head) + len(flat) + 2 <= WIDTH:
+        return f"{head}({flat})"
+    if len(flat) + 4 <= WIDTH:
+        return f"{head}(\n    {flat}\n)"
+    lines = [
+        "    " + text + "".join(_lay_out(value, 4, len(text) + 5) for value in values) + ",\n"
+        for text, values in parts
+    ]
+    return f"{head}(\n{''.join(lines)})"
 
 
 def _fill(parts: Iterator[str], indent: int) -> list[str]:

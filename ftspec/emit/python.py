@@ -6,6 +6,7 @@ A template writes every value through one of these filters, or rendering fails:
     {{ values|kwargs }}        keyword arguments, one a line
     {{ groups|groups }}        keyword arguments under topic comments, lines filled; the statement
                                around it must end in `# fmt: skip`
+    {{ head|call(a, b=c) }}    a statement that calls; broken up where it is too long for a line
     {{ text|comment }}         one harmless line, without the `#`
     {{ name|code }}            a dotted name out of `allowed`
     {{ pins|metadata }}        the PEP 723 block
@@ -24,6 +25,7 @@ from ftspec.emit import header, literal, plain
 if TYPE_CHECKING:
     import jinja2
 
+_HEAD = re.compile(r"([a-z_]+ = )?[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -91,6 +93,7 @@ def _environment() -> jinja2.Environment:
         "py": _literal,
         "kwargs": _kwargs,
         "groups": _groups,
+        "call": _call,
         "comment": _comment,
         "code": code,
         "metadata": lambda pins, python=">=3.11": Source(header.metadata(pins, python)),
@@ -122,6 +125,14 @@ def _kwargs(values: Mapping[str, Any], indent: int = 4) -> Source:
 
 def _groups(groups: Mapping[str, Mapping[str, Any]], indent: int = 4) -> Source:
     return Source("\n".join(literal.filled(groups, indent)))
+
+
+def _call(head: str, /, *positional: Any, **named: Any) -> Source:
+    if type(head) is not str or not _HEAD.fullmatch(head):
+        raise TemplateError(f"{plain.shown(head)} is not the head of a call")
+    parts = [(value, ()) if type(value) is Source else ("", (_defined(value),)) for value in positional]
+    parts += [(f"{name}=", (_defined(value),)) for name, value in named.items()]
+    return Source(literal.call(head, parts))
 
 
 def _comment(text: str) -> Source:

@@ -77,26 +77,19 @@ _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
 
 
-_HUB_CALL = (
-    "load_dataset({{ part.hub|py }}, {% if part.subset %}{{ part.subset|py }}, {% endif %}"
-    "split={{ part.split|py }})"
-)
 _LOAD = """\
 {% if ROWS.tokens %}
-ROWS = load_from_disk({{ ROWS.tokens|py }})
+{{ "ROWS = load_from_disk"|call(ROWS.tokens) }}
 {% elif ROWS.files %}
-ROWS = load_dataset({{ ROWS.loader|py }}, data_files={{ ROWS.files|py }}, split="train")
+{{ "ROWS = load_dataset"|call(ROWS.loader, data_files=ROWS.files, split="train") }}
 {% elif ROWS.part %}
-{% set part = ROWS.part %}
-ROWS = HUB
+{{ "ROWS = load_dataset"|call(*ROWS.part.name, split=ROWS.part.split) }}
 {% else %}
-ROWS = concatenate_datasets(
-    [
+ROWS = concatenate_datasets([
 {% for part in ROWS.parts %}
-        HUB,
+    {{ "load_dataset"|call(*part.name, split=part.split) }},
 {% endfor %}
-    ]
-)
+])  # fmt: skip
 {% endif %}
 {% if not ROWS.tokens %}
 """
@@ -117,7 +110,7 @@ def template(split: str) -> str:
         + "{% endif %}\n"
         for (kind, shape), source in STATEMENTS.items()
     )
-    return (_LOAD.replace("HUB", _HUB_CALL) + shapes + _AFTER).replace("ROWS", name)
+    return (_LOAD + shapes + _AFTER).replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:
@@ -144,7 +137,10 @@ def context(sources: tuple[dict[str, Any], ...], shape: str, tokens: str) -> dic
     shared = {"tokens": "", "kind": kind, "shape": shape, "columns": names, "renamed": renamed}
     files = [source["path"] for source in sources if source["path"]]
     if not files:
-        parts = [{key: source[key] for key in ("hub", "subset", "split")} for source in sources]
+        parts = [
+            {"name": [source[key] for key in ("hub", "subset") if source[key]], "split": source["split"]}
+            for source in sources
+        ]
         return shared | {
             "files": None,
             "part": parts[0] if len(parts) == 1 else None,

@@ -21,7 +21,9 @@ from ftspec.read.shell import read as read_shell
 
 SCRIPT = "train.py"
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "results": ("output_dir", "save_", "push_to_hub", "hub_"),
+    "results, logging and evaluation": (
+        "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
+    ),
     "length and batch": ("num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_"),
     "optimizer": (
         "learning_rate", "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm",
@@ -32,15 +34,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "deepspeed",
     ),
     "data and loss": (
-        "max_length", "truncation", "packing", "padding_free", "pad_to", "completion_only",
-        "assistant_only", "loss_type", "dataset", "chat_template", "shuffle", "train_sampling",
-        "dataloader", "seed", "data_seed",
+        "dataset", "chat_template", "max_length", "truncation", "completion_only",
+        "assistant_only", "loss_type", "packing", "padding_free", "pad_to", "shuffle",
+        "train_sampling", "dataloader", "seed", "data_seed",
     ),
-    "logging and evaluation": ("logging", "report_to", "eval"),
 }  # fmt: skip
-"""Topics of SFTConfig in an emitted script, and the beginnings of the arguments in each."""
+"""Topics of SFTConfig in an emitted script, and the beginnings of the arguments in each, in order."""
 CALLS = ("SFTConfig", "LoraConfig", "trainer.train")
 """Calls that every script makes."""
+NAMES = ("MODEL", "model")
+"""Variables that templates hand over by name."""
 
 
 def headline(job: Job, title: str) -> str:
@@ -70,7 +73,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "prepared": any(split["tokens"] for split in used),
         "several": any(not (split["tokens"] or split["files"] or split["part"]) for split in used),
     }
-    return File.text(SCRIPT, render(text, **{**values, **splits, **more}))
+    return File.text(SCRIPT, render(text, allowed=NAMES, **{**values, **splits, **more}))
 
 
 def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
@@ -104,12 +107,12 @@ def arguments(native: Flat, prefix: str) -> dict[str, Any]:
 
 def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """SFTConfig's arguments by topic; what no topic claims stands last."""
-    groups: dict[str, dict[str, Any]] = {title: {} for title in (*GROUPS, "more")}
-    for name, value in values.items():
-        fitting = (
-            title for title, starts in GROUPS.items() if any(name.startswith(s) for s in starts)
-        )
-        groups[next(fitting, "more")][name] = value
+    rest = dict(values)
+    groups: dict[str, dict[str, Any]] = {}
+    for title, starts in GROUPS.items():
+        names = [name for start in starts for name in rest if name.startswith(start)]
+        groups[title] = {name: rest.pop(name) for name in dict.fromkeys(names)}
+    groups["more"] = rest
     return {title: group for title, group in groups.items() if group}
 
 

@@ -26,6 +26,7 @@ from ftspec.plan.stages import (
 )
 from ftspec.plan.values import Resolved
 from ftspec.registry import load
+from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 
 DATA_FOLDER = "data"
@@ -37,7 +38,7 @@ SPLITS = {"train": "train", "eval": "validation"}
 def run_folder(loaded: Loaded, backend: str) -> Path:
     """Where `run` works: the spec's output folder, one subfolder per backend."""
     output = resolve(loaded).values["output.folder"].value
-    return loaded.file.parent / Path(output).expanduser() / backend
+    return loaded.file.parent / at_home(output) / backend
 
 
 def lower(resolved: Resolved, backend: Backend, folder: Path) -> tuple[Lowered, dict[str, Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ftspec.spec.home import at_home
+
 
 def is_local(name: str, folder: Path) -> bool:
     """Whether a model name is a folder: it looks like a path, or is one beside the spec."""
@@ -18,9 +20,10 @@ def rebase(path: str, start: Path, target: Path) -> str:
 
     Emitted files hold relative paths, so that a checkout can move and bytes do not depend on it.
     """
-    if Path(path).is_absolute() or path.startswith("~"):
-        return str(Path(path).expanduser())
-    relative = os.path.relpath(start.resolve() / path, target.resolve())
+    place = at_home(path)
+    if place.is_absolute():
+        return str(place)
+    relative = os.path.relpath(start.resolve() / place, target.resolve())
     return Path(relative).as_posix()
 
 

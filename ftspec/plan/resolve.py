@@ -15,6 +15,7 @@ from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.places import is_local
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
+from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 from ftspec.spec.paths import flatten, plain
 from ftspec.spec.root import Spec
@@ -77,7 +78,7 @@ def written_paths(spec: Spec) -> frozenset[str]:
 
 def _model(spec: Spec, folder: Path, decide: Any) -> None:
     tuner = spec.method.tuner
-    if is_local(spec.model.name, folder) and not (folder / spec.model.name).expanduser().is_dir():
+    if is_local(spec.model.name, folder) and not (folder / at_home(spec.model.name)).is_dir():
         raise SpecError(
             Problem(
                 f"there is no model folder {spec.model.name}",

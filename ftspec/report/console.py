@@ -24,6 +24,8 @@ VERDICTS = {
     "incomplete": ("NOT PROVEN: something could not be compared", "yellow"),
     "failed": ("NOT PROVEN: a run failed", "red"),
 }
+MOST = 24
+"""Rows of the loss table; the certificate and the page have all."""
 PLAIN = str.maketrans({"…": "...", "⏎": "\\n"})
 
 
@@ -76,7 +78,7 @@ def proof_table(certificate: Certificate, console: Console) -> Table:
 
 
 def loss_table(certificate: Certificate, console: Console) -> Table:
-    """The loss of every step in every backend, with all digits."""
+    """The loss of every step in every backend, with all digits; of many, the first and last."""
     from rich.text import Text  # noqa: PLC0415
 
     table = _table(console, title="loss per step")
@@ -85,7 +87,11 @@ def loss_table(certificate: Certificate, console: Console) -> Table:
     losses = [{s.step: s.loss for s in run.steps} for run in certificate.runs.values()]
     for run in certificate.runs.values():
         table.add_column(Text(run.title), justify="right", overflow="fold")
-    for number in sorted({step for column in losses for step in column}):
+    steps = sorted({step for column in losses for step in column})
+    for number in steps if len(steps) <= MOST else (*steps[: MOST - 5], None, *steps[-4:]):
+        if number is None:
+            table.add_row(*("..." for _ in range(len(losses) + 1)))
+            continue
         cells = []
         for column in losses:
             value, right = column.get(number), reference.get(number)

@@ -18,6 +18,7 @@ from ftspec.plan.stages import BuildEnvironment, Launch, Plan
 from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
 from ftspec.run.environ import compose
+from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, load
 from ftspec.spec.write import dump
 from ftspec.verify.certificate import Certificate, to_json
@@ -45,7 +46,7 @@ def effective(
     length = (f"train.steps={steps}", "train.epochs=null") if steps else ()
     first = load(file, sets)
     output = first.spec.output.folder or f"runs/{file.name.split('.')[0]}"
-    place = folder or file.parent / Path(output).expanduser() / "verify"
+    place = folder or file.parent / at_home(output) / "verify"
     # relative to the spec, so that emitted bytes do not depend on where the project lies
     inside = os.path.relpath(place.resolve(), file.parent.resolve())
     return load(file, (*sets, *length, *QUIET, f"output.folder='{inside}'")), place

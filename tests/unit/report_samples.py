@@ -23,7 +23,9 @@ def certificate(
         ended[name] = Ended(0.5, Evidence(), error)
     runs = {
         name: certified(
-            Run(backend(name, title=title or name.upper()), Path("nowhere"), (), {}, Path(), Path()),
+            Run(
+                backend(name, title=title or name.upper()), Path("nowhere"), (), {}, Path(), Path()
+            ),
             one,
             ended["trl"],
             name == "trl",
@@ -31,4 +33,6 @@ def certificate(
         for name, one in ended.items()
     }
     machine = {"cpu": "a processor", "cores": 2, "memory_gib": 8.0}
-    return Certificate(1, "0.1.0", "2026-11-21T21:00:00+00:00", "demo", "0" * 64, spec, "trl", machine, runs)
+    return Certificate(
+        1, "0.1.0", "2026-11-21T21:00:00+00:00", "demo", "0" * 64, spec, "trl", machine, runs
+    )

@@ -16,9 +16,7 @@ from tests.unit.report_samples import certificate
 from tests.unit.verify_samples import evidence, with_batch, with_step
 
 VOID = {"meta", "line", "path", "br", "link", "img", "input"}
-HOSTILE = (
-    '<script>alert(1)</script>"><img src=x onerror=alert(1)>\'{{ 7 * 7 }}{% raw %}</style></pre>&amp;'
-)
+HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>'{{ 7 * 7 }}{% raw %}</style></pre>&amp;"
 
 
 class Page(HTMLParser):
@@ -71,7 +69,9 @@ def test_page_is_well_formed_and_alone(name):
         assert tag not in {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
         assert not {"src", "href", "style", "action"} & set(attributes)
         assert not any(key.startswith("on") for key in attributes)
-    policy = [a["content"] for t, a in found.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    policy = [
+        a["content"] for t, a in found.tags if a.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
 
 
@@ -132,7 +132,7 @@ values = st.floats(allow_nan=True) | st.none()
 )
 def test_any_series_is_drawn_inside_its_frame(series, log):
     bounded = {
-        name: [(s, v if v is None or abs(v) < 1e100 or v != v else None) for s, v in points]
+        name: [(s, v if v is None or math.isnan(v) or abs(v) < 1e100 else None) for s, v in points]
         for name, points in series.items()
     }
     drawn = chart("k", "title", "words", bounded, log=log, limits={"t": 1e-5} if log else None)

@@ -51,7 +51,7 @@ def test_what_is_the_users_business_stays(name: str) -> None:
 
 
 def test_only_what_is_there_is_named() -> None:
-    environ = {"RANK": "0", "ACCELERATE_USE_CPU": "1", "HOME": "/root"}
+    environ = {"RANK": "0", "ACCELERATE_USE_CPU": "1", "HOME": "/home/x"}
     assert clean(False, "cuda", environ)[1] == ("ACCELERATE_USE_CPU", "RANK")
     assert clean(False, "cuda", {})[1] == ()
 

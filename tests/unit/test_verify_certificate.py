@@ -62,7 +62,15 @@ def certificate(**conclusions: str) -> Certificate:
     reference = RunRecord("TRL", "reference", {}, "", {}, {}, (), 1.0)
     runs = {name: replace(reference, conclusion=c) for name, c in conclusions.items()}  # type: ignore[arg-type]
     return Certificate(
-        1, "0.1.0", "2026-11-21", "demo", "0" * 64, "model: x\n", "trl", {}, {"trl": reference, **runs}
+        1,
+        "0.1.0",
+        "2026-11-21",
+        "demo",
+        "0" * 64,
+        "model: x\n",
+        "trl",
+        {},
+        {"trl": reference, **runs},
     )
 
 

@@ -140,7 +140,9 @@ PLANTED = {
     ),
     "another rank": (
         lambda: evidence(
-            trainable={n: Tensor((4, 4), "float32", t.sha256) for n, t in evidence().trainable.items()}
+            trainable={
+                n: Tensor((4, 4), "float32", t.sha256) for n, t in evidence().trainable.items()
+            }
         ),
         "trainable parameters",
         "lora-rank-and-alpha",
@@ -373,7 +375,7 @@ def test_verdicts_are_symmetric(ours, theirs):
 )
 def test_beyond_the_tolerance_differs_and_below_it_does_not(check, beyond, below):
     def perturbed(share: float) -> Evidence:
-        first, second, third = evidence().steps
+        first, _, third = evidence().steps
         return {
             "learning rates": lambda: with_step(2, learning_rate=1e-3 * (1 + share)),
             "first loss": lambda: with_step(0, loss=first.loss * (1 + share)),

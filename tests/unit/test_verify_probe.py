@@ -52,10 +52,16 @@ def test_probe_is_one_short_file_on_the_standard_library():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("base_model.model.model.layers.0.q_proj.lora_A.default.weight", "model.layers.0.q_proj.lora_A.weight"),
+        (
+            "base_model.model.model.layers.0.q_proj.lora_A.default.weight",
+            "model.layers.0.q_proj.lora_A.weight",
+        ),
         ("module.base_model.model.lm_head.weight", "lm_head.weight"),
         ("_orig_mod.module.model.norm.weight", "model.norm.weight"),
-        ("model.embed_tokens.modules_to_save.default.weight", "model.embed_tokens.modules_to_save.weight"),
+        (
+            "model.embed_tokens.modules_to_save.default.weight",
+            "model.embed_tokens.modules_to_save.weight",
+        ),
         ("model.default_head.weight", "model.default_head.weight"),
     ],
 )
@@ -87,7 +93,9 @@ def test_flattened_groups_are_mapped_back(probe):
     flat = {"params": ["flat"]}
     zero2 = SimpleNamespace(bit16_groups=[[one, two], [three]])
     assert probe.members([zero2], flat, 1) == [three]
-    zero3 = SimpleNamespace(sub_group_to_group_id={0: 0, 1: 1, 2: 1}, fp16_groups=[[one], [two], [three]])
+    zero3 = SimpleNamespace(
+        sub_group_to_group_id={0: 0, 1: 1, 2: 1}, fp16_groups=[[one], [two], [three]]
+    )
     assert probe.members([zero3], flat, 1) == [two, three]
     assert probe.members([SimpleNamespace()], flat, 0) == ["flat"]
 
@@ -161,7 +169,13 @@ def micro(rank: int, number: int, token: int) -> dict[str, object]:
 
 
 def test_evidence_is_read_back_as_far_as_a_killed_run_came(tmp_path):
-    setting = {"kind": "setting", "schema": 1, "versions": {"torch": "2"}, "args": {"seed": 1}, "rows": 3}
+    setting = {
+        "kind": "setting",
+        "schema": 1,
+        "versions": {"torch": "2"},
+        "args": {"seed": 1},
+        "rows": 3,
+    }
     events(
         tmp_path,
         0,

@@ -21,7 +21,7 @@ from ftspec.verify.verify import EVIDENCE, LOG, PROBE, Run, Spec, probed, side_b
 from tests.unit.verify_samples import backend
 
 SPEC = Spec("demo", "0" * 64, "model: tiny\n")
-STUB = '''
+STUB = """
 import json, os, sys, time
 out = sys.argv[sys.argv.index("--out") + 1]
 os.makedirs(out, exist_ok=True)
@@ -39,7 +39,7 @@ with open(out + "/rank0.jsonl", "w") as file:
     put(kind="log", step=1, loss=loss, grad_norm=1.0, learning_rate=0.0)
     put(kind="end", step=1)
 print("loss is here")
-'''
+"""
 
 
 def run(folder: Path, mode: str = "fine", **changed: object) -> Run:
@@ -70,7 +70,14 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_script_is_run_by_the_probe(tmp_path):
     argv, environ = probed(run(tmp_path / "trl"), tmp_path / "out")
-    assert argv == [sys.executable, str(PROBE), "--out", str(tmp_path / "out"), "script", "train.py"]
+    assert argv == [
+        sys.executable,
+        str(PROBE),
+        "--out",
+        str(tmp_path / "out"),
+        "script",
+        "train.py",
+    ]
     assert environ == dict(os.environ)
 
 
@@ -92,8 +99,14 @@ def test_unsloth_is_imported_first(tmp_path):
     ("environ", "front"),
     [
         ({}, ["PYTHON"]),
-        ({"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2", "NNODES": "1"}, ["TORCHRUN", "--standalone", "--nproc-per-node=2"]),
-        ({"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "4", "NNODES": "2"}, ["TORCHRUN", "--nnodes=2", "--nproc-per-node=4"]),
+        (
+            {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2", "NNODES": "1"},
+            ["TORCHRUN", "--standalone", "--nproc-per-node=2"],
+        ),
+        (
+            {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "4", "NNODES": "2"},
+            ["TORCHRUN", "--nnodes=2", "--nproc-per-node=4"],
+        ),
     ],
 )
 def test_llamafactory_is_called_instead_of_its_command_line(tmp_path, environ, front):
@@ -103,7 +116,14 @@ def test_llamafactory_is_called_instead_of_its_command_line(tmp_path, environ, f
     argv, left = probed(given, tmp_path / "out")
     names = {"PYTHON": sys.executable, "TORCHRUN": str(given.programs / "torchrun")}
     expected = [names.get(word, word) for word in front]
-    assert argv == [*expected, str(PROBE), "--out", str(tmp_path / "out"), "llamafactory", "train.yaml"]
+    assert argv == [
+        *expected,
+        str(PROBE),
+        "--out",
+        str(tmp_path / "out"),
+        "llamafactory",
+        "train.yaml",
+    ]
     assert left == {}
 
 
@@ -142,7 +162,10 @@ def test_runs_are_compared_and_certified(stub):
 
 
 def test_a_failed_run_is_reported_and_the_others_go_on(stub):
-    runs = {name: run(stub / name, mode) for name, mode in (("one", "fine"), ("two", "fail"), ("three", "fine"))}
+    runs = {
+        name: run(stub / name, mode)
+        for name, mode in (("one", "fine"), ("two", "fail"), ("three", "fine"))
+    }
     found = verify(runs, "one", SPEC, stub / "proof")
     assert found.runs["two"].conclusion == "failed"
     assert "ValueError: no such column" in found.runs["two"].error

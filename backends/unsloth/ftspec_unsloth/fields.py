@@ -6,7 +6,7 @@ Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loa
 from __future__ import annotations
 
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced, unsupported
 
 LOAD = "from_pretrained."
 ADAPT = "get_peft_model."
@@ -42,7 +42,12 @@ SFT = FieldMap(
                 uses=("hardware.device",),
                 absent=(True, False),
             ),
-            Row(("hardware.devices",), (), _one, lambda: 1),
+            unsupported(
+            "method.tuner.adapter",
+            "it loads a saved adapter with the base model that the adapter's own file names, whatever "
+            "model.name says",
+        ),
+        Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
         constant(

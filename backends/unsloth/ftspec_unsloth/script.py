@@ -26,9 +26,8 @@ def launch(native: Flat) -> Sequence[str]:
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """train.py, launch.sh, requirements.txt."""
-    adapter = native.get("model.adapter")
     loading = {
-        "model_name": native["model.name"] if adapter is None else adapter,
+        "model_name": native["model.name"],
         **{name: native[f"model.{name}"] for name in LOADING},
         **arguments(native, LOAD),
     }
@@ -55,7 +54,4 @@ def read(written: Sequence[File]) -> Flat:
         if name in adapted:
             native[f"{ADAPT}{name}"] = adapted.pop(name)
     native |= {f"LoraConfig.{name}": value for name, value in adapted.items()}
-    native["tuner"] = "full" if native[f"{LOAD}full_finetuning"] else "lora"
-    if native["tuner"] == "lora" and "LoraConfig.r" not in native:
-        native["model.adapter"] = native["model.name"]
-    return native
+    return native | {"tuner": "full" if native[f"{LOAD}full_finetuning"] else "lora"}

@@ -1,0 +1,58 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1", "accelerate==1.11.0",
+#     "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 c26b8eef6be9)
+
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
+train = train.select_columns(["messages"])
+evaluation = load_dataset(
+    "json", data_files="../../../../specs/data/chat.eval.jsonl", split="train"
+)
+evaluation = evaluation.select_columns(["messages"])
+
+args = SFTConfig(
+    # results, logging and evaluation
+    output_dir="../runs/checkpoints/newer/trl/model", save_strategy="steps", save_steps=20,
+    save_total_limit=2, push_to_hub=True, hub_model_id="my-org/tiny-chat", hub_private_repo=True,
+    logging_steps=5, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
+    eval_steps=20,
+    # length and batch
+    num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8,
+    gradient_accumulation_steps=1, average_tokens_across_devices=True,
+    # optimizer
+    learning_rate=0.0002, lr_scheduler_type="constant_with_warmup", warmup_steps=10,
+    optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "float32", "attn_implementation": "sdpa"},
+    trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
+    # data and loss
+    max_length=256, truncation_mode="keep_start", completion_only_loss=False,
+    assistant_only_loss=True, loss_type="nll", packing=False, padding_free=False,
+    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
+    dataloader_drop_last=False, seed=42, data_seed=42,
+)  # fmt: skip
+peft_config = LoraConfig(
+    r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
+    modules_to_save=["lm_head"], use_rslora=True, init_lora_weights=True, use_dora=False,
+)  # fmt: skip
+trainer = SFTTrainer(
+    model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,
+    processing_class=tokenizer, peft_config=peft_config,
+)  # fmt: skip
+trainer.train(resume_from_checkpoint="../runs/checkpoints/older/checkpoint-20")
+trainer.save_model()
+trainer.save_state()

@@ -1,0 +1,54 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1", "accelerate==1.11.0",
+#     "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 295cf591ba7d)
+
+from datasets import load_dataset
+from transformers import AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset(
+    "json",
+    data_files=["../../../../specs/data/chat.jsonl", "../../../../specs/data/chat.eval.jsonl"],
+    split="train",
+)
+train = train.map(
+    lambda row: {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]},
+    remove_columns=train.column_names,
+)
+
+args = SFTConfig(
+    # results, logging and evaluation
+    output_dir="../runs/full-tuning/trl/model", save_strategy="no", push_to_hub=False,
+    logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length and batch
+    num_train_epochs=2.5, max_steps=-1, per_device_train_batch_size=4,
+    gradient_accumulation_steps=3, average_tokens_across_devices=True,
+    # optimizer
+    learning_rate=1e-05, lr_scheduler_type="linear", warmup_steps=0.1, optim="adamw_torch_fused",
+    adam_beta1=0.85, adam_beta2=0.95, adam_epsilon=1e-06, weight_decay=0.1, max_grad_norm=0.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=5.0,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "float32", "attn_implementation": "eager"},
+    trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
+    # data and loss
+    max_length=512, truncation_mode="keep_start", completion_only_loss=True,
+    assistant_only_loss=False, loss_type="nll", packing=False, padding_free=False,
+    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="sequential",
+    dataloader_drop_last=False, seed=7, data_seed=11,
+)  # fmt: skip
+trainer = SFTTrainer(
+    model=MODEL, args=args, train_dataset=train,
+    processing_class=tokenizer,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()
