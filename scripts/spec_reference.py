@@ -22,7 +22,12 @@ from ftspec.spec.vocabulary import fields, nodes, tag
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 MARKED = re.compile(r"(?P<begin><!-- fields: (?P<model>\w+) -->\n).*?(?P<end><!-- end -->)", re.S)
-WORDS: Mapping[type, str] = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+}
 SIGNS: Mapping[type, tuple[str, str]] = {
     Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<"),
 }  # fmt: skip
@@ -30,7 +35,8 @@ SIGNS: Mapping[type, tuple[str, str]] = {
 
 def models() -> dict[str, type[Node]]:
     """Every model of a spec by its name, in the spec's order."""
-    found = {Spec.__name__: Spec, **{model.__name__: model for _, _, model in fields()}}
+    found: dict[str, type[Node]] = {Spec.__name__: Spec}
+    found |= {model.__name__: model for _, _, model in fields()}
     for _, name, owner in fields():  # a variant without fields of its own
         found |= {model.__name__: model for model in nodes(owner.model_fields[name].annotation)}
     return found
@@ -38,21 +44,21 @@ def models() -> dict[str, type[Node]]:
 
 def kind(annotation: Any) -> str:
     """A type as a person says it."""
+    origin, inner = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Node):
         word = tag(annotation)
-        return f"`{word}`" if word else "section"
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return kind(inner[0]) + limits(inner[1:])
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in inner)
-    if origin in (Union, types.UnionType):
-        return " or ".join(kind(part) for part in inner if part is not type(None))
-    if origin is tuple:
-        return f"list of {'sources' if nodes(annotation) else kind(inner[0])}"
-    if origin is dict:
-        return "names and values"
-    return WORDS[annotation]
+        said = f"`{word}`" if word else "section"
+    elif origin is Annotated:
+        said = kind(inner[0]) + limits(inner[1:])
+    elif origin is Literal:
+        said = ", ".join(f"`{value}`" for value in inner)
+    elif origin in (Union, types.UnionType):
+        said = " or ".join(kind(part) for part in inner if part is not type(None))
+    elif origin is tuple:
+        said = f"list of {'sources' if nodes(annotation) else kind(inner[0])}"
+    else:
+        said = "names and values" if origin is dict else WORDS[annotation]
+    return said
 
 
 def limits(metadata: Any) -> str:
@@ -81,7 +87,9 @@ def default(info: FieldInfo) -> str:
         return "null"
     if isinstance(value, tuple | list):
         return f"`[{', '.join(map(str, value))}]`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != {} else "`{}`"
+    return (
+        f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != {} else "`{}`"
+    )
 
 
 def table(model: type[Node]) -> str:

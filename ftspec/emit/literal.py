@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +57,12 @@ def arguments(values: Mapping[str, Any], indent: int = 4) -> list[str]:
     return [" " * indent + argument for argument in _arguments(values, indent)]
 
 
-def filled(groups: Mapping[str, Mapping[str, Any]], indent: int = 4) -> list[str]:
+def filled(
+    groups: Mapping[str, Mapping[str, Any]], indent: int = 4, first: str = ""
+) -> list[str]:
     """Keyword arguments under a comment per group, as many on a line as fit.
+
+    ``first`` is source text of a positional argument, which stands before all.
 
     The formatter would open this up to one a line: the statement must end in `# fmt: skip`.
     A group named "" has no comment.
@@ -71,7 +75,8 @@ def filled(groups: Mapping[str, Mapping[str, Any]], indent: int = 4) -> list[str
     for title, values in groups.items():
         if values and title:
             lines.append(f"{' ' * indent}# {one_line(title)}")
-        lines += _fill(_arguments(values, indent), indent)
+        before, first = ([f"{first},"] if first else []), ""
+        lines += _fill([*before, *_arguments(values, indent, fill=True)], indent)
     return lines
 
 
@@ -95,7 +100,7 @@ def call(head: str, parts: Sequence[tuple[str, tuple[Any, ...]]]) -> str:
     return f"{head}(\n{''.join(lines)})"
 
 
-def _fill(parts: Iterator[str], indent: int) -> list[str]:
+def _fill(parts: Iterable[str], indent: int) -> list[str]:
     lines: list[str] = []
     room = False
     for part in parts:
@@ -107,7 +112,7 @@ def _fill(parts: Iterator[str], indent: int) -> list[str]:
     return lines
 
 
-def _arguments(values: Mapping[str, Any], indent: int) -> Iterator[str]:
+def _arguments(values: Mapping[str, Any], indent: int, fill: bool = False) -> Iterator[str]:
     for name, value in values.items():
         # isidentifier() alone takes letters that Python then folds into others (NFKC): ASCII only.
         if (
@@ -119,10 +124,11 @@ def _arguments(values: Mapping[str, Any], indent: int) -> Iterator[str]:
             raise refuse(
                 f"{shown(name)} is not the name of an argument", "use the framework's own spelling"
             )
-        yield f"{name}={literal(value, indent, indent + len(name) + 2, name)},"
+        check(value, name, also=(Code,))
+        yield f"{name}={_lay_out(value, indent, indent + len(name) + 2, fill)},"
 
 
-def _lay_out(value: Any, indent: int, taken: int) -> str:
+def _lay_out(value: Any, indent: int, taken: int, fill: bool = False) -> str:
     flat = _flat(value)
     if taken + len(flat) <= WIDTH or type(value) not in (list, tuple, dict) or not value:
         return flat
@@ -130,13 +136,15 @@ def _lay_out(value: Any, indent: int, taken: int) -> str:
     if type(value) is dict:
         heads = [f"{quote(key)}: " for key in value]
         items = [
-            head + _lay_out(item, inner, inner + len(head) + 1)
+            head + _lay_out(item, inner, inner + len(head) + 1, fill)
             for head, item in zip(heads, value.values(), strict=True)
         ]
     else:
-        items = [_lay_out(item, inner, inner + 1) for item in value]
+        items = [_lay_out(item, inner, inner + 1, fill) for item in value]
     opening, closing = _BRACKETS[type(value)]
-    body = "".join(f"{' ' * inner}{item},\n" for item in items)
+    parts = [f"{item}," for item in items]
+    lines = _fill(parts, inner) if fill else [f"{' ' * inner}{part}" for part in parts]
+    body = "".join(f"{line}\n" for line in lines)
     return f"{opening}\n{body}{' ' * indent}{closing}"
 
 

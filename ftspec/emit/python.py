@@ -123,8 +123,8 @@ def _kwargs(values: Mapping[str, Any], indent: int = 4) -> Source:
     return Source("\n".join(literal.arguments(values, indent)))
 
 
-def _groups(groups: Mapping[str, Mapping[str, Any]], indent: int = 4) -> Source:
-    return Source("\n".join(literal.filled(groups, indent)))
+def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = Source()) -> Source:
+    return Source("\n".join(literal.filled(groups, first=_only_source(first))))
 
 
 def _call(head: str, /, *positional: Any, **named: Any) -> Source:

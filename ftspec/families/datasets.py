@@ -57,7 +57,9 @@ ROWS = ROWS.map(lambda row: {{
 """,
     ("alpaca", "prompt-completion"): f"""\
 ROWS = ROWS.map(lambda row: {{
-    "prompt": [{{"role": "user", "content": {_QUESTION}}}],
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
     "completion": [{{"role": "assistant", "content": row["@output"]}}],
 }}, remove_columns=ROWS.column_names)  # fmt: skip
 """,

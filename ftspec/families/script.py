@@ -24,10 +24,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
     ),
-    "length and batch": ("num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_"),
-    "optimizer": (
-        "learning_rate", "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm",
-        "label_smoothing", "neftune",
+    "length, batch and optimizer": (
+        "num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_", "learning_rate",
+        "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm", "label_smoothing",
+        "neftune",
     ),
     "model, precision and memory": (
         "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "gradient_checkpointing",

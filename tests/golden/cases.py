@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from click.testing import CliRunner
-from tests.conftest import ROOT, SPECS
 
 from ftspec.cli import cli
+from tests.conftest import ROOT, SPECS
 
 GOLDEN = Path(__file__).parent
 LEFT_OUT = "left-out.txt"

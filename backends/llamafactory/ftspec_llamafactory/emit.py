@@ -21,22 +21,36 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "disable_gradient", "use_reentrant",
     ),
     "dataset": (
-        "dataset", "eval_dataset", "template", "tokenized_path", "cutoff_len", "train_on_prompt",
-        "mask_history", "packing", "overwrite_cache", "disable_shuffling", "dataloader_",
+        "dataset", "tokenized_path", "template", "cutoff_len", "train_on_prompt", "mask_history",
+        "packing", "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
     ),
-    "output": ("output_dir", "logging_", "save_", "report_to", "overwrite_output", "push_to", "hub_"),
-    "train": (),
-    "eval": ("eval_",),
+    "output": (
+        "output_dir", "overwrite_output", "logging_", "save_", "plot_loss", "report_to",
+        "run_name", "push_to", "hub_",
+    ),
+    "train": (
+        "per_device_train", "gradient_acc", "average_", "learning_rate", "num_train_epochs",
+        "max_steps", "lr_", "warmup_", "optim", "adam", "weight_decay", "max_grad_norm",
+        "label_smoothing", "neftune", "bf16", "fp16", "tf32", "use_cpu", "seed", "data_seed", "",
+        "resume_from",
+    ),
+    "eval": ("eval_dataset", "per_device_eval", "eval_"),
 }  # fmt: skip
-"""Upstream's sections (its examples/), and the beginnings of the keys in each; the rest is `train`."""
+"""Upstream's sections (its examples/), and the beginnings of the keys in each, in order.
+
+The rest stands at the empty one.
+"""
 SPLITS = {"dataset_info.train": "dataset", "dataset_info.eval": "eval_dataset"}
 
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
     config, registry = _config(native)
+    places = {key: _place(key) for key in config}
+    ordered = sorted(config, key=places.__getitem__)
     sections = [
-        (name, {k: v for k, v in config.items() if section_of(k) == name}) for name in SECTIONS
+        (name, {key: config[key] for key in ordered if places[key][0] == number})
+        for number, name in enumerate(SECTIONS)
     ]
     text = f"# {one_line(headline(job, TITLE))}\n\n" + yaml.dump([s for s in sections if s[1]])
     files = [File.text(CONFIG, text)]
@@ -61,10 +75,15 @@ def environment(native: Flat) -> dict[str, str]:
     return {"FORCE_TORCHRUN": "1", "NNODES": str(nodes), "NPROC_PER_NODE": str(processes)}
 
 
-def section_of(key: str) -> str:
-    """The section a key stands in."""
-    fitting = (name for name, starts in SECTIONS.items() if key.startswith(starts))
-    return next(fitting, "train")
+def _place(key: str) -> tuple[int, int, bool]:
+    """Where a key stands: its section, and there by the longest beginning; `dataset` before `dataset_dir`."""
+    _, section, number = max(
+        (len(start), section, number)
+        for section, starts in enumerate(SECTIONS.values())
+        for number, start in enumerate(starts)
+        if key.startswith(start)
+    )
+    return section, number, key not in SPLITS.values()
 
 
 def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 a788088e46e4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 1a29ff708b23)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -16,27 +16,22 @@ MODEL = "../../../../specs/tiny-model"
 tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
 train = load_dataset("csv", data_files="../recipes.csv", split="train")
 train = train.map(lambda row: {
-    "prompt": [{"role": "user", "content": "\n".join(filter(None, (row["question"], row["ingredients"])))}],
+    "prompt": [
+        {"role": "user", "content": "\n".join(filter(None, (row["question"], row["ingredients"])))},
+    ],
     "completion": [{"role": "assistant", "content": row["recipe"]}],
 }, remove_columns=train.column_names)  # fmt: skip
-evaluation = load_dataset("tatsu-lab/alpaca", split="train[:5%]")
-evaluation = evaluation.map(lambda row: {
-    "prompt": [{"role": "user", "content": "\n".join(filter(None, (row["instruction"], row["input"])))}],
-    "completion": [{"role": "assistant", "content": row["output"]}],
-}, remove_columns=evaluation.column_names)  # fmt: skip
 
 args = SFTConfig(
     # results, logging and evaluation
     output_dir="../runs/alpaca/trl/model", save_strategy="no", push_to_hub=False, logging_steps=10,
     logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
-    report_to="none", eval_strategy="steps", eval_steps=5,
-    # length and batch
+    report_to="none", eval_strategy="no",
+    # length, batch and optimizer
     max_steps=10, per_device_train_batch_size=4, gradient_accumulation_steps=1,
-    average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=1, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    warmup_steps=1, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
@@ -52,7 +47,7 @@ peft_config = LoraConfig(
     modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,
+    model=MODEL, args=args, train_dataset=train,
     processing_class=tokenizer, peft_config=peft_config,
 )  # fmt: skip
 trainer.train()

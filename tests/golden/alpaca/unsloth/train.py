@@ -5,7 +5,7 @@
 #     "peft==0.18.1", "accelerate==1.11.0", "datasets==4.8.5", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 a788088e46e4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 1a29ff708b23)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -17,34 +17,28 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     full_finetuning=False, max_seq_length=256, use_gradient_checkpointing=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model,
-    r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
     modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
     use_gradient_checkpointing=True,
 )  # fmt: skip
 train = load_dataset("csv", data_files="../recipes.csv", split="train")
 train = train.map(lambda row: {
-    "prompt": [{"role": "user", "content": "\n".join(filter(None, (row["question"], row["ingredients"])))}],
+    "prompt": [
+        {"role": "user", "content": "\n".join(filter(None, (row["question"], row["ingredients"])))},
+    ],
     "completion": [{"role": "assistant", "content": row["recipe"]}],
 }, remove_columns=train.column_names)  # fmt: skip
-evaluation = load_dataset("tatsu-lab/alpaca", split="train[:5%]")
-evaluation = evaluation.map(lambda row: {
-    "prompt": [{"role": "user", "content": "\n".join(filter(None, (row["instruction"], row["input"])))}],
-    "completion": [{"role": "assistant", "content": row["output"]}],
-}, remove_columns=evaluation.column_names)  # fmt: skip
 
 args = SFTConfig(
     # results, logging and evaluation
     output_dir="../runs/alpaca/unsloth/model", save_strategy="no", push_to_hub=False,
     logging_steps=10, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="steps", eval_steps=5,
-    # length and batch
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length, batch and optimizer
     max_steps=10, per_device_train_batch_size=4, gradient_accumulation_steps=1,
-    average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=1, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    warmup_steps=1, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
     gradient_checkpointing_kwargs={"use_reentrant": False},
@@ -55,7 +49,8 @@ args = SFTConfig(
     dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, eval_dataset=evaluation, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train()
 trainer.save_model()

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 c26b8eef6be9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 a9f633e1c097)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -28,15 +28,14 @@ args = SFTConfig(
     logging_steps=5, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
     eval_steps=20,
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8,
-    gradient_accumulation_steps=1, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="constant_with_warmup", warmup_steps=10,
-    optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
-    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    gradient_accumulation_steps=1, average_tokens_across_devices=True, learning_rate=0.0002,
+    lr_scheduler_type="constant_with_warmup", warmup_steps=10, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
-    model_init_kwargs={"revision": "main", "dtype": "float32", "attn_implementation": "sdpa"},
+    model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
     gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
     # data and loss
@@ -47,7 +46,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
-    modules_to_save=["lm_head"], use_rslora=True, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=True, init_lora_weights=True, use_dora=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,

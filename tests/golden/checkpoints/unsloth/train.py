@@ -5,22 +5,21 @@
 #     "peft==0.18.1", "accelerate==1.11.0", "datasets==4.8.5", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 c26b8eef6be9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 a9f633e1c097)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
 from trl import SFTConfig, SFTTrainer
 
 model, tokenizer = FastLanguageModel.from_pretrained(
-    model_name="../../../../specs/tiny-model", revision="main", dtype="float32",
+    model_name="../../../../specs/tiny-model", revision="main", dtype="auto",
     attn_implementation="sdpa", trust_remote_code=False, load_in_4bit=False, load_in_8bit=False,
     full_finetuning=False, max_seq_length=256, use_gradient_checkpointing=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model,
-    r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
-    modules_to_save=["lm_head"], use_rslora=True, init_lora_weights=True, use_dora=False,
-    random_state=42, use_gradient_checkpointing=True,
+    model, r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
+    modules_to_save=None, use_rslora=True, init_lora_weights=True, use_dora=False, random_state=42,
+    use_gradient_checkpointing=True,
 )  # fmt: skip
 train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
 train = train.select_columns(["messages"])
@@ -36,13 +35,12 @@ args = SFTConfig(
     logging_steps=5, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
     eval_steps=20,
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8,
-    gradient_accumulation_steps=1, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="constant_with_warmup", warmup_steps=10,
-    optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
-    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    gradient_accumulation_steps=1, average_tokens_across_devices=True, learning_rate=0.0002,
+    lr_scheduler_type="constant_with_warmup", warmup_steps=10, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
     gradient_checkpointing_kwargs={"use_reentrant": False},
@@ -53,7 +51,8 @@ args = SFTConfig(
     dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, eval_dataset=evaluation, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train, eval_dataset=evaluation,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train(resume_from_checkpoint="../runs/checkpoints/older/checkpoint-20")
 trainer.save_model()

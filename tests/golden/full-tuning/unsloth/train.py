@@ -31,12 +31,11 @@ args = SFTConfig(
     output_dir="../runs/full-tuning/unsloth/model", save_strategy="no", push_to_hub=False,
     logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=2.5, max_steps=-1, per_device_train_batch_size=4,
-    gradient_accumulation_steps=3, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=1e-05, lr_scheduler_type="linear", warmup_steps=0.1, optim="adamw_torch_fused",
-    adam_beta1=0.85, adam_beta2=0.95, adam_epsilon=1e-06, weight_decay=0.1, max_grad_norm=0.0,
+    gradient_accumulation_steps=3, average_tokens_across_devices=True, learning_rate=1e-05,
+    lr_scheduler_type="linear", warmup_steps=0.1, optim="adamw_torch_fused", adam_beta1=0.85,
+    adam_beta2=0.95, adam_epsilon=1e-06, weight_decay=0.1, max_grad_norm=0.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=5.0,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
@@ -48,7 +47,8 @@ args = SFTConfig(
     dataloader_drop_last=False, seed=7, data_seed=11,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train()
 trainer.save_model()

@@ -27,13 +27,12 @@ args = SFTConfig(
     push_to_hub=True, hub_model_id="1e-4/no", hub_private_repo=False, logging_steps=10,
     logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
     report_to=["trackio"], eval_strategy="no",
-    # length and batch
+    # length, batch and optimizer
     max_steps=1000, per_device_train_batch_size=8, gradient_accumulation_steps=2,
-    average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=30, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    warmup_steps=30, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999,
+    adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0,
+    neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={"revision": "0x1F", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=False,

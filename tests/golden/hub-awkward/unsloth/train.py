@@ -17,8 +17,7 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     max_seq_length=2048, use_gradient_checkpointing=True,
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model,
-    r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",
     modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
     use_gradient_checkpointing=True,
 )  # fmt: skip
@@ -35,13 +34,12 @@ args = SFTConfig(
     push_to_hub=True, hub_model_id="1e-4/no", hub_private_repo=False, logging_steps=10,
     logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
     report_to=["trackio"], eval_strategy="no",
-    # length and batch
+    # length, batch and optimizer
     max_steps=1000, per_device_train_batch_size=8, gradient_accumulation_steps=2,
-    average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=30, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    warmup_steps=30, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999,
+    adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0,
+    neftune_noise_alpha=None,
     # model, precision and memory
     bf16=True, fp16=False, tf32=False, use_cpu=False, gradient_checkpointing=True,
     gradient_checkpointing_kwargs={"use_reentrant": False},
@@ -52,7 +50,8 @@ args = SFTConfig(
     dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train()
 trainer.save_model()

@@ -22,12 +22,11 @@ args = SFTConfig(
     output_dir="../runs/prepared-by-ftspec/deepspeed/model", save_strategy="no", push_to_hub=False,
     logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="epoch",
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=1.0, max_steps=-1, per_device_train_batch_size=2,
-    gradient_accumulation_steps=4, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    gradient_accumulation_steps=4, average_tokens_across_devices=True, learning_rate=0.0002,
+    lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused", adam_beta1=0.9,
+    adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},

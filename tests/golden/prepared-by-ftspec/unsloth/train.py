@@ -17,8 +17,7 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     full_finetuning=False, max_seq_length=128, use_gradient_checkpointing=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model,
-    r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
     modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
     use_gradient_checkpointing=True,
 )  # fmt: skip
@@ -30,12 +29,11 @@ args = SFTConfig(
     output_dir="../runs/prepared-by-ftspec/unsloth/model", save_strategy="no", push_to_hub=False,
     logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="epoch",
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=1.0, max_steps=-1, per_device_train_batch_size=2,
-    gradient_accumulation_steps=4, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    gradient_accumulation_steps=4, average_tokens_across_devices=True, learning_rate=0.0002,
+    lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused", adam_beta1=0.9,
+    adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
@@ -47,7 +45,8 @@ args = SFTConfig(
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, eval_dataset=evaluation, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train, eval_dataset=evaluation,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train()
 trainer.save_model()

@@ -17,8 +17,7 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     full_finetuning=False, max_seq_length=256, use_gradient_checkpointing=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model,
-    r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
     modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
     use_gradient_checkpointing=True,
 )  # fmt: skip
@@ -36,13 +35,11 @@ args = SFTConfig(
     output_dir="../runs/sharegpt/unsloth/model", save_strategy="no", push_to_hub=False,
     logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
-    # length and batch
+    # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=2, gradient_accumulation_steps=1,
-    average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=0.0002, lr_scheduler_type="cosine", warmup_steps=1, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    warmup_steps=1, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
     gradient_checkpointing_kwargs={"use_reentrant": False},
@@ -53,7 +50,8 @@ args = SFTConfig(
     dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
-    model=model, args=args, train_dataset=train, processing_class=tokenizer,
+    model=model, args=args, train_dataset=train,
+    processing_class=tokenizer,
 )  # fmt: skip
 trainer.train()
 trainer.save_model()

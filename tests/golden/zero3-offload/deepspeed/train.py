@@ -21,18 +21,15 @@ args = SFTConfig(
     output_dir="../runs/zero3-offload/deepspeed/model", save_strategy="steps", save_steps=500,
     save_total_limit=3, push_to_hub=False, logging_steps=10, logging_strategy="steps",
     logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
-    # length and batch
+    # length, batch and optimizer
     num_train_epochs=2.0, max_steps=-1, per_device_train_batch_size=1,
-    gradient_accumulation_steps=16, average_tokens_across_devices=True,
-    # optimizer
-    learning_rate=5e-06, lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused",
-    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    gradient_accumulation_steps=16, average_tokens_across_devices=True, learning_rate=5e-06,
+    lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused", adam_beta1=0.9,
+    adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={
-        "revision": "main",
-        "dtype": "float32",
-        "attn_implementation": "flash_attention_2",
+        "revision": "main", "dtype": "float32", "attn_implementation": "flash_attention_2",
     },
     trust_remote_code=False, bf16=False, fp16=False, tf32=True, use_cpu=False,
     gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},

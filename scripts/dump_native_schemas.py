@@ -1,0 +1,44 @@
+"""Renew schemas/native/*.json: run native_schema.py inside each backend's environment.
+
+`python scripts/dump_native_schemas.py` (`make schemas`). A real test holds the files to what it prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from ftspec.emit.disk import write_atomic
+from ftspec.env.install import ensure
+from ftspec.env.variables import variables
+from ftspec.registry import load, names
+
+SCRIPT = Path(__file__).with_name("native_schema.py")
+TARGET = Path(__file__).parent.parent / "schemas" / "native"
+
+
+def dumped(name: str, lock: str = "aligned") -> str:
+    """The schema of the backend's framework, as its environment says."""
+    place = ensure(load(name), lock)
+    environ = variables(place, {**os.environ, "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"})
+    command = [str(place.python), str(SCRIPT), name]
+    done = subprocess.run(command, env=environ, cwd=place.folder, check=True, capture_output=True)
+    return done.stdout.decode()
+
+
+def main() -> None:
+    """Write one file per backend, and remove those of other versions."""
+    for name in names():
+        text = dumped(name)
+        target = TARGET / f"{name}-{json.loads(text)['version']}.json"
+        write_atomic(target, text.encode())
+        for old in TARGET.glob(f"{name}-*.json"):
+            if old != target:
+                old.unlink()
+        print(target.relative_to(TARGET.parent.parent))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,438 @@
+"""Every command: help, JSON, exit codes, what goes to stdout and what to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from ftspec.cli import COMMANDS, cli
+from ftspec.cli.shared import console
+from ftspec.errors import FtspecError
+from ftspec.plan import stages
+from ftspec.plan.choose import choose
+from ftspec.plan.stages import Stage
+from ftspec.registry import names
+from ftspec.report.plan import describe_stage
+from ftspec.run.perform import perform
+from ftspec.spec.load import load
+from tests.cli.conftest import Command
+from tests.conftest import ROOT, SPECS
+
+
+def _leaves() -> list[tuple[str, ...]]:
+    """Every command, subcommands too."""
+    context = click.Context(cli)
+    found: list[tuple[str, ...]] = []
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = command.list_commands(context) if isinstance(command, click.Group) else []
+        found += [(name, each) for each in inner] or [(name,)]
+        found += [(name,)] if inner else []
+    return found
+
+
+def test_the_commands_are_those_of_the_documentation() -> None:
+    assert list(COMMANDS) == "init schema validate plan compile run verify matrix env".split()
+    inner = {path[1] for path in _leaves() if len(path) == 2}
+    assert inner == {"list", "install", "remove", "lock", "doctor"}
+    assert len(_leaves()) == 14
+
+
+@pytest.mark.parametrize("path", _leaves(), ids=" ".join)
+def test_help_has_an_example_that_is_a_command(path: tuple[str, ...], ftspec: Command) -> None:
+    done = ftspec(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    example = re.search(r"^  Example: (ftspec .+)$", done.out, re.MULTILINE)
+    assert example, done.out
+    assert example[1].startswith(f"ftspec {' '.join(path)}")
+    assert ftspec(*path, "-h").out == done.out
+    if path != ("env",):
+        assert "--json" in done.out
+    assert "Usage: ftspec" in done.out.splitlines()[0]
+
+
+def test_the_overview_imports_no_command(ftspec: Command) -> None:
+    loaded = {name for name in sys.modules if name.startswith("ftspec.cli.")}
+    for name in loaded - {"ftspec.cli.shared"}:
+        sys.modules.pop(name)
+    done = ftspec("--help")
+    assert all(name in done.out for name in COMMANDS)
+    assert "_FTSPEC_COMPLETE=bash_source" in done.out
+    again = {name for name in sys.modules if name.startswith("ftspec.cli.")}
+    assert again <= {"ftspec.cli.shared"}
+
+
+def test_the_version(ftspec: Command) -> None:
+    import ftspec as package
+
+    assert ftspec("--version").out == f"ftspec, version {package.__version__}\n"
+
+
+# --json
+
+
+QUIET = [
+    ["validate", "spec.yaml"],
+    ["plan", "spec.yaml"],
+    ["compile", "spec.yaml", "-o", "build"],
+    ["compile", "spec.yaml", "-o", "build/trl", "--backend", "trl"],
+    ["matrix"],
+    ["schema"],
+    ["schema", "-o", "schema.json"],
+    ["init", "new.yaml"],
+    ["env", "list"],
+    ["env", "remove", "trl"],
+    ["env", "doctor"],
+]
+
+
+@pytest.mark.parametrize("arguments", QUIET, ids=" ".join)
+def test_json_is_one_document_and_nothing_else(
+    arguments: list[str], ftspec: Command, write: Callable[..., Path]
+) -> None:
+    write()
+    done = ftspec(*arguments, "--json")
+    json.loads(done.out)
+    assert done.out.endswith(("}\n", "]\n"))
+    assert done.err == ""
+    assert done.code == 0 or arguments == ["env", "doctor"]
+
+
+WRONG = [
+    (2, "spec", ["validate", "absent.yaml"]),
+    (2, "spec", ["plan", "spec.yaml", "--set", "train.lr=1"]),
+    (2, "spec", ["plan", "spec.yaml", "--set", "model.name=./absent"]),
+    (3, "data", ["compile", "spec.yaml", "-o", "build", "--set", "data.train=absent.jsonl"]),
+    (4, "unsupported", ["plan", "spec.yaml", "--set", "precision.tf32=true"]),
+    (4, "unsupported", ["compile", "spec.yaml", "-o", "b", "--set", "precision.tf32=true"]),
+    (5, "backend", ["plan", "spec.yaml", "--backend", "axolotl"]),
+    (5, "backend", ["env", "install", "axolotl"]),
+    (6, "environment", ["run", "spec.yaml", "--python", "absent/bin/python"]),
+    (7, "run", ["run", "spec.yaml", "--set", "hardware.nodes=2"]),
+    (8, "output", ["compile", "spec.yaml", "-o", "spec.yaml", "--backend", "trl"]),
+    (8, "output", ["init", "spec.yaml"]),
+    (9, "verify", ["verify", "spec.yaml", "--backends", "trl"]),
+    (2, "usage", ["plan"]),
+    (2, "usage", ["plan", "spec.yaml", "--bogus"]),
+    (2, "usage", ["vallidate"]),
+]
+
+
+@pytest.mark.parametrize(("code", "word", "arguments"), WRONG, ids=lambda value: str(value)[:40])
+def test_errors_have_their_exit_code_on_stderr_and_in_json(
+    code: int, word: str, arguments: list[str], ftspec: Command, write: Callable[..., Path]
+) -> None:
+    write()
+    plain = ftspec(*arguments)
+    assert plain.code == code
+    assert plain.out == ""
+    assert "Traceback" not in plain.err
+    assert (f"error[{word}]: " in plain.err) == (word != "usage")
+    told = ftspec(*arguments, "--json")
+    assert told.code == code
+    error = json.loads(told.out)["error"]
+    assert error["code"] == word
+    for problem in error["problems"]:
+        assert set(problem) == {"message", "path", "file", "line", "column", "hint"}
+        assert problem["message"] in " ".join(plain.err.split()) or problem["message"] in plain.err
+
+
+def test_every_exit_code_is_swept_and_documented() -> None:
+    classes = {each.code: each.exit_code for each in FtspecError.__subclasses__()}
+    assert {code for code, _, _ in WRONG} == set(classes.values())
+    assert {(word, code) for code, word, _ in WRONG} - {("usage", 2)} == set(classes.items())
+    text = (ROOT / "docs" / "errors.md").read_text()
+    for word, code in classes.items():
+        assert f"## {code} `{word}`: " in text
+
+
+# --set, completion, typing errors
+
+
+def test_set_overrides_the_file(ftspec: Command, write: Callable[..., Path]) -> None:
+    write()
+    sets = ["--set", "train.learning_rate=5e-5", "--set", "method.tuner.rank=4"]
+    values = json.loads(ftspec("plan", "spec.yaml", *sets, "--json").out)["values"]
+    assert values["train.learning_rate"] == {"value": 5e-5, "origin": "spec", "why": ""}
+    assert values["method.tuner.alpha"] == {"value": 8, "origin": "derived", "why": "2 x rank"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_can_be_made(
+    shell: str, ftspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # click asks bash for its version: not every machine has one that is new enough
+    monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
+    monkeypatch.setenv("_FTSPEC_COMPLETE", f"{shell}_source")
+    done = ftspec()
+    assert done.code == 0
+    assert "_FTSPEC_COMPLETE" in done.out
+    assert "ftspec" in done.out
+
+
+def test_completion_knows_commands_and_options(
+    ftspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_FTSPEC_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("COMP_WORDS", "ftspec v")
+    assert ftspec().out.split() == ["plain,validate", "plain,verify"]
+    monkeypatch.setenv("COMP_CWORD", "2")
+    monkeypatch.setenv("COMP_WORDS", "ftspec plan --al")
+    assert ftspec().out.split() == ["plain,--allow-lossy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["vallidate"], "validate"),
+        (["complie"], "compile"),
+        (["plan", "x", "--bakend", "trl"], "--backend"),
+        (["env", "doktor"], "doctor"),
+    ],
+)
+def test_typing_errors_are_met_with_the_nearest_name(
+    arguments: list[str], nearest: str, ftspec: Command
+) -> None:
+    done = ftspec(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert re.search(rf"Did you mean ['`]{nearest}['`]\?", done.err), done.err
+    assert done.err.startswith("Usage: ftspec")
+
+
+# plan and run
+
+
+def test_plan_and_run_know_the_same_stages() -> None:
+    kinds = set(Stage.__args__)  # type: ignore[attr-defined]
+    assert len(kinds) == 6
+    assert kinds == {kind for kind in vars(stages).values() if kind in kinds}
+    for kind in kinds:
+        for table in (describe_stage, perform):
+            assert table.dispatch(kind) is not table.dispatch(object), kind
+
+
+def test_plan_lists_what_run_walks(
+    ftspec: Command, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write()
+    walked: list[Stage] = []
+    monkeypatch.setattr(
+        "ftspec.run.execute.perform", lambda stage, _context: walked.append(stage)
+    )
+    monkeypatch.setattr("ftspec.cli.run.find_environment", lambda *_: None)
+    done = ftspec("run", file, "--backend", "trl", "--json")
+    assert done.code == 0, done.err
+    plan, _ = choose(load(file), "trl")
+    assert walked == list(plan.stages)
+    listed = json.loads(ftspec("plan", file, "--backend", "trl", "--json").out)["stages"]
+    assert [entry["stage"] for entry in listed] == [type(stage).__name__ for stage in walked]
+    assert [entry["does"] for entry in listed] == [describe_stage(stage) for stage in walked]
+    text = ftspec("plan", file, "--backend", "trl").out
+    steps = re.findall(r"^ +(\d+)\. (.+)$", text, re.MULTILINE)
+    assert [step for _, step in steps] == [describe_stage(stage) for stage in walked]
+    assert [int(number) for number, _ in steps] == list(range(1, len(walked) + 1))
+
+
+def test_derived_numbers_say_where_they_come_from(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    file = write(("  batch_size: 4", "  batch_size: 48\n  warmup_ratio: 0.5"))
+    text = " ".join(ftspec("plan", file).out.split())
+    for words in (
+        "train.micro_batch_size 8 derived: largest that divides, at most 8",
+        "derived.accumulation_steps 6 derived: 48 / (8 x 1)",
+        "train.warmup_steps 2 derived: 0.5 of 4 steps",
+        "method.tuner.alpha 32 derived: 2 x rank",
+        "train.learning_rate 0.0002 derived: the usual rate for lora",
+        "output.folder runs/spec derived: runs/ and the spec's name",
+        "train.batch_size 48 spec",
+    ):
+        assert words in text, words
+
+
+def test_the_first_capable_backend_is_taken_and_the_reason_said(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    file = write()
+    assert ftspec("plan", file).out.startswith("trl (first in run.backends), in ")
+    sets = ["--set", "hardware.zero=2", "--set", "run.backends=[unsloth, trl, deepspeed]"]
+    done = ftspec("plan", file, *sets)
+    why = "first in run.backends that can do all of this spec (unsloth, trl cannot)"
+    assert done.out.startswith(f"deepspeed ({why}), in ")
+    assert json.loads(ftspec("plan", file, *sets, "--json").out)["chosen_because"] == why
+    assert ftspec("plan", file, "--backend", "unsloth").out.startswith("unsloth (asked for), in ")
+
+
+def test_run_says_which_backend_and_why_on_stderr(
+    ftspec: Command, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftspec.run.execute.perform", lambda _stage, _context: None)
+    monkeypatch.setattr("ftspec.cli.run.find_environment", lambda *_: None)
+    file = write()
+    done = ftspec("run", file, "--set", "run.backends=[llamafactory, trl]")
+    assert done.code == 0
+    assert "llamafactory (first in run.backends), in " in " ".join(done.err.split())
+    assert re.fullmatch(r"done in \d+ s: \S+\n", done.out)
+
+
+# compile
+
+
+def test_compile_writes_each_capable_backend_and_names_the_rest(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    file = write()
+    done = ftspec("compile", file, "-o", "build", "--set", "hardware.devices=2")
+    assert done.code == 0
+    assert sorted(path.name for path in Path("build").iterdir()) == sorted(
+        set(names()) - {"unsloth"}
+    )
+    assert done.err.startswith("unsloth: left out\n")
+    assert "Unsloth: hardware.devices = 2: " in done.err
+    assert "left out" not in done.out
+    told = json.loads(
+        ftspec("compile", file, "-o", "build", "--set", "hardware.devices=2", "--json").out
+    )
+    assert set(told["refused"]) == {"unsloth"}
+    assert set(told["written"]) == set(names()) - {"unsloth"}
+    for paths in told["written"].values():
+        assert len(paths) >= 4
+        assert all(Path(path).is_file() for path in paths)
+
+
+def test_compile_of_one_backend_writes_to_the_folder_itself(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    assert ftspec("compile", write(), "-o", "build", "--backend", "trl").code == 0
+    assert {path.name for path in Path("build").iterdir()} == {
+        "train.py", "launch.sh", "requirements.txt", "manifest.json",
+    }  # fmt: skip
+    assert os.access("build/launch.sh", os.X_OK)
+
+
+def test_a_file_that_was_changed_by_hand_is_kept(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    file = write()
+    assert ftspec("compile", file, "-o", "build", "--backend", "trl").code == 0
+    script = Path("build/train.py")
+    mine = script.read_text() + "# mine\n"
+    script.write_text(mine)
+    before = {path.name: path.read_bytes() for path in Path("build").iterdir()}
+    done = ftspec("compile", file, "-o", "build", "--backend", "trl", "--set", "train.seed=1")
+    assert done.code == 8
+    assert done.err == (
+        "build/train.py: error[output]: build/train.py is already there and was changed after ftspec"
+        " wrote it\n  help: choose another folder, or replace it with --overwrite\n"
+    )
+    assert {path.name: path.read_bytes() for path in Path("build").iterdir()} == before
+    again = ftspec("compile", file, "-o", "build", "--backend", "trl", "--overwrite")
+    assert again.code == 0
+    assert "# mine" not in script.read_text()
+
+
+def test_what_is_nearly_the_same_needs_a_yes_and_is_told(
+    ftspec: Command, write: Callable[..., Path]
+) -> None:
+    file = write(("  overflow: error\n", ""))
+    arguments = ["compile", file, "-o", "build", "--backend", "llamafactory"]
+    done = ftspec(*arguments)
+    assert done.code == 4
+    assert "--allow-lossy accepts that" in done.err
+    assert not Path("build").exists()
+    done = ftspec(*arguments, "--allow-lossy")
+    assert done.code == 0
+    assert "  nearly: data.overflow: a row longer than" in done.out
+    assert "data.overflow" in json.loads(Path("build/manifest.json").read_text())["notes"][0]
+
+
+# the rest
+
+
+def test_validate_says_who_can(ftspec: Command, write: Callable[..., Path]) -> None:
+    file = write()
+    assert ftspec("validate", file).out.splitlines() == [f"yes {name}" for name in names()]
+    done = ftspec("validate", file, "--set", "hardware.zero=3", "--set", "run.backends=[trl]")
+    assert done.code == 4
+    assert "yes deepspeed" in done.out
+    assert f"no  trl\n     --set hardware.zero=3: error[unsupported]: TRL: hardware.zero" in done.out
+    told = json.loads(
+        ftspec("validate", file, "--set", "hardware.zero=3", "--set", "run.backends=[trl]", "--json").out
+    )
+    assert told["ok"] is False
+    assert {name for name, result in told["backends"].items() if result["ok"]} == {"deepspeed"}
+
+
+def test_init_writes_a_spec_that_validates(ftspec: Command) -> None:
+    done = ftspec("init", "chat.ftspec.yaml")
+    assert done.code == 0
+    assert done.out.splitlines()[0] == "wrote chat.ftspec.yaml and .ftspec.schema.json"
+    rows = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+    Path("train.jsonl").write_text(rows)
+    sets = ["--set", "model=./tiny-model", "--set", "precision=fp32", "--set", "hardware.device=cpu"]
+    checked = ftspec("validate", "chat.ftspec.yaml", *sets)
+    assert checked.code == 0, checked.out + checked.err
+    assert len(load(Path("chat.ftspec.yaml")).positions) > 15
+
+
+def test_init_overwrites_nothing_unasked(ftspec: Command) -> None:
+    Path("mine.yaml").write_text("mine")
+    done = ftspec("init", "mine.yaml")
+    assert (done.code, done.out) == (8, "")
+    assert done.err == "error[output]: mine.yaml is there already\n  help: --force overwrites it\n"
+    assert Path("mine.yaml").read_text() == "mine"
+    assert not Path(".ftspec.schema.json").exists()
+    assert ftspec("init", "mine.yaml", "--force").code == 0
+    assert Path("mine.yaml").read_text() != "mine"
+
+
+def test_matrix_speaks_of_every_backend(ftspec: Command) -> None:
+    lines = json.loads(ftspec("matrix", "--json").out)
+    assert len(lines) >= 80
+    for line in lines:
+        assert set(line["backends"]) == set(names())
+        assert {cell["support"] for cell in line["backends"].values()} <= {
+            "full", "lossy", "never", "notyet", "notimpl",
+        }  # fmt: skip
+    page = ftspec("matrix", "--markdown").out
+    assert page.startswith("# ")
+    assert all(f"`{line['path']}`" in page for line in lines)
+
+
+def test_the_schema_is_the_one_that_is_shipped(ftspec: Command) -> None:
+    assert ftspec("schema").out == (ROOT / "schemas" / "ftspec.v1.json").read_text()
+    assert ftspec("schema", "-o", "there.json").out == "wrote there.json\n"
+    assert Path("there.json").read_text() == ftspec("schema").out
+
+
+def test_colours_are_for_terminals_only(ftspec: Command, write: Callable[..., Path]) -> None:
+    file = write()
+    for arguments in (["plan", file], ["validate", file], ["validate", "absent.yaml"], ["matrix"]):
+        done = ftspec(*arguments)
+        assert "\x1b" not in done.out + done.err
+    assert console().is_terminal is False
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`ftspec matrix --json | head -1`: needs a pipe, so a process."""
+    program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
+    process = subprocess.Popen(
+        [*program, "matrix", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SPECS
+    )
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == b"[\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=30) == 0
+    process.stderr.close()

@@ -1,0 +1,95 @@
+"""What the real trainings share: compiled runs, and proofs that several tests look at.
+
+A training costs some fifteen seconds of a core, nearly all of it spent on imports. A proof that two
+tests need is made once, under a lock, so that it is made once with `pytest -n 2` as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from tests.conftest import SPECS
+
+from ftspec.env.install import ensure
+from ftspec.plan.make import make_plan
+from ftspec.plan.write import write_plan
+from ftspec.registry import load as load_backend
+from ftspec.spec.load import Loaded, load
+from ftspec.verify.certificate import Certificate, from_json, to_json
+from ftspec.verify.evidence import Evidence, read
+from ftspec.verify.prove import CERTIFICATE, as_run, effective, prove
+from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
+
+BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
+QUICKSTART = SPECS / "quickstart.yaml"
+MEMORY_FREE_ENOUGH = 1
+"""Bytes that a run is said to need: two at once whatever else the machine does."""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A certificate, and the folder with each backend's files, results and evidence."""
+
+    certificate: Certificate
+    folder: Path
+
+    def evidence(self, name: str) -> Evidence:
+        """What the probe saw of a run."""
+        return read(self.folder / name / EVIDENCE)
+
+
+class Lab:
+    """Compiles, trains and compares below one folder."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def prove(self, *sets: str, backends: Sequence[str] = BACKENDS) -> Proven:
+        """`ftspec verify` of the quickstart spec with these sets; the same ones are proven once."""
+        folder = self.base / _key(*sets, *backends)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / CERTIFICATE).exists():
+                loaded, _ = effective(QUICKSTART, sets, None, folder)
+                prove(loaded, backends, folder, reference="trl", jobs=2)
+            return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
+
+    def compiled(self, backend: str, folder: Path, *sets: str, spec: Path = QUICKSTART) -> Run:
+        """A compiled folder, ready to be trained from, or to be tampered with before."""
+        return self.written(backend, folder, load(spec, ("output.folder=out", *sets)))
+
+    def written(self, backend: str, folder: Path, loaded: Loaded) -> Run:
+        """The same of a loaded spec."""
+        shutil.rmtree(folder, ignore_errors=True)
+        plan = make_plan(loaded, backend, folder)
+        write_plan(plan)
+        return as_run(plan, ensure(load_backend(backend)))
+
+    def compare(self, name: str, runs: Mapping[str, Run], reference: str = "trl") -> Proven:
+        """Train compiled folders and compare them; results of the same name are shared."""
+        folder = self.base / name
+        with FileLock(f"{folder}.lock"):
+            if not (folder / CERTIFICATE).exists():
+                spec = Spec(name, "", "")
+                found = verify(runs, reference, spec, folder, jobs=2, threads=1)
+                (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
+            return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Lab:
+    """One laboratory for the whole session, all of xdist's workers included."""
+    own = tmp_path_factory.getbasetemp()
+    base = (own if worker_id == "master" else own.parent) / "proofs"
+    base.mkdir(exist_ok=True)
+    return Lab(base)
+
+
+def _key(*words: str) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]

@@ -1,0 +1,32 @@
+"""The native schemas that the field maps are held to are what the installed frameworks say today."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+from tests.conftest import ROOT
+
+from ftspec.registry import names
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = ROOT / "scripts" / "dump_native_schemas.py"
+    spec = importlib.util.spec_from_file_location("dump_native_schemas", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_schema_is_what_the_framework_says(name: str, script: ModuleType) -> None:
+    (kept,) = (ROOT / "schemas" / "native").glob(f"{name}-*.json")
+    assert kept.read_text() == script.dumped(name)
