@@ -25,6 +25,8 @@ class Job:
     values: Flat
     """Resolved spec values, `derived.*` included."""
     pins: Mapping[str, str]
+    overrides: Sequence[str] = ()
+    """The backend's overrides, for headers."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """Variables that an emitted launch script sets, beside those its backend needs: privacy."""
 
@@ -59,6 +61,10 @@ class Backend:
     """How the probe is put around the entry: `script`, or `llamafactory`."""
     first_import: str = ""
     """A module that must be imported before transformers."""
+    overrides: tuple[str, ...] = ()
+    """Requirements that uv must take for those of other packages, for inline script metadata."""
+    alternating: bool = False
+    """Whether it leaves out conversations whose turns do not alternate between user and assistant."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ftspec.spec.base import Node
+from ftspec.spec.docs import description
 from ftspec.spec.root import Spec
 from ftspec.spec.vocabulary import fields, nodes, tag
 
@@ -96,7 +97,8 @@ def table(model: type[Node]) -> str:
     """The fields of a model as a Markdown table."""
     rows = ["| field | value | default | meaning |", "|---|---|---|---|"]
     for name, info in model.model_fields.items():
-        meaning = " ".join((info.description or "Names this variant.").split()).replace("|", "\\|")
+        text = description(model, name) or "Names this variant."
+        meaning = " ".join(text.split()).replace("|", "\\|")
         value = f"{kind(info.annotation)}{limits(info.metadata)}"
         rows.append(f"| `{name}` | {value} | {default(info)} | {meaning} |")
     return "\n".join(rows) + "\n"

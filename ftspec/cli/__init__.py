@@ -75,7 +75,10 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: every error of ours becomes a few lines on stderr and its exit code."""
-    from ftspec.cli.shared import report_errors
+    from dataclasses import asdict
+
+    from ftspec.cli.shared import print_json, report_errors
+    from ftspec.errors import Problem
 
     with report_errors(as_json="--json" in sys.argv):
         try:
@@ -86,6 +89,9 @@ def main() -> None:
             sys.exit(130)
         except click.ClickException as error:
             error.show()
+            if "--json" in sys.argv:
+                problem = Problem(error.format_message(), hint="see `ftspec --help`")
+                print_json({"error": {"code": "usage", "problems": [asdict(problem)]}})
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # the reader went away (`ftspec plan | head`): not an error, and nothing more to say

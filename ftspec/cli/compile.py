@@ -47,7 +47,7 @@ def command(
     """
     from ftspec.errors import UnsupportedError
     from ftspec.plan.make import make_plan
-    from ftspec.plan.write import write_plan
+    from ftspec.plan.write import write_plans
 
     loaded = load_spec(spec, sets)
     chosen = backend_names(backend)
@@ -65,7 +65,9 @@ def command(
         raise UnsupportedError(
             [problem for error in refused.values() for problem in error.problems]
         )
-    written = {plan.backend: [str(path) for path in write_plan(plan, overwrite)] for plan in plans}
+    written = {
+        name: [str(path) for path in paths] for name, paths in write_plans(plans, overwrite).items()
+    }
     if as_json:
         print_json({"written": written, "refused": {n: e.as_json() for n, e in refused.items()}})
         return

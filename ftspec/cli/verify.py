@@ -22,7 +22,7 @@ from ftspec.cli.shared import (
 @click.command(epilog="Example: ftspec verify specs/quickstart.yaml --steps 6")
 @spec_argument
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Train so many steps. Default: as the spec says."
+    "--steps", type=click.IntRange(min=2), help="Train so many steps. Default: as the spec says."
 )
 @click.option(
     "--backends", default="all", show_default=True, help="Backends to compare, with commas, or all."

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from ftspec.data.tokenise import Encoded
 from ftspec.errors import OutputError, Problem
 
 DATA_FILE = "data-00000-of-00001.arrow"
+STATE_FILE = "state.json"
+INFO_FILE = "dataset_info.json"
 ROWS_PER_BATCH = 1000
 """As `datasets` writes them."""
 TYPES = {"input_ids": "int32", "labels": "int64"}
@@ -32,13 +35,28 @@ def write_split(rows: Iterable[Encoded], target: Path) -> int:
     An earlier split there is replaced; any other folder is left alone. If ``rows`` raises, nothing
     stays.
     """
+    with _appearing(target) as folder:
+        count, digest = _write_stream(rows, folder / DATA_FILE)
+        _dump(folder / STATE_FILE, _state(digest))
+        _dump(folder / INFO_FILE, _info())
+    return count
+
+
+def copy_split(source: Path, target: Path) -> None:
+    """Write the split in the folder ``source`` as the folder ``target`` as well."""
+    with _appearing(target) as folder:
+        for name in (DATA_FILE, STATE_FILE, INFO_FILE):
+            shutil.copyfile(source / name, folder / name)
+
+
+@contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """A folder to fill, which then takes the place of ``target`` at once."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         _refuse_foreign(target)
         temporary.mkdir(parents=True)
-        count, digest = _write_stream(rows, temporary / DATA_FILE)
-        _dump(temporary / "state.json", _state(digest))
-        _dump(temporary / "dataset_info.json", _info())
+        yield temporary
         if target.exists():
             old = temporary / "replaced"
             target.rename(old)  # a folder cannot be renamed onto another one
@@ -51,7 +69,6 @@ def write_split(rows: Iterable[Encoded], target: Path) -> int:
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return count
 
 
 def write_index(folder: Path, splits: Sequence[str]) -> None:
@@ -106,7 +123,7 @@ def _refuse_foreign(target: Path) -> None:
     """Never replace a folder that is not a prepared split."""
     if (
         target.exists()
-        and not (target / "state.json").is_file()
+        and not (target / STATE_FILE).is_file()
         and (not target.is_dir() or any(target.iterdir()))
     ):
         hint = "choose another folder, or move this one away"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ftspec.data.arrow import write_split
+from ftspec.data.carried import Accept, anything
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
@@ -94,6 +95,7 @@ def prepare(
     overflow: Overflow,
     train_on: TrainOn,
     target: Path | None,
+    accept: Accept = anything,
 ) -> Report:
     """Render, tokenise, mask and cut all rows, and write them to ``target`` unless it is None.
 
@@ -102,7 +104,7 @@ def prepare(
     """
     rules = _Rules(*_text_side(tokenizer, revision, template, base), max_length, overflow, train_on)
     tally = _Tally()
-    encoded = _encoded(sources, base, rules, tally)
+    encoded = _encoded(sources, base, rules, tally, accept)
     if target is None:
         for _ in encoded:
             pass
@@ -122,8 +124,12 @@ def check(
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
+    accept: Accept = anything,
 ) -> Report:
-    """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would."""
+    """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would.
+
+    ``accept`` says what the one who will read the rows makes of them.
+    """
     if lengths:
         return prepare(
             sources,
@@ -135,9 +141,10 @@ def check(
             overflow=overflow,
             train_on=train_on,
             target=None,
+            accept=accept,
         )
     tally, found = _Tally(), Findings()
-    for _, example in _examples(sources, base, found):
+    for _, example in _examples(sources, base, found, accept):
         tally.note(example)
     found.check()
     tally.kept = tally.rows
@@ -155,7 +162,7 @@ def _text_side(
 
 
 def _examples(
-    sources: Sequence[Source], base: Path, found: Findings
+    sources: Sequence[Source], base: Path, found: Findings, accept: Accept
 ) -> Iterator[tuple[Row, Example]]:
     """The rows of all sources that can be trained on; the others are noted in ``found``."""
     for source in sources:
@@ -170,17 +177,20 @@ def _examples(
                 found.add(error.problems)
                 break  # the whole source is of another form: one word about it, not one per row
             try:
-                yield row, conversation(row, format, source.columns)
+                example = conversation(row, format, source.columns)
+                accept(format, example)
             except DataError as error:
-                found.add(error.problems)
+                found.add(placed(error, row.file, row.line, row.index + 1))
+            else:
+                yield row, example
 
 
 def _encoded(
-    sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally
+    sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally, accept: Accept
 ) -> Iterator[Encoded]:
     """All rows as they are trained on; raises at the end if any row had a problem."""
     found = Findings()
-    for row, example in _examples(sources, base, found):
+    for row, example in _examples(sources, base, found, accept):
         if example.kind == "chat" and rules.template is None:
             raise DataError(no_template(rules.tokens))
         tally.note(example)

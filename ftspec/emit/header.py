@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ftspec.emit.literal import WIDTH
 from ftspec.emit.plain import refuse, shown
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._,-]+\])?", re.ASCII)
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*", re.ASCII)
+_OVERRIDE = re.compile(rf"{_NAME.pattern}[0-9A-Za-z<>=!~.,*]+", re.ASCII)
 _RANGE = re.compile(r"[0-9<>=!~.,* ]+", re.ASCII)
 
 
@@ -25,13 +27,23 @@ def requirements(pins: Mapping[str, str]) -> list[str]:
     return [f"{name}=={version.partition('+')[0]}" for name, version in pins.items()]
 
 
-def metadata(pins: Mapping[str, str], python: str = ">=3.11") -> str:
-    """The comment block of a script's dependencies, as many on a line as fit."""
+def metadata(
+    pins: Mapping[str, str], overrides: Sequence[str] = (), python: str = ">=3.11"
+) -> str:
+    """The comment block of a script's dependencies, as many on a line as fit.
+
+    ``overrides`` are requirements that uv takes for those of other packages.
+    """
     if not _RANGE.fullmatch(python):
         raise refuse(f"{shown(python)} is not a range of Python versions")
+    if bad := [text for text in overrides if not _OVERRIDE.fullmatch(text)]:
+        raise refuse(f"{shown(bad[0])} is not a requirement")
     lines = ""
     for requirement in requirements(pins):
         room = WIDTH - len(lines) + lines.rfind("\n")  # what is left of the last line
         item = f'"{requirement}",'
         lines += f" {item}" if lines and len(item) < room else f"\n#     {item}"
-    return f'# /// script\n# requires-python = "{python}"\n# dependencies = [{lines}\n# ]\n# ///'
+    told = f"# override-dependencies = {json.dumps(list(overrides))}\n"
+    tool = f"# [tool.uv]\n{told}" if overrides else ""
+    head = f'# /// script\n# requires-python = "{python}"\n'
+    return f"{head}# dependencies = [{lines}\n# ]\n{tool}# ///"

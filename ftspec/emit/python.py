@@ -96,7 +96,7 @@ def _environment() -> jinja2.Environment:
         "call": _call,
         "comment": _comment,
         "code": code,
-        "metadata": lambda pins, python=">=3.11": Source(header.metadata(pins, python)),
+        "metadata": lambda pins, overrides=(): Source(header.metadata(pins, overrides)),
     }
     return environment
 

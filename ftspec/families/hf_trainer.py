@@ -99,7 +99,7 @@ _PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, Tru
 def _lower_precision(compute: str, device: str) -> tuple[bool, bool]:
     if compute == "fp16" and device == "cpu":
         raise Refuse(
-            "float16 does not run on a CPU; float32 would be used in silence (hazard 60)", "never"
+            "float16 does not run on a CPU; float32 would be used in silence", "never"
         )
     return _PRECISION[compute]
 
@@ -121,14 +121,14 @@ def _lower_smoothing(smoothing: float, accumulation: int, dropout: Any, noise: A
     if smoothing and (dropout or noise):
         raise Refuse(
             "trl smooths in a second forward pass, which draws other random numbers for dropout and "
-            "NEFTune than the one that trains (hazard 25)",
+            "NEFTune than the one that trains",
             "notyet",
             "train.label_smoothing: 0, or no dropout and no noise",
         )
     if smoothing and accumulation > 1:
         raise Refuse(
             f"transformers does not divide a smoothed loss by the {accumulation} accumulated "
-            "batches: gradients would be that many times too large (hazard 25)",
+            "batches: gradients would be that many times too large",
             "notyet",
             "train.micro_batch_size: as large as the batch on one device",
         )

@@ -65,6 +65,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     used = [split for split in splits.values() if split]
     values: dict[str, Any] = {
         "pins": job.pins,
+        "overrides": job.overrides,
         "headline": headline(job, title),
         "config": grouped(arguments(native, CONFIG)),
         "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,

@@ -98,7 +98,7 @@ def loss_rows() -> tuple[Row, ...]:
         constant(
             f"{CONFIG}pad_to_multiple_of",
             8,
-            "LLaMA-Factory pads to a multiple of 8, so all backends do (hazard 16)",
+            "LLaMA-Factory pads to a multiple of 8, so all backends do (docs/hazards.md#padding)",
             absent=None,
         ),
         constant(
@@ -122,7 +122,7 @@ def checkpointing_rows() -> tuple[Row, ...]:
         Row(
             ("train.gradient_checkpointing",),
             (f"{CONFIG}gradient_checkpointing", f"{CONFIG}gradient_checkpointing_kwargs"),
-            # non-reentrant: the variant torch recommends, and the only one all backends share (hazard 51)
+            # non-reentrant: the variant torch recommends, and the only one all backends share
             lambda on: (on, {"use_reentrant": False} if on else MISSING),
             lambda on, _kwargs: bool(on),
             absent=(True, None),
@@ -176,17 +176,19 @@ def adapted(row: Row) -> Row:
     """A LoRA row that writes nothing where a saved adapter's own configuration decides."""
 
     def lower(*values: Any) -> Any:
-        *own, adapter, dtype = values
-        if row.paths == ("method.tuner.modules_to_save",) and own[0] and dtype != "float32":
+        *own, adapter, dtype, stored = values
+        held = stored if dtype == "auto" else dtype
+        if row.paths == ("method.tuner.modules_to_save",) and own[0] and held != "float32":
             raise Refuse(
                 "modules that are trained in full beside an adapter keep the model's own type, and "
-                "only float32 trains them alike everywhere (hazard 37)",
+                "only float32 trains them alike everywhere",
                 "notimpl",
                 "model.dtype: float32",
             )
         return MISSING if adapter is not None else row.lower(*own)
 
-    return replace(row, lower=lower, uses=("method.tuner.adapter", "model.dtype"))
+    uses = ("method.tuner.adapter", "model.dtype", "derived.stored_dtype")
+    return replace(row, lower=lower, uses=uses)
 
 
 def lora_constant_rows() -> tuple[Row, ...]:

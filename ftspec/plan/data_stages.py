@@ -5,25 +5,54 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftspec.data.carried import by_alternating, by_frameworks
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
 
 if TYPE_CHECKING:
     from ftspec.data.prepare import Report
 
+FOLDERS = {"train": "train", "eval": "validation"}
+"""Folders of prepared splits, named as LLaMA-Factory looks for them in a tokenised folder."""
 
-def check_split(resolved: Resolved, split: str, lengths: bool) -> Report:
-    """Read a split's local files: shapes, rows with nothing to train on, and lengths if asked."""
+
+def check_split(
+    resolved: Resolved, split: str, lengths: bool, alternating: bool = False
+) -> Report:
+    """Read a split's local files: shapes, what the framework would leave out, lengths if asked."""
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
-    return check(_sources(resolved, split), lengths=lengths, **_arguments(resolved))
+    accept = by_alternating if alternating else by_frameworks
+    sources = _sources(resolved, split)
+    return check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
 
 
 def prepare_split(resolved: Resolved, split: str, target: Path) -> Report:
     """Render, tokenise and label a split, and write it to `target` as a Hugging Face dataset."""
     from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
-    return prepare(_sources(resolved, split), target=target, **_arguments(resolved))
+    report = prepare(_sources(resolved, split), target=target, **_arguments(resolved))
+    _index(target.parent)
+    return report
+
+
+def copy_prepared(source: Path, target: Path) -> None:
+    """Write a prepared split to `target` as well: the same rows for another backend."""
+    from ftspec.data.arrow import copy_split  # noqa: PLC0415
+
+    copy_split(source, target)
+    _index(target.parent)
+
+
+def reads(resolved: Resolved, split: str) -> str:
+    """All that decides what reading a split gives: where it is equal, once is enough."""
+    return repr((split, _sources(resolved, split), sorted(_arguments(resolved).items())))
+
+
+def _index(folder: Path) -> None:
+    from ftspec.data.arrow import write_index  # noqa: PLC0415
+
+    write_index(folder, [name for name in FOLDERS.values() if (folder / name).is_dir()])
 
 
 def _sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
@@ -39,5 +68,5 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "template": spec.model.chat_template,
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
-        "train_on": spec.data.train_on,
+        "train_on": resolved.values["data.train_on"].value,
     }

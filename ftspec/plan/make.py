@@ -11,6 +11,8 @@ from ftspec.emit.manifest import manifest
 from ftspec.env.locks import read_lock
 from ftspec.errors import FtspecError, Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
+from ftspec.plan.data_stages import FOLDERS
+from ftspec.plan import passthrough
 from ftspec.plan.environ import PRIVATE, clean
 from ftspec.plan.places import rebase, rebase_values
 from ftspec.plan.resolve import resolve
@@ -31,8 +33,6 @@ from ftspec.spec.load import Loaded
 
 DATA_FOLDER = "data"
 """Where ftspec's own tokenised splits lie, under the compiled folder."""
-SPLITS = {"train": "train", "eval": "validation"}
-"""Their folders' names: those that LLaMA-Factory looks for in a tokenised folder."""
 
 
 def run_folder(loaded: Loaded, backend: str) -> Path:
@@ -46,7 +46,7 @@ def lower(resolved: Resolved, backend: Backend, folder: Path) -> tuple[Lowered, 
     values = rebase_values(resolved.flat(), resolved.folder, folder)
     output = f"{values['output.folder']}/{backend.name}/model"
     values["output.folder"] = rebase(output, resolved.folder, folder)
-    values |= {f"derived.{split}_rows": f"{DATA_FOLDER}/{name}" for split, name in SPLITS.items()}
+    values |= {f"derived.{split}_rows": f"{DATA_FOLDER}/{name}" for split, name in FOLDERS.items()}
     objective = values["method.objective.type"]
     if objective not in backend.maps:
         refusal = Refusal(
@@ -76,7 +76,7 @@ def make_plan(
         raise type(error)([_placed(problem, loaded) for problem in error.problems]) from error
     folder = folder or run_folder(loaded, name)
     lowered, values = lower(resolved, backend, folder)
-    problems = [_refused(refusal, backend, loaded) for refusal in lowered.refusals]
+    problems = [_refused(refusal, backend, resolved, loaded) for refusal in lowered.refusals]
     if lowered.notes and not allow_lossy:
         problems += [
             _placed(
@@ -89,16 +89,18 @@ def make_plan(
         ]
     if problems:
         raise UnsupportedError(problems)
-    native = {**lowered.native, **loaded.spec.native.get(name, {})}
+    native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
     lock = read_lock(backend, loaded.spec.run.environment)
     job = Job(
         spec_name=resolved.name,
         spec_hash=loaded.digest,
         values=values,
         pins={package: lock.pins[package] for package in backend.pinned if package in lock.pins},
+        overrides=backend.overrides,
         environ={} if loaded.spec.run.telemetry else {row.name: row.value for row in PRIVATE},
     )
-    files = tuple(backend.emit(native, job))
+    fields = backend.maps[values["method.objective.type"]]
+    files = passthrough.emit(backend, fields, native, job, loaded)
     notes = [f"{note.path}: {note.reason}" for note in lowered.notes]
     versions = {**job.pins, backend.package: lock.pins[backend.package]}
     proof = manifest(job, backend, files, lock_key=lock.key, versions=versions, notes=notes)
@@ -106,7 +108,7 @@ def make_plan(
     setting, cleared = clean(telemetry=loaded.spec.run.telemetry, device=values["hardware.device"])
     environ = {**setting, **backend.environment(native)}
     stages: Sequence[Stage] = (
-        *_data_stages(values),
+        *_data_stages(values, backend.alternating),
         *(WriteFile(file) for file in files),
         BuildEnvironment(name, loaded.spec.run.environment, lock.key),
         Launch(tuple(backend.launch(native)), environ, cleared),
@@ -115,16 +117,17 @@ def make_plan(
     return Plan(name, resolved, native, lowered.notes, tuple(stages), folder)
 
 
-def _data_stages(values: Mapping[str, Any]) -> list[Stage]:
+def _data_stages(values: Mapping[str, Any], alternating: bool) -> list[Stage]:
     stages: list[Stage] = []
     for split in ("train", "eval"):
         sources = values[f"data.{split}"]
         if not sources:
             continue
         if values["data.prepare"] == "ftspec":
-            stages.append(PrepareData(split, f"{DATA_FOLDER}/{SPLITS[split]}"))
+            stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}"))
         elif all(source["path"] for source in sources):
-            stages.append(CheckData(split, lengths=values["data.overflow"] == "error"))
+            lengths = values["data.overflow"] == "error"
+            stages.append(CheckData(split, lengths, alternating))
     return stages
 
 
@@ -135,14 +138,19 @@ def _placed(problem: Problem, loaded: Loaded) -> Problem:
     return loaded.problem(problem.path, problem.message, problem.hint)
 
 
-def _refused(refusal: Refusal, backend: Backend, loaded: Loaded) -> Problem:
+def _refused(
+    refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loaded
+) -> Problem:
     words = {
         "never": "makes no sense there",
         "notyet": "the framework cannot",
         "notimpl": "not in this version of ftspec",
     }
     why = words.get(refusal.support, refusal.support)
-    value = "" if refusal.value is None else f" = {_short(refusal.value)}"
+    # as the spec has it: paths were rebased before the backend saw them
+    given = resolved.values[refusal.path].value if refusal.path in resolved.values else None
+    plain = isinstance(given, str | int | float)
+    value = f" = {_short(given)}" if plain else ""
     message = f"{backend.title}: {refusal.path}{value}: {refusal.reason} ({why})"
     return _placed(Problem(message, refusal.path, hint=refusal.hint), loaded)
 

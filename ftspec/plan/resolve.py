@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     _model(spec, folder, decide)
     _train(spec, decide)
     _hardware(spec, values, decide)
+    if spec.data.overflow == "error" and spec.data.prepare == "framework":
+        _all_local(spec)
     for split in ("train", "eval"):
         sources = tuple(_source(source, folder) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
@@ -86,6 +89,8 @@ def _model(spec: Spec, folder: Path, decide: Any) -> None:
                 hint="paths start at the spec's own folder; a hub id has no leading `.` or `/`",
             )
         )
+    stored = stored_dtype(folder / at_home(spec.model.name))
+    decide("derived.stored_dtype", stored, "config.json of the model", "machine")
     if spec.model.dtype == "auto" and tuner.type == "full":
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
     if tuner.type == "lora" and tuner.alpha is None:
@@ -129,8 +134,34 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {processes})")
 
 
+def stored_dtype(folder: Path) -> str | None:
+    """The type in which a local model's weights are stored; None for a hub model, or if unknown."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    found = config.get("dtype", config.get("torch_dtype")) if isinstance(config, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _all_local(spec: Spec) -> None:
+    """`overflow: error` is a promise that only rows which ftspec can read allow it to keep."""
+    for split in ("train", "eval"):
+        for source in getattr(spec.data, split):
+            if source.hub is not None:
+                raise SpecError(
+                    Problem(
+                        f"the rows of {source.hub} cannot be measured from here before the run",
+                        path="data.overflow",
+                        hint="data.overflow: truncate; or download the rows and name the file",
+                    )
+                )
+
+
 def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     """Where a format has one answer, or none, `train_on` can only mean one thing."""
+    if values["data.prepare"].value == "ftspec":
+        return  # it looks at each row
     formats = {source["format"] for source in values["data.train"].value}
     if formats == {"text"}:
         decide("data.train_on", "all", "plain text has no turns")

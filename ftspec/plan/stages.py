@@ -28,6 +28,8 @@ class CheckData:
     split: str
     lengths: bool
     """Whether rows are tokenised to find those beyond data.max_length."""
+    alternating: bool = False
+    """Whether the framework leaves out conversations whose turns do not alternate."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ftspec.emit.disk import write_files
-from ftspec.plan.data_stages import check_split, prepare_split
+from ftspec.plan.data_stages import check_split, copy_prepared, prepare_split, reads
 from ftspec.plan.stages import CheckData, Plan, PrepareData
 
 
@@ -16,13 +17,46 @@ def write_plan(plan: Plan, overwrite: bool = False) -> tuple[Path, ...]:
         DataError: a row cannot be read or trained on.
         OutputError: a file cannot be written, or was changed by hand.
     """
-    written: list[Path] = []
-    for stage in plan.stages:
-        if isinstance(stage, CheckData):
-            check_split(plan.resolved, stage.split, stage.lengths)
-        elif isinstance(stage, PrepareData):
-            target = plan.folder / stage.target
+    return write_plans([plan], overwrite)[plan.backend]
+
+
+def write_plans(plans: Iterable[Plan], overwrite: bool = False) -> dict[str, tuple[Path, ...]]:
+    """The same for several backends, by their names; data that they share is read once."""
+    data = _Data()
+    written = {}
+    for plan in plans:
+        prepared = []
+        for stage in plan.stages:
+            if isinstance(stage, CheckData):
+                data.check(stage, plan)
+            elif isinstance(stage, PrepareData):
+                prepared.append(data.prepare(stage, plan))
+        write_files(plan.folder, plan.files(), overwrite=overwrite)
+        written[plan.backend] = (*prepared, *(plan.folder / file.path for file in plan.files()))
+    return written
+
+
+class _Data:
+    """What was read so far, and for what."""
+
+    def __init__(self) -> None:
+        self.checked: set[tuple[str, bool, bool]] = set()
+        self.prepared: dict[str, Path] = {}
+
+    def check(self, stage: CheckData, plan: Plan) -> None:
+        asked = reads(plan.resolved, stage.split)
+        # lengths are the same for all, so the rows need not be tokenised for each
+        lengths = stage.lengths and not {(asked, True, True), (asked, True, False)} & self.checked
+        if lengths or (asked, stage.lengths, stage.alternating) not in self.checked:
+            check_split(plan.resolved, stage.split, lengths, stage.alternating)
+            self.checked.add((asked, stage.lengths, stage.alternating))
+
+    def prepare(self, stage: PrepareData, plan: Plan) -> Path:
+        target = plan.folder / stage.target
+        asked = reads(plan.resolved, stage.split)
+        if asked in self.prepared:
+            copy_prepared(self.prepared[asked], target)
+        else:
             prepare_split(plan.resolved, stage.split, target)
-            written.append(target)
-    write_files(plan.folder, plan.files(), overwrite=overwrite)
-    return (*written, *(plan.folder / file.path for file in plan.files()))
+            self.prepared[asked] = target
+        return target

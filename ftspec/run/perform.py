@@ -65,7 +65,9 @@ def perform(stage: Any, context: Context) -> None:
 def _check(stage: CheckData, context: Context) -> None:
     from ftspec.plan.data_stages import check_split  # noqa: PLC0415 - reads tokenizers and Parquet
 
-    context.emit("note", _told(check_split(context.plan.resolved, stage.split, stage.lengths)))
+    resolved = context.plan.resolved
+    report = check_split(resolved, stage.split, stage.lengths, stage.alternating)
+    context.emit("note", _told(report))
 
 
 @perform.register

@@ -43,7 +43,6 @@ class Node(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         validate_default=True,
         protected_namespaces=(),
     )

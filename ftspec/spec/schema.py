@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from ftspec.spec.base import Node
 from ftspec.spec.data import SUFFIXES, Source
+from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
 from ftspec.spec.method import LoRA, Method
 from ftspec.spec.root import Spec
@@ -150,7 +151,7 @@ def _section(raw: Schema, model: type[Node]) -> Schema:
     body = next(part for part in raw.get("anyOf", [raw]) if "properties" in part)
     properties = {}
     for field, info in model.model_fields.items():
-        properties[field] = _field(body["properties"][field], info)
+        properties[field] = _field(body["properties"][field], info, description(model, field))
         if ending := ENDINGS.get((name, field)):
             properties[field] = _with_pattern(properties[field], ending)
     required = [*(["type"] if len(_variants(model)) > 1 else []), *body.get("required", ())]
@@ -204,9 +205,9 @@ def _annotation(name: str) -> Any:
 NOTES = ("default", "description", "markdownDescription", "examples", "deprecationMessage")
 
 
-def _field(raw: Schema, info: FieldInfo) -> Schema:
+def _field(raw: Schema, info: FieldInfo, meaning: str) -> Schema:
     """One field, with its documentation, in all forms the loader takes."""
-    notes = _described(info.description or "")
+    notes = _described(meaning)
     if raw.get("default") not in (None, [], {}) and not nodes(info.annotation):
         notes["default"] = raw["default"]
     if raw.get("examples"):

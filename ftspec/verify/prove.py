@@ -15,7 +15,7 @@ from ftspec.errors import Problem, UnsupportedError, VerifyError
 from ftspec.plan.environ import matching
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import BuildEnvironment, Launch, Plan
-from ftspec.plan.write import write_plan
+from ftspec.plan.write import write_plans
 from ftspec.registry import load as load_backend
 from ftspec.run.environ import compose
 from ftspec.spec.home import at_home
@@ -63,8 +63,7 @@ def compile_all(
             plans[name] = make_plan(loaded, name, folder / name, allow_lossy)
         except UnsupportedError as error:
             refused[name] = error
-    for plan in plans.values():
-        write_plan(plan, overwrite=True)
+    write_plans(plans.values(), overwrite=True)
     return plans, refused
 
 

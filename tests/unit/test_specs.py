@@ -14,7 +14,10 @@ from ftspec.spec.text import parse
 from ftspec.spec.write import dump
 from tests.conftest import SPECS
 
-VALID = ("quickstart.yaml", "chat-lora.yaml", "full-zero3.yaml", "from-axolotl.yaml")
+VALID = (
+    *("quickstart.yaml", "chat-lora.yaml", "full-zero3.yaml", "from-axolotl.yaml"),
+    "real-smollm2-alpaca.yaml",
+)
 PLANNED = {
     "qlora.yaml": ("qlora",),
     "continued-pretraining.yaml": ("cpt",),
@@ -27,7 +30,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *PLANNED}, "a new spec belongs into one of the lists here"
-    assert len(found) == 7
+    assert len(found) == 8
 
 
 @pytest.mark.parametrize("name", [*VALID, *PLANNED])

@@ -15,12 +15,12 @@ ZERO = f"{DS}zero_optimization."
 CPU = {"device": "cpu", "pin_memory": True}
 
 
-def _lower_stage(stage: int, tuner: str, dtype: str, compute: str) -> int:
-    if stage == 3 and tuner == "lora" and (dtype, compute) != ("float32", "fp32"):
+def _lower_stage(stage: int, tuner: str, dtype: str, stored: str | None) -> int:
+    if stage == 3 and tuner == "lora" and (stored if dtype == "auto" else dtype) != "float32":
         raise Refuse(
-            "under stage 3 an adapter is held in the model's own type, not in float32 (hazard 65)",
+            "under stage 3 an adapter is held in the model's own type, not in float32",
             "notyet",
-            "hardware.zero.stage: 2",
+            "hardware.zero.stage: 2, or model.dtype: float32",
         )
     return stage
 
@@ -43,7 +43,7 @@ def _lower_compute(compute: str) -> tuple[Any, ...]:
     if compute == "fp16":
         raise Refuse(
             "its float16 casts the weights themselves and skips steps while it finds a loss scale: "
-            "another training than mixed precision (hazards 64 and 69)",
+            "another training than mixed precision",
             "notyet",
             "precision.compute: bf16",
         )
@@ -78,7 +78,7 @@ SFT = FieldMap(
             (f"{ZERO}stage",),
             _lower_stage,
             lambda stage: stage,
-            uses=("method.tuner.type", "model.dtype", "precision.compute"),
+            uses=("method.tuner.type", "model.dtype", "derived.stored_dtype"),
             absent=(0,),
         ),
         Row(
@@ -97,7 +97,7 @@ SFT = FieldMap(
         ),
         # The word auto: transformers fills it in from the script's arguments (integrations/deepspeed.py),
         # so that each number is said once. An optimizer or scheduler section is left out on purpose:
-        # with one, weight decay would fall on every weight (hazard 62). train_batch_size is left out too:
+        # with one, weight decay would fall on every weight (docs/hazards.md#weight-decay). train_batch_size is left out too:
         # under stage 3 the engine reads it, still "auto", before anything has filled it in.
         *(
             constant(f"{DS}{key}", "auto", "the script says it")

@@ -23,4 +23,5 @@ backend = Backend(
     entry=CONFIG,
     probe="llamafactory",
     environment=environment,
+    alternating=True,
 )

@@ -20,7 +20,7 @@ OPENAI_TAGS = {
     "system_tag": "system",
 }
 """Chat messages are declared as `sharegpt` with these tags: `openai` would add a system prompt of its
-own, "detailed thinking off" (data/converter.py, hazard 4)."""
+own, "detailed thinking off" (data/converter.py)."""
 SHAREGPT_TAGS = {
     "role_tag": "from",
     "content_tag": "value",
@@ -39,7 +39,7 @@ COLUMNS = {
 REFUSED = {
     "prompt-completion": "plain prompt and completion get no end-of-sequence token from its templates",
     "text": "plain text loses its trained end-of-sequence tokens where they are also the padding, and "
-    "begins otherwise than trl's (hazards 8 and 17)",
+    "begins otherwise than trl's",
 }
 """Formats that it would train otherwise than the others."""
 TAGS = {"messages": OPENAI_TAGS, "sharegpt": SHAREGPT_TAGS, "alpaca": None}

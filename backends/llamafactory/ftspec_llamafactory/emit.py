@@ -97,9 +97,11 @@ def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:
             config["dataset_dir"] = "."
             config[key] = ",".join(names)
     if "tokenized_path" in config:
-        config["dataset"] = (
-            "tokenized"  # unused, but the parser insists on a name (hparams/parser.py)
-        )
+        # unused, but the parser insists on names (hparams/parser.py): of the training data, and of
+        # the evaluation data where there is to be an evaluation
+        config["dataset"] = "tokenized"
+        if config["eval_strategy"] != "no":
+            config["eval_dataset"] = "tokenized"
     return config, registry
 
 

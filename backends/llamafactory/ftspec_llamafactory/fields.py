@@ -33,10 +33,10 @@ ATTENTION = {
 }
 
 
-def _lower_dtype(dtype: str, tuner: str, name: str) -> tuple[()]:
+def _lower_dtype(dtype: str, tuner: str, stored: str | None) -> tuple[()]:
     # LLaMA-Factory has no key: it loads weights as they are stored and lifts trained ones to float32
-    # (model/loader.py, model/adapter.py), hazards 36 and 37
-    if dtype == "auto" or (dtype == "float32" and tuner == "full"):
+    # (model/loader.py, model/adapter.py)
+    if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
         return ()
     raise Refuse(
         "weights are always held as the checkpoint stores them, there is no key for another type",
@@ -53,7 +53,7 @@ def _lower_overflow(overflow: str, who: str) -> Any:
     return Lossy(
         (),
         "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
-        "its end (hazard 10); data.prepare: ftspec cuts alike everywhere",
+        "its end; data.prepare: ftspec cuts alike everywhere",
     )
 
 
@@ -89,7 +89,7 @@ def _lower_prepare(who: str, train_rows: str, held_out: tuple[Any, ...]) -> tupl
     if who == "framework":
         return MISSING, MISSING
     # with several splits it wants the folder above them (data/loader.py); the template `empty` adds
-    # no token and changes no tokenizer (hazards 2, 3)
+    # no token and changes no tokenizer
     return train_rows.rpartition("/")[0] if held_out else train_rows, "empty"
 
 
@@ -123,7 +123,7 @@ SFT = FieldMap(
             (),
             _lower_dtype,
             lambda: MISSING,
-            uses=("method.tuner.type", "model.name"),
+            uses=("method.tuner.type", "derived.stored_dtype"),
             reason="weights are held as the checkpoint stores them; trained weights are float32",
         ),
         unsupported(

@@ -27,6 +27,11 @@ backend = Backend(
         "accelerate",
         "datasets",
         "torch",
+        "torchvision",
+        "torchao",
+        "xformers",
+        "certifi",
     ),
+    overrides=("certifi>=2026.1.1",),  # it asks for a certifi newer than some package indexes have
     first_import="unsloth",
 )

@@ -15,8 +15,7 @@ ADAPT = "get_peft_model."
 def _lower_compute(compute: str, device: str) -> tuple[bool, bool]:
     if device == "cpu" and compute != "fp32":
         raise Refuse(
-            "its CPU path changes the type in silence where the processor has no native bfloat16 "
-            "(hazard 59)",
+            "its CPU path changes the type in silence where the processor has no native bfloat16",
             "notyet",
             "precision.compute: fp32",
         )
