@@ -45,7 +45,9 @@ def command(spec: Path, sets: tuple[str, ...], allow_lossy: bool, as_json: bool)
             results[name] = _checked(plan, checked)
     for name, result in results.items():
         if not as_json:
-            word = click.style("yes", fg="green") if result["ok"] else click.style("no ", fg="yellow")
+            word = (
+                click.style("yes", fg="green") if result["ok"] else click.style("no ", fg="yellow")
+            )
             click.echo(f"{word} {name}")
             for problem in result.get("problems", ()):
                 told = describe(Problem(**problem), result["code"])

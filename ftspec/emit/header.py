@@ -27,9 +27,7 @@ def requirements(pins: Mapping[str, str]) -> list[str]:
     return [f"{name}=={version.partition('+')[0]}" for name, version in pins.items()]
 
 
-def metadata(
-    pins: Mapping[str, str], overrides: Sequence[str] = (), python: str = ">=3.11"
-) -> str:
+def metadata(pins: Mapping[str, str], overrides: Sequence[str] = (), python: str = ">=3.11") -> str:
     """The comment block of a script's dependencies, as many on a line as fit.
 
     ``overrides`` are requirements that uv takes for those of other packages.

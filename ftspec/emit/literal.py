@@ -57,9 +57,7 @@ def arguments(values: Mapping[str, Any], indent: int = 4) -> list[str]:
     return [" " * indent + argument for argument in _arguments(values, indent)]
 
 
-def filled(
-    groups: Mapping[str, Mapping[str, Any]], indent: int = 4, first: str = ""
-) -> list[str]:
+def filled(groups: Mapping[str, Mapping[str, Any]], indent: int = 4, first: str = "") -> list[str]:
     """Keyword arguments under a comment per group, as many on a line as fit.
 
     ``first`` is source text of a positional argument, which stands before all.

@@ -130,7 +130,9 @@ def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = Source()) -> S
 def _call(head: str, /, *positional: Any, **named: Any) -> Source:
     if type(head) is not str or not _HEAD.fullmatch(head):
         raise TemplateError(f"{plain.shown(head)} is not the head of a call")
-    parts = [(value, ()) if type(value) is Source else ("", (_defined(value),)) for value in positional]
+    parts = [
+        (value, ()) if type(value) is Source else ("", (_defined(value),)) for value in positional
+    ]
     parts += [(f"{name}=", (_defined(value),)) for name, value in named.items()]
     return Source(literal.call(head, parts))
 

@@ -13,19 +13,21 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
-
-from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING, NamedTuple
 
 from ftspec.backend import Backend
 from ftspec.errors import EnvironmentError_, Problem
 
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
 KEY_LENGTH = 12
-PYTHON = SpecifierSet(">=3.11")
+PYTHON = ">=3.11"
 """The interpreters a lock is taken to support when it does not say."""
+_PLAIN = re.compile(
+    r"([a-z0-9]+(?:-[a-z0-9]+)*)===?([0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?)"
+)
+"""A pin as most are: a canonical name, one version, for every platform. Others are read with care."""
 
 
 class Pin(NamedTuple):
@@ -38,7 +40,11 @@ class Pin(NamedTuple):
 
     def applies(self, environment: Mapping[str, str] | None = None) -> bool:
         """Whether this platform (or the one described) gets the package."""
-        return not self.marker or Marker(self.marker).evaluate(dict(environment or {}))
+        if not self.marker:
+            return True
+        from packaging.markers import Marker  # noqa: PLC0415 - most pins are for every platform
+
+        return Marker(self.marker).evaluate(dict(environment or {}))
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,14 @@ class Lock:
     """Packages that the .in asks for by name; the others came along."""
 
 
+class Pinned(NamedTuple):
+    """What a plan says about a lock."""
+
+    key: str
+    versions: Mapping[str, str]
+    """Package -> version, for this platform; of the packages asked for."""
+
+
 def lock_names(backend: Backend) -> tuple[str, ...]:
     """Names of the locks a backend brings, sorted."""
     return tuple(sorted(_stems(backend, ".lock")))
@@ -69,30 +83,42 @@ def read_lock(backend: Backend, name: str = "aligned") -> Lock:
     Raises:
         EnvironmentError_: there is no such lock, or it is damaged.
     """
-    place = backend.env / f"{name}.lock"
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name) or not place.is_file():
-        known = ", ".join(f"`{known}`" for known in lock_names(backend)) or "none"
-        hint = f"known environments: {known}"
-        raise EnvironmentError_(f"the backend `{backend.name}` has no environment `{name}`", hint)
     source = backend.env / f"{name}.in"
+    text = _text(backend, name)
     asked = source.read_text(encoding="utf-8") if source.is_file() else ""
-    return parse_lock(place.read_text(encoding="utf-8"), backend.name, name, asked)
+    return parse_lock(text, backend.name, name, asked)
+
+
+def pinned(backend: Backend, name: str, packages: Iterable[str]) -> Pinned:
+    """The lock's key, and its versions of these packages: all that a plan needs, without the rest.
+
+    Raises:
+        EnvironmentError_: there is no such lock, or these lines of it are damaged.
+    """
+    text = _text(backend, name)
+    words = "|".join(map(re.escape, packages))
+    asked = re.findall(rf"^(?:{words})(?![\w.-]).*(?:(?<=\\)\n.*)*", text, re.MULTILINE)
+    pins = [_pin(line, backend.name, name) for line in logical_lines("\n".join(asked))]
+    return Pinned(_key(text), {pin.name: pin.version for pin in pins if pin.applies()})
 
 
 def parse_lock(text: str, backend: str, name: str, asked: str = "") -> Lock:
     """A lock from its text, and from the text of the .in that it was made from."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - a plan reads a few pins alone
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
     pins = tuple(_pin(line, backend, name) for line in logical_lines(text))
     if not pins:
         raise _damaged(backend, name, "it is empty")
-    python = directives(text, "python")
     return Lock(
         backend=backend,
         name=name,
         text=text,
-        key=hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH],
+        key=_key(text),
         pins={pin.name: pin.version for pin in pins if pin.applies()},
         requirements=pins,
-        python=SpecifierSet(python[0]) if python else PYTHON,
+        python=SpecifierSet(next(iter(directives(text, "python")), PYTHON)),
         inputs=frozenset(
             canonicalize_name(Requirement(line).name) for line in logical_lines(asked)
         ),
@@ -127,8 +153,30 @@ def render(pins: Iterable[Pin]) -> str:
     )
 
 
+def _text(backend: Backend, name: str) -> str:
+    place = backend.env / f"{name}.lock"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name) or not place.is_file():
+        known = ", ".join(f"`{known}`" for known in lock_names(backend)) or "none"
+        hint = f"known environments: {known}"
+        raise EnvironmentError_(f"the backend `{backend.name}` has no environment `{name}`", hint)
+    return place.read_text(encoding="utf-8")
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
 def _pin(line: str, backend: str, name: str) -> Pin:
     bare, *hashes = re.split(r"\s+--hash=", line)
+    if hashes and (plain := _PLAIN.fullmatch(bare)):
+        return Pin(plain[1], plain[2], "", tuple(hashes))
+    return _unusual(bare, tuple(hashes), backend, name)
+
+
+def _unusual(bare: str, hashes: tuple[str, ...], backend: str, name: str) -> Pin:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+    from packaging.utils import canonicalize_name  # noqa: PLC0415
+
     try:
         requirement = Requirement(bare)
     except InvalidRequirement as error:
@@ -136,8 +184,9 @@ def _pin(line: str, backend: str, name: str) -> Pin:
     version = re.fullmatch(r"===?([^,*]+)", str(requirement.specifier))
     if version is None or requirement.url or not hashes:
         raise _damaged(backend, name, f"`{bare[:80]}` is not one version with its hashes")
-    marker = str(requirement.marker or "")
-    return Pin(canonicalize_name(requirement.name), version[1], marker, tuple(hashes))
+    return Pin(
+        canonicalize_name(requirement.name), version[1], str(requirement.marker or ""), hashes
+    )
 
 
 def _damaged(backend: str, name: str, why: str) -> EnvironmentError_:

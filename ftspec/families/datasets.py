@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from ftspec.families.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
@@ -101,6 +101,26 @@ ROWS = ROWS.rename_columns({{ ROWS.renamed|py }})
 {% endif %}
 {% endif %}
 """
+_LENGTH = 'len(tokenizer.apply_chat_template(MESSAGES)["input_ids"])'
+_DROP = f"""\
+ROWS = ROWS.filter(
+    lambda row: {_LENGTH} <= "@limit"
+)  # fmt: skip
+"""
+DROPS: Mapping[str, str] = {
+    "messages": _DROP.replace("MESSAGES", 'row["messages"]'),
+    "prompt-completion": _DROP.replace("MESSAGES", 'row["prompt"] + row["completion"]'),
+}
+"""By shape, the statement that leaves out conversations longer than a limit; trl itself only cuts."""
+
+
+class Split(NamedTuple):
+    """What a script's statements say about one split."""
+
+    sources: tuple[dict[str, Any], ...] = ()
+    shape: str = ""
+    limit: int | None = None
+    """Longer conversations are left out."""
 
 
 def template(split: str) -> str:
@@ -112,7 +132,13 @@ def template(split: str) -> str:
         + "{% endif %}\n"
         for (kind, shape), source in STATEMENTS.items()
     )
-    return (_LOAD + shapes + _AFTER).replace("ROWS", name)
+    drops = "".join(
+        f"{{% if ROWS.limit and ROWS.shape == {shape!r} %}}\n"
+        + source.replace('"@limit"', "{{ ROWS.limit|py }}")
+        + "{% endif %}\n"
+        for shape, source in DROPS.items()
+    )
+    return (_LOAD + shapes + _AFTER + drops).replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:
@@ -122,25 +148,42 @@ def _holes(source: str, name: str) -> str:
     return source
 
 
-def context(sources: tuple[dict[str, Any], ...], shape: str, tokens: str) -> dict[str, Any]:
+def context(
+    sources: tuple[dict[str, Any], ...], shape: str, tokens: str, limit: int | None = None
+) -> dict[str, Any]:
     """What `template` prints for a split.
 
     Raises:
-        Refuse: sources of different formats, of files and hub data sets, or of several file types.
+        Refuse: sources of different formats, of files and hub data sets, or of several file types;
+            a limit for rows that no chat template renders.
     """
     if shape == "tokens":
-        return {"tokens": tokens, "kind": "", "shape": shape}
+        return {"tokens": tokens, "kind": "", "shape": shape, "limit": None}
     same("format", sources)
     same("columns", sources)
     kind = sources[0]["format"]
+    if limit and kind in ("text", "prompt-completion"):
+        raise Refuse(
+            f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
+        )
     names = {column: sources[0]["columns"].get(column, column) for column in COLUMNS[kind]}
     expected = RENAMED_TO.get((kind, shape), {})
     renamed = {names[ours]: theirs for ours, theirs in expected.items() if names[ours] != theirs}
-    shared = {"tokens": "", "kind": kind, "shape": shape, "columns": names, "renamed": renamed}
+    shared = {
+        "tokens": "",
+        "kind": kind,
+        "shape": shape,
+        "columns": names,
+        "renamed": renamed,
+        "limit": limit,
+    }
     files = [source["path"] for source in sources if source["path"]]
     if not files:
         parts = [
-            {"name": [source[key] for key in ("hub", "subset") if source[key]], "split": source["split"]}
+            {
+                "name": [source[key] for key in ("hub", "subset") if source[key]],
+                "split": source["split"],
+            }
             for source in sources
         ]
         return shared | {
@@ -162,24 +205,31 @@ def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
         raise Refuse(f"sources of different {key} in one split", "notimpl", "data.prepare: ftspec")
 
 
-def read_split(tree: ast.Module, split: str) -> tuple[tuple[dict[str, Any], ...], str] | None:
-    """The sources and the shape that a script's statements for a split say; None if not understood."""
+def read_split(tree: ast.Module, split: str) -> Split | None:
+    """What a script's statements for a split say; None if they are not understood."""
     name = VARIABLES[split]
     targets = [_target(node) for node in tree.body]
     if name not in targets:
-        return (), ""
+        return Split()
     start = targets.index(name)
     rest = list(takewhile(lambda node: _target(node) in (name, "roles"), tree.body[start + 1 :]))
     first = tree.body[start]
     if match(f'{name} = load_from_disk("@folder")', first):
-        return (), "tokens"
+        return Split(shape="tokens")
+    limit = None
+    for drop in DROPS.values() if rest else ():
+        if (holes := match(drop.replace("ROWS", name), rest[-1])) is not None:
+            limit = holes["limit"]
+            rest.pop()
+            break
     parts = _parts(first.value) if isinstance(first, ast.Assign) else []
     for (kind, shape), source in STATEMENTS.items():
         holes = match_all(source.replace("ROWS", name), rest)
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
             columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
             columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
-            return tuple({**part, "format": kind, "columns": columns} for part in parts), shape
+            sources = tuple({**part, "format": kind, "columns": columns} for part in parts)
+            return Split(sources, shape, limit)
     return None
 
 

@@ -98,9 +98,7 @@ _PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, Tru
 
 def _lower_precision(compute: str, device: str) -> tuple[bool, bool]:
     if compute == "fp16" and device == "cpu":
-        raise Refuse(
-            "float16 does not run on a CPU; float32 would be used in silence", "never"
-        )
+        raise Refuse("float16 does not run on a CPU; float32 would be used in silence", "never")
     return _PRECISION[compute]
 
 

@@ -14,7 +14,7 @@ from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families import datasets
 from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.sft_script import CONFIG, SHAPE
+from ftspec.families.sft_script import CONFIG, LIMIT, SHAPE
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
@@ -82,7 +82,8 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
     if not job.values[f"data.{split}"]:
         return None
     folder = job.values[f"derived.{split}_rows"]
-    return datasets.context(native.get(f"data.{split}", ()), native[SHAPE], folder)
+    sources = native.get(f"data.{split}", ())
+    return datasets.context(sources, native[SHAPE], folder, native.get(LIMIT))
 
 
 def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, str]) -> list[File]:
@@ -133,11 +134,12 @@ def read_script(files: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
         found = datasets.read_split(tree, split)
         if found is None:
             continue
-        sources, shape = found
-        if shape != "tokens":
-            native[f"data.{split}"] = sources
+        if found.shape != "tokens":
+            native[f"data.{split}"] = found.sources
         if split == "train":
-            native[SHAPE] = shape
+            native[SHAPE] = found.shape
+            if found.limit is not None:
+                native[LIMIT] = found.limit
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, _environ = read_shell(texts["launch.sh"])
     counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}

@@ -22,6 +22,8 @@ TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
+LIMIT = "data.drop_beyond"
+"""Native pseudo-key: conversations of more tokens are left out."""
 OWN_PATHS = (
     "version",
     "run.backends",
@@ -73,11 +75,11 @@ def data_rows() -> tuple[Row, ...]:
         ),
         Row(
             ("data.overflow",),
-            (),
+            (LIMIT,),
             _lower_overflow,
-            lambda: "truncate",
-            uses=("data.prepare",),
-            reason="trl keeps the first max_length tokens; it has no switch that drops a long row",
+            lambda limit: "truncate" if limit is None else "drop",
+            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
+            absent=(None,),
         ),
         Row(
             ("data.shuffle",),
@@ -235,12 +237,13 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     return sources
 
 
-def _lower_overflow(overflow: str, who: str) -> tuple[()]:
-    if overflow == "drop" and who == "framework":
-        raise Refuse(
-            "trl cuts a long row, it cannot leave it out", "notyet", "data.prepare: ftspec"
-        )
-    return ()
+def _lower_overflow(
+    overflow: str, limit: int, who: str, sources: tuple[dict[str, Any], ...], train_on: str
+) -> Any:
+    if overflow != "drop" or who == "ftspec":
+        return MISSING  # trl keeps the first max_length tokens; `error` was seen to before the run
+    context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
+    return limit
 
 
 def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:

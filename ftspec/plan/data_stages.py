@@ -16,9 +16,7 @@ FOLDERS = {"train": "train", "eval": "validation"}
 """Folders of prepared splits, named as LLaMA-Factory looks for them in a tokenised folder."""
 
 
-def check_split(
-    resolved: Resolved, split: str, lengths: bool, alternating: bool = False
-) -> Report:
+def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool = False) -> Report:
     """Read a split's local files: shapes, what the framework would leave out, lengths if asked."""
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftspec.backend import Backend, Job
 from ftspec.emit.manifest import manifest
-from ftspec.env.locks import read_lock
+from ftspec.env.locks import pinned
 from ftspec.errors import FtspecError, Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
 from ftspec.plan.data_stages import FOLDERS
@@ -90,19 +90,22 @@ def make_plan(
     if problems:
         raise UnsupportedError(problems)
     native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
-    lock = read_lock(backend, loaded.spec.run.environment)
+    lock = pinned(backend, loaded.spec.run.environment, {*backend.pinned, backend.package})
+    pins = {
+        package: lock.versions[package] for package in backend.pinned if package in lock.versions
+    }
     job = Job(
         spec_name=resolved.name,
         spec_hash=loaded.digest,
         values=values,
-        pins={package: lock.pins[package] for package in backend.pinned if package in lock.pins},
+        pins=pins,
         overrides=backend.overrides,
         environ={} if loaded.spec.run.telemetry else {row.name: row.value for row in PRIVATE},
     )
     fields = backend.maps[values["method.objective.type"]]
     files = passthrough.emit(backend, fields, native, job, loaded)
     notes = [f"{note.path}: {note.reason}" for note in lowered.notes]
-    versions = {**job.pins, backend.package: lock.pins[backend.package]}
+    versions = {**pins, backend.package: lock.versions[backend.package]}
     proof = manifest(job, backend, files, lock_key=lock.key, versions=versions, notes=notes)
     files = (*files, proof)
     setting, cleared = clean(telemetry=loaded.spec.run.telemetry, device=values["hardware.device"])
@@ -138,9 +141,7 @@ def _placed(problem: Problem, loaded: Loaded) -> Problem:
     return loaded.problem(problem.path, problem.message, problem.hint)
 
 
-def _refused(
-    refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loaded
-) -> Problem:
+def _refused(refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loaded) -> Problem:
     words = {
         "never": "makes no sense there",
         "notyet": "the framework cannot",

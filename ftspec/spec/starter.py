@@ -24,9 +24,9 @@ data:
   # JSON, JSONL, Parquet or CSV beside this file, or a data set of the hub. A list takes several.
   train: train.jsonl
   # eval: eval.jsonl
-  # Tokens per row, and what happens to longer rows: truncate, drop or error.
+  # Tokens per row, and what happens to longer rows: error (the run does not start), truncate, drop.
   max_length: 2048
-  overflow: truncate
+  overflow: error
   # Which tokens count in the loss: assistant (each answer), completions (the last one), all.
   train_on: assistant
 
