@@ -77,6 +77,7 @@ def main() -> None:
     """Entry point: every error of ours becomes a few lines on stderr and its exit code."""
     from dataclasses import asdict
 
+    _spare_collector()
     from ftspec.cli.shared import print_json, report_errors
     from ftspec.errors import Problem
 
@@ -85,8 +86,8 @@ def main() -> None:
             cli.main(prog_name="ftspec", standalone_mode=False)
         except click.exceptions.Exit as stop:
             sys.exit(stop.exit_code)
-        except click.Abort:
-            sys.exit(130)
+        except click.Abort as abort:  # what click makes of an interrupt
+            raise KeyboardInterrupt from abort
         except click.ClickException as error:
             error.show()
             if "--json" in sys.argv:
@@ -97,3 +98,12 @@ def main() -> None:
             # the reader went away (`ftspec plan | head`): not an error, and nothing more to say
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+
+
+def _spare_collector() -> None:
+    """What is imported stays to the end: looking through it for garbage took a fifth of a command."""
+    import atexit
+    import gc
+
+    gc.set_threshold(100_000, 20, 100)
+    atexit.register(gc.freeze)

@@ -43,7 +43,7 @@ def encode(
     """Ids and labels of one example, uncut. Raises if it cannot be said what is trained.
 
     The first label is always -100: nothing predicts the first token, yet transformers up to 5.6
-    counts its label in the denominator of the loss where later ones do not (docs/hazards.md#loss-denominator).
+    counts its label in the denominator of the loss where later ones do not (hazards.md#loss-denominator).
     """
     if example.kind == "chat":
         if template is None:

@@ -39,6 +39,9 @@ class Source(str):
     __slots__ = ()
 
 
+NOTHING = Source()
+
+
 def render(template: Traversable | str, /, *, allowed: Collection[str] = (), **values: Any) -> str:
     """Fill a template (a file, or its text) and check that the result is Python.
 
@@ -123,7 +126,7 @@ def _kwargs(values: Mapping[str, Any], indent: int = 4) -> Source:
     return Source("\n".join(literal.arguments(values, indent)))
 
 
-def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = Source()) -> Source:
+def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = NOTHING) -> Source:
     return Source("\n".join(literal.filled(groups, first=_only_source(first))))
 
 

@@ -11,8 +11,8 @@ from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
 from ftspec.errors import FtspecError, Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
-from ftspec.plan.data_stages import FOLDERS
 from ftspec.plan import passthrough
+from ftspec.plan.data_stages import FOLDERS
 from ftspec.plan.environ import PRIVATE, clean
 from ftspec.plan.places import rebase, rebase_values
 from ftspec.plan.resolve import resolve

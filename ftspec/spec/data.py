@@ -28,7 +28,7 @@ class Source(Node):
     """Split of a hub data set."""
     format: Format = "auto"
     """Shape of a row. `auto`: recognised from the columns of a local file's first row."""
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
 
     @classmethod

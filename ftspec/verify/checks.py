@@ -143,5 +143,4 @@ def first_failure(results: Sequence[Result]) -> Result | None:
 def _in_half(evidence: Evidence) -> bool:
     """Whether a run calculates in 16 bits: by autocast, or because its weights have no more."""
     dtypes = evidence.setting.get("dtypes") or ()
-    mixed = evidence.args.get("bf16") or evidence.args.get("fp16")
-    return bool(mixed) or bool({*dtypes} & {"bfloat16", "float16"})
+    return bool(evidence.lowered()) or bool({*dtypes} & {"bfloat16", "float16"})

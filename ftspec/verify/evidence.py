@@ -90,7 +90,8 @@ class Evidence:
 
     versions: Mapping[str, str] = field(default_factory=dict)
     setting: Mapping[str, Any] = field(default_factory=dict)
-    """Threads, processes, device, model class, attention, dtypes, max_steps, rows of the data."""
+    """Threads, processes, device, model class, attention, dtypes, max_steps, rows of the data; and
+    `autocast`, the type in which a layer was seen to calculate ("" where nothing lowers it)."""
     args: Mapping[str, Any] = field(default_factory=dict)
     """The training arguments that explain differences."""
     adapter: Mapping[str, Any] = field(default_factory=dict)
@@ -117,6 +118,14 @@ class Evidence:
     after: Mapping[str, Any] = field(default_factory=dict)
     finished: bool = False
     """Whether the run came to its own end."""
+
+    def lowered(self) -> str:
+        """The type to which autocast lowers the arithmetic, "" for none.
+
+        What was seen counts; the arguments only where nothing was: DeepSpeed has settings of its own.
+        """
+        asked = "bfloat16" if self.args.get("bf16") else "float16" if self.args.get("fp16") else ""
+        return str(self.setting.get("autocast", asked))
 
 
 class Weights(Mapping[str, Any]):
@@ -159,6 +168,8 @@ def read(folder: Path) -> Evidence:
     setting = dict(_one(first, "setting"))
     if setting and setting.pop("schema", None) != SCHEMA:
         raise VerifyError("the evidence is of another version of ftspec", hint="run verify again")
+    if "autocast" in first:
+        setting["autocast"] = _one(first, "autocast")["dtype"]
     adapter, initial, optimizer = (
         _one(first, kind) for kind in ("adapter", "initial", "optimizer")
     )

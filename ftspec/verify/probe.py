@@ -261,6 +261,20 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
     inner.collate_fn = collating
 
 
+def watch_autocast(recorder: Recorder, model: Any) -> None:
+    """Note in which type a layer calculates: DeepSpeed lowers it without a word in the arguments."""
+    import torch
+
+    def before(module: Any, *_: Any) -> None:
+        device = module.weight.device.type
+        lowered = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else ""
+        recorder.put("autocast", dtype=str(lowered).removeprefix("torch."))
+        handles.pop().remove()
+
+    linear = (m for m in model.modules() if isinstance(m, torch.nn.Linear))
+    handles = [layer.register_forward_pre_hook(before) for layer in [*linear][:1]]
+
+
 def watch_gradients(recorder: Recorder, model: Any, outer: Any) -> None:
     """Note the first gradient that the optimizer is handed, by parameter.
 
@@ -305,6 +319,7 @@ def make_probe(folder: Path) -> type:
             record_weights(recorder, model, "initial")
             record_optimizer(recorder, model, seen["optimizer"])
             watch_data(loader, self.fetched)
+            watch_autocast(recorder, model)
             watch_gradients(recorder, model, seen["optimizer"])
             model.register_forward_pre_hook(self.forward, with_kwargs=True)
 

@@ -77,10 +77,10 @@ def smooths(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return any(e.args.get("label_smoothing_factor") for e in (one, two))
 
 
-def has_other_precision(one: Evidence, two: Evidence, outcome: Outcome) -> bool:
+def has_other_precision(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """Mixed precision or the weights' dtypes differ."""
-    dtypes = pair(lambda e: e.setting.get("dtypes"), one, two)
-    return differ("bf16", "fp16")(one, two, outcome) or dtypes[0] != dtypes[1]
+    types = pair(lambda e: (e.lowered(), e.setting.get("dtypes")), one, two)
+    return types[0] != types[1]
 
 
 def has_other_code(one: Evidence, two: Evidence, _: Outcome) -> bool:

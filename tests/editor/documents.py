@@ -1,4 +1,3 @@
-
 """Documents on which the editor and the loader must agree, and the few on which they cannot."""
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from tests.conftest import SPECS
 
 from ftspec.env.install import ensure
 from ftspec.plan.make import make_plan
@@ -26,6 +25,7 @@ from ftspec.verify.certificate import Certificate, from_json, to_json
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.prove import CERTIFICATE, as_run, effective, prove
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
+from tests.conftest import SPECS
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
 QUICKSTART = SPECS / "quickstart.yaml"

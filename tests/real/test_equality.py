@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.real.conftest import BACKENDS, Lab, Proven
 
 from ftspec.verify.checks import CHECKS, compare
 from ftspec.verify.inputs import MASKED, rows
+from tests.real.conftest import BACKENDS, Lab, Proven
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 IDENTICAL = (

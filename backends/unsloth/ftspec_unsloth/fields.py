@@ -42,11 +42,11 @@ SFT = FieldMap(
                 absent=(True, False),
             ),
             unsupported(
-            "method.tuner.adapter",
-            "it loads a saved adapter with the base model that the adapter's own file names, whatever "
-            "model.name says",
-        ),
-        Row(("hardware.devices",), (), _one, lambda: 1),
+                "method.tuner.adapter",
+                "it loads a saved adapter with the base model that the adapter's own file names, whatever "
+                "model.name says",
+            ),
+            Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
         constant(
