@@ -6,6 +6,7 @@ express it refuses, with a reason; what no row answers for is refused as well. N
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -192,7 +193,7 @@ class FieldMap:
             ("path", [p for r in flat for p in r.paths]),
             ("key", [k for r in flat for k in r.keys]),
         ):
-            doubled = {name for name in names if names.count(name) > 1}
+            doubled = [name for name, count in Counter(names).items() if count > 1]
             if doubled:
                 raise ValueError(f"{backend}: two rows for the {kind} {', '.join(sorted(doubled))}")
         object.__setattr__(self, "by_path", {path: row for row in flat for path in row.paths})

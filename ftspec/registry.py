@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
@@ -36,6 +35,8 @@ def load(name: str) -> Backend:
     """
     points = _points().get(name, ())
     if not points:
+        import difflib  # noqa: PLC0415 - most names are right
+
         close = difflib.get_close_matches(name, names(), n=1)
         known = f"installed are: {', '.join(names()) or 'none'}"
         hint = f"did you mean `{close[0]}`? {known}" if close else known

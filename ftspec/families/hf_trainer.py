@@ -229,10 +229,11 @@ _ROWS = (
     ),
     Row(
         ("train.eval_steps",),
-        ("eval_strategy", "eval_steps"),
-        _lower_every,
-        _lift_every,
-        absent=("no", None),
+        ("eval_strategy", "eval_steps", "per_device_eval_batch_size"),
+        lambda steps, micro: (*_lower_every(steps), MISSING if steps is None else micro),
+        lambda strategy, steps, _micro: _lift_every(strategy, steps),
+        uses=("train.micro_batch_size",),
+        absent=("no", None, 8),
     ),
     Row(("output.trackers",), ("report_to",), _lower_trackers, _lift_trackers, absent=("none",)),
     Row(

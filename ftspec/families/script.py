@@ -30,12 +30,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "neftune",
     ),
     "model, precision and memory": (
-        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "gradient_checkpointing",
+        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "use_liger", "gradient_checkpointing",
         "deepspeed",
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
-        "assistant_only", "loss_type", "packing", "padding_free", "pad_to", "shuffle",
+        "assistant_only", "loss_type", "router_aux", "packing", "padding_free", "pad_to", "shuffle",
         "train_sampling", "dataloader", "seed", "data_seed",
     ),
 }  # fmt: skip

@@ -95,6 +95,13 @@ def loss_rows() -> tuple[Row, ...]:
     """The loss, and what disturbs it on purpose."""
     return (
         constant(f"{CONFIG}loss_type", "nll", "other losses are not in a spec yet", absent="nll"),
+        constant(
+            f"{CONFIG}router_aux_loss_coef",
+            0.0,
+            "trl would take a mixture's balance loss from the model's config, LLaMA-Factory none",
+            absent=None,
+        ),
+        constant(f"{CONFIG}use_liger_kernel", False, "other kernels round otherwise", absent=False),
         constant(f"{CONFIG}packing", False, "packing is not in a spec yet", absent=False),
         constant(f"{CONFIG}padding_free", False, "packing is not in a spec yet", absent=False),
         constant(

@@ -37,7 +37,7 @@ def _divisible(batch: int, unit: int, name: str, micro: int = 0, processes: int 
     hint = f"a train.batch_size of {batches} would do"
     if micro and batch % processes == 0:
         share = batch // processes
-        sizes = [str(size) for size in range(1, share + 1) if share % size == 0][:12]
+        sizes = [str(size) for size in range(1, min(share, 256) + 1) if share % size == 0]
         hint += f", or a train.micro_batch_size of {', '.join(sizes)}"
     detail = f" ({micro} x {processes})" if micro else ""
     raise SpecError(

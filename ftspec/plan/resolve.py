@@ -13,7 +13,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
-from ftspec.plan.places import is_local
+from ftspec.plan.places import is_folder, is_local
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
@@ -81,7 +81,7 @@ def written_paths(spec: Spec) -> frozenset[str]:
 
 def _model(spec: Spec, folder: Path, decide: Any) -> None:
     tuner = spec.method.tuner
-    if is_local(spec.model.name, folder) and not (folder / at_home(spec.model.name)).is_dir():
+    if is_local(spec.model.name, folder) and not is_folder(folder / at_home(spec.model.name)):
         raise SpecError(
             Problem(
                 f"there is no model folder {spec.model.name}",
@@ -114,6 +114,16 @@ def _train(spec: Spec, decide: Any) -> None:
             decide("train.warmup_ratio", None, "")
         elif train.warmup_ratio is None:
             decide("train.warmup_ratio", ratio, "3 % of all steps")
+    if spec.data.eval and train.eval_steps is None:
+        decide("train.eval_steps", "epoch", "data.eval is given")
+    if train.eval_steps is not None and not spec.data.eval:
+        raise SpecError(
+            Problem(
+                "there is nothing to evaluate on",
+                path="train.eval_steps",
+                hint="give data.eval, or leave train.eval_steps out",
+            )
+        )
     if train.data_seed is None:
         decide("train.data_seed", train.seed, "train.seed")
 

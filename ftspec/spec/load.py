@@ -7,16 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from ftspec.errors import Problem, SpecError
-from ftspec.spec import sets as settings
-from ftspec.spec.explain import Finding, explain
-from ftspec.spec.planned import set_aside
+from ftspec.spec.planned import Refused, set_aside
 from ftspec.spec.root import Spec
 from ftspec.spec.text import MAX_BYTES, Text, parse
 from ftspec.spec.text import Path as Trail
+
+if TYPE_CHECKING:
+    from ftspec.spec.explain import Finding
 
 
 @dataclass(frozen=True)
@@ -100,30 +102,39 @@ def _loaded(content: str | bytes, path: Path, sets: Sequence[str]) -> Loaded:
     text = parse(content, str(path))
     if not isinstance(text.data, dict):
         raise SpecError(_not_a_spec(text, path))
-    changed = settings.apply(text.data, sets)
-    data, refused = set_aside(changed.data)
-    findings = [Finding(refusal.path, refusal.message, refusal.hint) for refusal in refused]
-    spec = None
+    data, origins, problems = text.data, {}, []
+    if sets:
+        from ftspec.spec.sets import apply  # noqa: PLC0415 - most commands set nothing
+
+        changed = apply(data, sets)
+        data, origins, problems = changed.data, changed.origins, changed.problems
+    data, refused = set_aside(data)
+    spec, invalid = None, None
     try:
         spec = Spec.model_validate(data)
     except ValidationError as error:
-        findings += explain(error, data)
-    placed = [_place(finding, text, changed.origins, path) for finding in findings]
-    problems = [
-        *changed.problems,
-        *sorted(placed, key=lambda problem: (problem.line, problem.column)),
-    ]
+        invalid = error
+    if refused or invalid:
+        placed = [_place(found, text, origins, path) for found in _findings(refused, invalid, data)]
+        problems += sorted(placed, key=lambda problem: (problem.line, problem.column))
     if problems or spec is None:
         raise SpecError(problems)
-    kept = [trail for trail in text.values if trail and _origin(trail, changed.origins) is None]
+    kept = [trail for trail in text.values if trail and _origin(trail, origins) is None]
     return Loaded(
         spec=spec,
         file=path,
         positions={_dotted(trail): text.place(trail) for trail in kept},
         digest=digest(spec),
         sets=tuple(sets),
-        origins={_dotted(trail): option for trail, option in changed.origins.items()},
+        origins={_dotted(trail): option for trail, option in origins.items()},
     )
+
+
+def _findings(refused: list[Refused], invalid: ValidationError | None, data: Any) -> list[Finding]:
+    from ftspec.spec.explain import Finding, explain  # noqa: PLC0415 - most specs are right
+
+    found = [Finding(refusal.path, refusal.message, refusal.hint) for refusal in refused]
+    return found + (explain(invalid, data) if invalid else [])
 
 
 def _not_a_spec(text: Text, path: Path) -> Problem:

@@ -73,6 +73,7 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         (_always, "data-order"),
     ),
     "text": (
+        (s.is_another_row, "data-order"),
         (s.is_cut, "truncation"),
         (s.has_system_turn, "system-prompt"),
         (s.differs_at_an_end, "bos-and-eos"),

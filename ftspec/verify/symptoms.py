@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from ftspec.verify.compare import Outcome, first_difference, pair, relative
@@ -11,6 +12,8 @@ from ftspec.verify.inputs import MASKED, Row, rows
 
 ENDING = 20
 """Characters by which texts may differ at an end for it to be a token, not a lost part."""
+ALIKE = 0.6
+"""Share of its words that a row keeps in another template; what two rows share is the template."""
 
 
 def where(*words: str) -> Callable[[Evidence, Evidence, Outcome], bool]:
@@ -133,6 +136,16 @@ def differs_at_an_end(one: Evidence, two: Evidence, _: Outcome) -> bool:
         return False
     short, long = sorted(pair(lambda row: row.text or "", *found), key=len)
     return 0 < len(long) - len(short) <= ENDING and (long.startswith(short) or long.endswith(short))
+
+
+def is_another_row(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """The first differing texts hardly share a word: not one row in two forms, but two rows."""
+    found = _first(one, two)
+    if not found:
+        return False
+    words = pair(lambda row: {*re.findall(r"\w+", row.text or "")}, *found)
+    fewest = min(map(len, words))
+    return fewest > 0 and len(words[0] & words[1]) / fewest < ALIKE
 
 
 def is_after_the_turn(one: Evidence, two: Evidence, _: Outcome) -> bool:

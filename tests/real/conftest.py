@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ftspec.env.install import ensure
 from ftspec.plan.make import make_plan
 from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
-from ftspec.spec.load import Loaded, load
+from ftspec.spec.load import load
 from ftspec.verify.certificate import Certificate, from_json, to_json
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.prove import CERTIFICATE, as_run, effective, prove
@@ -28,9 +29,6 @@ from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
-QUICKSTART = SPECS / "quickstart.yaml"
-MEMORY_FREE_ENOUGH = 1
-"""Bytes that a run is said to need: two at once whatever else the machine does."""
 
 
 @dataclass(frozen=True)
@@ -46,38 +44,55 @@ class Proven:
 
 
 class Lab:
-    """Compiles, trains and compares below one folder."""
+    """Compiles, trains and compares below one folder, beside a copy of the shipped specs.
+
+    Compiled files name model and data by relative paths, so the whole folder can be moved.
+    """
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.specs = base / "specs"
+        self.spec = self.specs / "quickstart.yaml"
+        with FileLock(f"{base}.lock"):
+            if not self.specs.exists():
+                for part in ("tiny-model", "data"):
+                    shutil.copytree(SPECS / part, base / "new" / part)
+                shutil.copy(SPECS / "quickstart.yaml", base / "new")
+                (base / "new").rename(self.specs)
 
     def prove(self, *sets: str, backends: Sequence[str] = BACKENDS) -> Proven:
         """`ftspec verify` of the quickstart spec with these sets; the same ones are proven once."""
         folder = self.base / _key(*sets, *backends)
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
-                loaded, _ = effective(QUICKSTART, sets, None, folder)
+                loaded, _ = effective(self.spec, sets, None, folder)
                 prove(loaded, backends, folder, reference="trl", jobs=2)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
-    def compiled(self, backend: str, folder: Path, *sets: str, spec: Path = QUICKSTART) -> Run:
-        """A compiled folder, ready to be trained from, or to be tampered with before."""
-        return self.written(backend, folder, load(spec, ("output.folder=out", *sets)))
+    def compiled(self, backend: str, folder: Path, *sets: str, quiet: bool = True) -> Run:
+        """A compiled folder, ready to be trained from, or to be tampered with before.
 
-    def written(self, backend: str, folder: Path, loaded: Loaded) -> Run:
-        """The same of a loaded spec."""
+        Not ``quiet``: checkpoints are saved as the sets say.
+        """
         shutil.rmtree(folder, ignore_errors=True)
+        loaded, _ = effective(self.spec, sets, None, folder)
+        if not quiet:
+            place = os.path.relpath(folder, self.specs)
+            loaded = load(self.spec, (*sets, f"output.folder='{place}'"))
         plan = make_plan(loaded, backend, folder)
         write_plan(plan)
         return as_run(plan, ensure(load_backend(backend)))
 
-    def compare(self, name: str, runs: Mapping[str, Run], reference: str = "trl") -> Proven:
-        """Train compiled folders and compare them; results of the same name are shared."""
+    def compare(self, name: str, runs: Callable[[Path], Mapping[str, Run]]) -> Proven:
+        """Train compiled folders and compare them with TRL's; done once for each name.
+
+        ``runs`` compiles below the folder that it is given.
+        """
         folder = self.base / name
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
                 spec = Spec(name, "", "")
-                found = verify(runs, reference, spec, folder, jobs=2, threads=1)
+                found = verify(runs(folder), "trl", spec, folder, jobs=2, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 

@@ -15,14 +15,18 @@ from ftspec.mapping import Flat
 CONFIG = "train.yaml"
 TITLE = "LLaMA-Factory"
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "model": ("model_", "trust_remote_code", "flash_attn", "adapter_name", "create_new"),
+    "model": (
+        "model_", "trust_remote_code", "flash_attn", "resize_vocab", "enable_liger", "adapter_name",
+        "create_new",
+    ),
     "method": (
         "stage", "do_train", "finetuning_type", "lora_", "additional_target", "use_rslora",
-        "disable_gradient", "use_reentrant",
+        "use_dora", "pissa_init", "use_dft_loss", "moe_aux_loss", "disable_gradient",
+        "use_reentrant",
     ),
     "dataset": (
         "dataset", "tokenized_path", "template", "cutoff_len", "train_on_prompt", "mask_history",
-        "packing", "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
+        "mix_strategy", "val_size", "streaming", "packing", "neat_packing", "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
     ),
     "output": (
         "output_dir", "overwrite_output", "logging_", "save_", "plot_loss", "report_to",

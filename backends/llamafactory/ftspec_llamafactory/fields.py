@@ -99,6 +99,12 @@ def _lift_stage(stage: str, _do_train: bool) -> str:
     return stage
 
 
+def _lift_off(on: bool) -> tuple[()]:
+    if on:
+        raise Refuse("other adapters are not in a spec yet", "notimpl")
+    return ()
+
+
 def _unless_adapter(path: str, key: str, absent: Any) -> Row:
     return Row(
         (path,),
@@ -223,6 +229,31 @@ SFT = FieldMap(
             absent=(False, False),
         ),
         field("data.shuffle", "disable_shuffling", negate, absent=False),
+        constant("mix_strategy", "concat", "sources follow one another", absent="concat"),
+        constant("val_size", 0.0, "a split of its own making would reorder the rows", absent=0.0),
+        constant("streaming", False, "a stream is shuffled in another way", absent=False),
+        constant("neat_packing", False, "packing is not in a spec yet", absent=False),
+        constant("use_dft_loss", False, "other losses are not in a spec yet", absent=False),
+        constant(
+            "moe_aux_loss_coef",
+            None,
+            "the balance loss of mixtures is not in a spec yet",
+            absent=None,
+        ),
+        constant("resize_vocab", False, "new tokens are not in a spec yet", absent=False),
+        constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),
+        *(
+            Row(
+                (),
+                (key,),
+                lambda tuner, adapter: False if tuner == "lora" and adapter is None else MISSING,
+                _lift_off,
+                uses=("method.tuner.type", "method.tuner.adapter"),
+                absent=(False,),
+                reason="other adapters are not in a spec yet",
+            )
+            for key in ("use_dora", "pissa_init")
+        ),
         constant("packing", False, "packing is not in a spec yet", absent=None),
         constant(
             "overwrite_cache",

@@ -32,13 +32,13 @@ args = SFTConfig(
     warmup_steps=1, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
     weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
-    bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
-    gradient_checkpointing_kwargs={"use_reentrant": False},
+    bf16=False, fp16=False, tf32=False, use_cpu=True, use_liger_kernel=False,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
     # data and loss
     max_length=256, truncation_mode="keep_start", completion_only_loss=False,
-    assistant_only_loss=True, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
-    dataloader_drop_last=False, seed=42, data_seed=42,
+    assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,

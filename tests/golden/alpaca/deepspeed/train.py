@@ -35,13 +35,13 @@ args = SFTConfig(
     # model, precision and memory
     model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
-    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
-    deepspeed="ds_config.json",
+    use_liger_kernel=False, gradient_checkpointing=True,
+    gradient_checkpointing_kwargs={"use_reentrant": False}, deepspeed="ds_config.json",
     # data and loss
     max_length=256, truncation_mode="keep_start", completion_only_loss=True,
-    assistant_only_loss=False, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
-    dataloader_drop_last=False, seed=42, data_seed=42,
+    assistant_only_loss=False, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",

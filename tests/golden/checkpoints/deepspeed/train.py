@@ -29,7 +29,7 @@ args = SFTConfig(
     logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
     eval_steps=20,
     # length, batch and optimizer
-    num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8,
+    num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8, per_device_eval_batch_size=8,
     gradient_accumulation_steps=1, average_tokens_across_devices=True, learning_rate=0.0002,
     lr_scheduler_type="constant_with_warmup", warmup_steps=10, optim="adamw_torch_fused",
     adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
@@ -37,13 +37,13 @@ args = SFTConfig(
     # model, precision and memory
     model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
-    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
-    deepspeed="ds_config.json",
+    use_liger_kernel=False, gradient_checkpointing=True,
+    gradient_checkpointing_kwargs={"use_reentrant": False}, deepspeed="ds_config.json",
     # data and loss
     max_length=256, truncation_mode="keep_start", completion_only_loss=False,
-    assistant_only_loss=True, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
-    dataloader_drop_last=False, seed=42, data_seed=42,
+    assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",

@@ -3,7 +3,10 @@
 # dependencies = [
 #     "unsloth==2026.10.9", "unsloth-zoo==2026.10.9", "trl==1.15.0", "transformers==5.6.0",
 #     "peft==0.18.1", "accelerate==1.11.0", "datasets==4.8.5", "torch==2.11.0",
+#     "torchvision==0.26.0", "torchao==0.17.0", "xformers==0.0.35", "certifi==2026.10.18",
 # ]
+# [tool.uv]
+# override-dependencies = ["certifi>=2026.1.1"]
 # ///
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 a9f633e1c097)
 
@@ -36,19 +39,19 @@ args = SFTConfig(
     logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
     eval_steps=20,
     # length, batch and optimizer
-    num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8,
+    num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8, per_device_eval_batch_size=8,
     gradient_accumulation_steps=1, average_tokens_across_devices=True, learning_rate=0.0002,
     lr_scheduler_type="constant_with_warmup", warmup_steps=10, optim="adamw_torch_fused",
     adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
-    bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
-    gradient_checkpointing_kwargs={"use_reentrant": False},
+    bf16=False, fp16=False, tf32=False, use_cpu=True, use_liger_kernel=False,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
     # data and loss
     max_length=256, truncation_mode="keep_start", completion_only_loss=False,
-    assistant_only_loss=True, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
-    dataloader_drop_last=False, seed=42, data_seed=42,
+    assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train, eval_dataset=evaluation,

@@ -3,7 +3,10 @@
 # dependencies = [
 #     "unsloth==2026.10.9", "unsloth-zoo==2026.10.9", "trl==1.15.0", "transformers==5.6.0",
 #     "peft==0.18.1", "accelerate==1.11.0", "datasets==4.8.5", "torch==2.11.0",
+#     "torchvision==0.26.0", "torchao==0.17.0", "xformers==0.0.35", "certifi==2026.10.18",
 # ]
+# [tool.uv]
+# override-dependencies = ["certifi>=2026.1.1"]
 # ///
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 295cf591ba7d)
 
@@ -38,13 +41,13 @@ args = SFTConfig(
     adam_beta2=0.95, adam_epsilon=1e-06, weight_decay=0.1, max_grad_norm=0.0,
     label_smoothing_factor=0.0, neftune_noise_alpha=5.0,
     # model, precision and memory
-    bf16=False, fp16=False, tf32=False, use_cpu=True, gradient_checkpointing=True,
-    gradient_checkpointing_kwargs={"use_reentrant": False},
+    bf16=False, fp16=False, tf32=False, use_cpu=True, use_liger_kernel=False,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
     # data and loss
     max_length=512, truncation_mode="keep_start", completion_only_loss=True,
-    assistant_only_loss=False, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="sequential",
-    dataloader_drop_last=False, seed=7, data_seed=11,
+    assistant_only_loss=False, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="sequential", dataloader_drop_last=False, seed=7, data_seed=11,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,

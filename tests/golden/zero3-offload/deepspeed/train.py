@@ -32,13 +32,13 @@ args = SFTConfig(
         "revision": "main", "dtype": "float32", "attn_implementation": "flash_attention_2",
     },
     trust_remote_code=False, bf16=False, fp16=False, tf32=True, use_cpu=False,
-    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
-    deepspeed="ds_config.json",
+    use_liger_kernel=False, gradient_checkpointing=True,
+    gradient_checkpointing_kwargs={"use_reentrant": False}, deepspeed="ds_config.json",
     # data and loss
     max_length=4096, truncation_mode="keep_start", completion_only_loss=False,
-    assistant_only_loss=True, loss_type="nll", packing=False, padding_free=False,
-    pad_to_multiple_of=8, shuffle_dataset=False, train_sampling_strategy="random",
-    dataloader_drop_last=False, seed=42, data_seed=42,
+    assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

@@ -1,0 +1,251 @@
+"""The statements that load rows, executed: what trl would get, and the way back from the source."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftspec.emit.python import render
+from ftspec.families.datasets import (
+    COLUMNS,
+    STATEMENTS,
+    VARIABLES,
+    context,
+    read_split,
+    same,
+    template,
+)
+from ftspec.mapping import Refuse
+from ftspec.spec.data import SUFFIXES
+from tests.unit.spec_strategies import words
+
+NAMES = ("MODEL", "model")
+
+
+class Rows:
+    """As much of `datasets.Dataset` as the statements use."""
+
+    def __init__(self, rows: list[dict[str, Any]], loaded: tuple[Any, ...] = ()) -> None:
+        self.rows, self.loaded = rows, loaded
+
+    @property
+    def column_names(self) -> list[str]:
+        return list(self.rows[0])
+
+    def map(self, function: Callable[[Any], Any], remove_columns: list[str]) -> Rows:
+        assert remove_columns == self.column_names
+        return Rows([function(row) for row in self.rows], self.loaded)
+
+    def filter(self, function: Callable[[Any], bool]) -> Rows:
+        return Rows([row for row in self.rows if function(row)], self.loaded)
+
+    def select_columns(self, names: list[str]) -> Rows:
+        return Rows([{name: row[name] for name in names} for row in self.rows], self.loaded)
+
+    def rename_columns(self, names: dict[str, str]) -> Rows:
+        renamed = [{names.get(k, k): v for k, v in row.items()} for row in self.rows]
+        return Rows(renamed, self.loaded)
+
+
+class Tokenizer:
+    """One token per letter."""
+
+    def apply_chat_template(self, messages: list[dict[str, str]]) -> dict[str, list[int]]:
+        return {"input_ids": [0] * sum(len(message["content"]) for message in messages)}
+
+
+def source(**fields: Any) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"path": None, "hub": None, "subset": None, "split": "train", "columns": {}}
+    return {**nothing, "format": "messages", **fields}
+
+
+def script(split: str, *sources: dict[str, Any], shape: str, limit: int | None = None) -> str:
+    values = context(sources, shape, "data/train", limit)
+    return render(template(split), allowed=NAMES, **{VARIABLES[split]: values})
+
+
+def run(text: str, split: str, rows: list[dict[str, Any]]) -> Rows:
+    def load_dataset(*arguments: Any, **named: Any) -> Rows:
+        return Rows(rows, (arguments, named))
+
+    def concatenate_datasets(parts: list[Rows]) -> Rows:
+        return Rows([row for part in parts for row in part.rows], tuple(p.loaded for p in parts))
+
+    scope: dict[str, Any] = {
+        "load_dataset": load_dataset,
+        "concatenate_datasets": concatenate_datasets,
+        "load_from_disk": lambda folder: Rows([], (folder,)),
+        "tokenizer": Tokenizer(),
+    }
+    exec(text, scope)  # noqa: S102 - that is what is tested
+    found = scope[VARIABLES[split]]
+    assert isinstance(found, Rows)
+    return found
+
+
+def chat(*turns: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+FULL = chat(("system", "s"), ("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b"))
+ROWS: dict[str, tuple[list[dict[str, Any]], list[list[dict[str, str]]]]] = {
+    "messages": ([{"messages": FULL, "id": 1}], [FULL]),
+    "sharegpt": (
+        [
+            {
+                "conversations": [
+                    {"from": "system", "value": "s"}, {"from": "human", "value": "q"},
+                    {"from": "gpt", "value": "a"}, {"from": "user", "value": "r"},
+                    {"from": "assistant", "value": "b"},
+                ],
+                "id": 1,
+            }
+        ],
+        [FULL],
+    ),
+    "alpaca": (
+        [
+            {"instruction": "q", "input": "more", "output": "a"},
+            {"instruction": "q", "input": "", "output": "a"},
+            {"instruction": "q", "input": None, "output": "a"},
+        ],
+        [chat(("user", "q\nmore"), ("assistant", "a"))]
+        + 2 * [chat(("user", "q"), ("assistant", "a"))],
+    ),
+}  # fmt: skip
+"""Rows of each conversational format, and the conversations that they are."""
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("split", VARIABLES)
+def test_every_format_becomes_the_same_conversations(kind: str, split: str) -> None:
+    rows, expected = ROWS[kind]
+    text = script(split, source(path="a.json", format=kind), shape="messages")
+    assert [row["messages"] for row in run(text, split, rows).rows] == expected
+    text = script(split, source(path="a.json", format=kind), shape="prompt-completion")
+    assert run(text, split, rows).rows == [
+        {"prompt": turns[:-1], "completion": turns[-1:]} for turns in expected
+    ]
+
+
+def test_columns_of_other_names_end_under_those_that_trl_expects() -> None:
+    for kind, columns, rows, expected in (
+        ("text", {"text": "body"}, [{"body": "x", "id": 1}], [{"text": "x"}]),
+        (
+            "prompt-completion", {"prompt": "q", "completion": "a"}, [{"q": "x", "a": "y", "z": 0}],
+            [{"prompt": "x", "completion": "y"}],
+        ),
+        ("messages", {"messages": "talk"}, [{"talk": FULL, "id": 1}], [{"messages": FULL}]),
+    ):  # fmt: skip
+        assert isinstance(columns, dict)
+        text = script("train", source(path="a.json", format=kind, columns=columns), shape=kind)
+        assert run(text, "train", rows).rows == expected
+
+
+def test_long_conversations_are_left_out() -> None:
+    rows = [{"messages": chat(("user", "q"), ("assistant", "a" * n))} for n in (3, 4, 5)]
+    for shape in ("messages", "prompt-completion"):
+        text = script("train", source(path="a.json"), shape=shape, limit=5)
+        assert len(run(text, "train", rows).rows) == 2
+
+
+def test_where_rows_come_from() -> None:
+    one = script("train", source(path="a/b.jsonl"), shape="messages")
+    assert run(one, "train", [{"messages": []}]).loaded == (
+        ("json",), {"data_files": "a/b.jsonl", "split": "train"},
+    )  # fmt: skip
+    two = script("eval", source(path="a.csv"), source(path="b.CSV"), shape="messages")
+    assert run(two, "eval", [{"messages": []}]).loaded == (
+        ("csv",), {"data_files": ["a.csv", "b.CSV"], "split": "train"},
+    )  # fmt: skip
+    hubs = script(
+        "train", source(hub="o/a", split="x"), source(hub="o/b", subset="c"), shape="messages"
+    )
+    assert run(hubs, "train", [{"messages": []}]).loaded == (
+        (("o/a",), {"split": "x"}), (("o/b", "c"), {"split": "train"}),
+    )  # fmt: skip
+    assert run(script("train", shape="tokens"), "train", []).loaded == ("data/train",)
+
+
+def test_what_one_statement_cannot_load_is_refused() -> None:
+    for sources in (
+        (source(path="a.json"), source(hub="o/a")),
+        (source(path="a.json"), source(path="a.csv")),
+        (source(path="a.json"), source(path="b.json", format="alpaca")),
+        (source(path="a.json"), source(path="b.json", columns={"messages": "x"})),
+    ):
+        with pytest.raises(Refuse) as caught:
+            context(sources, "messages", "")
+        assert caught.value.hint == "data.prepare: ftspec"
+    for kind in ("text", "prompt-completion"):
+        with pytest.raises(Refuse, match="cannot leave it out"):
+            context((source(path="a.json", format=kind),), kind, "", limit=5)
+    same("format", (source(), source()))
+
+
+def forms() -> Iterator[tuple[str, str]]:
+    yield from STATEMENTS
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
+    kind, shape = draw(st.sampled_from(sorted(forms())))
+    names = draw(st.lists(words(), min_size=len(COLUMNS[kind]), max_size=3, unique=True))
+    columns = dict(zip(COLUMNS[kind], names, strict=False)) if draw(st.booleans()) else {}
+    columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
+    suffix = draw(st.sampled_from(sorted(SUFFIXES)))
+
+    def one() -> dict[str, Any]:
+        place: dict[str, Any] = {"path": draw(words()) + suffix}
+        if hub:
+            place = {
+                "hub": draw(words()),
+                "subset": draw(st.none() | words()),
+                "split": draw(words()),
+            }
+        return source(**place, format=kind, columns=columns)
+
+    hub = draw(st.booleans())
+    return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
+
+
+@given(sources(), st.sampled_from(sorted(VARIABLES)))
+def test_the_source_says_again_what_it_was_made_from(
+    drawn: tuple[tuple[dict[str, Any], ...], str], split: str
+) -> None:
+    made_from, shape = drawn
+    tree = ast.parse(script(split, *made_from, shape=shape))
+    found = read_split(tree, split)
+    assert found is not None
+    assert found.shape == shape
+    assert found.sources == made_from
+    (other,) = set(VARIABLES) - {split}
+    absent = read_split(tree, other)
+    assert absent is not None
+    assert absent.sources == ()
+
+
+def test_statements_of_somebody_else_are_not_guessed_at() -> None:
+    text = script("train", source(path="a.json"), shape="messages")
+    for old, new in (
+        ('select_columns(["messages"])', 'select_columns(["messages", "id"])'),
+        ('select_columns(["messages"])', "shuffle()"),
+        ('split="train")', 'split="train").shuffle()'),
+    ):
+        assert old in text
+        found = read_split(ast.parse(text.replace(old, new, 1)), "train")
+        assert found is None or found.sources == ()
+
+
+def test_every_statement_is_swept() -> None:
+    kinds = {kind for kind, _ in STATEMENTS}
+    assert kinds == set(COLUMNS)
+    assert len(STATEMENTS) == 8
+    conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
+    assert conversational <= set(STATEMENTS)

@@ -1,0 +1,249 @@
+"""Hostile strings in every free slot of a spec, through every backend: structure holds, values arrive.
+
+The writers alone are tested in test_emit_injection.py, with the same payloads.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ftspec.backend import Backend, File, Job
+from ftspec.errors import FtspecError
+from ftspec.read import json as read_json
+from ftspec.read import shell as read_shell
+from ftspec.read import yaml as read_yaml
+from ftspec.registry import load, names
+from ftspec.spec.root import Spec
+from tests.conformance.domain import job, lowered
+from tests.unit.test_emit_injection import PAYLOADS
+
+WORD = "PAYLOAD"
+"""What stands in a slot for comparison."""
+Document = dict[str, Any]
+
+
+def document() -> Document:
+    return {
+        "model": {"name": "org/name"},
+        "data": {"train": [{"path": "a.jsonl", "format": "messages"}], "overflow": "error"},
+        "method": {"tuner": {"type": "lora"}},
+        "precision": {"compute": "fp32"},
+        "train": {"batch_size": 4},
+        "hardware": {"device": "cpu"},
+        "output": {},
+        "run": {"backends": list(names())},
+    }
+
+
+def _source(made: Document, **fields: Any) -> None:
+    made["data"]["train"] = [{"format": "messages", **fields}]
+    if "hub" in fields:
+        made["data"]["overflow"] = "truncate"
+
+
+SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
+    "model.name": ("model.name", lambda d, p: d["model"].update(name=p)),
+    "hub-like model.name": ("model.name", lambda d, p: d["model"].update(name=f"org/{p}")),
+    "model.revision": ("model.revision", lambda d, p: d["model"].update(revision=p)),
+    "model.chat_template": ("model.chat_template", lambda d, p: d["model"].update(chat_template=p)),
+    "path": ("data.train", lambda d, p: _source(d, path=f"{p}.jsonl")),
+    "second path": (
+        "data.train",
+        lambda d, p: d["data"]["train"].append({"path": f"{p}.jsonl", "format": "messages"}),
+    ),
+    "hub": ("data.train", lambda d, p: _source(d, hub=p)),
+    "subset": ("data.train", lambda d, p: _source(d, hub="o/a", subset=p)),
+    "split": ("data.train", lambda d, p: _source(d, hub="o/a", split=p)),
+    "messages column": ("data.train", lambda d, p: _source(d, path="a.json", columns={"messages": p})),
+    "alpaca column": (
+        "data.train",
+        lambda d, p: _source(d, path="a.json", format="alpaca", columns={"instruction": p}),
+    ),
+    "eval path": (
+        "data.eval",
+        lambda d, p: d["data"].update(eval=[{"path": f"{p}.jsonl", "format": "messages"}]),
+    ),
+    "targets": ("method.tuner.targets", lambda d, p: d["method"]["tuner"].update(targets=[p])),
+    "modules_to_save": (
+        "method.tuner.modules_to_save",
+        lambda d, p: (
+            d["method"]["tuner"].update(modules_to_save=[p]),
+            d["model"].update(dtype="float32"),
+        ),
+    ),
+    "adapter": ("method.tuner.adapter", lambda d, p: d["method"]["tuner"].update(adapter=p)),
+    "resume": ("train.resume", lambda d, p: d["train"].update(resume=p)),
+    "folder": ("output.folder", lambda d, p: d["output"].update(folder=p)),
+    "hub repo": ("output.hub.repo", lambda d, p: d["output"].update(hub={"repo": f"org/{p}"})),
+    "spec name": ("", lambda d, p: None),
+    "native": ("", lambda d, p: None),
+}  # fmt: skip
+"""Where a spec holds free text: its path, and how to put a string there."""
+NATIVE = {
+    "trl": "SFTConfig.run_name",
+    "unsloth": "from_pretrained.extra",
+    "llamafactory": "run_name",
+    "deepspeed": "ds_config.comms_logger",
+}
+STEP = 13
+"""Every so manyeth of all combinations; without a common divisor with their numbers."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The spec, the backend or a writer did not take the string."""
+
+
+def compiled(
+    slot: str, payload: str, backend: Backend
+) -> tuple[dict[str, File], Document, Document]:
+    """Files by path, the values they were made from, and those that are read back."""
+    made = document()
+    SLOTS[slot][1](made, payload)
+    try:
+        spec = Spec.model_validate(made)
+        resolved, result, values = lowered(spec, backend)
+        if any(path != "data.overflow" for path, *_ in result.refusals):
+            raise Refused
+        native = dict(result.native)
+        if slot == "native":
+            native[NATIVE[backend.name]] = {payload: [payload, {"x": payload}]}
+        about: Job = job(resolved, values, backend)
+        if slot == "spec name":
+            about = replace(about, spec_name=payload)
+        files = backend.emit(native, about)
+    except (ValidationError, FtspecError) as error:
+        raise Refused from error
+    return (
+        {file.path: file for file in files},
+        {**values, "native": native},
+        dict(backend.read(files)),
+    )
+
+
+class _Blank(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant(type(node.value).__name__)
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        return self.generic_visit(node)
+
+
+def shape(file: File) -> object:
+    """All of a file but the text in it."""
+    text = file.content.decode()
+    if file.path.endswith(".py"):
+        lines = [line for line in text.split("\n") if line.startswith("#")]
+        return ast.dump(_Blank().visit(ast.parse(file.content))), len(lines)
+    if file.path.endswith(".yaml"):
+        return _skeleton(read_yaml.read(text)), text.count("\n### ")
+    if file.path.endswith(".json"):
+        return _skeleton(read_json.read(text)), json.loads(text) == read_json.read(text)
+    if file.path.endswith(".sh"):
+        lines = [line for line in text.split("\n") if not line.startswith("# ")]
+        return read_shell.read(text), lines
+    return [line for line in text.split("\n") if not line.startswith("# ")]
+
+
+def _skeleton(value: Any) -> Any:
+    if isinstance(value, dict):
+        # a payload may be a key: its number counts, not its name
+        known = all(key.isidentifier() for key in value) and len(value) > 1
+        inner = [_skeleton(item) for item in value.values()]
+        return dict(zip(value, inner, strict=True)) if known else inner
+    if isinstance(value, list):
+        return [_skeleton(item) for item in value]
+    return type(value).__name__
+
+
+def plain(value: Any) -> Any:
+    """Lists and tuples are one thing here."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def combinations() -> list[tuple[str, str, str]]:
+    every = [(slot, p, name) for slot in SLOTS for p in PAYLOADS for name in names()]
+    return every[::STEP]
+
+
+def test_no_string_changes_what_is_emitted() -> None:
+    held: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    known: dict[tuple[str, str], dict[str, object]] = {}
+    for slot, payload, name in combinations():
+        backend = load(name)
+        if (slot, name) not in known:
+            try:
+                files, _, _ = compiled(slot, WORD, backend)
+            except Refused:
+                files = {}  # a slot that this backend refuses whatever is in it
+            known[slot, name] = {path: shape(file) for path, file in files.items()}
+        expected = known[slot, name]
+        try:
+            files, values, back = compiled(slot, payload, backend)
+        except Refused:
+            refused[slot] += 1
+            continue
+        assert expected, (slot, name)
+        assert {path: shape(file) for path, file in files.items()} == expected, (slot, payload)
+        path = SLOTS[slot][0]
+        if path:
+            lifted = backend.maps["sft"].lift(back).spec
+            assert plain(lifted[path]) == plain(values[path]), (slot, payload)
+        if slot == "native":
+            key = NATIVE[name]
+            assert plain(back[key]) == plain(values["native"][key]), payload
+        held[slot] += 1
+        held[name] += 1
+    assert sum(held[name] for name in names()) >= 1000, (held, refused)
+    assert all(held[name] >= 200 for name in names()), held
+    assert set(SLOTS) == {slot for slot in SLOTS if held[slot] >= 8}, (held, refused)
+
+
+def test_what_a_pattern_guards_takes_no_hostile_string() -> None:
+    """Module names and hub repositories are words; the rest of the payloads does not get that far."""
+    taken: Counter[str] = Counter()
+    for slot in ("targets", "modules_to_save", "hub repo"):
+        for payload in PAYLOADS:
+            made = document()
+            SLOTS[slot][1](made, payload)
+            try:
+                Spec.model_validate(made)
+            except ValidationError:
+                continue
+            taken[slot] += 1
+            assert not set(payload) & set("'\"$`{}();|&<>\\\n\t #,/"), payload
+    assert all(5 <= taken[slot] <= 100 for slot in ("targets", "modules_to_save", "hub repo")), (
+        taken
+    )
+
+
+def test_the_check_itself_notices() -> None:
+    """A writer that pastes text would be seen."""
+    good = File.text("train.py", 'f(name="x")\n')
+    for text in (
+        'f(name="" or open("canary"))\n',
+        'f(name="x")\nopen("y")\n',
+        'f(name="x", y=1)\n',
+    ):
+        assert shape(File.text("train.py", text)) != shape(good)
+    config = File.text("train.yaml", "### model\na: x\nb: y\n")
+    for text in (
+        "### model\na: x\nb: y\nc: z\n",
+        "### model\na: x\nb: 1\n",
+        "### model\na: [x]\nb: y\n",
+    ):
+        assert shape(File.text("train.yaml", text)) != shape(config)
+    script = File.text("launch.sh", "#!/bin/sh\nset -eu\nexec python train.py\n")
+    with pytest.raises(FtspecError):
+        shape(File.text("launch.sh", "#!/bin/sh\nset -eu\nexec python train.py; touch canary\n"))
+    assert shape(script) != shape(File.text("launch.sh", "#!/bin/sh\nset -eu\nexec python x.py\n"))
