@@ -10,6 +10,7 @@ from typing import Any
 import ftspec
 from ftspec.backend import File, Job
 from ftspec.emit.header import requirements
+from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families import datasets
@@ -94,7 +95,7 @@ def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, 
         File.text(
             "launch.sh", launch_script(argv, {**job.environ, **environ}, comment), executable=True
         ),
-        File.text("requirements.txt", f"# {comment}\n{pins}"),
+        File.text("requirements.txt", f"# {one_line(comment)}\n{pins}"),
     ]
 
 

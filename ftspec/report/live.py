@@ -17,6 +17,8 @@ class Live:
         self.console, self.quiet = console, quiet
         self.bar: Any = None
         self.tasks: dict[str, Any] = {}
+        self.tenths: dict[str, int] = {}
+        """How many tenths of each run were told, where there is no bar."""
 
     def __enter__(self) -> Live:
         if self.console.is_terminal and not self.quiet:
@@ -65,6 +67,8 @@ class Live:
 
     def _show(self, name: str, progress: Progress | None, text: str) -> None:
         if self.bar is None:
+            if progress is not None and progress.loss is not None:
+                self._tell(name, progress, text)
             return
         if name not in self.tasks:
             self.tasks[name] = self.bar.add_task(name, total=None, text="")
@@ -74,6 +78,13 @@ class Live:
             self.bar.update(
                 self.tasks[name], completed=progress.step, total=progress.total, text=text
             )
+
+    def _tell(self, name: str, progress: Progress, text: str) -> None:
+        """A line at each tenth of a run: enough for a log, not too much for a long run."""
+        tenth = 10 * progress.step // progress.total if progress.total else progress.step
+        if tenth > self.tenths.get(name, -1):
+            self.tenths[name] = tenth
+            self.say(f"{name}: step {progress.step} of {progress.total or '?'}  {text}")
 
 
 def numbers(progress: Progress) -> str:

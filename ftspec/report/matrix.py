@@ -74,6 +74,14 @@ def matrix() -> tuple[Line, ...]:
         Line(path, value, {b.name: cell(b, path, value) for b in backends})
         for path, value in candidates()
     ]
+    lines += [
+        Line(
+            "precision.compute on a CPU",
+            value,
+            {b.name: cell(b, "precision.compute", value, "cpu") for b in backends},
+        )
+        for value in ("fp32", "bf16", "fp16")
+    ]
     for kind in ("messages", "sharegpt", "alpaca", "prompt-completion", "text"):
         source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
         sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
@@ -92,15 +100,14 @@ def candidates() -> Iterator[tuple[str, Any]]:
     for path, types in variants().items():
         if path in OMITTED:
             continue
-        closed = dict.fromkeys(value for kind in types for value in _closed(kind))
-        for value in (*closed, *SAMPLES.get(path, ())):
-            if value is not None or path in SAMPLES:
-                yield path, value
+        closed = [value for kind in types for value in _closed(kind)]
+        values = {repr(value): value for value in (*closed, *SAMPLES.get(path, ()))}
+        yield from ((path, v) for v in values.values() if v is not None or path in SAMPLES)
 
 
-def cell(backend: Backend, path: str, value: Any) -> Cell:
+def cell(backend: Backend, path: str, value: Any, device: str = "cuda") -> Cell:
     """What the backend makes of a plain spec with this one value."""
-    spec = _plain_spec(path, value)
+    spec = _plain_spec(path, value, device)
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
     values = resolved.flat() | {path: value}
     lowered = backend.maps["sft"].lower(values)
@@ -111,22 +118,26 @@ def cell(backend: Backend, path: str, value: Any) -> Cell:
     return Cell("lossy", notes[0].reason) if notes else Cell("full")
 
 
-def _plain_spec(path: str, value: Any) -> Spec:
+def _plain_spec(path: str, value: Any, device: str) -> Spec:
     """A spec in which this value can be asked for: LoRA for LoRA's fields, ZeRO-3 for ZeRO's."""
     tuner = "full" if (path, value) == ("method.tuner.type", "full") else "lora"
-    hardware: dict[str, Any] = {"device": "cuda"}
+    hardware: dict[str, Any] = {"device": device}
     if path.startswith("hardware.zero."):
         hardware["zero"] = 3
     return Spec.model_validate(
         {
-            "model": "org/name",
+            # modules that train in full beside an adapter need weights that are known to be float32
+            "model": {
+                "name": "org/name",
+                "dtype": "float32" if path == "method.tuner.modules_to_save" else "auto",
+            },
             "data": {
                 "train": {"path": "data.jsonl", "format": "messages"},
                 "overflow": "error",
             },
             "method": {"tuner": {"type": tuner}},
             "precision": "fp32",
-            "train": {"batch_size": 16, "micro_batch_size": 2},
+            "train": {"batch_size": 16, "micro_batch_size": 16},
             "hardware": hardware,
         }
     )

@@ -139,6 +139,7 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         device=torch.cuda.get_device_name() if next(model.parameters()).is_cuda else "cpu",
         model=type(model).__name__,
         attention=getattr(model.config, "_attn_implementation", None),
+        vocabulary=getattr(model.config, "vocab_size", None),
         dtypes=sorted({short(p) for p in model.parameters()}),
         max_steps=state.max_steps,
         rows=len(loader.dataset) if hasattr(loader.dataset, "__len__") else None,

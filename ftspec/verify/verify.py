@@ -244,7 +244,7 @@ def _record(result: Result, reference: Evidence, other: Evidence) -> CheckRecord
         verdict=outcome.verdict,
         measured=outcome.measured,
         tolerance=float(result.tolerance),
-        why=check.why,
+        why=result.why,
         where=outcome.where,
         reference=outcome.reference,
         other=outcome.other,

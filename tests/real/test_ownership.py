@@ -121,10 +121,10 @@ def test_the_script_alone_trains_the_same_weights(lab: Lab, tmp_path: Path) -> N
 def test_ftspec_run_trains_the_same_weights(lab: Lab) -> None:
     """Its own launcher and progress reading stand around the training, and touch nothing."""
     results = lab.base / "run"
-    command = [sys.executable, "-m", "ftspec", "run", str(lab.spec), "--backend", "trl"]
+    program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
     sets = ["--set", "output.folder=../run", "--set", LORA, "--set", "data.prepare=framework"]
     ran = subprocess.run(
-        [*command, *sets],
+        [*program, "run", str(lab.spec), "--backend", "trl", *sets],
         env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-4000:]
