@@ -230,7 +230,9 @@ def no_zero(title: str) -> tuple[Row, ...]:
     """Refusals of a backend that does not shard."""
     why = f"{title} alone does not shard; the deepspeed backend does"
     return (
-        unsupported("hardware.zero.stage", why, "never", hint="run.backends: deepspeed"),
+        unsupported(
+            "hardware.zero.stage", why, "never", neutral=(None, 0), hint="run.backends: deepspeed"
+        ),
         unsupported("hardware.zero.offload_optimizer", why, "never", neutral=(None, False)),
         unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
     )
