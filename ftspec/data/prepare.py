@@ -20,6 +20,7 @@ from ftspec.data.tokenizer import Tokens, load_tokenizer
 from ftspec.errors import DataError, Problem
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
+from ftspec.spec.present import is_folder
 
 Overflow = Literal["truncate", "drop", "error"]
 OWN_TEMPLATE = "tokenizer"
@@ -155,7 +156,7 @@ def _text_side(
     name: str, revision: str, template: str, base: Path
 ) -> tuple[Tokens, Template | None]:
     folder = base / at_home(name)
-    local = name.startswith((".", "/", "~")) or folder.is_dir()
+    local = name.startswith((".", "/", "~")) or is_folder(folder)
     tokens = load_tokenizer(folder if local else name, revision)
     file = None if template == OWN_TEMPLATE else base / at_home(template)
     return tokens, load_template(tokens.folder, tokens.special, file)

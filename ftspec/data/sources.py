@@ -71,11 +71,11 @@ def _read(
             )
         )
         return
-    if not path.is_file():
-        found.add(_missing(path))
-        return
     suffix = path.suffix.lower()
     try:
+        if not path.is_file():
+            found.add(_missing(path))
+            return
         if suffix == ".parquet":
             yield from _parquet_rows(path, found)
         elif suffix == ".csv":

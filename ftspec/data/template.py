@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ftspec.data.example import Message
 from ftspec.data.tokenizer_files import read_json, read_text
 from ftspec.errors import DataError, Problem
+from ftspec.spec.present import is_file
 
 if TYPE_CHECKING:
     import jinja2
@@ -100,8 +101,11 @@ def load_template(
     Of several named templates in a tokenizer, the one named `default`.
     """
     if file is not None:
-        if not file.is_file():
-            raise DataError(Problem("no such chat template", file=str(file)))
+        if not is_file(file):
+            hint = "a path in a spec starts at the spec's folder"
+            raise DataError(
+                Problem("no such chat template", "model.chat_template", file=str(file), hint=hint)
+            )
         return _sized(read_text(file), special, file)
     if (folder / TEMPLATE_FILE).is_file():
         return _sized(read_text(folder / TEMPLATE_FILE), special, folder / TEMPLATE_FILE)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.errors import DataError, Problem
 from ftspec.spec.home import at_home
+from ftspec.spec.present import is_folder
 
 FILES = (
     "tokenizer.json",
@@ -21,7 +22,7 @@ FILES = (
 def tokenizer_folder(name: str | Path, revision: str = "main") -> Path:
     """The folder with a model's tokenizer: the folder itself, or the hub's local copy of it."""
     folder = at_home(str(name))
-    if folder.is_dir():
+    if is_folder(folder):
         return folder
     if isinstance(name, Path) or name.startswith((".", "/", "~")) or name.count("/") > 1:
         hint = "a path in a spec starts at the spec's folder"

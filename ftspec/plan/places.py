@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.spec.home import at_home
+from ftspec.spec.present import is_folder
 
 
 def is_local(name: str, folder: Path) -> bool:
     """Whether a model name is a folder: it looks like a path, or is one beside the spec."""
     return name.startswith((".", "/", "~")) or is_folder(folder / name)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there. What cannot be the name of one (too long, a NUL) is none."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def rebase(path: str, start: Path, target: Path) -> str:

@@ -13,12 +13,13 @@ from ftspec.errors import Problem, SpecError
 from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
-from ftspec.plan.places import is_folder, is_local
+from ftspec.plan.places import is_local
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 from ftspec.spec.paths import flatten, plain
+from ftspec.spec.present import is_folder
 from ftspec.spec.root import Spec
 
 DEFAULT_WARMUP_RATIO = 0.03

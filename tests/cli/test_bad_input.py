@@ -225,6 +225,39 @@ def test_mistakes_in_the_data(mistake: str, command: str, ftspec: Command, write
     assert not Path("build").exists()
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        (
+            f"data.train={LONG}.jsonl",
+            3,
+            f"{LONG}.jsonl: error[data]: the file cannot be read: File name too long\n",
+        ),
+        (
+            f"model.name=./{LONG}",
+            2,
+            f"--set model.name=./{LONG}: error[spec]: model.name: there is no model folder ./{LONG}\n"
+            "  help: paths start at the spec's own folder; a hub id has no leading `.` or `/`\n",
+        ),
+        (
+            f"model.chat_template={LONG}",
+            3,
+            f"{LONG}: error[data]: model.chat_template: no such chat template\n"
+            "  help: a path in a spec starts at the spec's folder\n",
+        ),
+    ],
+)
+def test_names_that_no_file_can_have(
+    option: str, code: int, message: str, ftspec: Command, write: Write
+) -> None:
+    done = ftspec("validate", write(), "--set", option)
+    assert (done.code, done.out) == (code, "")
+    same(done.err, message)
+
+
 def test_at_most_twenty_bad_rows_are_named(ftspec: Command, write: Write) -> None:
     Path("mine.jsonl").write_text(GOOD + row("a") * 50)
     done = ftspec("validate", write(("chat.jsonl", "mine.jsonl")))

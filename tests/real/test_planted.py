@@ -130,7 +130,7 @@ PLANTS = {
         rf"{ROW}.*character \d+", ("user", "system"),
     ),
     "max_length": Plant(
-        "deepspeed", set_to("max_length", "24"), "text", "truncation", ROW, (".", "end of row"),
+        "deepspeed", set_to("max_length", "64"), "text", "truncation", ROW, (".", "end of row"),
     ),
     "row order": Plant(
         "unsloth", added("train = train.shuffle(seed=1)"), "text", "data-order", ROW, (".", "."),
@@ -193,7 +193,7 @@ PLANTS = {
         "betas of model.layers.0", ("0.999", "0.95"),
     ),
     "schedule": Plant(
-        "unsloth", set_to("lr_scheduler_type", '"linear"'), "learning rates", "schedule",
+        "unsloth", set_to("warmup_steps", "2"), "learning rates", "schedule",
         r"step \d", (r"\d", r"\d"),
     ),
     "noise": Plant(

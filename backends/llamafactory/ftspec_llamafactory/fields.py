@@ -73,6 +73,8 @@ def _lift_train_on(on_prompt: bool, mask_history: bool) -> str:
 def _lower_targets(targets: Any, adapter: str | None) -> Any:
     if adapter is not None:
         return MISSING
+    if targets == ("all",):
+        raise Refuse("a module called `all` cannot be named: the word means every linear layer", "never")
     return "all" if targets == "all-linear" else ",".join(targets)
 
 
