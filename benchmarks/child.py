@@ -40,8 +40,8 @@ def run(command: Sequence[str]) -> Cost:
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Cost]:
-    """The median cost of each command.
+def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Cost]]:
+    """What each command cost in every round.
 
     They take turns, so that a busy moment of the machine falls on all of them. One round more is
     run first and thrown away: it fills the disk cache and writes the bytecode.
@@ -52,9 +52,18 @@ def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Cos
             cost = run(command)
             if number:
                 costs[name].append(cost)
-    return {
-        name: Cost(*map(statistics.median, zip(*of, strict=True))) for name, of in costs.items()
-    }
+    return costs
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each number."""
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
+
+
+def ratio(costs: Sequence[Cost], base: Sequence[Cost]) -> Cost:
+    """The same as multiples of the base: the median of what each round says, not of two medians."""
+    rounds = zip(costs, base, strict=True)
+    return median([Cost(*(a / b for a, b in zip(*pair, strict=True))) for pair in rounds])
 
 
 def options(description: str, rounds: int) -> argparse.Namespace:

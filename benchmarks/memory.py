@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 
-from child import FTSPEC, LIBRARIES, SPEC, compare, options, show
+from child import FTSPEC, LIBRARIES, SPEC, compare, median, options, ratio, show
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         )  # fmt: skip
     base = costs["import the libraries"]
     rows = [
-        {"command": name, "peak MiB": cost.peak, "ratio": cost.peak / base.peak}
+        {"command": name, "peak MiB": median(cost).peak, "ratio": ratio(cost, base).peak}
         for name, cost in costs.items()
     ]
     show(rows, chosen.json)

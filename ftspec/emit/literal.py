@@ -78,6 +78,15 @@ def filled(groups: Mapping[str, Mapping[str, Any]], indent: int = 4, first: str 
     return lines
 
 
+def assignment(name: str, text: str) -> str:
+    """A variable that holds a string, in parentheses where only they make it fit."""
+    check(text, name)
+    line = f"{name} = {quote(text)}"
+    if WIDTH < len(line) <= WIDTH + len(name) - 1:
+        return f"{name} = (\n    {quote(text)}\n)"
+    return line
+
+
 def call(head: str, parts: Sequence[tuple[str, tuple[Any, ...]]]) -> str:
     """A call at the start of a line, broken up as the formatter does where it is too long for one.
 

@@ -6,6 +6,7 @@ A template writes every value through one of these filters, or rendering fails:
     {{ values|kwargs }}        keyword arguments, one a line
     {{ groups|groups }}        keyword arguments under topic comments, lines filled; the statement
                                around it must end in `# fmt: skip`
+    {{ text|assign("NAME") }}  a constant that holds a string
     {{ head|call(a, b=c) }}    a statement that calls; broken up where it is too long for a line
     {{ text|comment }}         one harmless line, without the `#`
     {{ name|code }}            a dotted name out of `allowed`
@@ -25,6 +26,7 @@ from ftspec.emit import header, literal, plain
 if TYPE_CHECKING:
     import jinja2
 
+_NAME = re.compile(r"[A-Z_]+", re.ASCII)
 _HEAD = re.compile(r"([a-z_]+ = )?[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -96,6 +98,7 @@ def _environment() -> jinja2.Environment:
         "py": _literal,
         "kwargs": _kwargs,
         "groups": _groups,
+        "assign": _assign,
         "call": _call,
         "comment": _comment,
         "code": code,
@@ -128,6 +131,12 @@ def _kwargs(values: Mapping[str, Any], indent: int = 4) -> Source:
 
 def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = NOTHING) -> Source:
     return Source("\n".join(literal.filled(groups, first=_only_source(first))))
+
+
+def _assign(text: Any, name: str) -> Source:
+    if type(name) is not str or not _NAME.fullmatch(name):
+        raise TemplateError(f"{plain.shown(name)} is not the name of a variable")
+    return Source(literal.assignment(name, _defined(text)))
 
 
 def _call(head: str, /, *positional: Any, **named: Any) -> Source:

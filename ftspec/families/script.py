@@ -31,8 +31,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "neftune",
     ),
     "model, precision and memory": (
-        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "use_liger", "gradient_checkpointing",
-        "deepspeed",
+        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "use_liger",
+        "gradient_checkpointing", "deepspeed",
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",

@@ -7,6 +7,7 @@ import shlex
 from functools import singledispatch
 from typing import Any
 
+from ftspec.emit.shell import portable
 from ftspec.plan.environ import matching
 from ftspec.plan.stages import (
     BuildEnvironment,
@@ -48,7 +49,7 @@ def _(stage: BuildEnvironment) -> str:
 
 @describe_stage.register
 def _(stage: Launch) -> str:
-    return f"start {shlex.join(stage.argv)}"
+    return f"start {shlex.join(portable(stage.argv))}"
 
 
 @describe_stage.register

@@ -37,7 +37,7 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def specs(draw: st.DrawFn) -> Spec:
     """A valid spec that can be resolved without looking at files."""
-    document = draw(documents())
+    document = draw(documents(bare=True))
     devices, nodes = draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((1, 1, 1, 2)))
     micro, accumulation = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     first = draw(sources())

@@ -130,7 +130,7 @@ PLANTS = {
         rf"{ROW}.*character \d+", ("user", "system"),
     ),
     "max_length": Plant(
-        "deepspeed", set_to("max_length", "64"), "text", "truncation", ROW, (".", "end of row"),
+        "deepspeed", set_to("max_length", "54"), "text", "truncation", ROW, (".", "end of row"),
     ),
     "row order": Plant(
         "unsloth", added("train = train.shuffle(seed=1)"), "text", "data-order", ROW, (".", "."),

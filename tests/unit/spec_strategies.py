@@ -104,8 +104,12 @@ def jsons() -> st.SearchStrategy[Any]:
 
 
 @cache
-def documents() -> st.SearchStrategy[dict[str, Any]]:
-    """A valid spec as plain data, in full form."""
+def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """A valid spec as plain data, in full form.
+
+    ``bare``: without sources, backends and native settings, for those who put their own there. What is
+    drawn and thrown away costs more than half of the draws: Hypothesis gives up on long ones.
+    """
     model = optional(
         {
             "revision": words(),
@@ -115,13 +119,13 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
         },
         name=words(),
     )
+    rest = {
+        "max_length": st.integers(8, 10**6),
+        "overflow": st.sampled_from(("truncate", "drop", "error")),
+        "shuffle": st.booleans(),
+    }
     data = optional(
-        {
-            "eval": st.lists(sources(), max_size=2),
-            "max_length": st.integers(8, 10**6),
-            "overflow": st.sampled_from(("truncate", "drop", "error")),
-            "shuffle": st.booleans(),
-        },
+        {"eval": st.lists(sources(), max_size=2), **rest},
         train=st.lists(sources(), min_size=1, max_size=3),
     )
     hardware = optional(
@@ -142,6 +146,8 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
     run = optional(
         {"backends": st.lists(words(), min_size=1, max_size=2), "telemetry": st.booleans()}
     )
+    native = st.dictionaries(words(), st.dictionaries(words(), jsons(), max_size=2), max_size=2)
+    own = {} if bare else {"run": run, "native": native}
     return optional(
         {
             "version": st.just(1),
@@ -150,13 +156,10 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
             "train": trains(),
             "hardware": hardware,
             "output": output,
-            "run": run,
-            "native": st.dictionaries(
-                words(), st.dictionaries(words(), jsons(), max_size=2), max_size=2
-            ),
+            **own,
         },
         model=model,
-        data=data,
+        data=optional(rest) if bare else data,
     )
 
 

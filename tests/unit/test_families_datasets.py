@@ -61,7 +61,13 @@ class Tokenizer:
 
 
 def source(**fields: Any) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"path": None, "hub": None, "subset": None, "split": "train", "columns": {}}
+    nothing: dict[str, Any] = {
+        "path": None,
+        "hub": None,
+        "subset": None,
+        "split": "train",
+        "columns": {},
+    }
     return {**nothing, "format": "messages", **fields}
 
 

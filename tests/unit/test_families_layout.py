@@ -14,7 +14,32 @@ from ftspec.plan.make import make_plan
 from ftspec.registry import load, names
 from ftspec.spec.load import loads
 
-LENGTHS = (1, 20, 33, 34, 35, 36, 40, 45, 50, 54, 58, 62, 66, 70, 74, 78, 82, 86, 90, 95, 120)
+LENGTHS = (
+    1,
+    20,
+    33,
+    34,
+    35,
+    36,
+    40,
+    45,
+    50,
+    54,
+    58,
+    62,
+    66,
+    70,
+    74,
+    78,
+    82,
+    86,
+    88,
+    89,
+    90,
+    91,
+    95,
+    120,
+)
 
 
 def spec(length: int) -> str:
@@ -79,7 +104,7 @@ def test_calls_are_broken_up_where_they_are_too_long(template: str, line: str) -
     [
         "{{ word|call(1) }}\n", '{{ "f()"|call(1) }}\n', '{{ "f; g"|call(1) }}\n',
         '{{ "f"|call(nothing) }}\n', '{{ "f"|call("n"|code) }}\n', '{{ "f"|call(a=nothing) }}\n',
-        '{{ "f"|call(1)|upper }}\n',
+        '{{ "f"|call(1)|upper }}\n', '{{ word|assign("a b") }}\n',
     ],
 )  # fmt: skip
 def test_the_head_of_a_call_is_the_templates_own(template: str) -> None:

@@ -74,7 +74,9 @@ def _lower_targets(targets: Any, adapter: str | None) -> Any:
     if adapter is not None:
         return MISSING
     if targets == ("all",):
-        raise Refuse("a module called `all` cannot be named: the word means every linear layer", "never")
+        raise Refuse(
+            "a module called `all` cannot be named: the word means every linear layer", "never"
+        )
     return "all" if targets == "all-linear" else ",".join(targets)
 
 
@@ -138,7 +140,7 @@ SFT = FieldMap(
             "model.chat_template",
             "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
             neutral=("tokenizer",),
-            hint="save the template with the tokenizer, or data.prepare: ftspec",
+            hint="save the template with the tokenizer, which is where the result gets it from as well",
         ),
         # method
         Row(
