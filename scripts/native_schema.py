@@ -81,7 +81,8 @@ def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
     yield (
         "ds_config.zero_optimization",
         {
-            name: {"type": str(info.annotation), "default": plain(info.default)}
+            # the alias where there is one: `stage3_...` is what people write, and its handbook
+            info.alias or name: {"type": str(info.annotation), "default": plain(info.default)}
             for name, info in DeepSpeedZeroConfig.model_fields.items()
         },
     )

@@ -13,9 +13,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
+from safetensors.numpy import load_file
 
 from ftspec.env.install import ensure
 from ftspec.plan.make import make_plan
@@ -41,6 +43,16 @@ class Proven:
     def evidence(self, name: str) -> Evidence:
         """What the probe saw of a run."""
         return read(self.folder / name / EVIDENCE)
+
+    def model(self, name: str) -> Path:
+        """The folder that a run saved its results in."""
+        (folder,) = (self.folder / name).rglob("model")
+        return folder
+
+    def weights(self, name: str) -> dict[str, Any]:
+        """What a run saved, by the names that the evidence has."""
+        (file,) = self.model(name).glob("*model.safetensors")
+        return {key.removeprefix("base_model.model."): v for key, v in load_file(file).items()}
 
 
 class Lab:

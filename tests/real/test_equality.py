@@ -71,6 +71,9 @@ def _not_by_the_checks_alone(proof: Proven) -> None:
             for key in evidence.before
         ]
         assert min(moved) > 0, f"{name}: a trainable tensor did not move"
+        saved = proof.weights(name)
+        assert set(saved) == set(evidence.after), name
+        assert all((saved[key] == evidence.after[key]).all() for key in saved), name
 
 
 @pytest.mark.parametrize("tuner", [FULL, LORA], ids=["full", "lora"])

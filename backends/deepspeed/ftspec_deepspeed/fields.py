@@ -15,14 +15,16 @@ ZERO = f"{DS}zero_optimization."
 CPU = {"device": "cpu", "pin_memory": True}
 
 
-def _lower_stage(stage: int, tuner: str, dtype: str, stored: str | None) -> int:
+def _lower_stage(stage: int, tuner: str, dtype: str, stored: str | None) -> tuple[int, Any]:
     if stage == 3 and tuner == "lora" and (stored if dtype == "auto" else dtype) != "float32":
         raise Refuse(
             "under stage 3 an adapter is held in the model's own type, not in float32",
             "notyet",
             "hardware.zero.stage: 2, or model.dtype: float32",
         )
-    return stage
+    # without it a sharded model is left in pieces that no other program loads: the end result would
+    # hold no weights. The name's 16 bits are history: each weight is saved in its own type.
+    return stage, True if stage == 3 else MISSING
 
 
 def _lower_offload(on: bool) -> Any:
@@ -75,11 +77,11 @@ SFT = FieldMap(
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),
         Row(
             ("hardware.zero.stage",),
-            (f"{ZERO}stage",),
+            (f"{ZERO}stage", f"{ZERO}stage3_gather_16bit_weights_on_model_save"),
             _lower_stage,
-            lambda stage: stage,
+            lambda stage, _gather: stage,
             uses=("method.tuner.type", "model.dtype", "derived.stored_dtype"),
-            absent=(0,),
+            absent=(0, False),
         ),
         Row(
             ("hardware.zero.offload_optimizer",),
