@@ -222,8 +222,8 @@ def _shows(name: str, proof: Proven) -> None:
         assert losses["trl"]
         for backend, found in losses.items():
             # LLaMA-Factory evaluates once more at the end
-            found = found[: len(losses["trl"])]
-            assert found == pytest.approx(losses["trl"], rel=1e-6), backend
+            during = found[: len(losses["trl"])]
+            assert during == pytest.approx(losses["trl"], rel=1e-6), backend
     if name == "eval rows of ftspec":
         assert max(len(row.ids) for row in rows(trl)) == 48
 
