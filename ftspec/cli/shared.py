@@ -88,7 +88,8 @@ def console(stderr: bool = False) -> Any:
     """A rich console; plain text where the output is not a terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    wide = None if sys.stdout.isatty() else 120  # a file or a pipe has no edge
+    return Console(stderr=stderr, highlight=False, width=wide)
 
 
 @contextmanager

@@ -34,7 +34,9 @@ class LoRA(Node):
     """Scale: the update is multiplied by alpha / rank. Left out: 2 x rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout on the adapter's input."""
-    targets: Literal["all-linear"] | Annotated[Items[ModuleName], Field(min_length=1)] = "all-linear"
+    targets: Literal["all-linear"] | Annotated[Items[ModuleName], Field(min_length=1)] = (
+        "all-linear"
+    )
     """Modules that get an adapter: `all-linear` (each linear layer but the head), or names."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases train along."""
