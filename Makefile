@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+# Instructions for demo-real: these if they are there, else the few that the project ships.
 REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 
 .PHONY: demo demo-real test check lint quick real golden schemas docs bench clean
@@ -15,6 +16,11 @@ REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 
 demo: .venv/ready
 	$(BIN)/ftspec verify specs/quickstart.yaml
+
+demo-real: .venv/ready
+	$(BIN)/python scripts/real_model.py
+	$(BIN)/ftspec verify specs/real-smollm2-alpaca.yaml --jobs 1 \
+	  $(if $(wildcard $(REAL_DATA)),--set data.train.path=$(abspath $(REAL_DATA)))
 
 test: check real
 

@@ -31,6 +31,8 @@ from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
+JOBS = 1 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1 else 2
+"""Two trainings at a time, with and without xdist: a run has 1.5 GB, and a core to itself."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Lab:
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
                 loaded, _ = effective(self.spec, sets, None, folder)
-                prove(loaded, backends, folder, reference="trl", jobs=2)
+                prove(loaded, backends, folder, reference="trl", jobs=JOBS)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
     def compiled(self, backend: str, folder: Path, *sets: str, quiet: bool = True) -> Run:
@@ -104,7 +106,7 @@ class Lab:
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
                 spec = Spec(name, "", "")
-                found = verify(runs(folder), "trl", spec, folder, jobs=2, threads=1)
+                found = verify(runs(folder), "trl", spec, folder, jobs=JOBS, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 

@@ -115,6 +115,11 @@ PLANTED = {
         "dropped-rows",
     ),
     "another template": (other_template, "text", "chat-template"),
+    "rows shuffled beforehand": (
+        lambda: with_batch(0, text=("<|im_start|>other things altogether<|im_end|>",) * 2),
+        "text",
+        "data-order",
+    ),
     "a truncated batch": (cut, "text", "bos-and-eos"),
     "other tokens": (other_tokens, "token ids", "tokens-at-the-seams"),
     "one prompt label unmasked": (lambda: unmasked_label(2), "label mask", "what-is-trained"),
@@ -353,6 +358,18 @@ def test_sixteen_bits_have_wider_tolerances_only_if_both_runs_have_them():
     half, other = evidence(args=args), replace(with_step(0, loss=2.50001), args=args)
     assert verdicts(half, other)["first loss"] == "within"
     assert verdicts(evidence(), other)["first loss"] == "differs"
+
+
+def test_sixteen_bits_are_what_was_seen_not_what_was_asked_for():
+    asked = evidence(args={**evidence().args, "bf16": True})
+    engine = evidence(setting={**evidence().setting, "autocast": "bfloat16"})
+    assert (asked.lowered(), engine.lowered(), evidence().lowered()) == ("bfloat16",) * 2 + ("",)
+    other = replace(engine, steps=with_step(0, loss=2.50001).steps)
+    assert verdicts(asked, other)["first loss"] == "within"
+    never = evidence(
+        args={**evidence().args, "bf16": True}, setting={**evidence().setting, "autocast": ""}
+    )
+    assert never.lowered() == ""
 
 
 losses = st.floats(1e-3, 1e3)
