@@ -15,7 +15,9 @@ from ftspec.verify.evidence import Step
 from tests.unit.report_samples import certificate
 from tests.unit.verify_samples import evidence, with_batch, with_step
 
-OTHER_TEXT = ("a [bold]bracket[/bold] ⏎…", evidence().batches[0].text[1])
+FIRST, SECOND = evidence().batches[0].text
+OTHER_TEXT = (f"a [bold]bracket[/bold] ⏎… {FIRST}", SECOND)
+"""The first row in another template, with what a console must not take for its own."""
 
 
 def printed(whole: Certificate, terminal: bool, width: int = 120, encoding: str = "utf-8") -> str:
