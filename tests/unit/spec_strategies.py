@@ -38,9 +38,9 @@ def optional(fields: dict[str, st.SearchStrategy[Any]], **needed: st.SearchStrat
     return st.fixed_dictionaries(needed, optional=fields)
 
 
-def modules() -> st.SearchStrategy[Any]:
+def modules(least: int = 0) -> st.SearchStrategy[Any]:
     names = st.sampled_from(("q_proj", "v_proj", "model.layers.0.mlp", "no", "null", "e1", "y"))
-    return st.lists(names, max_size=3)
+    return st.lists(names, min_size=least, max_size=3)
 
 
 def sources() -> st.SearchStrategy[Any]:
@@ -58,7 +58,7 @@ def tuners() -> st.SearchStrategy[Any]:
         "rank": st.integers(1, 10**6),
         "alpha": st.none() | st.integers(1, 10**6),
         "dropout": shares(),
-        "targets": st.just("all-linear") | modules(),
+        "targets": st.just("all-linear") | modules(least=1),
         "bias": st.sampled_from(("none", "all", "lora_only")),
         "modules_to_save": modules(),
         "rslora": st.booleans(),
