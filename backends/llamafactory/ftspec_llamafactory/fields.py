@@ -5,6 +5,7 @@ Names and defaults: llamafactory 0.9.5, hparams/*_args.py; checked against schem
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ftspec.families.hf_trainer import training_rows
@@ -107,6 +108,25 @@ def _lift_off(on: bool) -> tuple[()]:
     if on:
         raise Refuse("other adapters are not in a spec yet", "notimpl")
     return ()
+
+
+def evaluated(row: Row) -> Row:
+    """The row of evaluation, with a word where its loss is counted otherwise; other rows as they are."""
+    if row.paths != ("train.eval_steps",):
+        return row
+
+    def lower(*values: Any) -> Any:
+        *own, train_on, who = values
+        native = row.lower(*own)
+        if own[0] is None or train_on != "all" or who == "ftspec":
+            return native
+        return Lossy(
+            native,
+            "its evaluation loss is also divided by the first token of each row, which nothing "
+            "predicts, and so comes out lower; the training is the same",
+        )
+
+    return replace(row, lower=lower, uses=(*row.uses, "data.train_on", "data.prepare"))
 
 
 def _unless_adapter(path: str, key: str, absent: Any) -> Row:
@@ -280,7 +300,7 @@ SFT = FieldMap(
             lambda folder, _overwrite: folder,
             absent=(None, False),
         ),
-        *training_rows(""),
+        *(evaluated(row) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
         *ours(*OWN_PATHS),
