@@ -20,7 +20,7 @@ demo: .venv/ready
 demo-real: .venv/ready
 	$(BIN)/python scripts/real_model.py
 	$(BIN)/ftspec verify specs/real-smollm2-alpaca.yaml --jobs 1 \
-	  $(if $(wildcard $(REAL_DATA)),--set data.train.path=$(abspath $(REAL_DATA)))
+	  $(if $(wildcard $(REAL_DATA)),--set data.train.path=../$(REAL_DATA))
 
 test: check real
 

@@ -1,4 +1,4 @@
-"""What torch's own sums may move on a CPU, and nowhere else."""
+"""What a wide vocabulary may move on a CPU, and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ftspec.verify.checks import CHECKS, Result, compare
-from ftspec.verify.evidence import Evidence, Tensor
+from ftspec.verify.evidence import Evidence
 from tests.unit.verify_samples import evidence
 
 SMOLLM2 = 49_152
@@ -41,7 +41,7 @@ def test_more_than_the_tail_is_one() -> None:
 def test_a_share_of_a_small_loss_is_larger_and_the_gradient_feels_more() -> None:
     found = results(sample(loss=0.176), sample(loss=0.176))
     assert found["first loss"].tolerance == found["trajectory"].tolerance == 6e-5
-    assert found["first gradient norm"].tolerance == 1e-4
+    assert found["first gradient norm"].tolerance == 5e-5
 
 
 @pytest.mark.parametrize(
@@ -56,18 +56,6 @@ def test_elsewhere_the_tolerances_are_those_of_the_table(setting: dict[str, Any]
 def test_both_runs_must_have_it() -> None:
     found = results(sample(), sample(device="NVIDIA H100"))
     assert {name: result.tolerance for name, result in found.items()} == OWN
-
-
-def test_the_norm_of_a_large_tensor_is_wider_only_where_nothing_else_is_known() -> None:
-    shapes = {name: Tensor((28_000_000,), "float32", "") for name in sample().trainable}
-    ours = replace(sample(), trainable=shapes)
-    by_norm = replace(ours, gradient={})
-    name = "first gradient norm"
-    assert results(ours, by_norm)[name].tolerance == 3e-3
-    assert "28,000,000" in results(ours, by_norm)[name].why
-    assert results(ours, ours)[name].tolerance == 1e-4
-    gpu = {"device": "NVIDIA H100"}
-    assert results(*[replace(by_norm, setting=by_norm.setting | gpu)] * 2)[name].tolerance == 1e-5
 
 
 @pytest.mark.parametrize("loss", [0.0, float("nan"), float("inf")])
