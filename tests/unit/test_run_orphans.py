@@ -191,7 +191,11 @@ def test_with_ftspec_and_supervisor_gone_the_launcher_goes_too(tmp_path: Path, m
 def test_a_process_outside_the_tree_is_found_by_its_mark() -> None:
     environ = {**os.environ, supervise.MARK: "this-run"}
     with subprocess.Popen(["sleep", "60"], env=environ) as process:
-        assert list(supervise.tree(-1, "this-run")) == [process.pid]
+        # Popen returns when the program begins to load; its variables can be read a moment later.
+        deadline = time.monotonic() + LIMIT
+        while not (found := list(supervise.tree(-1, "this-run"))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert found == [process.pid]
         assert supervise.tree(-1, "this") == {}
         supervise.send({process.pid: 0}, signal.SIGKILL)  # of another start time: not this one
         assert process.poll() is None
