@@ -1,12 +1,17 @@
 # make demo   prove one spec equal in four frameworks      make test   everything, real trainings included
-# make check  the quick part: no environments, under a minute
+# make check  the quick part: no environments, no wide sweeps, under a minute
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 # Instructions for demo-real: these if they are there, else the few that the project ships.
 REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 
-.PHONY: demo demo-real test check lint quick real golden schemas docs bench clean
+# Wide sweeps: no environments either, but too long for the quick part.
+SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_trip.py tests/golden \
+  tests/unit/test_run_orphans.py tests/unit/test_env.py tests/unit/test_emit_injection.py \
+  tests/cli/test_bad_input.py tests/unit/test_run_execute.py tests/unit/test_families_layout.py
+
+.PHONY: demo demo-real test check lint quick sweeps real golden schemas docs bench clean
 .DEFAULT_GOAL := demo
 
 .venv/ready: pyproject.toml
@@ -22,7 +27,7 @@ demo-real: .venv/ready
 	$(BIN)/ftspec verify specs/real-smollm2-alpaca.yaml --jobs 1 \
 	  $(if $(wildcard $(REAL_DATA)),--set data.train.path=../$(REAL_DATA))
 
-test: check real
+test: check sweeps real
 
 check: lint quick
 
@@ -33,7 +38,11 @@ lint: .venv/ready
 	$(BIN)/lint-imports
 
 quick: .venv/ready
-	$(BIN)/python -m pytest -q -n auto -m "not real and not editor and not packaging"
+	$(BIN)/python -m pytest -q -n auto -m "not real and not editor and not packaging" \
+	  $(addprefix --ignore=,$(SWEEPS))
+
+sweeps: .venv/ready
+	$(BIN)/python -m pytest -q -n auto $(SWEEPS)
 
 real: .venv/ready
 	$(BIN)/ftspec env install all
