@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import MISSING, Refuse, Row, constant, field
+from ftspec.mapping import Refuse, Row, constant, field
 
 
 def _lower_targets(targets: str | tuple[str, ...]) -> Any:
@@ -54,9 +54,3 @@ def lora_constants(prefix: str) -> tuple[Row, ...]:
         ),
         constant(f"{prefix}use_dora", False, "DoRA is not in a spec yet", absent=False),
     )
-
-
-LORA_PATHS = tuple(path for row in lora_rows("") for path in row.paths)
-"""The spec paths that a new adapter is described by; with `adapter`, the saved one decides."""
-
-__all__ = ["LORA_PATHS", "MISSING", "lora_constants", "lora_rows"]

@@ -109,10 +109,6 @@ def test_the_script_alone_trains_the_same_weights(lab: Lab, tmp_path: Path) -> N
         [find_uv_bin(), "sync", "--script", "train.py"],
         cwd=folder, env=environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if ready.returncode and any(
-        word in ready.stderr for word in ("Failed to fetch", "network", "dns error", "offline")
-    ):
-        pytest.skip(f"the packages cannot be had from here: {ready.stderr[-300:]}")
     assert ready.returncode == 0, ready.stderr[-4000:]
     weights = train([find_uv_bin(), "run", "train.py"], folder, environ)
     assert weights == (compiled(lab, "trl") / "model" / WEIGHTS).read_bytes()
