@@ -6,10 +6,10 @@ express it refuses, with a reason; what no row answers for is refused as well. N
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 Flat = Mapping[str, Any]
@@ -56,13 +56,25 @@ class Note(NamedTuple):
     reason: str
 
 
+class When(NamedTuple):
+    """The variants of a tagged union that a row holds for: ``path`` is the tag's."""
+
+    path: str
+    tags: frozenset[str]
+
+    def apart(self, other: When | None) -> bool:
+        """Whether no spec can have both."""
+        return other is not None and self.path == other.path and not self.tags & other.tags
+
+
 @dataclass(frozen=True)
 class Row:
     """One fact: these spec paths are those native keys.
 
     ``lower`` takes the values of ``paths`` and then of ``uses``, and returns the values of ``keys``
     (bare for one key, a tuple for several; MISSING leaves a key out). ``lift`` takes the values of
-    ``keys`` and then of ``reads``, and returns the values of ``paths``.
+    ``keys`` and then of ``reads``, and returns the values of ``paths``. With ``when``, the row holds
+    for some variants only; other rows may then answer for the same paths and keys in the others.
     """
 
     paths: tuple[str, ...]
@@ -74,6 +86,16 @@ class Row:
     absent: tuple[Any, ...] = ()
     support: Support = "full"
     reason: str = ""
+    when: When | None = None
+
+
+def only(path: str, tags: Iterable[str] | str, *rows: Row) -> tuple[Row, ...]:
+    """``rows`` for these variants of a tagged union alone, such as one kind of tuner.
+
+    The row that lifts the tag itself must stand before them in the map.
+    """
+    when = When(path, frozenset((tags,) if isinstance(tags, str) else tags))
+    return tuple(replace(row, when=when) for row in rows)
 
 
 def identity(value: Any) -> Any:
@@ -168,11 +190,16 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Lifted:
-    """What became of native values: spec values, keys no row knows, and values that have no equal."""
+    """What became of native values: spec values, keys no row knows, and values that have no equal.
+
+    ``inert`` are keys that mean something for other variants only, such as a rank where all weights
+    train.
+    """
 
     spec: dict[str, Any]
     unknown: dict[str, Any]
     refusals: tuple[Refusal, ...]
+    inert: dict[str, Any] = dataclass_field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -181,7 +208,7 @@ class FieldMap:
 
     backend: str
     rows: tuple[Row, ...]
-    by_path: dict[str, Row] = dataclass_field(init=False, repr=False)
+    by_path: dict[str, tuple[Row, ...]] = dataclass_field(init=False, repr=False)
 
     def __init__(self, backend: str, rows: Iterable[Row | Iterable[Row]]) -> None:
         flat = tuple(
@@ -189,18 +216,21 @@ class FieldMap:
         )
         object.__setattr__(self, "backend", backend)
         object.__setattr__(self, "rows", flat)
-        for kind, names in (
-            ("path", [p for r in flat for p in r.paths]),
-            ("key", [k for r in flat for k in r.keys]),
-        ):
-            doubled = [name for name, count in Counter(names).items() if count > 1]
-            if doubled:
-                raise ValueError(f"{backend}: two rows for the {kind} {', '.join(sorted(doubled))}")
-        object.__setattr__(self, "by_path", {path: row for row in flat for path in row.paths})
+        paths = _gathered((path, row) for row in flat for path in row.paths)
+        keys = _gathered((key, row) for row in flat for key in row.keys)
+        doubled = [
+            f"the {kind} {name}"
+            for kind, found in (("path", paths), ("key", keys))
+            for name, rows_of in found.items()
+            if not _exclusive(rows_of)
+        ]
+        if doubled:
+            raise ValueError(f"{backend}: two rows for {', '.join(sorted(doubled))}")
+        object.__setattr__(self, "by_path", paths)
 
     def keys(self) -> tuple[str, ...]:
         """Every native key that a row writes or reads."""
-        return tuple(key for row in self.rows for key in row.keys)
+        return tuple(dict.fromkeys(key for row in self.rows for key in row.keys))
 
     def lower(self, spec: Flat) -> Lowered:
         """Spec values (resolved: no default left open) -> native values. Collects every refusal."""
@@ -213,11 +243,11 @@ class FieldMap:
                 "notimpl",
             )
             for path, value in spec.items()
-            if path not in self.by_path and not path.startswith("derived.")
+            if not path.startswith("derived.") and not self._answered(path, spec)
         ]
         notes: list[Note] = []
         for row in self.rows:
-            if any(path not in spec for path in row.paths):
+            if any(path not in spec for path in row.paths) or not _holds(row, spec):
                 continue  # a field of another tuner or objective: not in this spec
             place = row.paths[0] if row.paths else row.keys[0]
             try:
@@ -241,7 +271,11 @@ class FieldMap:
         """Native values -> spec values. A missing key means what the framework assumes without it."""
         spec: dict[str, Any] = {}
         refusals: list[Refusal] = []
+        known: set[str] = set()
         for row in self.rows:
+            if not _holds(row, spec):
+                continue
+            known.update(row.keys, row.reads)
             absent = dict(zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True))
             given = tuple(native.get(key, absent[key]) for key in row.keys)
             if row.keys and all(value is MISSING for value in given):
@@ -256,11 +290,45 @@ class FieldMap:
             if row.paths:
                 pairs = zip(row.paths, _many(values, len(row.paths)), strict=True)
                 spec.update({path: value for path, value in pairs if value is not MISSING})
-        known = set(self.keys()) | {key for row in self.rows for key in row.reads}
-        return Lifted(spec, {k: v for k, v in native.items() if k not in known}, tuple(refusals))
+        rest = {key: value for key, value in native.items() if key not in known}
+        elsewhere = {*self.keys()}
+        return Lifted(
+            spec,
+            {key: value for key, value in rest.items() if key not in elsewhere},
+            tuple(refusals),
+            {key: value for key, value in rest.items() if key in elsewhere},
+        )
+
+    def _answered(self, path: str, spec: Flat) -> bool:
+        return any(_holds(row, spec) for row in self.by_path.get(path, ()))
+
+
+def _gathered(pairs: Iterable[tuple[str, Row]]) -> dict[str, tuple[Row, ...]]:
+    found: dict[str, tuple[Row, ...]] = {}
+    for name, row in pairs:
+        found[name] = (*found.get(name, ()), row)
+    return found
+
+
+def _exclusive(rows: Sequence[Row]) -> bool:
+    """Whether at most one of the rows holds for any spec."""
+    pairs = combinations(rows, 2)
+    return all(one.when is not None and one.when.apart(other.when) for one, other in pairs)
+
+
+def _holds(row: Row, spec: Flat) -> bool:
+    return row.when is None or spec.get(row.when.path) in row.when.tags
 
 
 def replaced(rows: Iterable[Row], *own: Row) -> tuple[Row, ...]:
     """``rows`` with a backend's ``own`` in the place of those that answer for the same paths."""
     paths = {path for row in own for path in row.paths}
-    return (*(row for row in rows if not paths.intersection(row.paths)), *own)
+
+    def kept(row: Row) -> bool:
+        return not paths.intersection(row.paths) or any(
+            row.when is not None and row.when.apart(one.when)
+            for one in own
+            if {*one.paths} & {*row.paths}
+        )
+
+    return (*(row for row in rows if kept(row)), *own)

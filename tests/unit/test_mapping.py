@@ -21,6 +21,7 @@ from ftspec.mapping import (
     field,
     identity,
     negate,
+    only,
     ours,
     replaced,
     unsupported,
@@ -204,6 +205,47 @@ def test_two_rows_for_one_thing_are_a_mistake_of_ours() -> None:
         FieldMap("demo", (field("a", "x"), constant("x", 1, "r")))
 
 
+def tuners() -> FieldMap:
+    return FieldMap(
+        "demo",
+        (
+            field("tuner", "kind"),
+            only("tuner", "lora", field("rank", "r", absent=8)),
+            only("tuner", ("oft", "boft"), field("rank", "oft_r"), field("blocks", "b")),
+        ),
+    )
+
+
+def test_variants_of_a_union_have_their_own_rows_for_one_path() -> None:
+    fields = tuners()
+    assert fields.lower({"tuner": "lora", "rank": 4}).native == {"kind": "lora", "r": 4}
+    assert fields.lower({"tuner": "oft", "rank": 4}).native == {"kind": "oft", "oft_r": 4}
+    assert fields.lift({"kind": "boft", "oft_r": 2}).spec == {"tuner": "boft", "rank": 2}
+    assert fields.lift({"kind": "lora"}).spec == {"tuner": "lora", "rank": 8}
+
+
+def test_what_no_variant_answers_for_is_refused_and_what_only_others_know_is_inert() -> None:
+    (refusal,) = tuners().lower({"tuner": "lora", "blocks": 2}).refusals
+    assert (refusal.path, refusal.support) == ("blocks", "notimpl")
+    (refusal,) = tuners().lower({"tuner": "full", "rank": 2}).refusals
+    assert refusal.path == "rank"
+    lifted = tuners().lift({"kind": "full", "r": 8, "nobody": 1})
+    assert (lifted.spec, lifted.inert, lifted.unknown) == (
+        {"tuner": "full"},
+        {"r": 8},
+        {"nobody": 1},
+    )
+
+
+def test_rows_of_variants_that_overlap_are_a_mistake_of_ours() -> None:
+    one, two = only("t", ("a", "b"), field("p", "x")), only("t", "b", field("p", "y"))
+    for other in (two, field("p", "y"), only("u", "c", field("p", "y"))):
+        with pytest.raises(ValueError, match="two rows for the path p"):
+            FieldMap("demo", (one, other))
+    replacing = only("t", "c", field("p", "y"))
+    assert replaced(one, *replacing) == (*one, *replacing)
+
+
 def test_a_row_that_gives_another_number_of_values_is_a_mistake_of_ours() -> None:
     row = Row(("a",), ("x", "y"), identity, lambda x, _y: x)
     with pytest.raises(TypeError, match="promised 2 values"):
@@ -214,7 +256,7 @@ def test_groups_of_rows_are_flattened() -> None:
     fields = FieldMap("demo", (field("a", "x"), ours("b"), (field("c", "z"),)))
     assert [row.paths for row in fields.rows] == [("a",), ("b",), ("c",)]
     assert fields.keys() == ("x", "z")
-    assert fields.by_path["c"].keys == ("z",)
+    assert [row.keys for row in fields.by_path["c"]] == [("z",)]
 
 
 def test_replaced_takes_the_place_of_rows_for_the_same_paths() -> None:
