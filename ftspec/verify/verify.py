@@ -1,7 +1,7 @@
 """Run one spec in several frameworks under the probe, compare, and certify.
 
 What runs is what `compile` wrote. Only the program in front of it changes: `python train.py`
-becomes `python probe.py --out FOLDER script train.py`; a launcher in front of that stays as it is.
+becomes `python probe --out FOLDER script train.py`; a launcher in front of that stays as it is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ftspec.verify.checks import Result, compare
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.machine import GIB, machine, scrubbed
 
-PROBE = Path(__file__).with_name("probe.py")
+PROBE = Path(__file__).with_name("probe")
 EVIDENCE, LOG = "evidence", "verify.log"
 NEED = 2 * GIB
 """Memory of a run beside its model: four frameworks with a tiny model took 1.0 to 1.6 GB."""

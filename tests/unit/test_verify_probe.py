@@ -1,14 +1,14 @@
-"""The probe as a file: alone, small, and right about names; what it writes is read back."""
+"""The probe: alone, and right about names; what it writes is read back."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,33 +20,31 @@ from ftspec.verify.verify import PROBE
 
 
 @pytest.fixture
-def probe(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The probe's functions, as its environment would load them."""
+def probe(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The probe's functions, out of all its files."""
     monkeypatch.delenv("RANK", raising=False)
-    spec = importlib.util.spec_from_file_location("probe_alone", PROBE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    found: dict[str, object] = {}
+    for name in ("values", "setting", "state", "watch", "callback"):
+        found |= vars(importlib.import_module(f"ftspec.verify.probe.{name}"))
+    return SimpleNamespace(**found)
 
 
-def test_probe_is_one_short_file_on_the_standard_library():
-    source = PROBE.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 420
-    tree = ast.parse(source)
-    names = [
-        alias.name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    ] + [(n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
-    outside = {name for name in names if name not in sys.stdlib_module_names}
+def test_the_probe_stands_alone_on_the_standard_library():
+    files = sorted(PROBE.glob("*.py"))
+    assert len(files) == 8
+    outside: set[str] = set()
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+        froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and not n.level]
+        names = {alias.name.split(".")[0] for node in imports for alias in node.names}
+        names |= {(node.module or "").split(".")[0] for node in froms}
+        outside |= names - set(sys.stdlib_module_names)
+        # Unsloth has to come first, so nothing but the standard library is imported before it.
+        early = {a.name.split(".")[0] for n in imports if n in tree.body for a in n.names}
+        early |= {(n.module or "").split(".")[0] for n in froms if n in tree.body}
+        assert early <= set(sys.stdlib_module_names), file.name
     assert outside == {"torch", "transformers", "safetensors", "deepspeed", "llamafactory"}
-    top = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
-    early = {a.name.split(".")[0] for n in top if isinstance(n, ast.Import) for a in n.names}
-    # Unsloth has to come first, so nothing but the standard library is imported before it.
-    assert early <= set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize(

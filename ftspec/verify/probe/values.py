@@ -1,0 +1,65 @@
+"""Names, numbers and tensors as the evidence has them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+RANK = int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def canonical(name: str) -> str:
+    """A parameter's name without what wrappers add to it."""
+    name = re.sub(r"^((module|_orig_mod|_fsdp_wrapped_module)\.)+", "", name)
+    name = re.sub(r"^base_model\.model\.", "", name)
+    return re.sub(r"\.(default|_orig_mod|_fsdp_wrapped_module)(?=\.|$)", "", name)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; numbers keep every digit, anything else becomes a word."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "numel", lambda: 2)() == 1:
+        return value.item()
+    return str(getattr(value, "value", value))
+
+
+def short(tensor: Any) -> str:
+    """`float32` of torch.float32."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def sha256(tensor: Any) -> str:
+    """A hash of a tensor's bytes in its own dtype; numpy has no bfloat16, hence the view."""
+    import torch
+
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    return hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+
+
+def gathered(parameter: Any) -> contextlib.AbstractContextManager[Any]:
+    """The whole of a parameter that ZeRO-3 has spread over processes; nothing to do elsewhere."""
+    if not hasattr(parameter, "ds_id"):
+        return contextlib.nullcontext()
+    import deepspeed  # type: ignore[import-not-found]
+
+    return deepspeed.zero.GatheredParameters([parameter])
+
+
+class Recorder:
+    """The event file of one process."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.file = folder, (folder / f"rank{RANK}.jsonl").open("w", encoding="utf-8")
+
+    def put(self, kind: str, **values: Any) -> None:
+        """Write one event now."""
+        print(json.dumps({"kind": kind, **values}), file=self.file, flush=True)

@@ -1,0 +1,70 @@
+"""What happens on the way: rows fetched, the type of the arithmetic, the first gradient."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from .state import optimizers
+from .values import Recorder, canonical
+
+
+def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
+    """Note which rows are fetched and what the collator makes of them, until the forward pass.
+
+    Two instance attributes; the loader itself is never iterated. With worker processes the rows are
+    fetched elsewhere, and are reported as not observed.
+    """
+    inner = getattr(loader, "base_dataloader", loader)
+    dataset, collate = inner.dataset, inner.collate_fn
+    rows: list[int] = []
+    if inner.num_workers or not hasattr(dataset, "__getitems__"):
+        return
+    fetch = dataset.__getitems__
+
+    def fetching(indices: Any) -> Any:
+        rows[:] = [int(i) for i in indices]
+        return fetch(indices)
+
+    def collating(features: Any) -> Any:
+        batch = collate(features)
+        note = {k: batch[k].tolist() for k in ("input_ids", "labels") if k in batch}
+        fetched.append({"indices": list(rows) or None, **note})
+        return batch
+
+    dataset.__getitems__ = fetching
+
+    inner.collate_fn = collating
+
+
+def watch_autocast(recorder: Recorder, model: Any) -> None:
+    """Note in which type a layer calculates: DeepSpeed lowers it without a word in the arguments."""
+    import torch
+
+    def before(module: Any, *_: Any) -> None:
+        device = module.weight.device.type
+        lowered = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else ""
+        recorder.put("autocast", dtype=str(lowered).removeprefix("torch."))
+        handles.pop().remove()
+
+    linear = (m for m in model.modules() if isinstance(m, torch.nn.Linear))
+    handles = [layer.register_forward_pre_hook(before) for layer in [*linear][:1]]
+
+
+def watch_gradients(recorder: Recorder, model: Any, outer: Any) -> None:
+    """Note the first gradient that the optimizer is handed, by parameter.
+
+    ZeRO-0 in float32 logs no gradient norm; this stands in for it.
+    """
+    names = {id(p): canonical(name) for name, p in model.named_parameters()}
+    inner, seen = optimizers(outer)[-1], [False]
+
+    def before(optimizer: Any, *_: Any) -> None:
+        params = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if not seen[0] and params and all(id(p) in names for p in params):
+            norms = {names[id(p)]: p.grad.detach().double().norm().item() for p in params}
+            recorder.put("gradient", norms=norms)
+        seen[0] = True
+
+    if hasattr(inner, "register_step_pre_hook"):
+        inner.register_step_pre_hook(before)
