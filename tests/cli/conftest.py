@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,6 +27,31 @@ class Done:
 
 
 Command = Callable[..., Done]
+Write = Callable[..., Path]
+
+
+def same(said: str, expected: str) -> None:
+    """Whole messages: what is wrong, where, and how to mend it. `{...}` fits anything within a line."""
+    pattern = re.escape(expected).replace(re.escape("{...}"), r"[^\n]*")
+    assert re.fullmatch(pattern, said), f"{said}\n--- is not\n{expected}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """An entry point."""
+
+    name: str
+    value: str
+    result: Any
+
+    @property
+    def dist(self) -> SimpleNamespace:
+        return SimpleNamespace(name=f"{self.value}-package")
+
+    def load(self) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
 
 
 @pytest.fixture(autouse=True)
