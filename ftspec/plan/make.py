@@ -14,11 +14,12 @@ from ftspec.mapping import Lowered, Refusal
 from ftspec.plan import passthrough
 from ftspec.plan.data_stages import FOLDERS
 from ftspec.plan.environ import PRIVATE, clean
-from ftspec.plan.places import rebase, rebase_values
+from ftspec.plan.places import is_local, rebase, rebase_values
 from ftspec.plan.resolve import resolve
 from ftspec.plan.stages import (
     BuildEnvironment,
     CheckData,
+    CheckFolder,
     Collect,
     Launch,
     Plan,
@@ -112,6 +113,7 @@ def make_plan(
     environ = {**setting, **backend.environment(native)}
     stages: Sequence[Stage] = (
         *_data_stages(values, backend.alternating),
+        *_folder_stages(resolved),
         *(WriteFile(file) for file in files),
         BuildEnvironment(name, loaded.spec.run.environment, lock.key),
         Launch(tuple(backend.launch(native)), environ, cleared),
@@ -132,6 +134,16 @@ def _data_stages(values: Mapping[str, Any], alternating: bool) -> list[Stage]:
             lengths = values["data.overflow"] == "error"
             stages.append(CheckData(split, lengths, alternating))
     return stages
+
+
+def _folder_stages(resolved: Resolved) -> list[Stage]:
+    """What must lie there before anything is spent; `compile` may come before the run that makes it."""
+    given = resolved.flat()
+    adapter, checkpoint = given.get("method.tuner.adapter"), given["train.resume"]
+    named = {"train.resume": checkpoint}
+    if adapter is not None and is_local(adapter, resolved.folder):
+        named["method.tuner.adapter"] = adapter
+    return [CheckFolder(field, folder) for field, folder in named.items() if folder is not None]
 
 
 def _placed(problem: Problem, loaded: Loaded) -> Problem:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ftspec.errors import Problem, SpecError
 from ftspec.spec.home import at_home
 from ftspec.spec.present import is_folder
 
@@ -50,6 +51,18 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
             for source in values[split]
         )
     return moved
+
+
+def require_folder(folder: str, field: str, start: Path) -> None:
+    """See that a folder is there which an earlier run should have left.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if not is_folder(start / at_home(folder)):
+        message = f"there is no folder {folder}"
+        hint = "paths start at the spec's own folder; has the run that makes it ended well?"
+        raise SpecError(Problem(message, path=field, hint=hint))
 
 
 def _local(path: str) -> str:

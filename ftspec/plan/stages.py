@@ -33,6 +33,16 @@ class CheckData:
 
 
 @dataclass(frozen=True)
+class CheckFolder:
+    """Find a folder that an earlier run should have left: an adapter, a checkpoint."""
+
+    field: str
+    """The spec's field that names it."""
+    folder: str
+    """As the spec writes it, relative to the spec's own folder."""
+
+
+@dataclass(frozen=True)
 class WriteFile:
     """Write one emitted file."""
 
@@ -69,7 +79,7 @@ class Collect:
     """Where the backend saves, relative to the compiled folder."""
 
 
-Stage = PrepareData | CheckData | WriteFile | BuildEnvironment | Launch | Collect
+Stage = PrepareData | CheckData | CheckFolder | WriteFile | BuildEnvironment | Launch | Collect
 
 
 @dataclass(frozen=True)

@@ -4,57 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from functools import singledispatch
 from typing import Any
 
-from ftspec.emit.shell import portable
 from ftspec.plan.environ import matching
-from ftspec.plan.stages import (
-    BuildEnvironment,
-    CheckData,
-    Collect,
-    Launch,
-    Plan,
-    PrepareData,
-    WriteFile,
-)
-
-
-@singledispatch
-def describe_stage(stage: Any) -> str:
-    """One line about a stage, in the imperative."""
-    raise TypeError(f"no description of {stage!r}")
-
-
-@describe_stage.register
-def _(stage: CheckData) -> str:
-    lengths = ", and tokenise them to find rows beyond data.max_length" if stage.lengths else ""
-    return f"read the {stage.split} rows and check each{lengths}"
-
-
-@describe_stage.register
-def _(stage: PrepareData) -> str:
-    return f"render and tokenise the {stage.split} rows into {stage.target}"
-
-
-@describe_stage.register
-def _(stage: WriteFile) -> str:
-    return f"write {stage.file.path} ({len(stage.file.content)} bytes)"
-
-
-@describe_stage.register
-def _(stage: BuildEnvironment) -> str:
-    return f"have the environment {stage.backend} ({stage.lock}, lock {stage.key})"
-
-
-@describe_stage.register
-def _(stage: Launch) -> str:
-    return f"start {shlex.join(portable(stage.argv))}"
-
-
-@describe_stage.register
-def _(stage: Collect) -> str:
-    return f"check and note the results in {stage.folder}"
+from ftspec.plan.stages import Launch, Plan
+from ftspec.plan.wording import sentence
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -71,7 +25,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "passed_through": dict(plan.resolved.spec.native.get(plan.backend, {})),
         "nearly": [note._asdict() for note in plan.notes],
         "stages": [
-            {"stage": type(stage).__name__, "does": describe_stage(stage)} for stage in plan.stages
+            {"stage": type(stage).__name__, "does": sentence(stage)} for stage in plan.stages
         ],
         "environment": {"set": dict(launch.environ), "cleared": list(launch.cleared)},
     }
@@ -100,7 +54,7 @@ def print_plan(plan: Plan, why: str, console: Any) -> None:
         console.print(f"[yellow]passed through[/yellow] {key} = {_short(passed)}", markup=True)
     console.print("\n[bold]stages[/bold]")
     for number, stage in enumerate(plan.stages, start=1):
-        console.print(f"{number:3}. {describe_stage(stage)}", markup=False)
+        console.print(f"{number:3}. {sentence(stage)}", markup=False)
     launch = _launch(plan)
     if launch.environ:
         console.print(

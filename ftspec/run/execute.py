@@ -14,15 +14,13 @@ from typing import Any, Literal
 
 from ftspec.errors import FtspecError
 from ftspec.plan.stages import (
-    BuildEnvironment,
-    CheckData,
     Collect,
     Launch,
     Plan,
-    PrepareData,
     Stage,
     WriteFile,
 )
+from ftspec.plan.wording import title
 from ftspec.run.folder import claim
 from ftspec.run.perform import LOG, Context, Environment, perform
 from ftspec.run.progress import Progress
@@ -119,23 +117,6 @@ def digest(plan: Plan) -> str:
         elif isinstance(stage, Launch):
             parts.append([list(stage.argv), dict(stage.environ)])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def title(stage: Stage) -> str:
-    """A stage's name: `launch`, `write train.py`."""
-    match stage:
-        case WriteFile(file):
-            return f"write {file.path}"
-        case CheckData(split):
-            return f"check data: {split}"
-        case PrepareData(split):
-            return f"prepare data: {split}"
-        case BuildEnvironment(_, lock):
-            return f"environment: {lock}"
-        case Launch():
-            return "train"
-        case Collect():
-            return "collect results"
 
 
 def _walk(

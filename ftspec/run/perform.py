@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ftspec.emit.disk import write_atomic, write_files
+from ftspec.plan.places import require_folder
 from ftspec.plan.stages import (
     BuildEnvironment,
     CheckData,
+    CheckFolder,
     Collect,
     Launch,
     Plan,
@@ -76,6 +78,11 @@ def _prepare(stage: PrepareData, context: Context) -> None:
 
     target = context.plan.folder / stage.target
     context.emit("note", _told(prepare_split(context.plan.resolved, stage.split, target)))
+
+
+@perform.register
+def _find(stage: CheckFolder, context: Context) -> None:
+    require_folder(stage.folder, stage.field, context.plan.resolved.folder)
 
 
 @perform.register

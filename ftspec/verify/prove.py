@@ -14,7 +14,8 @@ from ftspec.env.variables import release_builds, variables
 from ftspec.errors import Problem, UnsupportedError, VerifyError
 from ftspec.plan.environ import matching
 from ftspec.plan.make import make_plan
-from ftspec.plan.stages import BuildEnvironment, Launch, Plan
+from ftspec.plan.places import require_folder
+from ftspec.plan.stages import BuildEnvironment, CheckFolder, Launch, Plan
 from ftspec.plan.write import write_plans
 from ftspec.registry import load as load_backend
 from ftspec.run.environ import compose
@@ -84,6 +85,7 @@ def prove(
     Writes the compiled files, the evidence and the certificate into ``folder``.
 
     Raises:
+        SpecError: a folder that an earlier run should have left is not there.
         UnsupportedError: the reference cannot express the spec, or fewer than two backends can.
         EnvironmentError_: an environment cannot be had.
     """
@@ -97,6 +99,9 @@ def prove(
             if problems
             else VerifyError(Problem("one run proves nothing", hint="name two or more backends"))
         )
+    for stage in next(iter(plans.values())).stages:  # before an environment is made for nothing
+        if isinstance(stage, CheckFolder):
+            require_folder(stage.folder, stage.field, loaded.file.parent)
     lock = loaded.spec.run.environment
     backends = [load_backend(name) for name in plans]
     places = dict(

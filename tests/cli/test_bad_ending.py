@@ -94,6 +94,42 @@ def test_a_folder_that_is_a_file(ftspec: Command, write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "field", "folder"),
+    [
+        (
+            "method: lora",
+            "method: {tuner: {type: lora, adapter: ./absent}}",
+            "method.tuner.adapter",
+            "./absent",
+        ),
+        (
+            "  steps: 4",
+            "  steps: 4\n  resume: runs/old/checkpoint-2",
+            "train.resume",
+            "runs/old/checkpoint-2",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("run", "--backend", "trl"), ("verify", "--backends", "trl,deepspeed")]
+)
+def test_a_folder_that_an_earlier_run_should_have_left(
+    old: str, new: str, field: str, folder: str, command: tuple[str, ...],
+    ftspec: Command, write: Write, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ftspec.cli.run.find_environment", lambda *_: None)  # it is asked before
+    file = write((old, new))
+    name, *options = command
+    done = ftspec(name, file, *options)
+    assert done.code == 2
+    assert f"error[spec]: {field}: there is no folder {folder}\n" in done.err
+    assert "has the run that makes it ended well?" in done.err
+    assert (
+        ftspec("compile", file, "--backend", "trl", "-o", "build").code == 0
+    )  # to be run elsewhere
+
+
+@pytest.mark.parametrize(
     ("ending", "words", "remedy"),
     [
         (

@@ -16,8 +16,8 @@ from ftspec.plan import stages
 from ftspec.plan.choose import choose
 from ftspec.plan.stages import Plan, Stage
 from ftspec.plan.values import Resolved
+from ftspec.plan.wording import sentence
 from ftspec.registry import names
-from ftspec.report.plan import describe_stage
 from ftspec.run.perform import perform
 from ftspec.spec.load import load
 from tests.cli.conftest import Command
@@ -25,12 +25,11 @@ from tests.cli.conftest import Command
 
 def test_plan_and_run_know_the_same_stages() -> None:
     kinds = set(Stage.__args__)
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     stated = {kind for kind in vars(stages).values() if is_dataclass(kind)}
     assert kinds == stated - {File, Plan, Resolved}
     for kind in kinds:
-        for table in (describe_stage, perform):
-            assert table.dispatch(kind) is not table.dispatch(object), kind
+        assert perform.dispatch(kind) is not perform.dispatch(object), kind
 
 
 def test_plan_lists_what_run_walks(
@@ -46,10 +45,10 @@ def test_plan_lists_what_run_walks(
     assert walked == list(plan.stages)
     listed = json.loads(ftspec("plan", file, "--backend", "trl", "--json").out)["stages"]
     assert [entry["stage"] for entry in listed] == [type(stage).__name__ for stage in walked]
-    assert [entry["does"] for entry in listed] == [describe_stage(stage) for stage in walked]
+    assert [entry["does"] for entry in listed] == [sentence(stage) for stage in walked]
     text = ftspec("plan", file, "--backend", "trl").out
     steps = re.findall(r"^ +(\d+)\. (.+)$", text, re.MULTILINE)
-    assert [step for _, step in steps] == [describe_stage(stage) for stage in walked]
+    assert [step for _, step in steps] == [sentence(stage) for stage in walked]
     assert [int(number) for number, _ in steps] == list(range(1, len(walked) + 1))
 
 
