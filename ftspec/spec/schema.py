@@ -249,11 +249,16 @@ def _union(inner: tuple[type[Node], ...]) -> Schema:
     return {"anyOf": [_choice(inner), section]}
 
 
+LENGTHS: Mapping[str, str] = {"minLength": "minItems", "maxLength": "maxItems"}
+"""pydantic measures a list as a text where a validator stands before it."""
+
+
 def _forms(raw: Schema) -> Schema:
     """A value's schema without its notes; a list may be its single item."""
     rest = {k: v for k, v in raw.items() if k not in ("title", "deprecated", *NOTES)}
     if rest.get("type") == "array" and "items" in rest:
         item = _forms(rest["items"])
+        rest = {LENGTHS.get(key, key): value for key, value in rest.items()}
         return _either([item, {**rest, "items": item}])
     if "anyOf" in rest:
         return _either([_forms(option) for option in rest["anyOf"]])

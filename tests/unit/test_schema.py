@@ -146,6 +146,7 @@ def test_short_forms_are_taken(document: dict[str, Any]) -> None:
             "hardware": {"zero": {"stage": 0, "offload_optimizer": True}},
         },
         {"model": "x", "data": "a/b", "run": []},
+        {"model": "x", "data": "a/b", "method": {"tuner": {"type": "lora", "targets": []}}},
     ],
 )
 def test_what_the_loader_refuses_is_refused(document: dict[str, Any]) -> None:
