@@ -8,9 +8,10 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from ftspec.emit.file import File
-from ftspec.mapping import FieldMap, Flat
+from ftspec.mapping import FieldMap, Flat, Lifted
 
-__all__ = ["Backend", "File", "Job"]
+__all__ = ["Backend", "File", "Job", "lift"]
+OBJECTIVE = "method.objective.type"
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,16 @@ class Backend:
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}
     """Native values -> environment variables that its launch needs."""
+
+
+def lift(backend: Backend, native: Flat) -> Lifted:
+    """Spec values by the map of the objective that the native values are of.
+
+    A map's row of the objective refuses what is of another one. Where all refuse, the first map's
+    refusals stand.
+    """
+    found = {objective: fields.lift(native) for objective, fields in backend.maps.items()}
+    of_it = (
+        lifted for objective, lifted in found.items() if lifted.spec.get(OBJECTIVE) == objective
+    )
+    return next(of_it, next(iter(found.values())))

@@ -283,9 +283,9 @@ class FieldMap:
             try:
                 values = row.lift(*given, *(native.get(key, MISSING) for key in row.reads))
             except Refuse as refuse:
-                refusals.append(
-                    Refusal(row.keys[0], given[0], refuse.reason, refuse.support, refuse.hint)
-                )
+                place = (row.keys or row.reads)[0]
+                value = given[0] if given else native.get(place)
+                refusals.append(Refusal(place, value, refuse.reason, refuse.support, refuse.hint))
                 continue
             if row.paths:
                 pairs = zip(row.paths, _many(values, len(row.paths)), strict=True)

@@ -15,7 +15,8 @@ from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families import datasets
 from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.sft_script import CONFIG, LIMIT, SHAPE
+from ftspec.families.objectives import SHAPE
+from ftspec.families.sft_script import CONFIG, LIMIT
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell

@@ -14,14 +14,13 @@ from typing import Any
 from ftspec.families.datasets import context
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
+from ftspec.families.objectives import SHAPE, objective_row
 from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
 
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
-SHAPE = "data.shape"
-"""Native pseudo-key: which columns the script gives the trainer."""
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
 OWN_PATHS = (
@@ -167,7 +166,7 @@ def model_rows() -> tuple[Row, ...]:
 def tuner_rows() -> tuple[Row, ...]:
     """Full tuning, a new LoRA adapter, or a saved one that is trained further."""
     return (
-        Row(("method.objective.type",), (), lambda _objective: (), lambda: "sft"),
+        objective_row("sft"),
         Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
         Row(
             ("method.tuner.adapter",),

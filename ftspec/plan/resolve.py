@@ -56,11 +56,13 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     if spec.data.overflow == "error" and spec.data.prepare == "framework":
         _all_local(spec)
     for split in ("train", "eval"):
-        sources = tuple(_source(source, folder) for source in getattr(spec.data, split))
+        text = spec.method.objective.type == "cpt"
+        sources = tuple(_source(source, folder, text) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
             decide(
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
             )
+    _objective(values)
     _train_on(values, decide)
     name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
     if spec.output.folder is None:
@@ -169,23 +171,51 @@ def _all_local(spec: Spec) -> None:
                 )
 
 
+def _objective(values: Mapping[str, Value]) -> None:
+    """Plain text and continued pre-training belong together, demonstrations and `sft`."""
+    sources = [*values["data.train"].value, *values["data.eval"].value]
+    formats = {source["format"] for source in sources}
+    text = values["method.objective.type"].value == "cpt"
+    if text and formats != {"text"}:
+        others = ", ".join(sorted(formats - {"text"}))
+        raise SpecError(
+            Problem(
+                f"continued pre-training takes plain text, and these rows are {others}",
+                path="data.train",
+                hint="method.objective: sft; or `format: text` and the column's name in `columns`",
+            )
+        )
+    if not text and "text" in formats:
+        raise SpecError(
+            Problem(
+                "plain text holds no answers to learn from",
+                path="method.objective",
+                hint="method.objective: cpt (continued pre-training)",
+            )
+        )
+
+
 def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     """Where a format has one answer, or none, `train_on` can only mean one thing."""
+    if values["method.objective.type"].value == "cpt":
+        decide("data.train_on", "all", "plain text has no turns")
+        return
     if values["data.prepare"].value == "ftspec":
         return  # it looks at each row
     formats = {source["format"] for source in values["data.train"].value}
-    if formats == {"text"}:
-        decide("data.train_on", "all", "plain text has no turns")
-    elif (
-        formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant"
-    ):
+    if formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant":
         decide("data.train_on", "completions", "a row has one answer")
 
 
-def _source(source: Source, folder: Path) -> Source:
-    """The source with its format recognised, and without columns that keep their names."""
+def _source(source: Source, folder: Path, text: bool) -> Source:
+    """The source with its format recognised, and without columns that keep their names.
+
+    ``text``: the objective takes nothing but plain text, so there is nothing to recognise.
+    """
     renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
-    kind = source.format if source.format != "auto" else _recognised(source, folder)
+    kind = source.format
+    if kind == "auto":
+        kind = "text" if text else _recognised(source, folder)
     names = [source.columns.get(column, column) for column in COLUMNS[kind]]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"

@@ -6,17 +6,17 @@ Each value that a spec may hold is lowered in an otherwise plain spec; what come
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ftspec.backend import Backend
+from ftspec.backend import OBJECTIVE, Backend
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
 from ftspec.spec.load import Loaded, digest
-from ftspec.spec.paths import variants
+from ftspec.spec.paths import leaves, tags
 from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
@@ -41,6 +41,11 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "output.hub.repo": ("org/name",),
 }
 """Values of open types that stand for all others; closed lists are read from the models."""
+FORMATS: Mapping[str, Sequence[str]] = {
+    "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
+    "cpt": ("text",),
+}
+"""Formats of rows that an objective takes, the plainest first."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -65,52 +70,67 @@ class Line:
     path: str
     value: Any
     cells: Mapping[str, Cell]
+    objective: str = "sft"
 
 
 def matrix() -> tuple[Line, ...]:
-    """All lines, in the spec's order; data formats by what is trained on at the end."""
-    backends = [load(name) for name in names()]
-    lines = [
-        Line(path, value, {b.name: cell(b, path, value) for b in backends})
-        for path, value in candidates()
-    ]
-    lines += [
-        Line(
-            "precision.compute on a CPU",
-            value,
-            {b.name: cell(b, "precision.compute", value, "cpu") for b in backends},
-        )
-        for value in ("fp32", "bf16", "fp16")
-    ]
-    for kind in ("messages", "sharegpt", "alpaca", "prompt-completion", "text"):
-        source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
-        sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
-        lines.append(
-            Line(
-                "data.train.format",
-                kind,
-                {b.name: cell(b, "data.train", sources) for b in backends},
-            )
-        )
+    """All lines, in the spec's order; data formats by what is trained on; then other objectives.
+
+    Of another objective, only what is not as it is for `sft`.
+    """
+    first, *others = tags()[OBJECTIVE]
+    lines = _lines(first)
+    known = {(line.path, repr(line.value)): line.cells for line in lines}
+    for objective in others:
+        lines += [
+            line
+            for line in _lines(objective)
+            if known.get((line.path, repr(line.value))) != line.cells
+        ]
     return tuple(lines)
 
 
-def candidates() -> Iterator[tuple[str, Any]]:
-    """Every path with the values that tell backends apart."""
-    for path, types in variants().items():
-        if path in OMITTED:
-            continue
-        closed = [value for kind in types for value in _closed(kind)]
+def _lines(objective: str) -> list[Line]:
+    backends = [load(name) for name in names()]
+
+    def line(name: str, path: str, value: Any, device: str = "cuda") -> Line:
+        cells = {b.name: cell(b, path, value, device, objective) for b in backends}
+        return Line(name, value, cells, objective)
+
+    lines = [line(path, path, value) for path, value in candidates(objective)]
+    lines += [
+        line("precision.compute on a CPU", "precision.compute", value, "cpu")
+        for value in ("fp32", "bf16", "fp16")
+    ]
+    for kind in FORMATS[objective]:
+        source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
+        sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
+        lines.append(replace(line("data.train.format", "data.train", sources), value=kind))
+    return lines
+
+
+def candidates(objective: str) -> Iterator[tuple[str, Any]]:
+    """Every path that a spec with this objective has, with the values that tell backends apart."""
+    types: dict[str, list[Any]] = {}
+    for leaf in leaves():
+        if dict(leaf.tags).get(OBJECTIVE, objective) == objective and leaf.path not in OMITTED:
+            types.setdefault(leaf.path, []).append(leaf.annotation)
+    for path, kinds in types.items():
+        closed = [value for kind in kinds for value in _closed(kind)]
         values = {repr(value): value for value in (*closed, *SAMPLES.get(path, ()))}
         yield from ((path, v) for v in values.values() if v is not None or path in SAMPLES)
 
 
-def cell(backend: Backend, path: str, value: Any, device: str = "cuda") -> Cell:
+def cell(
+    backend: Backend, path: str, value: Any, device: str = "cuda", objective: str = "sft"
+) -> Cell:
     """What the backend makes of a plain spec with this one value."""
-    spec = _plain_spec(path, value, device)
+    if objective not in backend.maps:
+        return Cell("notyet", f"{backend.title} has no {objective}")
+    spec = _plain_spec(path, value, device, objective)
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
     values = resolved.flat() | {path: value}
-    lowered = backend.maps["sft"].lower(values)
+    lowered = backend.maps[objective].lower(values)
     mine = [r for r in lowered.refusals if r.path == path or path.startswith(("data.", "train."))]
     if mine:
         return Cell(mine[0].support, mine[0].reason)
@@ -118,29 +138,42 @@ def cell(backend: Backend, path: str, value: Any, device: str = "cuda") -> Cell:
     return Cell("lossy", notes[0].reason) if notes else Cell("full")
 
 
-def _plain_spec(path: str, value: Any, device: str) -> Spec:
-    """A spec in which this value can be asked for: LoRA for LoRA's fields, ZeRO-3 for ZeRO's."""
-    tuner = "full" if (path, value) == ("method.tuner.type", "full") else "lora"
-    hardware: dict[str, Any] = {"device": device}
+def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
+    """A spec in which this value can be asked for: of the variants that have it, ZeRO-3 for ZeRO's."""
+    document: dict[str, Any] = {
+        # modules that train in full beside an adapter need weights that are known to be float32
+        "model": {
+            "name": "org/name",
+            "dtype": "float32" if path == "method.tuner.modules_to_save" else "auto",
+        },
+        "data": {
+            "train": {"path": "data.jsonl", "format": FORMATS[objective][0]},
+            "overflow": "error",
+            "prepare": "framework" if objective == "sft" else "ftspec",
+        },
+        "method": {"tuner": {"type": "lora"}, "objective": {"type": objective}},
+        "precision": "fp32",
+        "train": {"batch_size": 16, "micro_batch_size": 16},
+        "hardware": {"device": device},
+    }
     if path.startswith("hardware.zero."):
-        hardware["zero"] = 3
-    return Spec.model_validate(
-        {
-            # modules that train in full beside an adapter need weights that are known to be float32
-            "model": {
-                "name": "org/name",
-                "dtype": "float32" if path == "method.tuner.modules_to_save" else "auto",
-            },
-            "data": {
-                "train": {"path": "data.jsonl", "format": "messages"},
-                "overflow": "error",
-            },
-            "method": {"tuner": {"type": tuner}},
-            "precision": "fp32",
-            "train": {"batch_size": 16, "micro_batch_size": 16},
-            "hardware": hardware,
-        }
-    )
+        document["hardware"]["zero"] = 3
+    for tag, word in _variant(path, value, objective):
+        *sections, name = tag.split(".")
+        node = document
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = word
+    return Spec.model_validate(document)
+
+
+def _variant(path: str, value: Any, objective: str) -> tuple[tuple[str, str], ...]:
+    """The tags of the variant to ask in: the value's own, else LoRA's and any default's, else the first."""
+    if path in tags():
+        return ((path, str(value)),)
+    found = [leaf.tags for leaf in leaves() if leaf.path == path]
+    usual = (("method.tuner.type", "lora"), (OBJECTIVE, objective))
+    return next((have for have in found if {*usual} & {*have}), found[0])
 
 
 def _closed(annotation: Any) -> Iterator[Any]:

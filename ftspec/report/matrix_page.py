@@ -13,6 +13,7 @@ LEGEND = (
     "✓ exactly, ≈ nearly (needs --allow-lossy), ✗ the framework cannot, … not in this version of "
     "ftspec, · makes no sense there"
 )
+WHERE_IT_DIFFERS = "Rows prepared by ftspec; only what is not as above."
 STYLES = {"full": "green", "lossy": "yellow", "notyet": "red", "notimpl": "blue", "never": "dim"}
 
 
@@ -22,6 +23,7 @@ def as_json(lines: Sequence[Line]) -> list[dict[str, Any]]:
         {
             "path": line.path,
             "value": line.value,
+            "objective": line.objective,
             "backends": {
                 name: {"support": cell.support, "reason": cell.reason}
                 for name, cell in line.cells.items()
@@ -38,14 +40,13 @@ def print_matrix(lines: Sequence[Line], console: Any) -> None:
     table = Table("value", *(load(name).title for name in lines[0].cells), box=None)
     for line in lines:
         marks = [f"[{STYLES[c.support]}]{MARKS[c.support]}[/]" for c in line.cells.values()]
-        table.add_row(f"{line.path} {_value(line.value)}", *marks)
+        table.add_row(_words(line).replace("`", ""), *marks)
     console.print(table)
     console.print(LEGEND, style="dim")
 
 
 def page(lines: Sequence[Line]) -> str:
     """docs/matrix.md."""
-    titles = [load(name).title for name in lines[0].cells]
     rows = [
         "# What each backend can do",
         "",
@@ -53,19 +54,34 @@ def page(lines: Sequence[Line]) -> str:
         "",
         LEGEND,
         "",
-        f"| value | {' | '.join(titles)} |",
-        f"|---|{'---|' * len(titles)}",
+        *_table([line for line in lines if line.objective == lines[0].objective]),
     ]
-    reasons: dict[str, None] = {}
+    for objective in dict.fromkeys(line.objective for line in lines[1:]):
+        if objective != lines[0].objective:
+            mine = [line for line in lines if line.objective == objective]
+            rows += ["", f"## {objective}", "", WHERE_IT_DIFFERS, "", *_table(mine)]
+    reasons = dict.fromkeys(
+        f"- {load(name).title}, {_words(line)}: {cell.reason}"
+        for line in lines
+        for name, cell in line.cells.items()
+        if cell.support != "full"
+    )
+    return "\n".join([*rows, "", "## Why not", "", *reasons, ""])
+
+
+def _table(lines: Sequence[Line]) -> list[str]:
+    titles = [load(name).title for name in lines[0].cells]
+    rows = [f"| value | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
     for line in lines:
         marks = " | ".join(MARKS[cell.support] for cell in line.cells.values())
         rows.append(f"| `{line.path}` {_value(line.value)} | {marks} |")
-        for name, cell in line.cells.items():
-            if cell.support != "full":
-                reasons[
-                    f"- {load(name).title}, `{line.path}` {_value(line.value)}: {cell.reason}"
-                ] = None
-    return "\n".join([*rows, "", "## Why not", "", *reasons, ""])
+    return rows
+
+
+def _words(line: Line) -> str:
+    """A line's value, with its objective where that is not `sft`."""
+    words = f"`{line.path}` {_value(line.value)}"
+    return words if line.objective == "sft" else f"{words} of {line.objective}"
 
 
 def _value(value: Any) -> str:

@@ -175,15 +175,21 @@ def _mentioned(fault: _Fault, message: str) -> Path:
     return (*fault.path, names[0]) if names else fault.path
 
 
+NOUNS: Mapping[str, str] = {"objective": "an objective", "tuner": "a tuner"}
+
+
 def _unknown_variant(fault: _Fault) -> Finding:
     word = str(fault.context.get("tag", ""))
     if fault.path == ("method",):
         known: tuple[str, ...] = (*OBJECTIVES, *TUNERS)
         message = f"`{word}` is neither an objective nor a tuner"
     else:
-        known, message = TUNERS, f"there is no tuner `{word}`"
-    if word in OBJECTIVES:
-        return Finding(fault.path, message, f"`{word}` is an objective: write `objective: {word}`")
+        known = tuple(re.findall(r"'([^']*)'", str(fault.context.get("expected_tags", ""))))
+        message = f"there is no {fault.path[-1]} `{word}`"
+    for part, own in (("objective", OBJECTIVES), ("tuner", TUNERS)):
+        if word in own:
+            hint = f"`{word}` is {NOUNS[part]}: write `{part}: {word}`"
+            return Finding(fault.path, message, hint)
     near = close(word, known)
     words = ", ".join(f"`{name}`" for name in known)
     path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
@@ -274,8 +280,6 @@ def _hint_for_text(value: str, kinds: set[str], words: list[str], fault: _Fault)
     hint = ""
     if near:
         hint = f"did you mean `{near}`?"
-    elif value in TUNERS and fault.path[-1:] == ("objective",):
-        hint = f"`{value}` is a tuner: write `tuner: {value}`"
     elif number and kinds & {"int_type", "float_type"}:
         hint = f"write {bare}, without quotes or `_`"
     elif "bool_type" in kinds and value.lower() in BOOLEAN:

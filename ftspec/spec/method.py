@@ -18,6 +18,15 @@ class SFT(Node):
     type: Literal["sft"] = "sft"
 
 
+class CPT(Node):
+    """Continued pre-training: next-token prediction on plain text, every token of it.
+
+    Each row is one document. It ends with the tokenizer's end-of-text token, which trains as well.
+    """
+
+    type: Literal["cpt"] = "cpt"
+
+
 class Full(Node):
     """All weights train."""
 
@@ -61,10 +70,10 @@ def _tag(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-Objective = Annotated[SFT, BeforeValidator(_tag)]
+Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(_tag)]
 Tuner = Annotated[Annotated[Full | LoRA, Field(discriminator="type")], BeforeValidator(_tag)]
 
-OBJECTIVES = ("sft",)
+OBJECTIVES = ("sft", "cpt")
 TUNERS = ("full", "lora")
 
 

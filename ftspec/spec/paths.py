@@ -5,11 +5,21 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from ftspec.spec.root import Spec
+from ftspec.spec.vocabulary import tag
+
+
+class Leaf(NamedTuple):
+    """A leaf path in one variant of the tagged unions around it."""
+
+    path: str
+    annotation: Any
+    tags: tuple[tuple[str, str], ...]
+    """Which variants: (path of the tag, tag), from the outside in."""
 
 
 def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
@@ -23,28 +33,33 @@ def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
     return ()
 
 
-def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+def _walk(model: type[BaseModel], prefix: str, tags: tuple[tuple[str, str], ...]) -> Iterator[Leaf]:
     for name, info in model.model_fields.items():
         inner = _models(info.annotation)
-        if inner:
-            for option in inner:
-                yield from _walk(option, f"{prefix}{name}.")
-        else:
-            yield prefix + name, info.annotation
+        for option in inner:
+            word = tag(option)
+            within = (*tags, (f"{prefix}{name}.type", word)) if word else tags
+            yield from _walk(option, f"{prefix}{name}.", within)
+        if not inner:
+            yield Leaf(prefix + name, info.annotation, tags)
 
 
 @cache
-def variants() -> dict[str, tuple[Any, ...]]:
-    """Each leaf path, with its type in every variant of the tagged unions that has it."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for path, annotation in _walk(Spec, ""):
-        found[path] = (*found.get(path, ()), annotation)
-    return found
+def leaves() -> tuple[Leaf, ...]:
+    """Every leaf, once for each variant that has it, in the spec's order."""
+    return tuple(_walk(Spec, "", ()))
+
+
+@cache
+def tags() -> dict[str, tuple[str, ...]]:
+    """Each tagged union by the path of its tag, with the words that it takes."""
+    pairs = [pair for leaf in leaves() for pair in leaf.tags]
+    return {path: tuple(dict.fromkeys(w for p, w in pairs if p == path)) for path, _ in pairs}
 
 
 def leaf_paths() -> tuple[str, ...]:
     """All leaf paths over all variants of tagged unions, in the spec's order, each once."""
-    return tuple(variants())
+    return tuple(dict.fromkeys(leaf.path for leaf in leaves()))
 
 
 def flatten(spec: Spec) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from ftspec.spec.method import OBJECTIVES, TUNERS
 
 PLANNED_OBJECTIVES: Mapping[str, str] = {
-    "cpt": "continued pre-training",
     "dpo": "direct preference optimisation",
     "ipo": "identity preference optimisation",
     "orpo": "odds ratio preference optimisation",
@@ -48,11 +47,6 @@ PLANNED_TUNERS: Mapping[str, str] = {
     "badam": "full tuning, one block of layers at a time",
 }
 ALIASES: Mapping[str, str] = {
-    "pt": "cpt",
-    "pretrain": "cpt",
-    "pretraining": "cpt",
-    "continued-pretraining": "cpt",
-    "continued-pre-training": "cpt",
     "rm": "reward",
     "reward-model": "reward",
     "reward-modeling": "reward",

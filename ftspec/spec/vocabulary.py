@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
+
 from ftspec.spec.base import Node
 from ftspec.spec.root import Spec
 
@@ -35,7 +37,7 @@ def is_mapping(annotation: Any) -> bool:
     return get_origin(annotation) is dict
 
 
-def tag(model: type[Node]) -> str | None:
+def tag(model: type[BaseModel]) -> str | None:
     """The word that names a variant of a tagged union, None for a model that is none."""
     info = model.model_fields.get("type")
     if info is None or get_origin(info.annotation) is not Literal:

@@ -52,7 +52,7 @@ IN_THE_SPEC = {
     "planned method": (
         [("method: lora", "method: qlora")],
         "spec.yaml:8:9: error[spec]: method `qlora` is not in this version of ftspec yet\n"
-        "  help: LoRA over 4-bit weights; this version has `sft` with `full` or `lora`\n",
+        "  help: LoRA over 4-bit weights; this version has {...}\n",
     ),
     "values that exclude each other": (
         [("  steps: 4", "  steps: 4\n  epochs: 1")],

@@ -13,8 +13,11 @@ from tests.conftest import ROOT
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test with a `backend` argument runs for all of them."""
-    if "backend" in metafunc.fixturenames:
+    """Every test with a `backend` argument runs for all of them; with `objective`, for each of its own."""
+    if "objective" in metafunc.fixturenames:
+        pairs = [(name, objective) for name in names() for objective in load(name).maps]
+        metafunc.parametrize(("backend", "objective"), pairs, indirect=["backend"])
+    elif "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", names(), indirect=True)
 
 

@@ -14,6 +14,7 @@ from ftspec.plan import make
 from ftspec.plan.resolve import resolve
 from ftspec.plan.values import Resolved
 from ftspec.registry import names
+from ftspec.report.matrix import FORMATS
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.root import Spec
 from tests.unit.spec_strategies import documents, words
@@ -24,9 +25,9 @@ NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
 
 
 @st.composite
-def sources(draw: st.DrawFn) -> dict[str, Any]:
-    """A source whose format is named, with awkward column names."""
-    kind = draw(st.sampled_from(sorted(COLUMNS)))
+def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
+    """A source of a format that the objective takes, with awkward column names."""
+    kind = draw(st.sampled_from(FORMATS[objective]))
     suffix = draw(st.sampled_from((".jsonl", ".parquet", ".csv")))
     place = {"path": draw(words()) + suffix} if draw(st.booleans()) else {"hub": draw(words())}
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
@@ -35,16 +36,19 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> Spec:
-    """A valid spec that can be resolved without looking at files."""
+def specs(draw: st.DrawFn, objective: str) -> Spec:
+    """A valid spec for an objective that can be resolved without looking at files."""
     document = draw(documents(bare=True))
     devices, nodes = draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((1, 1, 1, 2)))
     micro, accumulation = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    first = draw(sources())
+    first = draw(sources(objective))
     document["data"]["train"] = [first] * draw(st.integers(1, 2))
     document["data"]["eval"] = [first] * draw(st.integers(0, 1))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
+    document.setdefault("method", {})["objective"] = {"type": objective}
+    if objective == "cpt" and draw(st.booleans()):
+        document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     train["resume"] = draw(st.none() | st.just("./checkpoint-3"))

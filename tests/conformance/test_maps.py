@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from ftspec.backend import Backend
+from collections.abc import Iterator
+from itertools import product
+
+from ftspec.backend import OBJECTIVE, Backend
+from ftspec.mapping import FieldMap, Row
 from ftspec.report.matrix import Line, candidates, matrix
-from ftspec.spec.paths import leaf_paths
+from ftspec.spec.paths import Leaf, leaf_paths, leaves, tags
 
 
 def test_every_path_of_a_spec_is_answered_for(backend: Backend) -> None:
+    """Under every variant of the tagged unions that it, or a row which answers for it, depends on."""
+    asked = 0
     for objective, fields in backend.maps.items():
-        missing = set(leaf_paths()) - set(fields.by_path)
-        assert not missing, f"{backend.name} {objective} says nothing about {sorted(missing)}"
         unknown = set(fields.by_path) - set(leaf_paths())
         assert not unknown, f"{backend.name} {objective} speaks of {sorted(unknown)}"
+        for leaf in leaves():
+            for spec in _variants(leaf, fields):
+                if spec.get(OBJECTIVE, objective) != objective:
+                    continue
+                asked += 1
+                assert any(_holds(row, spec) for row in fields.by_path.get(leaf.path, ())), (
+                    f"{backend.name} {objective} says nothing about {leaf.path} where {spec}"
+                )
+    assert asked >= len(backend.maps) * 60
+
+
+def _variants(leaf: Leaf, fields: FieldMap) -> Iterator[dict[str, str]]:
+    """The tags of every spec that has the leaf, as far as they matter for who answers."""
+    rows = fields.by_path.get(leaf.path, ())
+    free = {row.when.path for row in rows if row.when} - {path for path, _ in leaf.tags}
+    for words in product(*(tags()[path] for path in free)):
+        yield {**dict(zip(free, words, strict=True)), **dict(leaf.tags)}
+
+
+def _holds(row: Row, spec: dict[str, str]) -> bool:
+    return row.when is None or spec.get(row.when.path) in row.when.tags
+
+
+def test_every_objective_of_a_map_is_one_of_the_spec(backend: Backend) -> None:
+    assert set(backend.maps) <= set(tags()[OBJECTIVE])
 
 
 def _lines() -> tuple[Line, ...]:
@@ -29,7 +58,7 @@ def test_whatever_is_not_full_has_a_reason(backend: Backend) -> None:
 
 
 def test_closed_types_are_swept_whole() -> None:
-    swept = {(path, value) for path, value in candidates()}
+    swept = {(path, value) for path, value in candidates("sft")}
     for path, value in (
         ("model.attention", "eager"),
         ("precision.compute", "fp16"),

@@ -23,7 +23,7 @@ AUTO = {"pad_to_multiple_of": ("auto", None), "bf16": (None, True)}
 def _native(backend: Backend) -> list[tuple[str, Any]]:
     return [
         (key, absent)
-        for row in backend.maps["sft"].rows
+        for row in dict.fromkeys(row for fields in backend.maps.values() for row in fields.rows)
         for key, absent in zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True)
         if not key.startswith(PSEUDO)
     ]

@@ -53,6 +53,10 @@ def sources() -> st.SearchStrategy[Any]:
     return optional(rest, path=paths) | optional({**rest, "subset": words()}, hub=words())
 
 
+def objectives() -> st.SearchStrategy[Any]:
+    return st.sampled_from(("sft", "cpt")).map(lambda word: {"type": word})
+
+
 def tuners() -> st.SearchStrategy[Any]:
     lora = {
         "rank": st.integers(1, 10**6),
@@ -122,6 +126,8 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     rest = {
         "max_length": st.integers(8, 10**6),
         "overflow": st.sampled_from(("truncate", "drop", "error")),
+        "train_on": st.sampled_from(("completions", "assistant", "all")),
+        "prepare": st.sampled_from(("framework", "ftspec")),
         "shuffle": st.booleans(),
     }
     data = optional(
@@ -151,7 +157,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     return optional(
         {
             "version": st.just(1),
-            "method": optional({"tuner": tuners()}),
+            "method": optional({"objective": objectives(), "tuner": tuners()}),
             "precision": optional({"compute": st.sampled_from(("fp32", "bf16", "fp16"))}),
             "train": trains(),
             "hardware": hardware,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ftspec.backend import Backend, File, Job
+from ftspec.backend import Backend, File, Job, lift
 from ftspec.errors import FtspecError
 from ftspec.read import json as read_json
 from ftspec.read import shell as read_shell
@@ -197,7 +197,7 @@ def test_no_string_changes_what_is_emitted(name: str, monkeypatch: pytest.Monkey
         assert {path: shape(file) for path, file in files.items()} == known[slot], (slot, payload)
         path = SLOTS[slot][0]
         if path:
-            lifted = backend.maps["sft"].lift(back).spec
+            lifted = lift(backend, back).spec
             assert plain(lifted[path]) == plain(values[path]), (slot, payload)
         if slot == "native":
             key = NATIVE[name]

@@ -99,7 +99,11 @@ def test_the_snippet_is_a_spec() -> None:
         {"model": "x", "data": "a/b", "method": "full"},
         {"model": "x", "data": "a/b", "method": "sft"},
         {"model": "x", "data": "a/b", "method": {"objective": "sft", "tuner": "lora"}},
-        {"model": "x", "data": "a/b", "method": {"objective": {}, "tuner": {"type": "lora"}}},
+        {
+            "model": "x",
+            "data": "a/b",
+            "method": {"objective": {"type": "cpt"}, "tuner": {"type": "lora"}},
+        },
         {"model": "x", "data": "a/b", "precision": "fp32", "output": "runs", "run": "trl"},
         {"model": "x", "data": "a/b", "run": ["trl"], "hardware": {"zero": 3}},
         {"model": "x", "data": "a/b", "hardware": {"zero": None}, "output": {"hub": "a/b"}},

@@ -9,14 +9,14 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec_deepspeed.emit import emit, environment, launch, read
-from ftspec_deepspeed.fields import SFT
+from ftspec_deepspeed.fields import CPT, SFT
 
 backend = Backend(
     name="deepspeed",
     title="DeepSpeed",
     package="deepspeed",
     versions=">=0.19.8,<0.20",
-    maps={"sft": SFT},
+    maps={"sft": SFT, "cpt": CPT},
     emit=emit,
     read=read,
     launch=launch,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.objectives import continued
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
 
@@ -114,3 +115,4 @@ SFT = FieldMap(
         constant(f"{DS}fp16", {"enabled": False}, "weights stay as they are; see torch_autocast"),
     ),
 )
+CPT = continued(SFT)

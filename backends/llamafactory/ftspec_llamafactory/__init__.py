@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
-from ftspec_llamafactory.fields import SFT
+from ftspec_llamafactory.fields import CPT, SFT
 from ftspec_llamafactory.read import read
 
 backend = Backend(
@@ -14,7 +14,7 @@ backend = Backend(
     title="LLaMA-Factory",
     package="llamafactory",
     versions=">=0.9.5,<0.9.6",
-    maps={"sft": SFT},
+    maps={"sft": SFT, "cpt": CPT},
     emit=emit,
     read=read,
     launch=launch,

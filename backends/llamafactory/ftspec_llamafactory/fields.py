@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
+from ftspec.families.objectives import continued
 from ftspec.families.sft_script import OWN_PATHS, no_zero, shape_of
 from ftspec.mapping import (
     MISSING,
@@ -102,6 +103,12 @@ def _lift_stage(stage: str, _do_train: bool) -> str:
     if stage != "sft":
         raise Refuse(f"stage: {stage} is not in a spec yet", "notimpl")
     return stage
+
+
+def _lift_plain(stage: str, _do_train: bool) -> str:
+    if stage != "pt":
+        raise Refuse(f"stage: {stage} is not continued pre-training", "never")
+    return "cpt"
 
 
 def _lift_off(on: bool) -> tuple[()]:
@@ -304,5 +311,17 @@ SFT = FieldMap(
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
         *ours(*OWN_PATHS),
+    ),
+)
+CPT = continued(
+    SFT,
+    Row(
+        ("method.objective.type",),
+        ("stage", "do_train"),
+        # Its own stage `pt` always appends the end-of-text token, and leaves it untrained where it is
+        # the padding too. Rows that ftspec prepared train alike in the stage `sft`.
+        lambda _objective: ("sft", True),
+        _lift_plain,
+        absent=("sft", False),
     ),
 )

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.trl_script import read_trl
-from ftspec_trl.fields import SFT
+from ftspec_trl.fields import CPT, SFT
 from ftspec_trl.script import emit, launch
 
 backend = Backend(
@@ -14,7 +14,7 @@ backend = Backend(
     title="TRL",
     package="trl",
     versions=">=1.16,<1.17",
-    maps={"sft": SFT},
+    maps={"sft": SFT, "cpt": CPT},
     emit=emit,
     read=read_trl,
     launch=launch,

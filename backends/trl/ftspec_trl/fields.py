@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ftspec.families.objectives import continued
 from ftspec.families.sft_script import no_zero, shared_rows
 from ftspec.mapping import FieldMap
 
 SFT = FieldMap("trl", (*shared_rows(), *no_zero("TRL")))
+CPT = continued(SFT)

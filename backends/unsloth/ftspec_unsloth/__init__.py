@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
-from ftspec_unsloth.fields import SFT
+from ftspec_unsloth.fields import CPT, SFT
 from ftspec_unsloth.script import emit, launch, read
 
 backend = Backend(
@@ -13,7 +13,7 @@ backend = Backend(
     title="Unsloth",
     package="unsloth",
     versions=">=2026.10.9,<2026.11",
-    maps={"sft": SFT},
+    maps={"sft": SFT, "cpt": CPT},
     emit=emit,
     read=read,
     launch=launch,

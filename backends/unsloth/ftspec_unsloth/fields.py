@@ -5,6 +5,7 @@ Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loa
 
 from __future__ import annotations
 
+from ftspec.families.objectives import continued
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced, unsupported
 
@@ -92,3 +93,4 @@ SFT = FieldMap(
         ),
     ),
 )
+CPT = continued(SFT)
