@@ -11,7 +11,7 @@ SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_tri
   tests/unit/test_run_orphans.py tests/unit/test_env.py tests/unit/test_emit_injection.py \
   tests/cli/test_bad_spec.py tests/unit/test_run_execute.py tests/unit/test_families_layout.py
 
-.PHONY: demo demo-real test check lint quick sweeps real golden schemas docs bench clean
+.PHONY: demo demo-real test check lint quick sweeps real golden schemas docs bench proven clean
 .DEFAULT_GOAL := demo
 
 .venv/ready: pyproject.toml
@@ -47,6 +47,11 @@ sweeps: .venv/ready
 real: .venv/ready
 	$(BIN)/ftspec env install all
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "real or editor or packaging"
+
+proven: .venv/ready
+	FTSPEC_KEEP_PROOFS=build/proofs $(BIN)/python -m pytest -q -n 2 --dist loadfile -m real tests/real
+	$(BIN)/python scripts/proven.py build/proofs
+	$(BIN)/ftspec matrix --markdown > docs/matrix.md
 
 golden: .venv/ready
 	$(BIN)/python tests/golden/update.py

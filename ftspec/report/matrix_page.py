@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ftspec.backend import OBJECTIVE
 from ftspec.registry import load
 from ftspec.report.matrix import Line
+from ftspec.verify import proven
+from ftspec.verify.proven import Proven
 
 MARKS = {"full": "✓", "lossy": "≈", "notyet": "✗", "notimpl": "…", "never": "·"}
 LEGEND = (
     "✓ exactly, ≈ nearly (needs --allow-lossy), ✗ the framework cannot, … not in this version of "
-    "ftspec, · makes no sense there"
+    "ftspec, · makes no sense there. `cpu` or `gpu` behind a mark: a run there was proven equal to "
+    "another backend's"
 )
 WHERE_IT_DIFFERS = "Rows prepared by ftspec; only what is not as above."
 STYLES = {"full": "green", "lossy": "yellow", "notyet": "red", "notimpl": "blue", "never": "dim"}
@@ -19,13 +23,18 @@ STYLES = {"full": "green", "lossy": "yellow", "notyet": "red", "notimpl": "blue"
 
 def as_json(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """The matrix as data."""
+    proofs = proven.load()
     return [
         {
             "path": line.path,
             "value": line.value,
             "objective": line.objective,
             "backends": {
-                name: {"support": cell.support, "reason": cell.reason}
+                name: {
+                    "support": cell.support,
+                    "reason": cell.reason,
+                    "proven": _proof(line, name, proofs),
+                }
                 for name, cell in line.cells.items()
             },
         }
@@ -38,8 +47,12 @@ def print_matrix(lines: Sequence[Line], console: Any) -> None:
     from rich.table import Table  # noqa: PLC0415 - start-up in a blink
 
     table = Table("value", *(load(name).title for name in lines[0].cells), box=None)
+    proofs = proven.load()
     for line in lines:
-        marks = [f"[{STYLES[c.support]}]{MARKS[c.support]}[/]" for c in line.cells.values()]
+        marks = [
+            f"[{STYLES[cell.support]}]{_mark(line, name, cell.support, proofs)}[/]"
+            for name, cell in line.cells.items()
+        ]
         table.add_row(_words(line).replace("`", ""), *marks)
     console.print(table)
     console.print(LEGEND, style="dim")
@@ -66,14 +79,54 @@ def page(lines: Sequence[Line]) -> str:
         for name, cell in line.cells.items()
         if cell.support != "full"
     )
-    return "\n".join([*rows, "", "## Why not", "", *reasons, ""])
+    return "\n".join([*rows, *_proofs(), "", "## Why not", "", *reasons, ""])
+
+
+def _proofs() -> list[str]:
+    """Each kept proof: what was run, in which backends, how far apart they came out, and when."""
+    records = proven.load()
+    names = list(dict.fromkeys(name for record in records for name in record.runs))
+    cells = sum(record.proves(name) for record in records for name in record.runs)
+    rows = [
+        "",
+        "## Proven by runs",
+        "",
+        f"{len(records)} proofs with {cells} runs; `make proven` makes them anew from the real tests.",
+        "",
+        f"| proof | {' | '.join(load(name).title for name in names)} | first loss | update | on | day |",
+        f"|---|{'---|' * (len(names) + 4)}",
+    ]
+    for record in records:
+        marks = " | ".join(record.runs.get(name, "") for name in names)
+        apart = [f"{record.measured.get(check, 0):g}" for check in ("first loss", "final update")]
+        rows.append(
+            f"| {record.case} | {marks} | {' | '.join(apart)} | {record.device} | {record.date} |"
+        )
+    return rows if records else []
+
+
+def _proof(line: Line, name: str, proofs: Sequence[Proven]) -> dict[str, str] | None:
+    """Case, day and device of the newest run that proves a cell."""
+    path = line.path.removesuffix(" on a CPU")
+    mine = [record for record in proofs if record.values.get(OBJECTIVE) == line.objective]
+    found = proven.of_value(mine, path, line.value, name)
+    return {"case": found.case, "day": found.date, "device": found.device} if found else None
+
+
+def _mark(line: Line, name: str, support: str, proofs: Sequence[Proven]) -> str:
+    found = _proof(line, name, proofs)
+    if found is None or support not in ("full", "lossy"):
+        return MARKS[support]
+    return f"{MARKS[support]} {'cpu' if found['device'] == 'cpu' else 'gpu'}"
 
 
 def _table(lines: Sequence[Line]) -> list[str]:
     titles = [load(name).title for name in lines[0].cells]
     rows = [f"| value | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+    proofs = proven.load()
     for line in lines:
-        marks = " | ".join(MARKS[cell.support] for cell in line.cells.values())
+        cells = line.cells.items()
+        marks = " | ".join(_mark(line, name, cell.support, proofs) for name, cell in cells)
         rows.append(f"| `{line.path}` {_value(line.value)} | {marks} |")
     return rows
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,19 @@ class Proven:
         return {key.removeprefix("base_model.model."): v for key, v in load_file(file).items()}
 
 
+KEEP = os.environ.get("FTSPEC_KEEP_PROOFS")
+"""A folder in which each proof's certificate is kept, for `scripts/proven.py`."""
+
+
+def keep(text: str, key: str) -> None:
+    """Keep a certificate under the name of the test that asked for it; a test may ask for several."""
+    if KEEP:
+        asked = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+        test = re.sub(r"[^\w-]+", "-", asked.removeprefix("tests/real/test_")).strip("-")
+        Path(KEEP).mkdir(parents=True, exist_ok=True)
+        (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
+
+
 class Lab:
     """Compiles, trains and compares below one folder, beside a copy of the shipped specs.
 
@@ -81,6 +95,7 @@ class Lab:
             if not (folder / CERTIFICATE).exists():
                 loaded, _ = effective(self.spec, sets, None, folder)
                 prove(loaded, backends, folder, reference="trl", jobs=JOBS)
+                keep((folder / CERTIFICATE).read_text("utf-8"), folder.name)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
     def compiled(self, backend: str, folder: Path, *sets: str, quiet: bool = True) -> Run:
