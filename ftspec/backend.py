@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from ftspec.data.template import Template
+from ftspec.data.tokenizer import Tokens
+from ftspec.data.view import Rule, Unknown
 from ftspec.emit.file import File
 from ftspec.mapping import FieldMap, Flat, Lifted
 
 __all__ = ["Backend", "File", "Job", "lift"]
 OBJECTIVE = "method.objective.type"
+
+
+def unknown_rows(_native: Flat, _tokens: Tokens, _template: Template | None) -> Rule | Unknown:
+    """Of a backend that does not say how its framework reads rows."""
+    return Unknown("the backend does not say how its framework reads rows", "data.prepare: ftspec")
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Backend:
     """Requirements that uv must take for those of other packages, for inline script metadata."""
     alternating: bool = False
     """Whether it leaves out conversations whose turns do not alternate between user and assistant."""
+    rows: Callable[[Flat, Tokens, Template | None], Rule | Unknown] = unknown_rows
+    """Native values, tokenizer and chat template -> what the framework's own data path makes of a row."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}

@@ -103,7 +103,7 @@ def prepare(
     Paths start at ``base``. All rows that cannot be trained on are named at once, and then nothing
     is written.
     """
-    rules = _Rules(*_text_side(tokenizer, revision, template, base), max_length, overflow, train_on)
+    rules = _Rules(*text_side(tokenizer, revision, template, base), max_length, overflow, train_on)
     tally = _Tally()
     encoded = _encoded(sources, base, rules, tally, accept)
     if target is None:
@@ -145,16 +145,17 @@ def check(
             accept=accept,
         )
     tally, found = _Tally(), Findings()
-    for _, example in _examples(sources, base, found, accept):
+    for _, example in examples(sources, base, found, accept):
         tally.note(example)
     found.check()
     tally.kept = tally.rows
     return tally.report()
 
 
-def _text_side(
+def text_side(
     name: str, revision: str, template: str, base: Path
 ) -> tuple[Tokens, Template | None]:
+    """A model's tokenizer and the chat template that goes with it."""
     folder = base / at_home(name)
     local = name.startswith((".", "/", "~")) or is_folder(folder)
     tokens = load_tokenizer(folder if local else name, revision)
@@ -162,7 +163,7 @@ def _text_side(
     return tokens, load_template(tokens.folder, tokens.special, file)
 
 
-def _examples(
+def examples(
     sources: Sequence[Source], base: Path, found: Findings, accept: Accept
 ) -> Iterator[tuple[Row, Example]]:
     """The rows of all sources that can be trained on; the others are noted in ``found``."""
@@ -191,7 +192,7 @@ def _encoded(
 ) -> Iterator[Encoded]:
     """All rows as they are trained on; raises at the end if any row had a problem."""
     found = Findings()
-    for row, example in _examples(sources, base, found, accept):
+    for row, example in examples(sources, base, found, accept):
         if example.kind == "chat" and rules.template is None:
             raise DataError(no_template(rules.tokens))
         tally.note(example)
@@ -199,12 +200,16 @@ def _encoded(
             whole = encode(
                 example, tokens=rules.tokens, template=rules.template, train_on=rules.train_on
             )
-            short = _fitted(whole, rules, tally)
+            tally.longest = max(tally.longest, len(whole.input_ids))
+            short = fitted(whole, rules.max_length, rules.overflow)
         except DataError as error:
             found.add(placed(error, row.file, row.line, row.index + 1))
             continue
-        if short is not None:
+        if short is None:
+            tally.dropped += 1
+        else:
             tally.kept += 1
+            tally.truncated += len(short.input_ids) < len(whole.input_ids)
             tally.tokens += len(short.input_ids)
             tally.trained_tokens += short.trained
             yield short
@@ -216,23 +221,20 @@ def _encoded(
         )
 
 
-def _fitted(whole: Encoded, rules: _Rules, tally: _Tally) -> Encoded | None:
-    """The row within the length limit; None if it is left out."""
-    length, limit = len(whole.input_ids), rules.max_length
-    tally.longest = max(tally.longest, length)
+def fitted(whole: Encoded, limit: int, overflow: Overflow) -> Encoded | None:
+    """The row within the length limit; None if it is left out. Raises if it cannot be trained on."""
+    length = len(whole.input_ids)
     if not whole.trained:
         raise DataError(Problem("the row has nothing to train on"))
     if length <= limit:
         return whole
-    if rules.overflow == "error":
+    if overflow == "error":
         hint = "raise data.max_length, or set data.overflow to truncate or drop"
         raise DataError(
             Problem(f"the row has {length:,} tokens; the limit is {limit:,}", hint=hint)
         )
-    if rules.overflow == "drop":
-        tally.dropped += 1
+    if overflow == "drop":
         return None
-    tally.truncated += 1
     short = cut(whole, limit)
     if not short.trained:
         hint = "raise data.max_length, or set data.overflow: drop"

@@ -6,8 +6,9 @@ string, without special tokens of the tokenizer's own. Labels then say which ids
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from ftspec.data.example import Example
@@ -37,22 +38,67 @@ class Encoded:
         return sum(label != IGNORED for label in self.labels)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What has to be tokenised to say what a row trains on.
+
+    Apart from the answer, so that the texts of many rows can be tokenised at once.
+    """
+
+    texts: tuple[str, ...]
+    """The row's whole text, then the beginnings of it that tell where trained turns start."""
+    special: bool
+    """Whether the tokenizer puts its own special tokens around them, such as BOS."""
+    mask: Callable[[Sequence[Any]], list[bool]]
+    """From the encodings of ``texts``: which tokens of the whole are trained. May raise DataError."""
+
+
 def encode(
     example: Example, *, tokens: Tokens, template: Template | None, train_on: TrainOn
 ) -> Encoded:
-    """Ids and labels of one example, uncut. Raises if it cannot be said what is trained.
+    """Ids and labels of one example, uncut. Raises if it cannot be said what is trained."""
+    question = ask(example, tokens=tokens, template=template, train_on=train_on)
+    encodings = [
+        tokens.tokenizer.encode(text, add_special_tokens=question.special)
+        for text in question.texts
+    ]
+    return answer(question, encodings)
+
+
+def answer(question: Question, encodings: Sequence[Any]) -> Encoded:
+    """Ids and labels, from the encodings of the question's texts.
 
     The first label is always -100: nothing predicts the first token, yet transformers up to 5.6
     counts its label in the denominator of the loss where later ones do not (hazards.md#loss-denominator).
     """
-    if example.kind == "chat":
-        if template is None:
-            raise DataError(no_template(tokens))
-        ids, mask = _chat(example, tokens, template, train_on)
-    else:
-        ids, mask = _plain(example, tokens, train_on)
-    labels = [token if counts else IGNORED for token, counts in zip(ids, mask, strict=True)]
+    ids: list[int] = list(encodings[0].ids)
+    labels = labels_of(ids, question.mask(encodings))
     return Encoded(ids, [IGNORED, *labels[1:]])
+
+
+def labels_of(ids: Sequence[int], mask: Sequence[bool]) -> list[int]:
+    """Each id where it is trained, else -100."""
+    return [token if counts else IGNORED for token, counts in zip(ids, mask, strict=True)]
+
+
+def ask(
+    example: Example,
+    *,
+    tokens: Tokens,
+    template: Template | None,
+    train_on: TrainOn,
+    diverging: bool = False,
+) -> Question:
+    """What to tokenise for an example. Raises if it cannot be rendered.
+
+    ``diverging``: where a prompt alone does not read as in the whole, the trained part starts at the
+    first token that differs, as trl has it; otherwise such a row is refused.
+    """
+    if example.kind != "chat":
+        return _plain(example, tokens, train_on, diverging)
+    if template is None:
+        raise DataError(no_template(tokens))
+    return _chat(example, template, train_on, diverging)
 
 
 def no_template(tokens: Tokens) -> Problem:
@@ -65,47 +111,61 @@ def no_template(tokens: Tokens) -> Problem:
     )
 
 
-def _chat(
-    example: Example, tokens: Tokens, template: Template, train_on: TrainOn
-) -> tuple[list[int], list[bool]]:
+def _chat(example: Example, template: Template, train_on: TrainOn, diverging: bool) -> Question:
     whole = template.render(example.messages, tools=example.tools)
-    encoding = tokens.tokenizer.encode(whole.text, add_special_tokens=False)
-    ids: list[int] = list(encoding.ids)
     if train_on == "all":
-        return ids, [True] * len(ids)
+        return Question((whole.text,), False, _all)
     if train_on == "assistant" and template.marks_turns:
-        return ids, _marked(whole, encoding, len(ids))
-
-    def begin(count: int, *, prompt: bool) -> int:
-        part = template.render(example.messages[:count], prompt=prompt, tools=example.tools)
-        return _prefix_length(tokens.ids(part.text), ids, count)
-
+        return Question((whole.text,), False, partial(_marked, whole))
+    last = len(example.messages)
     if train_on == "completions":
-        start = begin(example.given, prompt=True)
-        return ids, [at >= start for at in range(len(ids))]
-    mask = [False] * len(ids)
-    for at, message in enumerate(example.messages):
-        if message.role == "assistant":
-            start = begin(at, prompt=True)
-            last = at + 1 == len(example.messages)
-            end = len(ids) if last else begin(at + 1, prompt=False)
-            mask[start:end] = [True] * (end - start)
-    return ids, mask
+        turns = [(example.given, last)]
+    else:
+        roles = [message.role for message in example.messages]
+        turns = [(at, at + 1) for at, role in enumerate(roles) if role == "assistant"]
+    begins = [(start, True) for start, _ in turns] + [(end, False) for _, end in turns[:-1]]
+    begun = [
+        template.render(example.messages[:count], prompt=prompt, tools=example.tools).text
+        for count, prompt in begins
+    ]
+
+    def mask(encodings: Sequence[Any]) -> list[bool]:
+        ids = list(encodings[0].ids)
+        lengths = {(last, False): len(ids)}
+        for begin, encoding in zip(begins, encodings[1:], strict=True):
+            strict = "" if diverging else f"the first {begin[0]} messages"
+            lengths[begin] = _common(encoding.ids, ids, strict)
+        found = [False] * len(ids)
+        for start, end in turns:
+            span = slice(lengths[start, True], lengths[end, False])
+            found[span] = [True] * len(found[span])
+        return found
+
+    return Question((whole.text, *begun), False, mask)
 
 
-def _prefix_length(part: list[int], ids: list[int], count: int) -> int:
-    """How many ids the first ``count`` messages have, which alone must read as in the whole."""
-    if ids[: len(part)] == part:
+def _all(encodings: Sequence[Any]) -> list[bool]:
+    return [True] * len(encodings[0].ids)
+
+
+def _common(part: Sequence[int], ids: Sequence[int], strict: str = "") -> int:
+    """How many ids both begin with. ``strict``: what to say if that is not all of ``part``."""
+    if list(ids[: len(part)]) == list(part):
         return len(part)
-    message = (
-        f"the tokens of the first {count} messages do not begin those of the conversation, "
-        "so it cannot be told where the trained turn starts"
-    )
-    raise DataError(Problem(message, hint=PREFIX_HINT))
+    if strict:
+        message = (
+            f"the tokens of {strict} do not begin those of the conversation, "
+            "so it cannot be told where the trained turn starts"
+        )
+        raise DataError(Problem(message, hint=PREFIX_HINT))
+    pairs = enumerate(zip(part, ids, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(part), len(ids)))
 
 
-def _marked(whole: Rendered, encoding: Any, length: int) -> list[bool]:
+def _marked(whole: Rendered, encodings: Sequence[Any]) -> list[bool]:
     """Tokens of the spans that the template marks, as transformers counts them."""
+    (encoding,) = encodings
+    length = len(encoding.ids)
     mask = [False] * length
     for start_char, end_char in whole.spans:
         if start_char == end_char:
@@ -119,22 +179,27 @@ def _marked(whole: Rendered, encoding: Any, length: int) -> list[bool]:
     return mask
 
 
-def _plain(example: Example, tokens: Tokens, train_on: TrainOn) -> tuple[list[int], list[bool]]:
+def _plain(example: Example, tokens: Tokens, train_on: TrainOn, diverging: bool) -> Question:
     """Plain strings: the tokenizer's own special tokens in front, one eos_token at the end."""
     eos = tokens.special.get("eos_token")
     if eos is None:
         message = "the tokenizer names no eos_token, and plain text must end with one"
         raise DataError(Problem(message, file=str(tokens.folder / "tokenizer_config.json")))
     text = example.completion if example.completion.endswith(eos) else example.completion + eos
-    ids = tokens.ids(example.prompt + text, special=True)
+    whole = example.prompt + text
     if example.kind == "text" or train_on == "all":
-        return ids, [True] * len(ids)
-    prompt = tokens.ids(example.prompt, special=True)
-    if ids[: len(prompt)] != prompt:
-        raise DataError(
-            Problem(
-                "the prompt's last token merges with the start of the completion",
-                hint="end the prompt where a token ends: put the space before the completion",
+        return Question((whole,), True, _all)
+
+    def mask(encodings: Sequence[Any]) -> list[bool]:
+        ids, prompt = list(encodings[0].ids), list(encodings[1].ids)
+        start = _common(prompt, ids)
+        if start < len(prompt) and not diverging:
+            raise DataError(
+                Problem(
+                    "the prompt's last token merges with the start of the completion",
+                    hint="end the prompt where a token ends: put the space before the completion",
+                )
             )
-        )
-    return ids, [at >= len(prompt) for at in range(len(ids))]
+        return [at >= start for at in range(len(ids))]
+
+    return Question((whole, example.prompt), True, mask)

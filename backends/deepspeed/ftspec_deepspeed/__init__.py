@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.script_rows import script_rows
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import CPT, SFT
 
@@ -31,4 +32,5 @@ backend = Backend(
         "hardware.zero.offload_parameters": (False, "nothing is moved to CPU memory unasked"),
     },
     environment=environment,
+    rows=script_rows,
 )

@@ -8,6 +8,7 @@ from ftspec.backend import Backend
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, SFT
 from ftspec_llamafactory.read import read
+from ftspec_llamafactory.rows import slot_rows
 
 backend = Backend(
     name="llamafactory",
@@ -24,4 +25,5 @@ backend = Backend(
     probe="llamafactory",
     environment=environment,
     alternating=True,
+    rows=slot_rows,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.script_rows import script_rows
 from ftspec.families.trl_script import read_trl
 from ftspec_trl.fields import CPT, SFT
 from ftspec_trl.script import emit, launch
@@ -20,4 +21,5 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    rows=script_rows,
 )

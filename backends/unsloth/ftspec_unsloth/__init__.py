@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec_unsloth.fields import CPT, SFT
+from ftspec_unsloth.rows import rows
 from ftspec_unsloth.script import emit, launch, read
 
 backend = Backend(
@@ -34,4 +35,5 @@ backend = Backend(
     ),
     overrides=("certifi>=2026.1.1",),  # it asks for a certifi newer than some package indexes have
     first_import="unsloth",
+    rows=rows,
 )

@@ -1,0 +1,18 @@
+"""What Unsloth makes of rows: on the CPU what trl makes of them, on a GPU something of its own."""
+
+from __future__ import annotations
+
+from ftspec.data.carried import REMEDY
+from ftspec.data.template import Template
+from ftspec.data.tokenizer import Tokens
+from ftspec.data.view import Rule, Unknown
+from ftspec.families.script_rows import script_rows
+from ftspec.families.sft_script import CONFIG
+from ftspec.mapping import Flat
+
+
+def rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
+    """The rule of a script with these native values."""
+    if not native[f"{CONFIG}use_cpu"]:
+        return Unknown("on a GPU Unsloth prepares rows with code of its own, not trl's", REMEDY)
+    return script_rows(native, tokens, template)

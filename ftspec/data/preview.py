@@ -1,0 +1,134 @@
+"""Rows of a split as frameworks will see them, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ftspec.data.carried import anything
+from ftspec.data.example import Example
+from ftspec.data.findings import Findings, placed
+from ftspec.data.prepare import examples
+from ftspec.data.sources import Row
+from ftspec.data.tokenizer import Tokens
+from ftspec.data.view import Asked, Rule, View
+from ftspec.errors import DataError, Problem
+from ftspec.spec.data import Source
+
+BATCH = 256
+"""Rows whose texts are tokenised at once: enough for all cores, little in memory."""
+Answers = list["Asked | DataError"]
+Encodings = Mapping[tuple[str, bool], Any]
+"""By text, and whether special tokens stand around it: rules often ask for the same."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A row, and what each rule makes of it."""
+
+    number: int
+    """0-based, in the whole split."""
+    row: Row
+    example: Example
+    views: tuple[View | DataError, ...]
+    """One for each rule. An error says why the row cannot be trained on there."""
+
+    @property
+    def place(self) -> str:
+        """`chat.jsonl:17`; in a Parquet file, which has no lines, `chat.parquet: row 17`."""
+        where = f":{self.row.line}" if self.row.line else f": row {self.row.index + 1}"
+        return f"{Path(self.row.file).name}{where}"
+
+
+def look(
+    sources: Sequence[Source], base: Path, tokens: Tokens, rules: Sequence[Rule], found: Findings
+) -> Iterator[Looked]:
+    """All rows of a split, in order. A row that is nothing to anybody is noted in ``found``.
+
+    ``sources`` name their formats. Texts are tokenised in batches on another thread, while this one
+    reads and renders the next batch.
+    """
+    refuse_hub(sources)
+    rows = _rows(sources, base, found)
+    waiting: list[tuple[list[tuple[int, Row, Example, Answers]], Future[Encodings]]] = []
+    with ThreadPoolExecutor(1) as pool:
+        while True:
+            batch = [
+                (number, row, example, [_asked(rule, format, row, example) for rule in rules])
+                for number, row, format, example in islice(rows, BATCH)
+            ]
+            if batch:
+                asked = [answers for *_, answers in batch]
+                waiting.append((batch, pool.submit(_encoded, tokens, asked)))
+            if waiting and (len(waiting) > 1 or not batch):
+                done, encodings = waiting.pop(0)
+                encoded = encodings.result()
+                for number, row, example, answers in done:
+                    views = tuple(_view(answer, row, encoded) for answer in answers)
+                    yield Looked(number, row, example, views)
+            if not batch and not waiting:
+                return
+
+
+def refuse_hub(sources: Sequence[Source]) -> None:
+    """Raise if rows are not on this machine."""
+    for source in sources:
+        if source.hub is not None:
+            hint = (
+                f"hf download --repo-type dataset {source.hub} --local-dir FOLDER, and give the path "
+                "of its JSON, JSONL, Parquet or CSV file"
+            )
+            message = f"{source.hub} is a hub data set, whose rows ftspec does not read"
+            raise DataError(Problem(message, path="data", hint=hint))
+
+
+def _rows(
+    sources: Sequence[Source], base: Path, found: Findings
+) -> Iterator[tuple[int, Row, str, Example]]:
+    """Rows with their number in the split and their format."""
+    start = 0
+    for source in sources:
+        count = 0
+        for row, example in examples((source,), base, found, anything):
+            count = row.index + 1
+            yield start + row.index, row, source.format, example
+        start += count
+
+
+def _asked(rule: Rule, format: str, row: Row, example: Example) -> Asked | DataError:
+    try:
+        rule.accept(format, example)
+        return rule.ask(example)
+    except DataError as error:
+        return _placed(error, row)
+
+
+def _encoded(tokens: Tokens, batch: Iterable[Answers]) -> Encodings:
+    """The encodings of all texts that are asked for. Tokenising releases Python's lock."""
+    found: dict[tuple[str, bool], Any] = {}
+    asked = [each for answers in batch for each in answers if isinstance(each, Asked)]
+    for special in (False, True):
+        texts = {text: None for each in asked if each.special == special for text in each.texts}
+        encodings = tokens.tokenizer.encode_batch(list(texts), add_special_tokens=special)
+        found |= {(text, special): each for text, each in zip(texts, encodings, strict=True)}
+    return found
+
+
+def _view(asked: Asked | DataError, row: Row, encoded: Encodings) -> View | DataError:
+    if isinstance(asked, DataError):
+        return asked
+    try:
+        view = asked.view([encoded[text, asked.special] for text in asked.texts])
+    except DataError as error:
+        return _placed(error, row)
+    if not view.refused:
+        return view
+    return replace(view, refused=_placed(DataError(view.refused), row).problems)
+
+
+def _placed(error: DataError, row: Row) -> DataError:
+    return DataError(placed(error, row.file, row.line, row.index + 1))

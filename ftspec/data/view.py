@@ -1,0 +1,191 @@
+"""A row as one framework trains on it, and the rule that says so.
+
+A rule first asks for texts to be tokenised and then says what becomes of their tokens, so that the
+texts of many rows can be tokenised at once. Rules that compare equal see every row alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Protocol
+
+from ftspec.data.carried import anything
+from ftspec.data.example import Example
+from ftspec.data.prepare import Overflow, fitted
+from ftspec.data.template import Template
+from ftspec.data.tokenise import IGNORED, Encoded, TrainOn, answer, ask
+from ftspec.data.tokenizer import Tokens
+from ftspec.errors import DataError, Problem
+
+
+@dataclass(frozen=True)
+class Part:
+    """A text of the row and how many of its tokens, from the first on, are in the row."""
+
+    text: str
+    encoding: Any
+    kept: int
+
+    def pieces(self) -> Iterator[str]:
+        """The text of each kept token. Those of an uncut part make up the whole text.
+
+        A token that the tokenizer added, or that continues a character, has none.
+        """
+        done, count = 0, len(self.encoding)
+        for number, (_, end) in enumerate(islice(self.encoding.offsets, self.kept), 1):
+            # what no token covers goes to the next one, and after the last one to that
+            reached = len(self.text) if number == count else max(done, end)
+            yield self.text[done:reached]
+            done = reached
+
+
+@dataclass(frozen=True)
+class View:
+    """What a framework makes of a row: ids, labels, and the text that they stand for."""
+
+    parts: tuple[Part, ...]
+    labels: list[int]
+    """As the framework's batches hold them."""
+    length: int
+    """Tokens before any cut."""
+    left_out: str = ""
+    """Why the framework does not train on the row; empty if it does."""
+    note: str = ""
+    """What else should be known about it."""
+    refused: tuple[Problem, ...] = ()
+    """Why `ftspec run` stops at the row."""
+
+    @property
+    def input_ids(self) -> list[int]:
+        """Token ids, after any cut."""
+        return [token for part in self.parts for token in part.encoding.ids[: part.kept]]
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are in the row, after any cut."""
+        return sum(part.kept for part in self.parts)
+
+    @property
+    def trained(self) -> list[bool]:
+        """Which tokens count in the loss. Never the first one: nothing predicts it."""
+        return [bool(at) and label != IGNORED for at, label in enumerate(self.labels)]
+
+    @property
+    def trained_tokens(self) -> int:
+        """How many tokens count in the loss."""
+        labels = self.labels[1:]
+        return len(labels) - labels.count(IGNORED)
+
+    def pieces(self) -> list[str]:
+        """The text of each token."""
+        return [piece for part in self.parts for piece in part.pieces()]
+
+    def words(self) -> list[str]:
+        """Each token as the vocabulary writes it."""
+        return [word for part in self.parts for word in part.encoding.tokens[: part.kept]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Texts to tokenise, and the view that their encodings make. ``view`` may raise DataError."""
+
+    texts: tuple[str, ...]
+    special: bool
+    """Whether the tokenizer puts its own special tokens around each, such as BOS."""
+    view: Callable[[Sequence[Any]], View]
+
+
+class Rule(Protocol):
+    """How a framework reads rows."""
+
+    def accept(self, format: str, example: Example) -> None:
+        """Raise DataError where `ftspec run` would refuse the row for this framework."""
+
+    def ask(self, example: Example) -> Asked:
+        """What to tokenise for a row. Raises DataError if it cannot be rendered."""
+
+    def describe(self) -> tuple[str, str]:
+        """In plain words: how it reads a row, and what becomes of one that is too long."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Why it is not known what a framework makes of rows."""
+
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows that ftspec prepares itself: the same for all backends."""
+
+    tokens: Tokens
+    template: Template | None = field(repr=False)
+    train_on: TrainOn
+    max_length: int
+    overflow: Overflow
+
+    def accept(self, format: str, example: Example) -> None:
+        """All of a row is carried."""
+        anything(format, example)
+
+    def ask(self, example: Example) -> Asked:
+        """As `prepare` writes the row."""
+        question = ask(example, tokens=self.tokens, template=self.template, train_on=self.train_on)
+
+        def view(encodings: Sequence[Any]) -> View:
+            whole = answer(question, encodings)
+            short: Encoded | None = whole
+            refused: tuple[Problem, ...] = ()
+            try:
+                short = fitted(whole, self.max_length, self.overflow)
+            except DataError as error:
+                refused = error.problems
+            length = len(whole.input_ids)
+            kept = whole if short is None else short
+            part = Part(question.texts[0], encodings[0], len(kept.input_ids))
+            reason = f"longer than {self.max_length:,} tokens" if short is None else ""
+            return View((part,), list(kept.labels), length, reason, refused=refused)
+
+        return Asked(question.texts, question.special, view)
+
+    def describe(self) -> tuple[str, str]:
+        """In plain words."""
+        return (
+            "prepared by ftspec: rendered once and tokenised as one text",
+            {
+                "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
+                "drop": f"a row longer than {self.max_length:,} tokens is left out",
+                "error": f"a row longer than {self.max_length:,} tokens stops the run",
+            }[self.overflow],
+        )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A framework's own rule, behind the check that `ftspec run` makes for `data.overflow: error`."""
+
+    rule: Rule
+    check: Prepared
+
+    def accept(self, format: str, example: Example) -> None:
+        """What the framework would leave out is refused first."""
+        self.rule.accept(format, example)
+
+    def ask(self, example: Example) -> Asked:
+        """What both ask."""
+        check, own = self.check.ask(example), self.rule.ask(example)
+        count = len(check.texts)
+
+        def view(encodings: Sequence[Any]) -> View:
+            refused = check.view(encodings[:count]).refused
+            return replace(own.view(encodings[count:]), refused=refused)
+
+        return Asked((*check.texts, *own.texts), own.special, view)
+
+    def describe(self) -> tuple[str, str]:
+        """In plain words."""
+        return self.rule.describe()[0], self.check.describe()[1]

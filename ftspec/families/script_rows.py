@@ -1,0 +1,101 @@
+"""What trl's SFTTrainer makes of rows: the rule of the scripts that TRL, DeepSpeed and Unsloth share.
+
+trl 1.15 and 1.16, trainer/sft_trainer.py, _prepare_dataset; both prepare rows alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftspec.data.carried import REMEDY, by_frameworks
+from ftspec.data.example import Example
+from ftspec.data.template import Template
+from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
+from ftspec.data.tokenizer import Tokens
+from ftspec.data.view import Asked, Part, Rule, Unknown, View
+from ftspec.errors import DataError, Problem
+from ftspec.families.objectives import SHAPE
+from ftspec.families.sft_script import CONFIG, LIMIT
+from ftspec.mapping import Flat
+
+
+@dataclass(frozen=True)
+class ScriptRows:
+    """Rendered and tokenised as one text; the first max_length tokens are kept."""
+
+    tokens: Tokens
+    template: Template | None = field(repr=False)
+    train_on: TrainOn
+    max_length: int
+    drop: bool
+    """Whether the script leaves longer rows out before trl sees them."""
+
+    def accept(self, format: str, example: Example) -> None:
+        """The columns that the script names are all that is read."""
+        by_frameworks(format, example)
+
+    def ask(self, example: Example) -> Asked:
+        """What trl tokenises: the row, and its prompt where only completions are trained."""
+        question = ask(
+            example,
+            tokens=self.tokens,
+            template=self.template,
+            train_on=self.train_on,
+            diverging=True,
+        )
+
+        def view(encodings: Sequence[Any]) -> View:
+            ids = encodings[0].ids
+            mask = question.mask(encodings)
+            if self.train_on == "assistant" and not any(mask):
+                raise DataError(Problem("the row has nothing to train on, which stops trl"))
+            labels = labels_of(ids, mask)
+            long = len(ids) > self.max_length
+            kept = len(ids) if self.drop else min(len(ids), self.max_length)
+            reason = ""
+            if self.drop and long:
+                reason = f"longer than {self.max_length:,} tokens"
+            elif all(label == IGNORED for label in labels[:kept]):
+                reason = "no trained token is left, and trl leaves such rows out"
+            prompt = encodings[1].ids if len(encodings) > 1 else []
+            note = (
+                "the prompt alone has other tokens at its end than in the whole row, and training "
+                "starts where they diverge"
+                if list(ids[: len(prompt)]) != list(prompt)
+                else ""
+            )
+            part = Part(question.texts[0], encodings[0], kept)
+            return View((part,), labels[:kept], len(ids), reason, note)
+
+        return Asked(question.texts, question.special, view)
+
+    def describe(self) -> tuple[str, str]:
+        """In plain words."""
+        long = "is left out" if self.drop else f"keeps its first {self.max_length:,} tokens"
+        return (
+            "rendered by the tokenizer's template and tokenised as one text",
+            f"a row longer than {self.max_length:,} tokens {long}",
+        )
+
+
+def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
+    """The rule of a script with these native values."""
+    shape = native[SHAPE]
+    if native.get(f"{CONFIG}packing") or native.get(f"{CONFIG}padding_free"):
+        return Unknown("trl packs several rows into one, which the preview does not show")
+    if native[f"{CONFIG}assistant_only_loss"]:
+        if template is not None and not template.marks_turns:
+            return Unknown(
+                "the chat template does not mark the assistant's turns, and trl then writes rows with "
+                "a template of its own, or stops",
+                f"mark them with {{% generation %}}, or {REMEDY}",
+            )
+        train_on: TrainOn = "assistant"
+    else:
+        train_on = "completions" if native[f"{CONFIG}completion_only_loss"] else "all"
+    limit = native.get(LIMIT)
+    if shape not in ("messages", "prompt-completion", "text"):
+        return Unknown(f"rows of the shape {shape}")
+    return ScriptRows(tokens, template, train_on, native[f"{CONFIG}max_length"], limit is not None)
