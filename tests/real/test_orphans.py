@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ LIMIT = 5.0
 MARK = "FTSPEC_TEST_ORPHANS"
 
 WORKER = """
-import torch, torch.distributed as ranks
+import os, torch, torch.distributed as ranks
 ranks.init_process_group("gloo")
 weight = torch.ones(64, 64, requires_grad=True)
 for step in range(1_000_000):
@@ -41,7 +42,7 @@ for step in range(1_000_000):
     ranks.all_reduce(weight.grad)
     weight.grad = None
     if step == 3:
-        print("training", flush=True)
+        os.write(1, b"training\\n")  # print would write the line's end apart: two lines could mix
 """
 
 HOST = """
@@ -108,10 +109,15 @@ def test_no_worker_outlives_ftspec(
         text=True,
     ) as host:
         assert host.stdout is not None
-        printed = []
-        while sum("training" in line for line in printed) < 2:
+        stuck = threading.Timer(
+            300, host.kill
+        )  # then readline ends, and the text says how far it came
+        stuck.start()
+        printed: list[str] = []
+        while "".join(printed).count("training") < 2:
             printed.append(line := host.stdout.readline())
             assert line, "".join(printed)
+        stuck.cancel()
         assert len([p for p in ours(mark) if "worker.py" in p.cmdline()]) >= 2
         host.send_signal(number)
         begun = time.monotonic()
