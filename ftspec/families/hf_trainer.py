@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.families.launch import NODES, PROCESSES
-from ftspec.mapping import MISSING, Refuse, Row, choice, constant, field
+from ftspec.families.optimizers import optimizer_rows
+from ftspec.families.schedules import schedule_rows
+from ftspec.mapping import MISSING, Refuse, Row, constant, field
 
 
 def training_rows(prefix: str, absent: Mapping[str, Any] = MappingProxyType({})) -> tuple[Row, ...]:
@@ -47,23 +49,6 @@ def _lower_batch(batch: int, micro: int, processes: int) -> tuple[int, int]:
 def _lift_batch(micro: int, accumulation: int, processes: Any, nodes: Any) -> tuple[int, int]:
     devices = (1 if processes is MISSING else processes) * (1 if nodes is MISSING else nodes)
     return micro * accumulation * devices, micro
-
-
-def _lower_schedule(schedule: str, steps: int | None, ratio: float | None) -> tuple[str, Any]:
-    warmup: float = steps if steps is not None else (ratio or 0)
-    if schedule == "constant" and warmup:
-        schedule = "constant_with_warmup"  # plain `constant` ignores the warm-up without a word
-    return schedule, warmup
-
-
-def _lift_schedule(name: str, warmup: float) -> tuple[str, int | None, float | None]:
-    if name not in ("linear", "cosine", "constant", "constant_with_warmup"):
-        raise Refuse(f"the schedule {name!r} is not in a spec yet", "notimpl")
-    if name == "constant":
-        warmup = 0
-    schedule = "constant" if name.startswith("constant") else name
-    # a number below 1 is a share of all steps: transformers' get_warmup_steps
-    return (schedule, None, warmup) if 0 < warmup < 1 else (schedule, int(warmup), None)
 
 
 def _lower_every(steps: int | str | None) -> tuple[str, Any]:
@@ -152,22 +137,8 @@ _ROWS = (
         absent=(8, 1),
     ),
     field("train.learning_rate", "learning_rate", absent=5e-5),
-    Row(
-        ("train.schedule", "train.warmup_steps", "train.warmup_ratio"),
-        ("lr_scheduler_type", "warmup_steps"),
-        _lower_schedule,
-        _lift_schedule,
-        absent=("linear", 0),
-    ),
-    choice(
-        "train.optimizer.type",
-        "optim",
-        {"adamw": "adamw_torch_fused"},
-        absent="adamw_torch_fused",
-    ),
-    field("train.optimizer.beta1", "adam_beta1", absent=0.9),
-    field("train.optimizer.beta2", "adam_beta2", absent=0.999),
-    field("train.optimizer.eps", "adam_epsilon", absent=1e-8),
+    *schedule_rows(),
+    *optimizer_rows(),
     field("train.weight_decay", "weight_decay", absent=0.0),
     field(
         "train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0

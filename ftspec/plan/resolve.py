@@ -14,6 +14,7 @@ from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.places import is_local
+from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
@@ -51,7 +52,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
             decide(path, value, why, "backend")
 
     _model(spec, folder, decide)
-    _train(spec, decide)
+    _train(spec, values, decide)
     _hardware(spec, values, decide)
     if spec.data.overflow == "error" and spec.data.prepare == "framework":
         _all_local(spec)
@@ -100,7 +101,7 @@ def _model(spec: Spec, folder: Path, decide: Any) -> None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
 
 
-def _train(spec: Spec, decide: Any) -> None:
+def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     train = spec.train
     if train.epochs is None and train.steps is None:
         decide("train.epochs", 1.0, "one pass, where neither epochs nor steps is given")
@@ -108,7 +109,8 @@ def _train(spec: Spec, decide: Any) -> None:
         decide("train.epochs", float(train.epochs), "", "spec")
     if train.learning_rate is None:
         kind = spec.method.tuner.type
-        decide("train.learning_rate", DEFAULT_LEARNING_RATE[kind], f"the usual rate for {kind}")
+        rate = usual_rate(train, DEFAULT_LEARNING_RATE[kind])
+        decide("train.learning_rate", rate, f"the usual rate for {kind}")
     if train.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio
         if train.steps is not None or ratio == 0:
@@ -117,6 +119,7 @@ def _train(spec: Spec, decide: Any) -> None:
             decide("train.warmup_ratio", None, "")
         elif train.warmup_ratio is None:
             decide("train.warmup_ratio", ratio, "3 % of all steps")
+    decide_steps(train, values, decide)
     if spec.data.eval and train.eval_steps is None:
         decide("train.eval_steps", "epoch", "data.eval is given")
     if train.eval_steps is not None and not spec.data.eval:

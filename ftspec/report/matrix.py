@@ -28,6 +28,14 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
+    "train.schedule.cycles": (1.0,),
+    "train.schedule.min_ratio": (0.1,),
+    "train.schedule.power": (2.0,),
+    "train.schedule.end_rate": (1e-6,),
+    "train.schedule.timescale": (100,),
+    "train.schedule.stable_steps": (50,),
+    "train.schedule.decay_steps": (20,),
+    "train.optimizer.momentum": (0.9,),
     "train.weight_decay": (0.1,),
     "train.max_grad_norm": (None, 1.0),
     "train.label_smoothing": (0.1,),
@@ -153,7 +161,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         },
         "method": {"tuner": {"type": "lora"}, "objective": {"type": objective}},
         "precision": "fp32",
-        "train": {"batch_size": 16, "micro_batch_size": 16},
+        "train": {"batch_size": 16, "micro_batch_size": 16, "steps": 100, "learning_rate": 1e-4},
         "hardware": {"device": device},
     }
     if path.startswith("hardware.zero."):

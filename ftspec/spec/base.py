@@ -47,6 +47,8 @@ class Node(BaseModel):
         protected_namespaces=(),
     )
     short: ClassVar[str | None] = None
+    implied: ClassVar[bool] = False
+    """Whether a section without a `type` is this variant of its union."""
 
     @classmethod
     def expand(cls, value: Any) -> Any:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from ftspec.spec.base import Node
 from ftspec.spec.method import OBJECTIVES, TUNERS
-from ftspec.spec.names import close, label, suggest
+from ftspec.spec.names import FOREIGN_WORDS, close, label, suggest
+from ftspec.spec.paths import tags
 from ftspec.spec.root import Spec
 from ftspec.spec.scalars import FLOAT, INT
 from ftspec.spec.text import Path
@@ -143,9 +144,7 @@ def _alone(fault: _Fault) -> Finding:
         case "union_tag_invalid":
             return _unknown_variant(fault)
         case "union_tag_not_found":
-            words = re.findall(r"'([^']*)'", str(fault.context.get("expected_tags", ""))) or list(
-                TUNERS
-            )
+            words = tags()[f"{_dotted(fault.path)}.type"]
             return Finding(
                 fault.path,
                 f"`type` is missing in `{section}.{name}`",
@@ -190,7 +189,7 @@ def _unknown_variant(fault: _Fault) -> Finding:
         if word in own:
             hint = f"`{word}` is {NOUNS[part]}: write `{part}: {word}`"
             return Finding(fault.path, message, hint)
-    near = close(word, known)
+    near = FOREIGN_WORDS.get(word.lower().replace("-", "_")) or close(word, known)
     words = ", ".join(f"`{name}`" for name in known)
     path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
     return Finding(path, message, f"did you mean `{near}`?" if near else f"there are {words}")

@@ -154,7 +154,8 @@ def _section(raw: Schema, model: type[Node]) -> Schema:
         properties[field] = _field(body["properties"][field], info, description(model, field))
         if ending := ENDINGS.get((name, field)):
             properties[field] = _with_pattern(properties[field], ending)
-    required = [*(["type"] if len(_variants(model)) > 1 else []), *body.get("required", ())]
+    named = len(_variants(model)) > 1 and not model.implied
+    required = [*(["type"] if named else []), *body.get("required", ())]
     full: Schema = {
         "type": "object",
         "properties": properties,
@@ -235,14 +236,17 @@ def _union(inner: tuple[type[Node], ...]) -> Schema:
     """A tagged union: the word alone, or the section that belongs to the word."""
     chosen = [
         {
-            "if": {"properties": {"type": {"const": tag(model)}}, "required": ["type"]},
+            "if": {
+                "properties": {"type": {"const": tag(model)}},
+                **({} if model.implied else {"required": ["type"]}),
+            },
             "then": {"$ref": f"#/$defs/{model.__name__}"},
         }
         for model in inner
     ]
     section = {
         "type": "object",
-        "required": ["type"],
+        **({} if any(model.implied for model in inner) else {"required": ["type"]}),
         "properties": {"type": _choice(inner)},
         "allOf": chosen,
     }

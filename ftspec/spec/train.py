@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
+from ftspec.spec.optimizers import AdamW, Optimizer
+from ftspec.spec.schedules import Cosine, Schedule
 
 Steps = Annotated[int, Field(ge=1)]
-
-
-class AdamW(Node):
-    """AdamW (https://arxiv.org/abs/1711.05101), torch's fused implementation."""
-
-    short: ClassVar[str | None] = "type"
-
-    type: Literal["adamw"] = "adamw"
-    beta1: float = Field(0.9, ge=0, lt=1)
-    """Decay of the running mean of gradients."""
-    beta2: float = Field(0.999, ge=0, lt=1)
-    """Decay of the running mean of squared gradients."""
-    eps: float = Field(1e-8, gt=0)
-    """Added to the denominator."""
 
 
 class Train(Node):
@@ -37,17 +25,19 @@ class Train(Node):
     micro_batch_size: int | None = Field(None, ge=1)
     """Rows per forward pass on one device. Left out: the largest that divides, at most 8."""
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning."""
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
-    """How the learning rate goes after the warm-up: to zero in a line or half a cosine, or not at all."""
+    """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning, with an optimizer whose steps are
+    of AdamW's size; `lion`, `sgd` and `adagrad` need one."""
+    schedule: Schedule = Cosine()
+    """How the learning rate goes after the warm-up: by default half a cosine, to zero."""
     warmup_steps: int | None = Field(None, ge=0)
     """Steps over which the learning rate rises from zero. Exclusive with `warmup_ratio`."""
     warmup_ratio: float | None = Field(None, ge=0, lt=1)
     """The same as a share of all steps. 0.03 where neither is given."""
-    optimizer: AdamW = AdamW()
+    optimizer: Optimizer = AdamW()
     """The optimizer."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay; biases and norm weights have none."""
+    """Weight decay, decoupled from the gradient where the optimizer does not say otherwise; biases and norm
+    weights have none."""
     max_grad_norm: float | None = Field(1.0, gt=0)
     """Gradients are scaled down to this norm. null: never."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)

@@ -8,7 +8,11 @@ from typing import Any
 from ftspec.verify.compare import EQUAL, Outcome, differs, natural, pair, short, tables, unobserved
 from ftspec.verify.evidence import Evidence, Group
 
-SETTINGS = ("betas", "eps", "weight_decay", "momentum", "dampening", "nesterov", "amsgrad")
+SETTINGS = (
+    *("betas", "eps", "weight_decay", "momentum", "dampening", "nesterov", "amsgrad"),
+    *("alpha", "centered", "lr_decay", "clip_threshold", "decay_rate", "beta1", "scale_parameter"),
+    *("relative_step", "warmup_init", "maximize"),
+)
 """What changes an update, besides the rate. `fused` and `foreach` choose a kernel, not a rule."""
 ADAPTER = ("lora_dropout", "use_dora", "bias")
 """Adapter settings that no shape and no factor shows."""

@@ -51,6 +51,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
+    _possible(train)
     train["resume"] = draw(st.none() | st.just("./checkpoint-3"))
     document["hardware"] = document.get("hardware", {}) | {
         "device": draw(st.sampled_from(("cpu", "cuda"))),
@@ -62,6 +63,16 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     }
     document["run"] = {"backends": list(names())}
     return Spec.model_validate(document)
+
+
+def _possible(train: dict[str, Any]) -> None:
+    """A rate where an optimizer has no usual one, and a run that is long enough for its schedule."""
+    if train.get("learning_rate") is None and "optimizer" in train:
+        train["learning_rate"] = 1e-3
+    if train.get("schedule", {}).get("type") == "warmup-stable-decay" and "steps" in train:
+        train["steps"] += 10**10
+        if "warmup_ratio" in train:
+            train["warmup_ratio"] /= 2
 
 
 def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, Any]]:

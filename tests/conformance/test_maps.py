@@ -62,7 +62,8 @@ def test_closed_types_are_swept_whole() -> None:
     for path, value in (
         ("model.attention", "eager"),
         ("precision.compute", "fp16"),
-        ("train.schedule", "constant"),
+        ("train.schedule.type", "constant"),
+        ("train.optimizer.type", "lion-8bit"),
         ("data.train_on", "completions"),
         ("hardware.zero.stage", 3),
     ):

@@ -123,6 +123,8 @@ def test_messages_are_precise(server: LanguageServer, text: str, message: str) -
     assert [said for _, said in found] == [message]
 
 
+SCHEDULES = ["constant", "cosine", "cosine-restarts", "inverse-sqrt", "linear", "polynomial",
+             "warmup-stable-decay"]  # fmt: skip
 LORA = ["adapter", "alpha", "bias", "dropout", "modules_to_save", "rank", "rslora", "targets"]
 
 
@@ -135,7 +137,7 @@ LORA = ["adapter", "alpha", "bias", "dropout", "modules_to_save", "rank", "rslor
         ("method:\n  tuner:\n    type: lora\n    ", 4, LORA),
         ("method:\n  tuner:\n    type: full\n    ", 4, []),
         ("precision: ", 11, ["bf16", "fp16", "fp32"]),
-        ("train:\n  schedule: ", 12, ["constant", "cosine", "linear"]),
+        ("train:\n  schedule: ", 12, SCHEDULES),
         (
             "data2:\nmodel:\n  attention: ",
             13,

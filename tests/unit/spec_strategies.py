@@ -74,15 +74,48 @@ def tuners() -> st.SearchStrategy[Any]:
     )
 
 
+def optimizers() -> st.SearchStrategy[Any]:
+    betas = {"beta1": shares(), "beta2": shares()}
+    adam = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
+    lion = ("lion", "lion-8bit", "paged-lion", "paged-lion-8bit")
+    ball = {"momentum": positive(1).filter(lambda share: share < 1), "nesterov": st.booleans()}
+    mean = {"smoothing": shares(), "momentum": shares(), "centered": st.booleans()}
+    return (
+        optional({**betas, "eps": positive()}, type=st.sampled_from(adam))
+        | optional(betas, type=st.sampled_from(lion))
+        | st.just({"type": "adafactor"})
+        | st.just({"type": "sgd"})
+        | st.fixed_dictionaries({"type": st.just("sgd"), **ball})
+        | optional({**mean, "eps": positive()}, type=st.just("rmsprop"))
+        | optional({"rate_decay": st.floats(0, 10), "eps": positive()}, type=st.just("adagrad"))
+    )
+
+
+def schedules() -> st.SearchStrategy[Any]:
+    count = st.integers(1, 10**6)
+    decays = {
+        "stable_steps": st.integers(0, 10**6),
+        "decay": st.sampled_from(("linear", "cosine", "1-sqrt")),
+        "min_ratio": shares(),
+    }
+    return (
+        st.sampled_from(("linear", "constant")).map(lambda word: {"type": word})
+        | optional({"cycles": positive(), "min_ratio": shares()}, type=st.just("cosine"))
+        | optional({"cycles": count}, type=st.just("cosine-restarts"))
+        | optional({"power": positive(), "end_rate": shares()}, type=st.just("polynomial"))
+        | optional({}, type=st.just("inverse-sqrt"), timescale=count)
+        | optional(decays, type=st.just("warmup-stable-decay"), decay_steps=count)
+    )
+
+
 def trains() -> st.SearchStrategy[Any]:
-    optimizer = {"beta1": shares(), "beta2": shares(), "eps": positive()}
     count = st.integers(1, 10**9)
     fields = {
         "batch_size": count,
         "micro_batch_size": st.none() | count,
         "learning_rate": st.none() | positive(),
-        "schedule": st.sampled_from(("linear", "cosine", "constant")),
-        "optimizer": optional(optimizer, type=st.just("adamw")),
+        "schedule": schedules(),
+        "optimizer": optimizers(),
         "weight_decay": st.floats(0, 10),
         "max_grad_norm": st.none() | positive(),
         "seed": st.integers(0, 2**32 - 1),

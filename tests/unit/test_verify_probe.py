@@ -86,6 +86,16 @@ def test_optimizers_are_unwrapped_and_kernels_named_by_their_rule(probe):
     assert probe.kind_of(inner) == "Adam"
 
 
+def test_what_another_package_calls_by_torchs_name_is_told_apart(probe):
+    def kind(package: str, **settings: object) -> str:
+        made = type("AdamW", (), {"__module__": f"{package}.optim.adamw", **settings})
+        return str(probe.kind_of(made()))
+
+    assert kind("torch") == "AdamW"
+    assert kind("bitsandbytes", args=SimpleNamespace(optim_bits=32)) == "bitsandbytes.AdamW"
+    assert kind("bitsandbytes", args=SimpleNamespace(optim_bits=8)) == "bitsandbytes.AdamW, 8 bits"
+
+
 def test_flattened_groups_are_mapped_back(probe):
     one, two, three = "one", "two", "three"
     flat = {"params": ["flat"]}

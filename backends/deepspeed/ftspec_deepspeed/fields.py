@@ -5,9 +5,11 @@ Keys and defaults: deepspeed 0.19.8, runtime/config.py and runtime/zero/config.p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ftspec.families.objectives import continued
+from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
 
@@ -62,11 +64,46 @@ def _lift_compute(bf16: bool, fp16: bool, autocast: Any) -> str:
     return "bf16" if autocast and autocast["enabled"] else "fp32"
 
 
+WHOLE_TENSORS = {
+    "adamw-8bit": "quantises in blocks of a weight, and spares embeddings",
+    "paged-adamw-8bit": "quantises in blocks of a weight, and spares embeddings",
+    "lion-8bit": "quantises in blocks of a weight, and spares embeddings",
+    "paged-lion-8bit": "quantises in blocks of a weight, and spares embeddings",
+    "adafactor": "takes means over the rows and columns of a weight",
+}
+"""Optimizers that must know where a weight begins, and why."""
+
+
+def _lower_optimizer(kind: str, device: str, stage: int, offload: bool) -> str:
+    if stage and kind in WHOLE_TENSORS:
+        raise Refuse(
+            f"{kind} {WHOLE_TENSORS[kind]}, and ZeRO hands it all weights as one flat row of numbers",
+            "never",
+            "hardware.zero.stage: 0",
+        )
+    if offload and kind != "adamw":
+        raise Refuse(
+            "an optimizer in CPU memory is replaced by DeepSpeed's own Adam, whatever it was "
+            "(accelerate, utils/deepspeed.py)",
+            "notyet",
+            "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
+        )
+    return lower_type(kind, device)
+
+
+def sharded(row: Row) -> Row:
+    """The row of the optimizer with what sharding does to some; other rows as they are."""
+    if row.paths != (TYPE,):
+        return row
+    uses = (*row.uses, "hardware.zero.stage", "hardware.zero.offload_optimizer")
+    return replace(row, lower=_lower_optimizer, uses=uses)
+
+
 SFT = FieldMap(
     "deepspeed",
     (
         *replaced(
-            shared_rows(),
+            map(sharded, shared_rows()),
             Row(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),

@@ -136,6 +136,24 @@ def evaluated(row: Row) -> Row:
     return replace(row, lower=lower, uses=(*row.uses, "data.train_on", "data.prepare"))
 
 
+def counted(row: Row) -> Row:
+    """The row of the schedule in three phases, whose lengths must be known; other rows as they are."""
+    if row.paths[:1] != ("train.schedule.stable_steps",):
+        return row
+
+    def lower(stable: int | None, *rest: Any) -> Any:
+        if stable is None:
+            raise Refuse(
+                "where the steps at the peak are not said, it makes a third of the run of them and "
+                "two thirds of the decay (train/trainer_utils.py)",
+                "notyet",
+                "train.steps instead of train.epochs, or train.schedule.stable_steps",
+            )
+        return row.lower(stable, *rest)
+
+    return replace(row, lower=lower)
+
+
 def _unless_adapter(path: str, key: str, absent: Any) -> Row:
     return Row(
         (path,),
@@ -307,7 +325,7 @@ SFT = FieldMap(
             lambda folder, _overwrite: folder,
             absent=(None, False),
         ),
-        *(evaluated(row) for row in training_rows("")),
+        *(counted(evaluated(row)) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
         *ours(*OWN_PATHS),

@@ -5,7 +5,10 @@ Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loa
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ftspec.families.objectives import continued
+from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced, unsupported
 
@@ -23,6 +26,21 @@ def _lower_compute(compute: str, device: str) -> tuple[bool, bool]:
     return compute == "bf16", compute == "fp16"
 
 
+def _lower_optimizer(kind: str, device: str) -> str:
+    if device == "cpu" and ("8bit" in kind or kind.startswith("paged-")):
+        raise Refuse(
+            "its CPU path trains with AdamW instead (unsloth_zoo, cpu/trainer.py)",
+            "notyet",
+            "hardware.device: cuda, or another train.optimizer",
+        )
+    return lower_type(kind, device)
+
+
+def unchanged(row: Row) -> Row:
+    """The row of the optimizer without those that it changes; other rows as they are."""
+    return replace(row, lower=_lower_optimizer) if row.paths == (TYPE,) else row
+
+
 def _one(count: int) -> int:
     if count != 1:
         raise Refuse("several processes are not compiled for it yet", "notimpl")
@@ -33,7 +51,7 @@ SFT = FieldMap(
     "unsloth",
     (
         *replaced(
-            (*shared_rows(), *no_zero("Unsloth")),
+            (*map(unchanged, shared_rows()), *no_zero("Unsloth")),
             Row(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16"),

@@ -19,6 +19,7 @@ ARGUMENTS = (
     *("seed", "data_seed", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("max_steps", "num_train_epochs", "learning_rate", "lr_scheduler_type", "warmup_steps"),
     *("weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "optim", "max_grad_norm"),
+    *("optim_args", "lr_scheduler_kwargs"),
     *("label_smoothing_factor", "neftune_noise_alpha", "bf16", "fp16", "gradient_checkpointing"),
     *("dataloader_num_workers", "dataloader_drop_last", "average_tokens_across_devices"),
 )

@@ -54,11 +54,17 @@ def optimizers(outer: Any) -> list[Any]:
 
 
 def kind_of(optimizer: Any) -> str:
-    """The update rule by torch's name for it, whoever wrote the kernel."""
-    name = type(optimizer).__name__
+    """The update rule by torch's name for it, whoever wrote the kernel.
+
+    With its package where that is not torch, as many a package calls something else AdamW, and with the
+    bits of its states where they are few.
+    """
+    name, package = type(optimizer).__name__, type(optimizer).__module__.partition(".")[0]
     if name in ("DeepSpeedCPUAdam", "FusedAdam"):
         return "AdamW" if getattr(optimizer, "adam_w_mode", True) else "Adam"
-    return name
+    bits = getattr(getattr(optimizer, "args", None), "optim_bits", 32)  # bitsandbytes
+    rule = name if package == "torch" else f"{package}.{name}"
+    return rule if bits == 32 else f"{rule}, {bits} bits"
 
 
 def members(chain: list[Any], group: dict[str, Any], index: int) -> list[Any]:

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 1a29ff708b23)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 f60b1bba9cb7)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -30,8 +30,9 @@ args = SFTConfig(
     # length, batch and optimizer
     max_steps=10, per_device_train_batch_size=4, gradient_accumulation_steps=1,
     average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
-    warmup_steps=1, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
-    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=1, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
     trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,

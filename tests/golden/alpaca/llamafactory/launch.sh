@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 1a29ff708b23)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 f60b1bba9cb7)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

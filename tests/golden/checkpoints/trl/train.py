@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 a9f633e1c097)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 14dcc7a59459)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 a9f633e1c097)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 14dcc7a59459)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 678e2ecc02b9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 0630669a26a1)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import concatenate_datasets, load_dataset
@@ -40,9 +40,9 @@ args = SFTConfig(
     # length, batch and optimizer
     max_steps=1000, per_device_train_batch_size=8, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
-    warmup_steps=30, optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999,
-    adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0,
-    neftune_noise_alpha=None,
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=30, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=True, fp16=False, tf32=False, use_cpu=False, use_liger_kernel=False,
     gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 0499b2c6b930)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 afa9ef2eb4b3)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 0499b2c6b930)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 afa9ef2eb4b3)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -29,9 +29,9 @@ args = SFTConfig(
     # length, batch and optimizer
     num_train_epochs=1.0, max_steps=-1, per_device_train_batch_size=2, per_device_eval_batch_size=2,
     gradient_accumulation_steps=2, average_tokens_across_devices=True, learning_rate=0.0002,
-    lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused", adam_beta1=0.9,
-    adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    lr_scheduler_type="cosine", lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=0.03,
+    optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={
         "revision": "b968826d9c46dd6066d109eabc6255188de91218", "dtype": "auto",

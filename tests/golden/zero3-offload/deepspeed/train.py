@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 6462fadc76ae)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 9e85723fa30f)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer
@@ -24,9 +24,9 @@ args = SFTConfig(
     # length, batch and optimizer
     num_train_epochs=2.0, max_steps=-1, per_device_train_batch_size=1,
     gradient_accumulation_steps=16, average_tokens_across_devices=True, learning_rate=5e-06,
-    lr_scheduler_type="cosine", warmup_steps=0.03, optim="adamw_torch_fused", adam_beta1=0.9,
-    adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
-    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    lr_scheduler_type="cosine", lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=0.03,
+    optim="adamw_torch_fused", adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08,
+    weight_decay=0.0, max_grad_norm=1.0, label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     model_init_kwargs={
         "revision": "main", "dtype": "float32", "attn_implementation": "flash_attention_2",
