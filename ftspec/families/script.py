@@ -13,7 +13,7 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import datasets
+from ftspec.families import datasets, partial
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import SHAPE
 from ftspec.families.sft_script import CONFIG, LIMIT
@@ -61,6 +61,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     text = template.read_text("utf-8")
     for split in datasets.VARIABLES:
         text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
+    text = text.replace("{# choose what trains #}\n", partial.template())
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
@@ -71,6 +72,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "headline": headline(job, title),
         "config": grouped(arguments(native, CONFIG)),
         "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
+        "partial": partial.context(native),
         "model": arguments(native, "model."),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
@@ -132,6 +134,7 @@ def read_script(files: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
+    native |= partial.read_partial(tree)
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:

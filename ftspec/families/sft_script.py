@@ -15,6 +15,7 @@ from ftspec.families.datasets import context
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import SHAPE, objective_row
+from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
 
@@ -164,7 +165,7 @@ def model_rows() -> tuple[Row, ...]:
 
 
 def tuner_rows() -> tuple[Row, ...]:
-    """Full tuning, a new LoRA adapter, or a saved one that is trained further."""
+    """Full tuning, a part of the weights, a new LoRA adapter, or a saved one trained further."""
     return (
         objective_row("sft"),
         Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
@@ -177,6 +178,7 @@ def tuner_rows() -> tuple[Row, ...]:
         ),
         *(adapted(row) for row in lora_rows("LoraConfig.")),
         *lora_constant_rows(),
+        *partial_rows(),
     )
 
 

@@ -27,8 +27,9 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     loading = {name: native[f"model.{name}"] for name in LOADING}
     trust = native["model.trust_remote_code"]
     adapter = native.get("model.adapter")
+    loaded = adapter is not None or native["tuner"] == "partial"
     more: dict[str, Any] = {}
-    if adapter is None:
+    if not loaded:
         more = {
             f"{CONFIG}model_init_kwargs": loading,
             f"{CONFIG}trust_remote_code": trust,
@@ -40,6 +41,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         title,
         name=native["model.name"],
         adapter=adapter,
+        loaded=loaded,
         loading={"": loading | {"trust_remote_code": trust}},
     )
 
@@ -51,8 +53,8 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
     loading = native.pop(f"{CONFIG}model_init_kwargs", None)
     if loading is None:
         model = "AutoModelForCausalLM.from_pretrained."
-        native["model.adapter"] = read["PeftModel.from_pretrained.1"]
-        native["tuner"] = "lora"
+        if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
+            native |= {"model.adapter": adapter, "tuner": "lora"}
         loading = {name: read[model + name] for name in (*LOADING, "trust_remote_code")}
     else:
         native["tuner"] = "lora" if "LoraConfig.r" in native else "full"

@@ -25,8 +25,8 @@ from ftspec.spec.root import Spec
 
 DEFAULT_WARMUP_RATIO = 0.03
 """Share of all steps; what the QLoRA and Alpaca recipes use (https://arxiv.org/abs/2305.14314)."""
-DEFAULT_LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}
-"""QLoRA's setting for adapters; TRL's default for full tuning."""
+DEFAULT_LEARNING_RATE = {"lora": 2e-4, "full": 2e-5, "partial": 2e-5}
+"""QLoRA's setting for adapters; TRL's default for a model's own weights."""
 
 
 def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
@@ -97,6 +97,8 @@ def _model(spec: Spec, folder: Path, decide: Any) -> None:
     decide("derived.stored_dtype", stored, "config.json of the model", "machine")
     if spec.model.dtype == "auto" and tuner.type == "full":
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
+    if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
+        decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
 

@@ -25,6 +25,9 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.targets": ("all-linear", ("q_proj", "v_proj")),
     "method.tuner.modules_to_save": (("lm_head",),),
     "method.tuner.adapter": ("./adapter",),
+    "method.tuner.last_layers": (2,),
+    "method.tuner.first_layers": (2,),
+    "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
@@ -54,6 +57,8 @@ FORMATS: Mapping[str, Sequence[str]] = {
     "cpt": ("text",),
 }
 """Formats of rows that an objective takes, the plainest first."""
+TUNERS: Mapping[str, Mapping[str, Any]] = {"partial": {"embeddings": True}}
+"""The least that a tuner needs, where its name is not enough."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -172,6 +177,8 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         for section in sections:
             node = node.setdefault(section, {})
         node[name] = word
+    tuner = document["method"]["tuner"]
+    tuner |= TUNERS.get(tuner["type"], {})
     return Spec.model_validate(document)
 
 

@@ -148,7 +148,7 @@ def _alone(fault: _Fault) -> Finding:
             return Finding(
                 fault.path,
                 f"`type` is missing in `{section}.{name}`",
-                f"add `type: {' or '.join(words)}`",
+                f"add `type`: {', '.join(words)}",
             )
         case _:
             message = str(fault.context.get("error", "this value is not possible"))
@@ -185,14 +185,20 @@ def _unknown_variant(fault: _Fault) -> Finding:
     else:
         known = tuple(re.findall(r"'([^']*)'", str(fault.context.get("expected_tags", ""))))
         message = f"there is no {fault.path[-1]} `{word}`"
+    path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
+    if meant := MEANT.get(word):
+        return Finding(path, message, f"that is `{meant}` here")
     for part, own in (("objective", OBJECTIVES), ("tuner", TUNERS)):
         if word in own:
             hint = f"`{word}` is {NOUNS[part]}: write `{part}: {word}`"
             return Finding(fault.path, message, hint)
     near = FOREIGN_WORDS.get(word.lower().replace("-", "_")) or close(word, known)
     words = ", ".join(f"`{name}`" for name in known)
-    path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
     return Finding(path, message, f"did you mean `{near}`?" if near else f"there are {words}")
+
+
+MEANT: Mapping[str, str] = {"freeze": "partial", "ln": "norms", "layernorm": "norms"}
+"""What other tools call a tuner."""
 
 
 def _together(group: list[_Fault]) -> Finding:

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from ftspec.spec.base import Items, Node
-
-ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")]
-"""A module's name or the end of its dotted path. No commas: LLaMA-Factory splits lists at them."""
+from ftspec.spec.tuners import WORDS, ModuleName, Partial
 
 
 class SFT(Node):
@@ -65,16 +63,18 @@ class LoRA(Node):
         return self
 
 
-def _tag(value: Any) -> Any:
-    """`lora` stands for `{type: lora}`."""
-    return {"type": value} if isinstance(value, str) else value
+def full_form(value: Any) -> Any:
+    """`lora` stands for `{type: lora}`, `bitfit` for a tuner with its settings."""
+    return dict(WORDS.get(value, {"type": value})) if isinstance(value, str) else value
 
 
-Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(_tag)]
-Tuner = Annotated[Annotated[Full | LoRA, Field(discriminator="type")], BeforeValidator(_tag)]
+Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(full_form)]
+Tuner = Annotated[
+    Annotated[Full | LoRA | Partial, Field(discriminator="type")], BeforeValidator(full_form)
+]
 
 OBJECTIVES = ("sft", "cpt")
-TUNERS = ("full", "lora")
+TUNERS = ("full", "lora", "partial")
 
 
 class Method(Node):

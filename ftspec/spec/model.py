@@ -23,7 +23,7 @@ class Model(Node):
     """Branch, tag or commit of a hub model. Ignored for a local folder."""
     dtype: DType = "auto"
     """Type in which the weights are held. `auto`: float32 where all weights train (full tuning), else
-    the type the checkpoint was saved in."""
+    the type the checkpoint was saved in; what trains of it (partial tuning) is float32."""
     attention: Attention = "sdpa"
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)

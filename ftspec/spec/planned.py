@@ -39,9 +39,6 @@ PLANNED_TUNERS: Mapping[str, str] = {
     "prompt": "prompt tuning",
     "p-tuning": "p-tuning",
     "llama-adapter": "adaption prompts",
-    "freeze": "a chosen part of the layers",
-    "bitfit": "biases only",
-    "ln": "layer norms only",
     "galore": "full tuning with low-rank gradients",
     "apollo": "full tuning with approximated gradient scaling",
     "badam": "full tuning, one block of layers at a time",
@@ -52,11 +49,9 @@ ALIASES: Mapping[str, str] = {
     "reward-modeling": "reward",
     "distill": "distillation",
     "kd": "distillation",
-    "partial": "freeze",
     "prefix-tuning": "prefix",
     "prompt-tuning": "prompt",
     "ptuning": "p-tuning",
-    "layernorm": "ln",
     "(ia)3": "ia3",
 }
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from ftspec.spec.base import Node
@@ -22,6 +23,7 @@ from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
 from ftspec.spec.method import LoRA, Method
 from ftspec.spec.root import Spec
+from ftspec.spec.tuners import WORDS, Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 IDENTITY = "urn:ftspec:schema:v1"
@@ -45,6 +47,12 @@ def _given(*names: str) -> Schema:
         "required": list(names),
         "properties": {name: {"not": {"type": "null"}} for name in names},
     }
+
+
+def _chosen(name: str) -> Schema:
+    """The field is there, and chooses something."""
+    nothing = [{"const": False}, {"const": []}, {"type": "null"}]
+    return {"required": [name], "properties": {name: {"not": {"anyOf": nothing}}}}
 
 
 def _unless(condition: Schema, name: str, value: Schema, message: str) -> Schema:
@@ -94,6 +102,18 @@ RULES: Mapping[str, list[Schema]] = {
         )
         for name in LoRA.model_fields
         if name not in ("type", "adapter")
+    ],
+    "Partial": [
+        _unless(
+            _given("last_layers"),
+            "first_layers",
+            NULL,
+            "`last_layers` and `first_layers` exclude each other: keep one",
+        ),
+        {
+            "anyOf": [_chosen(name) for name in Partial.model_fields if name != "type"],
+            "errorMessage": "say which part trains",
+        },
     ],
     "Zero": [
         _unless(
@@ -178,7 +198,7 @@ def _variants(model: type[Node]) -> tuple[type[Node], ...]:
 def _short(model: type[Node], properties: Mapping[str, Schema]) -> list[Schema]:
     """What may stand in place of a section: what its short field takes, but no section."""
     if model is Method:
-        return [_choice((*nodes(_annotation("tuner")), *nodes(_annotation("objective"))))]
+        return [_bare_words((*nodes(_annotation("tuner")), *nodes(_annotation("objective"))))]
     if model is Source:
         return [{"type": "string", "minLength": 1}]
     if tag(model):
@@ -232,6 +252,24 @@ def _choice(models: Iterable[type[Node]]) -> Schema:
     }
 
 
+def _bare_words(models: Iterable[type[Node]]) -> Schema:
+    """What may stand for a whole section: words whose fields all have defaults, and short words."""
+    kinds = tuple(models)
+    words = _choice(kind for kind in kinds if _stands_alone(kind))
+    for word, meaning in WORDS.items() if LoRA in kinds else ():
+        words["enum"].append(word)
+        words["markdownEnumDescriptions"].append(f"`{json.dumps(meaning)}`")
+    return words
+
+
+def _stands_alone(model: type[Node]) -> bool:
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return False
+    return True
+
+
 def _union(inner: tuple[type[Node], ...]) -> Schema:
     """A tagged union: the word alone, or the section that belongs to the word."""
     chosen = [
@@ -250,7 +288,7 @@ def _union(inner: tuple[type[Node], ...]) -> Schema:
         "properties": {"type": _choice(inner)},
         "allOf": chosen,
     }
-    return {"anyOf": [_choice(inner), section]}
+    return {"anyOf": [_bare_words(inner), section]}
 
 
 LENGTHS: Mapping[str, str] = {"minLength": "minItems", "maxLength": "maxItems"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.base import Node
+from ftspec.spec.method import full_form
 from ftspec.spec.names import label, suggest
 from ftspec.spec.root import Spec
 from ftspec.spec.text import Path, parse
@@ -125,7 +126,7 @@ def _full(data: Any, model: type[Node] | None, key: str) -> dict[str, Any]:
     if data is None:
         return {"type": word} if word else {}
     if word and isinstance(data, str):
-        return {"type": data}
+        return dict(full_form(data))
     if model is not None and (_takes_list(model) or not isinstance(data, list)):
         data = model.expand(data)
     if isinstance(data, list):

@@ -67,8 +67,23 @@ def tuners() -> st.SearchStrategy[Any]:
         "modules_to_save": modules(),
         "rslora": st.booleans(),
     }
+    part = {
+        "modules": modules(least=1),
+        "embeddings": st.booleans(),
+        "head": st.booleans(),
+        "norms": st.booleans(),
+        "biases": st.booleans(),
+    }
+    count = st.integers(1, 200)
     return (
         st.just({"type": "full"})
+        | optional(part, type=st.just("partial"), last_layers=count)
+        | optional(part, type=st.just("partial"), first_layers=count)
+        | optional(
+            {"modules": modules(least=1), "norms": st.booleans()},
+            type=st.just("partial"),
+            head=st.just(True),
+        )
         | optional(lora, type=st.just("lora"))
         | optional({"adapter": words()}, type=st.just("lora"))
     )

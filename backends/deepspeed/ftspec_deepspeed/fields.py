@@ -25,6 +25,12 @@ def _lower_stage(stage: int, tuner: str, dtype: str, stored: str | None) -> tupl
             "notyet",
             "hardware.zero.stage: 2, or model.dtype: float32",
         )
+    if stage == 3 and tuner == "partial" and dtype == "auto":
+        raise Refuse(
+            "stage 3 needs one type for all weights, and only what trains is float32",
+            "notyet",
+            "hardware.zero.stage: 2, or model.dtype: float32",
+        )
     # without it a sharded model is left in pieces that no other program loads: the end result would
     # hold no weights. The name's 16 bits are history: each weight is saved in its own type.
     return stage, True if stage == 3 else MISSING

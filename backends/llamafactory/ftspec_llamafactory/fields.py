@@ -26,6 +26,7 @@ from ftspec.mapping import (
     unsupported,
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
+from ftspec_llamafactory.tuners import tuner_rows
 
 ATTENTION = {
     "sdpa": "sdpa",
@@ -33,17 +34,20 @@ ATTENTION = {
     "flash_attention_2": "fa2",
     "flash_attention_3": "fa3",
 }
+HINT = "model.dtype: auto"
 
 
 def _lower_dtype(dtype: str, tuner: str, stored: str | None) -> tuple[()]:
     # LLaMA-Factory has no key: it loads weights as they are stored and lifts trained ones to float32
     # (its model/loader.py and model/adapter.py say so).
+    if tuner == "partial" and dtype == stored != "float32":
+        raise Refuse("the weights that train are always held in float32", "notyet", HINT)
     if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
         return ()
     raise Refuse(
         "weights are always held as the checkpoint stores them, there is no key for another type",
         "notyet",
-        "model.dtype: auto",
+        HINT,
     )
 
 
@@ -195,7 +199,7 @@ SFT = FieldMap(
             _lift_stage,
             absent=("sft", False),
         ),
-        field("method.tuner.type", "finetuning_type", absent="lora"),
+        *tuner_rows(),
         _unless_adapter("method.tuner.rank", "lora_rank", 8),
         Row(
             ("method.tuner.alpha",),

@@ -77,7 +77,7 @@ SFT = FieldMap(
         Row(
             (),
             (f"{LOAD}full_finetuning",),
-            lambda tuner: tuner == "full",
+            lambda tuner: tuner in ("full", "partial"),
             lambda _full: (),
             uses=("method.tuner.type",),
         ),

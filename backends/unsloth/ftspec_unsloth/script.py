@@ -54,4 +54,4 @@ def read(written: Sequence[File]) -> Flat:
         if name in adapted:
             native[f"{ADAPT}{name}"] = adapted.pop(name)
     native |= {f"LoraConfig.{name}": value for name, value in adapted.items()}
-    return native | {"tuner": "full" if native[f"{LOAD}full_finetuning"] else "lora"}
+    return {"tuner": "full" if native[f"{LOAD}full_finetuning"] else "lora"} | native
