@@ -61,7 +61,7 @@ def arguments(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def trl() -> Iterator[tuple[str, dict[str, Any]]]:
+def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
     from peft import LoraConfig, PeftModel
     from trl import SFTConfig, SFTTrainer
@@ -72,9 +72,19 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "PeftModel.from_pretrained", arguments(PeftModel.from_pretrained)
 
 
+def trl() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same, and what trl's command line reads beside the trainer's config."""
+    yield from trl_script()
+    import trl
+
+    for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
+        if cls := getattr(trl, name, None):
+            yield name, fields(cls)
+
+
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
     """The same script, and the engine's own settings."""
-    yield from trl()
+    yield from trl_script()
     from deepspeed.runtime import constants
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
@@ -101,7 +111,7 @@ def unsloth() -> Iterator[tuple[str, dict[str, Any]]]:
     model = importlib.import_module("unsloth").FastLanguageModel
     yield "FastLanguageModel.from_pretrained", arguments(model.from_pretrained)
     yield "FastLanguageModel.get_peft_model", arguments(model.get_peft_model)
-    yield from trl()
+    yield from trl_script()
 
 
 def llamafactory() -> Iterator[tuple[str, dict[str, Any]]]:

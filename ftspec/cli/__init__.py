@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 
@@ -13,6 +14,7 @@ from ftspec import __version__
 COMMANDS = {
     "init": "Write a commented starter spec.",
     "schema": "Write the JSON Schema that editors complete and check specs with.",
+    "import": "Read the config of another tool into a spec.",
     "validate": "Check a spec: shape, names, values, and what each backend can do with it.",
     "plan": "Show what a run would do, with every derived number and where it came from.",
     "compile": "Write the native files of one backend, or of all.",
@@ -31,10 +33,11 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, from `ftspec.cli.<name>`."""
+        """The command, from `ftspec.cli.<name>`, or `<name>_` where Python has that word."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ftspec.cli.{cmd_name}")
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"ftspec.cli.{name}")
         command: click.Command = module.command
         return command
 

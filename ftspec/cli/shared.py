@@ -46,6 +46,30 @@ def lossy_option(function: F) -> F:
     )(function)
 
 
+def source_options(function: F) -> F:
+    """FILES, --from, --as, --devices: a config of another tool."""
+    for option in (
+        click.option(
+            "--devices", type=click.IntRange(min=1), help="Devices it runs on, if no file says so."
+        ),
+        click.option(
+            "--as",
+            "version",
+            metavar="PACKAGE==VERSION",
+            help="Version of the framework whose defaults hold: --as llamafactory==0.9.5.",
+        ),
+        click.option(
+            "--from",
+            "wanted",
+            metavar="FORMAT",
+            help="Its format, where the content does not tell.",
+        ),
+        click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True),
+    ):
+        function = option(function)
+    return function
+
+
 def environment_options(function: F) -> F:
     """--environment, --torch, --python."""
     for option in (
@@ -158,5 +182,6 @@ __all__ = [
     "lossy_option",
     "print_json",
     "report_errors",
+    "source_options",
     "spec_argument",
 ]

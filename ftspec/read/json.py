@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
+from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.text import DEPTH, refuse_huge, wrong
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
 def read(text: str) -> Any:
@@ -31,6 +35,51 @@ def read(text: str) -> Any:
         raise wrong(f"not JSON that can be read: {error}") from error
     _refuse_deep(value)
     return value
+
+
+def read_placed(text: str) -> Placed:
+    """A JSON object with the place of each of its values.
+
+    Raises:
+        SpecError: as `read`; or the text is no object.
+    """
+    value = read(text)
+    if not isinstance(value, dict):
+        raise wrong(f"a config is an object, not a {type(value).__name__}", 1, 1)
+    return Placed(value, dict(_places(text.removeprefix("\ufeff"))))
+
+
+def _places(text: str) -> list[tuple[Trail, Place]]:
+    """Where each member of an object and each item of a list begins. The text is JSON."""
+    found: list[tuple[Trail, Place]] = []
+    open_: list[Trail] = []
+    keys: list[str | int] = []  # of each open collection: the member that is being read
+    line, start, named = 1, 0, False
+    for token in _TOKEN.finditer(text):
+        line += text.count("\n", start, token.start())
+        start = token.start()
+        place = Place(line, start - text.rfind("\n", 0, start))
+        word = token[0]
+        if open_ and word not in "}],:":
+            if isinstance(keys[-1], int):
+                found.append(((*open_[-1], keys[-1]), place))
+            elif not named:
+                keys[-1], named = json.loads(word), True
+                found.append(((*open_[-1], keys[-1]), place))
+                continue
+        if word in "{[":
+            open_.append((*open_[-1], keys[-1]) if open_ else ())
+            keys.append("" if word == "{" else 0)
+            named = False
+        elif word in "}]":
+            open_.pop()
+            keys.pop()
+            named = True
+        elif word == ",":
+            named = False
+            if isinstance(keys[-1], int):
+                keys[-1] += 1
+    return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

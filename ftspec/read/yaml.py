@@ -7,9 +7,10 @@ date is a string. Measured with OmegaConf 2.4.0; the table is in tests/unit/test
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from ftspec.read.placed import Earlier, Place, Placed, Trail
 from ftspec.read.text import DEPTH, refuse_huge, wrong
 
 NODES = 10_000
@@ -61,16 +62,28 @@ def read(text: str) -> dict[str, Any]:
     Raises:
         SpecError: not YAML, not a mapping, a key twice, a tag, or too big.
     """
+    return read_placed(text).data
+
+
+def read_placed(
+    text: str, scalar: Callable[[str], Any] = scalar, last_wins: bool = False
+) -> Placed:
+    """The same with the place of each value; ``scalar`` says what an unquoted word means.
+
+    ``last_wins``: a key that is there twice has its last value, as PyYAML has it; else it is refused.
+
+    Raises:
+        SpecError: as `read`.
+    """
     from ruamel.yaml import YAML  # noqa: PLC0415 - start-up stays fast
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     refuse_huge(text, "YAML")
+    constructor = _Constructor(scalar, last_wins, text)
     try:
         _check_events(YAML(typ="safe", pure=True).parse(text))
         root = YAML(typ="safe", pure=True).compose(text)
-        if root is None:
-            return {}
-        value = _Constructor().value(root, 0)
+        value = {} if root is None else constructor.value(root, 0, ())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -81,7 +94,7 @@ def read(text: str) -> dict[str, Any]:
         raise wrong(f"YAML nested deeper than {DEPTH} levels") from error
     if not isinstance(value, dict):
         raise wrong(f"a config is a mapping, not a {type(value).__name__}", 1, 1)
-    return value
+    return Placed(value, constructor.places, tuple(constructor.earlier))
 
 
 def _check_events(events: Iterator[Any]) -> None:
@@ -102,12 +115,16 @@ def _check_events(events: Iterator[Any]) -> None:
 
 
 class _Constructor:
-    """Nodes -> values, counting them."""
+    """Nodes -> values, counting them, and noting where each stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, scalar: Callable[[str], Any], last_wins: bool, text: str) -> None:
+        self.scalar, self.last_wins = scalar, last_wins
+        self.lines = text.splitlines()
         self.nodes = 0
+        self.places: dict[Trail, Place] = {}
+        self.earlier: list[Earlier] = []
 
-    def value(self, node: Any, depth: int) -> Any:
+    def value(self, node: Any, depth: int, trail: Trail) -> Any:
         """The plain value of a node."""
         self.nodes += 1
         if self.nodes > NODES or depth > DEPTH:  # aliases: a node may come by again and again
@@ -115,21 +132,32 @@ class _Constructor:
         if node.id == "scalar":
             return self._scalar(node)
         if node.id == "sequence":
-            return [self.value(item, depth + 1) for item in node.value]
-        return self._mapping(node, depth)
+            return [self._item(item, depth, (*trail, n)) for n, item in enumerate(node.value)]
+        return self._mapping(node, depth, trail)
+
+    def _item(self, node: Any, depth: int, trail: Trail) -> Any:
+        self.places[trail] = self._place(node.start_mark, node)
+        return self.value(node, depth + 1, trail)
+
+    def _place(self, start: Any, node: Any) -> Place:
+        end = node.end_mark
+        line = self.lines[end.line] if end.line < len(self.lines) else ""
+        rest = line[end.column :].strip() if node.id == "scalar" else ""
+        comment = rest.lstrip("# ") if rest.startswith("#") else ""
+        return Place(start.line + 1, start.column + 1, comment)
 
     def _scalar(self, node: Any) -> Any:
         if node.style in ("'", '"', "|", ">"):
             return node.value
         try:
-            return scalar(node.value)
+            return self.scalar(node.value)
         except ValueError as error:
             mark = node.start_mark
             raise wrong(
                 f"{node.value[:40]!a} is no number", mark.line + 1, mark.column + 1
             ) from error
 
-    def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Any, depth: int, trail: Trail) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -139,19 +167,23 @@ class _Constructor:
                 for source in reversed(sources):
                     if source.id != "mapping":
                         raise wrong("only a mapping can be merged", mark.line + 1, mark.column + 1)
-                    merged |= self.value(source, depth + 1)
+                    merged |= self.value(source, depth + 1, trail)
                 continue
-            key = self.value(key_node, depth + 1)
+            key = self.value(key_node, depth + 1, trail)
             if not isinstance(key, str):
                 raise wrong(
-                    f"the key {key_node.value!a} is a {type(key).__name__} to LLaMA-Factory",
+                    f"the key {key_node.value!a} is a {type(key).__name__} there, not a name",
                     mark.line + 1,
                     mark.column + 1,
                     hint="quote it",
                 )
+            here = (*trail, key)
             if key in found:
-                raise wrong(f"the key {key!a} is there twice", mark.line + 1, mark.column + 1)
-            found[key] = self.value(value_node, depth + 1)
+                if not self.last_wins:
+                    raise wrong(f"the key {key!a} is there twice", mark.line + 1, mark.column + 1)
+                self.earlier.append(Earlier(here, found[key], self.places[here]))
+            self.places[here] = self._place(mark, value_node)
+            found[key] = self.value(value_node, depth + 1, here)
         return {**merged, **found}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -21,18 +22,32 @@ from ftspec.spec.vocabulary import nodes, tag
 
 PLAIN = re.compile(r"([A-Za-z_]|\.?/|\.\./)[\w./@+-]*( [\w./@+-]+)*", re.ASCII)
 """Text that needs no quotes unless it is in `WORDS`: no indicators, no digit in front."""
+Remarks = Mapping[str, tuple[str, ...]]
+"""Comments, each one line, by the dotted path of what they belong to."""
+NO_REMARKS: Remarks = MappingProxyType({})
+WIDTH = 100
 WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
 """What one YAML version or another does not read as text, in any case."""
 
 
 def dump(spec: Spec) -> str:
     """The shortest natural text that loads back as an equal spec."""
-    lines = ["version: 1"]
-    for name, info in Spec.model_fields.items():
-        value = getattr(spec, name)
-        if name == "version" or (value == _default(info) and name != "method"):
-            continue
-        lines += _entry(name, _written(value, info), 0)
+    return lay_out(natural(spec))
+
+
+def natural(spec: Spec) -> dict[str, Any]:
+    """What a person would write, as plain data: short forms, and only what differs from the defaults."""
+    return {"version": 1} | {
+        name: _written(value, info)
+        for name, info in Spec.model_fields.items()
+        if name != "version"
+        and ((value := getattr(spec, name)) != _default(info) or name == "method")
+    }
+
+
+def lay_out(data: Mapping[str, Any], remarks: Remarks = NO_REMARKS) -> str:
+    """The YAML of a spec's plain data, with comments beside or above its lines."""
+    lines = [line for key, value in data.items() for line in _entry(key, value, 0, "", remarks)]
     return "\n".join(lines) + "\n"
 
 
@@ -81,25 +96,46 @@ def _is_word(method: Mapping[str, Any]) -> bool:
     return "objective" not in method and isinstance(method.get("tuner", ""), str)
 
 
-def _entry(key: str, value: Any, depth: int) -> Iterator[str]:
+def _entry(key: str, value: Any, depth: int, section: str, remarks: Remarks) -> Iterator[str]:
     """The lines of one field."""
     pad, name = "  " * depth, _text(key)
+    path = f"{section}.{key}".removeprefix(".")
     if isinstance(value, dict) and value:
-        yield f"{pad}{name}:"
+        yield from _remarked(f"{pad}{name}:", remarks.get(path, ()))
         for inner, item in value.items():
-            yield from _entry(inner, item, depth + 1)
-    elif isinstance(value, list | tuple) and any(isinstance(item, dict | list) for item in value):
-        yield f"{pad}{name}:"
+            yield from _entry(inner, item, depth + 1, path, remarks)
+        return
+    below = [words for known, words in remarks.items() if known.startswith(f"{path}.")]
+    own = (*remarks.get(path, ()), *(word for words in below for word in words))
+    if isinstance(value, list | tuple) and any(isinstance(item, dict | list) for item in value):
+        yield from _remarked(f"{pad}{name}:", own)
         for item in value:
             yield from _item(item, depth + 1)
     else:
-        yield f"{pad}{name}: {_flow(value)}"
+        yield from _remarked(f"{pad}{name}: {_flow(value)}", own)
+
+
+def _remarked(line: str, words: tuple[str, ...]) -> Iterator[str]:
+    """A line with its comment behind it, or above it where there is no room or it is a question."""
+    text = "; ".join(dict.fromkeys(words))
+    if not text:
+        yield line
+    elif len(line) + len(text) + 4 <= WIDTH and not text.startswith("TODO"):
+        yield f"{line}  # {text}"
+    else:
+        pad = line[: len(line) - len(line.lstrip())]
+        yield from (f"{pad}# {word}" for word in dict.fromkeys(words))
+        yield line
 
 
 def _item(value: Any, depth: int) -> Iterator[str]:
     pad = "  " * depth
     if isinstance(value, dict) and value:
-        lines = [line for key, item in value.items() for line in _entry(key, item, depth + 1)]
+        lines = [
+            line
+            for key, item in value.items()
+            for line in _entry(key, item, depth + 1, "", NO_REMARKS)
+        ]
         yield f"{pad}- {lines[0].lstrip()}"
         yield from lines[1:]
     else:

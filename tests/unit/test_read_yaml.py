@@ -8,7 +8,8 @@ import pytest
 
 from ftspec.errors import SpecError
 from ftspec.read import json as read_json
-from ftspec.read.yaml import read, scalar
+from ftspec.read import pyyaml
+from ftspec.read.yaml import read, read_placed, scalar
 
 # Measured: OmegaConf 2.4.0 on PyYAML 6.0.3, `to_container(merge(load(...), from_cli([])))`.
 OMEGACONF = {
@@ -33,6 +34,39 @@ def test_an_unquoted_word_means_what_omegaconf_says(text: str, value: object) ->
     for found in (scalar(text), read(f"x: {text}\n")["x"]):
         assert found == value
         assert type(found) is type(value)
+
+
+# Measured: PyYAML 6.0.3, `safe_load`. All other words above mean the same to it, but dates.
+PYYAML = {
+    "1e-4": "1e-4", "5e-05": "5e-05", "1e4": "1e4", "1E5": "1E5", "1.0e4": "1.0e4", "-1e-4": "-1e-4",
+    "+1e4": "+1e4", "1e+4": "1e+4", "1_0e3": "1_0e3", "1e400": "1e400",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "value"), (OMEGACONF | PYYAML).items())
+def test_an_unquoted_word_means_what_pyyaml_says(text: str, value: object) -> None:
+    found = pyyaml.scalar(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_values_know_their_places() -> None:
+    text = "a: 1  # why\nb:\n  c: [x, {d: 2}]\nb2: |\n  text\na: 3\n"
+    found = read_placed(text, pyyaml.scalar, last_wins=True)
+    assert found.data == {"a": 3, "b": {"c": ["x", {"d": 2}]}, "b2": "text\n"}
+    assert found.places["a",] == (6, 1, "")
+    assert found.places["b", "c", 1, "d"] == (3, 11, "")
+    assert [(one.trail, one.value, one.place) for one in found.earlier] == [
+        (("a",), 1, (1, 1, "why"))
+    ]
+
+
+def test_places_in_json() -> None:
+    text = '{"a": 1,\n "b": {"c": [1,\n {"d": "x,}{"}], "e": {}}, "f": [[1, 2], 3]}'
+    found = read_json.read_placed(text)
+    assert found.places["b", "c", 1, "d"] == (3, 3, "")
+    assert found.places["b", "e"][:2] == (3, 18)
+    assert found.places["f", 0, 1][:2] == (3, 38)
 
 
 def test_not_a_number() -> None:

@@ -1,0 +1,64 @@
+"""ftspec import: a spec from the files of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ftspec.cli.shared import json_option, print_json, source_options
+
+
+@click.command("import", epilog="Example: ftspec import qwen3_lora_sft.yaml -o qwen3.yaml")
+@source_options
+@click.option("--strict", is_flag=True, help="Fail if anything is lost, nearly right or left open.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Spec to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the spec if it is there.")
+@click.option("--all", "everything", is_flag=True, help="Tell what became of every setting.")
+@json_option
+def command(
+    files: tuple[Path, ...],
+    wanted: str | None,
+    version: str | None,
+    devices: int | None,
+    strict: bool,
+    output: Path | None,
+    overwrite: bool,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Read FILES, a config of another tool and the files that belong to it, into a spec.
+
+    The spec goes to stdout, or to -o; what became of each setting is told on stderr. A default of the
+    source that ftspec does not share is written into the spec. Nothing is executed.
+    """
+    from ftspec.emit.disk import write_atomic
+    from ftspec.errors import OutputError, Problem, UnsupportedError
+    from ftspec.port.bring import bring
+    from ftspec.report.port import as_json as to_json
+    from ftspec.report.port import lines
+
+    imported = bring(files, wanted, version, devices)
+    if output is not None and output.exists() and not overwrite:
+        raise OutputError(Problem(f"{output} is there already", hint="--overwrite replaces it"))
+    if as_json:
+        print_json(to_json(imported))
+    elif output is None:
+        click.echo(imported.composed.text, nl=False)
+    if not as_json:
+        click.echo("\n".join(lines(imported, everything)), err=True)
+    if strict and not imported.faithful:
+        raise UnsupportedError(
+            [
+                Problem(
+                    f"{fate.setting.key}: {fate.why or fate.kind}",
+                    file=fate.setting.file,
+                    line=fate.setting.line,
+                )
+                for fate in imported.fates
+                if not fate.faithful
+            ]
+            + [Problem(question) for question in imported.composed.open]
+        )
+    if output is not None:
+        write_atomic(output, imported.composed.text.encode())

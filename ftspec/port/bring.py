@@ -1,0 +1,125 @@
+"""`ftspec import`: files of another tool in, a spec and the fate of each setting out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftspec.errors import Problem, SpecError
+from ftspec.port.compose import Composed, compose
+from ftspec.port.fates import Fate, Kind
+from ftspec.port.recognise import Part, recognise, together
+from ftspec.port.rules import Context
+from ftspec.port.settle import Settled, settle
+from ftspec.port.tables import Table, table
+
+DEVICES_ASSUMED = "the global batch counts one device, since no file says how many: --devices N"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A source, and what it means."""
+
+    parts: tuple[Settled, ...]
+    """The training first, then its companions."""
+    composed: Composed
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that the spec names and that the source held inside, such as a chat template."""
+
+    @property
+    def fates(self) -> tuple[Fate, ...]:
+        """One for each setting."""
+        return tuple(fate for part in self.parts for fate in part.fates)
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """Settings by what became of them."""
+        found: dict[Kind, int] = {}
+        for fate in self.fates:
+            found[fate.kind] = found.get(fate.kind, 0) + 1
+        return found
+
+    @property
+    def faithful(self) -> bool:
+        """Whether nothing was lost, and nothing is left open."""
+        return all(fate.faithful for fate in self.fates) and not self.composed.open
+
+
+def bring(
+    paths: Sequence[Path],
+    wanted: str | None = None,
+    version: str | None = None,
+    devices: int | None = None,
+) -> Imported:
+    """Read files that belong together.
+
+    ``wanted`` is the format of the file that says the training. ``version`` is `package==version`.
+
+    Raises:
+        SpecError: a file cannot be read, or is in no known format; two say the same kind of thing.
+        BackendError: the defaults of that version are not known.
+    """
+    parts = _parts(paths, wanted)
+    main, companions = together(parts)
+    documents = {name: part.document for name, part in companions.items()}
+    ordered = ([main] if main else []) + list(companions.values())
+    tables = _tables(version, ordered)
+    settled = [
+        settle(
+            part.format,
+            Context(
+                part.document,
+                tables.get(part.format.name),
+                {name: one for name, one in documents.items() if name != part.format.name},
+                devices or 1,
+            ),
+        )
+        for part in ordered
+    ]
+    notes = []
+    if devices is None and main is not None:
+        notes.append(DEVICES_ASSUMED)
+    notes += [line for one in settled for line in one.assumed]
+    return Imported(tuple(settled), compose(settled), tuple(notes))
+
+
+def _parts(paths: Sequence[Path], wanted: str | None) -> list[Part]:
+    if wanted is None or len(paths) == 1:
+        return [recognise(path, wanted) for path in paths]
+    found = []
+    for path in paths:
+        try:
+            found.append(recognise(path))
+        except SpecError:
+            found.append(recognise(path, wanted))
+    return found
+
+
+def _tables(version: str | None, parts: Sequence[Part]) -> dict[str, Table]:
+    """The table of each format that has one; `--as` chooses its version."""
+    package, number = None, None
+    if version is not None:
+        package, sign, number = version.partition("==")
+        if not sign or not any(part.format.package == package for part in parts):
+            known = sorted({part.format.package for part in parts} - {""})
+            raise SpecError(
+                Problem(
+                    f"--as {version} names no framework of these files",
+                    hint=f"it is package==version, as in {' or '.join(known) or 'trl'}==...",
+                )
+            )
+    return {
+        part.format.name: table(
+            part.format.package, number if part.format.package == package else None
+        )
+        for part in parts
+        if part.format.package
+    }
+
+
+def effective(imported: Imported) -> dict[str, Any]:
+    """Every value of the source, by spec path."""
+    return dict(imported.composed.values)

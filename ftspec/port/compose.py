@@ -1,0 +1,216 @@
+"""From spec values to a spec that a person would have written, with what is left open marked in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from ftspec.emit.plain import one_line
+from ftspec.errors import SpecError
+from ftspec.plan.batch import micro_batch
+from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
+from ftspec.port.fates import TITLES, Fate
+from ftspec.port.settle import Settled, shown
+from ftspec.spec.paths import flatten, variants
+from ftspec.spec.planned import title
+from ftspec.spec.root import Spec
+from ftspec.spec.write import lay_out, natural
+
+PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
+    "model.name": ("TODO", "TODO: which model? the source names none"),
+    "data.train": ({"path": "TODO.jsonl"}, "TODO: which data? the source does not say"),
+}
+"""What a spec cannot do without, where the source does not say it."""
+STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
+"""What is checked in the place of a method that ftspec has not yet; the text keeps its own word."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A spec, and its text."""
+
+    spec: Spec
+    """With placeholders where something is open."""
+    text: str
+    values: Mapping[str, Any]
+    """Every value of the source, defaults included, by spec path."""
+    open: tuple[str, ...]
+    """What a person has to decide before the spec can run."""
+
+
+def compose(parts: Sequence[Settled]) -> Composed:
+    """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
+    values: dict[str, Any] = {}
+    for part in parts:
+        values |= {path: value for path, value in part.spec.items() if path in variants()}
+    values |= _mended(values)
+    origins = {path: found for part in parts for path, found in part.origins.items()}
+    natives = {part.format.backend: dict(part.native) for part in parts if part.native}
+    refused = _nothing_to_evaluate(values)
+    words = {path: values[path] for path in STAND_INS if _is_planned(values.get(path))}
+    chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
+    holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
+    chosen |= {path: value for path, (value, _) in holes.items()}
+    spec, invalid = _checked(chosen, natives)
+    refused |= invalid
+    refused |= {
+        path: f"`{word}` ({title(word)}) is not in ftspec yet" for path, word in words.items()
+    }
+    for part in parts:
+        part.fates[:] = [_judged(fate, refused) for fate in part.fates]
+    questions = [question for part in parts for question in part.questions]
+    lost = [fate for part in parts for fate in part.fates if fate.kind == "unknown"]
+    remarks: dict[str, tuple[str, ...]] = {path: (why,) for path, (_, why) in holes.items()}
+    if words:
+        remarks["method"] = tuple(f"TODO: {refused[path]}" for path in words)
+    for path, comment in _comments(parts, spec):
+        remarks[path] = (*remarks.get(path, ()), comment)
+    text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
+    open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
+    return Composed(spec, text, values, open_)
+
+
+def _mended(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Frameworks take a GPU where there is one: that is what `auto` says."""
+    return {"hardware.device": "auto"} if values.get("hardware.device") == "cuda" else {}
+
+
+def _nothing_to_evaluate(values: dict[str, Any]) -> dict[str, str]:
+    if values.get("data.eval") or values.get("train.eval_steps") is None:
+        return {}
+    values["train.eval_steps"] = None
+    return {"train.eval_steps": "there is nothing to evaluate on: data.eval is not known"}
+
+
+def _is_planned(word: Any) -> bool:
+    return title(word) is not None
+
+
+def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a spec leaves out: nothings, and what follows from the rest unless it was asked for."""
+    defaults = _defaults()
+    opened = _opened(values)
+    return {
+        path: value
+        for path, value in values.items()
+        if not (value is None and defaults.get(path) is None)
+        and not (path in opened and opened[path] == value and path not in origins)
+        and not (path == "train.micro_batch_size" and opened.get(path) == value)
+    }
+
+
+def _defaults() -> dict[str, Any]:
+    return flatten(Spec.model_validate({"model": "x", "data": "x.jsonl"}))
+
+
+def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `resolve` would make of paths that are left open."""
+    processes = (values.get("hardware.devices") or 1) * (values.get("hardware.nodes") or 1)
+    found: dict[str, Any] = {
+        "method.tuner.alpha": 2 * (values.get("method.tuner.rank") or 8),
+        "train.learning_rate": DEFAULT_LEARNING_RATE.get(str(values.get("method.tuner.type"))),
+        "train.warmup_ratio": DEFAULT_WARMUP_RATIO,
+        "train.data_seed": values.get("train.seed"),
+    }
+    if values.get("train.steps") is None:
+        found["train.epochs"] = 1.0
+    with contextlib.suppress(SpecError):
+        found["train.micro_batch_size"] = micro_batch(values.get("train.batch_size", 16), processes)
+    return found
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for path, value in flat.items():
+        *sections, name = path.split(".")
+        node = root
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = _plain(value)
+    return root
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, and sources without what they leave open."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _checked(
+    flat: Mapping[str, Any], natives: Mapping[str, Mapping[str, Any]]
+) -> tuple[Spec, dict[str, str]]:
+    """The spec of these values, and those that no spec may hold, left out one by one."""
+    flat = dict(flat)
+    refused: dict[str, str] = {}
+    while True:
+        try:
+            data = _nested(flat) | ({"native": natives} if natives else {})
+            return Spec.model_validate(data), refused
+        except ValidationError as error:
+            bad = {path: one["msg"] for one in error.errors() for path in _blamed(one["loc"], flat)}
+            if not bad:
+                raise
+            for path, message in bad.items():
+                refused[path] = f"{shown(flat.pop(path))}: {message.removeprefix('Value error, ')}"
+            flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in bad}
+
+
+def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
+    """The paths that an error speaks of: the longest that its location begins with, or all below it."""
+    parts = [str(part) for part in location]
+    for length in range(len(parts), 0, -1):
+        for skip in (None, *range(1, length)):  # a tagged union puts its tag into the location
+            here = ".".join(part for n, part in enumerate(parts[:length]) if n != skip)
+            if here in flat:
+                return [here]
+    start = ".".join(parts[:2]) + "."
+    return [path for path in flat if path.startswith(start)]
+
+
+def _judged(fate: Fate, refused: Mapping[str, str]) -> Fate:
+    """A fate, changed where a spec cannot hold the value after all."""
+    why = next((refused[path] for path in fate.to if path in refused), None)
+    return fate if why is None else Fate("unknown", fate.setting, (), why)
+
+
+def _comments(parts: Sequence[Settled], spec: Spec) -> Iterable[tuple[str, str]]:
+    """The source's own comments, and what is only nearly the same, by spec path that is written."""
+    defaults, flat = _defaults(), flatten(spec)
+    for part in parts:
+        for fate in part.fates:
+            path = next((p for p in fate.to if p in flat and flat[p] != defaults.get(p)), None)
+            if path is None:
+                continue
+            if fate.kind == "approximated":
+                yield path, one_line(f"nearly: {fate.why}")
+            elif fate.setting.comment:
+                yield path, one_line(fate.setting.comment)
+
+
+def _with_words(data: dict[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec's data with the source's own word for a method that ftspec has not yet."""
+    if not words:
+        return data
+    method = data.get("method", {})
+    full = method if isinstance(method, dict) else {"tuner": method}
+    names = {path.split(".")[1]: word for path, word in words.items()}
+    both = {"objective": full.get("objective", "sft"), "tuner": full.get("tuner", "lora")} | names
+    return {**data, "method": {key: both[key] for key in both if both[key] != "sft"}}
+
+
+def _rest(lost: Sequence[Fate], questions: Sequence[str]) -> str:
+    """What stands in no field: questions, and settings that were not understood."""
+    lines = [f"# TODO: {one_line(question)}" for question in questions]
+    if lost:
+        lines.append(f"# TODO: {TITLES['unknown']}, so not in this spec:")
+    for fate in lost:
+        setting = fate.setting
+        where = f"line {setting.line}: " if setting.line else ""
+        told = f"{where}{setting.key}: {shown(setting.value)}"
+        lines.append(f"#   {one_line(told)}  ({one_line(fate.why)})")
+    return "\n" + "\n".join(lines) + "\n" if lines else ""

@@ -1,0 +1,106 @@
+"""Files as settings: each leaf of a config, with its place. Nothing is executed, nothing is expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspec.errors import Problem, SpecError
+from ftspec.port.fates import Setting
+from ftspec.read import json, yaml
+from ftspec.read.placed import Place, Placed, Trail
+from ftspec.read.text import SIZE
+
+Scalar = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of a source."""
+
+    path: Path
+    placed: Placed
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it, as plain values."""
+        return self.placed.data
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Its leaves, in the order in which they are written."""
+        return tuple(
+            Setting(dotted(trail), value, str(self.path), *_where(self.placed.places.get(trail)))
+            for trail, value in _leaves(self.data, ())
+        )
+
+    def overwritten(self) -> tuple[tuple[Setting, int], ...]:
+        """Settings that stand there twice, and the line of the one that holds."""
+        return tuple(
+            (
+                Setting(dotted(one.trail), one.value, str(self.path), one.place.line),
+                self.placed.places[one.trail].line,
+            )
+            for one in self.placed.earlier
+        )
+
+
+def dotted(trail: Trail) -> str:
+    """`datasets[0].path`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in trail)
+    return text.removeprefix(".")
+
+
+def _where(place: Place | None) -> tuple[int, str]:
+    return (place.line, place.comment) if place else (0, "")
+
+
+def _leaves(node: Any, trail: Trail) -> Iterator[tuple[Trail, Any]]:
+    """Sections and lists of sections are gone into; an empty one is a value."""
+    if isinstance(node, dict) and (node or not trail):
+        for key, value in node.items():
+            yield from _leaves(value, (*trail, key))
+    elif isinstance(node, list) and node and all(isinstance(item, dict) for item in node):
+        for number, item in enumerate(node):
+            yield from _leaves(item, (*trail, number))
+    else:
+        yield trail, node
+
+
+def read_text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        SpecError: it cannot be read, is not UTF-8, or is longer than any config.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(4 * SIZE + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SpecError(Problem(f"the file cannot be read: {why}", file=str(path))) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SpecError(Problem("the file is not UTF-8 text", file=str(path), line=line)) from error
+
+
+def parse(path: Path, text: str, scalar: Scalar, last_wins: bool) -> Document:
+    """The document in a text: JSON where the file is called so, else YAML in a format's dialect.
+
+    Raises:
+        SpecError: it is not JSON or YAML, or no mapping; with its line.
+    """
+    try:
+        if path.suffix == ".json":
+            placed = json.read_placed(text)
+        else:
+            placed = yaml.read_placed(text, scalar, last_wins)
+    except SpecError as error:
+        placed_at = [
+            Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
+        ]
+        raise SpecError(placed_at) from error
+    return Document(path, placed)

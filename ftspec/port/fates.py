@@ -1,0 +1,72 @@
+"""What became of one setting of a source. Each has exactly one fate, and none is dropped in silence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["exact", "renamed", "derived", "inert", "approximated", "kept", "unknown"]
+"""exact: a spec says the same. renamed: the same under another name. derived: computed from it, or
+with others. inert: it does not change what is trained. approximated: nearly. kept: passed through to
+its own framework alone, in `native`. unknown: not understood, or a spec cannot say it."""
+
+FAITHFUL: frozenset[Kind] = frozenset({"exact", "renamed", "derived", "inert"})
+"""What `--strict` lets pass."""
+WORST: tuple[Kind, ...] = (
+    "unknown",
+    "kept",
+    "approximated",
+    "derived",
+    "renamed",
+    "exact",
+    "inert",
+)
+"""A setting with several effects has the first of these."""
+TITLES: dict[Kind, str] = {
+    "exact": "exact",
+    "renamed": "renamed",
+    "derived": "derived",
+    "inert": "inert",
+    "approximated": "approximated",
+    "kept": "kept as native",
+    "unknown": "not understood",
+}
+
+
+_SECRET = re.compile(r"(^|[._])(token|api_key|password|secret)$|_token$|_api_key$", re.IGNORECASE)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key holds what no file should: ftspec never writes its value."""
+    return _SECRET.search(key) is not None
+
+
+class Setting(NamedTuple):
+    """One key of a source, with its value and its place."""
+
+    key: str
+    """Dotted, with positions in lists: `datasets[0].path`."""
+    value: Any
+    file: str
+    line: int
+    comment: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Fate(NamedTuple):
+    """What became of a setting."""
+
+    kind: Kind
+    setting: Setting
+    to: tuple[str, ...] = ()
+    """Spec paths."""
+    why: str = ""
+
+    @property
+    def faithful(self) -> bool:
+        """Whether nothing of it was lost."""
+        return self.kind in FAITHFUL

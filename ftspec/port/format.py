@@ -1,0 +1,59 @@
+"""What a format is: data and a few functions, one value per file in `formats/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ftspec.mapping import FieldMap, Flat
+from ftspec.port.documents import Scalar
+from ftspec.port.rules import NOTHING, Context, Rule
+
+
+class Completion(NamedTuple):
+    """What a document says as a whole: values of several settings together, and of missing ones."""
+
+    native: Flat = NOTHING
+    spec: Flat = NOTHING
+    questions: tuple[str, ...] = ()
+    """What the source leaves open, for a person to answer."""
+
+
+def nothing_more(_context: Context, _fields: FieldMap) -> Completion:
+    """For a format whose settings each speak for themselves."""
+    return Completion()
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write settings down."""
+
+    name: str
+    title: str
+    backend: str
+    """The backend whose native keys its keys are, or become."""
+    signs: frozenset[str]
+    """Keys that only this format has."""
+    scalar: Scalar
+    """What an unquoted word of its YAML means."""
+    rules: Mapping[str, Rule]
+    """By key, with `[]` for a position in a list. A key ending in `.` answers for all below it."""
+    otherwise: Rule
+    """For keys that `rules` has not."""
+    complete: Callable[[Context, FieldMap], Completion] = nothing_more
+    package: str = ""
+    """Whose version decides the defaults; empty: the format has none."""
+    whole: bool = True
+    """Whether it says a whole training: companions, such as an engine's settings, do not."""
+    part: str = ""
+    """Beginning of the native keys it has a say in; empty: all."""
+    native_key: Callable[[str], str] = lambda key: key
+    """The key in a spec's `native` section."""
+    last_wins: bool = False
+    """Whether a key may stand there twice."""
+    recognise: Callable[[Mapping[str, Any]], bool] | None = None
+    """Where signs do not tell."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """Native keys whose default there differs from what ftspec writes, and why that is the same
+    training."""

@@ -1,0 +1,23 @@
+"""One file per format: how it is recognised, and what each of its keys means."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from ftspec.port.format import Format
+
+NAMES = ("llamafactory", "dataset_info")
+"""In the order in which they are told to people."""
+
+
+@cache
+def load(name: str) -> Format:
+    """The format of that name, one of `NAMES`."""
+    found: Format = importlib.import_module(f"{__name__}.{name}").format
+    return found
+
+
+def formats() -> tuple[Format, ...]:
+    """All of them."""
+    return tuple(map(load, NAMES))

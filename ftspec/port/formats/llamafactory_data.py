@@ -1,0 +1,125 @@
+"""Names of dataset_info.json -> sources of a spec.
+
+https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md; data/parser.py of 0.9.5: once
+`columns` or `tags` is given, what it does not name is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from ftspec.mapping import Refuse
+from ftspec.port.rules import Context
+from ftspec.spec.data import SUFFIXES
+
+DEMOS: Mapping[str, str] = {
+    "identity": "identity.json",
+    "alpaca_en_demo": "alpaca_en_demo.json",
+    "alpaca_zh_demo": "alpaca_zh_demo.json",
+}
+"""What its own data folder has under these names: rows of alpaca's kind. Most examples name them."""
+CHAT = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+}
+SHAREGPT = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+COLUMNS = {
+    "alpaca": {"prompt": "instruction", "query": "input", "response": "output"},
+    "sharegpt": {"messages": "conversations"},
+}
+"""What a format's columns are called where the entry names none."""
+
+
+class Found(NamedTuple):
+    """Sources, and why they are these; or why they are not known."""
+
+    sources: tuple[dict[str, Any], ...] = ()
+    why: str = ""
+    missing: str = ""
+
+
+def split_names(value: Any) -> tuple[str, ...]:
+    """`a, b` or a list."""
+    parts = value.split(",") if isinstance(value, str) else value or ()
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def sources(names: tuple[str, ...], context: Context) -> Found:
+    """The sources that these names stand for."""
+    folder = context.get("dataset_dir", "data")
+    registry = context.companions.get("dataset_info")
+    found = []
+    for name in names:
+        if registry is not None:
+            entry = registry.data.get(name)
+        else:
+            entry = {"file_name": DEMOS[name]} if name in DEMOS and folder == "data" else None
+        if entry is None:
+            where = "is not in the dataset_info.json" if registry else "stands in dataset_info.json"
+            tail = "" if registry else ", which was not given"
+            return Found(missing=f"{name!r} {where}{tail}")
+        try:
+            found.append(_source(entry, str(folder)))
+        except Refuse as refuse:
+            return Found(missing=f"{name!r}: {refuse.reason}")
+    why = "dataset_info.json" if registry else "the data folder of LLaMA-Factory itself has these"
+    return Found(tuple(found), why)
+
+
+def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """One entry as a source of a spec."""
+    kind = entry.get("formatting", "alpaca")
+    if kind not in COLUMNS:
+        raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
+    columns = dict(entry.get("columns", COLUMNS[kind]))
+    if entry.get("ranking") or {"chosen", "rejected", "kto_tag"} & set(columns):
+        raise Refuse("rows of preferences", "notimpl")
+    if more := sorted(set(columns) - set(COLUMNS[kind])):
+        raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
+    if less := sorted(set(COLUMNS[kind]) - set(columns)):
+        raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
+    if "num_samples" in entry:
+        raise Refuse("num_samples draws rows by chance", "notimpl")
+    return {
+        **_place(entry, folder),
+        "format": "alpaca" if kind == "alpaca" else _turns(entry.get("tags")),
+        "columns": _renamed(kind, columns, entry.get("tags")),
+    }
+
+
+def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    hub, file = entry.get("hf_hub_url"), entry.get("file_name")
+    if hub is None and file is None:
+        raise Refuse("it is neither a file nor a data set of the Hugging Face hub", "notimpl")
+    path = None if hub else (PurePosixPath(folder) / str(file)).as_posix()
+    if path is not None and not path.endswith(tuple(SUFFIXES)):
+        raise Refuse(f"{path} is no file that a spec can name", "notimpl")
+    split = str(entry.get("split") or "train")
+    return {"path": path, "hub": hub, "subset": entry.get("subset"), "split": split}
+
+
+def _turns(tags: Mapping[str, Any] | None) -> str:
+    """Which turns these tags describe.
+
+    Those for tools and system prompts do not decide: rows that have such turns have the usual ones, or
+    LLaMA-Factory itself would refuse them.
+    """
+    given = {key: (tags or {}).get(key) for key in CHAT} if tags is not None else SHAREGPT
+    for kind, known in (("messages", CHAT), ("sharegpt", SHAREGPT)):
+        if given == known:
+            return kind
+    raise Refuse(f"turns with the tags {dict(tags or {})!r}", "notimpl")
+
+
+def _renamed(
+    kind: str, columns: Mapping[str, str], tags: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """The file's own column names, where they are not those that the spec's format expects."""
+    names = COLUMNS[kind]
+    if kind != "alpaca" and _turns(tags) == "messages":
+        names = {"messages": "messages"}
+    return {ours: columns[theirs] for theirs, ours in names.items() if columns[theirs] != ours}

@@ -1,0 +1,89 @@
+"""Which format a file has, from what is in it; and which files belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ftspec.errors import Problem, SpecError
+from ftspec.port.documents import Document, parse, read_text
+from ftspec.port.format import Format
+from ftspec.port.formats import NAMES, formats
+from ftspec.read import yaml
+
+
+class Part(NamedTuple):
+    """One file, read in its format's own dialect."""
+
+    format: Format
+    document: Document
+
+
+def recognise(path: Path, wanted: str | None = None) -> Part:
+    """A file in its format.
+
+    Raises:
+        SpecError: it cannot be read, or it is in no format that is known, or in several.
+    """
+    text = read_text(path)
+    if wanted is not None:
+        form = _named(wanted)
+    else:
+        # the dialects agree on keys, and a key that is there twice is judged by its own format
+        form = _recognised(parse(path, text, yaml.scalar, last_wins=True).data, path)
+    return Part(form, parse(path, text, form.scalar, form.last_wins))
+
+
+def _named(name: str) -> Format:
+    found = {form.name: form for form in formats()}
+    if name not in found:
+        raise SpecError(
+            Problem(f"there is no format `{name}`", hint=f"known are: {', '.join(NAMES)}")
+        )
+    return found[name]
+
+
+def _recognised(data: Mapping[str, Any], path: Path) -> Format:
+    for form in formats():
+        if form.recognise is not None and form.recognise(data):
+            return form
+    scores = {form.name: len(form.signs & set(data)) for form in formats()}
+    best = max(scores.values(), default=0)
+    names = [name for name, score in scores.items() if score == best]
+    hint = f"--from {'|'.join(NAMES)} names it"
+    if best == 0:
+        keys = ", ".join(list(data)[:4]) or "none"
+        raise SpecError(
+            Problem(f"not in a format that is known (its keys: {keys})", file=str(path), hint=hint)
+        )
+    if len(names) > 1:
+        raise SpecError(
+            Problem(f"it could be {' or '.join(names)}", file=str(path), hint=f"--from {names[0]}")
+        )
+    return _named(names[0])
+
+
+def together(parts: Sequence[Part]) -> tuple[Part | None, dict[str, Part]]:
+    """The file that says the training, and its companions by format.
+
+    Raises:
+        SpecError: two files say the same kind of thing.
+    """
+    main: Part | None = None
+    companions: dict[str, Part] = {}
+    for part in parts:
+        other = main if part.format.whole else companions.get(part.format.name)
+        if other is not None:
+            raise SpecError(
+                Problem(
+                    f"{other.document.path} is {other.format.title} as well",
+                    file=str(part.document.path),
+                    hint="one source at a time: a config, and the files that belong to it",
+                )
+            )
+        if part.format.whole:
+            main = part
+        else:
+            companions[part.format.name] = part
+    return main, companions

@@ -1,0 +1,115 @@
+"""Rules: what a key of a source becomes.
+
+A format's table has one for each key that is not simply a native key of its backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ftspec.mapping import Flat
+from ftspec.port.documents import Document
+from ftspec.port.fates import Kind, Setting
+from ftspec.port.tables import Table
+
+NOTHING: Flat = MappingProxyType({})
+
+
+class Outcome(NamedTuple):
+    """What a rule says of one setting."""
+
+    kind: Kind
+    native: Flat = NOTHING
+    """Values of the backend's native keys, which its field map lifts into the spec."""
+    spec: Flat = NOTHING
+    """Values of spec paths, where no native key of a backend says the same."""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rule may look at besides its own value."""
+
+    document: Document
+    table: Table | None
+    """The framework's settings in the version that the source was written for."""
+    companions: Mapping[str, Document] = field(default_factory=dict)
+    """Other files of the same source, by format."""
+    devices: int = 1
+    nodes: int = 1
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Another setting of the same document, from the top level."""
+        return self.document.data.get(key, default)
+
+    def assumed(self, key: str) -> Any:
+        """What the framework assumes where the key is missing; None where that is not known."""
+        entry = self.table.find(key) if self.table else None
+        return entry[1] if entry else None
+
+
+Rule = Callable[[Setting, Context], Outcome]
+
+
+def renamed(to: str, make: Callable[[Any], Any] | None = None, why: str = "") -> Rule:
+    """The value of another native key, made by `make` where it is not the same."""
+
+    def rule(setting: Setting, _context: Context) -> Outcome:
+        value = setting.value if make is None else make(setting.value)
+        return Outcome("derived" if make else "renamed", {to: value}, why=why)
+
+    return rule
+
+
+def says(path: str, make: Callable[[Any], Any] | None = None, why: str = "") -> Rule:
+    """A value of the spec itself, which no native key says."""
+
+    def rule(setting: Setting, _context: Context) -> Outcome:
+        value = setting.value if make is None else make(setting.value)
+        return Outcome("derived" if make else "renamed", spec={path: value}, why=why)
+
+    return rule
+
+
+def inert(why: str) -> Rule:
+    """It does not change what is trained."""
+    return lambda _setting, _context: Outcome("inert", why=why)
+
+
+def unknown(why: str) -> Rule:
+    """A spec cannot say it."""
+    return lambda _setting, _context: Outcome("unknown", why=why)
+
+
+def nearly(why: str) -> Rule:
+    """Something close to it happens anyway."""
+    return lambda _setting, _context: Outcome("approximated", why=why)
+
+
+def one_of(**rules: Rule) -> Rule:
+    """By the value, as text; `otherwise` for all others."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        chosen = rules.get(str(setting.value).lower(), rules["otherwise"])
+        return chosen(setting, context)
+
+    return rule
+
+
+def unless(values: tuple[Any, ...], why: str, otherwise: Rule) -> Rule:
+    """Inert for these values, which say what happens anyway."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        if setting.value in values:
+            return Outcome("inert", why=why)
+        return otherwise(setting, context)
+
+    return rule
+
+
+def group(why: str, *keys: str) -> dict[str, Rule]:
+    """Inert keys with one reason."""
+    return {key: inert(why) for key in keys}

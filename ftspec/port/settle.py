@@ -1,0 +1,282 @@
+"""From a document's settings to spec values, and to the fate of each setting.
+
+The backend's own field map decides: a value is exact if the map lifts it into the spec and lowers it
+to the same native value again. So what `compile` learns, `import` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ftspec.errors import BackendError
+from ftspec.mapping import FieldMap, Lifted, Refuse, Row
+from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret
+from ftspec.port.format import Completion, Format
+from ftspec.port.rules import Context, Outcome
+from ftspec.port.scalars import NotOfType, cast
+from ftspec.port.tables import table
+from ftspec.registry import load
+
+
+@dataclass
+class Settled:
+    """What one document comes to."""
+
+    format: Format
+    context: Context
+    fields: FieldMap
+    spec: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
+    """Spec path -> the settings that it comes from; none for a default."""
+    fates: list[Fate] = field(default_factory=list)
+    native: dict[str, Any] = field(default_factory=dict)
+    """Settings that are passed through, for the spec's `native` section."""
+    assumed: list[str] = field(default_factory=list)
+    """Where the framework assumes what a spec cannot say."""
+    questions: list[str] = field(default_factory=list)
+
+
+def settle(form: Format, context: Context) -> Settled:
+    """Read one document by the rules of its format."""
+    outcomes = [(setting, _outcome(form, setting, context)) for setting in _settings(context)]
+    maps = load(form.backend).maps
+    best: tuple[FieldMap, Completion, Lifted, dict[str, Any]] | None = None
+    for whole in maps.values():
+        fields = _part(whole, form.part)
+        completion = form.complete(context, fields)
+        given = dict(completion.native)
+        for _, outcome in outcomes:
+            given |= outcome.native
+        lifted = fields.lift(_versioned(given, fields, form, context))
+        if best is None or len(lifted.refusals) < len(best[2].refusals):
+            best = fields, completion, lifted, given
+    if best is None:  # pragma: no cover - each backend has a map
+        raise BackendError(f"{form.backend} has no field map")
+    fields, completion, lifted, given = best
+    found = Settled(form, context, fields, questions=[*completion.questions])
+    found.spec = {**lifted.spec, **completion.spec}
+    for _, outcome in outcomes:
+        found.spec |= outcome.spec
+    verdicts = dict(_verdicts(fields, lifted, given, found.spec, context, form))
+    sources: dict[str, tuple[Setting, ...]] = {}
+    for setting, outcome in outcomes:
+        fate = _fate(setting, outcome, verdicts, fields)
+        found.fates.append(fate)
+        for path in fate.to:
+            sources[path] = (*sources.get(path, ()), setting)
+        found.native |= _kept(setting, outcome, fate, fields, form, context)
+    found.origins = sources
+    for setting, line in context.document.overwritten():
+        found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
+    said = {key for _, outcome in outcomes for key in outcome.native}
+    found.assumed = list(_assumed(lifted, fields, said, form))
+    return found
+
+
+def _settings(context: Context) -> tuple[Setting, ...]:
+    return context.document.settings()
+
+
+def pattern(key: str) -> str:
+    """A key as rules name it: positions in lists left out."""
+    return re.sub(r"\[\d+\]", "[]", key)
+
+
+def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
+    if is_secret(setting.key):
+        return Outcome("inert", why="a secret: the environment holds it, ftspec writes none")
+    name = pattern(setting.key)
+    rule = form.rules.get(name)
+    if rule is None:
+        above = [start for start in form.rules if start.endswith(".") and name.startswith(start)]
+        rule = form.rules[max(above, key=len)] if above else form.otherwise
+    try:
+        return rule(_typed(setting, form, context), context)
+    except NotOfType as wrong:
+        return Outcome("unknown", why=str(wrong))
+
+
+def _typed(setting: Setting, form: Format, context: Context) -> Setting:
+    if context.table is None:
+        return setting
+    entry = context.table.find(form.native_key(setting.key)) or context.table.find(setting.key)
+    return setting._replace(value=cast(setting.value, entry[0])) if entry else setting
+
+
+def _part(fields: FieldMap, start: str) -> FieldMap:
+    """The rows that a format has a say in, made to refuse values of a kind that they do not expect.
+
+    A compiled file never has one, a file that people wrote may.
+    """
+    rows = [row for row in fields.rows if not start or _within(row, start)]
+    return FieldMap(fields.backend, [replace(row, lift=_guarded(row)) for row in rows])
+
+
+def _within(row: Row, start: str) -> bool:
+    return bool(row.keys) and all(key.startswith(start) for key in row.keys)
+
+
+def _guarded(row: Row) -> Callable[..., Any]:
+    def lift(*values: Any) -> Any:
+        try:
+            return row.lift(*values)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            pairs = zip(row.keys, values, strict=False)
+            told = ", ".join(f"{key}: {shown(value)}" for key, value in pairs)
+            raise Refuse(f"{told} is no value that is understood there") from error
+
+    return lift
+
+
+def _versioned(
+    given: Mapping[str, Any], fields: FieldMap, form: Format, context: Context
+) -> dict[str, Any]:
+    """With the defaults of the source's version, where the rows were checked against another."""
+    if context.table is None or not form.package:
+        return dict(given)
+    newest = table(form.package)
+    if context.table.version == newest.version:
+        return dict(given)
+    other = {
+        key: entry[1]
+        for key in fields.keys()  # noqa: SIM118 - a method
+        if (entry := context.table.find(key)) and entry != newest.find(key)
+    }
+    return {**other, **given}
+
+
+def _rows(fields: FieldMap, key: str) -> Iterator[Row]:
+    return (row for row in fields.rows if key in row.keys)
+
+
+def _verdicts(
+    fields: FieldMap,
+    lifted: Lifted,
+    given: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    context: Context,
+    form: Format,
+) -> Iterator[tuple[str, tuple[Kind, str]]]:
+    """What the map makes of each native key that was given, where that is not simply the same."""
+    refused = {
+        key: refusal.reason
+        for refusal in lifted.refusals
+        for row in _rows(fields, refusal.path)
+        if row.keys[0] == refusal.path
+        for key in row.keys
+    }
+    again = fields.lower({**spec, **derived(spec)}).native
+    for key, value in given.items():
+        if key in refused:
+            if key not in form.accepted:
+                yield key, ("unknown", refused[key])
+            else:
+                yield key, ("inert", form.accepted[key])
+        elif key in lifted.inert:
+            yield key, ("inert", "it means something for other tuners only")
+        elif key in lifted.unknown:
+            yield key, _unmapped(key, value, context, form)
+        elif key in again and not same(again[key], value):
+            why = form.accepted.get(key)
+            nearly = f"{shown(value)} becomes {shown(again[key])}"
+            yield key, ("inert", why) if why else ("approximated", nearly)
+        elif key not in again and any(row.keys for row in _rows(fields, key)):
+            if not any(row.paths for row in _rows(fields, key)):
+                continue
+            yield key, ("inert", "no effect beside the other settings")
+
+
+def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kind, str]:
+    entry = context.table.find(key) if context.table else None
+    if entry is None:
+        version = f" {context.table.version}" if context.table else ""
+        return "unknown", f"{form.title}{version} has no such setting"
+    if same(entry[1], value):
+        return "inert", f"what {form.title} assumes anyway"
+    return "kept", f"only {form.title} has it"
+
+
+def _fate(
+    setting: Setting, outcome: Outcome, verdicts: Mapping[str, tuple[Kind, str]], fields: FieldMap
+) -> Fate:
+    """The worst of what became of its native keys, or what its rule says."""
+    kind, why = outcome.kind, outcome.why
+    found = [verdicts.get(key, (outcome.kind, outcome.why)) for key in outcome.native]
+    if found:
+        kind, why = min(found, key=lambda one: WORST.index(one[0]))
+    paths = [*outcome.spec]
+    if kind in ("exact", "renamed", "derived", "approximated"):
+        paths += [
+            path for key in outcome.native for row in _rows(fields, key) for path in row.paths
+        ]
+    return Fate(kind, setting, tuple(dict.fromkeys(paths)), why)
+
+
+def _kept(
+    setting: Setting,
+    outcome: Outcome,
+    fate: Fate,
+    fields: FieldMap,
+    form: Format,
+    context: Context,
+) -> dict[str, Any]:
+    """What goes on to its own framework: kept settings, and inert ones that are not its defaults."""
+    if fate.kind == "kept":
+        return dict(outcome.native)
+    key = form.native_key(setting.key)
+    entry = context.table.find(key) if context.table else None
+    if fate.kind != "inert" or entry is None or same(entry[1], setting.value):
+        return {}
+    if is_secret(setting.key):
+        return {}
+    return {} if any(_rows(fields, key)) else {key: setting.value}
+
+
+def _assumed(lifted: Lifted, fields: FieldMap, said: Set[str], form: Format) -> Iterator[str]:
+    """Refusals of what nobody wrote: the framework assumes something that a spec cannot say."""
+    for refusal in lifted.refusals:
+        rows = [row for row in _rows(fields, refusal.path) if row.keys[0] == refusal.path]
+        keys = [key for row in rows for key in row.keys]
+        if not set(keys) & said and refusal.path not in form.accepted:
+            yield f"{form.title} assumes {refusal.path} = {shown(refusal.value)}: {refusal.reason}"
+
+
+def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What rows use beside the spec's own values, as `resolve` would make it; nothing is looked up."""
+    processes = (spec.get("hardware.devices") or 1) * (spec.get("hardware.nodes") or 1)
+    batch, micro = spec.get("train.batch_size"), spec.get("train.micro_batch_size")
+    steps = batch // (micro * processes) if batch and micro else 1
+    return {
+        "data.train": spec.get("data.train") or (),
+        "data.eval": spec.get("data.eval") or (),
+        "derived.processes": processes,
+        "derived.accumulation_steps": max(steps, 1),
+        "derived.stored_dtype": None,
+        "derived.train_rows": "data/train",
+        "derived.eval_rows": "data/eval",
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two native values mean the same.
+
+    A list, a tuple and a bare item may; 3 and 3.0 do; 1 and true do not.
+    """
+    if isinstance(one, list | tuple) and len(one) == 1 and isinstance(other, str):
+        return bool(one[0] == other)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+def shown(value: Any) -> str:
+    """A value in a message."""
+    text = "null" if value is None else str(value)
+    if isinstance(value, bool):
+        text = text.lower()
+    return text if len(text) <= 60 else f"{text[:57]}..."

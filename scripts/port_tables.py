@@ -1,0 +1,55 @@
+"""Names, types and defaults of each framework version that `ftspec import` reads, for the package.
+
+`python scripts/port_tables.py [SCHEMA.json ...]` shortens what native_schema.py printed (schemas/native/,
+or a dump made in the environment of another version) to ftspec/port/tables/PACKAGE-VERSION.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+TARGET = ROOT / "ftspec" / "port" / "tables"
+READ = ("llamafactory", "trl")
+"""Frameworks with configs of their own; DeepSpeed's defaults stand in its backend's rows."""
+
+
+def shortened(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without the calls that no config speaks of."""
+    calls = {
+        call: {
+            name: [_type(entry["type"]), entry["default"]]
+            for name, entry in entries.items()
+            if name != "**"
+        }
+        for call, entries in schema["calls"].items()
+        if call != "SFTTrainer" and "from_pretrained" not in call
+    }
+    return {"package": schema["backend"], "version": schema["version"], "calls": calls}
+
+
+def _type(text: str) -> str:
+    """`<class 'float'>` as `float`; what can be two things keeps both names."""
+    return text.removeprefix("<class '").removesuffix("'>").replace("typing.", "")
+
+
+def main() -> None:
+    """Write one table per schema."""
+    given = [Path(name) for name in sys.argv[1:]]
+    native = ROOT / "schemas" / "native"
+    for path in given or [
+        found for name in READ for found in sorted(native.glob(f"{name}-*.json"))
+    ]:
+        table = shortened(json.loads(path.read_bytes()))
+        target = TARGET / f"{table['package']}-{table['version']}.json"
+        target.write_text(
+            json.dumps(table, indent=None, sort_keys=True).replace("], ", "],\n ") + "\n"
+        )
+        print(target.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""LLaMA-Factory's configs: what is there, and what a missing key means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ftspec.errors import BackendError, SpecError
+from ftspec.spec.load import loads
+from tests.port.conftest import Bring, fate
+
+LEAST = """\
+model_name_or_path: org/model
+stage: sft
+do_train: true
+dataset: alpaca_en_demo
+output_dir: saves/one
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "value"),
+    [
+        # nothing written: what LLaMA-Factory 0.9.5 assumes, not what ftspec would
+        ("", "method.tuner.rank", 8),
+        ("", "method.tuner.alpha", 16),
+        ("lora_rank: 32", "method.tuner.alpha", 64),
+        ("lora_rank: 32\nlora_alpha: 16", "method.tuner.alpha", 16),
+        ("", "method.tuner.targets", "all-linear"),
+        ("", "data.max_length", 2048),
+        ("", "train.learning_rate", 5e-5),
+        ("", "train.epochs", 3.0),
+        ("", "train.micro_batch_size", 8),
+        ("", "train.batch_size", 8),
+        ("", "train.schedule", "linear"),
+        ("", "train.warmup_steps", 0),
+        ("", "train.logging_steps", 500),
+        ("", "train.save_steps", 500),
+        ("", "precision.compute", "fp32"),
+        ("finetuning_type: full", "method.tuner.type", "full"),
+        ("bf16: true", "precision.compute", "bf16"),
+        ("warmup_ratio: 0.1", "train.warmup_ratio", 0.1),
+        ("warmup_ratio: 0.1\nwarmup_steps: 7", "train.warmup_ratio", 0.1),
+        ("learning_rate: 1e-4", "train.learning_rate", 1e-4),
+        ("learning_rate: 1_0.0e-5", "train.learning_rate", 1e-4),
+        ("seed: 014", "train.seed", 12),
+        ("shuffle: 1\ndisable_shuffling: yes", "data.shuffle", False),
+        ("flash_attn: fa2", "model.attention", "flash_attention_2"),
+        ("flash_attn: auto", "model.attention", "sdpa"),
+        ("lora_target: q_proj, v_proj", "method.tuner.targets", ("q_proj", "v_proj")),
+        ("lora_target: [q_proj, v_proj]", "method.tuner.targets", ("q_proj", "v_proj")),
+        ("train_on_prompt: true", "data.train_on", "all"),
+        ("mask_history: true", "data.train_on", "completions"),
+        ("max_steps: 9", "train.steps", 9),
+        ("report_to: wandb", "output.trackers", ("wandb",)),
+    ],
+)
+def test_a_value_and_a_missing_one(read: Bring, more: str, path: str, value: Any) -> None:
+    imported = read(LEAST + more)
+    assert imported.composed.values[path] == value
+
+
+def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
+    imported = read(
+        LEAST + "lora_rank: 32  # as in the paper\nlearning_rate: 1.0e-4\nbf16: true\n"
+        "per_device_train_batch_size: 2\ngradient_accumulation_steps: 8\nlogging_steps: 10\n"
+        "save_strategy: epoch\nlr_scheduler_type: cosine\nwarmup_ratio: 0.03\nnum_train_epochs: 1\n",
+        devices=4,
+    )
+    assert imported.composed.text == (
+        "version: 1\n"
+        "model: org/model\n"
+        "data:\n"
+        "  train:\n"
+        "    path: data/alpaca_en_demo.json\n"
+        "    format: alpaca\n"
+        "method:\n"
+        "  tuner:\n"
+        "    type: lora\n"
+        "    rank: 32  # as in the paper\n"
+        "train:\n"
+        "  epochs: 1\n"
+        "  batch_size: 64\n"
+        "  micro_batch_size: 2\n"
+        "  learning_rate: 0.0001\n"
+        "  warmup_ratio: 0.03\n"
+        "  save_steps: epoch\n"
+        "hardware:\n"
+        "  devices: 4\n"
+        "output: saves/one\n"
+    )
+    assert imported.faithful
+    assert loads(imported.composed.text).spec == imported.composed.spec
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "why"),
+    [
+        ("cutoff_len", "1024", "exact", ""),
+        ("evaluation_strategy", "'no'", "renamed", ""),
+        ("warmup_ratio", "0.1", "renamed", ""),
+        ("plot_loss", "true", "inert", "shown"),
+        ("ddp_timeout", "180000000", "inert", "fast"),
+        ("save_only_model", "false", "inert", ""),
+        ("freeze_vision_tower", "true", "inert", "assumes anyway"),
+        ("hub_token", "hf_abcdef", "inert", "secret"),
+        ("template", "llama3", "approximated", "tokenizer"),
+        ("max_samples", "1000", "kept", "only LLaMA-Factory"),
+        ("val_size", "0.1", "unknown", "held out"),
+        ("no_such_key", "1", "unknown", "no such setting"),
+        ("lr_scheduler_type", "polynomial", "unknown", "not in a spec"),
+        ("learning_rate", "fast", "unknown", "no number"),
+        ("lora_target", "5", "unknown", ""),
+        ("save_steps", "[1]", "unknown", ""),
+    ],
+)
+def test_each_setting_has_one_fate(read: Bring, key: str, value: str, kind: str, why: str) -> None:
+    imported = read(f"{LEAST}{key}: {value}\n")
+    assert fate(imported, key)[0] == kind
+    assert why in fate(imported, key)[1]
+    keys = [found.setting.key for found in imported.fates]
+    assert len(keys) == len(set(keys)) == 6
+
+
+def test_what_is_not_understood_stands_in_the_spec_with_its_line(read: Bring) -> None:
+    text = read(LEAST + "val_size: 0.1\n").composed.text
+    assert "# TODO: not understood, so not in this spec:\n#   line 6: val_size: 0.1" in text
+
+
+def test_a_secret_is_written_nowhere(read: Bring) -> None:
+    from ftspec.report.port import as_json, lines
+
+    imported = read(LEAST + "hub_token: hf_canary\nswanlab_api_key: sk_canary\n")
+    told = imported.composed.text + "\n".join(lines(imported, True)) + json.dumps(as_json(imported))
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize(
+    ("word", "method"),
+    [
+        ("stage: dpo", "method:\n  objective: dpo\n  tuner:\n    type: lora\n    rank: 8\n"),
+        ("finetuning_type: freeze", "method:\n  tuner: freeze\n"),
+    ],
+)
+def test_a_method_that_ftspec_has_not_keeps_its_name(read: Bring, word: str, method: str) -> None:
+    """Never a guess: the spec asks for what the source asks for, and `validate` says what is missing."""
+    imported = read(LEAST.replace("stage: sft\n", "") + word + "\n")
+    if fate(imported, word.split(":", 1)[0])[0] == "unknown":
+        assert method in imported.composed.text
+        assert "is not in ftspec yet" in imported.composed.text
+        with pytest.raises(SpecError):
+            loads(imported.composed.text)
+
+
+INFO = {
+    "mine": {"file_name": "mine.jsonl"},
+    "chat": {
+        "hf_hub_url": "org/chat",
+        "split": "train_sft",
+        "formatting": "sharegpt",
+        "columns": {"messages": "talk"},
+        "tags": {
+            "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"
+        },
+    },
+    "shares": {"file_name": "shares.json", "formatting": "sharegpt"},
+    "asked": {
+        "file_name": "asked.csv",
+        "columns": {"prompt": "question", "query": "context", "response": "answer"},
+    },
+    "bare": {"file_name": "bare.json", "columns": {"prompt": "question", "response": "answer"}},
+    "pairs": {"file_name": "pairs.json", "ranking": True},
+    "system": {"file_name": "s.json", "columns": {
+        "prompt": "instruction", "query": "input", "response": "output", "system": "system"}},
+    "modelscope": {"ms_hub_url": "org/there"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("mine", {"path": "data/mine.jsonl", "format": "alpaca"}),
+        ("chat", {"hub": "org/chat", "split": "train_sft", "format": "messages",
+                  "columns": {"messages": "talk"}}),
+        ("shares", {"path": "data/shares.json", "format": "sharegpt"}),
+        ("asked", {"path": "data/asked.csv", "format": "alpaca",
+                   "columns": {"instruction": "question", "input": "context", "output": "answer"}}),
+    ],
+)  # fmt: skip
+def test_an_entry_of_dataset_info(read: Bring, name: str, source: dict[str, Any]) -> None:
+    imported = read(
+        LEAST.replace("alpaca_en_demo", name), other={"dataset_info.json": json.dumps(INFO)}
+    )
+    (found,) = imported.composed.spec.data.train
+    assert found.model_dump(exclude_defaults=True) == source
+    assert imported.counts.get("unknown", 0) == 0
+
+
+@pytest.mark.parametrize("name", ["bare", "pairs", "system", "modelscope", "absent"])
+def test_an_entry_that_a_spec_cannot_say(read: Bring, name: str) -> None:
+    imported = read(
+        LEAST.replace("alpaca_en_demo", name), other={"dataset_info.json": json.dumps(INFO)}
+    )
+    kind, why = fate(imported, "dataset")
+    assert kind == "unknown"
+    assert name in why
+    assert "TODO: which data?" in imported.composed.text
+
+
+def test_versions_whose_defaults_are_not_known_are_refused(read: Bring) -> None:
+    assert read(LEAST, version="llamafactory==0.9.5").composed.values["method.tuner.rank"] == 8
+    with pytest.raises(BackendError, match="not known"):
+        read(LEAST, version="llamafactory==0.1.2")
+    with pytest.raises(SpecError, match="names no framework"):
+        read(LEAST, version="trl==1.16.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("stage: sft\nstage: pt\n", "twice", 2),
+        ("stage: [\n", "not YAML", 2),
+        ("- stage\n", "a mapping", 1),
+        ("stage: !!python/object:os.system x\n", "tag", 1),
+        ("a: 1\nb: 2\n", "not in a format that is known", 0),
+        ("", "not in a format that is known", 0),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where(
+    read: Bring, text: str, message: str, line: int
+) -> None:
+    with pytest.raises(SpecError, match=message) as raised:
+        read(text)
+    (problem,) = raised.value.problems
+    assert problem.file.endswith("config.yaml")
+    assert problem.line == line
