@@ -15,7 +15,7 @@ from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
-from ftspec.spec.paths import flatten, variants
+from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
 from ftspec.spec.write import lay_out, natural
@@ -46,7 +46,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
     values: dict[str, Any] = {}
     for part in parts:
-        values |= {path: value for path, value in part.spec.items() if path in variants()}
+        values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
     values |= _mended(values)
     origins = {path: found for part in parts for path, found in part.origins.items()}
     natives = {part.format.backend: dict(part.native) for part in parts if part.native}
@@ -112,10 +112,12 @@ def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
     processes = (values.get("hardware.devices") or 1) * (values.get("hardware.nodes") or 1)
     found: dict[str, Any] = {
         "method.tuner.alpha": 2 * (values.get("method.tuner.rank") or 8),
-        "train.learning_rate": DEFAULT_LEARNING_RATE.get(str(values.get("method.tuner.type"))),
         "train.warmup_ratio": DEFAULT_WARMUP_RATIO,
         "train.data_seed": values.get("train.seed"),
     }
+    if values.get("train.optimizer.type", "adamw") == "adamw":
+        kind = str(values.get("method.tuner.type"))
+        found["train.learning_rate"] = DEFAULT_LEARNING_RATE.get(kind)
     if values.get("train.steps") is None:
         found["train.epochs"] = 1.0
     with contextlib.suppress(SpecError):

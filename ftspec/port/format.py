@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ftspec.mapping import FieldMap, Flat
+from ftspec.mapping import Flat
 from ftspec.port.documents import Scalar
 from ftspec.port.rules import NOTHING, Context, Rule
 
@@ -20,7 +20,7 @@ class Completion(NamedTuple):
     """What the source leaves open, for a person to answer."""
 
 
-def nothing_more(_context: Context, _fields: FieldMap) -> Completion:
+def nothing_more(_context: Context) -> Completion:
     """For a format whose settings each speak for themselves."""
     return Completion()
 
@@ -41,7 +41,7 @@ class Format:
     """By key, with `[]` for a position in a list. A key ending in `.` answers for all below it."""
     otherwise: Rule
     """For keys that `rules` has not."""
-    complete: Callable[[Context, FieldMap], Completion] = nothing_more
+    complete: Callable[[Context], Completion] = nothing_more
     package: str = ""
     """Whose version decides the defaults; empty: the format has none."""
     whole: bool = True

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ftspec.errors import BackendError
+from ftspec.backend import OBJECTIVE
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
 from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret
-from ftspec.port.format import Completion, Format
+from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
@@ -43,19 +43,17 @@ def settle(form: Format, context: Context) -> Settled:
     """Read one document by the rules of its format."""
     outcomes = [(setting, _outcome(form, setting, context)) for setting in _settings(context)]
     maps = load(form.backend).maps
-    best: tuple[FieldMap, Completion, Lifted, dict[str, Any]] | None = None
-    for whole in maps.values():
+    completion = form.complete(context)
+    given = dict(completion.native)
+    for _, outcome in outcomes:
+        given |= outcome.native
+    found_by = {}
+    for objective, whole in maps.items():
         fields = _part(whole, form.part)
-        completion = form.complete(context, fields)
-        given = dict(completion.native)
-        for _, outcome in outcomes:
-            given |= outcome.native
-        lifted = fields.lift(_versioned(given, fields, form, context))
-        if best is None or len(lifted.refusals) < len(best[2].refusals):
-            best = fields, completion, lifted, given
-    if best is None:  # pragma: no cover - each backend has a map
-        raise BackendError(f"{form.backend} has no field map")
-    fields, completion, lifted, given = best
+        found_by[objective] = fields, fields.lift(_versioned(given, fields, form, context))
+    # as `backend.lift` does: the map whose row of the objective takes it, else the first
+    of_it = (pair for name, pair in found_by.items() if pair[1].spec.get(OBJECTIVE) == name)
+    fields, lifted = next(of_it, next(iter(found_by.values())))
     found = Settled(form, context, fields, questions=[*completion.questions])
     found.spec = {**lifted.spec, **completion.spec}
     for _, outcome in outcomes:

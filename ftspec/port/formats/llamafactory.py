@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import FieldMap
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.llamafactory_data import sources, split_names
@@ -83,7 +82,7 @@ def _tokenized(setting: Setting, context: Context) -> Outcome:
     )
 
 
-def _complete(context: Context, _fields: FieldMap) -> Completion:
+def _complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
