@@ -17,6 +17,7 @@ from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import SHAPE, objective_row
 from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_constants, lora_rows
+from ftspec.families.rope import rope_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
 
 CONFIG = "SFTConfig."
@@ -147,6 +148,7 @@ def model_rows() -> tuple[Row, ...]:
         field("model.dtype", "model.dtype", absent="float32"),
         field("model.attention", "model.attn_implementation"),
         field("model.trust_remote_code", "model.trust_remote_code", absent=False),
+        *rope_rows(),
         Row(
             ("model.chat_template",),
             (f"{CONFIG}chat_template_path",),

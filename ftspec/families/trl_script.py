@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.backend import File, Job
+from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import emit_script, read_script
 from ftspec.families.sft_script import CONFIG
 from ftspec.mapping import Flat
@@ -25,6 +26,8 @@ CALLS = (
 def emit_trl(native: Flat, job: Job, title: str) -> File:
     """train.py."""
     loading = {name: native[f"model.{name}"] for name in LOADING}
+    if rope := rope_parameters(native):
+        loading["rope_parameters"] = rope
     trust = native["model.trust_remote_code"]
     adapter = native.get("model.adapter")
     loaded = adapter is not None or native["tuner"] == "partial"
@@ -55,9 +58,11 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         model = "AutoModelForCausalLM.from_pretrained."
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
             native |= {"model.adapter": adapter, "tuner": "lora"}
-        loading = {name: read[model + name] for name in (*LOADING, "trust_remote_code")}
+        names = (*LOADING, "trust_remote_code", "rope_parameters")
+        loading = {name: read[model + name] for name in names if model + name in read}
     else:
         native["tuner"] = "lora" if "LoraConfig.r" in native else "full"
         loading["trust_remote_code"] = native.pop(f"{CONFIG}trust_remote_code")
     loading["name"] = read["AutoTokenizer.from_pretrained.0"]
+    native |= rope_keys(loading.pop("rope_parameters", None))
     return native | {f"model.{name}": value for name, value in loading.items()}

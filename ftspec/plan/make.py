@@ -77,7 +77,8 @@ def make_plan(
         raise type(error)([_placed(problem, loaded) for problem in error.problems]) from error
     folder = folder or run_folder(loaded, name)
     lowered, values = lower(resolved, backend, folder)
-    problems = [_refused(refusal, backend, resolved, loaded) for refusal in lowered.refusals]
+    refusals = _said_once(lowered.refusals)
+    problems = [_refused(refusal, backend, resolved, loaded) for refusal in refusals]
     if lowered.notes and not allow_lossy:
         problems += [
             _placed(
@@ -151,6 +152,12 @@ def _placed(problem: Problem, loaded: Loaded) -> Problem:
     if not problem.path or problem.file:
         return problem
     return loaded.problem(problem.path, problem.message, problem.hint)
+
+
+def _said_once(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """The refusals, and of those in one section that share a reason only the first."""
+    by_reason = {(r.path.rpartition(".")[0], r.reason): r for r in reversed(refusals)}
+    return [r for r in refusals if r in by_reason.values()]
 
 
 def _refused(refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loaded) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.places import is_local
+from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
@@ -51,7 +51,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         if path in values and values[path].value is None:
             decide(path, value, why, "backend")
 
-    _model(spec, folder, decide)
+    config = _model(spec, folder, decide)
+    decide_positions(spec, config, values, decide)
     _train(spec, values, decide)
     _hardware(spec, values, decide)
     if spec.data.overflow == "error" and spec.data.prepare == "framework":
@@ -83,7 +84,8 @@ def written_paths(spec: Spec) -> frozenset[str]:
     return frozenset(walk(given, ""))
 
 
-def _model(spec: Spec, folder: Path, decide: Any) -> None:
+def _model(spec: Spec, folder: Path, decide: Any) -> dict[str, Any] | None:
+    """Decides what the model's files say; its config.json is handed on."""
     tuner = spec.method.tuner
     if is_local(spec.model.name, folder) and not is_folder(folder / at_home(spec.model.name)):
         raise SpecError(
@@ -93,7 +95,8 @@ def _model(spec: Spec, folder: Path, decide: Any) -> None:
                 hint="paths start at the spec's own folder; a hub id has no leading `.` or `/`",
             )
         )
-    stored = stored_dtype(folder / at_home(spec.model.name))
+    config = model_config(folder / at_home(spec.model.name))
+    stored = stored_dtype(config)
     decide("derived.stored_dtype", stored, "config.json of the model", "machine")
     if spec.model.dtype == "auto" and tuner.type == "full":
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
@@ -101,6 +104,7 @@ def _model(spec: Spec, folder: Path, decide: Any) -> None:
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
+    return config
 
 
 def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
@@ -152,13 +156,9 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {processes})")
 
 
-def stored_dtype(folder: Path) -> str | None:
+def stored_dtype(config: Mapping[str, Any] | None) -> str | None:
     """The type in which a local model's weights are stored; None for a hub model, or if unknown."""
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    found = config.get("dtype", config.get("torch_dtype")) if isinstance(config, dict) else None
+    found = (config or {}).get("dtype", (config or {}).get("torch_dtype"))
     return found if isinstance(found, str) else None
 
 

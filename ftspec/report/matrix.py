@@ -21,6 +21,14 @@ from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("template.jinja",),
+    "model.rope.factor": (4.0,),
+    "model.rope.theta": (1e6,),
+    "model.rope.original_length": (8192,),
+    "model.rope.beta_fast": (32.0,),
+    "model.rope.beta_slow": (1.0,),
+    "model.rope.attention_factor": (1.1,),
+    "model.rope.low_freq_factor": (1.0,),
+    "model.rope.high_freq_factor": (4.0,),
     "method.tuner.dropout": (0.1,),
     "method.tuner.targets": ("all-linear", ("q_proj", "v_proj")),
     "method.tuner.modules_to_save": (("lm_head",),),
@@ -59,6 +67,12 @@ FORMATS: Mapping[str, Sequence[str]] = {
 """Formats of rows that an objective takes, the plainest first."""
 TUNERS: Mapping[str, Mapping[str, Any]] = {"partial": {"embeddings": True}}
 """The least that a tuner needs, where its name is not enough."""
+NEEDED: Mapping[str, Any] = {
+    "model.rope.factor": 4.0,
+    "model.rope.theta": 1e6,
+    "model.rope.original_length": 8192,
+}
+"""Fields that a variant which has them cannot do without, where no model can be looked at."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -172,14 +186,20 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
     for tag, word in _variant(path, value, objective):
-        *sections, name = tag.split(".")
-        node = document
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = word
+        _put(document, tag, word)
+        for leaf in leaves():
+            if (tag, word) in leaf.tags and leaf.path in NEEDED:
+                _put(document, leaf.path, NEEDED[leaf.path])
     tuner = document["method"]["tuner"]
     tuner |= TUNERS.get(tuner["type"], {})
     return Spec.model_validate(document)
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    *sections, name = path.split(".")
+    for section in sections:
+        document = document.setdefault(section, {})
+    document[name] = value
 
 
 def _variant(path: str, value: Any, objective: str) -> tuple[tuple[str, str], ...]:

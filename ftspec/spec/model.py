@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ftspec.spec.base import Node
+from ftspec.spec.rope import RoPE
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3"]
@@ -28,5 +29,8 @@ class Model(Node):
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)
     """`tokenizer`: the template that comes with the tokenizer. Otherwise the path of a Jinja file."""
+    rope: RoPE | None = None
+    """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
+    A result needs the same where it is used; an adapter's folder does not hold it."""
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Only ever on when written here."""

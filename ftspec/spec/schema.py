@@ -238,7 +238,11 @@ def _field(raw: Schema, info: FieldInfo, meaning: str) -> Schema:
             info.deprecated if isinstance(info.deprecated, str) else "deprecated"
         )
     inner = nodes(info.annotation)
-    return {**notes, **(_union(inner) if len(inner) > 1 else _forms(raw))}
+    if len(inner) < 2:
+        return {**notes, **_forms(raw)}
+    union = _union(inner)
+    # not one schema for both: the conditions of a union hold for whatever is no section
+    return {**notes, **({"anyOf": [union, NULL]} if NULL in raw.get("anyOf", ()) else union)}
 
 
 def _choice(models: Iterable[type[Node]]) -> Schema:
@@ -271,7 +275,7 @@ def _stands_alone(model: type[Node]) -> bool:
 
 
 def _union(inner: tuple[type[Node], ...]) -> Schema:
-    """A tagged union: the word alone, or the section that belongs to the word."""
+    """A tagged union: the section that belongs to a word, or the word alone where that is enough."""
     chosen = [
         {
             "if": {
@@ -288,7 +292,8 @@ def _union(inner: tuple[type[Node], ...]) -> Schema:
         "properties": {"type": _choice(inner)},
         "allOf": chosen,
     }
-    return {"anyOf": [_bare_words(inner), section]}
+    words = _bare_words(inner)
+    return {"anyOf": [words, section]} if words["enum"] else section
 
 
 LENGTHS: Mapping[str, str] = {"minLength": "minItems", "maxLength": "maxItems"}

@@ -48,6 +48,7 @@ HAZARDS = {
     "gradient-norm": "gradients are accumulated, scaled or recomputed differently",
     "gradient-norm-of-zero-0": "DeepSpeed logs no gradient norm at ZeRO stage 0",
     "clipping": "gradients are clipped at another norm, or rounding has grown",
+    "rotary-positions": "rotary positions are stretched otherwise, or in one run only",
     "not-a-number": "a loss is not a number: the run broke down, and shows nothing",
     "missing-evidence": "what was not seen is not proven: a run ended early or logged less",
 }
@@ -110,6 +111,7 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         _BROKEN,
         (s.differ("label_smoothing_factor"), "label-smoothing"),
         (s.smooths, "label-smoothing"),
+        (s.has_other_angles, "rotary-positions"),
         (s.is_off_by_the_count, "loss-denominator"),
         *(_NOISE, _PRECISION, _CODE),
         (_always, "loss-denominator"),

@@ -86,6 +86,11 @@ def has_other_precision(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return types[0] != types[1]
 
 
+def has_other_angles(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """Rotary positions turn by other angles."""
+    return one.setting.get("angles") != two.setting.get("angles")
+
+
 def has_other_code(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """What computes differs: versions, threads or the attention's implementation."""
     versions = any(one.versions.get(n) != two.versions.get(n) for n in ("torch", "transformers"))

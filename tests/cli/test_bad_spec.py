@@ -28,8 +28,8 @@ IN_THE_SPEC = {
     "a key of another place": (
         [("method: lora", "method: {type: lora}")],
         "spec.yaml:8:10: error[spec]: method.type: `type` is not a field of `method`\n"
-        "  help: `type` belongs to `method.objective` or `method.tuner` or `train.schedule` or "
-        "`train.optimizer`\n",
+        "  help: `type` belongs to `model.rope` or `method.objective` or `method.tuner` or "
+        "`train.schedule` or `train.optimizer`\n",
     ),
     "wrong YAML": (
         [("method: lora", "method: [lora")],

@@ -241,6 +241,8 @@ def test_init_writes_a_spec_that_validates(ftspec: Command) -> None:
         "--set",
         "model=./tiny-model",
         "--set",
+        "data.max_length=512",
+        "--set",
         "precision=fp32",
         "--set",
         "hardware.device=cpu",

@@ -57,6 +57,27 @@ def objectives() -> st.SearchStrategy[Any]:
     return st.sampled_from(("sft", "cpt")).map(lambda word: {"type": word})
 
 
+def ropes() -> st.SearchStrategy[Any]:
+    """All kinds, with what only a model's own file could say."""
+    factor, theta = st.floats(1, 64), st.floats(1000, 1e7)
+    known = {"factor": factor, "theta": theta}
+    long = {**known, "original_length": st.integers(10**6, 10**7)}
+    yarn = {
+        "beta_fast": st.floats(2, 64),
+        "beta_slow": st.floats(0.5, 2),
+        "attention_factor": st.floats(0.5, 2),
+    }
+    llama3 = {"low_freq_factor": st.floats(0.5, 2), "high_freq_factor": st.floats(3, 8)}
+    return (
+        st.sampled_from(("linear", "dynamic")).flatmap(
+            lambda kind: st.fixed_dictionaries({"type": st.just(kind), **known})
+        )
+        | optional(yarn, type=st.just("yarn"), **long)
+        | optional(llama3, type=st.just("llama3"), **long)
+        | st.fixed_dictionaries({"type": st.just("base"), "theta": theta})
+    )
+
+
 def tuners() -> st.SearchStrategy[Any]:
     lora = {
         "rank": st.integers(1, 10**6),
@@ -168,6 +189,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
             "chat_template": words(),
             "trust_remote_code": st.booleans(),
+            "rope": st.none() | st.none() | st.none() | ropes(),
         },
         name=words(),
     )

@@ -190,6 +190,13 @@ PLANTED = {
         "first loss",
         "label-smoothing",
     ),
+    "stretched positions": (
+        lambda: replace(
+            with_step(0, loss=2.6), setting={**evidence().setting, "angles": "0123456789abcdef"}
+        ),
+        "first loss",
+        "rotary-positions",
+    ),
     "another torch": (
         lambda: replace(with_step(0, loss=2.6), versions={"torch": "2.12.0"}),
         "first loss",

@@ -11,6 +11,7 @@ from typing import Any
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
+from ftspec.families.rope import no_rope
 from ftspec.families.sft_script import OWN_PATHS, no_zero, shape_of
 from ftspec.mapping import (
     MISSING,
@@ -190,6 +191,10 @@ SFT = FieldMap(
             "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
             neutral=("tokenizer",),
             hint="save the template with the tokenizer, which is where the result gets it from as well",
+        ),
+        *no_rope(
+            "its rope_scaling loses the model's rope_theta and fails, and picks the factor itself",
+            "write `rope_parameters` into a copy of the model's config.json, which it reads",
         ),
         # method
         Row(

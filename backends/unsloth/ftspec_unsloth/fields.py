@@ -11,6 +11,7 @@ from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced, unsupported
+from ftspec_unsloth.positions import position_rows
 
 LOAD = "from_pretrained."
 ADAPT = "get_peft_model."
@@ -65,6 +66,7 @@ SFT = FieldMap(
                 "it loads a saved adapter with the base model that the adapter's own file names, whatever "
                 "model.name says",
             ),
+            *position_rows(),
             Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),

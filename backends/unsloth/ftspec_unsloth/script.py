@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
+from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import SCRIPT, arguments, companions, emit_script, read_script
 from ftspec.families.sft_script import CONFIG
 from ftspec.mapping import Flat
@@ -31,6 +32,8 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         **{name: native[f"model.{name}"] for name in LOADING},
         **arguments(native, LOAD),
     }
+    if rope := rope_parameters(native):
+        loading["rope_scaling"] = rope
     if native[f"{CONFIG}use_cpu"]:
         loading["device_map"] = "cpu"
     new = {**arguments(native, "LoraConfig."), **arguments(native, ADAPT)}
@@ -48,6 +51,7 @@ def read(written: Sequence[File]) -> Flat:
     adapted = arguments(read, "FastLanguageModel.get_peft_model.")
     native["model.name"] = loaded.pop("model_name")
     loaded.pop("device_map", None)
+    native |= rope_keys(loaded.pop("rope_scaling", None))
     native |= {f"model.{name}": loaded.pop(name) for name in LOADING}
     native |= {f"{LOAD}{name}": value for name, value in loaded.items()}
     for name in ("random_state", "use_gradient_checkpointing"):

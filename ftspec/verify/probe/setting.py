@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 from typing import Any
 
-from .values import Recorder, canonical, plain, short
+from .values import Recorder, canonical, plain, sha256, short
 
 SCHEMA = 1
 PACKAGES = (
@@ -46,6 +46,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def angles(model: Any) -> str:
+    """Which rotary angles the model turns by: a hash of its frequencies, and of their scale."""
+    found = [
+        (canonical(name), sha256(m.inv_freq), float(getattr(m, "attention_scaling", 1.0)))
+        for name, m in model.named_modules()
+        if hasattr(getattr(m, "inv_freq", None), "detach")
+    ]
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16] if found else ""
+
+
 def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader: Any) -> None:
     """Versions, threads, dtypes, the arguments that explain differences, the adapter's settings."""
     import torch
@@ -60,6 +70,7 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         device=torch.cuda.get_device_name() if next(model.parameters()).is_cuda else "cpu",
         model=type(model).__name__,
         attention=getattr(model.config, "_attn_implementation", None),
+        angles=angles(model),
         vocabulary=getattr(model.config, "vocab_size", None),
         dtypes=sorted({short(p) for p in model.parameters()}),
         max_steps=state.max_steps,

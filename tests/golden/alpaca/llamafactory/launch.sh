@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 f60b1bba9cb7)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 6cbb28a2cdac)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

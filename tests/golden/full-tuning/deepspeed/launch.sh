@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 cdc822936b6a)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 6e29bba2f71b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 a043245cca57)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 7e89f5d8af5d)
 
 from datasets import load_dataset
 from peft import LoraConfig
