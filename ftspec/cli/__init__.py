@@ -16,6 +16,7 @@ COMMANDS = {
     "schema": "Write the JSON Schema that editors complete and check specs with.",
     "import": "Read the config of another tool into a spec.",
     "validate": "Check a spec: shape, names, values, and what each backend can do with it.",
+    "data": "Show what each backend will see of the rows, with numbers and warnings.",
     "plan": "Show what a run would do, with every derived number and where it came from.",
     "compile": "Write the native files of one backend, or of all.",
     "run": "Compile and train, in the backend's own environment.",

@@ -104,8 +104,10 @@ def load_spec(spec: Path, sets: tuple[str, ...], environment: str | None = None)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on stdout; what could steer a terminal is escaped in it."""
+    from ftspec.report.visible import in_json
+
+    click.echo(in_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def console(stderr: bool = False) -> Any:
@@ -138,11 +140,15 @@ def report_errors(as_json: bool) -> Iterator[None]:
 
 def describe(problem: Problem, code: str) -> str:
     """`file:line:column: error[code]: message`, and the remedy on a line of its own."""
-    place = problem.place()
+    from ftspec.report.visible import visible  # messages quote what files hold
+
+    place, message, hint = (
+        visible(text) for text in (problem.place(), problem.message, problem.hint)
+    )
     head = f"{place}: " if place else ""
     path = f"{problem.path}: " if problem.path and problem.path not in problem.message else ""
-    text = f"{head}{click.style(f'error[{code}]', fg='red', bold=True)}: {path}{problem.message}"
-    return f"{text}\n  {click.style('help', fg='cyan')}: {problem.hint}" if problem.hint else text
+    text = f"{head}{click.style(f'error[{code}]', fg='red', bold=True)}: {path}{message}"
+    return f"{text}\n  {click.style('help', fg='cyan')}: {hint}" if hint else text
 
 
 def backend_names(value: str) -> tuple[str, ...]:

@@ -26,13 +26,16 @@ class Findings:
             if len(self.shown) < self.limit:
                 self.shown.append(problem)
 
-    def check(self) -> None:
-        """Raise all that was found, if anything was."""
-        if not self.count:
-            return
+    def told(self) -> list[Problem]:
+        """The first ones, and a word about the rest."""
         more = self.count - len(self.shown)
         rest = [Problem(f"and {more} more", file=self.shown[-1].file)] if more else []
-        raise DataError([*self.shown, *rest])
+        return [*self.shown, *rest]
+
+    def check(self) -> None:
+        """Raise all that was found, if anything was."""
+        if self.count:
+            raise DataError(self.told())
 
 
 def placed(error: DataError, file: str, line: int, row: int) -> list[Problem]:

@@ -12,8 +12,9 @@ from typing import Any
 from ftspec.data.carried import anything
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
+from ftspec.data.json_rows import opens_with
 from ftspec.data.prepare import examples
-from ftspec.data.sources import Row
+from ftspec.data.sources import Row, count_rows
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Rule, View
 from ftspec.errors import DataError, Problem
@@ -72,6 +73,29 @@ def look(
                     yield Looked(number, row, example, views)
             if not batch and not waiting:
                 return
+
+
+def expected_rows(sources: Sequence[Source], base: Path) -> int | None:
+    """About how many rows there are, for a progress bar: lines, or what a Parquet file says itself.
+
+    None where lines say nothing, as in a JSON array.
+    """
+    total = 0
+    for source in sources:
+        path = base / str(source.path)
+        try:
+            if path.suffix.lower() == ".parquet":
+                total += count_rows(source, base)
+            elif path.suffix.lower() != ".csv" and opens_with(path, b"["):
+                return None
+            else:
+                with path.open("rb") as file:
+                    total += sum(
+                        block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")
+                    )
+        except (OSError, DataError):
+            return None  # reading the rows will say what is wrong
+    return total
 
 
 def refuse_hub(sources: Sequence[Source]) -> None:

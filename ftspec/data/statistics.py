@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ftspec.data.example import Example
+from ftspec.data.findings import Findings
 from ftspec.data.preview import Looked
+from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import View
-from ftspec.errors import DataError, Problem
+from ftspec.errors import DataError
 
 NAMED = 5
 """Rows of one kind that are named; the others are counted."""
@@ -39,8 +41,8 @@ class Statistics:
 
     refused: Named = field(default_factory=Named)
     """Rows that stop the run."""
-    problems: list[Problem] = field(default_factory=list)
-    """Why, of the first ones."""
+    problems: Findings = field(default_factory=Findings)
+    """Why."""
     left_out: dict[str, Named] = field(default_factory=dict)
     """Rows that the framework leaves out, by reason."""
     untrained: Named = field(default_factory=Named)
@@ -60,11 +62,12 @@ class Statistics:
     lengths: Counter[int] = field(default_factory=Counter)
     """Tokens of all rows that could be rendered, before any cut."""
     notes: dict[str, Named] = field(default_factory=dict)
+    """What else there is to know about rows."""
 
     def add(self, view: View | DataError, place: str, special: frozenset[int]) -> None:
         """Count a row. ``special``: ids of special tokens."""
         problems = view.problems if isinstance(view, DataError) else view.refused
-        self.problems.extend(problems[: NAMED - len(self.problems)])
+        self.problems.add(problems)
         if problems:
             self.refused.add(place)
         if isinstance(view, DataError):
@@ -102,14 +105,14 @@ class Statistics:
 class Repeats:
     """Rows that say exactly what an earlier one says.
 
-    An open hash table of 64-bit digests and row numbers: at most 64 bytes per row. Among ten million
+    An open hash table of 64-bit digests and row numbers: at most 96 bytes per row. Among ten million
     different rows, two are taken for equal with a probability of one in 300,000.
     """
 
     found: Named = field(default_factory=Named)
     rows: int = 0
-    digests: array[int] = field(default_factory=lambda: array("Q", bytes(8 << 10)))
-    numbers: array[int] = field(default_factory=lambda: array("Q", bytes(8 << 10)))
+    digests: array[int] = field(default_factory=lambda: array("Q", (0,)) * 1024)
+    numbers: array[int] = field(default_factory=lambda: array("Q", (0,)) * 1024)
 
     def add(self, looked: Looked) -> None:
         """Look for the row among those before it, and remember it."""
@@ -132,11 +135,37 @@ class Repeats:
 
     def _grow(self) -> None:
         old, size = (self.digests, self.numbers), 2 * len(self.digests)
-        self.digests, self.numbers = array("Q", bytes(8 * size)), array("Q", bytes(8 * size))
+        self.digests, self.numbers = array("Q", (0,)) * size, array("Q", (0,)) * size
         for digest, number in zip(*old, strict=True):
             if digest:
                 at = self._slot(digest)
                 self.digests[at], self.numbers[at] = digest, number
+
+
+@dataclass
+class Survey:
+    """All that is counted of a split: by rule, and of the rows as they are."""
+
+    statistics: tuple[Statistics, ...]
+    """One for each rule."""
+    special: frozenset[int]
+    """Ids of special tokens."""
+    rows: int = 0
+    repeats: Repeats = field(default_factory=Repeats)
+
+    def add(self, looked: Looked) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.repeats.add(looked)
+        for statistics, view in zip(self.statistics, looked.views, strict=True):
+            statistics.add(view, looked.place, self.special)
+
+
+def survey(rules: int, tokens: Tokens) -> Survey:
+    """Nothing counted yet."""
+    added = tokens.tokenizer.get_added_tokens_decoder()
+    special = frozenset(id for id, token in added.items() if token.special)
+    return Survey(tuple(Statistics() for _ in range(rules)), special)
 
 
 def percentiles(lengths: Mapping[int, int], shares: tuple[int, ...]) -> dict[int, int]:

@@ -7,7 +7,7 @@ texts of many rows can be tokenised at once. Rules that compare equal see every 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
@@ -181,8 +181,8 @@ class Checked:
         count = len(check.texts)
 
         def view(encodings: Sequence[Any]) -> View:
-            refused = check.view(encodings[:count]).refused
-            return replace(own.view(encodings[count:]), refused=refused)
+            checked = check.view(encodings[:count])
+            return checked if checked.refused else own.view(encodings[count:])
 
         return Asked((*check.texts, *own.texts), own.special, view)
 

@@ -39,6 +39,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "init",
         "schema",
         "validate",
+        "data",
         "plan",
         "compile",
         "run",
@@ -47,8 +48,8 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "env",
     ]
     inner = {path[1] for path in _leaves() if len(path) == 2}
-    assert inner == {"list", "install", "remove", "lock", "doctor"}
-    assert len(_leaves()) == 14
+    assert inner == {"list", "install", "remove", "lock", "doctor", "preview"}
+    assert len(_leaves()) == 16
 
 
 @pytest.mark.parametrize("path", _leaves(), ids=" ".join)
@@ -59,7 +60,7 @@ def test_help_has_an_example_that_is_a_command(path: tuple[str, ...], ftspec: Co
     assert example, done.out
     assert example[1].startswith(f"ftspec {' '.join(path)}")
     assert ftspec(*path, "-h").out == done.out
-    if path != ("env",):
+    if path not in (("env",), ("data",)):
         assert "--json" in done.out
     assert "Usage: ftspec" in done.out.splitlines()[0]
 
