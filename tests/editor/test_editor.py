@@ -107,7 +107,7 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
     [
         ("method: {tuner: {type: full, rank: 8}}", "Property rank is not allowed."),
         ("method: {tuner: {type: lora, rank: x}}", 'Incorrect type. Expected "integer".'),
-        ("method: qlora", 'Value is not accepted. Valid values: "full", "lora", "sft".'),
+        ("method: qlora", 'Value is not accepted. Valid values: "full", "lora", "sft", "cpt".'),
         ("train: {epochs: 1, steps: 2}", "`epochs` and `steps` exclude each other: keep one"),
         ("hardware: {zero: {offload_parameters: true}}", "`offload_parameters` needs stage 3"),
         ("output: {hub: x}", "expected a repository, `org/name`"),
@@ -131,7 +131,7 @@ LORA = ["adapter", "alpha", "bias", "dropout", "modules_to_save", "rank", "rslor
 @pytest.mark.parametrize(
     ("text", "column", "labels"),
     [
-        ("method: ", 8, ["full", "lora", "sft"]),
+        ("method: ", 8, ["cpt", "full", "lora", "sft"]),
         ("method:\n  tuner: ", 9, ["full", "lora"]),
         ("method:\n  tuner:\n    type: ", 10, ["full", "lora"]),
         ("method:\n  tuner:\n    type: lora\n    ", 4, LORA),
