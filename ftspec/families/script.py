@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -15,13 +16,15 @@ from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families import datasets, partial
 from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.objectives import SHAPE
+from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.sft_script import CONFIG, LIMIT
+from ftspec.families.unify import match
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
 
 SCRIPT = "train.py"
+WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
@@ -58,7 +61,7 @@ def headline(job: Job, title: str) -> str:
 
 def emit_script(template: Traversable, native: Flat, job: Job, title: str, **more: Any) -> File:
     """The training script: a template, with the shared statements that load rows put in."""
-    text = template.read_text("utf-8")
+    text = template.read_text("utf-8").replace("{# prompt weight #}\n", WEIGHTED.read_text("utf-8"))
     for split in datasets.VARIABLES:
         text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
     text = text.replace("{# choose what trains #}\n", partial.template())
@@ -74,6 +77,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
         "partial": partial.context(native),
         "model": arguments(native, "model."),
+        "prompt_weight": native.get(PROMPT_WEIGHT),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
         "several": any(not (split["tokens"] or split["files"] or split["part"]) for split in used),
@@ -122,12 +126,12 @@ def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {title: group for title, group in groups.items() if group}
 
 
-def read_script(files: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
+def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
     """Native values of an emitted folder: the arguments of `CALLS` and of a backend's own `calls`.
 
     Walks syntax trees, executes nothing.
     """
-    texts = {file.path: file.content.decode() for file in files}
+    texts = {file.path: file.content.decode() for file in written}
     source = texts[SCRIPT]
     native: dict[str, Any] = dict(read_calls(source, (*CALLS, *calls)).values)
     resume = native.pop("trainer.train.resume_from_checkpoint", None)
@@ -135,6 +139,9 @@ def read_script(files: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
     native |= partial.read_partial(tree)
+    for statement in tree.body:
+        if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
+            native[PROMPT_WEIGHT] = weight["weight"]
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:

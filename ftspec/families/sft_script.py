@@ -14,7 +14,7 @@ from typing import Any
 from ftspec.families.datasets import context
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
-from ftspec.families.objectives import SHAPE, objective_row
+from ftspec.families.objectives import SHAPE, objective_row, token_loss_rows
 from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.families.rope import rope_rows
@@ -95,7 +95,7 @@ def data_rows() -> tuple[Row, ...]:
 def loss_rows() -> tuple[Row, ...]:
     """The loss, and what disturbs it on purpose."""
     return (
-        constant(f"{CONFIG}loss_type", "nll", "other losses are not in a spec yet", absent="nll"),
+        *token_loss_rows(),
         constant(
             f"{CONFIG}router_aux_loss_coef",
             0.0,

@@ -65,6 +65,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
             )
     _objective(values)
+    _loss(spec, values, decide)
     _train_on(values, decide)
     name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
     if spec.output.folder is None:
@@ -196,6 +197,32 @@ def _objective(values: Mapping[str, Value]) -> None:
                 "plain text holds no answers to learn from",
                 path="method.objective",
                 hint="method.objective: cpt (continued pre-training)",
+            )
+        )
+
+
+def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
+    """Weights of tokens: two kinds of them at once have no meaning that frameworks agree on."""
+    objective = spec.method.objective
+    if objective.type != "sft":
+        return
+    weight = objective.prompt_weight
+    if weight == 1:
+        decide("data.train_on", "all", "method.objective.prompt_weight: 1")
+        decide("method.objective.prompt_weight", 0.0, "data.train_on: all says it")
+    reasons = {
+        "`prompt_weight` weighs tokens, and so does the loss `dft`": objective.loss != "nll",
+        "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all",
+    }
+    for reason, holds in reasons.items():
+        if holds and 0 < weight < 1:
+            raise SpecError(Problem(reason, path="method.objective.prompt_weight", hint="keep one"))
+    if spec.train.label_smoothing and (objective.loss != "nll" or 0 < weight < 1):
+        raise SpecError(
+            Problem(
+                "smoothing belongs to the plain loss: frameworks ignore it, without a word, in others",
+                path="train.label_smoothing",
+                hint="train.label_smoothing: 0",
             )
         )
 

@@ -36,6 +36,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.last_layers": (2,),
     "method.tuner.first_layers": (2,),
     "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
+    "method.objective.prompt_weight": (0.1,),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),

@@ -14,6 +14,14 @@ class SFT(Node):
     """Supervised fine-tuning: next-token prediction on demonstrations."""
 
     type: Literal["sft"] = "sft"
+    loss: Literal["nll", "dft"] = "nll"
+    """`nll`: the negative log-likelihood of each trained token. `dft`: the same times the token's own
+    probability, which takes no gradient, so that unlikely tokens pull less (https://arxiv.org/abs/2508.05629)."""
+    prompt_weight: float = Field(0.0, ge=0, le=1)
+    """How much a token that `data.train_on` leaves out counts beside a trained one, which counts 1. The
+    loss is the weighted mean over all tokens of the batch: the sum of weight x loss divided by the sum of
+    weights. 0: not at all. 1: the same as `data.train_on: all`. Long prompts with short answers learn
+    better with a little, about 0.1 (https://arxiv.org/abs/2401.13586)."""
 
 
 class CPT(Node):

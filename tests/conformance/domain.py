@@ -17,7 +17,7 @@ from ftspec.registry import names
 from ftspec.report.matrix import FORMATS
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.root import Spec
-from tests.unit.spec_strategies import documents, words
+from tests.unit.spec_strategies import documents, objectives, words
 
 FOLDER = Path("/project/build")
 NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
@@ -46,7 +46,9 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     document["data"]["eval"] = [first] * draw(st.integers(0, 1))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
-    document.setdefault("method", {})["objective"] = {"type": objective}
+    learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
+    if learned.get("prompt_weight") and document["data"].get("train_on") == "all":
+        document["data"]["train_on"] = "completions"  # all tokens would count in full already
     if objective == "cpt" and draw(st.booleans()):
         document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
     train = document.setdefault("train", {})

@@ -133,7 +133,6 @@ def _write(source: Path, folder: Path) -> None:
         ],
     )
     lines("pairs.jsonl", [{"prompt": f"{q}\nA:", "completion": f" {a}"} for q, a in pairs])
-    lines("text.jsonl", [{"text": f"{q}\n{a}"} for q, a in pairs])
     with (folder / "alpaca.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["instruction", "input", "output"])
         table.writeheader()
@@ -245,7 +244,6 @@ FORMATS = {
     "alpaca in csv": Format("../data/alpaca.csv", "assistant"),
     "sharegpt": Format("../data/sharegpt.jsonl", "completions"),
     "two parquet files": Format(f"[{TALKS}, {TALKS}]", "all"),
-    "text": Format("../data/text.jsonl", "all", "plain text loses its trained end-of-sequence"),
     "pairs": Format(
         "../data/pairs.jsonl",
         "completions",

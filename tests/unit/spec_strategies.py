@@ -53,8 +53,12 @@ def sources() -> st.SearchStrategy[Any]:
     return optional(rest, path=paths) | optional({**rest, "subset": words()}, hub=words())
 
 
-def objectives() -> st.SearchStrategy[Any]:
-    return st.sampled_from(("sft", "cpt")).map(lambda word: {"type": word})
+def objectives(word: str) -> st.SearchStrategy[Any]:
+    """The objective of this name: a token is weighed by one rule, not by two."""
+    if word != "sft":
+        return st.just({"type": word})
+    weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just(word))
+    return weight | st.just({"type": word, "loss": "dft"})
 
 
 def ropes() -> st.SearchStrategy[Any]:
@@ -227,7 +231,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     return optional(
         {
             "version": st.just(1),
-            "method": optional({"objective": objectives(), "tuner": tuners()}),
+            "method": optional(
+                {"objective": objectives("sft") | objectives("cpt"), "tuner": tuners()}
+            ),
             "precision": optional({"compute": st.sampled_from(("fp32", "bf16", "fp16"))}),
             "train": trains(),
             "hardware": hardware,

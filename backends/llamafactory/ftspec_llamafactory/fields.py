@@ -291,7 +291,13 @@ SFT = FieldMap(
         constant("val_size", 0.0, "a split of its own making would reorder the rows", absent=0.0),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
         constant("neat_packing", False, "packing is not in a spec yet", absent=False),
-        constant("use_dft_loss", False, "other losses are not in a spec yet", absent=False),
+        choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),
+        unsupported(
+            "method.objective.prompt_weight",
+            "a token trains or it does not, its config has no weights",
+            neutral=(0.0,),
+            hint="run.backends: trl, unsloth or deepspeed",
+        ),
         constant(
             "moe_aux_loss_coef",
             None,
@@ -351,4 +357,5 @@ CPT = continued(
         _lift_plain,
         absent=("sft", False),
     ),
+    plain_loss=("use_dft_loss", False, False),
 )

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 6cbb28a2cdac)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 1eff814048f6)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 f44d8db2736a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 3b150ab94c0f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 f44d8db2736a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 3b150ab94c0f)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,0 +1,78 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "deepspeed==0.19.8", "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1",
+#     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 0a2d0d537357)
+
+import torch
+from datasets import load_dataset
+from torch.nn.functional import cross_entropy
+from transformers import AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+PROMPT_WEIGHT = 0.1
+
+
+class PromptWeightTrainer(SFTTrainer):
+    """Tokens without a label count PROMPT_WEIGHT, others 1; the loss is the weighted mean."""
+
+    def weights(self, batch):
+        weights = torch.where(batch["labels"] == -100, PROMPT_WEIGHT, 1.0)
+        return (weights * batch["attention_mask"])[:, 1:]  # nothing predicts the first token
+
+    def get_batch_samples(self, *args):
+        batches, _ = super().get_batch_samples(*args)
+        total = sum(self.weights(batch).sum() for batch in batches).to(self.args.device)
+        return batches, self.accelerator.reduce(total)  # of the whole step, over all processes
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        weights = self.weights(inputs)
+        kept = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        outputs = model(**kept, use_cache=False)
+        logits, following = outputs.logits[:, :-1].float(), inputs["input_ids"][:, 1:]
+        losses = cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+        loss = (losses * weights.flatten()).sum()
+        if num_items_in_batch is None:  # evaluation
+            loss = loss / weights.sum()
+        else:  # gradients are averaged over processes
+            loss = loss / num_items_in_batch * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
+train = train.select_columns(["messages"])
+
+args = SFTConfig(
+    # results, logging and evaluation
+    output_dir="../runs/prompt-weight/deepspeed/model", save_strategy="no", push_to_hub=False,
+    logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length, batch and optimizer
+    max_steps=6, per_device_train_batch_size=4, gradient_accumulation_steps=1,
+    average_tokens_across_devices=True, learning_rate=2e-05, lr_scheduler_type="cosine",
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=1, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "float32", "attn_implementation": "sdpa"},
+    trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    use_liger_kernel=False, gradient_checkpointing=True,
+    gradient_checkpointing_kwargs={"use_reentrant": False}, deepspeed="ds_config.json",
+    # data and loss
+    max_length=256, truncation_mode="keep_start", completion_only_loss=False,
+    assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+)  # fmt: skip
+trainer = PromptWeightTrainer(
+    model=MODEL, args=args, train_dataset=train,
+    processing_class=tokenizer,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()

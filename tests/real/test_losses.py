@@ -1,0 +1,67 @@
+"""Losses of demonstrations: weighed tokens train alike wherever they can be weighed at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftspec.verify.evidence import Evidence
+from ftspec.verify.inputs import MASKED, rows
+from tests.real.conftest import Lab, Proven
+from tests.real.test_equality import LORA, proven
+from tests.real.test_options import THREE, assert_equal, refusal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+PREPARED = (*THREE, "data.prepare=ftspec")
+WEIGHT = 0.1
+SCRIPTS = ("trl", "unsloth", "deepspeed")
+
+
+def first_loss(proof: Proven, backend: str = "trl") -> float:
+    return proof.evidence(backend).steps[0].loss
+
+
+def test_dft(lab: Lab) -> None:
+    proof = lab.prove(*THREE, "method.objective.loss=dft")
+    assert_equal(proof)
+    assert len(proof.certificate.runs) == 4
+    # probabilities of an untrained model are near 1 in 49,152: so is what is left of the loss
+    plain = first_loss(proven(lab, LORA, "framework"))
+    assert 0 < first_loss(proof) < plain / 1000
+
+
+def test_prompt_weight(lab: Lab) -> None:
+    sets = (*PREPARED, f"method.objective.prompt_weight={WEIGHT}")
+    assert "its config has no weights" in refusal(lab, "llamafactory", *sets)
+    proof = lab.prove(*sets)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == set(SCRIPTS)
+    # the mean over answers and over all tokens, each by a run of its own, say what this loss must be
+    answers, everything = counted(proof.evidence("trl"))
+    assert 0 < answers < everything
+    mean = first_loss(proven(lab, LORA, "ftspec"))
+    mean_of_all = first_loss(lab.prove(*PREPARED, "data.train_on=all", backends=("trl", "unsloth")))
+    prompts = mean_of_all * everything - mean * answers
+    expected = (mean * answers + WEIGHT * prompts) / (answers + WEIGHT * (everything - answers))
+    assert abs(expected - mean) > 1e-4
+    for backend in SCRIPTS:
+        assert first_loss(proof, backend) == pytest.approx(expected, rel=1e-6)
+
+
+def counted(evidence: Evidence) -> tuple[int, int]:
+    """Trained tokens, and all that something predicts, in the first step."""
+    first = [row for row in rows(evidence) if row.step == 1]
+    labels = [label for row in first for label in (row.labels or ())[1:]]
+    return sum(label != MASKED for label in labels), len(labels)
+
+
+def test_weights_are_shared_by_processes(lab: Lab) -> None:
+    """Two processes with half of the batch each weigh as one does: the sum is of the whole batch."""
+    sets = (*PREPARED, f"method.objective.prompt_weight={WEIGHT}")
+
+    def runs(folder):  # type: ignore[no-untyped-def]
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *sets),
+            "trl x 2": lab.compiled("trl", folder / "two", *sets, "hardware.devices=2"),
+        }
+
+    assert_equal(lab.compare("weighed by two", runs))
