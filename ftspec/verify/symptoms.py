@@ -118,6 +118,11 @@ def is_off_by_the_count(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return not math.isclose(ratio, 1, rel_tol=1e-4) and any(close)
 
 
+def has_no_adapter(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """Both train the model's own weights."""
+    return not one.adapter and not two.adapter
+
+
 def is_cut(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """The first row that differs is the beginning of its counterpart, and much of it is missing."""
     found = _first(one, two)

@@ -38,6 +38,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
     assert list(COMMANDS) == [
         "init",
         "schema",
+        "import",
         "validate",
         "data",
         "plan",
@@ -49,7 +50,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
     ]
     inner = {path[1] for path in _leaves() if len(path) == 2}
     assert inner == {"list", "install", "remove", "lock", "doctor", "preview"}
-    assert len(_leaves()) == 16
+    assert len(_leaves()) == 17
 
 
 @pytest.mark.parametrize("path", _leaves(), ids=" ".join)

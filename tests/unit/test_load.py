@@ -139,7 +139,7 @@ def test_files_that_are_no_spec(text: str, words: str) -> None:
         ("train: {max_grad_norm: 0}", "3:24", "train.max_grad_norm", "expected more than 0, got 0", ""),
         ("train: {gradient_checkpointing: no}", "3:33", "train.gradient_checkpointing", "expected true or false, got the text 'no'", "write false"),
         ("train: {schedule: cosin}", "3:19", "train.schedule", "there is no schedule `cosin`", "did you mean `cosine`?"),
-        ("train: {schedule: {cycles: 1}}", "3:19", "train.schedule", "`type` is missing in `train.schedule`", "add `type: linear or cosine or"),
+        ("train: {schedule: {cycles: 1}}", "3:19", "train.schedule", "`type` is missing in `train.schedule`", "add `type`: linear, cosine, constant, "),
         ("train: {optimizer: adamw_bnb_8bit}", "3:20", "train.optimizer", "there is no optimizer `adamw_bnb_8bit`", "did you mean `adamw-8bit`?"),
         ("train: {optimizer: {type: sgd, nesterov: true}}", "3:42", "train.optimizer.nesterov", "`nesterov` needs a `momentum`", ""),
         ("train: {optimizer: {type: lion, eps: 1e-8}}", "3:33", "train.optimizer.eps", "`eps` is not a field of the lion optimizer", ""),
