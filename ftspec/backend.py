@@ -64,6 +64,8 @@ class Backend:
     """Folder with one lock per environment: aligned.lock, latest.lock."""
     pinned: tuple[str, ...]
     """Distributions that an emitted script names in its PEP 723 header."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Native keys whose values need one more distribution, and which: it is named beside `pinned`."""
     entry: str = "train.py"
     """The file that is trained from: a script, or a native config."""
     probe: str = "script"

@@ -64,11 +64,13 @@ def arguments(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
     from peft import LoraConfig, PeftModel
+    from transformers import BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
     yield "SFTConfig", fields(SFTConfig)
     yield "LoraConfig", fields(LoraConfig)
     yield "SFTTrainer", arguments(SFTTrainer.__init__)
+    yield "BitsAndBytesConfig", arguments(BitsAndBytesConfig.__init__)
     yield "PeftModel.from_pretrained", arguments(PeftModel.from_pretrained)
 
 

@@ -14,7 +14,7 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import datasets, partial
+from ftspec.families import datasets, partial, quantised
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.sft_script import CONFIG, LIMIT
@@ -65,6 +65,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     for split in datasets.VARIABLES:
         text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
     text = text.replace("{# choose what trains #}\n", partial.template())
+    text = text.replace("{# load a quantised base #}\n", quantised.template())
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }

@@ -7,8 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.backend import File, Job
+from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
-from ftspec.families.script import emit_script, read_script
+from ftspec.families.script import arguments, emit_script, read_script
 from ftspec.families.sft_script import CONFIG
 from ftspec.mapping import Flat
 
@@ -30,7 +31,8 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         loading["rope_parameters"] = rope
     trust = native["model.trust_remote_code"]
     adapter = native.get("model.adapter")
-    loaded = adapter is not None or native["tuner"] == "partial"
+    quantisation = arguments(native, QUANTISED)
+    loaded = adapter is not None or native["tuner"] == "partial" or bool(quantisation)
     more: dict[str, Any] = {}
     if not loaded:
         more = {
@@ -45,19 +47,23 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         name=native["model.name"],
         adapter=adapter,
         loaded=loaded,
+        quantisation={"": quantisation} if quantisation else None,
+        seed=native[f"{CONFIG}seed"],
         loading={"": loading | {"trust_remote_code": trust}},
     )
 
 
 def read_trl(written: Sequence[File]) -> dict[str, Any]:
     """Native values of the script and its launch command."""
-    read = read_script(written, CALLS)
+    read = read_script(written, (*CALLS, QUANTISED.rstrip(".")))
     native = {key: value for key, value in read.items() if not key.startswith(CALLS)}
     loading = native.pop(f"{CONFIG}model_init_kwargs", None)
     if loading is None:
         model = "AutoModelForCausalLM.from_pretrained."
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
             native |= {"model.adapter": adapter, "tuner": "lora"}
+        elif "LoraConfig.r" in native:
+            native["tuner"] = "lora"
         names = (*LOADING, "trust_remote_code", "rope_parameters")
         loading = {name: read[model + name] for name in names if model + name in read}
     else:

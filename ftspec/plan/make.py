@@ -92,10 +92,10 @@ def make_plan(
     if problems:
         raise UnsupportedError(problems)
     native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
-    lock = pinned(backend, loaded.spec.run.environment, {*backend.pinned, backend.package})
-    pins = {
-        package: lock.versions[package] for package in backend.pinned if package in lock.versions
-    }
+    more = (package for key, package in backend.needs.items() if native.get(key))
+    named = tuple(dict.fromkeys((*backend.pinned, *more)))
+    lock = pinned(backend, loaded.spec.run.environment, {*named, backend.package})
+    pins = {package: lock.versions[package] for package in named if package in lock.versions}
     job = Job(
         spec_name=resolved.name,
         spec_hash=loaded.digest,

@@ -14,6 +14,7 @@ from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.places import is_local
 from ftspec.plan.positions import decide_positions, model_config
+from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.data import Format, Source
@@ -51,7 +52,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         if path in values and values[path].value is None:
             decide(path, value, why, "backend")
 
-    config = _model(spec, folder, decide)
+    config = _model(spec, folder, values, decide)
     decide_positions(spec, config, values, decide)
     _train(spec, values, decide)
     _hardware(spec, values, decide)
@@ -85,7 +86,9 @@ def written_paths(spec: Spec) -> frozenset[str]:
     return frozenset(walk(given, ""))
 
 
-def _model(spec: Spec, folder: Path, decide: Any) -> dict[str, Any] | None:
+def _model(
+    spec: Spec, folder: Path, values: Mapping[str, Value], decide: Any
+) -> dict[str, Any] | None:
     """Decides what the model's files say; its config.json is handed on."""
     tuner = spec.method.tuner
     if is_local(spec.model.name, folder) and not is_folder(folder / at_home(spec.model.name)):
@@ -103,6 +106,7 @@ def _model(spec: Spec, folder: Path, decide: Any) -> dict[str, Any] | None:
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
     if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
+    decide_quantisation(spec, stored, values, decide)
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
     return config

@@ -186,6 +186,10 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     }
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
+    if path.startswith("model.quantization."):  # in 4 bits, in the type that GPUs calculate in
+        held = {"type": "nf4", path.removeprefix("model.quantization."): value}
+        document |= {"precision": "bf16"}
+        document["model"] |= {"dtype": "bfloat16", "quantization": held}
     for tag, word in _variant(path, value, objective):
         _put(document, tag, word)
         for leaf in leaves():

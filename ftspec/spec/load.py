@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.planned import Refused, set_aside
 from ftspec.spec.root import Spec
+from ftspec.spec.shorthand import write_out
 from ftspec.spec.text import MAX_BYTES, Text, parse
 from ftspec.spec.text import Path as Trail
 
@@ -108,7 +109,9 @@ def _loaded(content: str | bytes, path: Path, sets: Sequence[str]) -> Loaded:
 
         changed = apply(data, sets)
         data, origins, problems = changed.data, changed.origins, changed.problems
-    data, refused = set_aside(data)
+    data, contradictions = write_out(data)
+    data, planned = set_aside(data)
+    refused = [*planned, *contradictions]
     spec, invalid = None, None
     try:
         spec = Spec.model_validate(data)

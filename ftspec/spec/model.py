@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
 from ftspec.spec.rope import RoPE
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3"]
+
+
+class Quantization(Node):
+    """Linear layers rounded to few bits while they are loaded, by bitsandbytes; only adapters train."""
+
+    short: ClassVar[str | None] = "type"
+
+    type: Literal["nf4", "fp4", "int8"]
+    """nf4: 4 bits spaced like a normal distribution (QLoRA, https://arxiv.org/abs/2305.14314). fp4:
+    4-bit floats. int8: 8 bits, with outliers of the inputs apart (https://arxiv.org/abs/2208.07339)."""
+    double: bool = True
+    """4 bits only: quantise the constants of each block of 64 weights too. Saves 0.4 bits per weight."""
+    storage: Literal["uint8", "bfloat16", "float16", "float32"] | None = None
+    """4 bits only: the type as which packed weights are stored; it changes no size. A new adapter's
+    first values are rounded to it where it is a float. null: the type of the arithmetic, or the only
+    one that a backend has."""
+
+    @model_validator(mode="after")
+    def _four_bits(self) -> Quantization:
+        idle = sorted(self.model_fields_set & {"double", "storage"})
+        if self.type == "int8" and idle:
+            names = ", ".join(f"`{name}`" for name in idle)
+            raise ValueError(f"{names} would have no effect: int8 has neither")
+        return self
 
 
 class Model(Node):
@@ -25,6 +49,9 @@ class Model(Node):
     dtype: DType = "auto"
     """Type in which the weights are held. `auto`: float32 where all weights train (full tuning), else
     the type the checkpoint was saved in; what trains of it (partial tuning) is float32."""
+    quantization: Quantization | None = None
+    """Hold the linear layers but the head in few bits: `nf4` for QLoRA. null: as they are stored.
+    `quantization: nf4` means `{type: nf4}`."""
     attention: Attention = "sdpa"
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)

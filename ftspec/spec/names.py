@@ -103,9 +103,17 @@ FOREIGN: Mapping[str, str] = {
     "assistant_only_loss": "data.train_on",
     "packing": LATER,
     "sample_packing": LATER,
-    "load_in_4bit": LATER,
-    "load_in_8bit": LATER,
-    "quantization_bit": LATER,
+    "load_in_4bit": "say `model.quantization: nf4`, or `fp4`",
+    "load_in_8bit": "say `model.quantization: int8`",
+    "quantization_bit": "say `model.quantization: nf4`, `fp4` or `int8`",
+    "quantization_type": "model.quantization",
+    "quantization_config": "model.quantization",
+    "bnb_4bit_quant_type": "model.quantization",
+    "bnb_4bit_use_double_quant": "model.quantization.double",
+    "double_quantization": "model.quantization.double",
+    "double_quant": "model.quantization.double",
+    "bnb_4bit_quant_storage": "model.quantization.storage",
+    "bnb_4bit_compute_dtype": "that follows from `precision.compute`",
     "fsdp": LATER,
     "fsdp_config": LATER,
     "bf16": "precision.compute",
@@ -186,7 +194,8 @@ def suggest(name: str, model: type[Node], section: str) -> str:
     elif near:
         hint = f"did you mean `{near}`?"
     elif home:
-        places = dict.fromkeys(place for place, owner in sections(name) if owner is not model)
+        homes = dict.fromkeys(place for place, owner in sections(name) if owner is not model)
+        places = [place for place in homes if place.startswith(f"{section}.")] or homes
         hint = f"`{name}` belongs to {' or '.join(f'`{place}`' for place in places)}"
     elif afar:
         hint = _belongs(afar, *sections(afar)[0], section, "did you mean ")

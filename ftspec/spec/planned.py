@@ -23,7 +23,6 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "distillation": "knowledge distillation",
 }
 PLANNED_TUNERS: Mapping[str, str] = {
-    "qlora": "LoRA over 4-bit weights",
     "dora": "weight-decomposed LoRA",
     "pissa": "LoRA from principal singular values",
     "loftq": "quantisation-aware LoRA initialisation",

@@ -23,6 +23,7 @@ from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
 from ftspec.spec.method import LoRA, Method
 from ftspec.spec.root import Spec
+from ftspec.spec.shorthand import BASE, QUANTISED
 from ftspec.spec.tuners import WORDS, Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
@@ -115,6 +116,15 @@ RULES: Mapping[str, list[Schema]] = {
             "errorMessage": "say which part trains",
         },
     ],
+    "Quantization": [
+        _unless(
+            {"required": ["type"], "properties": {"type": {"const": "int8"}}},
+            name,
+            NOTHING,
+            f"`{name}` would have no effect: int8 has neither `double` nor `storage`",
+        )
+        for name in ("double", "storage")
+    ],
     "Zero": [
         _unless(
             {"not": {"required": ["stage"], "properties": {"stage": {"const": 3}}}},
@@ -174,6 +184,9 @@ def _section(raw: Schema, model: type[Node]) -> Schema:
         properties[field] = _field(body["properties"][field], info, description(model, field))
         if ending := ENDINGS.get((name, field)):
             properties[field] = _with_pattern(properties[field], ending)
+        if field == "type" and "const" in properties[field]:
+            del properties[field]["const"]
+            properties[field] |= _words(model)
     named = len(_variants(model)) > 1 and not model.implied
     required = [*(["type"] if named else []), *body.get("required", ())]
     full: Schema = {
@@ -247,13 +260,19 @@ def _field(raw: Schema, info: FieldInfo, meaning: str) -> Schema:
 
 def _choice(models: Iterable[type[Node]]) -> Schema:
     """The words of a tagged union, each with what it means."""
-    kinds = tuple(models)
-    return {
-        "enum": [tag(model) for model in kinds],
-        "markdownEnumDescriptions": [
-            _described(model.__doc__ or "")["description"] for model in kinds
-        ],
+    meanings = {tag(model): _described(model.__doc__ or "")["description"] for model in models}
+    meanings |= {
+        word: f"`{tuner}` over a quantised base: `model.quantization: {BASE}`, or the one given."
+        for word, tuner in QUANTISED.items()
+        if tuner in meanings
     }
+    return {"enum": [*meanings], "markdownEnumDescriptions": [*meanings.values()]}
+
+
+def _words(model: type[Node]) -> Schema:
+    """What names a variant: its own word, or also those that stand for it over a quantised base."""
+    more = [word for word, tuner in QUANTISED.items() if tuner == tag(model)]
+    return {"enum": [tag(model), *more]} if more else {"const": tag(model)}
 
 
 def _bare_words(models: Iterable[type[Node]]) -> Schema:
@@ -279,7 +298,7 @@ def _union(inner: tuple[type[Node], ...]) -> Schema:
     chosen = [
         {
             "if": {
-                "properties": {"type": {"const": tag(model)}},
+                "properties": {"type": _words(model)},
                 **({} if model.implied else {"required": ["type"]}),
             },
             "then": {"$ref": f"#/$defs/{model.__name__}"},

@@ -40,9 +40,8 @@ def is_mapping(annotation: Any) -> bool:
 def tag(model: type[BaseModel]) -> str | None:
     """The word that names a variant of a tagged union, None for a model that is none."""
     info = model.model_fields.get("type")
-    if info is None or get_origin(info.annotation) is not Literal:
-        return None
-    return str(get_args(info.annotation)[0])
+    words = get_args(info.annotation) if info and get_origin(info.annotation) is Literal else ()
+    return str(words[0]) if len(words) == 1 else None
 
 
 def fields() -> Iterator[tuple[str, str, type[Node]]]:

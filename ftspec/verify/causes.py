@@ -37,6 +37,7 @@ HAZARDS = {
     "partial-names": "a part of the model was found by another rule, so other weights train",
     "dropout-and-noise": "dropout or noise is drawn from streams of random numbers that part",
     "weights-dtype": "weights are loaded or kept in another dtype, or from another checkpoint",
+    "quantised-base": "the base is held in other bits, or in full in one run only",
     "initial-weights": "adapters were drawn from another seed, or at another moment",
     "weight-decay": "weight decay differs, or reaches biases and norms in one run",
     "learning-rate": "the peak learning rate differs",
@@ -97,12 +98,17 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
     "trainable parameters": (
         (s.where("lora_dropout"), "dropout-and-noise"),
         (s.has_other_scale, "lora-rank-and-alpha"),
+        (s.is_quantised, "quantised-base"),
         (s.has_other_dtype, "weights-dtype"),
         (s.has_other_shape, "lora-rank-and-alpha"),
         (s.has_no_adapter, "partial-names"),
         (_always, "lora-targets"),
     ),
-    "initial weights": ((s.where("frozen"), "weights-dtype"), (_always, "initial-weights")),
+    "initial weights": (
+        (s.is_quantised, "quantised-base"),
+        (s.where("frozen"), "weights-dtype"),
+        (_always, "initial-weights"),
+    ),
     "optimizer groups": (
         (s.where("weight_decay"), "weight-decay"),
         (s.where("learning rate"), "learning-rate"),

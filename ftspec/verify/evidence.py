@@ -104,7 +104,8 @@ class Evidence:
     trainable: Mapping[str, Tensor] = field(default_factory=dict)
     frozen: str | None = None
     """One hash over all frozen weights; "" where there are none, None where none was observed."""
-    frozen_dtypes: tuple[str, ...] = ()
+    frozen_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By dtype, or by kind where they are packed into few bits: how many frozen weights, and bytes."""
     rule: str = ""
     """The optimizer by torch's name."""
     groups: tuple[Group, ...] = ()
@@ -192,7 +193,9 @@ def read(folder: Path) -> Evidence:
             for name, row in initial.get("tensors", {}).items()
         },
         frozen=initial.get("frozen"),
-        frozen_dtypes=tuple(initial.get("frozen_dtypes", ())),
+        frozen_sizes={
+            kind: (count, size) for kind, (count, size) in initial.get("frozen_sizes", {}).items()
+        },
         rule=optimizer.get("rule", ""),
         groups=tuple(
             Group(

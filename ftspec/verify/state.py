@@ -40,9 +40,9 @@ def initial_weights(reference: Evidence, other: Evidence, _: float) -> Outcome:
     seen = pair(lambda e: bool(e.trainable) and e.frozen is not None, reference, other)
     if missing := unobserved("its initial weights", *seen):
         return missing
-    dtypes = pair(lambda e: ", ".join(e.frozen_dtypes) or "none", reference, other)
+    dtypes = pair(_frozen, reference, other)
     if dtypes[0] != dtypes[1]:
-        return differs("dtype of frozen weights", *dtypes)
+        return differs("dtypes of frozen weights", *dtypes)
     for name in sorted({*reference.trainable, *other.trainable}, key=natural):
         one, two = pair(lambda e, name=name: _digest(e, name), reference, other)  # type: ignore[misc]
         if one != two:
@@ -77,6 +77,12 @@ def _scales(evidence: Evidence) -> dict[str, str]:
 
 def _adapter(evidence: Evidence) -> dict[str, Any]:
     return {key: evidence.adapter.get(key) for key in ADAPTER}
+
+
+def _frozen(evidence: Evidence) -> str:
+    """`14 nf4-double, 5 float32`."""
+    counts = (f"{count} {kind}" for kind, (count, _bytes) in evidence.frozen_sizes.items())
+    return ", ".join(counts) or "none"
 
 
 def _digest(evidence: Evidence, name: str) -> str:

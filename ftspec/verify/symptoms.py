@@ -12,6 +12,8 @@ from ftspec.verify.inputs import MASKED, Row, rows
 
 ENDING = 20
 """Characters by which texts may differ at an end for it to be a token, not a lost part."""
+PACKED = {"nf4", "fp4", "int8"}
+"""Kinds of weights that the probe saw packed, without what their constants are."""
 ALIKE = 0.6
 """Share of its words that a row keeps in another template; what two rows share is the template."""
 
@@ -51,6 +53,12 @@ def has_other_batch(one: Evidence, two: Evidence, outcome: Outcome) -> bool:
 def has_other_steps(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """The runs logged different numbers of steps."""
     return len(one.steps) != len(two.steps)
+
+
+def is_quantised(one: Evidence, two: Evidence, outcome: Outcome) -> bool:
+    """A base is packed into few bits, and a dtype or the base itself differs."""
+    packed = {kind.partition("-")[0] for e in (one, two) for kind in e.frozen_sizes} & PACKED
+    return bool(packed) and ("frozen" in outcome.where or has_other_dtype(one, two, outcome))
 
 
 def has_other_scale(_: Evidence, __: Evidence, outcome: Outcome) -> bool:

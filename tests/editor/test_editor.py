@@ -107,7 +107,10 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
     [
         ("method: {tuner: {type: full, rank: 8}}", "Property rank is not allowed."),
         ("method: {tuner: {type: lora, rank: x}}", 'Incorrect type. Expected "integer".'),
-        ("method: qlora", 'Value is not accepted. Valid values: "full", "lora", "sft", "cpt".'),
+        (
+            "method: boft",
+            'Value is not accepted. Valid values: "full", "lora", "qlora", "sft", "cpt".',
+        ),
         ("train: {epochs: 1, steps: 2}", "`epochs` and `steps` exclude each other: keep one"),
         ("hardware: {zero: {offload_parameters: true}}", "`offload_parameters` needs stage 3"),
         ("output: {hub: x}", "expected a repository, `org/name`"),

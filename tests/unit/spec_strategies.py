@@ -148,6 +148,12 @@ def schedules() -> st.SearchStrategy[Any]:
     )
 
 
+def quantizations() -> st.SearchStrategy[Any]:
+    container = st.none() | st.sampled_from(("uint8", "bfloat16", "float16", "float32"))
+    four = {"double": st.booleans(), "storage": container}
+    return optional(four, type=st.sampled_from(("nf4", "fp4"))) | st.just({"type": "int8"})
+
+
 def trains() -> st.SearchStrategy[Any]:
     count = st.integers(1, 10**9)
     fields = {
@@ -192,6 +198,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "revision": words(),
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
             "chat_template": words(),
+            "quantization": st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
             "rope": st.none() | st.none() | st.none() | ropes(),
         },

@@ -290,7 +290,7 @@ def test_planned_methods_are_refused_by_name(word: str) -> None:
 
 def test_planned_methods_hide_no_other_problem() -> None:
     found = problems(
-        BASE + "method: {objective: dpo, tuner: {type: qlora, bits: 4}}\ntrain: {stepz: 1}"
+        BASE + "method: {objective: dpo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"
     )
     assert [problem.path for problem in found] == [
         "method.objective",

@@ -110,6 +110,10 @@ def test_the_snippet_is_a_spec() -> None:
         {"model": "x", "data": "a/b", "train": {"optimizer": "adamw", "save_steps": "epoch"}},
         {"model": "x", "data": "a/b", "method": {"tuner": {"type": "lora", "targets": "q_proj"}}},
         {"model": "x", "data": "a/b", "output": {"trackers": "wandb"}},
+        {"model": "x", "data": "a/b", "method": "qlora"},
+        {"model": "x", "data": "a/b", "method": {"tuner": {"type": "qlora", "rank": 4}}},
+        {"model": {"name": "x", "quantization": "int8"}, "data": "a/b"},
+        {"model": {"name": "x", "quantization": None}, "data": "a/b"},
     ],
 )
 def test_short_forms_are_taken(document: dict[str, Any]) -> None:
@@ -127,7 +131,9 @@ def test_short_forms_are_taken(document: dict[str, Any]) -> None:
         {"model": "x", "data": {"train": {"path": "a.jsonl", "subset": "b"}}},
         {"model": "x", "data": {"train": {"path": None}}},
         {"model": "x", "data": {"train": {"path": "a.txt"}}},
-        {"model": "x", "data": "a/b", "method": "qlora"},
+        {"model": "x", "data": "a/b", "method": "boft"},
+        {"model": {"name": "x", "quantization": {"type": "int8", "double": True}}, "data": "a/b"},
+        {"model": {"name": "x", "quantization": "int3"}, "data": "a/b"},
         {"model": "x", "data": "a/b", "method": {"tuner": {"rank": 8}}},
         {"model": "x", "data": "a/b", "method": {"tuner": {"type": "full", "rank": 8}}},
         {

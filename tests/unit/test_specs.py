@@ -16,11 +16,10 @@ from tests.conftest import SPECS
 
 VALID = (
     *("quickstart.yaml", "chat-lora.yaml", "full-zero3.yaml", "from-axolotl.yaml"),
-    *("real-smollm2-alpaca.yaml", "continued-pretraining.yaml"),
+    *("real-smollm2-alpaca.yaml", "continued-pretraining.yaml", "qlora.yaml"),
     "prompt-weight.yaml",
 )
 PLANNED = {
-    "qlora.yaml": ("qlora",),
     "dpo-after-sft.yaml": ("dpo",),
 }
 MODELINE = "# yaml-language-server: $schema=../schemas/ftspec.v1.json"

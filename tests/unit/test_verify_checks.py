@@ -156,9 +156,14 @@ PLANTED = {
     "another seed": (other_seed, "initial weights", "initial-weights"),
     "another checkpoint": (lambda: evidence(frozen="0" * 64), "initial weights", "weights-dtype"),
     "a frozen dtype": (
-        lambda: evidence(frozen_dtypes=("bfloat16",)),
+        lambda: evidence(frozen_sizes={"bfloat16": (5, 640)}),
         "initial weights",
         "weights-dtype",
+    ),
+    "a base that was not quantised": (
+        lambda: evidence(frozen_sizes={"float32": (4, 1024), "nf4-double": (1, 34)}),
+        "initial weights",
+        "quantised-base",
     ),
     "weight decay": (decayed_everywhere, "optimizer groups", "weight-decay"),
     "another rate": (

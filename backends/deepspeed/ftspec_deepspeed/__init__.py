@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import CPT, SFT
@@ -23,6 +24,7 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    needs=NEEDS,
     defaults={
         "hardware.zero.stage": (
             2,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
+from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
 
@@ -18,7 +19,16 @@ ZERO = f"{DS}zero_optimization."
 CPU = {"device": "cpu", "pin_memory": True}
 
 
-def _lower_stage(stage: int, tuner: str, dtype: str, stored: str | None) -> tuple[int, Any]:
+def _lower_stage(
+    stage: int, tuner: str, dtype: str, stored: str | None, quantised: str | None
+) -> tuple[int, Any]:
+    if stage == 3 and quantised is not None:
+        raise Refuse(
+            "stage 3 cuts weights into pieces, and packed weights cannot be cut: their constants stay "
+            "behind",
+            "notyet",
+            "hardware.zero.stage: 2",
+        )
     if stage == 3 and tuner == "lora" and (stored if dtype == "auto" else dtype) != "float32":
         raise Refuse(
             "under stage 3 an adapter is held in the model's own type, not in float32",
@@ -118,13 +128,19 @@ SFT = FieldMap(
                 absent=(True, False, None),
             ),
         ),
+        *quantisation_rows(_AUTOCAST, absent=False),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),
         Row(
             ("hardware.zero.stage",),
             (f"{ZERO}stage", f"{ZERO}stage3_gather_16bit_weights_on_model_save"),
             _lower_stage,
             lambda stage, _gather: stage,
-            uses=("method.tuner.type", "model.dtype", "derived.stored_dtype"),
+            uses=(
+                "method.tuner.type",
+                "model.dtype",
+                "derived.stored_dtype",
+                "model.quantization.type",
+            ),
             absent=(0, False),
         ),
         Row(

@@ -21,6 +21,7 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("llamafactory", "transformers", "peft", "accelerate", "datasets", "torch"),
+    needs={"quantization_bit": "bitsandbytes"},
     entry=CONFIG,
     probe="llamafactory",
     environment=environment,

@@ -16,7 +16,8 @@ CONFIG = "train.yaml"
 TITLE = "LLaMA-Factory"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
-        "model_", "trust_remote_code", "flash_attn", "resize_vocab", "enable_liger", "adapter_name",
+        "model_", "trust_remote_code", "flash_attn", "quantization_", "double_quantization",
+        "upcast_layernorm", "resize_vocab", "enable_liger", "adapter_name",
         "create_new",
     ),
     "method": (

@@ -27,6 +27,7 @@ from ftspec.mapping import (
     unsupported,
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
+from ftspec_llamafactory.quantised import quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
 ATTENTION = {
@@ -196,6 +197,7 @@ SFT = FieldMap(
             "its rope_scaling loses the model's rope_theta and fails, and picks the factor itself",
             "write `rope_parameters` into a copy of the model's config.json, which it reads",
         ),
+        *quantisation_rows(),
         # method
         Row(
             ("method.objective.type",),

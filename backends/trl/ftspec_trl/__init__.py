@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.trl_script import read_trl
 from ftspec_trl.fields import CPT, SFT
@@ -22,4 +23,5 @@ backend = Backend(
     env=files(__name__) / "env",
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
+    needs=NEEDS,
 )

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec_unsloth.fields import CPT, SFT
+from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
 from ftspec_unsloth.script import emit, launch, read
 
@@ -33,7 +34,11 @@ backend = Backend(
         "xformers",
         "certifi",
     ),
+    needs={f"{LOAD}{name}": "bitsandbytes" for name in ("load_in_4bit", "load_in_8bit")},
     overrides=("certifi>=2026.1.1",),  # it asks for a certifi newer than some package indexes have
     first_import="unsloth",
     rows=rows,
+    defaults={
+        "model.quantization.storage": ("uint8", "its loader has no setting for it"),
+    },
 )

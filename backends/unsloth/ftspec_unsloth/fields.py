@@ -10,10 +10,10 @@ from dataclasses import replace
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced, unsupported
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
 from ftspec_unsloth.positions import position_rows
+from ftspec_unsloth.quantised import LOAD, dtype_row, quantisation_rows
 
-LOAD = "from_pretrained."
 ADAPT = "get_peft_model."
 
 
@@ -67,15 +67,11 @@ SFT = FieldMap(
                 "model.name says",
             ),
             *position_rows(),
+            dtype_row(),
             Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
-        constant(
-            f"{LOAD}load_in_4bit", False, "quantised bases are not in a spec yet", absent=True
-        ),
-        constant(
-            f"{LOAD}load_in_8bit", False, "quantised bases are not in a spec yet", absent=False
-        ),
+        *quantisation_rows(),
         Row(
             (),
             (f"{LOAD}full_finetuning",),

@@ -12,7 +12,8 @@ from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import SCRIPT, arguments, companions, emit_script, read_script
 from ftspec.families.sft_script import CONFIG
 from ftspec.mapping import Flat
-from ftspec_unsloth.fields import ADAPT, LOAD
+from ftspec_unsloth.fields import ADAPT
+from ftspec_unsloth.quantised import LOAD
 
 TITLE = "Unsloth"
 TEMPLATE = files(__package__) / "templates" / "train.py.j2"
@@ -34,11 +35,19 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     }
     if rope := rope_parameters(native):
         loading["rope_scaling"] = rope
+    # else a hub model may be exchanged for another upload, such as one that is quantised otherwise
+    loading["use_exact_model_name"] = True
     if native[f"{CONFIG}use_cpu"]:
         loading["device_map"] = "cpu"
     new = {**arguments(native, "LoraConfig."), **arguments(native, ADAPT)}
     script = emit_script(
-        TEMPLATE, native, job, TITLE, loading={"": loading}, lora={"": new} if len(new) > 2 else {}
+        TEMPLATE,
+        native,
+        job,
+        TITLE,
+        loading={"": loading},
+        lora={"": new} if len(new) > 2 else {},
+        quantised=native[f"{LOAD}load_in_4bit"] or native[f"{LOAD}load_in_8bit"],
     )
     return [script, *companions(job, TITLE, launch(native), {})]
 
@@ -50,7 +59,8 @@ def read(written: Sequence[File]) -> Flat:
     loaded = arguments(read, "FastLanguageModel.from_pretrained.")
     adapted = arguments(read, "FastLanguageModel.get_peft_model.")
     native["model.name"] = loaded.pop("model_name")
-    loaded.pop("device_map", None)
+    for name in ("device_map", "use_exact_model_name"):
+        loaded.pop(name, None)
     native |= rope_keys(loaded.pop("rope_scaling", None))
     native |= {f"model.{name}": loaded.pop(name) for name in LOADING}
     native |= {f"{LOAD}{name}": value for name, value in loaded.items()}

@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 from typing import Any
 
-from .values import Recorder, canonical, plain, sha256, short
+from .values import Recorder, canonical, held, plain, sha256
 
 SCHEMA = 1
 PACKAGES = (
@@ -72,7 +72,7 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         attention=getattr(model.config, "_attn_implementation", None),
         angles=angles(model),
         vocabulary=getattr(model.config, "vocab_size", None),
-        dtypes=sorted({short(p) for p in model.parameters()}),
+        dtypes=sorted({held(p) for p in model.parameters()}),
         max_steps=state.max_steps,
         rows=len(loader.dataset) if hasattr(loader.dataset, "__len__") else None,
         args={name: plain(getattr(args, name, None)) for name in ARGUMENTS},

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from typing import Any
 
-from .values import RANK, Recorder, canonical, gathered, plain, sha256, short
+from .values import RANK, Recorder, canonical, gathered, held, parts, plain, sha256, short
 
 
 def record_weights(recorder: Recorder, model: Any, name: str) -> None:
@@ -18,6 +18,7 @@ def record_weights(recorder: Recorder, model: Any, name: str) -> None:
     from safetensors.torch import save_file
 
     tensors, table, frozen = {}, {}, {}
+    sizes: dict[str, list[int]] = {}
     for raw_name, parameter in model.named_parameters():
         key = canonical(raw_name)
         if not parameter.requires_grad and name != "initial":
@@ -31,7 +32,10 @@ def record_weights(recorder: Recorder, model: Any, name: str) -> None:
                 tensors[key] = values
                 table[key] = {"shape": shape, "dtype": dtype, "sha256": sha256(values)}
             else:
-                frozen[key] = f"{short(parameter)} {sha256(parameter)}"
+                kind, pieces = held(parameter), parts(parameter)
+                frozen[key] = f"{kind} {sha256(*pieces)}"
+                count, size = sizes.get(kind, (0, 0))
+                sizes[kind] = [count + 1, size + sum(p.numel() * p.element_size() for p in pieces)]
     if RANK:
         return
     save_file(tensors, str(recorder.folder / f"{name}.safetensors"))
@@ -40,7 +44,7 @@ def record_weights(recorder: Recorder, model: Any, name: str) -> None:
         name,
         tensors=table,
         frozen=hashlib.sha256(lines.encode()).hexdigest() if frozen else "",
-        frozen_dtypes=sorted({value.split()[0] for value in frozen.values()}),
+        frozen_sizes=dict(sorted(sizes.items())),
     )
 
 

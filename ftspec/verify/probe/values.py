@@ -36,12 +36,31 @@ def short(tensor: Any) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def sha256(tensor: Any) -> str:
-    """A hash of a tensor's bytes in its own dtype; numpy has no bfloat16, hence the view."""
+def held(parameter: Any) -> str:
+    """Its dtype; for a weight that bitsandbytes has packed the kind: its dtype is a container's."""
+    state = getattr(parameter, "quant_state", None)
+    if state is not None:
+        return f"{state.quant_type}-double" if state.nested else str(state.quant_type)
+    return short(parameter)
+
+
+def parts(parameter: Any) -> list[Any]:
+    """The tensors that a weight is made of: itself, and the constants of a packed one."""
+    state = getattr(parameter, "quant_state", None)
+    constants = list(state.as_dict(packed=True).values()) if state is not None else []
+    rows = getattr(parameter, "SCB", None)  # of int8
+    return [parameter, *constants, *([] if rows is None else [rows])]
+
+
+def sha256(*tensors: Any) -> str:
+    """A hash of tensors' bytes in their own dtypes; numpy has no bfloat16, hence the view."""
     import torch
 
-    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def gathered(parameter: Any) -> contextlib.AbstractContextManager[Any]:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 ef575cd2467f)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 597b33e9b702)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

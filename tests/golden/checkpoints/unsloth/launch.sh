@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 29222784aa95)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 4216831d4ecf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 29222784aa95)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 4216831d4ecf)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -17,7 +17,8 @@ from trl import SFTConfig, SFTTrainer
 model, tokenizer = FastLanguageModel.from_pretrained(
     model_name="../../../../specs/tiny-model", revision="main", dtype="auto",
     attn_implementation="sdpa", trust_remote_code=False, load_in_4bit=False, load_in_8bit=False,
-    full_finetuning=False, max_seq_length=256, use_gradient_checkpointing=True, device_map="cpu",
+    full_finetuning=False, max_seq_length=256, use_gradient_checkpointing=True,
+    use_exact_model_name=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
     model, r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 10b696d658d7)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 d5ed2084948c)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -17,7 +17,8 @@ from trl import SFTConfig, SFTTrainer
 model, tokenizer = FastLanguageModel.from_pretrained(
     model_name="../../../../specs/tiny-model", revision="main", dtype="float32",
     attn_implementation="eager", trust_remote_code=False, load_in_4bit=False, load_in_8bit=False,
-    full_finetuning=True, max_seq_length=512, use_gradient_checkpointing=True, device_map="cpu",
+    full_finetuning=True, max_seq_length=512, use_gradient_checkpointing=True,
+    use_exact_model_name=True, device_map="cpu",
 )  # fmt: skip
 train = load_dataset(
     "json",

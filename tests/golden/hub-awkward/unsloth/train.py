@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 4c920e54203b)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 ac31d4826284)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import concatenate_datasets, load_dataset
@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 model, tokenizer = FastLanguageModel.from_pretrained(
     model_name="off/1e-4", revision="0x1F", dtype="auto", attn_implementation="sdpa",
     trust_remote_code=False, load_in_4bit=False, load_in_8bit=False, full_finetuning=False,
-    max_seq_length=2048, use_gradient_checkpointing=True,
+    max_seq_length=2048, use_gradient_checkpointing=True, use_exact_model_name=True,
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
     model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 88cf5609b0dd)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 d5947d16fda9)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -23,7 +23,7 @@ model, tokenizer = FastLanguageModel.from_pretrained(
         "original_max_position_embeddings": 512, "beta_fast": 32.0, "beta_slow": 1.0,
         "attention_factor": 1.0693147180559945,
     },
-    device_map="cpu",
+    use_exact_model_name=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
     model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",

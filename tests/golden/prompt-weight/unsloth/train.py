@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 0a2d0d537357)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 0a5425ac274b)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 import torch
@@ -48,7 +48,8 @@ class PromptWeightTrainer(SFTTrainer):
 model, tokenizer = FastLanguageModel.from_pretrained(
     model_name="../../../../specs/tiny-model", revision="main", dtype="float32",
     attn_implementation="sdpa", trust_remote_code=False, load_in_4bit=False, load_in_8bit=False,
-    full_finetuning=True, max_seq_length=256, use_gradient_checkpointing=True, device_map="cpu",
+    full_finetuning=True, max_seq_length=256, use_gradient_checkpointing=True,
+    use_exact_model_name=True, device_map="cpu",
 )  # fmt: skip
 train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
 train = train.select_columns(["messages"])

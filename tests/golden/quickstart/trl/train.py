@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 3b150ab94c0f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e6b407d97b9a)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 b07f86c2e781)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 dc7438db2800)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

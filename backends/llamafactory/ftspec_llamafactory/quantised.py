@@ -1,0 +1,85 @@
+"""A quantised base, by LLaMA-Factory's keys.
+
+Names: llamafactory 0.9.5, hparams/model_args.py; what they do: model/model_utils/quantization.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
+from ftspec.mapping import MISSING, Refuse, Row
+
+BITS = {"nf4": 4, "fp4": 4, "int8": 8}
+
+
+def quantisation_rows() -> tuple[Row, ...]:
+    """Quantised while it is loaded; the type of the arithmetic and of the container follow from bf16."""
+    return (
+        Row(
+            ("model.quantization.type",),
+            ("quantization_method", "quantization_bit", "quantization_type", "upcast_layernorm"),
+            _lower_type,
+            _lift_type,
+            uses=("hardware.device", "train.eval_steps", "precision.compute"),
+            absent=("bnb", None, "nf4", False),
+        ),
+        Row(
+            ("model.quantization.double",),
+            ("double_quantization",),
+            lambda double, kind: double if kind in FOUR_BITS else MISSING,
+            lambda double, bits: double if bits == 4 else False if bits == 8 else None,
+            uses=("model.quantization.type",),
+            reads=("quantization_bit",),
+            absent=(True,),
+        ),
+        Row(
+            ("model.quantization.storage",),
+            (),
+            _lower_storage,
+            _lift_storage,
+            uses=(UNPACKED,),
+            reads=("quantization_bit", "bf16", "fp16"),
+            reason="packed weights always lie in the type of the arithmetic",
+        ),
+    )
+
+
+def _lower_type(kind: str | None, device: str, steps: Any, compute: str) -> tuple[Any, ...]:
+    refuse_evaluation(kind, device, steps)
+    if kind in FOUR_BITS and device == "cuda" and compute == "fp32":
+        raise Refuse(
+            "without mixed precision its 4-bit layers calculate in what the GPU can do best: bfloat16 or "
+            "float16 (extras/misc.py)",
+            "notyet",
+            "precision.compute: bf16",
+        )
+    if kind is None:
+        return MISSING, MISSING, MISSING, MISSING
+    return "bnb", BITS[kind], kind if kind in FOUR_BITS else MISSING, False
+
+
+def _lift_type(method: str, bits: int | None, kind: str, upcast: bool) -> str | None:
+    if upcast:
+        raise Refuse("norms in float32 beside weights in 16 bits are not in a spec yet", "notimpl")
+    if bits is None:
+        return None
+    if method != "bnb" or bits not in (4, 8):
+        raise Refuse(f"{bits} bits by {method} are not in a spec yet", "notimpl")
+    return kind if bits == 4 else "int8"
+
+
+def _lower_storage(storage: str | None, unpacked: str | None) -> tuple[()]:
+    if storage != unpacked:
+        raise Refuse(
+            "packed weights always lie in the type of the arithmetic",
+            "notyet",
+            f"model.quantization.storage: {unpacked}, or leave it out",
+        )
+    return ()
+
+
+def _lift_storage(bits: Any, bf16: Any, fp16: Any) -> str | None:
+    if bits != 4:
+        return None
+    return "bfloat16" if bf16 is True else "float16" if fp16 is True else "float32"
