@@ -14,7 +14,7 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import datasets, partial, quantised
+from ftspec.families import datasets, experts, partial, quantised
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.sft_script import CONFIG, LIMIT
@@ -66,6 +66,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
     text = text.replace("{# choose what trains #}\n", partial.template())
     text = text.replace("{# load a quantised base #}\n", quantised.template())
+    text = text.replace("{# freeze the router #}\n", experts.FREEZE)
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
@@ -77,6 +78,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "config": grouped(arguments(native, CONFIG)),
         "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
         "partial": partial.context(native),
+        "frozen": native[experts.FROZEN],
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "resume": native.get("train.resume_from_checkpoint"),
@@ -139,7 +141,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
-    native |= partial.read_partial(tree)
+    native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]

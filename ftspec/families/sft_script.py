@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.datasets import context
+from ftspec.families.experts import expert_rows
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import SHAPE, objective_row, token_loss_rows
@@ -96,12 +97,6 @@ def loss_rows() -> tuple[Row, ...]:
     """The loss, and what disturbs it on purpose."""
     return (
         *token_loss_rows(),
-        constant(
-            f"{CONFIG}router_aux_loss_coef",
-            0.0,
-            "trl would take a mixture's balance loss from the model's config, LLaMA-Factory none",
-            absent=None,
-        ),
         constant(f"{CONFIG}use_liger_kernel", False, "other kernels round otherwise", absent=False),
         constant(f"{CONFIG}packing", False, "packing is not in a spec yet", absent=False),
         constant(f"{CONFIG}padding_free", False, "packing is not in a spec yet", absent=False),
@@ -149,6 +144,7 @@ def model_rows() -> tuple[Row, ...]:
         field("model.attention", "model.attn_implementation"),
         field("model.trust_remote_code", "model.trust_remote_code", absent=False),
         *rope_rows(),
+        *expert_rows(CONFIG),
         Row(
             ("model.chat_template",),
             (f"{CONFIG}chat_template_path",),
@@ -238,6 +234,7 @@ def no_zero(title: str) -> tuple[Row, ...]:
         ),
         unsupported("hardware.zero.offload_optimizer", why, "never", neutral=(None, False)),
         unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
+        unsupported("hardware.zero.leaf_modules", why, "never"),
     )
 
 

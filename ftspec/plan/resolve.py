@@ -12,6 +12,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
+from ftspec.plan.mixtures import decide_experts
 from ftspec.plan.places import is_local
 from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
@@ -54,6 +55,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
 
     config = _model(spec, folder, values, decide)
     decide_positions(spec, config, values, decide)
+    decide_experts(spec, config, decide)
     _train(spec, values, decide)
     _hardware(spec, values, decide)
     if spec.data.overflow == "error" and spec.data.prepare == "framework":

@@ -21,6 +21,7 @@ from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("template.jinja",),
+    "model.experts.balance_loss": (0.001,),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),
     "model.rope.original_length": (8192,),
@@ -57,6 +58,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.resume": ("./checkpoint-10",),
     "hardware.devices": (2,),
     "hardware.nodes": (2,),
+    "hardware.zero.leaf_modules": (("GptOssMLP",),),
     "output.trackers": (("wandb",),),
     "output.hub.repo": ("org/name",),
 }

@@ -6,7 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ftspec.spec.base import Node, Whole
+from ftspec.spec.base import Items, Node, Whole
+
+ClassName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")]
+"""A class's name, with or without its module's."""
 
 
 class Zero(Node):
@@ -20,6 +23,9 @@ class Zero(Node):
     """Keep optimizer states in CPU memory."""
     offload_parameters: bool = False
     """Keep parameters in CPU memory (stage 3)."""
+    leaf_modules: Items[ClassName] | None = None
+    """Classes of modules whose parameters are fetched all at once (stage 3): blocks of experts, of
+    which a device may use some only. null: those of Mixtral, Qwen2-MoE and Qwen3-MoE."""
 
     @model_validator(mode="after")
     def _possible(self) -> Zero:
@@ -27,6 +33,8 @@ class Zero(Node):
             raise ValueError(
                 "`offload_parameters` needs stage 3: earlier stages do not shard parameters"
             )
+        if self.leaf_modules is not None and self.stage != 3:
+            raise ValueError("`leaf_modules` needs stage 3: earlier stages fetch nothing")
         if self.offload_optimizer and self.stage == 0:
             raise ValueError("`offload_optimizer` needs stage 1 or more")
         return self

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
+from ftspec.spec.experts import Experts
 from ftspec.spec.rope import RoPE
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -59,5 +60,7 @@ class Model(Node):
     rope: RoPE | None = None
     """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
     A result needs the same where it is used; an adapter's folder does not hold it."""
+    experts: Experts = Experts()
+    """Mixture of experts."""
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Only ever on when written here."""

@@ -94,6 +94,11 @@ def has_other_precision(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return types[0] != types[1]
 
 
+def balances_alone(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """A balance loss of a mixture of experts is in one run only."""
+    return bool(one.setting.get("balance")) != bool(two.setting.get("balance"))
+
+
 def has_other_angles(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """Rotary positions turn by other angles."""
     return one.setting.get("angles") != two.setting.get("angles")

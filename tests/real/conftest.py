@@ -98,7 +98,9 @@ class Lab:
                 keep((folder / CERTIFICATE).read_text("utf-8"), folder.name)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
-    def compiled(self, backend: str, folder: Path, *sets: str, quiet: bool = True) -> Run:
+    def compiled(
+        self, backend: str, folder: Path, *sets: str, quiet: bool = True, lossy: bool = False
+    ) -> Run:
         """A compiled folder, ready to be trained from, or to be tampered with before.
 
         Not ``quiet``: checkpoints are saved as the sets say.
@@ -108,7 +110,7 @@ class Lab:
         if not quiet:
             place = os.path.relpath(folder, self.specs)
             loaded = load(self.spec, (*sets, f"output.folder='{place}'"))
-        plan = make_plan(loaded, backend, folder)
+        plan = make_plan(loaded, backend, folder, lossy)
         write_plan(plan)
         return as_run(plan, ensure(load_backend(backend)))
 

@@ -200,6 +200,12 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "chat_template": words(),
             "quantization": st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
+            "experts": optional(
+                {
+                    "balance_loss": st.integers(0, 10**4).map(lambda share: share / 10**4),
+                    "freeze_router": st.sampled_from((*(False,) * 7, True)),
+                }
+            ),
             "rope": st.none() | st.none() | st.none() | ropes(),
         },
         name=words(),
@@ -220,7 +226,8 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "device": st.sampled_from(("auto", "cpu", "cuda")),
             "devices": st.integers(1, 64),
             "zero": st.none()
-            | optional({"stage": st.integers(1, 3), "offload_optimizer": st.booleans()}),
+            | optional({"stage": st.integers(1, 3), "offload_optimizer": st.booleans()})
+            | optional({"leaf_modules": modules(least=1)}, stage=st.just(3)),
         }
     )
     output = optional(

@@ -195,6 +195,11 @@ PLANTED = {
         "first loss",
         "label-smoothing",
     ),
+    "a balance loss": (
+        lambda: replace(with_step(0, loss=2.6), setting={**evidence().setting, "balance": 0.01}),
+        "first loss",
+        "balance-loss",
+    ),
     "stretched positions": (
         lambda: replace(
             with_step(0, loss=2.6), setting={**evidence().setting, "angles": "0123456789abcdef"}

@@ -57,6 +57,21 @@ def _lift_offload(native: Any) -> bool:
     return bool(device == "cpu")
 
 
+LEAVES = tuple(
+    f"transformers.models.{name}.modeling_{name}.{word}SparseMoeBlock"
+    for name, word in (("mixtral", "Mixtral"), ("qwen2_moe", "Qwen2Moe"), ("qwen3_moe", "Qwen3Moe"))
+)
+"""What the engine takes for leaves by itself: runtime/zero/leaf_module_config.py."""
+
+
+def _lift_leaves(native: dict[str, Any]) -> tuple[str, ...] | None:
+    if more := sorted(set(native) - {"classes"}):
+        raise Refuse(f"leaf modules by {' and '.join(more)} are not in a spec", "notimpl")
+    names = native["classes"]
+    found = (names,) if isinstance(names, str) else tuple(names)
+    return None if found == LEAVES else found
+
+
 _AUTOCAST = f"{DS}torch_autocast"
 
 
@@ -156,6 +171,13 @@ SFT = FieldMap(
             _lower_offload,
             _lift_offload,
             absent=(None,),
+        ),
+        Row(
+            ("hardware.zero.leaf_modules",),
+            (f"{ZERO}leaf_module",),
+            lambda names, stage: {"classes": list(names or LEAVES)} if stage == 3 else MISSING,
+            _lift_leaves,
+            uses=("hardware.zero.stage",),
         ),
         # The word auto: transformers fills it in from the script's arguments (integrations/deepspeed.py),
         # so that each number is said once. An optimizer or scheduler section is left out on purpose:

@@ -27,6 +27,7 @@ from ftspec.mapping import (
     unsupported,
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
+from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.quantised import quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
@@ -193,6 +194,7 @@ SFT = FieldMap(
             neutral=("tokenizer",),
             hint="save the template with the tokenizer, which is where the result gets it from as well",
         ),
+        *expert_rows(),
         *no_rope(
             "its rope_scaling loses the model's rope_theta and fails, and picks the factor itself",
             "write `rope_parameters` into a copy of the model's config.json, which it reads",
@@ -299,12 +301,6 @@ SFT = FieldMap(
             "a token trains or it does not, its config has no weights",
             neutral=(0.0,),
             hint="run.backends: trl, unsloth or deepspeed",
-        ),
-        constant(
-            "moe_aux_loss_coef",
-            None,
-            "the balance loss of mixtures is not in a spec yet",
-            absent=None,
         ),
         constant("resize_vocab", False, "new tokens are not in a spec yet", absent=False),
         constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),

@@ -56,6 +56,13 @@ def angles(model: Any) -> str:
     return hashlib.sha256(repr(found).encode()).hexdigest()[:16] if found else ""
 
 
+def balance(model: Any) -> float:
+    """The weight of a mixture's balance loss, as the model's forward pass has it; 0 where it has none."""
+    config = model.config.get_text_config()
+    on = getattr(config, "output_router_logits", False)
+    return float(getattr(config, "router_aux_loss_coef", 0.0) or 0.0) if on else 0.0
+
+
 def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader: Any) -> None:
     """Versions, threads, dtypes, the arguments that explain differences, the adapter's settings."""
     import torch
@@ -71,6 +78,8 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         model=type(model).__name__,
         attention=getattr(model.config, "_attn_implementation", None),
         angles=angles(model),
+        balance=balance(model),
+        leaves=sorted({type(m).__name__ for m in model.modules() if getattr(m, "_z3_leaf", 0)}),
         vocabulary=getattr(model.config, "vocab_size", None),
         dtypes=sorted({held(p) for p in model.parameters()}),
         max_steps=state.max_steps,

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 597b33e9b702)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 c20f183af153)
 
 from datasets import load_dataset
 from peft import PeftModel

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 02d834ae4355)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 11da55501f24)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 ac31d4826284)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 2d475c1491eb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

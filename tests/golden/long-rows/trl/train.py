@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from long-rows (sha256 d5947d16fda9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from long-rows (sha256 d68adb24cf5e)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 2a09a46960d3)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 e78c7be5bce9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

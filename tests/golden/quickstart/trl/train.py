@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e6b407d97b9a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 1cae8839c4b0)
 
 from datasets import load_dataset
 from peft import LoraConfig
