@@ -11,7 +11,10 @@ SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_tri
   tests/unit/test_run_orphans.py tests/unit/test_env.py tests/unit/test_emit_injection.py \
   tests/cli/test_bad_spec.py tests/unit/test_run_execute.py tests/unit/test_families_layout.py
 
-.PHONY: demo demo-real test check lint quick sweeps real golden schemas docs bench proven clean
+ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py \
+  tests/real/test_lora_options.py tests/real/test_quantised.py
+
+.PHONY: demo demo-real test test-gpu check lint quick sweeps real golden schemas docs bench proven clean
 .DEFAULT_GOAL := demo
 
 .venv/ready: pyproject.toml
@@ -38,7 +41,7 @@ lint: .venv/ready
 	$(BIN)/lint-imports
 
 quick: .venv/ready
-	$(BIN)/python -m pytest -q -n auto -m "not real and not editor and not packaging" \
+	$(BIN)/python -m pytest -q -n auto -m "not real and not gpu and not editor and not packaging" \
 	  $(addprefix --ignore=,$(SWEEPS))
 
 sweeps: .venv/ready
@@ -47,6 +50,11 @@ sweeps: .venv/ready
 real: .venv/ready
 	$(BIN)/ftspec env install all
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "real or editor or packaging"
+
+# The proofs of the CPU once more on a GPU, and those that only a GPU can make.
+test-gpu: .venv/ready
+	$(BIN)/ftspec env install all
+	FTSPEC_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -n 0 -m "gpu or real" $(ON_A_GPU)
 
 proven: .venv/ready
 	FTSPEC_KEEP_PROOFS=build/proofs $(BIN)/python -m pytest -q -n 2 --dist loadfile -m real tests/real

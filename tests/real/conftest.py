@@ -58,6 +58,8 @@ class Proven:
         return {key.removeprefix("base_model.model."): v for key, v in load_file(file).items()}
 
 
+DEVICE = os.environ.get("FTSPEC_TEST_DEVICE", "cpu")
+"""`cuda`: the same proofs on a GPU."""
 KEEP = os.environ.get("FTSPEC_KEEP_PROOFS")
 """A folder in which each proof's certificate is kept, for `scripts/proven.py`."""
 
@@ -69,6 +71,11 @@ def keep(text: str, key: str) -> None:
         test = re.sub(r"[^\w-]+", "-", asked.removeprefix("tests/real/test_")).strip("-")
         Path(KEEP).mkdir(parents=True, exist_ok=True)
         (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
+
+
+def on(device: str) -> tuple[str, ...]:
+    """The set that puts a proof elsewhere than on the CPU, which the quickstart names."""
+    return () if device == "cpu" else (f"hardware.device={device}",)
 
 
 class Lab:
@@ -93,7 +100,7 @@ class Lab:
         folder = self.base / _key(*sets, *backends)
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
-                loaded, _ = effective(self.spec, sets, None, folder)
+                loaded, _ = effective(self.spec, (*sets, *on(DEVICE)), None, folder)
                 prove(loaded, backends, folder, reference="trl", jobs=JOBS)
                 keep((folder / CERTIFICATE).read_text("utf-8"), folder.name)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
