@@ -74,6 +74,8 @@ class Backend:
     """A module that must be imported before transformers."""
     overrides: tuple[str, ...] = ()
     """Requirements that uv must take for those of other packages, for inline script metadata."""
+    packed: tuple[str, ...] = ("seq_lengths",)
+    """Columns of prepared rows by which its collator keeps documents apart that share a row."""
     alternating: bool = False
     """Whether it leaves out conversations whose turns do not alternate between user and assistant."""
     rows: Callable[[Flat, Tokens, Template | None], Rule | Unknown] = unknown_rows

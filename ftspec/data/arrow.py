@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -27,19 +27,36 @@ ROWS_PER_BATCH = 1000
 """As `datasets` writes them."""
 TYPES = {"input_ids": "int32", "labels": "int64"}
 """Columns and their types, as `datasets` infers them. Collators add the attention mask."""
+PACKED: Mapping[str, tuple[str, Callable[[Encoded], Sequence[int]]]] = {
+    "seq_lengths": ("int32", lambda row: row.lengths),
+    "attention_mask": ("int32", lambda row: _each(row, lambda number, _: number)),
+    "position_ids": ("int64", lambda row: _each(row, lambda _, at: at)),
+}
+"""Columns by which collators keep the documents of a row apart: trl's, and LLaMA-Factory's two, of which
+the mask holds the number of a token's document."""
 
 
-def write_split(rows: Iterable[Encoded], target: Path) -> int:
+def write_split(rows: Iterable[Encoded], target: Path, columns: Sequence[str] = ()) -> int:
     """Write rows as the folder ``target`` and return how many there were.
 
+    ``columns``: those of `PACKED` that are written as well.
     An earlier split there is replaced; any other folder is left alone. If ``rows`` raises, nothing
     stays.
     """
     with _appearing(target) as folder:
-        count, digest = _write_stream(rows, folder / DATA_FILE)
+        types = TYPES | {name: PACKED[name][0] for name in columns}
+        count, digest = _write_stream(rows, folder / DATA_FILE, types)
         _dump(folder / STATE_FILE, _state(digest))
-        _dump(folder / INFO_FILE, _info())
+        _dump(folder / INFO_FILE, _info(types))
     return count
+
+
+def _each(row: Encoded, value: Callable[[int, int], int]) -> list[int]:
+    """A value for each token: of its document's number, from 1, and its place there; 0 for padding."""
+    found = [
+        value(number, at) for number, length in enumerate(row.lengths, 1) for at in range(length)
+    ]
+    return found + [0] * (len(row.input_ids) - len(found))
 
 
 def copy_split(source: Path, target: Path) -> None:
@@ -95,19 +112,20 @@ def read_split(folder: Path) -> Iterator[Encoded]:
     ):
         for batch in stream:
             for row in batch.to_pylist():
-                yield Encoded(row["input_ids"], row["labels"])
+                yield Encoded(row["input_ids"], row["labels"], row.get("seq_lengths", ()))
 
 
-def _write_stream(rows: Iterable[Encoded], file: Path) -> tuple[int, str]:
+def _write_stream(rows: Iterable[Encoded], file: Path, types: Mapping[str, str]) -> tuple[int, str]:
     import pyarrow  # noqa: PLC0415
 
-    lists = {name: pyarrow.list_(getattr(pyarrow, kind)()) for name, kind in TYPES.items()}
-    features = json.dumps({"info": {"features": _features()}})
+    lists = {name: pyarrow.list_(getattr(pyarrow, kind)()) for name, kind in types.items()}
+    features = json.dumps({"info": {"features": _features(types)}})
     schema = pyarrow.schema(lists, metadata={"huggingface": features})
     hashed, count, left = hashlib.sha256(), 0, iter(rows)
     with pyarrow.OSFile(str(file), "wb") as out, pyarrow.ipc.new_stream(out, schema) as stream:
         while batch := list(islice(left, ROWS_PER_BATCH)):
             columns = [[row.input_ids for row in batch], [row.labels for row in batch]]
+            columns += [[PACKED[name][1](row) for row in batch] for name in types if name in PACKED]
             arrays = [
                 pyarrow.array(values, kind)
                 for values, kind in zip(columns, lists.values(), strict=True)
@@ -115,6 +133,7 @@ def _write_stream(rows: Iterable[Encoded], file: Path) -> tuple[int, str]:
             stream.write_batch(pyarrow.record_batch(arrays, schema=schema))
             for row in batch:
                 hashed.update(array("q", (len(row.input_ids), *row.input_ids, *row.labels)))
+                hashed.update(array("q", row.lengths))
             count += len(batch)
     return count, hashed.hexdigest()
 
@@ -132,18 +151,18 @@ def _refuse_foreign(target: Path) -> None:
         )
 
 
-def _features() -> dict[str, Any]:
+def _features(types: Mapping[str, str]) -> dict[str, Any]:
     return {
         name: {"feature": {"dtype": kind, "_type": "Value"}, "_type": "List"}
-        for name, kind in TYPES.items()
+        for name, kind in types.items()
     }
 
 
-def _info() -> dict[str, Any]:
+def _info(types: Mapping[str, str]) -> dict[str, Any]:
     return {
         "citation": "",
         "description": "",
-        "features": _features(),
+        "features": _features(types),
         "homepage": "",
         "license": "",
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from ftspec.data.carried import Accept, anything
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
+from ftspec.data.pack import blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
@@ -23,6 +26,9 @@ from ftspec.spec.home import at_home
 from ftspec.spec.present import is_folder
 
 Overflow = Literal["truncate", "drop", "error"]
+Packing = Literal["documents", "blocks"] | None
+EIGHT = 8
+"""Collators pad to a multiple of it (hazards.md#padding)."""
 OWN_TEMPLATE = "tokenizer"
 """What `model.chat_template` says for the template that comes with the tokenizer."""
 
@@ -83,6 +89,7 @@ class _Rules:
     max_length: int
     overflow: Overflow
     train_on: TrainOn
+    packing: Packing = None
 
 
 def prepare(
@@ -95,23 +102,40 @@ def prepare(
     max_length: int,
     overflow: Overflow,
     train_on: TrainOn,
+    packing: Packing = None,
+    columns: Sequence[str] = (),
     target: Path | None,
     accept: Accept = anything,
 ) -> Report:
-    """Render, tokenise, mask and cut all rows, and write them to ``target`` unless it is None.
+    """Render, tokenise, mask, cut and pack all rows, and write them to ``target`` unless it is None.
 
-    Paths start at ``base``. All rows that cannot be trained on are named at once, and then nothing
-    is written.
+    Paths start at ``base``. ``columns``: what is written beside ids and labels where documents share
+    a row. All rows that cannot be trained on are named at once, and then nothing is written.
     """
-    rules = _Rules(*text_side(tokenizer, revision, template, base), max_length, overflow, train_on)
+    side = text_side(tokenizer, revision, template, base)
+    rules = _Rules(*side, max_length, overflow, train_on, packing)
     tally = _Tally()
-    encoded = _encoded(sources, base, rules, tally, accept)
+    encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
         for _ in encoded:
             pass
     else:
-        write_split(encoded, target)
+        write_split(encoded, target, columns)
     return tally.report()
+
+
+def _packed(rows: Iterator[Encoded], rules: _Rules, columns: Sequence[str]) -> Iterator[Encoded]:
+    if rules.packing is None:
+        return rows
+    if rules.packing == "blocks":
+        return blocks(rows, rules.max_length)
+    found = documents(rows, rules.max_length)
+    if "position_ids" not in columns:
+        return found
+    # no collator pads positions, so all rows get one length, which none would pad further
+    size = math.ceil(rules.max_length / EIGHT) * EIGHT
+    pad = rules.tokens.named_id("pad_token") or rules.tokens.named_id("eos_token") or 0
+    return (padded(row, size, pad) for row in found)
 
 
 def check(
@@ -125,6 +149,7 @@ def check(
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
+    packing: Packing = None,
     accept: Accept = anything,
 ) -> Report:
     """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would.
@@ -141,6 +166,7 @@ def check(
             max_length=max_length,
             overflow=overflow,
             train_on=train_on,
+            packing=packing,
             target=None,
             accept=accept,
         )
@@ -201,7 +227,8 @@ def _encoded(
                 example, tokens=rules.tokens, template=rules.template, train_on=rules.train_on
             )
             tally.longest = max(tally.longest, len(whole.input_ids))
-            short = fitted(whole, rules.max_length, rules.overflow)
+            limit = sys.maxsize if rules.packing == "blocks" else rules.max_length
+            short = fitted(whole, limit, rules.overflow)
         except DataError as error:
             found.add(placed(error, row.file, row.line, row.index + 1))
             continue

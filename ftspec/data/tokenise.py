@@ -31,6 +31,8 @@ class Encoded:
 
     input_ids: Sequence[int]
     labels: Sequence[int]
+    lengths: Sequence[int] = ()
+    """Tokens of each document in it, one after the other, where several share the row."""
 
     @property
     def trained(self) -> int:

@@ -16,6 +16,7 @@ from ftspec.families.experts import expert_rows
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import SHAPE, objective_row, token_loss_rows
+from ftspec.families.packing import packing_row
 from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.families.rope import rope_rows
@@ -98,14 +99,7 @@ def loss_rows() -> tuple[Row, ...]:
     return (
         *token_loss_rows(),
         constant(f"{CONFIG}use_liger_kernel", False, "other kernels round otherwise", absent=False),
-        constant(f"{CONFIG}packing", False, "packing is not in a spec yet", absent=False),
-        constant(f"{CONFIG}padding_free", False, "packing is not in a spec yet", absent=False),
-        constant(
-            f"{CONFIG}pad_to_multiple_of",
-            8,
-            "LLaMA-Factory pads to a multiple of 8, so all backends do (docs/hazards.md#padding)",
-            absent=None,
-        ),
+        packing_row(CONFIG),
         constant(
             f"{CONFIG}truncation_mode",
             "keep_start",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,14 @@ def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool
     return check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
 
 
-def prepare_split(resolved: Resolved, split: str, target: Path) -> Report:
+def prepare_split(
+    resolved: Resolved, split: str, target: Path, columns: Sequence[str] = ()
+) -> Report:
     """Render, tokenise and label a split, and write it to `target` as a Hugging Face dataset."""
     from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
-    report = prepare(_sources(resolved, split), target=target, **_arguments(resolved))
+    sources = _sources(resolved, split)
+    report = prepare(sources, target=target, columns=columns, **_arguments(resolved))
     _index(target.parent)
     return report
 
@@ -66,5 +70,6 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "template": spec.model.chat_template,
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
+        "packing": spec.data.packing,
         "train_on": resolved.values["data.train_on"].value,
     }

@@ -113,7 +113,7 @@ def make_plan(
     setting, cleared = clean(telemetry=loaded.spec.run.telemetry, device=values["hardware.device"])
     environ = {**setting, **backend.environment(native)}
     stages: Sequence[Stage] = (
-        *_data_stages(values, backend.alternating),
+        *_data_stages(values, backend),
         *_folder_stages(resolved),
         *(WriteFile(file) for file in files),
         BuildEnvironment(name, loaded.spec.run.environment, lock.key),
@@ -123,17 +123,18 @@ def make_plan(
     return Plan(name, resolved, native, lowered.notes, tuple(stages), folder)
 
 
-def _data_stages(values: Mapping[str, Any], alternating: bool) -> list[Stage]:
+def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
     stages: list[Stage] = []
     for split in ("train", "eval"):
         sources = values[f"data.{split}"]
         if not sources:
             continue
         if values["data.prepare"] == "ftspec":
-            stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}"))
+            columns = backend.packed if values["data.packing"] == "documents" else ()
+            stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))
         elif all(source["path"] for source in sources):
             lengths = values["data.overflow"] == "error"
-            stages.append(CheckData(split, lengths, alternating))
+            stages.append(CheckData(split, lengths, backend.alternating))
     return stages
 
 

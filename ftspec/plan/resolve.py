@@ -69,6 +69,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
             )
     _objective(values)
     _loss(spec, values, decide)
+    _packing(spec)
     _train_on(values, decide)
     name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
     if spec.output.folder is None:
@@ -231,6 +232,21 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
                 hint="train.label_smoothing: 0",
             )
         )
+
+
+def _packing(spec: Spec) -> None:
+    """What several documents in one row exclude."""
+    packing, data, objective = spec.data.packing, spec.data, spec.method.objective
+    if packing == "blocks" and objective.type != "cpt":
+        message = "blocks are cut anywhere, and a conversation in two has lost its question"
+        raise SpecError(Problem(message, path="data.packing", hint="data.packing: documents"))
+    if packing == "blocks" and data.overflow != "truncate":
+        message = "blocks leave nothing out: a long document fills several"
+        raise SpecError(Problem(message, path="data.overflow", hint="leave data.overflow out"))
+    if packing == "documents" and getattr(objective, "prompt_weight", 0) not in (0, 1):
+        message = "weights of prompts are not in this version of ftspec for packed rows"
+        hint = "data.packing: null, or method.objective.prompt_weight: 0"
+        raise SpecError(Problem(message, path="data.packing", hint=hint))
 
 
 def _train_on(values: Mapping[str, Value], decide: Any) -> None:

@@ -19,6 +19,8 @@ class PrepareData:
     split: str
     target: str
     """Folder under the compiled folder."""
+    columns: tuple[str, ...] = ()
+    """What is written beside ids and labels where documents share a row."""
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,10 @@ class _Data:
 
     def prepare(self, stage: PrepareData, plan: Plan) -> Path:
         target = plan.folder / stage.target
-        asked = reads(plan.resolved, stage.split)
+        asked = reads(plan.resolved, stage.split) + repr(stage.columns)
         if asked in self.prepared:
             copy_prepared(self.prepared[asked], target)
         else:
-            prepare_split(plan.resolved, stage.split, target)
+            prepare_split(plan.resolved, stage.split, target, stage.columns)
             self.prepared[asked] = target
         return target

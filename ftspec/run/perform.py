@@ -77,7 +77,9 @@ def _prepare(stage: PrepareData, context: Context) -> None:
     from ftspec.plan.data_stages import prepare_split  # noqa: PLC0415 - reads tokenizers and Parquet
 
     target = context.plan.folder / stage.target
-    context.emit("note", _told(prepare_split(context.plan.resolved, stage.split, target)))
+    context.emit(
+        "note", _told(prepare_split(context.plan.resolved, stage.split, target, stage.columns))
+    )
 
 
 @perform.register

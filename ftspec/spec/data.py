@@ -68,5 +68,10 @@ class Data(Node):
     `all`. Of plain text, all."""
     prepare: Literal["framework", "ftspec"] = "framework"
     """Who renders and tokenises: the framework's own data path, or ftspec, once for all backends."""
+    packing: Literal["documents", "blocks"] | None = None
+    """Several rows of data in one row of a batch, of at most max_length tokens; batch sizes then count
+    packed rows. `documents`: whole rows share one, and do not see each other: attention and positions
+    start again with each. `blocks`, for continued pre-training: all documents are joined and cut into
+    equal blocks; those in one block see each other, as in pre-training. null: each row stands alone."""
     shuffle: bool = True
     """Draw rows in random order (seeded by train.data_seed)."""

@@ -34,7 +34,16 @@ class Batch:
     indices: tuple[int, ...] | None = None
     """Rows of the prepared data set, where they could be observed."""
     text: tuple[str | None, ...] = ()
-    """Each row decoded, without padding."""
+    """Each row decoded, without padding; each document where rows are packed."""
+    documents: tuple[tuple[int, int, int], ...] | None = None
+    """Stretches of tokens (row, start, end) that attend to nothing outside themselves, as the model was
+    told to; None where no row is packed."""
+
+    def cut(self, rows: Rows) -> Rows:
+        """``rows`` without padding; where rows are packed, each document of them."""
+        if self.documents is None:
+            return self.unpadded(rows)
+        return tuple(rows[row][start:end] for row, start, end in self.documents)
 
     def attended(self) -> Rows:
         """The attention mask, ones where none was given."""
@@ -249,7 +258,15 @@ def _rows(value: Any) -> Any:
 
 
 def _batch(event: Mapping[str, Any]) -> Batch:
-    tensors = ("input_ids", "labels", "attention_mask", "position_ids", "indices", "text")
+    tensors = (
+        "input_ids",
+        "labels",
+        "attention_mask",
+        "position_ids",
+        "indices",
+        "text",
+        "documents",
+    )
     return Batch(
         step=event["step"],
         rank=event["rank"],

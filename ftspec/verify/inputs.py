@@ -15,7 +15,7 @@ ROW_ENDS = "end of row"
 
 @dataclass(frozen=True)
 class Row:
-    """One row of one step's global batch."""
+    """One row of one step's global batch; of packed rows, one document that sees no other."""
 
     step: int
     number: int
@@ -37,15 +37,16 @@ def rows(evidence: Evidence) -> list[Row]:
     """All rows in the order of training."""
     found: list[Row] = []
     for batch in evidence.batches:
-        ids = batch.unpadded(batch.input_ids)
-        labels = None if batch.labels is None else batch.unpadded(batch.labels)
+        ids = batch.cut(batch.input_ids)
+        labels = None if batch.labels is None else batch.cut(batch.labels)
+        sources = batch.indices if batch.documents is None else None
         for position in range(len(ids)):
             number = found[-1].number + 1 if found and found[-1].step == batch.step else 1
             found.append(
                 Row(
                     batch.step,
                     number,
-                    batch.indices[position] if batch.indices else None,
+                    sources[position] if sources else None,
                     ids[position],
                     labels[position] if labels else None,
                     batch.text[position] if batch.text else None,
@@ -56,22 +57,28 @@ def rows(evidence: Evidence) -> list[Row]:
 
 def data_order(reference: Evidence, other: Evidence, _: float) -> Outcome:
     """Which rows of the prepared data set are taken, in which order."""
-    ours, theirs = pair(rows, reference, other)
-    seen = pair(lambda e: bool(e) and all(r.source is not None for r in e), ours, theirs)
-    if missing := unobserved("which rows it took", *seen):
+    whole = pair(lambda e: bool(e.batches) and all(b.indices for b in e.batches), reference, other)
+    if missing := unobserved("which rows it took", *whole):
         return missing
     counts = pair(lambda e: e.setting.get("rows"), reference, other)
     note = "" if counts[0] == counts[1] else f"data sets of {counts[0]} and {counts[1]} rows"
-    at = first_difference(*pair(lambda e: [(row.step, row.source) for row in e], ours, theirs))
+    ours, theirs = pair(_taken, reference, other)
+    at = first_difference(ours, theirs)
     if at is None:
         return differs("rows in the data set", *counts) if note else EQUAL
-    row = max(ours, theirs, key=len)[at]
+    step, _index = max(ours, theirs, key=len)[at]
     names = pair(
-        lambda e: f"row {e[at].source} in step {e[at].step}" if at < len(e) else "no more rows",
+        lambda e: f"row {e[at][1]} in step {e[at][0]}" if at < len(e) else "no more rows",
         ours,
         theirs,
     )
-    return differs(f"step {row.step}, row {row.number}", *names, note=note)
+    number = 1 + sum(taken[0] == step for taken in max(ours, theirs, key=len)[:at])
+    return differs(f"step {step}, row {number}", *names, note=note)
+
+
+def _taken(evidence: Evidence) -> list[tuple[int, int]]:
+    """Step and row of the data set, in the order of training."""
+    return [(batch.step, index) for batch in evidence.batches for index in batch.indices or ()]
 
 
 def text(reference: Evidence, other: Evidence, _: float) -> Outcome:
@@ -136,10 +143,16 @@ def batches(reference: Evidence, other: Evidence, _: float) -> Outcome:
         if outcome.verdict != "equal":
             return outcome
     counts = pair(len, reference.batches, other.batches)
-    return EQUAL if counts[0] == counts[1] else differs("micro-batches in the run", *counts)
+    if counts[0] != counts[1]:
+        return differs("micro-batches in the run", *counts)
+    kept_apart = sum(len(batch.documents or ()) for batch in reference.batches)
+    note = f"{kept_apart} packed documents, none of which sees another" if kept_apart else ""
+    return Outcome("equal", note=note)
 
 
 def _batch(where: str, one: Batch, two: Batch) -> Outcome:
+    if one.documents is not None and two.documents is not None:
+        return _packed(where, one, two)
     shapes = pair(lambda b: f"{len(b.input_ids)} rows x {len(b.input_ids[0])} tokens", one, two)
     if shapes[0] != shapes[1]:
         return differs(where, *shapes)
@@ -155,6 +168,22 @@ def _batch(where: str, one: Batch, two: Batch) -> Outcome:
         if row is not None:
             values = [side[row] if row < len(side) else () for side in (ours, theirs)]
             return differs(f"{where}, row {row + 1}, {noun}", *values)
+    return EQUAL
+
+
+def _packed(where: str, one: Batch, two: Batch) -> Outcome:
+    """Documents kept apart and their positions, whether their rows stand below each other or in line."""
+    if one.step != two.step:
+        return differs(where, f"in step {one.step}", f"in step {two.step}")
+    lengths = pair(lambda b: [end - start for _, start, end in b.documents or ()], one, two)
+    at = first_difference(*lengths)
+    if at is not None:
+        values = [f"{side[at]} tokens" if at < len(side) else "none" for side in lengths]
+        return differs(f"{where}, document {at + 1}", *values)
+    at = first_difference(*pair(lambda b: b.cut(b.positions()), one, two))
+    if at is not None:
+        places = pair(lambda b: b.cut(b.positions()), one, two)
+        return differs(f"{where}, document {at + 1}, position ids", *(p[at] for p in places))
     return EQUAL
 
 

@@ -51,6 +51,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["data"]["train_on"] = "completions"  # all tokens would count in full already
     if objective == "cpt" and draw(st.booleans()):
         document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
+    _apart(document["data"], objective, learned)
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     _possible(train)
@@ -77,6 +78,14 @@ def _possible(train: dict[str, Any]) -> None:
         train["steps"] += 10**10
         if "warmup_ratio" in train:
             train["warmup_ratio"] /= 2
+
+
+def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
+    """What excludes each other, one of it taken away."""
+    if data.get("packing") == "blocks":
+        data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})
+    if data.get("packing") and learned.get("prompt_weight"):
+        del data["packing"]
 
 
 def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, Any]]:

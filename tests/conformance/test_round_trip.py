@@ -60,6 +60,8 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in ("data.train", "data.eval", "data.train_on", "data.max_length"):
             kept.pop(path)
+        if kept["data.packing"] == "blocks":
+            kept.pop("data.packing")  # equal rows, like any others
         if kept[OBJECTIVE] == "cpt":
             kept.pop(OBJECTIVE)  # its labels say it: plain text, of which all is trained on
     if values.get("method.tuner.adapter") is not None:  # the saved adapter brings its own

@@ -215,6 +215,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "overflow": st.sampled_from(("truncate", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "prepare": st.sampled_from(("framework", "ftspec")),
+        "packing": st.sampled_from((None, "documents", "blocks")),
         "shuffle": st.booleans(),
     }
     data = optional(

@@ -25,6 +25,7 @@ backend = Backend(
     entry=CONFIG,
     probe="llamafactory",
     environment=environment,
+    packed=("attention_mask", "position_ids"),
     alternating=True,
     rows=slot_rows,
 )

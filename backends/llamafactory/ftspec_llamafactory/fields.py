@@ -28,6 +28,7 @@ from ftspec.mapping import (
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
+from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.quantised import quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
@@ -294,7 +295,6 @@ SFT = FieldMap(
         constant("mix_strategy", "concat", "sources follow one another", absent="concat"),
         constant("val_size", 0.0, "a split of its own making would reorder the rows", absent=0.0),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
-        constant("neat_packing", False, "packing is not in a spec yet", absent=False),
         choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),
         unsupported(
             "method.objective.prompt_weight",
@@ -316,7 +316,7 @@ SFT = FieldMap(
             )
             for key in ("use_dora", "pissa_init")
         ),
-        constant("packing", False, "packing is not in a spec yet", absent=None),
+        packing_row(),
         constant(
             "overwrite_cache",
             True,

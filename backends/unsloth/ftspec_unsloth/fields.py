@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
+from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
 from ftspec_unsloth.positions import position_rows
@@ -68,6 +69,7 @@ SFT = FieldMap(
             ),
             *position_rows(),
             dtype_row(),
+            gathers_on_cpu(packing_row(CONFIG)),
             Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),

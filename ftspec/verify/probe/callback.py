@@ -6,6 +6,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from .documents import documents
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_weights
 from .values import RANK, Recorder, plain
@@ -54,7 +55,9 @@ def make_probe(folder: Path) -> type:
             training = module.training and torch.is_grad_enabled()
             if not (self.recorder and training and torch.is_tensor(given.get("input_ids"))):
                 return
-            batch = {k: given[k].tolist() for k in SEEN if torch.is_tensor(given.get(k))}
+            found = documents(given)
+            seen = [k for k in SEEN if torch.is_tensor(given.get(k)) and given[k].ndim < 4]
+            batch = {k: given[k].tolist() for k in seen}
             note: dict[str, Any] = {}
             while self.fetched and not note:  # batches are fetched in order, some before their turn
                 candidate = self.fetched.popleft()
@@ -64,12 +67,15 @@ def make_probe(folder: Path) -> type:
             masks = batch.get("attention_mask") or [[1] * len(row) for row in rows]
             sides = zip(rows, masks, strict=False)
             kept = [[t for t, on in zip(*side, strict=False) if on] for side in sides]
+            if found is not None:
+                kept = [rows[row][start:end] for row, start, end in found]
             self.recorder.put(
                 "batch",
                 rank=RANK,
                 **self.clock,
                 indices=note.get("indices"),
                 **batch,
+                documents=found,
                 text=[self.decode(row) for row in kept],
                 pieces=self.pieces({token for row in kept for token in row}),
             )

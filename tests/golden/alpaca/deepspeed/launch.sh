@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 a69c6de0a676)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 4c4e656ec79f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from checkpoints (sha256 cae0d5ee23f1)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from checkpoints (sha256 bd12a835ea1f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

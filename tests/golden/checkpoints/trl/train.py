@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 cae0d5ee23f1)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 bd12a835ea1f)
 
 from datasets import load_dataset
 from peft import LoraConfig

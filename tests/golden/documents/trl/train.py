@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from documents (sha256 f65d5daecc39)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from documents (sha256 1e5c54d69e71)
 
 from datasets import load_dataset
 from peft import LoraConfig

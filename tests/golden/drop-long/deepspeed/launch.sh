@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 11da55501f24)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 10c03234ee6d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 9a3a5645abf3)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 daef915e7167)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 e78c7be5bce9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 25bd04e75018)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 4b1e10fc028a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 35f6c71757ec)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 2ee23bad1b19)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 4d454b938b64)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 1cae8839c4b0)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 f0a1cd4dc4a5)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,0 +1,60 @@
+"""Packing in LLaMA-Factory: rows that ftspec packed, with a mask that holds each token's document.
+
+llamafactory 0.9.5, data/collator.py: with `neat_packing`, such a mask becomes one in four dimensions by
+which documents do not see each other; under flash attention it is left out, and the positions tell them
+apart. Plain `packing` lets documents see each other while their positions start again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.mapping import Refuse, Row
+
+
+def packing_row() -> Row:
+    """Packed rows, if ftspec has packed them."""
+    return Row(
+        ("data.packing",),
+        ("packing", "neat_packing"),
+        _lower,
+        _lift,
+        uses=("data.prepare", "model.attention", "train.micro_batch_size"),
+        absent=(None, False),
+    )
+
+
+def _lower(packing: str | None, who: str, attention: str, micro: int) -> tuple[bool, bool]:
+    if packing is not None and who == "framework":
+        raise Refuse(
+            "it puts other documents into one row than trl does, and leaves out long ones",
+            "notimpl",
+            "data.prepare: ftspec",
+        )
+    if packing != "documents":
+        return False, False  # blocks are rows like any others
+    if attention == "flash_attention_3":
+        raise Refuse(
+            "under flash attention 3 it gives the model a mask of document numbers as it is",
+            "notyet",
+            "model.attention: sdpa",
+        )
+    if attention == "flash_attention_2" and micro > 1:
+        raise Refuse(
+            "under flash attention it packs one row at a time only",
+            "notyet",
+            "train.micro_batch_size: 1",
+        )
+    return True, True
+
+
+def _lift(packing: Any, neat: bool) -> str | None:
+    if neat:
+        return "documents"
+    if packing:
+        raise Refuse(
+            "documents in one row see each other while their positions start again: that is not in a "
+            "spec",
+            "notimpl",
+        )
+    return None

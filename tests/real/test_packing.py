@@ -1,0 +1,120 @@
+"""Packing: documents that share a row do not see each other, or are said to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ftspec.data.pack import best_fit
+from ftspec.env.install import ensure
+from ftspec.registry import load
+from ftspec.verify.evidence import Evidence
+from ftspec.verify.inputs import MASKED, rows
+from tests.real.conftest import Lab, Proven
+from tests.real.test_cpt import END, text  # noqa: F401 - a fixture
+from tests.real.test_options import assert_equal, refusal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+APART = ("data.packing=documents", "data.max_length=256", "train.steps=3")
+SCRIPT = Path(__file__).with_name("packing_reference.py")
+
+
+def packed(lab: Lab, prepare: str, *more: str) -> Proven:
+    return lab.prove(*APART, f"data.prepare={prepare}", *more)
+
+
+def documents(evidence: Evidence) -> int:
+    return sum(len(batch.documents or ()) for batch in evidence.batches)
+
+
+def test_rows_that_ftspec_packed_train_alike(lab: Lab) -> None:
+    sets = (*APART, "data.prepare=ftspec")
+    assert "its CPU path turns packing off" in refusal(lab, "unsloth", *sets)
+    proof = packed(lab, "ftspec")
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == {"trl", "llamafactory", "deepspeed"}
+    trl, factory = (proof.evidence(name) for name in ("trl", "llamafactory"))
+    # one long row without a mask there, rows below each other with a mask in four dimensions here
+    assert {len(batch.input_ids) for batch in trl.batches} == {1}
+    assert {len(batch.input_ids) for batch in factory.batches} == {2}
+    for evidence in (trl, factory):
+        assert documents(evidence) > 3 * 4  # 3 steps of 4 rows: some hold more than one
+        for batch in evidence.batches:
+            for row, start, end in batch.documents or ():
+                assert batch.positions()[row][start:end] == tuple(range(end - start))
+        assert all(row.labels and row.labels[0] == MASKED for row in rows(evidence))
+    said = {check.name: check.note for check in proof.certificate.runs["llamafactory"].checks}
+    assert said["batches"] == f"{documents(trl)} packed documents, none of which sees another"
+
+
+def test_who_packs_makes_no_difference(lab: Lab) -> None:
+    assert "puts other documents into one row" in refusal(
+        lab, "llamafactory", *APART, "data.prepare=framework"
+    )
+    native, prepared = packed(lab, "framework"), packed(lab, "ftspec")
+    assert_equal(native)
+    assert set(native.certificate.runs) == {"trl", "deepspeed"}
+    ours, theirs = (
+        [(row.step, row.ids, row.labels) for row in rows(proof.evidence("trl"))]
+        for proof in (prepared, native)
+    )
+    assert ours == theirs
+
+
+def test_packing_is_trls_best_fit(tmp_path: Path) -> None:
+    """Many lengths, ties among them, by trl's own function."""
+    lengths = [1 + (n * 7919) % 97 for n in range(900)]
+    (tmp_path / "lengths.json").write_text(json.dumps(lengths))
+    code = (
+        "import json; from datasets import Dataset; from trl import pack_dataset\n"
+        "lengths = json.load(open('lengths.json'))\n"
+        "rows = Dataset.from_dict({'input_ids': [[n] * k for n, k in enumerate(lengths)]})\n"
+        "found = pack_dataset(rows, 100, 'bfd')['input_ids']\n"
+        "json.dump([list(dict.fromkeys(row)) for row in found], open('bins.json', 'w'))\n"
+    )
+    python = str(ensure(load("trl")).python)
+    subprocess.run([python, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert best_fit(lengths, 100) == json.loads((tmp_path / "bins.json").read_text())
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_changed_document_moves_no_other(lab: Lab, tmp_path: Path, attention: str) -> None:
+    """The very batch that was trained on, given to the model again with one document changed."""
+    batch = packed(lab, "ftspec").evidence("trl").batches[0]
+    spans = list(batch.documents or ())
+    assert len(spans) > 2
+    given = {
+        "input_ids": batch.input_ids, "position_ids": batch.position_ids, "documents": spans,
+        "changed": spans[0], "attention": attention,
+    }  # fmt: skip
+    (tmp_path / "batch.json").write_text(json.dumps(given))
+    command = [
+        str(ensure(load("trl")).python), str(SCRIPT), str(lab.specs / "tiny-model"), "batch.json",
+        "out.json",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    moved = json.loads((tmp_path / "out.json").read_text())
+    assert max(moved["apart"]) == 0  # token for token, to the last bit
+    assert min(moved["seen"]) > 1e-6  # a mask of ones would have let them see each other
+
+
+def test_blocks_are_the_same_everywhere(lab: Lab, text: str) -> None:
+    sets = (
+        "method.objective=cpt", f"data.train={text}", "data.packing=blocks", "data.max_length=64",
+        "data.overflow=truncate", "train.steps=3",
+    )  # fmt: skip
+    assert "its CPU path turns packing off" in refusal(lab, "unsloth", *sets)
+    proof = lab.prove(*sets, "data.prepare=ftspec")
+    assert_equal(proof)
+    assert len(proof.certificate.runs) == 4
+    taken = rows(proof.evidence("trl"))
+    assert {len(row.ids) for row in taken} == {64}
+    assert all(row.labels and row.labels[1:] == row.ids[1:] for row in taken)
+    assert any(END in (row.text or "")[:-12] for row in taken)  # a document ends within a block
+    assert documents(proof.evidence("trl")) == 0  # and the next one sees it
+    native = lab.prove(*sets, "data.prepare=framework", backends=("trl", "deepspeed"))
+    assert_equal(native)
+    assert {row.ids for row in rows(native.evidence("trl"))} & {row.ids for row in taken}
