@@ -80,8 +80,14 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     import trl
 
     for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
-        if cls := getattr(trl, name, None):
-            yield name, fields(cls)
+        yield name, fields(getattr(trl, name))
+    shared = fields(trl.SFTConfig)
+    for name in ("DPOConfig", "KTOConfig", "RewardConfig", "GRPOConfig", "ORPOConfig", "CPOConfig"):
+        place = f"trl.experimental.{name.removesuffix('Config').lower()}"
+        home = trl if hasattr(trl, name) else importlib.import_module(place)
+        own = fields(getattr(home, name))
+        # of the trainers that no script is written for yet: what they have otherwise than SFTConfig
+        yield name, {key: entry for key, entry in own.items() if shared.get(key) != entry}
 
 
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -36,6 +36,20 @@ def _type(text: str) -> str:
     return text.removeprefix("<class '").removesuffix("'>").replace("typing.", "")
 
 
+def _text(table: dict[str, Any]) -> str:
+    """JSON with one setting a line, so that a difference between versions is easy to see."""
+    calls = []
+    for call, entries in sorted(table["calls"].items()):
+        inner = ",\n".join(
+            f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(entries.items())
+        )
+        calls.append(f" {json.dumps(call)}: {{\n{inner}\n }}")
+    head = ", ".join(
+        f"{json.dumps(key)}: {json.dumps(table[key])}" for key in ("package", "version")
+    )
+    return f'{{{head}, "calls": {{\n' + ",\n".join(calls) + "\n}}\n"
+
+
 def main() -> None:
     """Write one table per schema."""
     given = [Path(name) for name in sys.argv[1:]]
@@ -45,9 +59,7 @@ def main() -> None:
     ]:
         table = shortened(json.loads(path.read_bytes()))
         target = TARGET / f"{table['package']}-{table['version']}.json"
-        target.write_text(
-            json.dumps(table, indent=None, sort_keys=True).replace("], ", "],\n ") + "\n"
-        )
+        target.write_text(_text(table))
         print(target.relative_to(ROOT))
 
 

@@ -61,4 +61,6 @@ def command(
             + [Problem(question) for question in imported.composed.open]
         )
     if output is not None:
+        for name, text in imported.files.items():
+            write_atomic(output.parent / name, text.encode())
         write_atomic(output, imported.composed.text.encode())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port.compose import Composed, compose
 from ftspec.port.fates import Fate, Kind
+from ftspec.port.formats.accelerate import machines
 from ftspec.port.recognise import Part, recognise, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
@@ -26,8 +27,11 @@ class Imported:
     """The training first, then its companions."""
     composed: Composed
     notes: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Files that the spec names and that the source held inside, such as a chat template."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that the spec names and that the source held inside, such as a chat template."""
+        return {name: text for part in self.parts for name, text in part.files.items()}
 
     @property
     def fates(self) -> tuple[Fate, ...]:
@@ -67,6 +71,8 @@ def bring(
     documents = {name: part.document for name, part in companions.items()}
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
+    launched = documents.get("accelerate")
+    each, nodes = machines(launched) if launched else (1, 1)
     settled = [
         settle(
             part.format,
@@ -74,13 +80,15 @@ def bring(
                 part.document,
                 tables.get(part.format.name),
                 {name: one for name, one in documents.items() if name != part.format.name},
-                devices or 1,
+                main.document if main is not None and main is not part else None,
+                devices or each,
+                nodes,
             ),
         )
         for part in ordered
     ]
     notes = []
-    if devices is None and main is not None:
+    if devices is None and main is not None and launched is None:
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))

@@ -45,6 +45,7 @@ class Composed:
 def compose(parts: Sequence[Settled]) -> Composed:
     """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
     values: dict[str, Any] = {}
+    conflicts = list(_conflicts(parts))
     for part in parts:
         values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
     values |= _mended(values)
@@ -62,7 +63,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     }
     for part in parts:
         part.fates[:] = [_judged(fate, refused) for fate in part.fates]
-    questions = [question for part in parts for question in part.questions]
+    questions = conflicts + [question for part in parts for question in part.questions]
     lost = [fate for part in parts for fate in part.fates if fate.kind == "unknown"]
     remarks: dict[str, tuple[str, ...]] = {path: (why,) for path, (_, why) in holes.items()}
     if words:
@@ -72,6 +73,19 @@ def compose(parts: Sequence[Settled]) -> Composed:
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
     open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
     return Composed(spec, text, values, open_)
+
+
+def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:
+    """Where two files of a source say different things."""
+    for number, part in enumerate(parts):
+        for other in parts[number + 1 :]:
+            for path in part.origins.keys() & other.spec.keys():
+                one, two = part.spec.get(path), other.spec[path]
+                if one != two:
+                    yield (
+                        f"{path}: {shown(one)} in {part.context.document.path.name}, but {shown(two)} by "
+                        f"{other.context.document.path.name}, which holds"
+                    )
 
 
 def _mended(values: Mapping[str, Any]) -> dict[str, Any]:

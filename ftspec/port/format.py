@@ -57,3 +57,5 @@ class Format:
     accepted: Mapping[str, str] = field(default_factory=dict)
     """Native keys whose default there differs from what ftspec writes, and why that is the same
     training."""
+    idle: Mapping[str, str] = field(default_factory=dict)
+    """Native keys that lowering leaves out where others make them idle, and which."""

@@ -16,6 +16,7 @@ from ftspec.port.fates import Kind, Setting
 from ftspec.port.tables import Table
 
 NOTHING: Flat = MappingProxyType({})
+NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
 class Outcome(NamedTuple):
@@ -27,6 +28,10 @@ class Outcome(NamedTuple):
     spec: Flat = NOTHING
     """Values of spec paths, where no native key of a backend says the same."""
     why: str = ""
+    of: tuple[str, ...] = ()
+    """Spec paths that it has a part in, where another rule or the whole gives the value."""
+    files: Mapping[str, str] = NO_FILES
+    """Texts that stand in the source and that a spec names as files."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Context:
     """The framework's settings in the version that the source was written for."""
     companions: Mapping[str, Document] = field(default_factory=dict)
     """Other files of the same source, by format."""
+    main: Document | None = None
+    """The file that says the training, where this one does not."""
     devices: int = 1
     nodes: int = 1
 

@@ -34,6 +34,7 @@ class Settled:
     fates: list[Fate] = field(default_factory=list)
     native: dict[str, Any] = field(default_factory=dict)
     """Settings that are passed through, for the spec's `native` section."""
+    files: dict[str, str] = field(default_factory=dict)
     assumed: list[str] = field(default_factory=list)
     """Where the framework assumes what a spec cannot say."""
     questions: list[str] = field(default_factory=list)
@@ -55,7 +56,8 @@ def settle(form: Format, context: Context) -> Settled:
     of_it = (pair for name, pair in found_by.items() if pair[1].spec.get(OBJECTIVE) == name)
     fields, lifted = next(of_it, next(iter(found_by.values())))
     found = Settled(form, context, fields, questions=[*completion.questions])
-    found.spec = {**lifted.spec, **completion.spec}
+    values = lifted.spec if form.whole else _told(lifted, fields, given)
+    found.spec = {**values, **completion.spec}
     for _, outcome in outcomes:
         found.spec |= outcome.spec
     verdicts = dict(_verdicts(fields, lifted, given, found.spec, context, form))
@@ -65,6 +67,7 @@ def settle(form: Format, context: Context) -> Settled:
         found.fates.append(fate)
         for path in fate.to:
             sources[path] = (*sources.get(path, ()), setting)
+        found.files |= outcome.files
         found.native |= _kept(setting, outcome, fate, fields, form, context)
     found.origins = sources
     for setting, line in context.document.overwritten():
@@ -146,6 +149,13 @@ def _versioned(
     return {**other, **given}
 
 
+def _told(lifted: Lifted, fields: FieldMap, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a companion says itself: what it leaves out is another file's to say."""
+    rows = [row for row in fields.rows if given.keys() & set(row.keys)]
+    paths = {path for row in rows for path in row.paths}
+    return {path: value for path, value in lifted.spec.items() if path in paths}
+
+
 def _rows(fields: FieldMap, key: str) -> Iterator[Row]:
     return (row for row in fields.rows if key in row.keys)
 
@@ -169,22 +179,23 @@ def _verdicts(
     again = fields.lower({**spec, **derived(spec)}).native
     for key, value in given.items():
         if key in refused:
-            if key not in form.accepted:
-                yield key, ("unknown", refused[key])
-            else:
-                yield key, ("inert", form.accepted[key])
+            why = _accepted(form, key)
+            yield key, ("inert", why) if why else ("unknown", refused[key])
         elif key in lifted.inert:
             yield key, ("inert", "it means something for other tuners only")
         elif key in lifted.unknown:
             yield key, _unmapped(key, value, context, form)
         elif key in again and not same(again[key], value):
-            why = form.accepted.get(key)
+            why = _accepted(form, key)
             nearly = f"{shown(value)} becomes {shown(again[key])}"
             yield key, ("inert", why) if why else ("approximated", nearly)
-        elif key not in again and any(row.keys for row in _rows(fields, key)):
-            if not any(row.paths for row in _rows(fields, key)):
-                continue
-            yield key, ("inert", "no effect beside the other settings")
+        elif key not in again and any(row.paths for row in _rows(fields, key)):
+            why = form.idle.get(key.rpartition(".")[2])
+            yield key, ("inert", why) if why else ("approximated", "ftspec leaves it out")
+
+
+def _accepted(form: Format, key: str) -> str | None:
+    return form.accepted.get(key.rpartition(".")[2])
 
 
 def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kind, str]:
@@ -205,7 +216,7 @@ def _fate(
     found = [verdicts.get(key, (outcome.kind, outcome.why)) for key in outcome.native]
     if found:
         kind, why = min(found, key=lambda one: WORST.index(one[0]))
-    paths = [*outcome.spec]
+    paths = [*outcome.spec, *outcome.of]
     if kind in ("exact", "renamed", "derived", "approximated"):
         paths += [
             path for key in outcome.native for row in _rows(fields, key) for path in row.paths
@@ -238,8 +249,8 @@ def _assumed(lifted: Lifted, fields: FieldMap, said: Set[str], form: Format) -> 
     for refusal in lifted.refusals:
         rows = [row for row in _rows(fields, refusal.path) if row.keys[0] == refusal.path]
         keys = [key for row in rows for key in row.keys]
-        if not set(keys) & said and refusal.path not in form.accepted:
-            yield f"{form.title} assumes {refusal.path} = {shown(refusal.value)}: {refusal.reason}"
+        if not set(keys) & said and not _accepted(form, refusal.path):
+            yield f"what {form.title} does where nothing is said: {refusal.reason}"
 
 
 def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,8 +259,8 @@ def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
     batch, micro = spec.get("train.batch_size"), spec.get("train.micro_batch_size")
     steps = batch // (micro * processes) if batch and micro else 1
     return {
-        "data.train": spec.get("data.train") or (),
-        "data.eval": spec.get("data.eval") or (),
+        "data.train": _formatted(spec.get("data.train")),
+        "data.eval": _formatted(spec.get("data.eval")),
         "derived.processes": processes,
         "derived.accumulation_steps": max(steps, 1),
         "derived.stored_dtype": None,
@@ -258,11 +269,21 @@ def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _formatted(sources: Any) -> tuple[Any, ...]:
+    """Sources of some format, where theirs is not known: rows refuse to do without."""
+    return tuple(
+        {**one, "format": "messages"} if one["format"] == "auto" else one for one in sources or ()
+    )
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two native values mean the same.
 
-    A list, a tuple and a bare item may; 3 and 3.0 do; 1 and true do not.
+    A list, a tuple and a bare item may; 3 and 3.0 do; 1 and true do not. ``one``, which ftspec writes,
+    may say more than ``other``: a section's defaults.
     """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(key in one and same(one[key], value) for key, value in other.items())
     if isinstance(one, list | tuple) and len(one) == 1 and isinstance(other, str):
         return bool(one[0] == other)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

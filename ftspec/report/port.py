@@ -28,6 +28,8 @@ def lines(imported: Imported, all_of_them: bool = False) -> Iterator[str]:
             yield from (f"  {_line(fate)}" for fate in fates)
     for question in imported.composed.open:
         yield f"to decide: {question}"
+    for name in imported.files:
+        yield f"note: -o writes {name} beside the spec as well"
     for note in imported.notes:
         yield f"note: {note}"
     total = len(imported.fates)
@@ -60,6 +62,7 @@ def as_json(imported: Imported) -> dict[str, Any]:
         "faithful": imported.faithful,
         "open": list(imported.composed.open),
         "notes": list(imported.notes),
+        "files": dict(imported.files),
         "fates": [
             {
                 "fate": fate.kind,

@@ -238,7 +238,7 @@ EXPECTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z_][\w.]*$": "a module's name (letters, digits, `_` and `.`)",
-    r"^[\w.-]+/[\w.-]+$": "a repository, `org/name`",
+    r"^([\w.-]+/)?[\w.-]+$": "a repository, `org/name` or a bare name",
 }
 
 

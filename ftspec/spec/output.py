@@ -16,8 +16,8 @@ class Hub(Node):
 
     short: ClassVar[str | None] = "repo"
 
-    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    """Repository of the hub, `org/name`."""
+    repo: str = Field(pattern=r"^([\w.-]+/)?[\w.-]+$")
+    """Repository of the hub, `org/name`; a bare name is one of the account that the token belongs to."""
     private: bool = True
     """Make the repository private if it is new."""
 

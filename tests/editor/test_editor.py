@@ -113,7 +113,7 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
         ),
         ("train: {epochs: 1, steps: 2}", "`epochs` and `steps` exclude each other: keep one"),
         ("hardware: {zero: {offload_parameters: true}}", "`offload_parameters` needs stage 3"),
-        ("output: {hub: x}", "expected a repository, `org/name`"),
+        ("output: {hub: a b}", "expected a repository, `org/name` or a bare name"),
         ("train: {micro_batch_size: 0}", "Value is below the minimum of 1."),
         (
             "precision: {compute: fp8}",

@@ -153,7 +153,7 @@ def test_files_that_are_no_spec(text: str, words: str) -> None:
         ("precision: bf61", "3:12", "precision", "expected `fp32`, `bf16` or `fp16`", "did you mean `bf16`?"),
         ("hardware: {zero: 4}", "3:18", "hardware.zero", "expected 0, 1, 2 or 3, got 4", ""),
         ("hardware: {zero: {stage: 2, offload_parameters: true}}", "3:49", "hardware.zero.offload_parameters", "needs stage 3", ""),
-        ("output: {hub: mine}", "3:15", "output.hub", "expected a repository, `org/name`", ""),
+        ("output: {hub: my own}", "3:15", "output.hub", "expected a repository, `org/name` or a bare name", ""),
         ("output: {trackers: [wandbb]}", "3:21", "output.trackers.0", "got the text 'wandbb'", "`wandb`"),
         ("run: []", "3:6", "run", "expected at least 1 item, got an empty list", ""),
         ("native: {trl: 1}", "3:15", "native.trl", "expected a section, got 1", ""),

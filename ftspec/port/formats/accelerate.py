@@ -1,0 +1,177 @@
+"""accelerate's YAML: how a script is launched, written by `accelerate config`.
+
+As accelerate 1.11 reads it (commands/config/config_args.py), for a script around transformers' Trainer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Format
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    group,
+    inert,
+    nearly,
+    one_of,
+    renamed,
+    says,
+    unknown,
+    unless,
+)
+from ftspec.read import pyyaml
+
+ZERO = "ds_config.zero_optimization."
+SIGNS = frozenset(
+    (
+        "compute_environment", "distributed_type", "num_processes", "num_machines", "machine_rank",
+        "mixed_precision", "downcast_bf16", "fsdp_config", "deepspeed_config", "main_training_function",
+        "rdzv_backend", "same_network", "tpu_use_cluster", "gpu_ids", "use_cpu",
+    )
+)  # fmt: skip
+SHARDING = {"FULL_SHARD": 3, "SHARD_GRAD_OP": 2, "NO_SHARD": 0, "1": 3, "2": 2, "3": 0}
+FSDP = "FSDP becomes ZeRO, which shards the same way in another engine"
+
+
+def machines(document: Any) -> tuple[int, int]:
+    """Devices of each machine, and machines: num_processes counts those of all machines."""
+    nodes = document.data.get("num_machines")
+    processes = document.data.get("num_processes")
+    nodes = nodes if isinstance(nodes, int) and nodes > 0 else 1
+    processes = processes if isinstance(processes, int) and processes > 0 else 1
+    return max(processes // nodes, 1), nodes
+
+
+def _devices(_setting: Setting, context: Context) -> Outcome:
+    devices, nodes = machines(context.document)
+    return Outcome("derived", spec={"hardware.devices": devices, "hardware.nodes": nodes})
+
+
+def _precision(setting: Setting, context: Context) -> Outcome:
+    word = {False: "no", None: "no"}.get(setting.value, setting.value)
+    if context.main is not None:
+        return Outcome("inert", why="the trainer's own bf16 and fp16 decide")
+    if word not in ("no", "bf16", "fp16"):
+        return Outcome("unknown", why=f"{word} is not in a spec yet")
+    return Outcome("renamed", spec={"precision.compute": "fp32" if word == "no" else word})
+
+
+def _is(context: Context, kind: str) -> bool:
+    return str(context.get("distributed_type")).upper() == kind
+
+
+def _engine(rule: Rule, kind: str = "DEEPSPEED") -> Rule:
+    """Settings that count for one kind of launch alone."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if not _is(context, kind):
+            return Outcome("inert", why=f"distributed_type is not {kind}")
+        return rule(setting, context)
+
+    return chosen
+
+
+def _file(_setting: Setting, context: Context) -> Outcome:
+    if "deepspeed" in context.companions:
+        return Outcome("derived", why="read from the file that was given with it")
+    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+
+
+def _offload(setting: Setting, context: Context) -> Outcome:
+    engine = context.get("deepspeed_config")
+    stage = engine.get("zero_stage", 2) if isinstance(engine, dict) else 2
+    what = "parameters" if "param" in setting.key else "optimizer"
+    if stage == 0 or (stage != 3 and what == "parameters"):
+        return Outcome("inert", why=f"stage {stage} keeps them whole")
+    if setting.value not in ("none", "cpu", None):
+        return Outcome("unknown", why=f"offloading to {setting.value} is not in a spec")
+    return Outcome("renamed", spec={f"hardware.zero.offload_{what}": setting.value == "cpu"})
+
+
+def _sharding(setting: Setting, _context: Context) -> Outcome:
+    stage = SHARDING.get(str(setting.value).upper())
+    if stage is None:
+        return Outcome("unknown", why=f"{setting.value} is not in a spec")
+    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+
+
+def _reshard(setting: Setting, context: Context) -> Outcome:
+    if not isinstance(setting.value, bool):
+        return _sharding(setting, context)  # FSDP 1 took a strategy's name here
+    stage = 3 if setting.value else 2
+    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+
+
+def _fsdp_offload(setting: Setting, _context: Context) -> Outcome:
+    if not setting.value:
+        return Outcome("inert", why="nothing is offloaded")
+    spec = {"hardware.zero.offload_parameters": True, "hardware.zero.offload_optimizer": True}
+    return Outcome("approximated", spec=spec, why=FSDP)
+
+
+_LAUNCH = "how processes find each other"
+_MOVED = "how the engine moves data, not what it computes"
+
+format = Format(
+    name="accelerate",
+    title="accelerate",
+    backend="deepspeed",
+    signs=SIGNS,
+    scalar=pyyaml.scalar,
+    last_wins=True,
+    whole=False,
+    part="ds_config.",
+    otherwise=unknown("not a setting that is known"),
+    rules={
+        "num_processes": _devices,
+        "num_machines": _devices,
+        "distributed_type": one_of(
+            no=inert("one process, or as many as num_processes says"),
+            multi_gpu=inert("one process for each device"),
+            multi_cpu=inert("one process for each device"),
+            fsdp=inert("fsdp_config says how"),
+            deepspeed=inert("deepspeed_config says how"),
+            otherwise=unknown("this kind of device or of sharding is not in a spec"),
+        ),
+        "compute_environment": one_of(
+            local_machine=inert("this machine"), otherwise=unknown("a service that runs it elsewhere")
+        ),
+        "mixed_precision": _precision,
+        "use_cpu": says("hardware.device", lambda cpu: "cpu" if cpu else "auto"),
+        "deepspeed_config": inert("empty"),
+        "deepspeed_config.zero_stage": _engine(renamed(f"{ZERO}stage")),
+        "deepspeed_config.offload_optimizer_device": _engine(_offload),
+        "deepspeed_config.offload_param_device": _engine(_offload),
+        "deepspeed_config.deepspeed_config_file": _engine(_file),
+        "deepspeed_config.gradient_accumulation_steps": inert("the trainer's own number decides"),
+        "deepspeed_config.gradient_clipping": _engine(
+            unless(("auto",), "the script says it", says("train.max_grad_norm", lambda norm: norm or None))
+        ),
+        "deepspeed_config.": inert(_MOVED),
+        "fsdp_config": inert("empty"),
+        "fsdp_config.fsdp_sharding_strategy": _engine(_sharding, "FSDP"),
+        "fsdp_config.fsdp_reshard_after_forward": _engine(_reshard, "FSDP"),
+        "fsdp_config.fsdp_offload_params": _engine(_fsdp_offload, "FSDP"),
+        "fsdp_config.fsdp_activation_checkpointing": _engine(
+            unless((False,), "the trainer says it", says("train.gradient_checkpointing")), "FSDP"
+        ),
+        "fsdp_config.": inert(_MOVED),
+        "fp8_config.": unknown("arithmetic in 8 bits is not in a spec yet"),
+        "megatron_lm_config": inert("empty"),
+        "megatron_lm_config.": unknown("Megatron is not in a spec"),
+        "parallelism_config.": unknown("other ways of parallel work are not in a spec yet"),
+        "dynamo_backend": one_of(no=inert("nothing is compiled"), otherwise=nearly("not compiled")),
+        "dynamo_config.": nearly("the same mathematics, not compiled"),
+        **group(
+            _LAUNCH, "machine_rank", "main_process_ip", "main_process_port", "rdzv_backend", "same_network",
+            "main_training_function", "gpu_ids", "mpirun_config.", "enable_cpu_affinity", "commands",
+            "command_file", "num_cpu_threads_per_process", "ipex_config.",
+        ),
+        **group("for TPUs alone", "downcast_bf16", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "tpu_name",
+                "tpu_zone", "tpu_vm"),
+        **group("what is shown, not what is trained", "debug"),
+    },
+)  # fmt: skip

@@ -1,0 +1,244 @@
+"""DeepSpeed's JSON: an engine's settings, beside the script or config that trains with it.
+
+As 0.19.8 and transformers' Trainer read it: `auto` is filled in from the script (integrations/deepspeed.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Completion, Format
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    group,
+    inert,
+    nearly,
+    renamed,
+    says,
+    unknown,
+    unless,
+)
+from ftspec.read import yaml
+
+DS = "ds_config."
+ZERO = "zero_optimization."
+AUTO = "the script says it"
+MOVED = "how the engine moves data, not what it computes"
+SHOWN = "what is shown, not what is trained"
+SIGNS = frozenset(
+    (
+        "zero_optimization", "train_micro_batch_size_per_gpu", "train_batch_size", "gradient_clipping",
+        "steps_per_print", "zero_allow_untested_optimizer", "wall_clock_breakdown",
+        "compression_training", "prescale_gradients", "activation_checkpointing",
+    )
+)  # fmt: skip
+
+
+def unless_auto(rule: Rule) -> Rule:
+    """`auto` takes the value from elsewhere."""
+    return unless(("auto",), AUTO, rule)
+
+
+def _offload(setting: Setting, context: Context) -> Outcome:
+    """Where states or parameters lie: its other settings say how fast they move."""
+    zero = context.get("zero_optimization")
+    stage = zero.get("stage", 0) if isinstance(zero, dict) else 0
+    root = setting.key.rpartition(".")[0]
+    if stage == 0 or (stage != 3 and root.endswith("param")):
+        return Outcome("inert", why=f"stage {stage} keeps them whole")
+    return Outcome("exact", {f"{DS}{root}": {"device": setting.value}})
+
+
+def _batch(setting: Setting, context: Context) -> Outcome:
+    """Any two of the three numbers give the third (runtime/config.py, _set_batch_related_parameters)."""
+    numbers = {
+        name: value if isinstance(value := context.get(name), int) else None
+        for name in (
+            "train_batch_size",
+            "train_micro_batch_size_per_gpu",
+            "gradient_accumulation_steps",
+        )
+    }
+    whole, micro, steps = numbers.values()
+    devices = context.devices * context.nodes
+    if micro is None and whole is not None:
+        micro = whole // devices // (steps or 1)
+    if whole is None and micro is not None:
+        whole = micro * (steps or 1) * devices
+    if whole is None or not micro:
+        return Outcome("derived", why="with the script's own numbers", of=("train.batch_size",))
+    spec = {"train.batch_size": whole, "train.micro_batch_size": micro}
+    return Outcome("derived", spec=spec)
+
+
+def _half(setting: Setting, _context: Context) -> Outcome:
+    name = setting.key.partition(".")[0]
+    if not setting.value:
+        return Outcome("inert", why="it is off")
+    return Outcome(
+        "approximated",
+        spec={"precision.compute": name},
+        why="the engine casts the weights themselves; ftspec keeps them and computes under autocast",
+    )
+
+
+def _scaling(setting: Setting, context: Context) -> Outcome:
+    if (context.get("fp16") or {}).get("enabled") is not True:
+        return Outcome("inert", why="float16 is off, or the script's to say")
+    return Outcome("inert", why="how float16's gradients are kept from underflow")
+
+
+def _optimizer(setting: Setting, _context: Context) -> Outcome:
+    if str(setting.value).lower() in ("adam", "adamw"):
+        return Outcome(
+            "renamed", spec={"train.optimizer.type": "adamw"}, why="its Adam decays weights apart"
+        )
+    return Outcome("unknown", why=f"the engine's own optimizer {setting.value} is not in a spec")
+
+
+def _decay(setting: Setting, _context: Context) -> Outcome:
+    spec = {"train.weight_decay": setting.value}
+    if not setting.value:
+        return Outcome("renamed", spec=spec)
+    return Outcome(
+        "approximated",
+        spec=spec,
+        why="the engine's optimizer decays biases and norms too",
+    )
+
+
+def _betas(setting: Setting, _context: Context) -> Outcome:
+    if not isinstance(setting.value, list) or len(setting.value) != 2:
+        return Outcome("unknown", why="betas are two numbers")
+    first, second = setting.value
+    return Outcome(
+        "renamed", spec={"train.optimizer.beta1": first, "train.optimizer.beta2": second}
+    )
+
+
+def _schedule(setting: Setting, context: Context) -> Outcome:
+    kinds = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
+    if setting.value not in kinds:
+        return Outcome("unknown", why=f"the engine's own schedule {setting.value} is not in a spec")
+    spec = {"train.schedule.type": kinds[setting.value]}
+    params = (context.get("scheduler") or {}).get("params") or {}
+    if params.get("warmup_type") == "linear":
+        return Outcome("renamed", spec=spec)
+    return Outcome(
+        "approximated",
+        spec=spec,
+        why="its warm-up rises along a logarithm unless warmup_type is linear",
+    )
+
+
+def _steps(setting: Setting, _context: Context) -> Outcome:
+    return Outcome(
+        "renamed", spec={"train.warmup_steps": setting.value, "train.warmup_ratio": None}
+    )
+
+
+def _technique(setting: Setting, context: Context) -> Outcome:
+    """Something that changes the training while it is on."""
+    node: Any = context.document.data
+    for part in setting.key.split("."):
+        if not isinstance(node, dict):
+            break
+        shared = node.get("shared_parameters", node)
+        if isinstance(shared, dict) and shared.get("enabled") is False:
+            return Outcome("inert", why="it is off")
+        node = node.get(part)
+    root = setting.key.partition(".")[0].replace("_", " ")
+    return Outcome("unknown", why=f"{root} is not in a spec")
+
+
+def _complete(context: Context) -> Completion:
+    spec: dict[str, Any] = {}
+    if "gradient_clipping" not in context.document.data:
+        spec["train.max_grad_norm"] = None  # the engine's own default; the script's is not asked
+    halves = [(context.get(name) or {}).get("enabled") for name in ("bf16", "fp16")]
+    if not any(halves) and context.main is None:
+        spec["precision.compute"] = "fp32"
+    return Completion({}, spec)
+
+
+_POSITIVE = says("train.max_grad_norm", lambda norm: norm or None)
+format = Format(
+    name="deepspeed",
+    title="DeepSpeed",
+    backend="deepspeed",
+    signs=SIGNS,
+    scalar=yaml.scalar,
+    otherwise=unknown("not a setting that is known"),
+    complete=_complete,
+    whole=False,
+    part=DS,
+    rules={
+        "train_batch_size": unless_auto(_batch),
+        "train_micro_batch_size_per_gpu": unless_auto(_batch),
+        "gradient_accumulation_steps": unless_auto(_batch),
+        "gradient_clipping": unless_auto(_POSITIVE),
+        f"{ZERO}stage": renamed(f"{DS}{ZERO}stage"),
+        f"{ZERO}offload_optimizer.device": _offload,
+        f"{ZERO}offload_param.device": _offload,
+        f"{ZERO}cpu_offload": says("hardware.zero.offload_optimizer"),
+        f"{ZERO}zero_quantized_weights": unless((False,), "off", nearly("weights travel in 8 bits")),
+        f"{ZERO}zero_quantized_gradients": unless((False,), "off", nearly("gradients travel in 4 bits")),
+        f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
+        ZERO: inert(MOVED),
+        "fp16.enabled": unless_auto(_half),
+        "bf16.enabled": unless_auto(_half),
+        "fp16.": _scaling,
+        "bf16.": inert("how bfloat16's gradients are summed"),
+        "amp.": unless((False,), "off", unknown("apex is not in a spec")),
+        "torch_autocast.": unless((False,), "off", unknown("its own autocast is not read yet")),
+        "optimizer.type": _optimizer,
+        "optimizer.params.lr": unless_auto(says("train.learning_rate")),
+        "optimizer.params.betas": unless_auto(_betas),
+        "optimizer.params.eps": unless_auto(says("train.optimizer.eps")),
+        "optimizer.params.weight_decay": unless_auto(_decay),
+        "optimizer.params.torch_adam": inert("which implementation of the same Adam"),
+        "optimizer.params.adam_w_mode": unless(
+            (True,), "as a spec's AdamW does", unknown("decay through the gradient is not in a spec")
+        ),
+        "optimizer.params.bias_correction": unless(
+            (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")
+        ),
+        "optimizer.params.": unknown("a setting of the engine's own optimizer"),
+        "scheduler.type": _schedule,
+        "scheduler.params.warmup_type": inert("it belongs to the schedule"),
+        "scheduler.params.warmup_min_lr": unless(
+            ("auto", 0), "from zero", unknown("a warm-up that does not start at zero")
+        ),
+        "scheduler.params.warmup_max_lr": unless_auto(says("train.learning_rate")),
+        "scheduler.params.warmup_num_steps": unless_auto(_steps),
+        "scheduler.params.total_num_steps": unless_auto(says("train.steps")),
+        "scheduler.params.": unknown("a setting of the engine's own schedule"),
+        "compression_training.": _technique,
+        "data_efficiency.": _technique,
+        "curriculum_learning.": _technique,
+        "progressive_layer_drop.": _technique,
+        "eigenvalue.": _technique,
+        "tensor_parallel.": unknown("tensor parallelism is not in a spec yet"),
+        "sequence_parallel_size": unless((1,), "none", unknown("sequence parallelism is not in a spec yet")),
+        "compile.": nearly("the same mathematics, not compiled"),
+        "autotuning.": unless((False,), "off", unknown("numbers that are found while it runs")),
+        "data_types.": nearly("gradients are summed in another type"),
+        "communication_data_type": nearly("gradients travel in another type"),
+        **group("a comment", "_comment", "comment", "//"),
+        **group(
+            SHOWN, "steps_per_print", "wall_clock_breakdown", "dump_state", "tensorboard.", "wandb.",
+            "csv_monitor.", "comet.", "flops_profiler.", "comms_logger.", "memory_breakdown",
+            "monitor_config.",
+        ),
+        **group(
+            MOVED, "prescale_gradients", "gradient_predivide_factor", "disable_allgather",
+            "zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "aio.", "sparse_gradients",
+            "activation_checkpointing.", "dataloader_drop_last", "cuda_visible_devices", "elasticity.",
+            "checkpoint.", "zero_optimization",
+        ),
+    },
+    accepted={"stage3_gather_16bit_weights_on_model_save": "the end result always holds all weights"},
+)  # fmt: skip

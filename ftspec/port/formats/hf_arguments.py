@@ -1,0 +1,174 @@
+"""Keys of transformers' TrainingArguments, which LLaMA-Factory's and trl's configs hold.
+
+What is not here is simply a native key. ``prefix`` stands before the names, as in `SFTConfig.`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.families.optimizers import NAMES, SYNONYMS
+from ftspec.port.fates import Setting
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    group,
+    inert,
+    nearly,
+    one_of,
+    renamed,
+    unknown,
+    unless,
+)
+
+ACCEPTED: Mapping[str, str] = {
+    "logging_nan_inf_filter": "what is shown, not what is trained",
+    "logging_first_step": "what is shown, not what is trained",
+    "per_device_eval_batch_size": "it evaluates in other batches, and trains the same",
+    "gradient_checkpointing_kwargs": "both ways recompute the same activations",
+}
+"""Values that ftspec writes otherwise, whatever the source says."""
+IDLE: Mapping[str, str] = {
+    "num_train_epochs": "max_steps stands in its place",
+    "save_steps": "nothing is saved in steps",
+    "eval_steps": "nothing is evaluated in steps",
+    "per_device_eval_batch_size": "nothing is evaluated",
+    "hub_model_id": "nothing is pushed",
+    "hub_private_repo": "nothing is pushed",
+    "save_total_limit": "what it says anyway",
+}
+"""Values that have no effect beside others, where lowering leaves them out."""
+
+
+def _synonym(word: str) -> str:
+    return NAMES[SYNONYMS[word]]
+
+
+def plain(prefix: str = "") -> Rule:
+    """A native key; of a section, all of it."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        root = setting.key.split(".", 1)[0].split("[", 1)[0]
+        value = setting.value if root == setting.key else context.get(root)
+        return Outcome("exact", {f"{prefix}{root}": value})
+
+    return rule
+
+
+def is_five(context: Context, prefix: str) -> bool:
+    """Whether it runs on transformers 5, where the warm-up's ratio is a number of steps below 1."""
+    return context.assumed(f"{prefix}warmup_ratio") is None
+
+
+def training_rules(prefix: str = "") -> dict[str, Rule]:
+    """Keys that are more than a native key."""
+    same = plain(prefix)
+
+    def ratio(setting: Setting, context: Context) -> Outcome:
+        five = is_five(context, prefix)
+        if setting.value is None or (not setting.value and not five):
+            return Outcome("inert", why="no warm-up is asked for by it")
+        if context.get("warmup_steps") and not five:
+            return Outcome("inert", why="transformers 4 takes warmup_steps where both are set")
+        return Outcome("renamed", {f"{prefix}warmup_steps": setting.value})
+
+    def steps(setting: Setting, context: Context) -> Outcome:
+        by_ratio = context.get("warmup_ratio")
+        if by_ratio is not None and (is_five(context, prefix) or not setting.value):
+            return Outcome("inert", why="warmup_ratio stands in its place")
+        return same(setting, context)
+
+    def deepspeed(setting: Setting, context: Context) -> Outcome:
+        if setting.value is None:
+            return Outcome("inert", why="no engine")
+        if isinstance(context.get("deepspeed"), dict):
+            return Outcome("unknown", why="an engine's settings inside: give them as a file")
+        if "deepspeed" in context.companions:
+            return Outcome("derived", why="read from the file that was given with it")
+        return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+
+    def pushed(setting: Setting, context: Context) -> Outcome:
+        native: dict[str, Any] = {f"{prefix}push_to_hub": setting.value}
+        if setting.value and not context.get("hub_model_id"):
+            folder = str(context.get("output_dir") or "")
+            native[f"{prefix}hub_model_id"] = folder.rstrip("/").rpartition("/")[2] or None
+            return Outcome("derived", native, why="the folder's name is the repository's")
+        return Outcome("exact", native)
+
+    fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
+    return {
+        "warmup_ratio": ratio,
+        "warmup_steps": steps,
+        "deepspeed": deepspeed,
+        "deepspeed.": deepspeed,
+        "push_to_hub": pushed,
+        "optim": one_of(
+            adamw_torch=fused,
+            adamw_hf=renamed(
+                f"{prefix}optim",
+                lambda _: "adamw_torch_fused",
+                "transformers' own AdamW, since gone",
+            ),
+            **{
+                word: renamed(f"{prefix}optim", _synonym, "another name for it")
+                for word in SYNONYMS
+            },
+            otherwise=same,
+        ),
+        "evaluation_strategy": renamed(f"{prefix}eval_strategy"),
+        "per_gpu_train_batch_size": renamed(f"{prefix}per_device_train_batch_size"),
+        "per_gpu_eval_batch_size": renamed(f"{prefix}per_device_eval_batch_size"),
+        "no_cuda": renamed(f"{prefix}use_cpu"),
+        "push_to_hub_model_id": renamed(f"{prefix}hub_model_id"),
+        "do_train": inert("a spec is for training"),
+        "do_eval": inert("whether it evaluates follows from the strategy"),
+        "do_predict": inert("predicts after the training, from the same weights"),
+        "overwrite_output_dir": inert("a run of ftspec has a folder of its own"),
+        "remove_unused_columns": unless(
+            (True,), "columns that the model does not take are left out anyway", unknown("columns")
+        ),
+        "group_by_length": unless((False, None), "rows are drawn in random order", plain(prefix)),
+        "use_liger_kernel": unless(
+            (False, None), "torch's kernels", nearly("the same mathematics in torch's kernels")
+        ),
+        "torch_compile": unless(
+            (False, None), "nothing is compiled", nearly("the same mathematics, not compiled")
+        ),
+        **group(
+            "how fast, not what",
+            "dataloader_num_workers",
+            "dataloader_pin_memory",
+            "dataloader_persistent_workers",
+            "dataloader_prefetch_factor",
+            "dataset_num_proc",
+            "preprocessing_num_workers",
+            "preprocessing_batch_size",
+            "ddp_timeout",
+            "ddp_find_unused_parameters",
+            "ddp_bucket_cap_mb",
+            "ddp_broadcast_buffers",
+            "low_cpu_mem_usage",
+            "torch_empty_cache_steps",
+            "eval_accumulation_steps",
+        ),
+        **group(
+            "what is shown or kept, not what is trained",
+            "log_level",
+            "log_level_replica",
+            "log_on_each_node",
+            "logging_dir",
+            "logging_first_step",
+            "disable_tqdm",
+            "run_name",
+            "save_only_model",
+            "save_safetensors",
+            "hub_strategy",
+            "hub_always_push",
+            "hub_revision",
+            "include_num_input_tokens_seen",
+            "include_tokens_per_second",
+            "skip_memory_metrics",
+        ),
+    }

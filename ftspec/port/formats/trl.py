@@ -1,0 +1,217 @@
+"""trl's YAML: of its command line, and the recipes of alignment-handbook, open-r1 and SimPO.
+
+Read as trl 1.16 reads it: PyYAML, then argparse, which makes numbers of text (scripts/utils.py,
+TrlParser). A recipe of an older handbook has other names for some keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Completion, Format
+from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
+from ftspec.port.formats.trl_data import DATA_RULES, data
+from ftspec.port.formats.trl_trainers import config_class, trainer
+from ftspec.port.rules import Context, Outcome, Rule, group, inert, renamed, says, unknown, unless
+from ftspec.read import pyyaml
+
+CONFIG = "SFTConfig."
+BITS = "BitsAndBytesConfig."
+OPENED = {
+    "lora_r": "LoraConfig.r",
+    "lora_alpha": "LoraConfig.lora_alpha",
+    "lora_dropout": "LoraConfig.lora_dropout",
+    "lora_target_modules": "LoraConfig.target_modules",
+    "lora_target_parameters": "LoraConfig.target_parameters",
+    "lora_modules_to_save": "LoraConfig.modules_to_save",
+    "use_rslora": "LoraConfig.use_rslora",
+    "use_dora": "LoraConfig.use_dora",
+}
+"""ModelConfig's names for what get_peft_config hands to LoraConfig."""
+TARGETS = ("q_proj", "v_proj")
+"""What peft takes for llama, mistral, mixtral, gemma, qwen2, qwen3 and others (utils/constants.py)."""
+SIGNS = frozenset(
+    (
+        "dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split",
+        "dataset_mixture", "dataset_mixer", "dataset_splits", "torch_dtype", "dtype", "use_peft",
+        "lora_r", "lora_target_modules", "max_seq_length", "max_length", "max_prompt_length",
+        "dataset_num_proc", "model_revision", "attn_implementation", "gamma_beta_ratio",
+        "num_generations", "reward_funcs", "chat_template", "load_in_4bit", "loss_type",
+        "assistant_only_loss", "completion_only_loss", "gradient_checkpointing_kwargs",
+    )
+)  # fmt: skip
+
+
+def _plain(setting: Setting, context: Context) -> Outcome:
+    """A key of the trainer's config class, or of SFTConfig where that class has it from it."""
+    root = setting.key.split(".", 1)[0].split("[", 1)[0]
+    value = setting.value if root == setting.key else context.get(root)
+    return Outcome("exact", {native_key(root, context): value})
+
+
+def native_key(name: str, context: Context) -> str:
+    """`Call.name`: in a class that ftspec writes already, or the trainer's own."""
+    own, table = config_class(context), context.table
+    there = table.find(f"{own}.{name}") if table else None
+    shared = table.find(f"{CONFIG}{name}") if table else None
+    if shared is None or (there is not None and there[0] != shared[0]):
+        return f"{own}.{name}"
+    return f"{CONFIG}{name}"
+
+
+def _adapter(setting: Setting, context: Context) -> Outcome:
+    if not context.get("use_peft"):
+        return Outcome("inert", why="use_peft is not set: all weights train")
+    key = OPENED[setting.key]
+    if setting.key == "lora_target_modules" and not setting.value:
+        return Outcome("derived", why="peft's own choice for this architecture")
+    value = setting.value
+    if setting.key == "lora_target_modules" and value in ("all-linear", ["all-linear"]):
+        value = "all-linear"
+    elif isinstance(value, str) and setting.key in ("lora_target_modules", "lora_modules_to_save"):
+        value = [value]  # nargs="+": a bare word is a list of one
+    return Outcome("renamed", {key: value})
+
+
+def _dtype(setting: Setting, _context: Context) -> Outcome:
+    if setting.value is None:
+        why = "float32, as transformers 4 loads weights where nothing is said"
+        return Outcome("derived", {"model.dtype": "float32"}, why=why)
+    return Outcome("renamed", {"model.dtype": str(setting.value).removeprefix("torch.")})
+
+
+def _bits(setting: Setting, context: Context) -> Outcome:
+    if not context.get("load_in_4bit") and not context.get("load_in_8bit"):
+        return Outcome("inert", why="nothing is loaded in few bits")
+    names = {"use_bnb_nested_quant": "bnb_4bit_use_double_quant"}
+    return Outcome("renamed", {f"{BITS}{names.get(setting.key, setting.key)}": setting.value})
+
+
+def _template(setting: Setting, context: Context) -> Outcome:
+    text = setting.value
+    if not text:
+        return Outcome("inert", why="the template of the tokenizer")
+    name = f"{context.document.path.stem}.chat_template.jinja"
+    return Outcome(
+        "derived",
+        {f"{CONFIG}chat_template_path": f"./{name}"},
+        why=f"written to {name}",
+        files={name: str(text)},
+    )
+
+
+def _environment(setting: Setting, _context: Context) -> Outcome:
+    return Outcome(
+        "unknown", why="sets a variable of the environment: set it yourself, ftspec does not"
+    )
+
+
+def _complete(context: Context) -> Completion:
+    """What ModelConfig assumes, and what the file leaves open."""
+    native: dict[str, Any] = {
+        "launch.processes": context.devices,
+        "launch.nodes": context.nodes,
+        "data.prepare": "framework",
+        "tuner": "lora" if context.get("use_peft") else "full",
+    }
+    questions = []
+    word, question = trainer(context)
+    spec: dict[str, Any] = {"method.objective.type": word}
+    questions += [question] if question else []
+    if context.get("use_peft"):
+        native |= {
+            "LoraConfig.r": context.assumed("ModelConfig.lora_r"),
+            "LoraConfig.lora_alpha": context.assumed("ModelConfig.lora_alpha"),
+            "LoraConfig.lora_dropout": context.assumed("ModelConfig.lora_dropout"),
+        }
+        if not context.get("lora_target_modules"):
+            native["LoraConfig.target_modules"] = list(TARGETS)
+            questions.append(
+                "lora_target_modules is missing, and peft chooses by architecture: q_proj and v_proj "
+                "for llama, mistral, gemma and qwen; see its utils/constants.py for others"
+            )
+    if context.get("load_in_4bit"):
+        native |= {
+            f"{BITS}bnb_4bit_quant_type": context.assumed("ModelConfig.bnb_4bit_quant_type"),
+            f"{BITS}bnb_4bit_use_double_quant": context.assumed("ModelConfig.use_bnb_nested_quant"),
+        }
+    dtype = context.assumed("ModelConfig.dtype") or context.assumed("ModelConfig.torch_dtype")
+    native["model.dtype"] = dtype or "float32"
+    if context.get("fp16") and context.get("bf16") is None:
+        native[f"{CONFIG}bf16"] = False  # its None means: unless fp16
+    own = config_class(context)
+    if own != "SFTConfig" and context.table is not None:
+        defaults = context.table.calls.get(own, {})
+        native |= {
+            f"{CONFIG}{name}": entry[1]
+            for name, entry in defaults.items()
+            if name in context.table.calls["SFTConfig"] and name not in context.document.data
+        }
+    found = data(context)
+    return Completion(
+        {**native, **found.native}, {**spec, **found.spec}, (*questions, *found.questions)
+    )
+
+
+_FLASH: Rule = unless(
+    (False, None),
+    "transformers' choice",
+    renamed("model.attn_implementation", lambda _: "flash_attention_2"),
+)
+
+format = Format(
+    name="trl",
+    title="TRL",
+    backend="trl",
+    package="trl",
+    signs=SIGNS,
+    scalar=pyyaml.scalar,
+    last_wins=True,
+    otherwise=_plain,
+    complete=_complete,
+    native_key=lambda key: f"{CONFIG}{key}",
+    rules={
+        **training_rules(CONFIG),
+        **DATA_RULES,
+        **dict.fromkeys(OPENED, _adapter),
+        "model_name_or_path": renamed("model.name"),
+        "model_revision": renamed("model.revision"),
+        "torch_dtype": _dtype,
+        "dtype": _dtype,
+        "attn_implementation": unless(
+            (None,), "transformers' choice", renamed("model.attn_implementation")
+        ),
+        "use_flash_attention_2": _FLASH,
+        "trust_remote_code": renamed("model.trust_remote_code"),
+        "resume_from_checkpoint": renamed("train.resume_from_checkpoint"),
+        "use_peft": says("method.tuner.type", lambda on: "lora" if on else "full"),
+        "lora_task_type": inert("the model is a causal language model"),
+        "load_in_4bit": _bits,
+        "load_in_8bit": _bits,
+        "bnb_4bit_quant_type": _bits,
+        "use_bnb_nested_quant": _bits,
+        "bnb_4bit_quant_storage": _bits,
+        "max_seq_length": renamed(f"{CONFIG}max_length"),
+        "chat_template": _template,
+        "max_prompt_length": unless(
+            (None,), "nothing is cut", unknown("a limit for prompts of their own is not in a spec")
+        ),
+        "env.": _environment,
+        "dataset_kwargs.": unknown("how trl's preparation of rows is changed is not in a spec"),
+        "model_init_kwargs.": unknown("further arguments of from_pretrained are not in a spec"),
+        "gradient_checkpointing_use_reentrant": inert("both ways recompute the same activations"),
+        **group(
+            "what is shown or kept, not what is trained",
+            "wandb_entity",
+            "wandb_project",
+            "wandb_run_group",
+            "hub_model_revision",
+            "log_completions",
+            "overwrite_hub_revision",
+            "push_to_hub_revision",
+        ),
+    },
+    accepted={**ACCEPTED, "pad_to_multiple_of": "padding is not trained on"},
+    idle={**IDLE, "gradient_checkpointing_kwargs": "nothing is recomputed"},
+)

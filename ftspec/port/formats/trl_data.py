@@ -1,0 +1,174 @@
+"""Where trl's configs and its recipes take rows from.
+
+`dataset_name` and `datasets` are trl's own (scripts/utils.py), `dataset_mixture` is alignment-handbook's
+and open-r1's, `dataset_mixer` that of the handbook's first version and of SimPO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Completion
+from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.rules import Context, Outcome, Rule, inert, unknown, unless
+from ftspec.spec.data import SUFFIXES
+
+SHAPE = "data.shape"
+NO_SPLIT = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
+LOADERS = ("json", "csv", "parquet")
+
+
+def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """One source of a spec: a file by its ending, else a data set of the hub."""
+    file = place.lower().endswith(tuple(SUFFIXES))
+    return {
+        "path": place if file else None,
+        "hub": None if file else place,
+        "subset": None if file or subset in (None, "default") else str(subset),
+        "split": "train" if file else str(split or "train"),
+        "format": _format(columns),
+        "columns": {},
+    }
+
+
+def _format(columns: Sequence[str]) -> str:
+    if tuple(columns) == ("messages",):
+        return "messages"
+    return "prompt-completion" if {*columns} == {"prompt", "completion"} else "auto"
+
+
+def data(context: Context) -> Completion:
+    """Sources of both splits, and what is not known of them."""
+    evaluates = context.get("eval_strategy", context.get("evaluation_strategy", "no"))
+    evaluates = evaluates not in ("no", False, None)
+    train, held_out = _sources(context)
+    spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
+    if evaluates and held_out:
+        spec["data.eval"] = tuple(held_out)
+    questions = []
+    native: dict[str, Any] = {SHAPE: "messages"}
+    formats = {one["format"] for one in train}
+    if formats == {"prompt-completion"}:
+        native[SHAPE] = "prompt-completion"
+    elif "auto" in formats and trainer(context)[0] == "sft":
+        questions.append(
+            "data.train: which format have its rows? name it; of `prompt` and `completion`, trl trains on "
+            "the completion alone: data.train_on: completions"
+        )
+    return Completion(native, spec, tuple(questions))
+
+
+def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    mixture = context.get("dataset_mixture")
+    entries = context.get("datasets") or (mixture or {}).get("datasets", ())
+    if isinstance(entries, list) and entries:
+        return [_entry(one) for one in entries if isinstance(one, dict)], []
+    mixer = context.get("dataset_mixer")
+    if isinstance(mixer, dict):
+        splits = context.get("dataset_splits") or ("train", "test")
+        return _mixed(mixer, splits, "train"), _mixed(mixer, splits, "test")
+    name = context.get("dataset_name")
+    if not name:
+        return [], []
+    subset = context.get("dataset_config")
+    train = context.get("dataset_train_split") or context.assumed(
+        "ScriptArguments.dataset_train_split"
+    )
+    test = context.get("dataset_test_split") or context.assumed(
+        "ScriptArguments.dataset_test_split"
+    )
+    return [source(str(name), subset, train)], [source(str(name), subset, test)]
+
+
+def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    place = entry.get("id") or entry.get("path")
+    files = entry.get("data_files")
+    if place in LOADERS and isinstance(files, str):
+        place = files
+    subset = entry.get("config") or entry.get("name")
+    columns = entry.get("columns")
+    return source(
+        str(place), subset, entry.get("split"), columns if isinstance(columns, list) else ()
+    )
+
+
+def _mixed(mixer: Mapping[str, Any], splits: Sequence[Any], kind: str) -> list[dict[str, Any]]:
+    """The handbook's first version: each data set in each split whose name has the word."""
+    return [
+        {**source(str(name), None, split), "format": "messages" if "sft" in str(split) else "auto"}
+        for name in mixer
+        for split in splits
+        if kind in str(split)
+    ]
+
+
+def _said(path: str, kind: Any = "derived", why: str = "") -> Rule:
+    """A part of what `data` reads as a whole."""
+
+    def rule(setting: Setting, _context: Context) -> Outcome:
+        if setting.value is None:
+            return Outcome("inert", why="nothing is said")
+        return Outcome(kind, why=why, of=(path,))
+
+    return rule
+
+
+def _share(setting: Setting, _context: Context) -> Outcome:
+    if setting.value in (None, 1):
+        return Outcome("exact", why="all of its rows", of=("data.train",))
+    return Outcome(
+        "unknown", why=f"only a share of its rows ({setting.value}) is not in a spec yet"
+    )
+
+
+def _test_split(setting: Setting, context: Context) -> Outcome:
+    strategy = context.get("eval_strategy", context.get("evaluation_strategy", "no"))
+    if strategy in ("no", False, None):
+        return Outcome(
+            "derived", why="held out, and never looked at: still, these rows do not train"
+        )
+    return Outcome("unknown", why=NO_SPLIT)
+
+
+def _columns(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", why="the columns tell the format", of=("data.train",))
+
+
+_PLACE = _said("data.train")
+_ENTRY: dict[str, Rule] = {
+    "id": _PLACE,
+    "path": _PLACE,
+    "config": _PLACE,
+    "name": _PLACE,
+    "split": _PLACE,
+    "data_files": _PLACE,
+    "data_dir": unless((None,), "none", unknown("a folder inside a data set is not in a spec yet")),
+    "columns": _columns,
+    "weight": _share,
+    "fraction": unless(
+        (None,), "all of its rows", unknown("shares of a mixture are not in a spec yet")
+    ),
+}
+DATA_RULES: dict[str, Rule] = {
+    "dataset_name": _PLACE,
+    "dataset_config": _PLACE,
+    "dataset_train_split": _PLACE,
+    "dataset_test_split": _said("data.eval"),
+    "dataset_streaming": unless(
+        (False,), "rows are loaded whole", unknown("a stream is shuffled in another way")
+    ),
+    "ignore_bias_buffers": inert("a workaround for models of old"),
+    **{f"dataset_mixture.datasets[].{key}": rule for key, rule in _ENTRY.items()},
+    **{f"datasets[].{key}": rule for key, rule in _ENTRY.items()},
+    "dataset_mixture.seed": inert("rows are drawn in random order anyway, by the trainer's seed"),
+    "dataset_mixture.test_split_size": _test_split,
+    "test_split_size": _test_split,
+    "streaming": unless((False,), "rows are loaded whole", unknown("a stream")),
+    "dataset_mixer.": _share,
+    "dataset_splits": _PLACE,
+    "auto_insert_empty_system_msg": unless(
+        (False,), "nothing is put in front", unknown("an empty system turn in front of each row")
+    ),
+}

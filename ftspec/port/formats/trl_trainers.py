@@ -1,0 +1,57 @@
+"""Which of trl's trainers a config is for. The file does not say it: the command does (`trl dpo`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ftspec.port.rules import Context
+
+CLASSES: Mapping[str, str] = {
+    "sft": "SFTConfig",
+    "dpo": "DPOConfig",
+    "orpo": "ORPOConfig",
+    "simpo": "CPOConfig",
+    "cpo": "CPOConfig",
+    "kto": "KTOConfig",
+    "reward": "RewardConfig",
+    "grpo": "GRPOConfig",
+}
+"""By the objective's name in a spec."""
+TELLING: Mapping[str, tuple[str, ...]] = {
+    "grpo": ("num_generations", "reward_funcs", "max_completion_length"),
+    "simpo": ("gamma_beta_ratio", "simpo_gamma"),
+    "kto": ("desirable_weight", "undesirable_weight"),
+    "cpo": ("cpo_alpha",),
+    "dpo": (
+        "precompute_ref_log_probs", "ref_model_mixup_alpha", "sync_ref_model", "rpo_alpha",
+        "reference_free", "use_weighting", "ld_alpha",
+    ),
+    "reward": ("center_rewards_coefficient",),
+}  # fmt: skip
+"""Keys that only one trainer has."""
+DPO_LOSSES = frozenset(
+    ("sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
+     "aot_pair", "aot_unpaired", "discopop", "apo_zero", "apo_down", "sft", "sigmoid_norm")
+)  # fmt: skip
+
+
+def trainer(context: Context) -> tuple[str, str]:
+    """The objective's name, and the question that is left where the content does not decide."""
+    for objective, keys in TELLING.items():
+        if any(context.get(key) is not None for key in keys):
+            return objective, ""
+    loss = context.get("loss_type")
+    losses = loss if isinstance(loss, list) else [loss]
+    if any(isinstance(one, str) and one in DPO_LOSSES for one in losses):
+        return "dpo", ""
+    if context.get("beta") is not None or context.get("max_prompt_length") is not None:
+        return (
+            "dpo",
+            "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's",
+        )
+    return "sft", ""
+
+
+def config_class(context: Context) -> str:
+    """The class of arguments that the config fills."""
+    return CLASSES[trainer(context)[0]]

@@ -1,0 +1,139 @@
+"""DeepSpeed's JSON and accelerate's YAML: alone, and beside a config that they belong to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+CONFIG = (
+    "model_name_or_path: org/model\nstage: sft\ndo_train: true\ndataset: alpaca_en_demo\n"
+    "output_dir: o\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 4\n"
+    "deepspeed: ds.json\n"
+)
+AUTO = {
+    "train_batch_size": "auto",
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+    "gradient_clipping": "auto",
+    "zero_allow_untested_optimizer": True,
+    "fp16": {"enabled": "auto", "loss_scale": 0},
+    "bf16": {"enabled": "auto"},
+    "zero_optimization": {
+        "stage": 3,
+        "overlap_comm": False,
+        "offload_optimizer": {"device": "cpu", "pin_memory": True},
+        "offload_param": {"device": "none"},
+        "stage3_gather_16bit_weights_on_model_save": True,
+    },
+}
+LAUNCH = (
+    "compute_environment: LOCAL_MACHINE\ndistributed_type: MULTI_GPU\nmixed_precision: bf16\n"
+    "num_machines: 2\nnum_processes: 16\nmachine_rank: 0\n"
+)
+
+
+def test_files_of_one_source_are_read_as_one(read: Bring) -> None:
+    other = {"ds.json": json.dumps(AUTO), "launch.yaml": LAUNCH}
+    imported = read(CONFIG, other=other)
+    spec = imported.composed.spec
+    assert spec.hardware.zero is not None
+    assert (spec.hardware.zero.stage, spec.hardware.zero.offload_optimizer) == (3, True)
+    assert not spec.hardware.zero.offload_parameters
+    assert (spec.hardware.devices, spec.hardware.nodes) == (8, 2)
+    assert spec.train.batch_size == 2 * 4 * 16
+    assert imported.faithful, [one for one in imported.fates if not one.faithful]
+    assert {one.setting.file.rpartition("/")[2] for one in imported.fates} == {
+        "config.yaml",
+        *other,
+    }
+
+
+def test_an_engine_that_never_clips_is_told(read: Bring) -> None:
+    """Without the key the engine does not clip, whatever max_grad_norm says."""
+    silent = {key: value for key, value in AUTO.items() if key != "gradient_clipping"}
+    imported = read(CONFIG + "max_grad_norm: 0.5\n", other={"ds.json": json.dumps(silent)})
+    assert imported.composed.spec.train.max_grad_norm is None
+    assert any("train.max_grad_norm: 0.5 in config.yaml" in line for line in imported.composed.open)
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "value"),
+    [
+        ({"train_batch_size": 64, "gradient_accumulation_steps": 4}, "train.batch_size", 64),
+        ({"train_batch_size": 64, "gradient_accumulation_steps": 4}, "train.micro_batch_size", 8),
+        (
+            {"train_micro_batch_size_per_gpu": 3, "gradient_accumulation_steps": 4},
+            "train.batch_size",
+            24,
+        ),
+        ({"gradient_clipping": 1.0}, "train.max_grad_norm", 1.0),
+        ({"gradient_clipping": 0}, "train.max_grad_norm", None),
+        ({}, "train.max_grad_norm", None),
+        ({"optimizer": {"type": "AdamW", "params": {"lr": 3e-5}}}, "train.learning_rate", 3e-5),
+        (
+            {"optimizer": {"type": "Adam", "params": {"betas": [0.8, 0.9]}}},
+            "train.optimizer.beta1",
+            0.8,
+        ),
+        ({"scheduler": {"type": "WarmupDecayLR", "params": {}}}, "train.schedule.type", "linear"),
+        ({"zero_optimization": {"stage": 2}}, "hardware.zero.stage", 2),
+        (
+            {"zero_optimization": {"stage": 2, "cpu_offload": True}},
+            "hardware.zero.offload_optimizer",
+            True,
+        ),
+    ],
+)
+def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value: Any) -> None:
+    text = json.dumps({"steps_per_print": 1, **section})
+    imported = read(text, name="ds.json", devices=2)
+    assert imported.composed.values[path] == value
+    assert "TODO: which model?" in imported.composed.text
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "kind"),
+    [
+        ({"fp16": {"enabled": False, "loss_scale": 0}}, "fp16.loss_scale", "inert"),
+        ({"bf16": {"enabled": True}}, "bf16.enabled", "approximated"),
+        ({"zero_optimization": {"stage": 2, "reduce_bucket_size": 5e8}},
+         "zero_optimization.reduce_bucket_size", "inert"),
+        ({"zero_optimization": {"stage": 2, "offload_param": {"device": "cpu"}}},
+         "zero_optimization.offload_param.device", "inert"),
+        ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}},
+         "zero_optimization.offload_param.device", "unknown"),
+        ({"optimizer": {"type": "Lamb", "params": {}}}, "optimizer.type", "unknown"),
+        ({"compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": False}}}},
+         "compression_training.sparse_pruning.shared_parameters.enabled", "inert"),
+        ({"compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": True}}}},
+         "compression_training.sparse_pruning.shared_parameters.enabled", "unknown"),
+        ({"no_such": 1}, "no_such", "unknown"),
+    ],
+)  # fmt: skip
+def test_fates_of_an_engines_settings(
+    read: Bring, section: dict[str, Any], key: str, kind: str
+) -> None:
+    imported = read(json.dumps({"steps_per_print": 1, **section}), name="ds.json")
+    assert fate(imported, key)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "value"),
+    [
+        ("mixed_precision: no", "precision.compute", "fp32"),
+        ("mixed_precision: fp16", "precision.compute", "fp16"),
+        ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 3}", "hardware.zero.stage", 3),
+        ("distributed_type: FSDP\nfsdp_config: {fsdp_sharding_strategy: SHARD_GRAD_OP}",
+         "hardware.zero.stage", 2),
+        ("distributed_type: FSDP\nfsdp_config: {fsdp_reshard_after_forward: true}",
+         "hardware.zero.stage", 3),
+        ("use_cpu: true", "hardware.device", "cpu"),
+    ],
+)  # fmt: skip
+def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
+    text = f"compute_environment: LOCAL_MACHINE\nnum_processes: 1\n{more}\n"
+    assert read(text, name="launch.yaml").composed.values[path] == value

@@ -1,0 +1,166 @@
+"""trl's YAML and its recipes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+LEAST = "model_name_or_path: org/model\ndataset_name: org/chat\noutput_dir: out/one\n"
+PEFT = f"{LEAST}use_peft: true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        # nothing written: what trl's command line assumes, which is neither peft's nor ftspec's default
+        (LEAST, "method.tuner.type", "full"),
+        (PEFT, "method.tuner.type", "lora"),
+        (PEFT, "method.tuner.rank", 16),
+        (PEFT, "method.tuner.alpha", 32),
+        (PEFT, "method.tuner.dropout", 0.05),
+        (PEFT + "lora_r: 8\n", "method.tuner.alpha", 32),
+        (PEFT, "method.tuner.targets", ("q_proj", "v_proj")),
+        (PEFT + "lora_target_modules: all-linear\n", "method.tuner.targets", "all-linear"),
+        (PEFT + "lora_target_modules: k_proj\n", "method.tuner.targets", ("k_proj",)),
+        (LEAST, "data.max_length", 1024),
+        (LEAST + "max_seq_length: 2048\n", "data.max_length", 2048),
+        (LEAST, "train.learning_rate", 2e-5),
+        (LEAST, "precision.compute", "bf16"),
+        (LEAST + "fp16: true\n", "precision.compute", "fp16"),
+        (LEAST + "bf16: no\n", "precision.compute", "fp32"),
+        (LEAST, "train.gradient_checkpointing", True),
+        (LEAST, "model.dtype", "float32"),
+        (LEAST + "torch_dtype: bfloat16\n", "model.dtype", "bfloat16"),
+        (LEAST + "torch_dtype: null\n", "model.dtype", "float32"),
+        (LEAST, "train.logging_steps", 10),
+        (LEAST, "train.schedule.type", "linear"),
+        (LEAST, "train.epochs", 3.0),
+        # PyYAML reads text, argparse a number
+        (LEAST + "learning_rate: 1e-4\n", "train.learning_rate", 1e-4),
+        (LEAST + "per_device_train_batch_size: '4'\n", "train.batch_size", 4),
+        (LEAST + "optim: adamw_torch\n", "train.optimizer.type", "adamw"),
+        (LEAST + "optim: adamw_bnb_8bit\n", "train.optimizer.type", "adamw-8bit"),
+        (LEAST + "use_flash_attention_2: true\n", "model.attention", "flash_attention_2"),
+        (LEAST + "evaluation_strategy: steps\neval_steps: 7\n", "train.eval_steps", 7),
+        (LEAST + "seed: 1\nseed: 2\n", "train.seed", 2),
+        (
+            LEAST
+            + "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr_rate: 0.1}\n",
+            "train.schedule.min_ratio",
+            0.1,
+        ),
+    ],
+)
+def test_a_value_and_a_missing_one(read: Bring, text: str, path: str, value: Any) -> None:
+    assert read(text).composed.values[path] == value
+
+
+HANDBOOK = """\
+model_name_or_path: org/model
+torch_dtype: bfloat16
+chat_template: "{% for message in messages %}{{ message.content }}\\n{% endfor %}"
+dataset_mixture:
+  datasets:
+    - id: org/chat
+      config: default
+      split: train_sft
+      columns: [messages]
+      weight: 1.0
+    - id: org/more
+      config: hard
+      split: train
+      columns: [messages]
+      weight: 1.0
+  seed: 0
+eval_strategy: 'no'
+output_dir: out/one
+"""
+
+
+def test_a_mixture_of_the_handbook(read: Bring) -> None:
+    imported = read(HANDBOOK, name="recipe.yaml")
+    chat, more = imported.composed.spec.data.train
+    assert chat.model_dump(exclude_defaults=True) == {
+        "hub": "org/chat", "split": "train_sft", "format": "messages",
+    }  # fmt: skip
+    assert (more.hub, more.subset, more.format) == ("org/more", "hard", "messages")
+    assert imported.composed.values["data.train_on"] == "all"
+    assert imported.files == {
+        "recipe.chat_template.jinja": "{% for message in messages %}{{ message.content }}\n{% endfor %}"
+    }
+    assert imported.composed.spec.model.chat_template == "./recipe.chat_template.jinja"
+    assert imported.faithful, [fate for fate in imported.fates if not fate.faithful]
+
+
+def test_a_mixer_of_the_first_handbook(read: Bring) -> None:
+    imported = read(
+        "model_name_or_path: m/m\ndataset_mixer:\n  org/chat: 1.0\n  org/half: 0.5\n"
+        "dataset_splits: [train_sft, test_sft]\nevaluation_strategy: epoch\noutput_dir: o\n"
+    )
+    assert [one.hub for one in imported.composed.spec.data.train] == ["org/chat", "org/half"]
+    assert [one.split for one in imported.composed.spec.data.eval] == ["test_sft", "test_sft"]
+    assert fate(imported, "dataset_mixer.org/chat")[0] == "exact"
+    assert fate(imported, "dataset_mixer.org/half")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("more", "objective"),
+    [
+        ("num_generations: 8", "grpo"),
+        ("gamma_beta_ratio: 0.5", "simpo"),
+        ("beta: 0.1\nloss_type: sigmoid", "dpo"),
+        ("desirable_weight: 1.0", "kto"),
+    ],
+)
+def test_which_trainer_it_is_for(read: Bring, more: str, objective: str) -> None:
+    assert read(LEAST + more).composed.values["method.objective.type"] == objective
+
+
+def test_a_trainer_that_the_file_does_not_tell_is_asked_for(read: Bring) -> None:
+    imported = read(LEAST + "beta: 0.1\n")
+    assert any("which trainer" in question for question in imported.composed.open)
+    assert not imported.faithful
+
+
+def test_another_trainers_defaults(read: Bring) -> None:
+    assert read(LEAST + "beta: 0.1\nloss_type: ipo").composed.values["train.learning_rate"] == 1e-6
+
+
+def test_rows_whose_format_is_not_known_are_asked_for(read: Bring) -> None:
+    imported = read(LEAST)
+    assert any("which format" in question for question in imported.composed.open)
+    assert "# TODO: data.train: which format" in imported.composed.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "why"),
+    [
+        ("dataset_num_proc", "12", "inert", "fast"),
+        ("log_level", "info", "inert", "shown"),
+        ("report_to", "[wandb]", "exact", ""),
+        ("push_to_hub", "true", "derived", ""),
+        ("lora_r", "16", "inert", "use_peft"),
+        ("gradient_checkpointing_kwargs", "{use_reentrant: true}", "inert", "activations"),
+        ("use_liger_kernel", "true", "approximated", "kernels"),
+        ("save_steps", "0.05", "unknown", "not in a spec"),
+        ("dataset_kwargs", "{add_special_tokens: false}", "unknown", "preparation"),
+        ("env", "{LD_PRELOAD: x.so}", "unknown", "environment"),
+        ("test_split_size", "0.1", "derived", "do not train"),
+        ("average_tokens_across_devices", "true", "exact", ""),
+        ("no_such_key", "1", "unknown", "no such setting"),
+    ],
+)
+def test_each_setting_has_one_fate(read: Bring, key: str, value: str, kind: str, why: str) -> None:
+    imported = read(f"{LEAST}{key}: {value}\n")
+    (found,) = [one for one in imported.fates if one.setting.key.startswith(key)]
+    assert found.kind == kind, found
+    assert why in found.why
+
+
+def test_a_setting_twice_holds_last_and_the_first_is_told(read: Bring) -> None:
+    imported = read(LEAST + "seed: 1\nseed: 2\n")
+    told = [(one.kind, one.setting.line) for one in imported.fates if one.setting.key == "seed"]
+    assert told == [("exact", 5), ("inert", 4)]
