@@ -116,6 +116,7 @@ def _complete(context: Context) -> Completion:
         "tuner": "lora" if context.get("use_peft") else "full",
     }
     questions = []
+    dtype = context.assumed("ModelConfig.dtype") or "float32"
     word, question = trainer(context)
     spec: dict[str, Any] = {"method.objective.type": word}
     questions += [question] if question else []
@@ -135,9 +136,11 @@ def _complete(context: Context) -> Completion:
         native |= {
             f"{BITS}bnb_4bit_quant_type": context.assumed("ModelConfig.bnb_4bit_quant_type"),
             f"{BITS}bnb_4bit_use_double_quant": context.assumed("ModelConfig.use_bnb_nested_quant"),
+            # get_quantization_config: in the type of the weights
+            f"{BITS}bnb_4bit_compute_dtype": context.get("torch_dtype", context.get("dtype"))
+            or dtype,
         }
-    dtype = context.assumed("ModelConfig.dtype") or context.assumed("ModelConfig.torch_dtype")
-    native["model.dtype"] = dtype or "float32"
+    native["model.dtype"] = dtype
     if context.get("fp16") and context.get("bf16") is None:
         native[f"{CONFIG}bf16"] = False  # its None means: unless fp16
     own = config_class(context)
