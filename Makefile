@@ -76,6 +76,7 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/data_preview.py
 
 clean:
 	rm -rf .venv specs/runs build dist

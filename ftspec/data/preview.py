@@ -42,7 +42,7 @@ class Looked:
     def place(self) -> str:
         """`chat.jsonl:17`; in a Parquet file, which has no lines, `chat.parquet: row 17`."""
         where = f":{self.row.line}" if self.row.line else f": row {self.row.index + 1}"
-        return f"{Path(self.row.file).name}{where}"
+        return f"{self.row.file.rpartition('/')[2]}{where}"
 
 
 def look(

@@ -109,8 +109,9 @@ def _rule(
 ) -> Rule | Unknown:
     values = plan.resolved.values
     for path, value in values.items():
-        if path.startswith("data.") and path not in UNDERSTOOD and value.origin == "spec":
-            return Unknown(f"the preview does not know what {path} does to rows")
+        if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
+            reason = f"the preview does not show what {path}: {value.value} does to rows"
+            return Unknown(reason, f"to see them without it: --set {path}=null")
     prepared = Prepared(
         tokens,
         template,

@@ -79,6 +79,11 @@ def warnings(preview: Preview) -> list[str]:
     said = []
     if readers.template is not None and readers.template.dated:
         said.append("the chat template prints the date: the tokens are others every day")
+    weight = readers.resolved.flat().get("method.objective.prompt_weight")
+    if weight:
+        said.append(
+            f"method.objective.prompt_weight: a token not marked as trained counts {weight:g}"
+        )
     for group in readers.groups:
         said += [f"{', '.join(group.backends)}: {note} (--allow-lossy)" for note in group.notes]
     if survey is None:

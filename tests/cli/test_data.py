@@ -98,6 +98,22 @@ def test_a_gpu_run_of_unsloth_is_not_known(ftspec: Command, write: Write) -> Non
     assert "unsloth: not known: on a GPU" in said and "data.prepare: ftspec" in said
 
 
+def test_what_the_preview_cannot_show_is_not_guessed(ftspec: Command, write: Write) -> None:
+    packed = write(TRUNCATE, ("  max_length: 256", "  max_length: 256\n  packing: documents"))
+    found = as_json(ftspec("data", "preview", packed, "--backend", "trl", "--json"))
+    assert not found["readers"] and found["unknown"]["trl"]["hint"].endswith("data.packing=null")
+    again = ftspec("data", "preview", packed, "--set", "data.packing=null", "--json")
+    assert as_json(again)["readers"]
+
+
+def test_tokens_that_count_a_little_are_spoken_of(ftspec: Command, write: Write) -> None:
+    spec = write(
+        ("method: lora", "method: {objective: {type: sft, prompt_weight: 0.1}, tuner: lora}")
+    )
+    found = as_json(ftspec("data", "preview", spec, "--backend", "trl", "--json"))
+    assert "a token not marked as trained counts 0.1" in found["warnings"][0]
+
+
 @pytest.mark.parametrize(
     ("word", "numbers"),
     [("2", [0, 1]), ("0", []), ("5,0", [0, 5]), ("7,", [7]), ("2-4,9", [2, 3, 4, 9])],
@@ -277,10 +293,8 @@ def test_colour_is_never_the_only_sign(write: Write) -> None:
 
 
 def test_of_a_long_row_the_middle_is_left_out(write: Write, somewhere: Path) -> None:
-    (somewhere / "long.jsonl").write_text(chat("why? " * 400, "because.") * 4)
-    spec = write(
-        ("train: chat.jsonl", "train: long.jsonl"), ("max_length: 256", "max_length: 4000")
-    )
+    (somewhere / "long.jsonl").write_text(chat("why? " * 200, "because.") * 4)
+    spec = write(("train: chat.jsonl", "train: long.jsonl"), ("max_length: 256", "max_length: 512"))
     asked = readers(load(spec, ()), ("trl",))
     (group,) = asked.groups
     looked = next(

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
+from tokenizers.processors import TemplateProcessing
 
 from ftspec.data.findings import Findings
 from ftspec.data.preview import look
@@ -27,10 +29,11 @@ from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
 from tests.conftest import SPECS
+from tests.real.conftest import BACKENDS
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
+ROWS = Path(__file__).parent / "preview_rows.jsonl"
 SCRIPT = Path(__file__).parent / "preview_reference.py"
-BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +103,13 @@ def compare(project: Path, backend: str, *sets: str) -> list[dict[str, list[int]
 CUT = ("data.overflow=truncate", "data.max_length=48")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("train_on", ["assistant", "completions", "all"])
+CASES = [
+    *((name, "assistant") for name in BACKENDS),
+    *((name, train_on) for name in ("trl", "llamafactory") for train_on in ("completions", "all")),
+]
+
+
+@pytest.mark.parametrize(("backend", "train_on"), CASES)
 def test_long_rows_are_cut_as_the_framework_cuts(
     project: Path, backend: str, train_on: str
 ) -> None:
@@ -109,3 +117,119 @@ def test_long_rows_are_cut_as_the_framework_cuts(
         project, backend, *CUT, f"data.train_on={train_on}", "data.eval=data/chat.eval.jsonl"
     )
     assert sum(len(row["input_ids"]) == 48 for row in said) >= 40
+
+
+TURN = "'<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n'"
+OPENING = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+TEMPLATES = {
+    "default-system": "{% if messages[0].role != 'system' %}<|im_start|>system\nBe brief.<|im_end|>\n"
+    "{% endif %}{% for m in messages %}{{ " + TURN + " }}{% endfor %}" + OPENING,
+    "trimmed-with-bos": "{{ bos_token }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n\\n' }}"
+    "{% if m.role == 'assistant' %}{% generation %}{{ m.content | trim + '<|im_end|>' }}"
+    "{% endgeneration %}{% else %}{{ m.content | trim + '<|im_end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n\\n' }}{% endif %}",
+    "thinking": "{% for m in messages %}{% if m.role == 'assistant' and loop.last and "
+    "'<think>' not in m.content %}{{ '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' + m.content "
+    "+ '<|im_end|>\\n' }}{% else %}{{ " + TURN + " }}{% endif %}{% endfor %}" + OPENING,
+    "no-special-tokens": "{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}",
+}
+"""Templates that its parser takes for something else, in one way or another."""
+
+
+def model(project: Path, name: str) -> str:
+    """The tiny model with another chat template, and with a BOS where the template prints one."""
+    folder = project / name
+    if not folder.exists():
+        shutil.copytree(project / "tiny-model", folder)
+        (folder / "chat_template.jinja").write_text(TEMPLATES[name])
+        if "bos_token" in TEMPLATES[name]:
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+            bos = tokenizer.id_to_token(0)
+            single = TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, 0)])
+            tokenizer.post_processor = single
+            tokenizer.save(str(folder / "tokenizer.json"))
+            config = folder / "tokenizer_config.json"
+            config.write_text(json.dumps({**json.loads(config.read_text()), "bos_token": bos}))
+    return f"model.name=./{name}"
+
+
+@pytest.mark.parametrize("train_on", ["assistant", "completions"])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_are_taken_apart_as_llamafactory_does(
+    project: Path, name: str, train_on: str
+) -> None:
+    shutil.copy(ROWS, project / "data" / "awkward.jsonl")
+    sets = (model(project, name), "data.train=data/awkward.jsonl", f"data.train_on={train_on}")
+    said = compare(project, "llamafactory", *sets, "data.max_length=72", "data.overflow=truncate")
+    lengths = [len(row["input_ids"]) for row in said]
+    assert len(said) == len(ROWS.read_text().splitlines())
+    assert max(lengths) == 72 and sum(length == 72 for length in lengths) >= 3
+    assert sum(length < 72 for length in lengths) >= 6
+
+
+@pytest.mark.parametrize("backend", ["trl", "unsloth"])
+@pytest.mark.parametrize("name", ["trimmed-with-bos", "thinking"])
+def test_templates_are_rendered_as_trl_does(project: Path, name: str, backend: str) -> None:
+    shutil.copy(ROWS, project / "data" / "awkward.jsonl")
+    sets = (model(project, name), "data.train=data/awkward.jsonl", "data.overflow=truncate")
+    train_on = "assistant" if "generation %}" in TEMPLATES[name] else "completions"
+    said = compare(project, backend, *sets, f"data.train_on={train_on}", "data.max_length=40")
+    assert 3 <= len(said) < len(ROWS.read_text().splitlines())  # trl left some out
+
+
+FORMATS: dict[str, list[dict[str, Any]]] = {
+    "sharegpt": [
+        {"conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "Q?"},
+                           {"from": "gpt", "value": "A."}]},
+        {"conversations": [{"from": "human", "value": "Q? " * 40}, {"from": "gpt", "value": "A."}]},
+    ],
+    "alpaca": [
+        {"instruction": "Add.", "input": "1 and 2", "output": "3"},
+        {"instruction": "Say yes.", "input": "", "output": "Yes, " * 40},
+    ],
+    "prompt-completion": [
+        {"prompt": "Q: one?\nA:", "completion": " two"},
+        {"prompt": "th", "completion": "e end"},
+        {"prompt": "Q: ends?\nA:", "completion": " yes<|im_end|>"},
+        {"prompt": "long " * 40, "completion": "lost"},
+    ],
+    "text": [{"text": "Plain text."}, {"text": "Ends itself.<|im_end|>"}, {"text": "long " * 40}],
+}  # fmt: skip
+
+
+PAIRS = [
+    *((format, "trl") for format in FORMATS),
+    *(("sharegpt", "llamafactory"), ("alpaca", "llamafactory")),  # it refuses the others
+    ("prompt-completion", "unsloth"),
+]
+
+
+@pytest.mark.parametrize(("format", "backend"), PAIRS)
+def test_every_format_is_read_as_the_framework_reads_it(
+    project: Path, format: str, backend: str
+) -> None:
+    given = FORMATS[format]
+    file = project / "data" / f"{format}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in given))
+    objective = "cpt" if format == "text" else "sft"
+    said = compare(
+        project,
+        backend,
+        f"data.train={{path: data/{format}.jsonl, format: {format}}}",
+        f"method.objective={objective}",
+        "data.overflow=truncate",
+        "data.max_length=24",
+    )
+    lost = {"sharegpt": 1, "prompt-completion": 1} if backend != "llamafactory" else {}
+    assert len(said) == len(given) - lost.get(format, 0)
+
+
+@pytest.mark.parametrize("backend", ["trl", "llamafactory"])
+def test_rows_that_ftspec_prepares(project: Path, backend: str) -> None:
+    sets = ("data.prepare=ftspec", "data.overflow=drop", "data.max_length=64")
+    assert 0 < len(compare(project, backend, *sets)) < 64
+
+
+def test_rows_that_a_script_drops(project: Path) -> None:
+    assert 0 < len(compare(project, "trl", "data.overflow=drop", "data.max_length=64")) < 64
