@@ -139,7 +139,6 @@ _ROWS = (
     field("train.learning_rate", "learning_rate", absent=5e-5),
     *schedule_rows(),
     *optimizer_rows(),
-    field("train.weight_decay", "weight_decay", absent=0.0),
     field(
         "train.max_grad_norm", "max_grad_norm", lambda v: v or 0.0, lambda v: v or None, absent=1.0
     ),

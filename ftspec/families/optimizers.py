@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ftspec.mapping import Refuse, Row, field, only
+from ftspec.mapping import Refuse, Row, field, identity, only, ours, unsupported
 
 TYPE = "train.optimizer.type"
 NAMES = {
@@ -24,7 +24,13 @@ NAMES = {
     "sgd": "sgd",
     "rmsprop": "rmsprop",
     "adagrad": "adagrad",
+    "galore": "galore_adamw",
 }
+NOT_ITS_OWN = {
+    "muon": "transformers has no Muon, and torch's takes matrices alone",
+    "badam": "transformers has no BAdam",
+}
+"""Optimizers of other frameworks, and what is missing here."""
 SYNONYMS = {"adamw_bnb_8bit": "adamw-8bit", "paged_adamw": "paged-adamw"}
 """Other names of transformers for the same."""
 ADAM = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
@@ -36,8 +42,8 @@ class Option(NamedTuple):
 
     ours: str
     theirs: str
-    absent: float | bool
-    """torch's default, where the text does not say."""
+    absent: float | bool | str
+    """The default, where the text does not say."""
 
 
 OPTIONS: Mapping[str, Sequence[Option]] = {
@@ -49,15 +55,25 @@ OPTIONS: Mapping[str, Sequence[Option]] = {
         Option("centered", "centered", False),
     ),
     "adagrad": (Option("rate_decay", "lr_decay", 0.0), Option("eps", "eps", 1e-10)),
+    "galore": (
+        Option("rank", "rank", 128),
+        Option("update_steps", "update_proj_gap", 200),
+        Option("scale", "scale", 0.25),
+        Option("projection", "proj_type", "std"),
+    ),
 }
+GALORE_ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-6}
+"""What GaLore's AdamW assumes, as transformers hands it neither betas nor eps."""
+BADAM = ("switch_steps", "order", "start")
+BUT_THE_HEAD = "(?!.*lm_head).*"
+"""A pattern for the names of all layers but the head."""
+USES = ("hardware.device", "method.tuner.type")
 
 
 def optimizer_rows() -> tuple[Row, ...]:
     """The optimizer and its settings."""
     return (
-        Row(
-            (TYPE,), ("optim",), lower_type, _lift_type, ("hardware.device",), (), (NAMES["adamw"],)
-        ),
+        Row((TYPE,), ("optim",), lower_type, lift_type, uses=USES, absent=(NAMES["adamw"],)),
         *only(
             TYPE,
             (*ADAM, *LION),
@@ -66,22 +82,52 @@ def optimizer_rows() -> tuple[Row, ...]:
         ),
         *only(TYPE, ADAM, field("train.optimizer.eps", "adam_epsilon", absent=1e-8)),
         *(row for kind, options in OPTIONS.items() for row in only(TYPE, kind, _written(options))),
+        *only(
+            TYPE,
+            "galore",
+            Row(
+                ("train.optimizer.targets",),
+                ("optim_target_modules",),
+                lambda targets: BUT_THE_HEAD if targets == "all-linear" else list(targets),
+                _lift_targets,
+            ),
+            *(_assumed(name, value) for name, value in GALORE_ADAM.items()),
+        ),
+        *only(TYPE, NOT_ITS_OWN, *ours(*(f"train.optimizer.{name}" for name in GALORE_ADAM))),
+        *only(TYPE, "badam", *ours(*(f"train.optimizer.{name}" for name in BADAM))),
+        Row(
+            ("train.weight_decay",), ("weight_decay",), _lower_decay, identity, (TYPE,), (), (0.0,)
+        ),
     )
 
 
-def lower_type(kind: str, device: str) -> str:
+def lower_type(kind: str, device: str, tuner: str) -> str:
     """transformers' name for it."""
+    possible(kind, device, tuner)
+    if kind in NOT_ITS_OWN:
+        raise Refuse(NOT_ITS_OWN[kind], "notyet", "run.backends: llamafactory")
+    return NAMES[kind]
+
+
+def possible(kind: str, device: str, tuner: str) -> None:
+    """Refuse what makes no sense in any backend.
+
+    Raises:
+        Refuse: pages without a GPU; a rule for whole weights where adapters train.
+    """
     if kind.startswith("paged-") and device == "cpu":
         raise Refuse(
             "pages move between a GPU and the memory of the CPU; without a GPU bitsandbytes pages nothing",
             "never",
             f"train.optimizer: {kind.removeprefix('paged-')}",
         )
-    return NAMES[kind]
+    if kind in ("galore", "badam") and tuner != "full":
+        raise Refuse(f"{kind} is a rule for training all weights", "never", "method: full")
 
 
-def _lift_type(name: str) -> str:
-    found = {theirs: ours for ours, theirs in NAMES.items()} | SYNONYMS
+def lift_type(name: str) -> str:
+    """Our name for transformers'."""
+    found = {theirs: word for word, theirs in NAMES.items()} | SYNONYMS
     if name not in found:
         raise Refuse(f"the optimizer {name!r} is not in a spec yet", "notimpl")
     return found[name]
@@ -90,7 +136,7 @@ def _lift_type(name: str) -> str:
 def _written(options: Sequence[Option]) -> Row:
     """The text `optim_args`: `momentum=0.9,nesterov=true`."""
 
-    def lower(*values: float | bool) -> str:
+    def lower(*values: float | bool | str) -> str:
         pairs = zip(options, values, strict=True)
         return ",".join(f"{option.theirs}={_word(value)}" for option, value in pairs)
 
@@ -108,11 +154,33 @@ def _written(options: Sequence[Option]) -> Row:
     return Row(paths, ("optim_args",), lower, lift, absent=(None,))
 
 
-def _word(value: float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(float(value))
+def _word(value: float | bool | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value(text: str | None, absent: float | bool) -> float | bool:
+def _value(text: str | None, absent: float | bool | str) -> float | bool | str:
     if text is None:
         return absent
-    return text.lower() in ("true", "1", "yes") if isinstance(absent, bool) else float(text)
+    if isinstance(absent, bool):
+        return text.lower() in ("true", "1", "yes")
+    return type(absent)(text)
+
+
+def _lift_targets(native: str | Sequence[str]) -> Any:
+    if isinstance(native, str):
+        if native != BUT_THE_HEAD:
+            raise Refuse(f"optim_target_modules={native!r}: a pattern is not in a spec", "notimpl")
+        return "all-linear"
+    return tuple(native)
+
+
+def _assumed(name: str, value: float) -> Row:
+    """A setting of GaLore's AdamW that has one value here."""
+    why = f"transformers hands GaLore no {name}, which is then {value:g}"
+    return unsupported(f"train.optimizer.{name}", why, neutral=(value,))
+
+
+def _lower_decay(decay: float, kind: str) -> float:
+    if decay and kind == "galore":
+        raise Refuse("transformers hands GaLore no weight decay", "notyet", "train.weight_decay: 0")
+    return decay

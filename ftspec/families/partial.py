@@ -116,7 +116,10 @@ def context(native: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def read_partial(tree: ast.Module) -> dict[str, Any]:
-    """The native values of these statements; nothing where the model is not frozen."""
+    """The native values of these statements; nothing where none chooses what trains.
+
+    A frozen model alone does not: an adapter over a quantised base is frozen for a moment too.
+    """
     if not any(match(SINGLE["frozen"], node) is not None for node in tree.body):
         return {}
     native: dict[str, Any] = {"tuner": "partial"}
@@ -128,4 +131,4 @@ def read_partial(tree: ast.Module) -> dict[str, Any]:
             for source in (_WHOLE, _PARTS):
                 found = match(source.replace("LAYERS", choice), node)
                 native |= {f"{KEY}{name}": value for name, value in (found or {}).items()}
-    return native
+    return native if len(native) > 1 else {}

@@ -49,6 +49,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.schedule.stable_steps": (50,),
     "train.schedule.decay_steps": (20,),
     "train.optimizer.momentum": (0.9,),
+    "train.optimizer.targets": (("q_proj", "v_proj"),),
     "train.weight_decay": (0.1,),
     "train.max_grad_norm": (None, 1.0),
     "train.label_smoothing": (0.1,),
@@ -76,6 +77,11 @@ NEEDED: Mapping[str, Any] = {
     "model.rope.original_length": 8192,
 }
 """Fields that a variant which has them cannot do without, where no model can be looked at."""
+BESIDE: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("train.optimizer.type", "galore"): {"method.tuner.type": "full"},
+    ("train.optimizer.type", "badam"): {"method.tuner.type": "full", "train.weight_decay": 0.01},
+}
+"""Variants that make sense beside certain other values alone."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -193,7 +199,8 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document |= {"precision": "bf16"}
         document["model"] |= {"dtype": "bfloat16", "quantization": held}
     for tag, word in _variant(path, value, objective):
-        _put(document, tag, word)
+        for needed, given in {tag: word, **BESIDE.get((tag, word), {})}.items():
+            _put(document, needed, given)
         for leaf in leaves():
             if (tag, word) in leaf.tags and leaf.path in NEEDED:
                 _put(document, leaf.path, NEEDED[leaf.path])

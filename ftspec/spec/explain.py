@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ftspec.spec.base import Node
 from ftspec.spec.method import OBJECTIVES, TUNERS
-from ftspec.spec.names import FOREIGN_WORDS, close, label, suggest
+from ftspec.spec.names import FOREIGN_WORDS, UNAVAILABLE, close, label, suggest
 from ftspec.spec.paths import tags
 from ftspec.spec.root import Spec
 from ftspec.spec.scalars import FLOAT, INT
@@ -192,6 +192,11 @@ def _unknown_variant(fault: _Fault) -> Finding:
         if word in own:
             hint = f"`{word}` is {NOUNS[part]}: write `{part}: {word}`"
             return Finding(fault.path, message, hint)
+    if fault.path[0] == "method" and word in tags()["train.optimizer.type"]:
+        hint = f"`{word}` is an optimizer: write `method: full` and `train.optimizer: {word}`"
+        return Finding(fault.path, message, hint)
+    if word in UNAVAILABLE:
+        return Finding(fault.path, message, UNAVAILABLE[word])
     near = FOREIGN_WORDS.get(word.lower().replace("-", "_")) or close(word, known)
     words = ", ".join(f"`{name}`" for name in known)
     return Finding(path, message, f"did you mean `{near}`?" if near else f"there are {words}")

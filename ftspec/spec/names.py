@@ -162,6 +162,7 @@ FOREIGN_WORDS: Mapping[str, str] = {
     "adamw_torch_fused": "adamw",
     "adamw_hf": "adamw",
     "adam": "adamw",
+    "galore_adamw": "galore",
     "adamw_bnb_8bit": "adamw-8bit",
     "adamw_8bit": "adamw-8bit",
     "paged_adamw": "paged-adamw",
@@ -178,6 +179,15 @@ FOREIGN_WORDS: Mapping[str, str] = {
     "warmup_stable_decay": "warmup-stable-decay",
     "wsd": "warmup-stable-decay",
 }
+UNAVAILABLE: Mapping[str, str] = {
+    "apollo": "its package may not be used commercially (CC BY-NC 4.0), so no environment holds it",
+    "adam-mini": "its package names two licences that contradict each other, so no environment holds it",
+    "schedule-free": LATER,
+    "ademamix": LATER,
+    "stable-adamw": LATER,
+    "lomo": LATER,
+}
+"""Optimizers that some backend has and a spec has not, and why."""
 
 
 def label(model: type[Node], section: str) -> str:

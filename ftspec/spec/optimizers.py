@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ftspec.spec.base import Node
+from ftspec.spec.base import Items, Node
+from ftspec.spec.tuners import ModuleName
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -139,6 +140,62 @@ class Adagrad(Node):
     """Added to the denominator."""
 
 
+class Muon(Adam):
+    """Muon (https://arxiv.org/abs/2502.16982): momentum whose matrices are made orthogonal, for full tuning.
+
+    Embeddings, the head and all that is no matrix train by AdamW, whose settings these are. As
+    LLaMA-Factory has it: Nesterov momentum of 0.95, five Newton-Schulz steps, and a rate times
+    0.2 x sqrt(longer side), so that AdamW's rates fit.
+    """
+
+    type: Literal["muon"] = "muon"
+
+
+class GaLore(Node):
+    """GaLore (https://arxiv.org/abs/2403.03507): AdamW on gradients of low rank, for full tuning."""
+
+    type: Literal["galore"] = "galore"
+    rank: int = Field(128, ge=1)
+    """Rank of the projected gradients."""
+    update_steps: int = Field(200, ge=1)
+    """Steps after which the projection is computed anew."""
+    scale: float = Field(0.25, gt=0)
+    """Factor on the projected update."""
+    projection: Literal["std", "reverse_std", "right", "left", "full"] = "std"
+    """Side of a matrix that is projected: `std` the longer one."""
+    targets: Literal["all-linear"] | Annotated[Items[ModuleName], Field(min_length=1)] = (
+        "all-linear"
+    )
+    """Layers whose gradients are projected: `all-linear` (each but the head), or parts of their names."""
+    beta1: Share = 0.9
+    """Decay of the running mean of gradients."""
+    beta2: Share = 0.999
+    """Decay of the running mean of squared gradients."""
+    eps: float = Field(1e-6, gt=0)
+    """Added to the denominator."""
+
+
+class BAdam(Adam):
+    """BAdam (https://arxiv.org/abs/2404.02827): AdamW on one layer at a time, for full tuning.
+
+    Embeddings and the head do not train.
+    """
+
+    type: Literal["badam"] = "badam"
+    switch_steps: int = Field(50, ge=1)
+    """Steps that a layer trains; the first one takes one step less."""
+    order: Literal["ascending", "descending", "random", "fixed"] = "ascending"
+    """Which layer is the next."""
+    start: int | None = Field(None, ge=0)
+    """The first layer, from 0. Left out: what `order` begins with; `fixed` needs one."""
+
+    @model_validator(mode="after")
+    def _started(self) -> BAdam:
+        if self.order == "fixed" and self.start is None:
+            raise ValueError("`order: fixed` needs the layer to `start` with")
+        return self
+
+
 def _full(value: Any) -> Any:
     """`lion` stands for `{type: lion}`; a section without a type is AdamW's."""
     if isinstance(value, str):
@@ -159,7 +216,10 @@ Optimizer = Annotated[
         | Adafactor
         | SGD
         | RMSprop
-        | Adagrad,
+        | Adagrad
+        | Muon
+        | GaLore
+        | BAdam,
         Field(discriminator="type"),
     ],
     BeforeValidator(_full),

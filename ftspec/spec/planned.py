@@ -38,9 +38,6 @@ PLANNED_TUNERS: Mapping[str, str] = {
     "prompt": "prompt tuning",
     "p-tuning": "p-tuning",
     "llama-adapter": "adaption prompts",
-    "galore": "full tuning with low-rank gradients",
-    "apollo": "full tuning with approximated gradient scaling",
-    "badam": "full tuning, one block of layers at a time",
 }
 ALIASES: Mapping[str, str] = {
     "rm": "reward",

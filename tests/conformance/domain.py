@@ -64,7 +64,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     document["model"] = document["model"] | {
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
     }
-    if document.get("method", {}).get("tuner", {}).get("type") == "full":
+    if document.get("method", {}).get("tuner", {}).get("type") in ("full", "partial"):
         document["model"].pop("quantization", None)
     document["run"] = {"backends": list(names())}
     return Spec.model_validate(document)

@@ -119,6 +119,15 @@ def optimizers() -> st.SearchStrategy[Any]:
     adam = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
     lion = ("lion", "lion-8bit", "paged-lion", "paged-lion-8bit")
     ball = {"momentum": positive(1).filter(lambda share: share < 1), "nesterov": st.booleans()}
+    galore = {
+        "rank": st.integers(1, 999),
+        "update_steps": st.integers(1, 999),
+        "scale": positive(),
+        "projection": st.sampled_from(("std", "reverse_std", "right", "left", "full")),
+        "targets": st.just("all-linear") | modules(least=1),
+    }
+    order = st.sampled_from(("ascending", "descending", "random", "fixed"))
+    blocks = {**betas, "switch_steps": st.integers(1, 999), "order": order}
     mean = {"smoothing": shares(), "momentum": shares(), "centered": st.booleans()}
     return (
         optional({**betas, "eps": positive()}, type=st.sampled_from(adam))
@@ -128,6 +137,9 @@ def optimizers() -> st.SearchStrategy[Any]:
         | st.fixed_dictionaries({"type": st.just("sgd"), **ball})
         | optional({**mean, "eps": positive()}, type=st.just("rmsprop"))
         | optional({"rate_decay": st.floats(0, 10), "eps": positive()}, type=st.just("adagrad"))
+        | optional({**betas, "eps": positive()}, type=st.just("muon"))
+        | optional(galore, type=st.just("galore"))
+        | optional(blocks, type=st.just("badam"), start=st.integers(0, 9))
     )
 
 

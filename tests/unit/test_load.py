@@ -184,7 +184,7 @@ def test_files_that_are_no_spec(text: str, words: str) -> None:
         ("train: {batchsize: 1}", "3:9", "train.batchsize", "`batchsize` is not a field", "did you mean `batch_size`?"),
         ("train: {gradient_accumulation_steps: 4}", "3:9", "train.gradient_accumulation_steps", "not a field", "global batch"),
         ("train: {bf16: true}", "3:9", "train.bf16", "not a field", "`precision.compute`"),
-        ("train: {packing: true}", "3:9", "train.packing", "not a field", "not in this version"),
+        ("train: {packing: true}", "3:9", "train.packing", "not a field", "`packing` belongs to `data`"),
         ("lora_alpha: 16", "3:1", "lora_alpha", "not a field", "`method.tuner.alpha`"),
         ("stpes: 5", "3:1", "stpes", "not a field", "`train.steps`"),
         ("zzz: 5", "3:1", "zzz", "not a field", "fields here: version, model"),

@@ -95,23 +95,24 @@ def _lift_compute(bf16: bool, fp16: bool, autocast: Any) -> str:
     return "bf16" if autocast and autocast["enabled"] else "fp32"
 
 
-WHOLE_TENSORS = {
-    "adamw-8bit": "quantises in blocks of a weight, and spares embeddings",
-    "paged-adamw-8bit": "quantises in blocks of a weight, and spares embeddings",
-    "lion-8bit": "quantises in blocks of a weight, and spares embeddings",
-    "paged-lion-8bit": "quantises in blocks of a weight, and spares embeddings",
-    "adafactor": "takes means over the rows and columns of a weight",
+FLAT = "and ZeRO hands it all weights as one flat row of numbers"
+BLOCKS = f"it quantises in blocks of a weight, and spares embeddings, {FLAT}"
+UNSHARDED = {
+    "adamw-8bit": BLOCKS,
+    "paged-adamw-8bit": BLOCKS,
+    "lion-8bit": BLOCKS,
+    "paged-lion-8bit": BLOCKS,
+    "adafactor": f"it takes means over the rows and columns of a weight, {FLAT}",
+    "galore": f"it projects matrices, {FLAT}",
+    "adagrad": "ZeRO makes it anew with one group of weights, without the settings of each "
+    "(runtime/zero/stage_1_and_2.py), and fails",
 }
-"""Optimizers that must know where a weight begins, and why."""
+"""Optimizers that do not survive sharding, and why."""
 
 
-def _lower_optimizer(kind: str, device: str, stage: int, offload: bool) -> str:
-    if stage and kind in WHOLE_TENSORS:
-        raise Refuse(
-            f"{kind} {WHOLE_TENSORS[kind]}, and ZeRO hands it all weights as one flat row of numbers",
-            "never",
-            "hardware.zero.stage: 0",
-        )
+def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bool) -> str:
+    if stage and kind in UNSHARDED:
+        raise Refuse(UNSHARDED[kind], "notyet", "hardware.zero.stage: 0")
     if offload and kind != "adamw":
         raise Refuse(
             "an optimizer in CPU memory is replaced by DeepSpeed's own Adam, whatever it was "
@@ -119,7 +120,7 @@ def _lower_optimizer(kind: str, device: str, stage: int, offload: bool) -> str:
             "notyet",
             "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
         )
-    return lower_type(kind, device)
+    return lower_type(kind, device, tuner)
 
 
 def sharded(row: Row) -> Row:

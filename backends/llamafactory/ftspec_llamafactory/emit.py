@@ -36,7 +36,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "per_device_train", "gradient_acc", "average_", "learning_rate", "num_train_epochs",
-        "max_steps", "lr_", "warmup_", "optim", "adam", "weight_decay", "max_grad_norm",
+        "max_steps", "lr_", "warmup_", "optim", "use_muon", "use_galore", "galore_", "use_badam",
+        "badam_", "adam", "weight_decay", "max_grad_norm",
         "label_smoothing", "neftune", "bf16", "fp16", "tf32", "use_cpu", "seed", "data_seed", "",
         "resume_from",
     ),

@@ -28,6 +28,7 @@ from ftspec.mapping import (
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
+from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.quantised import quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
@@ -338,7 +339,7 @@ SFT = FieldMap(
             lambda folder, _overwrite: folder,
             absent=(None, False),
         ),
-        *(counted(evaluated(row)) for row in training_rows("")),
+        *optimizer_rows(counted(evaluated(row)) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
         *ours(*OWN_PATHS),

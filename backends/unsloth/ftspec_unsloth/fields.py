@@ -28,14 +28,14 @@ def _lower_compute(compute: str, device: str) -> tuple[bool, bool]:
     return compute == "bf16", compute == "fp16"
 
 
-def _lower_optimizer(kind: str, device: str) -> str:
+def _lower_optimizer(kind: str, device: str, tuner: str) -> str:
     if device == "cpu" and ("8bit" in kind or kind.startswith("paged-")):
         raise Refuse(
             "its CPU path trains with AdamW instead (unsloth_zoo, cpu/trainer.py)",
             "notyet",
             "hardware.device: cuda, or another train.optimizer",
         )
-    return lower_type(kind, device)
+    return lower_type(kind, device, tuner)
 
 
 def unchanged(row: Row) -> Row:
