@@ -14,7 +14,10 @@ SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_tri
 ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py \
   tests/real/test_lora_options.py tests/real/test_quantised.py
 
-.PHONY: demo demo-real test test-gpu check lint quick sweeps real golden schemas docs bench proven clean
+# Configs that real projects publish, to measure `ftspec import` on.
+CORPUS ?= ../shared/corpus
+
+.PHONY: demo demo-real test test-gpu check lint quick sweeps real golden schemas docs bench corpus proven clean
 .DEFAULT_GOAL := demo
 
 .venv/ready: pyproject.toml
@@ -71,6 +74,9 @@ schemas: .venv/ready
 docs: .venv/ready
 	$(BIN)/ftspec matrix --markdown > docs/matrix.md
 	$(BIN)/python scripts/spec_reference.py
+
+corpus: .venv/ready
+	$(BIN)/python scripts/corpus.py $(CORPUS)
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/start_up.py

@@ -11,7 +11,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.port.compose import Composed, compose
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
-from ftspec.port.recognise import Part, recognise, together
+from ftspec.port.recognise import Part, mentioned, recognise, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
 from ftspec.port.tables import Table, table
@@ -67,7 +67,8 @@ def bring(
         BackendError: the defaults of that version are not known.
     """
     parts = _parts(paths, wanted)
-    main, companions = together(parts)
+    found = mentioned(parts)
+    main, companions = together([*parts, *found])
     documents = {name: part.document for name, part in companions.items()}
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
@@ -87,7 +88,7 @@ def bring(
         )
         for part in ordered
     ]
-    notes = []
+    notes = [f"{part.document.path} belongs to it, and was read as well" for part in found]
     if devices is None and main is not None and launched is None:
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]

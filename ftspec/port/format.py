@@ -57,5 +57,9 @@ class Format:
     accepted: Mapping[str, str] = field(default_factory=dict)
     """Native keys whose default there differs from what ftspec writes, and why that is the same
     training."""
+    own: frozenset[str] = frozenset()
+    """Keys that the backend writes for itself, so that none is passed through."""
+    mentions: Mapping[str, str] = field(default_factory=dict)
+    """Keys that name another file of the source, and its format."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """Native keys that lowering leaves out where others make them idle, and which."""

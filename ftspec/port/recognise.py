@@ -64,6 +64,36 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     return _named(names[0])
 
 
+def mentioned(parts: Sequence[Part]) -> list[Part]:
+    """Files that the given ones name, where they are here: from the current folder, or beside them."""
+    given = {part.format.name for part in parts}
+    found: list[Part] = []
+    for part in parts:
+        for key, name in part.format.mentions.items():
+            value: Any = part.document.data
+            for step in key.split("."):
+                value = value.get(step) if isinstance(value, dict) else None
+            if name not in given and (other := _companion(value, name, part.document.path.parent)):
+                given.add(name)
+                found.append(other)
+    return found
+
+
+def _companion(value: Any, name: str, folder: Path) -> Part | None:
+    if name == "dataset_info":
+        value = f"{value or 'data'}/dataset_info.json"
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    for path in (Path(value), folder / value):
+        try:
+            part = recognise(path) if path.is_file() else None
+        except (SpecError, OSError):
+            continue  # not what it is called: the setting that names it says so
+        if part is not None and part.format.name == name:
+            return part
+    return None
+
+
 def together(parts: Sequence[Part]) -> tuple[Part | None, dict[str, Part]]:
     """The file that says the training, and its companions by format.
 

@@ -73,7 +73,7 @@ def settle(form: Format, context: Context) -> Settled:
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
     said = {key for _, outcome in outcomes for key in outcome.native}
-    found.assumed = list(_assumed(lifted, fields, said, form))
+    found.assumed = list(_assumed(lifted, fields, said, form)) if form.whole else []
     return found
 
 
@@ -239,7 +239,7 @@ def _kept(
     entry = context.table.find(key) if context.table else None
     if fate.kind != "inert" or entry is None or same(entry[1], setting.value):
         return {}
-    if is_secret(setting.key):
+    if is_secret(setting.key) or setting.key in form.own:
         return {}
     return {} if any(_rows(fields, key)) else {key: setting.value}
 

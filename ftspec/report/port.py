@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ftspec.port.bring import Imported
+from ftspec.port.compare import Difference
+from ftspec.port.effective import Meaning
 from ftspec.port.fates import TITLES, Fate, Kind, is_secret
 
 ORDER: tuple[Kind, ...] = (
@@ -76,3 +78,73 @@ def as_json(imported: Imported) -> dict[str, Any]:
             for fate in imported.fates
         ],
     }
+
+
+def explained(found: Meaning) -> Iterator[str]:
+    """Each value with its origin, section by section; then what no value says."""
+    width = max((len(effect.path) for effect in found.effects), default=0)
+    for effect in found.effects:
+        yield f"{effect.path:{width}}  {_value(effect.value):24}  {effect.origin}"
+    if found.imported is not None:
+        yield from lines(found.imported)
+
+
+def effects_as_json(found: Meaning) -> dict[str, Any]:
+    """The same as data."""
+    effects = [
+        {"path": one.path, "value": one.value, "origin": one.origin} for one in found.effects
+    ]
+    more = as_json(found.imported) if found.imported else {}
+    return {"values": effects, **more}
+
+
+_HEADS = {
+    "training": "changes what is trained:",
+    "rounding": "the same mathematics, rounded otherwise:",
+    "around": "memory, speed, or what is kept; not what is trained:",
+}
+
+
+def told(
+    left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]
+) -> Iterator[str]:
+    """The verdict first, then the differences by weight."""
+    matters = [one for one in found if one.weight != "around"]
+    if not matters and not rest:
+        yield f"{left.name} and {right.name} train the same"
+    else:
+        yield f"{left.name} and {right.name} do not train the same"
+    for weight, head in _HEADS.items():
+        group = [one for one in found if one.weight == weight]
+        if group:
+            yield head
+        for one in group:
+            words = f"  ({one.words})" if one.words else ""
+            yield f"  {one.path}: {_value(one.one)} against {_value(one.other)}{words}"
+    if rest:
+        yield "cannot be compared, and stands in one of them alone:"
+        yield from (f"  {line}" for line in rest)
+
+
+def differences_as_json(
+    left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]
+) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "one": left.name,
+        "other": right.name,
+        "same": not rest and all(line.weight == "around" for line in found),
+        "differences": [line._asdict() for line in found],
+        "not_compared": list(rest),
+    }
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, dict):
+        inner = (f"{key}: {_value(item)}" for key, item in value.items() if item not in (None, {}))
+        return "{" + ", ".join(inner) + "}"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

@@ -30,7 +30,18 @@ PAGES = (
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "backends").glob("*/README.md")),
 )
-QUICK = ("init", "schema", "validate", "data", "plan", "compile", "matrix")
+QUICK = (
+    "init",
+    "schema",
+    "validate",
+    "data",
+    "plan",
+    "compile",
+    "matrix",
+    "import",
+    "port",
+    "explain",
+)
 """Commands that need no environment, and are really run."""
 FENCE = re.compile(r"^(?:<!-- excerpt: (\S+) -->\n)?```(\w*)\n(.*?)^```$", re.M | re.S)
 

@@ -123,6 +123,7 @@ format = Format(
     scalar=pyyaml.scalar,
     last_wins=True,
     whole=False,
+    mentions={"deepspeed_config.deepspeed_config_file": "deepspeed"},
     part="ds_config.",
     otherwise=unknown("not a setting that is known"),
     rules={

@@ -152,6 +152,8 @@ format = Format(
             "predict_with_generate",
         ),
     },
+    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn")),
+    mentions={"dataset_dir": "dataset_info", "deepspeed": "deepspeed"},
     idle={
         **IDLE,
         **dict.fromkeys(

@@ -6,8 +6,8 @@ https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md; data/parser.p
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ftspec.mapping import Refuse
@@ -95,7 +95,7 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     hub, file = entry.get("hf_hub_url"), entry.get("file_name")
     if hub is None and file is None:
         raise Refuse("it is neither a file nor a data set of the Hugging Face hub", "notimpl")
-    path = None if hub else (PurePosixPath(folder) / str(file)).as_posix()
+    path = None if hub else posixpath.normpath(posixpath.join(folder, str(file)))
     if path is not None and not path.endswith(tuple(SUFFIXES)):
         raise Refuse(f"{path} is no file that a spec can name", "notimpl")
     split = str(entry.get("split") or "train")

@@ -215,6 +215,7 @@ format = Format(
             "push_to_hub_revision",
         ),
     },
+    mentions={"deepspeed": "deepspeed"},
     accepted={**ACCEPTED, "pad_to_multiple_of": "padding is not trained on"},
     idle={**IDLE, "gradient_checkpointing_kwargs": "nothing is recomputed"},
 )

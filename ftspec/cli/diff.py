@@ -1,0 +1,34 @@
+"""ftspec diff: whether two configs mean the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ftspec.cli.shared import json_option, print_json
+
+
+@click.command(epilog="Example: ftspec diff llama_factory.yaml trl_recipe.yaml")
+@click.argument("one", type=click.Path(path_type=Path))
+@click.argument("other", type=click.Path(path_type=Path))
+@click.option("--devices", type=click.IntRange(min=1), help="Devices that both run on.")
+@json_option
+def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:
+    """Say whether ONE and OTHER mean the same training: specs or configs of any tool.
+
+    Compared is what holds, defaults included, not what is written. Exits with 1 where they differ in
+    what is trained, or where a setting that no spec can say stands in one of them alone.
+    """
+    from ftspec.port.compare import compare, unsaid
+    from ftspec.port.effective import meaning
+    from ftspec.report.port import differences_as_json, told
+
+    left, right = meaning([one], devices=devices), meaning([other], devices=devices)
+    found, rest = compare(left, right), unsaid(left, right)
+    if as_json:
+        print_json(differences_as_json(left, right, found, rest))
+    else:
+        click.echo("\n".join(told(left, right, found, rest)))
+    sys.exit(1 if rest or any(line.weight != "around" for line in found) else 0)

@@ -1,0 +1,50 @@
+"""ftspec port: the config of one tool as the files of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ftspec.cli.shared import json_option, lossy_option, print_json, source_options
+
+
+@click.command(epilog="Example: ftspec port qwen3_lora_sft.yaml --to trl -o build")
+@source_options
+@click.option("--to", "backend", required=True, metavar="BACKEND", help="Framework to write for.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that were changed by hand.")
+@lossy_option
+@json_option
+def command(
+    files: tuple[Path, ...],
+    wanted: str | None,
+    version: str | None,
+    devices: int | None,
+    backend: str,
+    output: Path,
+    overwrite: bool,
+    allow_lossy: bool,
+    as_json: bool,
+) -> None:
+    """Write FILES, a config of another tool, as the native files of BACKEND.
+
+    Paths in it start at the current folder. What would be lost or only nearly the same stops it,
+    unless --allow-lossy accepts that; what the source leaves open stops it always.
+    """
+    from ftspec.plan.write import write_plans
+    from ftspec.port.carry import carry
+    from ftspec.report.port import as_json as to_json
+    from ftspec.report.port import lines
+
+    carried = carry(files, backend, output, wanted, version, devices, allow_lossy)
+    written = [str(path) for path in write_plans([carried.plan], overwrite)[backend]]
+    if as_json:
+        print_json({"written": written, **to_json(carried.imported)})
+        return
+    click.echo("\n".join(lines(carried.imported)), err=True)
+    click.echo(f"{backend}: {output}")
+    for path in written:
+        click.echo(f"  {path}")

@@ -1,0 +1,72 @@
+"""`ftspec port`: the config of one tool to the native files of another, through a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftspec.emit.disk import write_atomic
+from ftspec.errors import Problem, SpecError, UnsupportedError
+from ftspec.plan.make import make_plan
+from ftspec.plan.stages import Plan
+from ftspec.port.bring import Imported, bring
+from ftspec.port.fates import Fate
+from ftspec.registry import load
+from ftspec.spec.load import loads
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What was read, and what is to be written."""
+
+    imported: Imported
+    plan: Plan
+
+
+def carry(
+    files: Sequence[Path],
+    backend: str,
+    folder: Path,
+    wanted: str | None = None,
+    version: str | None = None,
+    devices: int | None = None,
+    allow_lossy: bool = False,
+) -> Carried:
+    """The plan that trains elsewhere what these files train.
+
+    Raises:
+        SpecError: something is left open that a person has to decide.
+        UnsupportedError: something would be lost, or be only nearly the same.
+    """
+    load(backend)  # says at once if there is none
+    imported = bring(files, wanted, version, devices)
+    if imported.composed.open:
+        hint = "`ftspec import` writes the spec with these questions in it"
+        raise SpecError([Problem(question, hint=hint) for question in imported.composed.open])
+    lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
+    if lost and not allow_lossy:
+        raise UnsupportedError([_problem(fate) for fate in lost])
+    for name, text in imported.files.items():
+        write_atomic(folder / name, text.encode())
+    sets = [f"model.chat_template={folder / name}" for name in imported.files]
+    loaded = loads(imported.composed.text, f"{files[0].stem}.yaml", sets)
+    return Carried(imported, make_plan(loaded, backend, folder, allow_lossy))
+
+
+def _is_lost(fate: Fate, imported: Imported, backend: str) -> bool:
+    """Whether the other framework would train without it; what is kept goes on to its own."""
+    if fate.kind == "kept":
+        return all(part.format.backend != backend for part in imported.parts)
+    return not fate.faithful
+
+
+def _problem(fate: Fate) -> Problem:
+    setting = fate.setting
+    word = "only nearly the same" if fate.kind == "approximated" else "would be lost"
+    return Problem(
+        f"{setting.key}: {setting.value!r} {word}: {fate.why}",
+        file=setting.file,
+        line=setting.line,
+        hint="--allow-lossy goes on without it",
+    )

@@ -1,0 +1,154 @@
+"""`ftspec diff`: whether two sources mean the same, and what a difference does, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from ftspec.port.effective import Meaning
+from ftspec.port.settle import same, shown
+
+Weight = Literal["training", "rounding", "around"]
+"""training: other weights come out. rounding: the same mathematics in other steps. around: memory,
+speed, what is saved and shown."""
+Words = Callable[[Any, Any, Mapping[str, Any], Mapping[str, Any]], str]
+
+
+class Difference(NamedTuple):
+    """One path with two values."""
+
+    path: str
+    one: Any
+    other: Any
+    weight: Weight
+    words: str
+
+
+AROUND = (
+    "output.", "train.logging_steps", "train.save_", "train.eval_steps", "train.resume", "data.eval",
+    "train.gradient_checkpointing", "hardware.", "model.trust_remote_code",
+)  # fmt: skip
+ROUNDING = ("train.micro_batch_size", "model.attention", "precision.tf32")
+
+
+def _ratio(one: float, other: float, more: str, less: str) -> str:
+    if not one or not other:
+        return ""
+    ratio = other / one
+    times = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
+    return f"{times} the {more if ratio > 1 else less}"
+
+
+def _scale(_one: Any, _other: Any, left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
+    """alpha / rank, which multiplies the update."""
+    scales = [
+        side["method.tuner.alpha"]
+        / (side["method.tuner.rank"] ** (0.5 if side.get("method.tuner.rslora") else 1))
+        for side in (left, right)
+        if side.get("method.tuner.alpha") and side.get("method.tuner.rank")
+    ]
+    if len(scales) < 2:
+        return ""
+    one, other = scales
+    if abs(one - other) < 1e-12:
+        return f"the adapter's scale stays {one:g}"
+    word = {2.0: "doubled", 0.5: "halved"}.get(other / one, f"times {other / one:.3g}")
+    return f"adapter scale {one:g} against {other:g}: {word}"
+
+
+def _rate(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
+    return _ratio(one, other, "step size", "step size")
+
+
+def _batch(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
+    return f"{_ratio(one, other, 'rows', 'rows')} per step, so the steps of an epoch change too"
+
+
+def _length(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
+    return f"rows between {min(one, other)} and {max(one, other)} tokens are cut in one, whole in the other"
+
+
+def _say(words: str) -> Words:
+    return lambda *_: words
+
+
+WORDS: Mapping[str, Words] = {
+    "method.objective.type": _say("another thing is learned"),
+    "method.tuner.type": _say("other weights train"),
+    "method.tuner.alpha": _scale,
+    "method.tuner.rank": _scale,
+    "method.tuner.rslora": _scale,
+    "method.tuner.targets": _say("adapters on other modules"),
+    "method.tuner.dropout": _say("other noise on the adapter's input"),
+    "train.learning_rate": _rate,
+    "train.batch_size": _batch,
+    "data.max_length": _length,
+    "data.train_on": _say("other tokens count in the loss"),
+    "data.train": _say("other rows"),
+    "data.overflow": _say("long rows are treated otherwise"),
+    "data.shuffle": _say("another order of rows"),
+    "train.seed": _say("another beginning of new weights, another order of rows"),
+    "train.data_seed": _say("another order of rows"),
+    "train.schedule.type": _say("the learning rate goes another way"),
+    "train.warmup_steps": _say("another warm-up"),
+    "train.warmup_ratio": _say("another warm-up"),
+    "train.epochs": _say("more or fewer passes over the data"),
+    "train.steps": _say("more or fewer steps"),
+    "train.weight_decay": _say("weights shrink otherwise"),
+    "train.max_grad_norm": _say("large gradients are cut otherwise"),
+    "precision.compute": _say("arithmetic in other number formats: another curve, close by"),
+    "model.dtype": _say("weights are held in another type: another curve, close by"),
+    "model.name": _say("another model"),
+    "model.chat_template": _say("other tokens around each turn"),
+    "train.micro_batch_size": _say("the same batch in other pieces: sums round otherwise"),
+    "model.attention": _say("the same mathematics in another kernel"),
+    "train.gradient_checkpointing": _say("memory and time, not results"),
+}
+
+
+def compare(left: Meaning, right: Meaning) -> tuple[Difference, ...]:
+    """Where they differ, in the spec's order, what matters first."""
+    weights = ("training", "rounding", "around")
+    found = sorted(_differences(left, right), key=lambda one: weights.index(one.weight))
+    return tuple(found)
+
+
+def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
+    one, other = left.values, right.values
+    for path in dict.fromkeys((*one, *other)):
+        first, second = one.get(path), other.get(path)
+        if same(first, second) or _idle(path, one, other):
+            continue
+        words = WORDS.get(path, _say(""))(first, second, one, other) if _both(first, second) else ""
+        yield Difference(path, first, second, _weight(path), words)
+
+
+def _both(first: Any, second: Any) -> bool:
+    return first is not None and second is not None
+
+
+def _idle(path: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """A field that only one method has: that the methods differ is told already."""
+    section, _, name = path.rpartition(".")
+    tag = f"{section}.type"
+    return name != "type" and one.get(tag) != other.get(tag) and tag in {*one, *other}
+
+
+def _weight(path: str) -> Weight:
+    if path.startswith(AROUND):
+        return "around"
+    return "rounding" if path.startswith(ROUNDING) else "training"
+
+
+def unsaid(left: Meaning, right: Meaning) -> tuple[str, ...]:
+    """Settings that cannot be compared, because no spec path says them: those of one side alone."""
+    sides = [
+        {(fate.setting.key, shown(fate.setting.value)): fate for fate in side.lost}
+        for side in (left, right)
+    ]
+    return tuple(
+        f"{fate.setting.place}: {key}: {value}"
+        for mine, theirs in (sides, reversed(sides))
+        for (key, value), fate in mine.items()
+        if (key, value) not in theirs
+    )

@@ -1,0 +1,111 @@
+"""What a source really does: every value, with where it comes from. Specs are read as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ftspec.errors import DataError, SpecError
+from ftspec.plan.resolve import resolve, written_paths
+from ftspec.port.bring import Imported, bring
+from ftspec.port.documents import parse, read_text
+from ftspec.port.fates import Fate
+from ftspec.port.settle import Settled
+from ftspec.read import yaml
+from ftspec.spec.load import load
+from ftspec.spec.paths import flatten, leaf_paths
+
+ELSEWHERE = ("version", "native", "run.", "derived.")
+"""Paths that say nothing about the training."""
+
+
+class Effect(NamedTuple):
+    """One value that holds."""
+
+    path: str
+    value: Any
+    origin: str
+    """`file:line (key)`, the default of which version, or what it follows from."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A source, or a spec, as values."""
+
+    name: str
+    effects: tuple[Effect, ...]
+    lost: tuple[Fate, ...] = ()
+    """Settings that no spec path says: nobody can compare them."""
+    imported: Imported | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By path."""
+        return {effect.path: effect.value for effect in self.effects}
+
+
+def meaning(
+    paths: Sequence[Path],
+    wanted: str | None = None,
+    version: str | None = None,
+    devices: int | None = None,
+) -> Meaning:
+    """What files mean: a spec, or a config of another tool with the files that belong to it.
+
+    Raises:
+        SpecError: they cannot be read, or are in no format that is known.
+    """
+    if wanted is None and len(paths) == 1 and _is_spec(paths[0]):
+        return _of_spec(paths[0])
+    imported = bring(paths, wanted, version, devices)
+    # what no setting and no row speaks of is as a spec has it
+    values = {**flatten(imported.composed.spec), **imported.composed.values}
+    effects = tuple(
+        Effect(path, values[path], _origin(path, imported.parts))
+        for path in leaf_paths()
+        if path in values and not path.startswith(ELSEWHERE)
+    )
+    lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
+    return Meaning(str(paths[0]), effects, lost, imported)
+
+
+def _is_spec(path: Path) -> bool:
+    data = parse(path, read_text(path), yaml.scalar, last_wins=True).data
+    return {"model", "data"} <= set(data)
+
+
+def _of_spec(path: Path) -> Meaning:
+    """A spec as it is resolved; where its files are not here, as far as it can be without them."""
+    loaded = load(path)
+    written = written_paths(loaded.spec)
+    try:
+        found = {name: (one.value, one.why) for name, one in resolve(loaded).values.items()}
+    except (SpecError, DataError):
+        found = {name: (value, "") for name, value in flatten(loaded.spec).items()}
+    effects = []
+    for name, (value, why) in found.items():
+        if name.startswith(ELSEWHERE):
+            continue
+        line = loaded.positions.get(name, (0, 0))[0]
+        set_at = f"{path}:{line}" if line else str(path)
+        effects.append(
+            Effect(name, value, set_at if name in written else why or "ftspec's default")
+        )
+    return Meaning(str(path), tuple(effects))
+
+
+def _origin(path: str, parts: Sequence[Settled]) -> str:
+    """The settings a value comes from; else whose default it is."""
+    for part in reversed(parts):
+        if found := part.origins.get(path):
+            return ", ".join(f"{one.place} ({one.key})" for one in found)
+    for part in reversed(parts):
+        if path in part.spec:
+            table = part.context.table
+            rows = part.fields.by_path.get(path, ())
+            if table is None or not any(row.keys for row in rows):
+                return f"what {part.format.title} does"
+            return f"default of {table.title}"
+    return "ftspec's default"

@@ -1,0 +1,165 @@
+"""The four commands: what they print, write and exit with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, ftspec, somewhere
+
+__all__ = ["ftspec", "somewhere"]
+
+LLAMA = """\
+model_name_or_path: ./tiny-model
+stage: sft
+do_train: true
+finetuning_type: lora
+lora_target: q_proj,v_proj
+dataset: chats
+dataset_dir: .
+cutoff_len: 256
+output_dir: saves/one
+max_steps: 4
+per_device_train_batch_size: 2
+logging_steps: 1
+save_strategy: 'no'
+use_cpu: true
+"""
+INFO = {
+    "chats": {
+        "file_name": "chat.jsonl",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+        },
+    }
+}
+TRL = """\
+model_name_or_path: ./tiny-model
+dtype: auto
+use_peft: true
+lora_r: 16
+lora_alpha: 16
+lora_dropout: 0.0
+lora_target_modules: [q_proj, v_proj]
+dataset_mixture:
+  datasets:
+    - {id: chat.jsonl, columns: [messages], weight: 1.0}
+assistant_only_loss: true
+max_length: 256
+output_dir: saves/one
+max_steps: 4
+per_device_train_batch_size: 2
+learning_rate: 5.0e-05
+bf16: false
+use_cpu: true
+router_aux_loss_coef: 0.0
+"""
+
+
+@pytest.fixture
+def sources(somewhere: Path) -> Path:
+    (somewhere / "llama.yaml").write_text(LLAMA)
+    (somewhere / "dataset_info.json").write_text(json.dumps(INFO))
+    (somewhere / "trl.yaml").write_text(TRL)
+    return somewhere
+
+
+def test_import_writes_a_spec_that_validates(ftspec: Command, sources: Path) -> None:
+    done = ftspec("import", "llama.yaml", "dataset_info.json", "-o", "spec.yaml", "--strict")
+    assert done.code == 0, done.err
+    assert ftspec("validate", "spec.yaml", "--allow-lossy").code == 0
+    assert ftspec("import", "llama.yaml", "-o", "spec.yaml").code == 8
+    assert ftspec("import", "llama.yaml", "-o", "spec.yaml", "--overwrite").code == 0
+
+
+def test_import_prints_the_spec_and_tells_the_rest_apart(ftspec: Command, sources: Path) -> None:
+    done = ftspec("import", "llama.yaml", "dataset_info.json")
+    assert done.out.startswith("version: 1\n")
+    assert "settings:" in done.err
+    done = ftspec("import", "llama.yaml", "dataset_info.json", "--json")
+    found = json.loads(done.out)
+    assert found["faithful"] is True
+    assert {"fate", "key", "value", "file", "line", "to", "why"} == set(found["fates"][0])
+
+
+def test_strict_fails_on_what_is_lost(ftspec: Command, sources: Path) -> None:
+    (sources / "more.yaml").write_text(LLAMA + "val_size: 0.1\n")
+    done = ftspec("import", "more.yaml", "dataset_info.json", "--strict", "-o", "spec.yaml")
+    assert done.code == 4
+    assert "more.yaml:15" in done.err
+    assert not (sources / "spec.yaml").exists()
+
+
+def test_explain_names_the_origin_of_each_value(ftspec: Command, sources: Path) -> None:
+    done = ftspec("explain", "llama.yaml", "dataset_info.json")
+    origins = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
+    assert "llama.yaml:5 (lora_target)" in origins["method.tuner.targets"]
+    assert "default of llamafactory 0.9.5" in origins["method.tuner.alpha"]
+    assert "16" in origins["method.tuner.alpha"].split()
+    assert json.loads(ftspec("explain", "trl.yaml", "--json").out)["values"]
+
+
+def test_diff_says_what_a_difference_does(ftspec: Command, sources: Path) -> None:
+    ftspec("import", "llama.yaml", "dataset_info.json", "-o", "spec.yaml")
+    done = ftspec("diff", "spec.yaml", "trl.yaml")
+    assert done.code == 1
+    assert "method.tuner.rank: 8 against 16  (adapter scale 2 against 1: halved)" in done.out
+    other = ftspec("diff", "spec.yaml", "spec.yaml")
+    assert other.code == 0
+    assert "train the same" in other.out
+    told = json.loads(ftspec("diff", "spec.yaml", "trl.yaml", "--json").out)
+    assert told["same"] is False
+    assert {"path", "one", "other", "weight", "words"} == set(told["differences"][0])
+
+
+def test_alpha_16_against_32_at_rank_16(ftspec: Command, sources: Path) -> None:
+    (sources / "more.yaml").write_text(TRL.replace("lora_alpha: 16", "lora_alpha: 32"))
+    done = ftspec("diff", "trl.yaml", "more.yaml")
+    assert "method.tuner.alpha: 16 against 32  (adapter scale 1 against 2: doubled)" in done.out
+    (sources / "same.yaml").write_text(
+        TRL.replace("logging_steps", "logging_steps") + "logging_steps: 3\n"
+    )
+    assert ftspec("diff", "trl.yaml", "same.yaml").code == 0
+
+
+def test_port_writes_the_files_of_another_framework(ftspec: Command, sources: Path) -> None:
+    done = ftspec(
+        "port", "llama.yaml", "dataset_info.json", "--to", "trl", "-o", "build", "--allow-lossy"
+    )
+    assert done.code == 0, done.err
+    script = (sources / "build" / "train.py").read_text()
+    assert "SFTTrainer(" in script
+    assert "lora_alpha=16" in script.replace(" ", "")
+
+
+def test_port_stops_at_what_would_be_lost(ftspec: Command, sources: Path) -> None:
+    (sources / "more.yaml").write_text(LLAMA + "max_samples: 9\n")
+    done = ftspec("port", "more.yaml", "dataset_info.json", "--to", "trl", "-o", "build")
+    assert done.code == 4
+    assert "max_samples" in done.err
+    assert not (sources / "build").exists()
+    (sources / "other.yaml").write_text(LLAMA.replace("dataset: chats", "dataset: others"))
+    done = ftspec("port", "other.yaml", "--to", "trl", "-o", "build")  # which data?
+    assert done.code == 2
+    assert ftspec("port", "llama.yaml", "--to", "trls", "-o", "build").code == 5
+
+
+@pytest.mark.parametrize("command", ["import", "explain"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"", b"[1]", b"a: b: c", b"stage: sft\n" * 2, b"{" * 5000, b"\x00"]
+)
+def test_bad_input_is_an_error_with_a_place(
+    ftspec: Command, somewhere: Path, command: str, content: bytes
+) -> None:
+    (somewhere / "bad.yaml").write_bytes(content)
+    done = ftspec(command, "bad.yaml")
+    assert done.code == 2
+    assert "bad.yaml" in done.err
+    assert "Traceback" not in done.err

@@ -1,0 +1,32 @@
+"""Configs that real projects publish: what `make corpus` prints does not fall below what was reached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scripts.corpus import Tally, tally
+from tests.conftest import ROOT
+
+CORPUS = Path(os.environ.get("FTSPEC_CORPUS", ROOT.parent / "shared" / "corpus"))
+FLOORS = {
+    # format: files, whole files, share of settings of which nothing is lost
+    "llamafactory": (56, 0, 0.80),
+    "trl": (19, 1, 0.90),
+    "deepspeed": (58, 20, 0.82),
+    "accelerate": (28, 12, 0.93),
+}
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of published configs is not here")
+@pytest.mark.parametrize("name", FLOORS)
+def test_the_floor_holds(name: str) -> None:
+    files, whole, share = FLOORS[name]
+    found: Tally = tally(CORPUS, name)
+    assert found.files == files
+    assert (found.refused, found.tracebacks, found.dropped) == (0, 0, 0)
+    assert sum(found.fates.values()) >= found.settings > 0
+    assert found.whole >= whole
+    assert found.share >= share
