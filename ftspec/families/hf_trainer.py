@@ -13,6 +13,7 @@ from typing import Any
 
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.optimizers import optimizer_rows
+from ftspec.families.precision import precision_row
 from ftspec.families.schedules import schedule_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field
 
@@ -76,22 +77,6 @@ def _lower_trackers(trackers: tuple[str, ...]) -> Any:
 def _lift_trackers(native: Any) -> tuple[str, ...]:
     names = tuple(native) if isinstance(native, list | tuple) else (native,)
     return () if names == ("none",) else names
-
-
-_PRECISION = {"fp32": (False, False), "bf16": (True, False), "fp16": (False, True)}
-
-
-def _lower_precision(compute: str, device: str) -> tuple[bool, bool]:
-    if compute == "fp16" and device == "cpu":
-        raise Refuse("float16 does not run on a CPU; float32 would be used in silence", "never")
-    return _PRECISION[compute]
-
-
-def _lift_precision(bf16: Any, fp16: Any) -> str:
-    for name, flags in _PRECISION.items():
-        if flags == (bool(bf16), bool(fp16)):
-            return name
-    raise Refuse("bf16 and fp16 exclude each other", "never")
 
 
 def _lower_tf32(on: bool, device: str) -> bool:
@@ -159,14 +144,7 @@ _ROWS = (
     ),
     field("train.seed", "seed", absent=42),
     Row(("train.data_seed",), ("data_seed",), lambda v: v, lambda v: v, absent=(None,)),
-    Row(
-        ("precision.compute",),
-        ("bf16", "fp16"),
-        _lower_precision,
-        _lift_precision,
-        uses=("hardware.device",),
-        absent=(False, False),
-    ),
+    precision_row(),
     Row(
         ("precision.tf32",),
         ("tf32",),

@@ -20,6 +20,7 @@ from ftspec.families.packing import packing_row
 from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_constants, lora_rows
 from ftspec.families.rope import rope_rows
+from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
 
 CONFIG = "SFTConfig."
@@ -132,7 +133,7 @@ def checkpointing_rows() -> tuple[Row, ...]:
 def model_rows() -> tuple[Row, ...]:
     """The model, by name: SFTTrainer loads it with these arguments."""
     return (
-        field("model.name", "model.name"),
+        name_row("model.name"),
         field("model.revision", "model.revision", absent="main"),
         field("model.dtype", "model.dtype", absent="float32"),
         field("model.attention", "model.attn_implementation"),

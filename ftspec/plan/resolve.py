@@ -105,14 +105,24 @@ def _model(
     config = model_config(folder / at_home(spec.model.name))
     stored = stored_dtype(config)
     decide("derived.stored_dtype", stored, "config.json of the model", "machine")
-    if spec.model.dtype == "auto" and tuner.type == "full":
+    if spec.precision.compute == "bf16-pure":
+        _pure(spec, decide)
+    elif spec.model.dtype == "auto" and tuner.type == "full":
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
     if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
-    decide_quantisation(spec, stored, values, decide)
+    decide_quantisation(spec, config, values, decide)
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
     return config
+
+
+def _pure(spec: Spec, decide: Any) -> None:
+    if spec.model.dtype == "auto":
+        decide("model.dtype", "bfloat16", "precision.compute: bf16-pure")
+    elif spec.model.dtype != "bfloat16":
+        message = f"`bf16-pure` holds all weights in bfloat16, not in {spec.model.dtype}"
+        raise SpecError(Problem(message, path="model.dtype", hint="leave it out"))
 
 
 def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:

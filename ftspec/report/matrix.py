@@ -136,7 +136,7 @@ def _lines(objective: str) -> list[Line]:
     lines = [line(path, path, value) for path, value in candidates(objective)]
     lines += [
         line("precision.compute on a CPU", "precision.compute", value, "cpu")
-        for value in ("fp32", "bf16", "fp16")
+        for value in ("fp32", "bf16", "fp16", "bf16-pure", "fp8")
     ]
     for kind in FORMATS[objective]:
         source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
@@ -194,6 +194,8 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     }
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
+    if (path, value) == ("precision.compute", "bf16-pure"):
+        document["method"]["tuner"] = {"type": "full"}
     if path.startswith("model.quantization."):  # in 4 bits, in the type that GPUs calculate in
         held = {"type": "nf4", path.removeprefix("model.quantization."): value}
         document |= {"precision": "bf16"}

@@ -121,7 +121,7 @@ FOREIGN: Mapping[str, str] = {
     "bf16": "precision.compute",
     "fp16": "precision.compute",
     "fp32": "precision.compute",
-    "pure_bf16": "model.dtype",
+    "pure_bf16": "say `precision: bf16-pure`",
     "torch_dtype": "model.dtype",
     "base_model": "model.name",
     "model_name": "model.name",

@@ -66,6 +66,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     }
     if document.get("method", {}).get("tuner", {}).get("type") in ("full", "partial"):
         document["model"].pop("quantization", None)
+    if document.get("precision", {}).get("compute") == "bf16-pure":
+        document["model"].pop("dtype", None)
     document["run"] = {"backends": list(names())}
     return Spec.model_validate(document)
 

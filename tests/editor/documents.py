@@ -61,7 +61,7 @@ BAD: tuple[tuple[str, int], ...] = (
     (BASE + "method: {tuner: {type: lora, targets: 'a,b'}}\n", 3),
     (BASE + "method: {tuner: {type: lora, dropout: 1}}\n", 3),
     (BASE + "method: {tuner: {type: lora, adapter: x, rank: 8}}\n", 3),
-    (BASE + "precision: fp8\n", 3),
+    (BASE + "precision: fp9\n", 3),
     (BASE + "train: {gradient_checkpointing: no}\n", 3),
     (BASE + "train: {epochs: 1, steps: 2}\n", 3),
     (BASE + "train: {save_steps: 0}\n", 3),

@@ -116,8 +116,8 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
         ("output: {hub: a b}", "expected a repository, `org/name` or a bare name"),
         ("train: {micro_batch_size: 0}", "Value is below the minimum of 1."),
         (
-            "precision: {compute: fp8}",
-            'Value is not accepted. Valid values: "fp32", "bf16", "fp16".',
+            "precision: {compute: fp9}",
+            'Value is not accepted. Valid values: "fp32", "bf16", "fp16", "bf16-pure", "fp8".',
         ),
     ],
 )

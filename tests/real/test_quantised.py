@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 QLORA = ("method.tuner.type=qlora", "train.steps=3")
 LAYERS, WHOLE = 14, 7
 """Of the tiny model: linear layers but the head; embeddings, head and norms."""
+CONSTANTS = 2048
+"""Bytes of a layer's constants, tables of the 4-bit numbers included; in 16 bits it has 10 kB at least."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def test_quantised_bases_train_alike(lab: Lab, name: str) -> None:
         kind, size = packed(evidence)
         assert kind == case.kind, backend
         least = weights(lab) * bits / 8
-        assert least < size < 1.35 * least, backend  # the rest are constants of small layers
+        assert least < size < least + LAYERS * CONSTANTS, backend
         assert {tensor.dtype for tensor in evidence.trainable.values()} == {"float32"}, backend
     drawn = proof.evidence("trl").before
     halves = [_in_bfloat16(values) for name, values in drawn.items() if "lora_A" in name]
@@ -127,7 +129,10 @@ SHARDED = {f"stage {stage}": (f"hardware.zero={stage}",) for stage in (0, 1)}
 @pytest.fixture(scope="module")
 def sharded(lab: Lab) -> Proven:
     """The stages of ZeRO that do not cut weights; stage 2 is DeepSpeed's in all other tests."""
-    sets = (*QLORA, *CASES["nf4"].sets)
+    sets = (
+        *QLORA,
+        "train.gradient_checkpointing=true",
+    )  # two processes draw other dropout than one
     return lab.compare(
         "sharded-qlora",
         lambda folder: {

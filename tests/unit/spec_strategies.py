@@ -160,6 +160,10 @@ def schedules() -> st.SearchStrategy[Any]:
     )
 
 
+FORMATS = ("fp32", "fp32", "bf16", "bf16", "fp16", "bf16-pure", "fp8")
+"""Formats of the arithmetic; those that most backends have more often."""
+
+
 def quantizations() -> st.SearchStrategy[Any]:
     container = st.none() | st.sampled_from(("uint8", "bfloat16", "float16", "float32"))
     four = {"double": st.booleans(), "storage": container}
@@ -210,7 +214,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "revision": words(),
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
             "chat_template": words(),
-            "quantization": st.none() | quantizations(),
+            "quantization": st.none() | st.none() | st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
             "experts": optional(
                 {
@@ -261,7 +265,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "method": optional(
                 {"objective": objectives("sft") | objectives("cpt"), "tuner": tuners()}
             ),
-            "precision": optional({"compute": st.sampled_from(("fp32", "bf16", "fp16"))}),
+            "precision": optional({"compute": st.sampled_from(FORMATS)}),
             "train": trains(),
             "hardware": hardware,
             "output": output,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
+from ftspec.families.precision import USES, refuse_format
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
@@ -75,7 +76,14 @@ def _lift_leaves(native: dict[str, Any]) -> tuple[str, ...] | None:
 _AUTOCAST = f"{DS}torch_autocast"
 
 
-def _lower_compute(compute: str) -> tuple[Any, ...]:
+def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[Any, ...]:
+    refuse_format(compute, device, tuner, dtype)
+    if compute == "bf16-pure":
+        raise Refuse(
+            "ZeRO keeps float32 copies of 16-bit weights and trains those (zero/stage_1_and_2.py)",
+            "notyet",
+            "precision: bf16",
+        )
     if compute == "fp16":
         raise Refuse(
             "its float16 casts the weights themselves and skips steps while it finds a loss scale: "
@@ -141,6 +149,7 @@ SFT = FieldMap(
                 (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),
                 _lower_compute,
                 _lift_compute,
+                uses=USES,
                 absent=(True, False, None),
             ),
         ),

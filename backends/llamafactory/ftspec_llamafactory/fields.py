@@ -13,6 +13,7 @@ from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
 from ftspec.families.rope import no_rope
 from ftspec.families.sft_script import OWN_PATHS, no_zero, shape_of
+from ftspec.families.stored import name_row
 from ftspec.mapping import (
     MISSING,
     FieldMap,
@@ -30,7 +31,8 @@ from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
-from ftspec_llamafactory.quantised import quantisation_rows
+from ftspec_llamafactory.precision import dtype_row, precise
+from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
 ATTENTION = {
@@ -39,21 +41,6 @@ ATTENTION = {
     "flash_attention_2": "fa2",
     "flash_attention_3": "fa3",
 }
-HINT = "model.dtype: auto"
-
-
-def _lower_dtype(dtype: str, tuner: str, stored: str | None) -> tuple[()]:
-    # LLaMA-Factory has no key: it loads weights as they are stored and lifts trained ones to float32
-    # (its model/loader.py and model/adapter.py say so).
-    if tuner == "partial" and dtype == stored != "float32":
-        raise Refuse("the weights that train are always held in float32", "notyet", HINT)
-    if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
-        return ()
-    raise Refuse(
-        "weights are always held as the checkpoint stores them, there is no key for another type",
-        "notyet",
-        HINT,
-    )
 
 
 def _lower_overflow(overflow: str, who: str) -> Any:
@@ -178,18 +165,11 @@ SFT = FieldMap(
     "llamafactory",
     (
         # model
-        field("model.name", "model_name_or_path"),
+        name_row("model_name_or_path", UNPACKS),
         field("model.revision", "model_revision", absent="main"),
         field("model.trust_remote_code", "trust_remote_code", absent=False),
         choice("model.attention", "flash_attn", ATTENTION),
-        Row(
-            ("model.dtype",),
-            (),
-            _lower_dtype,
-            lambda: MISSING,
-            uses=("method.tuner.type", "derived.stored_dtype"),
-            reason="weights are held as the checkpoint stores them; trained weights are float32",
-        ),
+        dtype_row(),
         unsupported(
             "model.chat_template",
             "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
@@ -339,7 +319,7 @@ SFT = FieldMap(
             lambda folder, _overwrite: folder,
             absent=(None, False),
         ),
-        *optimizer_rows(counted(evaluated(row)) for row in training_rows("")),
+        *optimizer_rows(precise(counted(evaluated(row))) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
         *ours(*OWN_PATHS),

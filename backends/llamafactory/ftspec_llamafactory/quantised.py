@@ -10,6 +10,12 @@ from typing import Any
 from ftspec.families.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
 from ftspec.mapping import MISSING, Refuse, Row
 
+UNPACKS = {
+    kind: f"it unpacks weights in {kind} into bfloat16: they need two to four times the memory, and the "
+    "adapter is trained over other numbers than it is used with"
+    for kind in ("fp8", "mxfp4")
+}
+"""What it does with checkpoints that are quantised already."""
 BITS = {"nf4": 4, "fp4": 4, "int8": 8}
 
 

@@ -10,22 +10,27 @@ from dataclasses import replace
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
+from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
+from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
 from ftspec_unsloth.positions import position_rows
-from ftspec_unsloth.quantised import LOAD, dtype_row, quantisation_rows
+from ftspec_unsloth.quantised import LOAD, OTHER_KERNELS, dtype_row, quantisation_rows
 
 ADAPT = "get_peft_model."
 
 
-def _lower_compute(compute: str, device: str) -> tuple[bool, bool]:
-    if device == "cpu" and compute != "fp32":
+def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
+    refuse_format(compute, device, tuner, dtype)
+    if compute == "bf16-pure" and device == "cuda":
+        raise Refuse("what its GPU kernels make of weights in bfloat16 is not known yet", "notimpl")
+    if device == "cpu" and compute == "bf16":
         raise Refuse(
             "its CPU path changes the type in silence where the processor has no native bfloat16",
             "notyet",
             "precision.compute: fp32",
         )
-    return compute == "bf16", compute == "fp16"
+    return FLAGS[compute]
 
 
 def _lower_optimizer(kind: str, device: str, tuner: str) -> str:
@@ -58,8 +63,9 @@ SFT = FieldMap(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16"),
                 _lower_compute,
-                lambda bf16, fp16: "bf16" if bf16 else "fp16" if fp16 else "fp32",
-                uses=("hardware.device",),
+                lift_precision,
+                uses=USES,
+                reads=("tuner", "model.dtype"),
                 absent=(True, False),
             ),
             unsupported(
@@ -67,6 +73,7 @@ SFT = FieldMap(
                 "it loads a saved adapter with the base model that the adapter's own file names, whatever "
                 "model.name says",
             ),
+            name_row("model.name", other=OTHER_KERNELS),
             *position_rows(),
             dtype_row(),
             gathers_on_cpu(packing_row(CONFIG)),

@@ -11,6 +11,11 @@ from ftspec.families.quantised import FOUR_BITS, UNPACKED
 from ftspec.mapping import Refuse, Row
 
 LOAD = "from_pretrained."
+OTHER_KERNELS = Refuse(
+    "on a GPU it trains over such weights with kernels of its own, on a CPU it unpacks them; neither is "
+    "compiled for yet",
+    "notimpl",
+)
 
 
 def quantisation_rows() -> tuple[Row, ...]:

@@ -51,7 +51,8 @@ args = SFTConfig(
 )  # fmt: skip
 # SFTTrainer rounds what trains over a quantised base to bfloat16: it gets the adapter frozen
 trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-model.requires_grad_(False)
+for parameter in trained:
+    parameter.requires_grad = False
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,
     processing_class=tokenizer,

@@ -1,0 +1,66 @@
+"""Types of weights and of the arithmetic in LLaMA-Factory.
+
+It has no key for the type of weights: it loads them as they are stored and lifts those that train to
+float32, unless `pure_bf16` keeps it from that (model/loader.py, model/adapter.py, hparams/parser.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.precision import FLAGS, USES, refuse_format
+from ftspec.mapping import MISSING, Refuse, Row
+
+HINT = "model.dtype: auto"
+
+
+def dtype_row() -> Row:
+    """The type of weights, which only follows."""
+    return Row(
+        ("model.dtype",),
+        (),
+        _lower_dtype,
+        _lift_dtype,
+        uses=("method.tuner.type", "derived.stored_dtype", "precision.compute"),
+        reads=("pure_bf16",),
+        reason="weights are held as the checkpoint stores them; trained weights are float32",
+    )
+
+
+def precise(row: Row) -> Row:
+    """The row of the arithmetic with its own key for `bf16-pure`; other rows as they are."""
+    if row.paths != ("precision.compute",):
+        return row
+    return Row(
+        row.paths, (*row.keys, "pure_bf16"), _lower, _lift, uses=USES, absent=(*row.absent, False)
+    )
+
+
+def _lower_dtype(dtype: str, tuner: str, stored: str | None, compute: str) -> tuple[()]:
+    pure = compute == "bf16-pure"
+    if tuner in ("full", "partial") and dtype == stored != "float32" and not pure:
+        raise Refuse("the weights that train are always held in float32", "notyet", HINT)
+    if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
+        return ()
+    raise Refuse(
+        "weights are always held as the checkpoint stores them, there is no key for another type",
+        "notyet",
+        "a checkpoint in bfloat16" if pure else HINT,
+    )
+
+
+def _lift_dtype(pure: Any) -> Any:
+    return "bfloat16" if pure is True else MISSING
+
+
+def _lower(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool, bool]:
+    refuse_format(compute, device, tuner, dtype)
+    if compute == "bf16-pure" and device == "cpu":
+        raise Refuse("its pure_bf16 insists on a GPU (hparams/parser.py)", "notyet")
+    return (*FLAGS[compute], compute == "bf16-pure")
+
+
+def _lift(bf16: bool, fp16: bool, pure: bool) -> str:
+    if bf16 + fp16 + pure > 1:
+        raise Refuse("bf16, fp16 and pure_bf16 exclude each other", "never")
+    return "bf16-pure" if pure else "bf16" if bf16 else "fp16" if fp16 else "fp32"
