@@ -4,6 +4,7 @@ Runs inside a backend's environment (`make schemas`) and prints the JSON that is
 Every native name, and every meaning of a missing key, is checked against it. Nothing is typed by hand.
 """
 
+import ast
 import dataclasses
 import enum
 import importlib
@@ -61,9 +62,21 @@ def arguments(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def popped(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """What a function takes out of its `kwargs` by name, read from its source."""
+    return {
+        node.args[0].value: {"type": "", "default": plain(ast.literal_eval(node.args[1]))}
+        for node in ast.walk(ast.parse(inspect.getsource(function)))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "kwargs.pop"
+        if isinstance(node.args[0], ast.Constant)
+    }
+
+
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
     from peft import LoraConfig, PeftModel
+    from peft.optimizers import create_loraplus_optimizer
+    from torch.optim import AdamW
     from transformers import BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
@@ -72,6 +85,15 @@ def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "SFTTrainer", arguments(SFTTrainer.__init__)
     yield "BitsAndBytesConfig", arguments(BitsAndBytesConfig.__init__)
     yield "PeftModel.from_pretrained", arguments(PeftModel.from_pretrained)
+    # it takes some of its ** by name and hands on the rest to the optimizer
+    yield (
+        "create_loraplus_optimizer",
+        {
+            **arguments(AdamW.__init__),
+            **popped(create_loraplus_optimizer),
+            **arguments(create_loraplus_optimizer),
+        },
+    )
 
 
 def trl() -> Iterator[tuple[str, dict[str, Any]]]:

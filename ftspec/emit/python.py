@@ -129,8 +129,10 @@ def _kwargs(values: Mapping[str, Any], indent: int = 4) -> Source:
     return Source("\n".join(literal.arguments(values, indent)))
 
 
-def _groups(groups: Mapping[str, Mapping[str, Any]], first: Any = NOTHING) -> Source:
-    return Source("\n".join(literal.filled(groups, first=_only_source(first))))
+def _groups(
+    groups: Mapping[str, Mapping[str, Any]], first: Any = NOTHING, indent: int = 4
+) -> Source:
+    return Source("\n".join(literal.filled(groups, indent, _only_source(first))))
 
 
 def _assign(text: Any, name: str) -> Source:

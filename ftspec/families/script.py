@@ -14,9 +14,10 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import datasets, experts, partial, quantised
+from ftspec.families import datasets, experts, loraplus, partial, quantised
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
+from ftspec.families.peft import moves
 from ftspec.families.sft_script import CONFIG, LIMIT
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
@@ -64,6 +65,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     text = template.read_text("utf-8").replace("{# prompt weight #}\n", WEIGHTED.read_text("utf-8"))
     for split in datasets.VARIABLES:
         text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
+    text = text.replace("{# make the optimizer #}\n", loraplus.template())
     text = text.replace("{# choose what trains #}\n", partial.template())
     text = text.replace("{# load a quantised base #}\n", quantised.template())
     text = text.replace("{# freeze the router #}\n", experts.FREEZE)
@@ -76,6 +78,8 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "overrides": job.overrides,
         "headline": headline(job, title),
         "config": grouped(arguments(native, CONFIG)),
+        "plus": {"": plus} if (plus := _raw(native, f"{loraplus.CALL}.")) else None,
+        "moved": moves(native),
         "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
         "partial": partial.context(native),
         "frozen": native[experts.FROZEN],
@@ -111,11 +115,11 @@ def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, 
 
 def arguments(native: Flat, prefix: str) -> dict[str, Any]:
     """The arguments of one call, without its name; tuples as the lists that people write."""
-    return {
-        key.removeprefix(prefix): _listed(value)
-        for key, value in native.items()
-        if key.startswith(prefix)
-    }
+    return {name: _listed(value) for name, value in _raw(native, prefix).items()}
+
+
+def _raw(native: Flat, prefix: str) -> dict[str, Any]:
+    return {k.removeprefix(prefix): v for k, v in native.items() if k.startswith(prefix)}
 
 
 def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -141,6 +145,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
+    native |= loraplus.read_plus(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

@@ -15,13 +15,14 @@ from ftspec.families.datasets import context
 from ftspec.families.experts import expert_rows
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
+from ftspec.families.loraplus import plus_rows
 from ftspec.families.objectives import SHAPE, objective_row, token_loss_rows
 from ftspec.families.packing import packing_row
 from ftspec.families.partial import partial_rows
-from ftspec.families.peft import lora_constants, lora_rows
+from ftspec.families.peft import lora_rows
 from ftspec.families.rope import rope_rows
 from ftspec.families.stored import name_row
-from ftspec.mapping import MISSING, Refuse, Row, constant, field, ours, unsupported
+from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
@@ -162,15 +163,19 @@ def tuner_rows() -> tuple[Row, ...]:
     return (
         objective_row("sft"),
         Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
-        Row(
-            ("method.tuner.adapter",),
-            ("model.adapter",),
-            lambda adapter: MISSING if adapter is None else adapter,
-            lambda adapter: adapter,
-            absent=(None,),
+        *only(
+            "method.tuner.type",
+            "lora",
+            Row(
+                ("method.tuner.adapter",),
+                ("model.adapter",),
+                lambda adapter: MISSING if adapter is None else adapter,
+                lambda adapter: adapter,
+                absent=(None,),
+            ),
+            *(adapted(row) for row in lora_rows("LoraConfig.")),
+            *plus_rows(CONFIG),
         ),
-        *(adapted(row) for row in lora_rows("LoraConfig.")),
-        *lora_constant_rows(),
         *partial_rows(),
     )
 
@@ -190,20 +195,8 @@ def adapted(row: Row) -> Row:
             )
         return MISSING if adapter is not None else row.lower(*own)
 
-    uses = ("method.tuner.adapter", "model.dtype", "derived.stored_dtype")
+    uses = (*row.uses, "method.tuner.adapter", "model.dtype", "derived.stored_dtype")
     return replace(row, lower=lower, uses=uses)
-
-
-def lora_constant_rows() -> tuple[Row, ...]:
-    """What a new adapter always is; left out for full tuning and for a saved adapter."""
-
-    def conditional(row: Row) -> Row:
-        def lower(tuner: str, adapter: str | None) -> Any:
-            return row.lower() if tuner == "lora" and adapter is None else MISSING
-
-        return replace(row, lower=lower, uses=("method.tuner.type", "method.tuner.adapter"))
-
-    return tuple(conditional(row) for row in lora_constants("LoraConfig."))
 
 
 def shared_rows() -> tuple[Row, ...]:

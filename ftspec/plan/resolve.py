@@ -114,6 +114,8 @@ def _model(
     decide_quantisation(spec, config, values, decide)
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
+    if tuner.type == "lora" and tuner.plus_ratio is not None and tuner.plus_embedding_rate is None:
+        decide("method.tuner.plus_embedding_rate", 1e-6, "what peft takes for LoRA+")
     return config
 
 

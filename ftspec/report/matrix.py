@@ -31,7 +31,16 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.rope.low_freq_factor": (1.0,),
     "model.rope.high_freq_factor": (4.0,),
     "method.tuner.dropout": (0.1,),
-    "method.tuner.targets": ("all-linear", ("q_proj", "v_proj")),
+    "method.tuner.targets": ("all-linear", ("q_proj", "v_proj"), {"pattern": r".*\.[qv]_proj"}),
+    "method.tuner.exclude": (("down_proj",), {"pattern": r".*\.layers\.0\..*"}),
+    "method.tuner.layers": ((0, 1),),
+    "method.tuner.parameters": (("mlp.experts.gate_up_proj",),),
+    "method.tuner.rank_pattern": ({"q_proj": 32},),
+    "method.tuner.alpha_pattern": ({"q_proj": 64},),
+    "method.tuner.trainable_tokens": ((0, 1),),
+    "method.tuner.init.iterations": (16,),
+    "method.tuner.plus_ratio": (16.0,),
+    "method.tuner.plus_embedding_rate": (1e-5,),
     "method.tuner.modules_to_save": (("lm_head",),),
     "method.tuner.adapter": ("./adapter",),
     "method.tuner.last_layers": (2,),
@@ -89,6 +98,14 @@ OMITTED = frozenset(
     }
 )  # fmt: skip
 """Paths that ftspec answers for alike on every backend."""
+SHARED = ("data.", "train.", "method.tuner.init.")
+"""Sections whose fields are answered for together: a refusal stands at the first of them."""
+NEEDS: Mapping[str, Mapping[str, Any]] = {
+    "method.tuner.layers": {"targets": ["q_proj", "v_proj"]},
+    "method.tuner.init.iterations": {"init": "pissa"},
+    "method.tuner.plus_embedding_rate": {"plus_ratio": 16.0},
+}
+"""What else a tuner must say for a field to mean anything."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +184,7 @@ def cell(
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
     values = resolved.flat() | {path: value}
     lowered = backend.maps[objective].lower(values)
-    mine = [r for r in lowered.refusals if r.path == path or path.startswith(("data.", "train."))]
+    mine = [r for r in lowered.refusals if r.path == path or path.startswith(SHARED)]
     if mine:
         return Cell(mine[0].support, mine[0].reason)
     notes = [note for note in lowered.notes if note.path == path]
@@ -187,7 +204,10 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
             "overflow": "error",
             "prepare": "framework" if objective == "sft" else "ftspec",
         },
-        "method": {"tuner": {"type": "lora"}, "objective": {"type": objective}},
+        "method": {
+            "tuner": {"type": "lora", **NEEDS.get(path, {})},
+            "objective": {"type": objective},
+        },
         "precision": "fp32",
         "train": {"batch_size": 16, "micro_batch_size": 16, "steps": 100, "learning_rate": 1e-4},
         "hardware": {"device": device},
@@ -233,7 +253,9 @@ def _closed(annotation: Any) -> Iterator[Any]:
         yield from (False, True)
     elif get_origin(annotation) is Literal:
         yield from get_args(annotation)
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    elif get_origin(annotation) is dict or (
+        isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    ):
         return
     else:
         for inner in get_args(annotation):

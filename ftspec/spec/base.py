@@ -14,7 +14,8 @@ def _as_tuple(value: Any) -> Any:
     """A YAML sequence is a list; a frozen spec holds tuples. One item may stand for a list of one."""
     if isinstance(value, list):
         return tuple(value)
-    return (value,) if isinstance(value, str | dict) else value
+    single = isinstance(value, str | int | dict) and not isinstance(value, bool)
+    return (value,) if single else value
 
 
 Items = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]

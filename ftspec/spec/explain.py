@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftspec.spec.base import Node
-from ftspec.spec.method import OBJECTIVES, TUNERS
+from ftspec.spec.method import OBJECTIVES, TUNERS, WORDS
 from ftspec.spec.names import FOREIGN_WORDS, UNAVAILABLE, close, label, suggest
 from ftspec.spec.paths import tags
 from ftspec.spec.root import Spec
@@ -188,6 +188,9 @@ def _unknown_variant(fault: _Fault) -> Finding:
     path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
     if meant := MEANT.get(word):
         return Finding(path, message, f"that is `{meant}` here")
+    if word in WORDS:
+        pairs = ", ".join(f"{key}: {str(value).lower()}" for key, value in WORDS[word].items())
+        return Finding(path, message, f"with fields of its own it is written out: `{{{pairs}}}`")
     for part, own in (("objective", OBJECTIVES), ("tuner", TUNERS)):
         if word in own:
             hint = f"`{word}` is {NOUNS[part]}: write `{part}: {word}`"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from ftspec.spec.base import Items, Node
-from ftspec.spec.tuners import WORDS, ModuleName, Partial
+from ftspec.spec import lora, tuners
+from ftspec.spec.base import Node
+from ftspec.spec.lora import LoRA
+from ftspec.spec.tuners import Partial
+
+WORDS: Mapping[str, Mapping[str, Any]] = {**tuners.WORDS, **lora.WORDS}
+"""Words that stand for a tuner with its settings: `method: bitfit`, `method: dora`."""
 
 
 class SFT(Node):
@@ -37,38 +43,6 @@ class Full(Node):
     """All weights train."""
 
     type: Literal["full"] = "full"
-
-
-class LoRA(Node):
-    """Low-rank adapters (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
-
-    type: Literal["lora"] = "lora"
-    rank: int = Field(16, ge=1)
-    """Rank of the update."""
-    alpha: int | None = Field(None, ge=1)
-    """Scale: the update is multiplied by alpha / rank. Left out: 2 x rank."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout on the adapter's input."""
-    targets: Literal["all-linear"] | Annotated[Items[ModuleName], Field(min_length=1)] = (
-        "all-linear"
-    )
-    """Modules that get an adapter: `all-linear` (each linear layer but the head), or names."""
-    bias: Literal["none", "all", "lora_only"] = "none"
-    """Which biases train along."""
-    modules_to_save: Items[ModuleName] = ()
-    """Modules that train in full beside the adapters, and are saved with them."""
-    rslora: bool = False
-    """Scale by alpha / sqrt(rank) instead (https://arxiv.org/abs/2312.03732)."""
-    adapter: str | None = Field(None, min_length=1)
-    """Start from this saved adapter instead of a new one. Its own rank, alpha and targets then hold."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> LoRA:
-        idle = sorted(self.model_fields_set - {"type", "adapter"})
-        if self.adapter is not None and idle:
-            names = ", ".join(f"`{name}`" for name in idle)
-            raise ValueError(f"{names} would have no effect: the saved `adapter` brings its own")
-        return self
 
 
 def full_form(value: Any) -> Any:

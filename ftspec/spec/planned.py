@@ -23,9 +23,6 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "distillation": "knowledge distillation",
 }
 PLANNED_TUNERS: Mapping[str, str] = {
-    "dora": "weight-decomposed LoRA",
-    "pissa": "LoRA from principal singular values",
-    "loftq": "quantisation-aware LoRA initialisation",
     "adalora": "LoRA with an adaptive rank",
     "loha": "low-rank Hadamard products",
     "lokr": "low-rank Kronecker products",

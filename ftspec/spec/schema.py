@@ -21,10 +21,11 @@ from ftspec.spec.base import Node
 from ftspec.spec.data import SUFFIXES, Source
 from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
-from ftspec.spec.method import LoRA, Method
+from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
+from ftspec.spec.method import WORDS, Method
 from ftspec.spec.root import Spec
 from ftspec.spec.shorthand import BASE, QUANTISED
-from ftspec.spec.tuners import WORDS, Partial
+from ftspec.spec.tuners import Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 IDENTITY = "urn:ftspec:schema:v1"
@@ -102,7 +103,23 @@ RULES: Mapping[str, list[Schema]] = {
             f"`{name}` has no effect: the saved `adapter` brings its own",
         )
         for name in LoRA.model_fields
-        if name not in ("type", "adapter")
+        if name not in OF_ANY_ADAPTER
+    ]
+    + [
+        _unless(
+            {"not": _given("plus_ratio")},
+            "plus_embedding_rate",
+            NULL,
+            "`plus_embedding_rate` has no effect without `plus_ratio`",
+        )
+    ],
+    "Init": [
+        _unless(
+            {"not": {"required": ["type"], "properties": {"type": {"const": "pissa"}}}},
+            "iterations",
+            NULL,
+            "`iterations` belongs to `pissa`",
+        )
     ],
     "Partial": [
         _unless(

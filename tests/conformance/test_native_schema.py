@@ -21,9 +21,10 @@ AUTO = {"pad_to_multiple_of": ("auto", None), "bf16": (None, True)}
 
 
 def _native(backend: Backend) -> list[tuple[str, Any]]:
+    rows = {id(row): row for fields in backend.maps.values() for row in fields.rows}
     return [
         (key, absent)
-        for row in dict.fromkeys(row for fields in backend.maps.values() for row in fields.rows)
+        for row in rows.values()
         for key, absent in zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True)
         if not key.startswith(PSEUDO)
     ]

@@ -68,7 +68,8 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
         kept = {
             p: v
             for p, v in kept.items()
-            if not p.startswith("method.tuner.") or p.endswith(("type", "adapter"))
+            if not p.startswith("method.tuner.")
+            or p.endswith(("type", "adapter", "plus_ratio", "plus_embedding_rate"))
         }
     fields = backend.maps[values[OBJECTIVE]]
     if not any(row.keys for row in fields.rows if "model.dtype" in row.paths):

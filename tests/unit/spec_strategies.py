@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from functools import cache
 from typing import Any
 
@@ -82,15 +83,46 @@ def ropes() -> st.SearchStrategy[Any]:
     )
 
 
+def patterns() -> st.SearchStrategy[Any]:
+    """Regular expressions, such as they are: any text that one cannot misread."""
+    return st.builds(lambda text: {"pattern": re.escape(text)}, words())
+
+
+def counts() -> st.SearchStrategy[Any]:
+    """Numbers by module, as in `rank_pattern`."""
+    return st.dictionaries(words().map(re.escape), st.integers(1, 10**6), max_size=2)
+
+
+def inits() -> st.SearchStrategy[Any]:
+    names = ("default", "gaussian", "orthogonal", "olora", "eva", "corda", "loftq")
+    return st.sampled_from(names).map(lambda name: {"type": name}) | optional(
+        {"iterations": st.none() | st.integers(0, 100)}, type=st.just("pissa")
+    )
+
+
 def tuners() -> st.SearchStrategy[Any]:
-    lora = {
-        "rank": st.integers(1, 10**6),
+    rank, lora = st.integers(1, 10**6), st.just("lora")
+    usual = {
+        "rank": rank,
         "alpha": st.none() | st.integers(1, 10**6),
         "dropout": shares(),
         "targets": st.just("all-linear") | modules(least=1),
+        "rslora": st.booleans(),
+    }
+    added = {
         "bias": st.sampled_from(("none", "all", "lora_only")),
         "modules_to_save": modules(),
-        "rslora": st.booleans(),
+        "dora": st.booleans(),
+        "plus_ratio": st.none() | positive(),
+    }
+    chosen = {
+        "targets": modules(least=1) | patterns(),
+        "exclude": modules() | patterns(),
+        "layers": st.lists(st.integers(0, 200), max_size=3),
+        "parameters": modules(),
+        "trainable_tokens": st.lists(st.integers(0, 2**31), max_size=3),
+        "rank_pattern": counts(),
+        "alpha_pattern": counts(),
     }
     part = {
         "modules": modules(least=1),
@@ -109,8 +141,10 @@ def tuners() -> st.SearchStrategy[Any]:
             type=st.just("partial"),
             head=st.just(True),
         )
-        | optional(lora, type=st.just("lora"))
-        | optional({"adapter": words()}, type=st.just("lora"))
+        | optional({**usual, **added}, type=lora)
+        | optional({**usual, **chosen}, type=lora)
+        | optional({**usual, "init": inits()}, type=lora)
+        | optional({"adapter": words(), "plus_ratio": st.none() | positive()}, type=lora)
     )
 
 

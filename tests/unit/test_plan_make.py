@@ -125,7 +125,7 @@ def test_choose_takes_the_first_that_can() -> None:
 
 
 NATIVE: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("trl", {"SFTConfig.dataset_num_proc": 4, "LoraConfig.layers_to_transform": [0, 1]}),
+    ("trl", {"SFTConfig.dataset_num_proc": 4, "LoraConfig.layer_replication": [[0, 2], [1, 3]]}),
     ("unsloth", {"SFTConfig.run_name": "x", "from_pretrained.fix_tokenizer": False}),
     ("llamafactory", {"preprocessing_num_workers": 4, "plot_loss": True}),
     ("deepspeed", {"ds_config.zero_optimization.x": 5, "ds_config.y": {"z": [1]}}),

@@ -21,8 +21,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "create_new",
     ),
     "method": (
-        "stage", "do_train", "finetuning_type", "lora_", "additional_target", "use_rslora",
-        "use_dora", "pissa_init", "use_dft_loss", "moe_aux_loss", "disable_gradient",
+        "stage", "do_train", "finetuning_type", "lora", "additional_target", "use_rslora",
+        "use_dora", "pissa_", "use_dft_loss", "moe_aux_loss", "disable_gradient",
         "use_reentrant",
     ),
     "dataset": (

@@ -29,6 +29,7 @@ from ftspec.mapping import (
 )
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
+from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.precision import dtype_row, precise
@@ -68,25 +69,6 @@ def _lift_train_on(on_prompt: bool, mask_history: bool) -> str:
     return "all" if on_prompt else "completions" if mask_history else "assistant"
 
 
-def _lower_targets(targets: Any, adapter: str | None) -> Any:
-    if adapter is not None:
-        return MISSING
-    if targets == ("all",):
-        raise Refuse(
-            "a module called `all` cannot be named: the word means every linear layer", "never"
-        )
-    return "all" if targets == "all-linear" else ",".join(targets)
-
-
-def _lift_targets(native: str) -> Any:
-    names = tuple(name.strip() for name in native.split(","))
-    return "all-linear" if names == ("all",) else names
-
-
-def _lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
-    return MISSING if adapter is not None or not modules else ",".join(modules)
-
-
 def _lower_prepare(who: str, train_rows: str, held_out: tuple[Any, ...]) -> tuple[Any, Any]:
     if who == "framework":
         return MISSING, MISSING
@@ -105,12 +87,6 @@ def _lift_plain(stage: str, _do_train: bool) -> str:
     if stage != "pt":
         raise Refuse(f"stage: {stage} is not continued pre-training", "never")
     return "cpt"
-
-
-def _lift_off(on: bool) -> tuple[()]:
-    if on:
-        raise Refuse("other adapters are not in a spec yet", "notimpl")
-    return ()
 
 
 def evaluated(row: Row) -> Row:
@@ -150,17 +126,6 @@ def counted(row: Row) -> Row:
     return replace(row, lower=lower)
 
 
-def _unless_adapter(path: str, key: str, absent: Any) -> Row:
-    return Row(
-        (path,),
-        (key,),
-        lambda value, adapter: MISSING if adapter is not None else value,
-        lambda value: value,
-        uses=("method.tuner.adapter",),
-        absent=(absent,),
-    )
-
-
 SFT = FieldMap(
     "llamafactory",
     (
@@ -191,46 +156,7 @@ SFT = FieldMap(
             absent=("sft", False),
         ),
         *tuner_rows(),
-        _unless_adapter("method.tuner.rank", "lora_rank", 8),
-        Row(
-            ("method.tuner.alpha",),
-            ("lora_alpha",),
-            lambda alpha, adapter: MISSING if adapter is not None else alpha,
-            lambda alpha, rank: (
-                alpha if alpha is not None else 2 * (8 if rank is MISSING else rank)
-            ),
-            uses=("method.tuner.adapter",),
-            reads=("lora_rank",),
-            absent=(None,),
-        ),
-        _unless_adapter("method.tuner.dropout", "lora_dropout", 0.0),
-        Row(
-            ("method.tuner.targets",),
-            ("lora_target",),
-            _lower_targets,
-            _lift_targets,
-            uses=("method.tuner.adapter",),
-            absent=("all",),
-        ),
-        unsupported(
-            "method.tuner.bias", "its LoRA trains no biases, there is no key", neutral=("none",)
-        ),
-        Row(
-            ("method.tuner.modules_to_save",),
-            ("additional_target",),
-            _lower_modules,
-            lambda native: tuple(native.split(",")) if native else (),
-            uses=("method.tuner.adapter",),
-            absent=(None,),
-        ),
-        _unless_adapter("method.tuner.rslora", "use_rslora", False),
-        Row(
-            ("method.tuner.adapter",),
-            ("adapter_name_or_path", "create_new_adapter"),
-            lambda adapter: (MISSING, MISSING) if adapter is None else (adapter, False),
-            lambda adapter, _new: adapter,
-            absent=(None, False),
-        ),
+        *lora_rows(),
         # data
         Row(
             ("data.train",),
@@ -285,18 +211,6 @@ SFT = FieldMap(
         ),
         constant("resize_vocab", False, "new tokens are not in a spec yet", absent=False),
         constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),
-        *(
-            Row(
-                (),
-                (key,),
-                lambda tuner, adapter: False if tuner == "lora" and adapter is None else MISSING,
-                _lift_off,
-                uses=("method.tuner.type", "method.tuner.adapter"),
-                absent=(False,),
-                reason="other adapters are not in a spec yet",
-            )
-            for key in ("use_dora", "pissa_init")
-        ),
         packing_row(),
         constant(
             "overwrite_cache",

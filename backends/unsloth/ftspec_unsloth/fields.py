@@ -14,6 +14,7 @@ from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
 from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
+from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
 from ftspec_unsloth.quantised import LOAD, OTHER_KERNELS, dtype_row, quantisation_rows
 
@@ -58,7 +59,7 @@ SFT = FieldMap(
     "unsloth",
     (
         *replaced(
-            (*map(unchanged, shared_rows()), *no_zero("Unsloth")),
+            (*map(unchanged, lora.own(shared_rows())), *no_zero("Unsloth")),
             Row(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16"),

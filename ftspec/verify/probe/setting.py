@@ -24,7 +24,10 @@ ARGUMENTS = (
     *("dataloader_num_workers", "dataloader_drop_last", "average_tokens_across_devices"),
 )
 """Training arguments that explain a difference. No paths, no names, no tokens."""
-ADAPTER = ("peft_type", "r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "use_dora")
+ADAPTER = (
+    *("peft_type", "r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "use_dora"),
+    "init_lora_weights",
+)
 
 
 def fingerprint() -> str:

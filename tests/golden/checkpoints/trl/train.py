@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 bd12a835ea1f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 d05cc327a82a)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -47,7 +47,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
-    modules_to_save=None, use_rslora=True, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=True, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,

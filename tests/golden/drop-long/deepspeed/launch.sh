@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 10c03234ee6d)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 64c7d1dcd743)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from hub-awkward (sha256 4e113d7f1bc8)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from hub-awkward (sha256 bec3ca12b240)
 
 from datasets import concatenate_datasets, load_dataset
 from peft import LoraConfig
@@ -46,7 +46,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

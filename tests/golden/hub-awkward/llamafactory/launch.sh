@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 4e113d7f1bc8)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 bec3ca12b240)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

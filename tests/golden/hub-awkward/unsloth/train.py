@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 4e113d7f1bc8)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 bec3ca12b240)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import concatenate_datasets, load_dataset
@@ -20,9 +20,9 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     max_seq_length=2048, use_gradient_checkpointing=True, use_exact_model_name=True,
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
-    use_gradient_checkpointing=True,
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"],
+    target_parameters=[], bias="none", modules_to_save=None, use_rslora=False, use_dora=False,
+    init_lora_weights=True, random_state=42, use_gradient_checkpointing=True,
 )  # fmt: skip
 train = concatenate_datasets([
     load_dataset("no/null", "3.10", split="train[:10%]"),

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 25bd04e75018)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 4aab213f9362)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -41,8 +41,8 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
-    layers_to_transform=[0, 1],
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+    layer_replication=[[0, 2], [1, 3]],
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

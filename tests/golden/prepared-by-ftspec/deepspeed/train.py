@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8413762d7f9a)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 43190541ee4c)
 
 from datasets import load_from_disk
 from peft import LoraConfig
@@ -42,7 +42,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8413762d7f9a)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 43190541ee4c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

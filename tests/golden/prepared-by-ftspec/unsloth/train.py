@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8413762d7f9a)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 43190541ee4c)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk
@@ -21,9 +21,9 @@ model, tokenizer = FastLanguageModel.from_pretrained(
     use_exact_model_name=True, device_map="cpu",
 )  # fmt: skip
 model = FastLanguageModel.get_peft_model(
-    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False, random_state=42,
-    use_gradient_checkpointing=True,
+    model, r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", target_parameters=[],
+    bias="none", modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+    random_state=42, use_gradient_checkpointing=True,
 )  # fmt: skip
 train = load_from_disk("data/train")
 evaluation = load_from_disk("data/validation")

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0", "bitsandbytes==0.50.2",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 4d454b938b64)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 12530a1f53a3)
 
 from datasets import load_dataset
 from peft import LoraConfig, get_peft_model
@@ -40,7 +40,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 set_seed(42)  # the adapter is drawn here, not in the trainer
 quantization_config = BitsAndBytesConfig(

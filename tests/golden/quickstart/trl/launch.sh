@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 f0a1cd4dc4a5)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 3b2d0e5a1308)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 c332cc1115e2)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 8dd9ae98d2d6)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -47,7 +47,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

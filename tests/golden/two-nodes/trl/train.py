@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 43dabd247ff3)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 2a60f587b321)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -48,7 +48,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=32, lora_alpha=64, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, init_lora_weights=True, use_dora=False,
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,
