@@ -13,7 +13,10 @@ from ftspec.data.view import Rule, Unknown
 from ftspec.emit.file import File
 from ftspec.mapping import FieldMap, Flat, Lifted
 
-__all__ = ["Backend", "File", "Job", "lift"]
+__all__ = ["MODEL_COPY", "Backend", "File", "Job", "lift"]
+
+MODEL_COPY = "model-copy"
+"""Folder under the compiled folder: a local model with another config.json."""
 OBJECTIVE = "method.objective.type"
 
 
@@ -82,6 +85,9 @@ class Backend:
     """Native values, tokenizer and chat template -> what the framework's own data path makes of a row."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
+    model_copy: Callable[[Flat], Mapping[str, Any]] = lambda _native: {}
+    """Native values -> entries that its config.json must have, where only a copy of a local model in
+    the folder `MODEL_COPY` can tell the framework; nothing where it loads the model itself."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}
     """Native values -> environment variables that its launch needs."""
 

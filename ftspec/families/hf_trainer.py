@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from ftspec.families.launch import NODES, PROCESSES
+from ftspec.families.launch import NODES, PROCESSES, SEQUENCES
 from ftspec.families.optimizers import optimizer_rows
 from ftspec.families.precision import precision_row
 from ftspec.families.schedules import schedule_rows
@@ -43,13 +43,16 @@ def _lift_length(epochs: float, steps: int) -> tuple[float | None, int | None]:
     return (None, steps) if steps > 0 else (float(epochs), None)
 
 
-def _lower_batch(batch: int, micro: int, processes: int) -> tuple[int, int]:
-    return micro, batch // (micro * processes)
+def _lower_batch(batch: int, micro: int, replicas: int) -> tuple[int, int]:
+    return micro, batch // (micro * replicas)
 
 
-def _lift_batch(micro: int, accumulation: int, processes: Any, nodes: Any) -> tuple[int, int]:
-    devices = (1 if processes is MISSING else processes) * (1 if nodes is MISSING else nodes)
-    return micro * accumulation * devices, micro
+def _lift_batch(
+    micro: int, accumulation: int, processes: Any, nodes: Any, sharing: Any
+) -> tuple[int, int]:
+    counts = (1 if count is MISSING else count for count in (processes, nodes, sharing))
+    devices, machines, share = counts
+    return micro * accumulation * devices * machines // share, micro
 
 
 def _lower_every(steps: int | str | None) -> tuple[str, Any]:
@@ -117,8 +120,8 @@ _ROWS = (
         ("per_device_train_batch_size", "gradient_accumulation_steps"),
         _lower_batch,
         _lift_batch,
-        uses=("derived.processes",),
-        reads=(PROCESSES, NODES),
+        uses=("derived.replicas",),
+        reads=(PROCESSES, NODES, SEQUENCES),
         absent=(8, 1),
     ),
     field("train.learning_rate", "learning_rate", absent=5e-5),

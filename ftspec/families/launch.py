@@ -10,6 +10,8 @@ PROCESSES = "launch.processes"
 """Native pseudo-key: processes per machine."""
 NODES = "launch.nodes"
 """Native pseudo-key: machines."""
+SEQUENCES = "launch.sequence_parallel"
+"""Native pseudo-key: processes that share a row."""
 
 
 def launch_rows() -> tuple[Row, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftspec.mapping import MISSING, Flat, Refuse, Row, unsupported
+from ftspec.mapping import MISSING, Flat, Refuse, Row
 
 KEY = "model.rope_parameters."
 """Native pseudo-keys: the entries of the mapping, whatever call it stands in."""
@@ -25,7 +25,6 @@ NUMBERS = {
     "high_freq_factor": "high_freq_factor",
 }
 """Our names of the numbers -> transformers'."""
-PATHS = ("model.rope.type", *(f"model.rope.{name}" for name in NUMBERS))
 
 
 def rope_rows() -> tuple[Row, ...]:
@@ -49,11 +48,6 @@ def rope_rows() -> tuple[Row, ...]:
             for ours, theirs in NUMBERS.items()
         ),
     )
-
-
-def no_rope(reason: str, hint: str) -> tuple[Row, ...]:
-    """Refusals of a backend that cannot be told."""
-    return tuple(unsupported(path, reason, hint=hint) for path in PATHS)
 
 
 def rope_parameters(native: Flat) -> dict[str, Any]:

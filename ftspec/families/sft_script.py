@@ -213,6 +213,13 @@ def shared_rows() -> tuple[Row, ...]:
     )
 
 
+def no_sequences(reason: str) -> Row:
+    """Refusal of a backend in which no devices share a row."""
+    return unsupported(
+        "hardware.sequence_parallel", reason, "notyet", (1,), "run.backends: deepspeed"
+    )
+
+
 def no_zero(title: str) -> tuple[Row, ...]:
     """Refusals of a backend that does not shard."""
     why = f"{title} alone does not shard; the deepspeed backend does"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftspec.backend import Backend, Job
+from ftspec.backend import MODEL_COPY, Backend, Job
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
 from ftspec.errors import FtspecError, Problem, UnsupportedError
@@ -21,6 +21,7 @@ from ftspec.plan.stages import (
     CheckData,
     CheckFolder,
     Collect,
+    CopyModel,
     Launch,
     Plan,
     PrepareData,
@@ -112,9 +113,11 @@ def make_plan(
     files = (*files, proof)
     setting, cleared = clean(telemetry=loaded.spec.run.telemetry, device=values["hardware.device"])
     environ = {**setting, **backend.environment(native)}
+    changed = backend.model_copy(native)
     stages: Sequence[Stage] = (
         *_data_stages(values, backend),
         *_folder_stages(resolved),
+        *([CopyModel(values["model.name"], MODEL_COPY, changed)] if changed else []),
         *(WriteFile(file) for file in files),
         BuildEnvironment(name, loaded.spec.run.environment, lock.key),
         Launch(tuple(backend.launch(native)), environ, cleared),

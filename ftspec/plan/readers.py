@@ -64,7 +64,7 @@ class Readers:
         once = steps_per_epoch(
             rows,
             values["train.micro_batch_size"],
-            values["derived.processes"],
+            values["derived.replicas"],
             values["derived.accumulation_steps"],
         )
         if values["train.steps"] is not None:

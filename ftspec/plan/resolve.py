@@ -102,6 +102,8 @@ def _model(
                 hint="paths start at the spec's own folder; a hub id has no leading `.` or `/`",
             )
         )
+    local = is_local(spec.model.name, folder)
+    decide("derived.local_model", local, "its name is that of a folder", "machine")
     config = model_config(folder / at_home(spec.model.name))
     stored = stored_dtype(config)
     decide("derived.stored_dtype", stored, "config.json of the model", "machine")
@@ -168,12 +170,23 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         decide("hardware.device", found, why, "machine")
     processes = hardware.devices * hardware.nodes
     decide("derived.processes", processes, "devices x nodes")
+    share = hardware.sequence_parallel
+    if processes % share:
+        raise SpecError(
+            Problem(
+                f"{processes} devices cannot share rows by {share}",
+                path="hardware.sequence_parallel",
+                hint="devices x nodes is a multiple of it",
+            )
+        )
+    replicas = processes // share
+    decide("derived.replicas", replicas, "devices x nodes / sequence_parallel")
     micro = train.micro_batch_size
     if micro is None:
-        micro = micro_batch(train.batch_size, processes)
+        micro = micro_batch(train.batch_size, replicas)
         decide("train.micro_batch_size", micro, "largest that divides, at most 8")
-    steps = accumulation(train.batch_size, micro, processes)
-    decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {processes})")
+    steps = accumulation(train.batch_size, micro, replicas)
+    decide("derived.accumulation_steps", steps, f"{train.batch_size} / ({micro} x {replicas})")
 
 
 def stored_dtype(config: Mapping[str, Any] | None) -> str | None:

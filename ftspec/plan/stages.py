@@ -45,6 +45,18 @@ class CheckFolder:
 
 
 @dataclass(frozen=True)
+class CopyModel:
+    """Give a framework a folder of its own with a local model: links, and another config.json."""
+
+    source: str
+    """The model's folder, relative to the compiled folder."""
+    target: str
+    """Folder under the compiled folder."""
+    config: Mapping[str, Any]
+    """What stands in its config.json instead."""
+
+
+@dataclass(frozen=True)
 class WriteFile:
     """Write one emitted file."""
 
@@ -81,7 +93,16 @@ class Collect:
     """Where the backend saves, relative to the compiled folder."""
 
 
-Stage = PrepareData | CheckData | CheckFolder | WriteFile | BuildEnvironment | Launch | Collect
+Stage = (
+    PrepareData
+    | CheckData
+    | CheckFolder
+    | CopyModel
+    | WriteFile
+    | BuildEnvironment
+    | Launch
+    | Collect
+)
 
 
 @dataclass(frozen=True)

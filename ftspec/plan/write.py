@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ftspec.emit.disk import write_files
 from ftspec.plan.data_stages import check_split, copy_prepared, prepare_split, reads
-from ftspec.plan.stages import CheckData, Plan, PrepareData
+from ftspec.plan.model_copy import copy_model
+from ftspec.plan.stages import CheckData, CopyModel, Plan, PrepareData
 
 
 def write_plan(plan: Plan, overwrite: bool = False) -> tuple[Path, ...]:
@@ -31,6 +32,8 @@ def write_plans(plans: Iterable[Plan], overwrite: bool = False) -> dict[str, tup
                 data.check(stage, plan)
             elif isinstance(stage, PrepareData):
                 prepared.append(data.prepare(stage, plan))
+            elif isinstance(stage, CopyModel):
+                prepared.append(copy_model(stage, plan.folder))
         write_files(plan.folder, plan.files(), overwrite=overwrite)
         written[plan.backend] = (*prepared, *(plan.folder / file.path for file in plan.files()))
     return written

@@ -262,6 +262,7 @@ def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
         "data.train": _formatted(spec.get("data.train")),
         "data.eval": _formatted(spec.get("data.eval")),
         "derived.processes": processes,
+        "derived.replicas": processes // (spec.get("hardware.sequence_parallel") or 1),
         "derived.accumulation_steps": max(steps, 1),
         "derived.stored_dtype": None,
         "derived.train_rows": "data/train",

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ftspec.emit.disk import write_atomic, write_files
+from ftspec.plan.model_copy import copy_model
 from ftspec.plan.places import require_folder
 from ftspec.plan.stages import (
     BuildEnvironment,
     CheckData,
     CheckFolder,
     Collect,
+    CopyModel,
     Launch,
     Plan,
     PrepareData,
@@ -80,6 +82,11 @@ def _prepare(stage: PrepareData, context: Context) -> None:
     context.emit(
         "note", _told(prepare_split(context.plan.resolved, stage.split, target, stage.columns))
     )
+
+
+@perform.register
+def _copy(stage: CopyModel, context: Context) -> None:
+    copy_model(stage, context.plan.folder)
 
 
 @perform.register

@@ -49,5 +49,7 @@ class Hardware(Node):
     """Devices (processes) per node."""
     nodes: int = Field(1, ge=1)
     """Machines."""
+    sequence_parallel: Annotated[Literal[1, 2, 4, 8], Whole] = 1
+    """Devices that share each row, for rows too long for one: they count as one in the batch."""
     zero: Zero | None = None
     """ZeRO sharding. null: the backend's choice, which does not change the mathematics."""

@@ -150,6 +150,8 @@ FOREIGN: Mapping[str, str] = {
     "moe_aux_loss_coef": "model.experts.balance_loss",
     "router_aux_loss_coef": "model.experts.balance_loss",
     "aux_loss_coef": "model.experts.balance_loss",
+    "context_parallel_size": "hardware.sequence_parallel",
+    "sequence_parallel_size": "hardware.sequence_parallel",
     "leaf_module": "hardware.zero.leaf_modules",
     "rope_scaling": "model.rope",
     "rope_parameters": "model.rope",

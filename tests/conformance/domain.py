@@ -52,6 +52,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective == "cpt" and draw(st.booleans()):
         document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
     _apart(document["data"], objective, learned)
+    share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     _possible(train)
@@ -60,6 +61,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "device": draw(st.sampled_from(("cpu", "cuda"))),
         "devices": devices,
         "nodes": nodes,
+        "sequence_parallel": share,
     }
     document["model"] = document["model"] | {
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
@@ -68,7 +70,10 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["model"].pop("quantization", None)
     if document.get("precision", {}).get("compute") == "bf16-pure":
         document["model"].pop("dtype", None)
-    document["run"] = {"backends": list(names())}
+    document["run"] = {
+        "backends": list(names()),
+        "environment": "aligned" if share == 1 else "latest",
+    }
     return Spec.model_validate(document)
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from ftspec.backend import MODEL_COPY
 from ftspec.cli import cli
 from tests.conftest import ROOT, SPECS
 
 GOLDEN = Path(__file__).parent
 LEFT_OUT = "left-out.txt"
 """What `compile --backend all` says on stderr: who cannot express the case, and why."""
-PREPARED = "data"
-"""ftspec's own tokenised rows: Arrow files, whose bytes are pyarrow's affair."""
+PREPARED = ("data", MODEL_COPY)
+"""ftspec's own tokenised rows (Arrow files, whose bytes are pyarrow's affair), and links to a model."""
 
 
 def cases() -> tuple[str, ...]:
@@ -65,6 +66,6 @@ def files(folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in sorted(folder.glob("*/**/*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and parts[1] != PREPARED:
+        if path.is_file() and parts[1] not in PREPARED:
             found["/".join(parts)] = path.read_bytes()
     return found

@@ -7,12 +7,14 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.emit import json
-from ftspec.families.launch import torchrun
+from ftspec.families.launch import SEQUENCES, torchrun
 from ftspec.families.script import SCRIPT, companions
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trl_script import emit_trl, read_trl
 from ftspec.mapping import Flat
 from ftspec.read import json as read_json
+from ftspec.read.shell import read as read_shell
+from ftspec_deepspeed import sequences
 from ftspec_deepspeed.fields import DS
 
 TITLE = "DeepSpeed"
@@ -26,7 +28,8 @@ def launch(native: Flat) -> Sequence[str]:
 
 def environment(native: Flat) -> Mapping[str, str]:
     """On a CPU the engine must be told: it looks for an accelerator first."""
-    return {"DS_ACCELERATOR": "cpu"} if native.get(f"{CONFIG}use_cpu") else {}
+    engine = {"DS_ACCELERATOR": "cpu"} if native.get(f"{CONFIG}use_cpu") else {}
+    return {**engine, **sequences.environment(native)}
 
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
@@ -43,6 +46,9 @@ def read(written: Sequence[File]) -> Flat:
     (engine,) = (file for file in written if file.path == ENGINE)
     settings = read_json.read(engine.content.decode())
     native = dict(read_trl(written))
+    (script,) = (file for file in written if file.path == "launch.sh")
+    _argv, environ = read_shell(script.content.decode())
+    native[SEQUENCES] = int(environ.get(sequences.SIZE, 1))
     for key, value in settings.items():
         if key == "zero_optimization":
             native |= {f"{DS}{key}.{name}": inner for name, inner in value.items()}

@@ -14,6 +14,7 @@ from ftspec.families.precision import USES, refuse_format
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
+from ftspec_deepspeed.sequences import sequence_row
 
 DS = "ds_config."
 ZERO = f"{DS}zero_optimization."
@@ -154,6 +155,7 @@ SFT = FieldMap(
             ),
         ),
         *quantisation_rows(_AUTOCAST, absent=False),
+        sequence_row(),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),
         Row(
             ("hardware.zero.stage",),

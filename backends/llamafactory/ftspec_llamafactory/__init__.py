@@ -7,6 +7,7 @@ from importlib.resources import files
 from ftspec.backend import Backend
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, SFT
+from ftspec_llamafactory.positions import model_copy
 from ftspec_llamafactory.read import read
 from ftspec_llamafactory.rows import slot_rows
 
@@ -28,4 +29,5 @@ backend = Backend(
     packed=("attention_mask", "position_ids"),
     alternating=True,
     rows=slot_rows,
+    model_copy=model_copy,
 )

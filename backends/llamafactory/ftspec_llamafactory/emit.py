@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ftspec.backend import File, Job
+from ftspec.backend import MODEL_COPY, File, Job
 from ftspec.emit import json, yaml
 from ftspec.emit.plain import one_line
 from ftspec.families.launch import NODES, PROCESSES
+from ftspec.families.rope import KEY as ROPE_KEY
+from ftspec.families.rope import rope_parameters
 from ftspec.families.script import companions, headline
 from ftspec.mapping import Flat
 
 CONFIG = "train.yaml"
+ROPE = "rope.json"
+"""Which model the copy is made of, and how its positions are stretched: for people, and to read back."""
 TITLE = "LLaMA-Factory"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
@@ -62,6 +66,9 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     ]
     text = f"# {one_line(headline(job, TITLE))}\n\n" + yaml.dump([s for s in sections if s[1]])
     files = [File.text(CONFIG, text)]
+    if stretched := rope_parameters(native):
+        told = {"model": native["model_name_or_path"], "rope_parameters": stretched}
+        files.append(File.text(ROPE, json.dump(told)))
     if registry:
         files.append(File.text("dataset_info.json", json.dump(registry)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]
@@ -96,7 +103,10 @@ def _place(key: str) -> tuple[int, int, bool]:
 
 def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:
     """YAML keys, and the registry of data sets."""
-    config = {k: v for k, v in native.items() if k not in SPLITS and not k.startswith("launch.")}
+    pseudo = (*SPLITS, "launch.", ROPE_KEY)
+    config = {k: v for k, v in native.items() if not k.startswith(pseudo)}
+    if rope_parameters(native):
+        config["model_name_or_path"] = f"./{MODEL_COPY}"
     registry: dict[str, Any] = {}
     for split, key in SPLITS.items():
         names = dict(_named(split.removeprefix("dataset_info."), native.get(split, ())))

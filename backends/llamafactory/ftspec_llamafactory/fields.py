@@ -11,8 +11,7 @@ from typing import Any
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
-from ftspec.families.rope import no_rope
-from ftspec.families.sft_script import OWN_PATHS, no_zero, shape_of
+from ftspec.families.sft_script import OWN_PATHS, no_sequences, no_zero, shape_of
 from ftspec.families.stored import name_row
 from ftspec.mapping import (
     MISSING,
@@ -32,6 +31,7 @@ from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
+from ftspec_llamafactory.positions import position_rows
 from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
@@ -142,10 +142,7 @@ SFT = FieldMap(
             hint="save the template with the tokenizer, which is where the result gets it from as well",
         ),
         *expert_rows(),
-        *no_rope(
-            "its rope_scaling loses the model's rope_theta and fails, and picks the factor itself",
-            "write `rope_parameters` into a copy of the model's config.json, which it reads",
-        ),
+        *position_rows(),
         *quantisation_rows(),
         # method
         Row(
@@ -236,6 +233,7 @@ SFT = FieldMap(
         *optimizer_rows(precise(counted(evaluated(row))) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
+        no_sequences("its own trainer splits no rows; only its Megatron adapter does"),
         *ours(*OWN_PATHS),
     ),
 )

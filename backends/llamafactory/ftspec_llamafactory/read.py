@@ -7,15 +7,19 @@ from typing import Any
 
 from ftspec.backend import File
 from ftspec.families.launch import NODES, PROCESSES
+from ftspec.families.rope import rope_keys
 from ftspec.mapping import Flat
 from ftspec.read import json, shell, yaml
-from ftspec_llamafactory.emit import CONFIG, SPLITS
+from ftspec_llamafactory.emit import CONFIG, ROPE, SPLITS
 
 
 def read(written: Sequence[File]) -> Flat:
     """Native values of an emitted folder."""
     texts = {file.path: file.content.decode() for file in written}
     native: dict[str, Any] = dict(yaml.read(texts[CONFIG]))
+    if ROPE in texts:
+        told = json.read(texts[ROPE])
+        native |= {"model_name_or_path": told["model"], **rope_keys(told["rope_parameters"])}
     registry = json.read(texts.get("dataset_info.json", "{}"))
     native.pop("dataset_dir", None)
     for split, key in SPLITS.items():

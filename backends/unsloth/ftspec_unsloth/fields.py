@@ -11,7 +11,7 @@ from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
-from ftspec.families.sft_script import CONFIG, no_zero, shared_rows
+from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
 from ftspec_unsloth import lora
@@ -19,6 +19,7 @@ from ftspec_unsloth.positions import position_rows
 from ftspec_unsloth.quantised import LOAD, OTHER_KERNELS, dtype_row, quantisation_rows
 
 ADAPT = "get_peft_model."
+ALONE = "several processes are not compiled for it yet, so no two can share a row"
 
 
 def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
@@ -59,7 +60,11 @@ SFT = FieldMap(
     "unsloth",
     (
         *replaced(
-            (*map(unchanged, lora.own(shared_rows())), *no_zero("Unsloth")),
+            (
+                *map(unchanged, lora.own(shared_rows())),
+                *no_zero("Unsloth"),
+                no_sequences(ALONE),
+            ),
             Row(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16"),

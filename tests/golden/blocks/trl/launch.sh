@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 0c4dc80d6a4a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 a5357b94f89c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 64c7d1dcd743)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 e3d45f6d6789)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

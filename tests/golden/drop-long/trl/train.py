@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 64c7d1dcd743)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 e3d45f6d6789)
 
 from datasets import load_dataset
 from peft import LoraConfig

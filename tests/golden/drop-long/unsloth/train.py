@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 64c7d1dcd743)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 e3d45f6d6789)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

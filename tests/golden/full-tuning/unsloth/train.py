@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 d57361c956da)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 5cb2fcf7fced)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

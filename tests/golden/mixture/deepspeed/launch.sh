@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 daef915e7167)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 e34192fb8501)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 daef915e7167)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 e34192fb8501)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

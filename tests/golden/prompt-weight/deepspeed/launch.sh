@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 35f6c71757ec)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 6dfdedb4a32b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
