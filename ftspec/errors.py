@@ -12,7 +12,7 @@
     ├── OutputError        8    a file cannot be written
     └── VerifyError        9    a proof cannot be made
 
-Exit 1 is a verdict, not an error: ``verify`` found a difference. 130 and 143 are an interrupt.
+Exit 1 is a verdict, not an error: ``verify`` or ``diff`` found a difference. 130 and 143 are an interrupt.
 Each code has a paragraph in docs/errors.md; a test holds the two lists together.
 """
 

@@ -20,7 +20,6 @@ from ftspec.port.rules import (
     nearly,
     one_of,
     renamed,
-    unknown,
     unless,
 )
 from ftspec.read import yaml
@@ -54,11 +53,20 @@ def _stage(setting: Setting, _context: Context) -> Outcome:
 
 
 def _named(setting: Setting, context: Context) -> Outcome:
+    if context.get("template") == "empty" and context.get("tokenized_path"):
+        return Outcome("derived", why="a name that only stands for the rows that ftspec prepared")
     found = sources(split_names(setting.value), context)
     path = "data.eval" if setting.key == "eval_dataset" else "data.train"
     if found.missing:
         return Outcome("unknown", why=found.missing)
     return Outcome("derived", spec={path: found.sources}, why=found.why)
+
+
+def _held_out(setting: Setting, context: Context) -> Outcome:
+    if not setting.value:
+        return PLAIN(setting, context)
+    why = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
+    return Outcome("unknown", why=why)
 
 
 def _template(setting: Setting, context: Context) -> Outcome:
@@ -113,9 +121,7 @@ format = Format(
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
         "tokenized_path": _tokenized,
-        "val_size": unknown(
-            "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
-        ),
+        "val_size": _held_out,
         "overwrite_cache": inert("a compiled run never takes rows from a cache"),
         "use_unsloth": unless(
             (False,), "no", nearly("Unsloth's kernels, which are a backend of their own here")
