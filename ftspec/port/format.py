@@ -18,6 +18,8 @@ class Completion(NamedTuple):
     spec: Flat = NOTHING
     questions: tuple[str, ...] = ()
     """What the source leaves open, for a person to answer."""
+    notes: tuple[str, ...] = ()
+    """What a person should know, and need not answer."""
 
 
 def nothing_more(_context: Context) -> Completion:

@@ -73,7 +73,8 @@ def settle(form: Format, context: Context) -> Settled:
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
     said = {key for _, outcome in outcomes for key in outcome.native}
-    found.assumed = list(_assumed(lifted, fields, said, form)) if form.whole else []
+    if form.whole:
+        found.assumed = [*completion.notes, *_assumed(lifted, fields, said, form)]
     return found
 
 
@@ -176,7 +177,9 @@ def _verdicts(
         if row.keys[0] == refusal.path
         for key in row.keys
     }
-    again = fields.lower({**spec, **derived(spec)}).native
+    lowered = fields.lower({**spec, **derived(spec)})
+    again = lowered.native
+    impossible = {refusal.path: refusal.reason for refusal in lowered.refusals}
     for key, value in given.items():
         if key in refused:
             why = _accepted(form, key)
@@ -190,8 +193,11 @@ def _verdicts(
             nearly = f"{shown(value)} becomes {shown(again[key])}"
             yield key, ("inert", why) if why else ("approximated", nearly)
         elif key not in again and any(row.paths for row in _rows(fields, key)):
-            why = form.idle.get(key.rpartition(".")[2])
-            yield key, ("inert", why) if why else ("approximated", "ftspec leaves it out")
+            idle = form.idle.get(key.rpartition(".")[2])
+            paths = [path for row in _rows(fields, key) for path in row.paths]
+            why = next((impossible[path] for path in paths if path in impossible), "")
+            nearly = why or "ftspec leaves it out"
+            yield key, ("inert", idle) if idle and not why else ("approximated", nearly)
 
 
 def _accepted(form: Format, key: str) -> str | None:

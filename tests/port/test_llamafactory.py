@@ -54,6 +54,10 @@ output_dir: saves/one
         ("train_on_prompt: true", "data.train_on", "all"),
         ("mask_history: true", "data.train_on", "completions"),
         ("max_steps: 9", "train.steps", 9),
+        ("neat_packing: true", "data.packing", "documents"),
+        # with packing, its own parser takes one token off
+        ("neat_packing: true", "data.max_length", 2047),
+        ("neat_packing: true\ncutoff_len: 1024", "data.max_length", 1023),
         ("report_to: wandb", "output.trackers", ("wandb",)),
     ],
 )

@@ -45,6 +45,7 @@ PEFT = f"{LEAST}use_peft: true\n"
         (LEAST + "optim: adamw_bnb_8bit\n", "train.optimizer.type", "adamw-8bit"),
         (LEAST + "use_flash_attention_2: true\n", "model.attention", "flash_attention_2"),
         (LEAST + "evaluation_strategy: steps\neval_steps: 7\n", "train.eval_steps", 7),
+        (LEAST + "eval_strategy: steps\nlogging_steps: 5\n", "train.eval_steps", 5),
         (LEAST + "seed: 1\nseed: 2\n", "train.seed", 2),
         (
             LEAST
@@ -146,6 +147,7 @@ def test_rows_whose_format_is_not_known_are_asked_for(read: Bring) -> None:
         ("gradient_checkpointing_kwargs", "{use_reentrant: true}", "inert", "activations"),
         ("use_liger_kernel", "true", "approximated", "kernels"),
         ("save_steps", "0.05", "unknown", "not in a spec"),
+        ("max_length", "null", "unknown", "no limit"),
         ("dataset_kwargs", "{add_special_tokens: false}", "unknown", "preparation"),
         ("env", "{LD_PRELOAD: x.so}", "unknown", "environment"),
         ("test_split_size", "0.1", "derived", "do not train"),

@@ -97,6 +97,13 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             return Outcome("derived", native, why="the folder's name is the repository's")
         return Outcome("exact", native)
 
+    def strategy(setting: Setting, context: Context) -> Outcome:
+        native: dict[str, Any] = {f"{prefix}eval_strategy": setting.value}
+        if setting.value == "steps" and context.get("eval_steps") is None:
+            every = context.get("logging_steps") or context.assumed(f"{prefix}logging_steps")
+            native[f"{prefix}eval_steps"] = every  # transformers: as often as it logs
+        return Outcome("exact" if setting.key == "eval_strategy" else "renamed", native)
+
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {
         "warmup_ratio": ratio,
@@ -117,7 +124,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             },
             otherwise=same,
         ),
-        "evaluation_strategy": renamed(f"{prefix}eval_strategy"),
+        "eval_strategy": strategy,
+        "evaluation_strategy": strategy,
         "per_gpu_train_batch_size": renamed(f"{prefix}per_device_train_batch_size"),
         "per_gpu_eval_batch_size": renamed(f"{prefix}per_device_eval_batch_size"),
         "no_cuda": renamed(f"{prefix}use_cpu"),

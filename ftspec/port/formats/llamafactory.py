@@ -47,6 +47,17 @@ def _trains(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact" if setting.value else "unknown", why="a spec is for training")
 
 
+def _length(setting: Setting, context: Context) -> Outcome:
+    if _packs(context) and isinstance(setting.value, int):
+        why = "with packing set, it takes one token less (hparams/data_args.py)"
+        return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
+    return PLAIN(setting, context)
+
+
+def _packs(context: Context) -> bool:
+    return bool(context.get("packing") or context.get("neat_packing"))
+
+
 def _stage(setting: Setting, _context: Context) -> Outcome:
     word = {"pt": "cpt", "rm": "reward"}.get(setting.value, setting.value)
     return Outcome("exact", {"stage": setting.value}, {"method.objective.type": word})
@@ -92,7 +103,9 @@ def _complete(context: Context) -> Completion:
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
     }
-    if context.get("packing") is None:
+    if _packs(context):
+        native |= {"packing": True, "cutoff_len": (context.assumed("cutoff_len") or 2048) - 1}
+    elif context.get("packing") is None:
         native["packing"] = context.get("stage") == "pt"  # the end of its parser
     questions = []
     if not context.get("do_train"):
@@ -113,6 +126,7 @@ format = Format(
     rules={
         **training_rules(),
         "stage": _stage,
+        "cutoff_len": _length,
         "do_train": _trains,
         "lora_target": _listed,
         "additional_target": _listed,

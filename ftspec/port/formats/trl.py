@@ -13,7 +13,18 @@ from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl_data import DATA_RULES, data
 from ftspec.port.formats.trl_trainers import config_class, trainer
-from ftspec.port.rules import Context, Outcome, Rule, group, inert, renamed, says, unknown, unless
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    group,
+    inert,
+    renamed,
+    says,
+    unknown,
+    unless,
+    unless_none,
+)
 from ftspec.read import pyyaml
 
 CONFIG = "SFTConfig."
@@ -29,6 +40,16 @@ OPENED = {
     "use_dora": "LoraConfig.use_dora",
 }
 """ModelConfig's names for what get_peft_config hands to LoraConfig."""
+OLD_NAMES = frozenset(
+    (
+        "torch_dtype",
+        "max_seq_length",
+        "evaluation_strategy",
+        "dataset_mixer",
+        "use_flash_attention_2",
+    )
+)
+"""Keys that trl 1.16 does not have any more."""
 TARGETS = ("q_proj", "v_proj")
 """What peft takes for llama, mistral, mixtral, gemma, qwen2, qwen3 and others (utils/constants.py)."""
 SIGNS = frozenset(
@@ -72,6 +93,10 @@ def _adapter(setting: Setting, context: Context) -> Outcome:
     elif isinstance(value, str) and setting.key in ("lora_target_modules", "lora_modules_to_save"):
         value = [value]  # nargs="+": a bare word is a list of one
     return Outcome("renamed", {key: value})
+
+
+def _length(otherwise: Rule) -> Rule:
+    return unless_none(otherwise, "no limit at all is not in a spec: give data.max_length")
 
 
 def _dtype(setting: Setting, _context: Context) -> Outcome:
@@ -151,9 +176,18 @@ def _complete(context: Context) -> Completion:
             for name, entry in defaults.items()
             if name in context.table.calls["SFTConfig"] and name not in context.document.data
         }
+    notes: tuple[str, ...] = ()
+    if old := sorted(OLD_NAMES & set(context.document.data)):
+        notes = (
+            f"{', '.join(old)}: names of an older trl; where a key is missing, the defaults of "
+            f"{context.table.title if context.table else 'trl'} are taken",
+        )
     found = data(context)
     return Completion(
-        {**native, **found.native}, {**spec, **found.spec}, (*questions, *found.questions)
+        {**native, **found.native},
+        {**spec, **found.spec},
+        (*questions, *found.questions),
+        notes,
     )
 
 
@@ -195,7 +229,8 @@ format = Format(
         "bnb_4bit_quant_type": _bits,
         "use_bnb_nested_quant": _bits,
         "bnb_4bit_quant_storage": _bits,
-        "max_seq_length": renamed(f"{CONFIG}max_length"),
+        "max_length": _length(_plain),
+        "max_seq_length": _length(renamed(f"{CONFIG}max_length")),
         "chat_template": _template,
         "max_prompt_length": unless(
             (None,), "nothing is cut", unknown("a limit for prompts of their own is not in a spec")
