@@ -21,7 +21,7 @@ ARGUMENTS
         )  # fmt: skip
         return self.optimizer
 """
-"""DeepSpeed throws away an optimizer that a trainer was given, and asks for another at its start."""
+"""Not an attribute: with DeepSpeed, transformers (`deepspeed_init`) throws away an optimizer that is set."""
 TEMPLATE = """\
 {% if plus %}
 

@@ -6,20 +6,20 @@ argument does: four frameworks that all ignore an option would be equal too.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
 from ftspec.verify.evidence import Evidence
-from tests.real.conftest import BACKENDS, Lab
+from tests.real.conftest import BACKENDS, Lab, Proven
 from tests.real.test_options import assert_equal, refusal
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
-PEFT = ("trl", "unsloth", "deepspeed")
-"""Backends whose scripts hand peft a LoraConfig."""
 NO_KEY = {"llamafactory": "there is no key"}
 
 
@@ -79,6 +79,8 @@ def test_options_of_lora_train_alike(lab: Lab, name: str) -> None:
         evidence = proof.evidence(backend)
         assert {key: evidence.adapter[key] for key in case.seen} == dict(case.seen), backend
         SHOWS[name](evidence)
+        if SHOWS[name] is _moved:
+            _fits_the_original_weights(proof, backend)
 
 
 def _dora(evidence: Evidence) -> None:
@@ -112,6 +114,23 @@ def _moved(evidence: Evidence) -> None:
         if "lora_A" in name:
             b = evidence.before[name.replace("lora_A", "lora_B")]
             assert abs(b @ a).max() > 1e-3
+
+
+def _fits_the_original_weights(proof: Proven, backend: str) -> None:
+    """What was learned is what the saved adapter adds: scale x (BA - B0 A0), in an ordinary LoRA."""
+    folder = proof.model(backend) / ("pissa_converted" if backend == "llamafactory" else "")
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    assert (config["init_lora_weights"], config["r"], config["lora_alpha"]) == (True, 8, 16)
+    saved = load_file(folder / "adapter_model.safetensors")
+    evidence, scale = proof.evidence(backend), 16 / 8
+    pairs = [(n, n.replace("lora_A", "lora_B")) for n in evidence.after if "lora_A" in n]
+    assert len(pairs) == 14
+    for a, b in pairs:
+        before, after = evidence.before, evidence.after
+        learned = scale * (after[b] @ after[a] - before[b] @ before[a])
+        added = scale * saved[f"base_model.model.{b}"] @ saved[f"base_model.model.{a}"]
+        assert added == pytest.approx(learned, abs=1e-7)
+        assert abs(learned).max() > 1e-5  # far above that
 
 
 def _plus(evidence: Evidence) -> None:
