@@ -37,7 +37,10 @@ class Case:
 CASES = {
     "dora": Case("{type: lora, rank: 4, dora: true}", {"use_dora": True}),
     "dora over 4 bits": Case(
-        "{type: lora, rank: 4, dora: true}", {"use_dora": True}, {}, ("model.quantization=nf4",)
+        "{type: lora, rank: 4, dora: true}",
+        {"use_dora": True},
+        {"llamafactory": "it stops at DoRA over a base in few bits"},
+        ("model.quantization=nf4",),
     ),
     "patterns": Case(
         "{type: lora, rank: 4, targets: [q_proj, v_proj, down_proj], layers: [1], "

@@ -60,7 +60,14 @@ def lora_rows() -> tuple[Row, ...]:
             absent=(None,),
         ),
         _new("rslora", "use_rslora", False),
-        _new("dora", "use_dora", False),
+        Row(
+            ("method.tuner.dora",),
+            ("use_dora",),
+            _lower_dora,
+            lambda on: on,
+            uses=(ADAPTER, "model.quantization.type"),
+            absent=(False,),
+        ),
         Row(
             ("method.tuner.init.type", "method.tuner.init.iterations"),
             ("pissa_init", "pissa_iter", "pissa_convert"),
@@ -122,6 +129,12 @@ def _lift_targets(native: str) -> Any:
 
 def _lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
     return MISSING if adapter is not None or not modules else ",".join(modules)
+
+
+def _lower_dora(on: bool, adapter: str | None, quantised: str | None) -> Any:
+    if on and quantised is not None:
+        raise Refuse("it stops at DoRA over a base in few bits, of bitsandbytes too")
+    return MISSING if adapter is not None else on
 
 
 def _lower_init(kind: str, iterations: int | None, *uses: Any) -> tuple[Any, Any, Any]:
