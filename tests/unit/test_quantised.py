@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ftspec.plan.quantised import stored_quantisation
 from ftspec.plan.resolve import resolve
 from ftspec.registry import names
 from ftspec.spec.load import Loaded, loads
+from ftspec.verify.probe import values
 
 DATA = "data: {overflow: error, train: {path: a.jsonl, format: messages}}\n"
 BASE = f"model: org/name\n{DATA}"
@@ -200,3 +202,29 @@ def test_what_is_quantised_already_is_not_quantised_again(tmp_path: Path) -> Non
     with pytest.raises(SpecError, match="quantised already, by gptq") as caught:
         resolve(loads(text, str(tmp_path / "spec.yaml")))
     assert caught.value.problems[0].path == "model.quantization"
+
+
+def test_the_probe_tells_packed_weights_from_plain_ones() -> None:
+    def weight(**more: Any) -> SimpleNamespace:
+        return SimpleNamespace(dtype="torch.uint8", **more)
+
+    constants = {"absmax": "constants", "quant_map": "table"}
+    four = {
+        nested: weight(
+            quant_state=SimpleNamespace(
+                quant_type="nf4", nested=nested, as_dict=lambda packed: constants if packed else {}
+            )
+        )
+        for nested in (True, False)
+    }
+    eight = SimpleNamespace(dtype="torch.int8", SCB="rows")
+    plain = SimpleNamespace(dtype="torch.float32")
+    assert [values.held(w) for w in (four[True], four[False], eight, plain)] == [
+        "nf4-double",
+        "nf4",
+        "int8",
+        "float32",
+    ]
+    assert values.parts(four[True]) == [four[True], "constants", "table"]
+    assert values.parts(eight) == [eight, "rows"]
+    assert values.parts(plain) == [plain]
