@@ -11,8 +11,8 @@ from ftspec.families.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
 from ftspec.mapping import MISSING, Refuse, Row
 
 UNPACKS = {
-    kind: f"it unpacks weights in {kind} into bfloat16: they need two to four times the memory, and the "
-    "adapter is trained over other numbers than it is used with"
+    kind: f"it unpacks weights in {kind} while it loads them: they take two to four times the memory, and "
+    "the adapter is trained over other arithmetic than it is used with"
     for kind in ("fp8", "mxfp4")
 }
 """What it does with checkpoints that are quantised already."""
