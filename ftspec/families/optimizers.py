@@ -37,6 +37,12 @@ ADAM = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
 LION = ("lion", "lion-8bit", "paged-lion", "paged-lion-8bit")
 
 
+def needs(prefix: str) -> dict[str, str]:
+    """What must be installed for an optimizer: a backend's `needs`."""
+    own = dict.fromkeys((*ADAM, *LION), "bitsandbytes") | {"galore": "galore-torch"}
+    return {f"{prefix}optim={NAMES[kind]}": own[kind] for kind in own if kind != "adamw"}
+
+
 class Option(NamedTuple):
     """A setting that transformers reads out of the text `optim_args`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,7 @@ def make_plan(
     if problems:
         raise UnsupportedError(problems)
     native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
-    more = (package for key, package in backend.needs.items() if native.get(key))
-    named = tuple(dict.fromkeys((*backend.pinned, *more)))
+    named = tuple(dict.fromkeys((*backend.pinned, *_needed(backend, native))))
     lock = pinned(backend, loaded.spec.run.environment, {*named, backend.package})
     pins = {package: lock.versions[package] for package in named if package in lock.versions}
     job = Job(
@@ -124,6 +123,14 @@ def make_plan(
         Collect(values["output.folder"]),
     )
     return Plan(name, resolved, native, lowered.notes, tuple(stages), folder)
+
+
+def _needed(backend: Backend, native: Mapping[str, Any]) -> Iterator[str]:
+    """Distributions that these native values need beside those that every run does."""
+    for condition, package in backend.needs.items():
+        key, _, value = condition.partition("=")
+        if native.get(key) == value or (native.get(key) and not value):
+            yield package
 
 
 def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:

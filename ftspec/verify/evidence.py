@@ -118,6 +118,8 @@ class Evidence:
     rule: str = ""
     """The optimizer by torch's name."""
     groups: tuple[Group, ...] = ()
+    states: Mapping[str, int] = field(default_factory=dict)
+    """Numbers that the optimizer kept at the end, by type; of the first process."""
     gradient: Mapping[str, float] = field(default_factory=dict)
     """Norms by parameter of the first gradient as the optimizer got it, clipped."""
     steps: tuple[Step, ...] = ()
@@ -214,6 +216,7 @@ def read(folder: Path) -> Evidence:
             )
             for group in optimizer.get("groups", ())
         ),
+        states=_one(first, "states").get("numbers", {}),
         gradient=_one(first, "gradient").get("norms", {}),
         steps=tuple(
             Step(log["step"], log["loss"], log.get("grad_norm"), log.get("learning_rate"))

@@ -114,6 +114,7 @@ def test_optimizers_and_schedules_train_alike(lab: Lab, name: str) -> None:
     for backend in proof.certificate.runs:
         evidence = proof.evidence(backend)
         assert evidence.rule == case.rule, backend
+        assert ("uint8" in evidence.states) == case.rule.endswith("8 bits"), evidence.states
         decayed = [group for group in evidence.groups if group.settings["weight_decay"]]
         assert decayed and len(decayed) < len(evidence.groups), backend  # norms are spared
         seen = {key: decayed[0].settings.get(key) for key in case.settings}

@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.optimizers import needs
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
+from ftspec.families.sft_script import CONFIG
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import CPT, SFT
 
@@ -24,7 +26,7 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
-    needs=NEEDS,
+    needs={**NEEDS, **needs(CONFIG)},
     defaults={
         "hardware.zero.stage": (
             2,

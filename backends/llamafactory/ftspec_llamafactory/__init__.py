@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.optimizers import needs
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, SFT
 from ftspec_llamafactory.positions import model_copy
@@ -22,7 +23,12 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("llamafactory", "transformers", "peft", "accelerate", "datasets", "torch"),
-    needs={"quantization_bit": "bitsandbytes"},
+    needs={
+        "quantization_bit": "bitsandbytes",
+        "use_galore": "galore-torch",
+        "use_badam": "badam",
+        **needs(""),
+    },
     entry=CONFIG,
     probe="llamafactory",
     environment=environment,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.optimizers import needs
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
+from ftspec.families.sft_script import CONFIG
 from ftspec.families.trl_script import read_trl
 from ftspec_trl.fields import CPT, SFT
 from ftspec_trl.script import emit, launch
@@ -23,5 +25,5 @@ backend = Backend(
     env=files(__name__) / "env",
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    needs=NEEDS,
+    needs={**NEEDS, **needs(CONFIG)},
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
+from ftspec.families.optimizers import needs
+from ftspec.families.sft_script import CONFIG
 from ftspec_unsloth.fields import CPT, SFT
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
@@ -34,7 +36,10 @@ backend = Backend(
         "xformers",
         "certifi",
     ),
-    needs={f"{LOAD}{name}": "bitsandbytes" for name in ("load_in_4bit", "load_in_8bit")},
+    needs={
+        **{f"{LOAD}{name}": "bitsandbytes" for name in ("load_in_4bit", "load_in_8bit")},
+        **needs(CONFIG),
+    },
     overrides=("certifi>=2026.1.1",),  # it asks for a certifi newer than some package indexes have
     first_import="unsloth",
     rows=rows,

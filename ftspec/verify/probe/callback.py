@@ -8,7 +8,7 @@ from typing import Any
 
 from .documents import documents
 from .setting import fingerprint, record_setting
-from .state import record_optimizer, record_weights
+from .state import record_optimizer, record_states, record_weights
 from .values import RANK, Recorder, plain
 from .watch import watch_autocast, watch_data, watch_gradients
 
@@ -103,6 +103,7 @@ def make_probe(folder: Path) -> type:
             """What came of it."""
             if self.recorder:
                 record_weights(self.recorder, seen["model"], "final")
+                record_states(self.recorder, seen["optimizer"])
                 self.recorder.put("end", step=state.global_step, rng=fingerprint())
 
     return Probe

@@ -97,3 +97,13 @@ def record_optimizer(recorder: Recorder, model: Any, outer: Any) -> None:
         count = sum(getattr(p, "ds_numel", p.numel()) for p in found or group["params"])
         groups.append({"settings": settings, "count": count, "names": known if whole else None})
     recorder.put("optimizer", rule=kind_of(chain[-1]), groups=groups)
+
+
+def record_states(recorder: Recorder, outer: Any) -> None:
+    """How many numbers the optimizer keeps in which type: states of 8 bits are found by looking."""
+    numbers: dict[str, int] = {}
+    for state in getattr(optimizers(outer)[-1], "state", {}).values():
+        for value in state.values() if isinstance(state, dict) else ():
+            if hasattr(value, "numel"):
+                numbers[short(value)] = numbers.get(short(value), 0) + value.numel()
+    recorder.put("states", numbers=numbers)
