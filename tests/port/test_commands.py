@@ -37,6 +37,7 @@ INFO = {
             "content_tag": "content",
             "user_tag": "user",
             "assistant_tag": "assistant",
+            "system_tag": "system",
         },
     }
 }

@@ -202,6 +202,17 @@ def test_an_entry_of_dataset_info(read: Bring, name: str, source: dict[str, Any]
     assert imported.counts.get("unknown", 0) == 0
 
 
+def test_tags_without_a_system_tag_leave_rows_out(read: Bring) -> None:
+    """Seen in a run: 13 of 64 chats were left out, those that begin with a system turn."""
+    imported = read(
+        LEAST.replace("alpaca_en_demo", "chat"), other={"dataset_info.json": json.dumps(INFO)}
+    )
+    kind, why = fate(imported, "dataset")
+    assert kind == "approximated"
+    assert "system_tag" in why
+    assert not imported.faithful
+
+
 @pytest.mark.parametrize("name", ["bare", "pairs", "system", "modelscope", "absent"])
 def test_an_entry_that_a_spec_cannot_say(read: Bring, name: str) -> None:
     imported = read(

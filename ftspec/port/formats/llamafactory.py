@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, plain, training_rules
 from ftspec.port.formats.llamafactory_data import sources, split_names
@@ -70,7 +70,8 @@ def _named(setting: Setting, context: Context) -> Outcome:
     path = "data.eval" if setting.key == "eval_dataset" else "data.train"
     if found.missing:
         return Outcome("unknown", why=found.missing)
-    return Outcome("derived", spec={path: found.sources}, why=found.why)
+    kind: Kind = "approximated" if found.nearly else "derived"
+    return Outcome(kind, spec={path: found.sources}, why=found.nearly or found.why)
 
 
 def _held_out(setting: Setting, context: Context) -> Outcome:

@@ -40,6 +40,8 @@ class Found(NamedTuple):
     sources: tuple[dict[str, Any], ...] = ()
     why: str = ""
     missing: str = ""
+    nearly: str = ""
+    """What it does to some rows, and a spec does not."""
 
 
 def split_names(value: Any) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
     """The sources that these names stand for."""
     folder = context.get("dataset_dir", "data")
     registry = context.companions.get("dataset_info")
-    found = []
+    found, nearly = [], ""
     for name in names:
         if registry is not None:
             entry = registry.data.get(name)
@@ -62,12 +64,23 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
             where = "is not in the dataset_info.json" if registry else "stands in dataset_info.json"
             tail = "" if registry else ", which was not given"
             return Found(missing=f"{name!r} {where}{tail}")
+        if _without_system(entry):
+            nearly = (
+                f"{name!r} names tags but no system_tag: there, conversations that begin with a system "
+                "turn are left out; here they train"
+            )
         try:
             found.append(_source(entry, str(folder)))
         except Refuse as refuse:
             return Found(missing=f"{name!r}: {refuse.reason}")
     why = "dataset_info.json" if registry else "the data folder of LLaMA-Factory itself has these"
-    return Found(tuple(found), why)
+    return Found(tuple(found), why, nearly=nearly)
+
+
+def _without_system(entry: Mapping[str, Any]) -> bool:
+    """Whether a system turn is an invalid one: `tags` that are given, and name none (data/converter.py)."""
+    tags = entry.get("tags")
+    return entry.get("formatting") == "sharegpt" and tags is not None and not tags.get("system_tag")
 
 
 def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -105,8 +118,8 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
 def _turns(tags: Mapping[str, Any] | None) -> str:
     """Which turns these tags describe.
 
-    Those for tools and system prompts do not decide: rows that have such turns have the usual ones, or
-    LLaMA-Factory itself would refuse them.
+    Those for tools do not decide: rows that have such turns have the usual ones, or LLaMA-Factory
+    leaves them out.
     """
     given = {key: (tags or {}).get(key) for key in CHAT} if tags is not None else SHAREGPT
     for kind, known in (("messages", CHAT), ("sharegpt", SHAREGPT)):
