@@ -17,28 +17,49 @@ def anything(_format: str, _example: Example) -> None:
 
 
 def by_frameworks(format: str, example: Example) -> None:
-    """The columns that emitted scripts and configs name.
+    """The columns that emitted scripts and configs name, and the roles that they translate.
 
     Raises:
-        DataError: the row has tools, or an alpaca row has a system prompt or a history.
+        DataError: the row has tools, a system prompt or a history in a column of its own, or turns
+            that would reach the chat template under a name it does not know.
     """
     if example.tools:
         raise DataError(Problem("the row's tools would be ignored", hint=REMEDY))
-    if format == "alpaca" and len(example.messages) > 2:
-        raise DataError(Problem("the row's system prompt or history would be ignored", hint=REMEDY))
+    if example.lead:
+        message = "the row's system prompt or history, in columns of their own, would be ignored"
+        raise DataError(Problem(message, hint=REMEDY))
+    if any(message.written == "observation" for message in example.messages):
+        message = (
+            "the row's turns from `observation` would keep that name, not become those of a tool"
+        )
+        raise DataError(Problem(message, hint=REMEDY))
 
 
 def by_alternating(format: str, example: Example) -> None:
     """The same, for a framework that leaves out conversations which do not alternate.
 
-    LLaMA-Factory warns and drops them (data/converter.py), which also moves all later rows.
+    LLaMA-Factory warns and drops them (data/converter.py), which also moves all later rows. Of a turn it
+    reads role and content.
 
     Raises:
-        DataError: turns are not user and assistant in alternation after at most one system prompt.
+        DataError: turns are not user and assistant in alternation after at most one system prompt; a
+            sharegpt turn is not from `human`, `gpt` or `system`; a turn calls a tool.
     """
     by_frameworks(format, example)
     if example.kind != "chat":
         return
+    foreign = {message.written for message in example.messages} - {"human", "gpt", "system"}
+    if format == "sharegpt" and foreign:
+        names = ", ".join(sorted(foreign))
+        raise DataError(
+            Problem(
+                f"LLaMA-Factory would leave the row out: it has turns from {names}",
+                hint=f"write human and gpt, or {REMEDY}",
+            )
+        )
+    if any(message.extra.get("tool_calls") for message in example.messages):
+        message = "LLaMA-Factory would ignore the row's tool_calls: it reads role and content"
+        raise DataError(Problem(message, hint=REMEDY))
     roles = [message.role for message in example.messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     if turns[::2] != ["user"] * len(turns[::2]) or turns[1::2] != ["assistant"] * len(turns[1::2]):

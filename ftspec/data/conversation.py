@@ -45,7 +45,7 @@ def chat(
     )
     _check(messages)
     prompt = len(messages) - 1 if given is None else len(lead) + given
-    return Example("chat", messages, prompt, tools)
+    return Example("chat", messages, prompt, tools, lead=len(lead))
 
 
 def text_of(value: Any, name: str) -> str:
@@ -82,9 +82,10 @@ def _message(turn: Any, number: int, role_key: str, content_key: str) -> Message
     ]
     if missing:
         raise DataError(_misses(known, number, missing[0], role_key))
-    role = _role(known.pop(role_key), number, role_key)
+    written = known.pop(role_key)
+    role = _role(written, number, role_key)
     content = text_of(known.pop(content_key, ""), f"the {content_key} of message {number}")
-    return Message(role, content, known)
+    return Message(role, content, known, written)
 
 
 def _misses(turn: dict[str, Any], number: int, key: str, role_key: str) -> Problem:

@@ -18,6 +18,8 @@ class Message:
     content: str
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What else a template may read: tool_calls, name, reasoning_content."""
+    written: str = field(default="", compare=False, repr=False)
+    """The role as the row writes it, `human` of a sharegpt turn."""
 
     def native(self) -> dict[str, Any]:
         """As a chat template sees it."""
@@ -40,3 +42,5 @@ class Example:
     """Tool schemas that the template may print."""
     prompt: str = ""
     completion: str = ""
+    lead: int = field(default=0, compare=False, repr=False)
+    """How many leading messages stand in columns of their own: a system prompt, a history."""

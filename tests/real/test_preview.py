@@ -20,11 +20,10 @@ from tokenizers.processors import TemplateProcessing
 from ftspec.data.findings import Findings
 from ftspec.data.preview import look
 from ftspec.data.view import View
+from ftspec.emit.disk import write_files
 from ftspec.env.install import ensure
-from ftspec.plan.data_stages import prepare_split
 from ftspec.plan.make import make_plan
 from ftspec.plan.readers import readers
-from ftspec.plan.stages import PrepareData
 from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
@@ -44,16 +43,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def theirs(project: Path, backend: str, *sets: str) -> dict[str, Any]:
-    """The rows that the framework made, by split."""
+def theirs(project: Path, backend: str, *sets: str, check: bool = True) -> dict[str, Any]:
+    """The rows that the framework made, by split. Not ``check``: of rows that ftspec would refuse too."""
     folder = project.parent / "compiled" / backend
     shutil.rmtree(folder, ignore_errors=True)
     loaded = load(project / "quickstart.yaml", sets)
     plan = make_plan(loaded, backend, folder, allow_lossy=True)
-    write_plan(plan)
-    for stage in plan.stages:
-        if isinstance(stage, PrepareData):
-            prepare_split(plan.resolved, stage.split, folder / stage.target)
+    if check:
+        write_plan(plan)
+    else:
+        write_files(folder, plan.files(), overwrite=True)
     chosen = load_backend(backend)
     kind = ["llamafactory"] if chosen.probe == "llamafactory" else ["script"]
     first = [chosen.first_import] if chosen.first_import else []
@@ -233,3 +232,18 @@ def test_rows_that_ftspec_prepares(project: Path, backend: str) -> None:
 
 def test_rows_that_a_script_drops(project: Path) -> None:
     assert 0 < len(compare(project, "trl", "data.overflow=drop", "data.max_length=64")) < 64
+
+
+def test_a_row_that_is_refused_for_llamafactory_is_one_that_it_leaves_out(project: Path) -> None:
+    """Roles of the other convention: without ftspec's check they would be gone in silence."""
+    turns = [{"from": "user", "value": "Q?"}, {"from": "assistant", "value": "A."}]
+    given = [*FORMATS["sharegpt"], {"conversations": turns}]
+    file = project / "data" / "roles.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in given))
+    sets = ("data.train={path: data/roles.jsonl, format: sharegpt}", "data.overflow=truncate")
+    assert len(theirs(project, "llamafactory", *sets, check=False)["train"]) == len(given) - 1
+    asked = readers(load(project / "quickstart.yaml", sets), ("llamafactory",))
+    rules = [group.rule for group in asked.groups]
+    looked = list(look(asked.sources("train"), asked.folder, asked.tokens, rules, Findings()))
+    refused = [row.views[0] for row in looked if not isinstance(row.views[0], View)]
+    assert [error.problems[0].line for error in refused] == [len(given)]
