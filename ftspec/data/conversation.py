@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ftspec.data.example import ROLES, Example, Message
@@ -14,6 +15,9 @@ SHAREGPT_ROLES = {
     "observation": "tool",
     **{role: role for role in ROLES},
 }
+LEADING = ("system", "developer")
+"""Roles of a message that stands before the first turn."""
+OUT_OF_SCOPE = "images, audio and video are out of scope"
 KINDS = {
     dict: "an object",
     list: "a list",
@@ -48,12 +52,20 @@ def chat(
     return Example("chat", messages, prompt, tools, lead=len(lead))
 
 
+def with_system(example: Example, text: str | None) -> Example:
+    """The conversation with a system prompt, if it begins with none."""
+    if text is None or example.kind != "chat" or example.messages[0].role in LEADING:
+        return example
+    messages = (Message("system", text), *example.messages)
+    return replace(example, messages=messages, given=example.given + 1)
+
+
 def text_of(value: Any, name: str) -> str:
     """The value, if it is a text that can be written as UTF-8."""
     if not isinstance(value, str):
         hint = ""
         if isinstance(value, list):
-            hint = "images and audio are not supported; join parts of text into one"
+            hint = f"{OUT_OF_SCOPE}; join parts of text into one"
         raise DataError(Problem(f"{name} is {kind_of(value)}, a text is expected", hint=hint))
     try:
         value.encode()

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.conversation import chat, text_of
+from ftspec.data.conversation import OUT_OF_SCOPE, chat, text_of
 from ftspec.data.example import Example, Message
 from ftspec.data.findings import Findings, placed
 from ftspec.data.sources import Row, rows
 from ftspec.errors import DataError, Problem
 from ftspec.spec.data import Format, Source
+
+NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
+"""Columns that multimodal data sets have."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,11 @@ def fit(columns: Iterable[str], format: Format, mapping: Mapping[str, str], file
 def conversation(row: Row, format: Format, columns: Mapping[str, str] | None = None) -> Example:
     """What a row says. Raises with the row's place if it cannot be trained on."""
     mapping, shape = columns or {}, SHAPES[format]
+    if shown := [name for name in NOT_TEXT if row.values.get(name)]:
+        problem = Problem(
+            f"the row has {', '.join(shown)}", hint=f"{OUT_OF_SCOPE}: leave the row out"
+        )
+        raise DataError(placed(DataError(problem), row.file, row.line, row.index + 1))
     values = {
         name: row.values.get(mapping.get(name, name)) for name in (*shape.required, *shape.optional)
     }

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ftspec.data.arrow import write_split
 from ftspec.data.carried import Accept, anything
+from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
@@ -90,6 +91,7 @@ class _Rules:
     overflow: Overflow
     train_on: TrainOn
     packing: Packing = None
+    system: str | None = None
 
 
 def prepare(
@@ -103,6 +105,7 @@ def prepare(
     overflow: Overflow,
     train_on: TrainOn,
     packing: Packing = None,
+    system: str | None = None,
     columns: Sequence[str] = (),
     target: Path | None,
     accept: Accept = anything,
@@ -113,7 +116,7 @@ def prepare(
     a row. All rows that cannot be trained on are named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base)
-    rules = _Rules(*side, max_length, overflow, train_on, packing)
+    rules = _Rules(*side, max_length, overflow, train_on, packing, system)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -150,6 +153,7 @@ def check(
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
     packing: Packing = None,
+    system: str | None = None,
     accept: Accept = anything,
 ) -> Report:
     """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would.
@@ -167,6 +171,7 @@ def check(
             overflow=overflow,
             train_on=train_on,
             packing=packing,
+            system=system,
             target=None,
             accept=accept,
         )
@@ -224,7 +229,10 @@ def _encoded(
         tally.note(example)
         try:
             whole = encode(
-                example, tokens=rules.tokens, template=rules.template, train_on=rules.train_on
+                with_system(example, rules.system),
+                tokens=rules.tokens,
+                template=rules.template,
+                train_on=rules.train_on,
             )
             tally.longest = max(tally.longest, len(whole.input_ids))
             limit = sys.maxsize if rules.packing == "blocks" else rules.max_length

@@ -101,10 +101,23 @@ ROWS = ROWS.rename_columns({{ ROWS.renamed|py }})
 {% endif %}
 {% endif %}
 """
-_LENGTH = 'len(tokenizer.apply_chat_template(MESSAGES)["input_ids"])'
-_DROP = f"""\
+_SYSTEM = """\
+ROWS = ROWS.map(lambda row: {
+    "COLUMN": row["COLUMN"]
+    if row["COLUMN"][0]["role"] in ("system", "developer")
+    else [{"role": "system", "content": "@system"}, *row["COLUMN"]],
+})  # fmt: skip
+"""
+SYSTEMS: Mapping[str, str] = {
+    "messages": _SYSTEM.replace("COLUMN", "messages"),
+    "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
+}
+"""By shape, the statement that puts a system prompt before conversations that begin with none."""
+_DROP = """\
 ROWS = ROWS.filter(
-    lambda row: {_LENGTH} <= "@limit"
+    lambda row: len(
+        tokenizer.apply_chat_template(MESSAGES)["input_ids"]
+    ) <= "@limit"
 )  # fmt: skip
 """
 DROPS: Mapping[str, str] = {
@@ -121,6 +134,8 @@ class Split(NamedTuple):
     shape: str = ""
     limit: int | None = None
     """Longer conversations are left out."""
+    system: str | None = None
+    """Put before conversations that begin with no system prompt."""
 
 
 def template(split: str) -> str:
@@ -132,13 +147,19 @@ def template(split: str) -> str:
         + "{% endif %}\n"
         for (kind, shape), source in STATEMENTS.items()
     )
+    systems = "".join(
+        f"{{% if ROWS.system and ROWS.shape == {shape!r} %}}\n"
+        + source.replace('"@system"', "{{ ROWS.system|py }}")
+        + "{% endif %}\n"
+        for shape, source in SYSTEMS.items()
+    )
     drops = "".join(
         f"{{% if ROWS.limit and ROWS.shape == {shape!r} %}}\n"
         + source.replace('"@limit"', "{{ ROWS.limit|py }}")
         + "{% endif %}\n"
         for shape, source in DROPS.items()
     )
-    return (_LOAD + shapes + _AFTER + drops).replace("ROWS", name)
+    return (_LOAD + shapes + _AFTER + systems + drops).replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:
@@ -149,7 +170,11 @@ def _holes(source: str, name: str) -> str:
 
 
 def context(
-    sources: tuple[dict[str, Any], ...], shape: str, tokens: str, limit: int | None = None
+    sources: tuple[dict[str, Any], ...],
+    shape: str,
+    tokens: str,
+    limit: int | None = None,
+    system: str | None = None,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
 
@@ -158,7 +183,7 @@ def context(
             a limit for rows that no chat template renders.
     """
     if shape == "tokens":
-        return {"tokens": tokens, "kind": "", "shape": shape, "limit": None}
+        return {"tokens": tokens, "kind": "", "shape": shape, "limit": None, "system": None}
     same("format", sources)
     same("columns", sources)
     kind = sources[0]["format"]
@@ -176,6 +201,7 @@ def context(
         "columns": names,
         "renamed": renamed,
         "limit": limit,
+        "system": system,
     }
     files = [source["path"] for source in sources if source["path"]]
     if not files:
@@ -216,12 +242,8 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     first = tree.body[start]
     if match(f'{name} = load_from_disk("@folder")', first):
         return Split(shape="tokens")
-    limit = None
-    for drop in DROPS.values() if rest else ():
-        if (holes := match(drop.replace("ROWS", name), rest[-1])) is not None:
-            limit = holes["limit"]
-            rest.pop()
-            break
+    limit = _last(rest, DROPS, name).get("limit")
+    system = _last(rest, SYSTEMS, name).get("system")
     parts = _parts(first.value) if isinstance(first, ast.Assign) else []
     for (kind, shape), source in STATEMENTS.items():
         holes = match_all(source.replace("ROWS", name), rest)
@@ -229,8 +251,17 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
             columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
             columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
             sources = tuple({**part, "format": kind, "columns": columns} for part in parts)
-            return Split(sources, shape, limit)
+            return Split(sources, shape, limit, system)
     return None
+
+
+def _last(statements: list[ast.stmt], known: Mapping[str, str], name: str) -> dict[str, Any]:
+    """What fills the holes of the last statement, which is taken away; nothing if it is not ``known``."""
+    for source in known.values() if statements else ():
+        if (holes := match(source.replace("ROWS", name), statements[-1])) is not None:
+            statements.pop()
+            return holes
+    return {}
 
 
 def _target(node: ast.stmt) -> str:

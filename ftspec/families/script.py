@@ -18,7 +18,7 @@ from ftspec.families import datasets, experts, loraplus, partial, quantised
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
-from ftspec.families.sft_script import CONFIG, LIMIT
+from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
@@ -98,7 +98,8 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
         return None
     folder = job.values[f"derived.{split}_rows"]
     sources = native.get(f"data.{split}", ())
-    return datasets.context(sources, native[SHAPE], folder, native.get(LIMIT))
+    limit, system = native.get(LIMIT), native.get(SYSTEM)
+    return datasets.context(sources, native[SHAPE], folder, limit, system)
 
 
 def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, str]) -> list[File]:
@@ -158,8 +159,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
             native[f"data.{split}"] = found.sources
         if split == "train":
             native[SHAPE] = found.shape
-            if found.limit is not None:
-                native[LIMIT] = found.limit
+            found_values = {LIMIT: found.limit, SYSTEM: found.system}
+            native |= {key: value for key, value in found_values.items() if value is not None}
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, _environ = read_shell(texts["launch.sh"])
     counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}

@@ -29,6 +29,8 @@ TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
+SYSTEM = "data.system"
+"""Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
     "version",
     "run.backends",
@@ -66,8 +68,16 @@ def data_rows() -> tuple[Row, ...]:
             (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE),
             _lower_train_on,
             _lift_train_on,
-            uses=("data.train", "data.prepare"),
+            uses=("data.train", "data.prepare", "derived.marks_turns"),
             absent=(None, False, MISSING),
+        ),
+        Row(
+            ("data.system",),
+            (SYSTEM,),
+            lower_system,
+            lambda text: text,
+            uses=("data.prepare", "data.train"),
+            absent=(None,),
         ),
         Row(
             ("data.max_length",),
@@ -83,7 +93,13 @@ def data_rows() -> tuple[Row, ...]:
             (LIMIT,),
             _lower_overflow,
             lambda limit: "truncate" if limit is None else "drop",
-            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
+            uses=(
+                "data.max_length",
+                "data.prepare",
+                "data.train",
+                "data.train_on",
+                "model.chat_template",
+            ),
             absent=(None,),
         ),
         Row(
@@ -242,10 +258,21 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
 
 
 def _lower_overflow(
-    overflow: str, limit: int, who: str, sources: tuple[dict[str, Any], ...], train_on: str
+    overflow: str,
+    limit: int,
+    who: str,
+    sources: tuple[dict[str, Any], ...],
+    train_on: str,
+    template: str,
 ) -> Any:
     if overflow != "drop" or who == "ftspec":
         return MISSING  # trl keeps the first max_length tokens; `error` was seen to before the run
+    if template != "tokenizer":
+        raise Refuse(
+            "the script measures rows before trl has read the template, by the tokenizer's own",
+            "notimpl",
+            "data.prepare: ftspec",
+        )
     context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
     return limit
 
@@ -264,12 +291,38 @@ def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
     return "prompt-completion" if train_on == "completions" else "messages"
 
 
+def lower_system(system: str | None, who: str, sources: tuple[dict[str, Any], ...]) -> Any:
+    """The prompt where the framework's own path puts it in; prepared rows hold it."""
+    if system is None or not sources:
+        return MISSING
+    formats = {source["format"] for source in sources}
+    if formats == {"text"}:
+        raise Refuse("plain text has no turns, and no system prompt", "never")
+    if who == "ftspec":
+        return MISSING
+    if "prompt-completion" in formats:
+        raise Refuse(
+            "whether prompts are conversations is not seen before the rows are read",
+            "notimpl",
+            "data.prepare: ftspec",
+        )
+    return system
+
+
 def _lower_train_on(
-    train_on: str, sources: tuple[dict[str, Any], ...], who: str
+    train_on: str, sources: tuple[dict[str, Any], ...], who: str, marks_turns: bool | None
 ) -> tuple[Any, ...]:
     if who == "ftspec":
         return False, False, "tokens"  # the labels say it
     shape = shape_of(sources, train_on)
+    if shape == "messages" and train_on == "assistant" and marks_turns is False:
+        raise Refuse(
+            "the chat template does not mark the assistant's turns; trl would stop, or write the rows "
+            "with a template of its own where it knows this one",
+            "notyet",
+            "data.prepare: ftspec, or {% generation %} around the assistant's turns in a "
+            "model.chat_template",
+        )
     if shape == "prompt-completion":
         return train_on != "all", False, shape
     return False, shape == "messages" and train_on == "assistant", shape

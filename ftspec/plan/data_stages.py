@@ -70,6 +70,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "template": spec.model.chat_template,
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
+        "system": spec.data.system,
         "packing": spec.data.packing,
         "train_on": resolved.values["data.train_on"].value,
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.data.formats import detect_source
-from ftspec.errors import Problem, SpecError
+from ftspec.data.template import load_template
+from ftspec.errors import DataError, Problem, SpecError
 from ftspec.families.datasets import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
@@ -107,6 +108,8 @@ def _model(
     config = model_config(folder / at_home(spec.model.name))
     stored = stored_dtype(config)
     decide("derived.stored_dtype", stored, "config.json of the model", "machine")
+    marks = marks_turns(spec.model.chat_template, spec.model.name, folder)
+    decide("derived.marks_turns", marks, "the chat template", "machine")
     if spec.precision.compute == "bf16-pure":
         _pure(spec, decide)
     elif spec.model.dtype == "auto" and tuner.type == "full":
@@ -193,6 +196,16 @@ def stored_dtype(config: Mapping[str, Any] | None) -> str | None:
     """The type in which a local model's weights are stored; None for a hub model, or if unknown."""
     found = (config or {}).get("dtype", (config or {}).get("torch_dtype"))
     return found if isinstance(found, str) else None
+
+
+def marks_turns(template: str, model: str, folder: Path) -> bool | None:
+    """Whether the chat template says which text is the assistant's; None where it is not to be seen."""
+    file = None if template == "tokenizer" else folder / at_home(template)
+    try:
+        found = load_template(folder / at_home(model), {}, file)
+    except DataError:
+        return None  # whoever reads the rows says what is wrong with it
+    return None if found is None else found.marks_turns
 
 
 def _all_local(spec: Spec) -> None:

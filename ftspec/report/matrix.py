@@ -21,6 +21,7 @@ from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("template.jinja",),
+    "data.system": ("Be brief.",),
     "model.experts.balance_loss": (0.001,),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),

@@ -58,6 +58,8 @@ class Data(Node):
     """Sources to train on, one after the other."""
     eval: Items[Source] = ()
     """Sources to evaluate on."""
+    system: str | None = Field(None, min_length=1)
+    """System prompt for conversations that begin with none. null: they are trained without one."""
     max_length: int = Field(2048, ge=8)
     """Longest sequence, in tokens."""
     overflow: Literal["truncate", "drop", "error"] = "truncate"

@@ -56,7 +56,8 @@ class Model(Node):
     attention: Attention = "sdpa"
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)
-    """`tokenizer`: the template that comes with the tokenizer. Otherwise the path of a Jinja file."""
+    """`tokenizer`: the template that comes with the tokenizer. Otherwise the path of a Jinja file, which
+    ends in `.jinja` or `.j2`. There are no names: what frameworks have under one name is not the same."""
     rope: RoPE | None = None
     """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
     A result needs the same where it is used; an adapter's folder does not hold it."""
@@ -64,3 +65,10 @@ class Model(Node):
     """Mixture of experts."""
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Only ever on when written here."""
+
+    @model_validator(mode="after")
+    def _template_is_a_file(self) -> Model:
+        # trl takes any other name for a model whose template, and tokens, it copies (sft_trainer.py)
+        if self.chat_template != "tokenizer" and not self.chat_template.endswith((".jinja", ".j2")):
+            raise ValueError("`chat_template` is `tokenizer`, or a file that ends in .jinja or .j2")
+        return self

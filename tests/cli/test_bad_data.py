@@ -88,9 +88,9 @@ LONG = "x" * 300
             "  help: paths start at the spec's own folder; a hub id has no leading `.` or `/`\n",
         ),
         (
-            f"model.chat_template={LONG}",
+            f"model.chat_template={LONG}.jinja",
             3,
-            f"{LONG}: error[data]: model.chat_template: no such chat template\n"
+            f"{LONG}.jinja: error[data]: model.chat_template: no such chat template\n"
             "  help: a path in a spec starts at the spec's folder\n",
         ),
     ],

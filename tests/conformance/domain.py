@@ -49,8 +49,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
     if learned.get("prompt_weight") and document["data"].get("train_on") == "all":
         document["data"]["train_on"] = "completions"  # all tokens would count in full already
-    if objective == "cpt" and draw(st.booleans()):
-        document["data"]["prepare"] = "ftspec"  # some backends train on plain text in no other way
+    if objective == "cpt":  # some backends train on plain text in the first way only
+        document["data"]["prepare"] = draw(st.sampled_from(("ftspec", "framework")))
     _apart(document["data"], objective, learned)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
@@ -63,6 +63,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "nodes": nodes,
         "sequence_parallel": share,
     }
+    if document["hardware"]["device"] == "cpu" and draw(st.sampled_from((True, False))):
+        document["precision"] = {"compute": "fp32"}  # what every backend calculates in there
     document["model"] = document["model"] | {
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
     }
@@ -89,6 +91,8 @@ def _possible(train: dict[str, Any]) -> None:
 
 def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
     """What excludes each other, one of it taken away."""
+    if objective == "cpt":
+        data.pop("system", None)
     if data.get("packing") == "blocks":
         data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})
     if data.get("packing") and learned.get("prompt_weight"):

@@ -58,8 +58,8 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.overflow"] == "drop" and values["data.prepare"] == "framework":
         kept["data.overflow"] = "drop"
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
-        for path in ("data.train", "data.eval", "data.train_on", "data.max_length"):
-            kept.pop(path)
+        for path in ("train", "eval", "train_on", "max_length", "system"):
+            kept.pop(f"data.{path}")
         if kept["data.packing"] == "blocks":
             kept.pop("data.packing")  # equal rows, like any others
         if kept[OBJECTIVE] == "cpt":
@@ -72,8 +72,9 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
             or p.endswith(("type", "adapter", "plus_ratio", "plus_embedding_rate"))
         }
     fields = backend.maps[values[OBJECTIVE]]
-    if not any(row.keys for row in fields.rows if "model.dtype" in row.paths):
-        kept.pop("model.dtype")  # implied there, and refused where it is not what is implied
+    for path in ("model.dtype", "model.chat_template"):
+        if not any(row.keys for row in fields.rows if path in row.paths):
+            kept.pop(path)  # implied there, or in the rows, and refused otherwise
     return kept
 
 

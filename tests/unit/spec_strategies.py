@@ -247,7 +247,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {
             "revision": words(),
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
-            "chat_template": words(),
+            "chat_template": words().map("{}.jinja".format),
             "quantization": st.none() | st.none() | st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
             "experts": optional(
@@ -262,10 +262,11 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     )
     rest = {
         "max_length": st.integers(8, 10**6),
+        "system": st.none() | words(),
         "overflow": st.sampled_from(("truncate", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "prepare": st.sampled_from(("framework", "ftspec")),
-        "packing": st.sampled_from((None, "documents", "blocks")),
+        "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),
     }
     data = optional(

@@ -54,7 +54,11 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
     "model.name": ("model.name", lambda d, p: d["model"].update(name=p)),
     "hub-like model.name": ("model.name", lambda d, p: d["model"].update(name=f"org/{p}")),
     "model.revision": ("model.revision", lambda d, p: d["model"].update(revision=p)),
-    "model.chat_template": ("model.chat_template", lambda d, p: d["model"].update(chat_template=p)),
+    "model.chat_template": (
+        "model.chat_template",
+        lambda d, p: d["model"].update(chat_template=f"{p}.jinja"),
+    ),
+    "system": ("data.system", lambda d, p: d["data"].update(system=p)),
     "path": ("data.train", lambda d, p: _source(d, path=f"{p}.jsonl")),
     "second path": (
         "data.train",

@@ -30,8 +30,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "use_reentrant",
     ),
     "dataset": (
-        "dataset", "tokenized_path", "template", "cutoff_len", "train_on_prompt", "mask_history",
-        "mix_strategy", "val_size", "streaming", "packing", "neat_packing", "overwrite_cache",
+        "dataset", "tokenized_path", "template", "default_system", "cutoff_len", "train_on_prompt",
+        "mask_history", "mix_strategy", "val_size", "streaming", "packing", "neat_packing", "overwrite_cache",
         "preprocessing_", "disable_shuffling", "dataloader_",
     ),
     "output": (

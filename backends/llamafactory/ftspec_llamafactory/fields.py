@@ -11,7 +11,13 @@ from typing import Any
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
-from ftspec.families.sft_script import OWN_PATHS, no_sequences, no_zero, shape_of
+from ftspec.families.sft_script import (
+    OWN_PATHS,
+    lower_system,
+    no_sequences,
+    no_zero,
+    shape_of,
+)
 from ftspec.families.stored import name_row
 from ftspec.mapping import (
     MISSING,
@@ -53,6 +59,22 @@ def _lower_overflow(overflow: str, who: str) -> Any:
         (),
         "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
         "its end; data.prepare: ftspec cuts alike everywhere",
+    )
+
+
+def _lower_template(template: str, who: str) -> Any:
+    if template == "tokenizer":
+        return ()
+    if who == "framework":
+        raise Refuse(
+            "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
+            "notyet",
+            "data.prepare: ftspec; or save the template with the tokenizer",
+        )
+    return Lossy(
+        (),
+        "the rows are written with it, but the result is saved with the tokenizer's own template: put "
+        "the file there as chat_template.jinja",
     )
 
 
@@ -135,11 +157,21 @@ SFT = FieldMap(
         field("model.trust_remote_code", "trust_remote_code", absent=False),
         choice("model.attention", "flash_attn", ATTENTION),
         dtype_row(),
-        unsupported(
-            "model.chat_template",
-            "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
-            neutral=("tokenizer",),
-            hint="save the template with the tokenizer, which is where the result gets it from as well",
+        Row(
+            ("model.chat_template",),
+            (),
+            _lower_template,
+            lambda: "tokenizer",
+            uses=("data.prepare",),
+            reason="its templates are built in, or parsed from the tokenizer",
+        ),
+        Row(
+            ("data.system",),
+            ("default_system",),
+            lower_system,
+            lambda text: text,
+            uses=("data.prepare", "data.train"),
+            absent=(None,),
         ),
         *expert_rows(),
         *position_rows(),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 6aa8196eb809)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 a26e5ee02949)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

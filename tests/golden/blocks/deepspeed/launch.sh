@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 a5357b94f89c)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 b2deb7d021d2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

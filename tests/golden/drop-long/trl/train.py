@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 e3d45f6d6789)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 871d08693d52)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -17,7 +17,9 @@ tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_c
 train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
 train = train.select_columns(["messages"])
 train = train.filter(
-    lambda row: len(tokenizer.apply_chat_template(row["messages"])["input_ids"]) <= 64
+    lambda row: len(
+        tokenizer.apply_chat_template(row["messages"])["input_ids"]
+    ) <= 64
 )  # fmt: skip
 
 args = SFTConfig(

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 e3d45f6d6789)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 871d08693d52)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -28,7 +28,9 @@ model = FastLanguageModel.get_peft_model(
 train = load_dataset("json", data_files="../../../../specs/data/chat.jsonl", split="train")
 train = train.select_columns(["messages"])
 train = train.filter(
-    lambda row: len(tokenizer.apply_chat_template(row["messages"])["input_ids"]) <= 64
+    lambda row: len(
+        tokenizer.apply_chat_template(row["messages"])["input_ids"]
+    ) <= 64
 )  # fmt: skip
 
 args = SFTConfig(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 e34192fb8501)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 103608b98a55)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 4dfdd17c21a7)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 d61c6ae46912)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 67f51f5e3792)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 cb138a7bdad5)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,0 +1,57 @@
+"""What a plan sees of a chat template before anything is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ftspec.errors import UnsupportedError
+from ftspec.plan.make import make_plan
+from ftspec.plan.resolve import marks_turns
+from ftspec.spec.load import load
+from ftspec.spec.model import Model
+from tests.conftest import SPECS
+
+PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+MARKED = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+
+
+@pytest.mark.parametrize(("source", "marks"), [(PLAIN, False), (MARKED, True)])
+def test_marks_are_seen_in_a_file_and_in_a_model(tmp_path: Path, source: str, marks: bool) -> None:
+    (tmp_path / "mine.jinja").write_text(source)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "chat_template.jinja").write_text(source)
+    assert marks_turns("mine.jinja", "org/name", tmp_path) is marks
+    assert marks_turns("tokenizer", "./model", tmp_path) is marks
+    assert marks_turns("tokenizer", "org/name", tmp_path) is None
+    assert marks_turns("missing.jinja", "./model", tmp_path) is None
+
+
+@pytest.mark.parametrize("backend", ["trl", "unsloth", "deepspeed"])
+def test_unmarked_turns_are_refused_before_the_run(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "plain.jinja").write_text(PLAIN)
+    template = f"model.chat_template={tmp_path / 'plain.jinja'}"
+    spec = load(SPECS / "quickstart.yaml", (template,))
+    with pytest.raises(UnsupportedError) as caught:
+        make_plan(spec, backend, tmp_path / "out")
+    (problem,) = caught.value.problems
+    assert problem.path == "data.train_on" and "data.prepare: ftspec" in problem.hint
+    for remedy in ("data.prepare=ftspec", "data.train_on=completions"):
+        make_plan(load(SPECS / "quickstart.yaml", (template, remedy)), backend, tmp_path / "out")
+
+
+def test_a_long_row_is_not_measured_by_another_template(tmp_path: Path) -> None:
+    (tmp_path / "mine.jinja").write_text(MARKED)
+    sets = (f"model.chat_template={tmp_path / 'mine.jinja'}", "data.overflow=drop")
+    with pytest.raises(UnsupportedError) as caught:
+        make_plan(load(SPECS / "quickstart.yaml", sets), "trl", tmp_path / "out")
+    assert "by the tokenizer's own" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize("name", ["chatml", "Qwen/Qwen3-4B", "template.txt"])
+def test_a_template_has_no_name(name: str) -> None:
+    """trl would copy the template, and the tokens, of a model of that name."""
+    with pytest.raises(ValidationError, match=r"ends in \.jinja or \.j2"):
+        Model(name="org/name", chat_template=name)
