@@ -19,9 +19,13 @@ SCRIPT = Path(__file__).with_name("native_schema.py")
 TARGET = Path(__file__).parent.parent / "schemas" / "native"
 
 
+ADAPTERS = Path(__file__).parent.parent / "ftspec" / "spec" / "peft_options.json"
+"""Beside the models, because a spec's options are checked against it wherever ftspec is installed."""
+
+
 def dumped(name: str, lock: str = "aligned") -> str:
-    """The schema of the backend's framework, as its environment says."""
-    place = ensure(load(name), lock)
+    """The schema of the backend's framework, as its environment says; `peft` as TRL's says."""
+    place = ensure(load("trl" if name == "peft" else name), lock)
     environ = variables(place, {**os.environ, "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"})
     command = [str(place.python), str(SCRIPT), name]
     done = subprocess.run(command, env=environ, cwd=place.folder, check=True, capture_output=True)
@@ -38,6 +42,7 @@ def main() -> None:
             if old != target:
                 old.unlink()
         print(target.relative_to(TARGET.parent.parent))
+    write_atomic(ADAPTERS, dumped("peft").encode())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import inspect
 import json
 import os
 import sys
+import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,19 +74,27 @@ def popped(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+ADAPTERS = (
+    *("LoraConfig", "OFTConfig", "IA3Config", "PrefixTuningConfig", "PromptTuningConfig"),
+    *("PromptEncoderConfig", "LoHaConfig", "LoKrConfig", "VeraConfig"),
+)
+"""Adapters whose options are fields of a spec; `adapters` has all, for specs that name them."""
+
+
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
-    from peft import LoraConfig, PeftModel
+    import peft
     from peft.optimizers import create_loraplus_optimizer
     from torch.optim import AdamW
     from transformers import BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
     yield "SFTConfig", fields(SFTConfig)
-    yield "LoraConfig", fields(LoraConfig)
+    for name in ADAPTERS:
+        yield name, fields(getattr(peft, name))
     yield "SFTTrainer", arguments(SFTTrainer.__init__)
     yield "BitsAndBytesConfig", arguments(BitsAndBytesConfig.__init__)
-    yield "PeftModel.from_pretrained", arguments(PeftModel.from_pretrained)
+    yield "PeftModel.from_pretrained", arguments(peft.PeftModel.from_pretrained)
     # it takes some of its ** by name and hands on the rest to the optimizer
     yield (
         "create_loraplus_optimizer",
@@ -163,14 +173,61 @@ def llamafactory() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "dataset_info", fields(DatasetAttr)
 
 
+def takes(annotation: Any) -> list[str]:
+    """The values of a type, in words: `int`, `list[str]`, `=gaussian`, `null`."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    found: list[str] = []
+    if origin is typing.Literal:
+        found = ["bool" if isinstance(value, bool) else f"={value}" for value in inner]
+    elif origin in (typing.Union, types.UnionType):
+        words = [word for part in inner for word in takes(part)]
+        closed = any(word.startswith("=") for word in words)  # `str` only repeats the members
+        found = list(dict.fromkeys(word for word in words if not (closed and word == "str")))
+    elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        found = [f"={member.value}" for member in annotation]
+    elif origin is list:
+        found = [f"list[{word}]" for part in inner for word in takes(part)]
+    elif annotation is dict or origin is dict:
+        found = ["dict"]
+    elif annotation in (bool, int, float, str, list):
+        found = [annotation.__name__]
+    elif annotation is type(None):
+        found = ["null"]
+    return found
+
+
+def adapters() -> dict[str, Any]:
+    """Each adapter of peft, with the options of its configuration, for specs that name it."""
+    from peft import PeftConfig
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    common = {field.name for field in dataclasses.fields(PeftConfig)}
+    kinds = {}
+    for kind, cls in sorted(PEFT_TYPE_TO_CONFIG_MAPPING.items()):
+        hints = typing.get_type_hints(cls)
+        kinds[kind.value] = {
+            "call": cls.__name__,
+            "options": {
+                name: {"takes": takes(hints[name]), "default": entry["default"]}
+                for name, entry in fields(cls).items()
+                if name not in common and takes(hints[name])
+            },
+        }
+    return {"version": importlib.metadata.version("peft"), "kinds": kinds}
+
+
 PACKAGES = ("transformers", "peft", "accelerate", "datasets", "torch", "trl")
 
 
 def main() -> None:
-    """Print the schema of one backend."""
+    """Print the schema of one backend, or the options of peft's adapters."""
     name = sys.argv[1]
     reader = {"trl": trl, "deepspeed": deepspeed, "unsloth": unsloth, "llamafactory": llamafactory}
     stdout, sys.stdout = sys.stdout, sys.stderr  # frameworks greet on stdout
+    if name == "peft":
+        json.dump(adapters(), stdout, indent=1)
+        stdout.write("\n")
+        return
     calls = dict(reader[name]())
     schema = {
         "backend": name,

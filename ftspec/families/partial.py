@@ -18,6 +18,9 @@ _LAYERS = "model.get_decoder().layers"
 CHOICES: Mapping[str, str] = {
     "last_layers": f'{_LAYERS}[-"@last_layers":]',
     "first_layers": f'{_LAYERS}[:"@first_layers"]',
+    "expanded_layers": (
+        'layers[len(layers) // "@expanded_layers" - 1 :: len(layers) // "@expanded_layers"]'
+    ),
     "": _LAYERS,
 }
 """Which layers: get_decoder() is the language model, whatever its architecture calls it."""
@@ -64,6 +67,7 @@ def partial_rows() -> tuple[Row, ...]:
         "partial",
         number("last_layers"),
         number("first_layers"),
+        number("expanded_layers"),
         Row(
             ("method.tuner.modules",),
             (f"{KEY}modules",),
@@ -93,14 +97,15 @@ def template() -> str:
         for name, choice in CHOICES.items()
         for modules, source in (("modules", _PARTS), ("whole", _WHOLE))
     )
+    counted = f"{{% if partial.layers == 'expanded_layers' %}}\nlayers = {_LAYERS}\n{{% endif %}}\n"
     before, *after = (
         f"{{% if partial.{name} %}}\n{source}{{% endif %}}\n" for name, source in SINGLE.items()
     )
-    return before + layers + "".join(after)
+    return before + counted + layers + "".join(after)
 
 
 def _holes(source: str) -> str:
-    for name in ("last_layers", "first_layers", "modules"):
+    for name in (*CHOICES, "modules"):
         source = source.replace(f'"@{name}"', f"{{{{ partial.{name}|py }}}}")
     return source
 
@@ -116,19 +121,22 @@ def context(native: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def read_partial(tree: ast.Module) -> dict[str, Any]:
-    """The native values of these statements; nothing where none chooses what trains.
+    """The native values of these statements; nothing where no weights are chosen after all are frozen.
 
-    A frozen model alone does not: an adapter over a quantised base is frozen for a moment too.
+    Scripts over a quantised base freeze all as well, for a moment.
     """
-    if not any(match(SINGLE["frozen"], node) is not None for node in tree.body):
-        return {}
-    native: dict[str, Any] = {"tuner": "partial"}
+    native: dict[str, Any] = {}
     for node in tree.body:
         for name, source in SINGLE.items():
-            if name != "frozen" and match(source, node) is not None:
+            if match(source, node) is not None:
                 native[f"{KEY}{name}"] = True
-        for choice in CHOICES.values():
+        for name, choice in CHOICES.items():
             for source in (_WHOLE, _PARTS):
                 found = match(source.replace("LAYERS", choice), node)
-                native |= {f"{KEY}{name}": value for name, value in (found or {}).items()}
-    return native if len(native) > 1 else {}
+                if found is not None:
+                    native |= {f"{KEY}{key}": value for key, value in found.items()}
+                    native[f"{KEY}layers"] = name
+    if not native.pop(f"{KEY}frozen", False) or not {*native} - {f"{KEY}upcast"}:
+        return {}
+    native.pop(f"{KEY}layers", None)
+    return {**native, "tuner": "partial"}

@@ -14,7 +14,7 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import datasets, experts, loraplus, partial, quantised
+from ftspec.families import adapters, datasets, experts, loraplus, partial, quantised
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
@@ -46,10 +46,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Topics of SFTConfig in an emitted script, and the beginnings of the arguments in each, in order."""
-CALLS = ("SFTConfig", "LoraConfig", "trainer.train")
+CALLS = ("SFTConfig", *adapters.classes(), "trainer.train")
 """Calls that every script makes."""
-NAMES = ("MODEL", "model")
-"""Variables that templates hand over by name."""
+NAMES = ("MODEL", "model", *adapters.classes())
+"""Variables and classes that templates name."""
 
 
 def headline(job: Job, title: str) -> str:
@@ -69,6 +69,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     text = text.replace("{# choose what trains #}\n", partial.template())
     text = text.replace("{# load a quantised base #}\n", quantised.template())
     text = text.replace("{# freeze the router #}\n", experts.FREEZE)
+    made = adapters.configuration(native)
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
@@ -80,7 +81,8 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "config": grouped(arguments(native, CONFIG)),
         "plus": {"": plus} if (plus := _raw(native, f"{loraplus.CALL}.")) else None,
         "moved": moves(native),
-        "lora": {"": adapter} if (adapter := arguments(native, "LoraConfig.")) else None,
+        "configuration": made[0] if made else None,
+        "settings": {"": {key: _listed(value) for key, value in made[1].items()}} if made else None,
         "partial": partial.context(native),
         "frozen": native[experts.FROZEN],
         "model": arguments(native, "model."),

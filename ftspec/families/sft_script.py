@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ftspec.families.adapters import adapter_rows, lower_tuner
 from ftspec.families.datasets import context
 from ftspec.families.experts import expert_rows
 from ftspec.families.hf_trainer import training_rows
@@ -178,7 +179,13 @@ def tuner_rows() -> tuple[Row, ...]:
     """Full tuning, a part of the weights, a new LoRA adapter, or a saved one trained further."""
     return (
         objective_row("sft"),
-        Row(("method.tuner.type",), ("tuner",), lambda tuner: tuner, lambda tuner: tuner),
+        Row(
+            ("method.tuner.type",),
+            ("tuner",),
+            lower_tuner,
+            lambda tuner: tuner,
+            uses=("model.quantization.type",),
+        ),
         *only(
             "method.tuner.type",
             "lora",
@@ -193,6 +200,7 @@ def tuner_rows() -> tuple[Row, ...]:
             *plus_rows(CONFIG),
         ),
         *partial_rows(),
+        *adapter_rows(),
     )
 
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.backend import File, Job
+from ftspec.families import adapters
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import arguments, emit_script, read_script
@@ -62,12 +63,12 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         model = "AutoModelForCausalLM.from_pretrained."
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
             native |= {"model.adapter": adapter, "tuner": "lora"}
-        elif "LoraConfig.r" in native:
-            native["tuner"] = "lora"
+        else:
+            native = adapters.read_adapter(native)
         names = (*LOADING, "trust_remote_code", "rope_parameters")
         loading = {name: read[model + name] for name in names if model + name in read}
     else:
-        native["tuner"] = "lora" if "LoraConfig.r" in native else "full"
+        native = {"tuner": "full"} | adapters.read_adapter(native)
         loading["trust_remote_code"] = native.pop(f"{CONFIG}trust_remote_code")
     loading["name"] = read["AutoTokenizer.from_pretrained.0"]
     native |= rope_keys(loading.pop("rope_parameters", None))

@@ -19,6 +19,7 @@ from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.values import Origin, Resolved, Value
+from ftspec.spec.adapters import OFT, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
@@ -28,8 +29,19 @@ from ftspec.spec.root import Spec
 
 DEFAULT_WARMUP_RATIO = 0.03
 """Share of all steps; what the QLoRA and Alpaca recipes use (https://arxiv.org/abs/2305.14314)."""
-DEFAULT_LEARNING_RATE = {"lora": 2e-4, "full": 2e-5, "partial": 2e-5}
-"""QLoRA's setting for adapters; TRL's default for a model's own weights."""
+DEFAULT_LEARNING_RATE = {
+    "full": 2e-5,
+    "partial": 2e-5,
+    "ia3": 3e-3,
+    "prefix": 1e-2,
+    "prompt": 3e-2,
+    "p-tuning": 1e-3,
+    "vera": 4e-3,
+}
+"""TRL's default for a model's own weights; where few numbers learn, they need larger steps: the papers'
+rates for IA3 and VeRA, those of peft's examples for virtual tokens."""
+ADAPTER_RATE = 2e-4
+"""QLoRA's setting, for LoRA and whatever else learns an update of each layer."""
 
 
 def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
@@ -119,6 +131,12 @@ def _model(
     decide_quantisation(spec, config, values, decide)
     if tuner.type == "lora" and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
+    if isinstance(tuner, LoHa | LoKr) and tuner.alpha is None:
+        decide("method.tuner.alpha", tuner.rank, "the rank")
+    if isinstance(tuner, OFT) and tuner.rank is None and tuner.block_size is None:
+        decide("method.tuner.block_size", 32, "what peft and LLaMA-Factory take")
+    if isinstance(tuner, Peft):
+        decide("method.tuner.options", tuner.completed(), "peft's defaults for what is left out")
     if tuner.type == "lora" and tuner.plus_ratio is not None and tuner.plus_embedding_rate is None:
         decide("method.tuner.plus_embedding_rate", 1e-6, "what peft takes for LoRA+")
     return config
@@ -140,7 +158,7 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         decide("train.epochs", float(train.epochs), "", "spec")
     if train.learning_rate is None:
         kind = spec.method.tuner.type
-        rate = usual_rate(train, DEFAULT_LEARNING_RATE[kind])
+        rate = usual_rate(train, DEFAULT_LEARNING_RATE.get(kind, ADAPTER_RATE))
         decide("train.learning_rate", rate, f"the usual rate for {kind}")
     if train.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio

@@ -44,8 +44,15 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.plus_embedding_rate": (1e-5,),
     "method.tuner.modules_to_save": (("lm_head",),),
     "method.tuner.adapter": ("./adapter",),
+    "method.tuner.block_size": (32,),
+    "method.tuner.eps": (1e-4,),
+    "method.tuner.feedforward": (("down_proj",),),
+    "method.tuner.hidden_size": (128,),
+    "method.tuner.rank_dropout": (0.1,),
+    "method.tuner.module_dropout": (0.1,),
     "method.tuner.last_layers": (2,),
     "method.tuner.first_layers": (2,),
+    "method.tuner.expanded_layers": (2,),
     "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
     "method.objective.prompt_weight": (0.1,),
     "train.epochs": (2.0,),
@@ -79,7 +86,10 @@ FORMATS: Mapping[str, Sequence[str]] = {
     "cpt": ("text",),
 }
 """Formats of rows that an objective takes, the plainest first."""
-TUNERS: Mapping[str, Mapping[str, Any]] = {"partial": {"embeddings": True}}
+TUNERS: Mapping[str, Mapping[str, Any]] = {
+    "partial": {"embeddings": True},
+    "peft": {"kind": "HRA", "options": {"target_modules": "all-linear"}},
+}
 """The least that a tuner needs, where its name is not enough."""
 NEEDED: Mapping[str, Any] = {
     "model.rope.factor": 4.0,
@@ -99,6 +109,7 @@ OMITTED = frozenset(
     }
 )  # fmt: skip
 """Paths that ftspec answers for alike on every backend."""
+TUNER = "method.tuner."
 SHARED = ("data.", "train.", "method.tuner.init.")
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {
@@ -185,11 +196,17 @@ def cell(
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
     values = resolved.flat() | {path: value}
     lowered = backend.maps[objective].lower(values)
-    mine = [r for r in lowered.refusals if r.path == path or path.startswith(SHARED)]
+    mine = [r for r in lowered.refusals if _about(r.path, path)]
     if mine:
         return Cell(mine[0].support, mine[0].reason)
     notes = [note for note in lowered.notes if note.path == path]
     return Cell("lossy", notes[0].reason) if notes else Cell("full")
+
+
+def _about(refused: str, path: str) -> bool:
+    """Whether a refusal is about the path: about it, about the whole tuner, or its section's first."""
+    tuner = refused == f"{TUNER}type" and path.startswith(TUNER)
+    return refused == path or path.startswith(SHARED) or tuner
 
 
 def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:

@@ -187,7 +187,7 @@ def _unknown_variant(fault: _Fault) -> Finding:
         message = f"there is no {fault.path[-1]} `{word}`"
     path = (*fault.path, "type") if isinstance(fault.written, dict) else fault.path
     if meant := MEANT.get(word):
-        return Finding(path, message, f"that is `{meant}` here")
+        return Finding(path, message, meant if " " in meant else f"that is `{meant}` here")
     if word in WORDS:
         pairs = ", ".join(f"{key}: {str(value).lower()}" for key, value in WORDS[word].items())
         return Finding(path, message, f"with fields of its own it is written out: `{{{pairs}}}`")
@@ -205,8 +205,21 @@ def _unknown_variant(fault: _Fault) -> Finding:
     return Finding(path, message, f"did you mean `{near}`?" if near else f"there are {words}")
 
 
-MEANT: Mapping[str, str] = {"freeze": "partial", "ln": "norms", "layernorm": "norms"}
-"""What other tools call a tuner."""
+MEANT: Mapping[str, str] = {
+    "freeze": "partial",
+    "ln": "norms",
+    "layernorm": "norms",
+    "prefix-tuning": "prefix",
+    "prompt-tuning": "prompt",
+    "ptuning": "p-tuning",
+    "boft": "say `{type: peft, kind: BOFT, options: ...}`",
+    "adalora": "no backend tells AdaLoRA when a step is done: it would be a LoRA of fixed rank",
+    "llama-adapter": "peft's ADAPTION_PROMPT comes between the model and trl's loss: it does not train",
+    "llama-pro": "say `{type: partial, expanded_layers: ...}`, of a model that was expanded before",
+    "longlora": "LLaMA-Factory's shifted attention needs transformers below 4.48",
+    "mixture-of-depths": "LLaMA-Factory's mixture of depths needs a package that no environment has",
+}
+"""What other tools call a tuner: our name for it, or a sentence."""
 
 
 def _together(group: list[_Fault]) -> Finding:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ftspec.spec import lora, tuners
+from ftspec.spec.adapters import IA3, OFT, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
 from ftspec.spec.base import Node
 from ftspec.spec.lora import LoRA
 from ftspec.spec.tuners import Partial
@@ -51,12 +52,17 @@ def full_form(value: Any) -> Any:
 
 
 Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(full_form)]
+AnyTuner = Full | LoRA | Partial | OFT | IA3 | Prefix | Prompt | PTuning | LoHa | LoKr | VeRA | Peft
 Tuner = Annotated[
-    Annotated[Full | LoRA | Partial, Field(discriminator="type")], BeforeValidator(full_form)
+    Annotated[AnyTuner, Field(discriminator="type")],
+    BeforeValidator(full_form),
 ]
 
 OBJECTIVES = ("sft", "cpt")
-TUNERS = ("full", "lora", "partial")
+TUNERS = (
+    *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
+    *("loha", "lokr", "vera", "peft"),
+)
 
 
 class Method(Node):

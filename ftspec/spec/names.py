@@ -93,6 +93,7 @@ FOREIGN: Mapping[str, str] = {
     "adapter_name_or_path": "method.tuner.adapter",
     "finetuning_type": "method.tuner",
     "freeze_trainable_layers": "`last_layers` of the partial tuner; negative: `first_layers`",
+    "use_llama_pro": "`expanded_layers` of the partial tuner",
     "freeze_trainable_modules": "`modules` of the partial tuner",
     "freeze_extra_modules": "`embeddings`, `head` and `norms` of the partial tuner",
     "unfrozen_parameters": "`method.tuner: {type: partial}` names what trains",

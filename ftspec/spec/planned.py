@@ -22,30 +22,13 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "gkd": "generalised knowledge distillation",
     "distillation": "knowledge distillation",
 }
-PLANNED_TUNERS: Mapping[str, str] = {
-    "adalora": "LoRA with an adaptive rank",
-    "loha": "low-rank Hadamard products",
-    "lokr": "low-rank Kronecker products",
-    "vera": "vector-based random matrices",
-    "oft": "orthogonal fine-tuning",
-    "qoft": "orthogonal fine-tuning over 4-bit weights",
-    "boft": "butterfly orthogonal fine-tuning",
-    "ia3": "learned activation scales",
-    "prefix": "prefix tuning",
-    "prompt": "prompt tuning",
-    "p-tuning": "p-tuning",
-    "llama-adapter": "adaption prompts",
-}
+PLANNED_TUNERS: Mapping[str, str] = {}
 ALIASES: Mapping[str, str] = {
     "rm": "reward",
     "reward-model": "reward",
     "reward-modeling": "reward",
     "distill": "distillation",
     "kd": "distillation",
-    "prefix-tuning": "prefix",
-    "prompt-tuning": "prompt",
-    "ptuning": "p-tuning",
-    "(ia)3": "ia3",
 }
 
 

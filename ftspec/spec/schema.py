@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.method import WORDS, Method
 from ftspec.spec.root import Spec
 from ftspec.spec.shorthand import BASE, QUANTISED
-from ftspec.spec.tuners import Partial
+from ftspec.spec.tuners import LAYERS, Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 IDENTITY = "urn:ftspec:schema:v1"
@@ -122,11 +123,9 @@ RULES: Mapping[str, list[Schema]] = {
         )
     ],
     "Partial": [
-        _unless(
-            _given("last_layers"),
-            "first_layers",
-            NULL,
-            "`last_layers` and `first_layers` exclude each other: keep one",
+        *(
+            _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
+            for one, other in combinations(LAYERS, 2)
         ),
         {
             "anyOf": [_chosen(name) for name in Partial.model_fields if name != "type"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftspec.spec.planned import Refused
 
-QUANTISED: Mapping[str, str] = {"qlora": "lora"}
+QUANTISED: Mapping[str, str] = {"qlora": "lora", "qoft": "oft"}
 """A word, and the tuner that it stands for."""
 BASE = "nf4"
 """The quantisation that such a word brings, where the spec names none."""

@@ -13,6 +13,10 @@ ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")]
 """A module's name or the end of its dotted path. No commas: LLaMA-Factory splits lists at them."""
 
 
+LAYERS = ("last_layers", "first_layers", "expanded_layers")
+"""Fields of which one chooses layers."""
+
+
 class Partial(Node):
     """A part of the model's own weights trains, and the rest is frozen. What is named adds up.
 
@@ -26,6 +30,9 @@ class Partial(Node):
     """The last n layers of the model."""
     first_layers: int | None = Field(None, ge=1)
     """The first n layers instead."""
+    expanded_layers: int | None = Field(None, ge=1)
+    """The n layers that LLaMA-Pro's expansion put into the model, evenly spread: the last of each n-th
+    part (Wu et al. 2024, https://arxiv.org/abs/2401.02415). n divides the number of layers."""
     modules: Items[ModuleName] = ()
     """Only these parts of the layers, by their names inside a layer (`self_attn`, `mlp.down_proj`):
     of the chosen layers, or of all layers where none are chosen."""
@@ -40,13 +47,15 @@ class Partial(Node):
 
     @model_validator(mode="after")
     def _some_part(self) -> Partial:
-        if self.last_layers is not None and self.first_layers is not None:
-            raise ValueError("`last_layers` and `first_layers` exclude each other: keep one")
-        named = self.last_layers or self.first_layers or self.modules
-        if not (named or self.embeddings or self.head or self.norms or self.biases):
+        layers = [name for name in LAYERS if getattr(self, name) is not None]
+        if len(layers) > 1:
+            raise ValueError(f"`{layers[0]}` and `{layers[1]}` exclude each other: keep one")
+        if not (
+            layers or self.modules or self.embeddings or self.head or self.norms or self.biases
+        ):
             raise ValueError(
-                "say which part trains: `last_layers`, `first_layers`, `modules`, `embeddings`, "
-                "`head`, `norms` or `biases`"
+                "say which part trains: `last_layers`, `first_layers`, `expanded_layers`, `modules`, "
+                "`embeddings`, `head`, `norms` or `biases`"
             )
         return self
 

@@ -41,10 +41,8 @@ UNSUPPORTED = {
     ),
     "deepspeed": (
         ("precision: fp32", "precision: fp16"),
-        "spec.yaml:10:12: error[unsupported]: DeepSpeed: precision.compute = 'fp16': its float16 "
-        "casts the weights themselves and skips steps while it finds a loss scale: another training "
-        "than mixed precision (the framework cannot)\n"
-        "  help: precision.compute: bf16\n",
+        "spec.yaml:10:12: error[unsupported]: DeepSpeed: precision.compute = 'fp16': float16 does not "
+        "run on a CPU; float32 would be used in silence (makes no sense there)\n",
     ),
 }
 

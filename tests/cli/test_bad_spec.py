@@ -28,7 +28,7 @@ IN_THE_SPEC = {
     "a key of another place": (
         [("method: lora", "method: {type: lora}")],
         "spec.yaml:8:10: error[spec]: method.type: `type` is not a field of `method`\n"
-        "  help: `type` belongs to `method.objective` or `method.tuner`\n",
+        "  help: `type` belongs to `method.objective` or `method.tuner` or `method.tuner.init`\n",
     ),
     "wrong YAML": (
         [("method: lora", "method: [lora")],
@@ -50,9 +50,9 @@ IN_THE_SPEC = {
         "  help: remove it\n",
     ),
     "planned method": (
-        [("method: lora", "method: boft")],
-        "spec.yaml:8:9: error[spec]: method `boft` is not in this version of ftspec yet\n"
-        "  help: butterfly orthogonal fine-tuning; this version has {...}\n",
+        [("method: lora", "method: gkd")],
+        "spec.yaml:8:9: error[spec]: method `gkd` is not in this version of ftspec yet\n"
+        "  help: generalised knowledge distillation; this version has {...}\n",
     ),
     "values that exclude each other": (
         [("  steps: 4", "  steps: 4\n  epochs: 1")],

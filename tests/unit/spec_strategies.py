@@ -136,6 +136,7 @@ def tuners() -> st.SearchStrategy[Any]:
         st.just({"type": "full"})
         | optional(part, type=st.just("partial"), last_layers=count)
         | optional(part, type=st.just("partial"), first_layers=count)
+        | optional(part, type=st.just("partial"), expanded_layers=count)
         | optional(
             {"modules": modules(least=1), "norms": st.booleans()},
             type=st.just("partial"),
@@ -145,6 +146,7 @@ def tuners() -> st.SearchStrategy[Any]:
         | optional({**usual, **chosen}, type=lora)
         | optional({**usual, "init": inits()}, type=lora)
         | optional({"adapter": words(), "plus_ratio": st.none() | positive()}, type=lora)
+        | adapters()
     )
 
 
@@ -202,6 +204,49 @@ def quantizations() -> st.SearchStrategy[Any]:
     container = st.none() | st.sampled_from(("uint8", "bfloat16", "float16", "float32"))
     four = {"double": st.booleans(), "storage": container}
     return optional(four, type=st.sampled_from(("nf4", "fp4"))) | st.just({"type": "int8"})
+
+
+@st.composite
+def adapters(draw: st.DrawFn) -> Any:
+    """peft's adapters beside LoRA; as often as one other tuner, for half of the backends have none."""
+    count, targets = st.integers(1, 512), st.just("all-linear") | modules(least=1)
+    places = {"targets": targets, "modules_to_save": modules()}
+    network = {"tokens": count, "hidden_size": st.none() | count}
+    drops = {"rank_dropout": shares(), "module_dropout": shares()}
+    product = {**places, **drops, "rank": count, "alpha": st.none() | count}
+    oft = {
+        **places,
+        "dropout": shares(),
+        "coft": st.booleans(),
+        "eps": positive(),
+        "block_share": st.booleans(),
+    }
+    named = {"targets": modules(least=1), "modules_to_save": modules(), "feedforward": modules()}
+    vera = {
+        **places,
+        "rank": count,
+        "initial": st.floats(-1, 1),
+        "seed": count,
+        "dropout": shares(),
+    }
+    lstm = {"layers": count, "dropout": shares(), **network}
+    kinds = st.sampled_from(("HRA", "BOFT", "RANDLORA", "LN_TUNING", "XLORA"))
+    options = optional({"modules_to_save": modules(least=1)}, target_modules=targets)
+    kind = st.one_of(
+        optional({**oft, "block_size": st.integers(2, 512)}, type=st.just("oft")),
+        optional({**oft, "rank": count}, type=st.just("oft")),
+        optional(named, type=st.just("ia3")),
+        optional({**network, "projection": st.booleans()}, type=st.just("prefix")),
+        optional({"tokens": count}, type=st.just("prompt"), start=st.just("text"), text=words()),
+        optional({"start": st.sampled_from(("random", "vocabulary"))}, type=st.just("prompt")),
+        optional(network, type=st.just("p-tuning")),
+        optional(lstm, type=st.just("p-tuning"), encoder=st.just("lstm")),
+        optional(product, type=st.just("loha")),
+        optional({**product, "factor": st.integers(-1, 64)}, type=st.just("lokr")),
+        optional(vera, type=st.just("vera")),
+        st.fixed_dictionaries({"type": st.just("peft"), "kind": kinds, "options": options}),
+    )
+    return draw(kind)
 
 
 def trains() -> st.SearchStrategy[Any]:

@@ -17,8 +17,8 @@ from tests.conftest import SPECS
 VALID = (
     *("quickstart.yaml", "chat-lora.yaml", "full-zero3.yaml", "from-axolotl.yaml"),
     *("real-smollm2-alpaca.yaml", "continued-pretraining.yaml", "qlora.yaml"),
-    *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml"),
-    *("packed-chat.yaml", "full-galore.yaml"),
+    *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml", "packed-chat.yaml"),
+    *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
 )
 PLANNED = {
     "dpo-after-sft.yaml": ("dpo",),
@@ -30,7 +30,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *PLANNED}, "a new spec belongs into one of the lists here"
-    assert len(found) == 13
+    assert len(found) == 16
 
 
 @pytest.mark.parametrize("name", [*VALID, *PLANNED])

@@ -13,11 +13,14 @@ from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import CONFIG, shared_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, replaced
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
+from ftspec.spec.method import TUNERS
 from ftspec_deepspeed.sequences import sequence_row
 
 DS = "ds_config."
 ZERO = f"{DS}zero_optimization."
+UNSEEN = frozenset(TUNERS) - {"full", "partial", "lora"}
+"""Tuners that were not seen to train under stage 3."""
 CPU = {"device": "cpu", "pin_memory": True}
 
 
@@ -29,6 +32,12 @@ def _lower_stage(
             "stage 3 cuts weights into pieces, and packed weights cannot be cut: their constants stay "
             "behind",
             "notyet",
+            "hardware.zero.stage: 2",
+        )
+    if stage == 3 and tuner in UNSEEN:
+        raise Refuse(
+            "of all adapters only LoRA was seen to train under stage 3",
+            "notimpl",
             "hardware.zero.stage: 2",
         )
     if stage == 3 and tuner == "lora" and (stored if dtype == "auto" else dtype) != "float32":
@@ -152,6 +161,16 @@ SFT = FieldMap(
                 _lift_compute,
                 uses=USES,
                 absent=(True, False, None),
+            ),
+            *only(
+                "method.tuner.type",
+                "oft",
+                unsupported(
+                    "method.tuner.coft",
+                    "constrained OFT sets weights back within the forward pass, behind the engine's back: "
+                    "it was seen to end elsewhere than TRL",
+                    neutral=(False,),
+                ),
             ),
         ),
         *quantisation_rows(_AUTOCAST, absent=False),

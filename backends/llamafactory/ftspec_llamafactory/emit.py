@@ -25,9 +25,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "create_new",
     ),
     "method": (
-        "stage", "do_train", "finetuning_type", "lora", "additional_target", "use_rslora",
-        "use_dora", "pissa_", "use_dft_loss", "moe_aux_loss", "disable_gradient",
-        "use_reentrant",
+        "stage", "do_train", "finetuning_type", "freeze_", "use_llama_pro", "oft_", "module_dropout", "lora",
+        "additional_target", "use_rslora", "use_dora", "pissa_", "use_dft_loss", "moe_aux_loss",
+        "disable_gradient", "use_reentrant",
     ),
     "dataset": (
         "dataset", "tokenized_path", "template", "default_system", "cutoff_len", "train_on_prompt",

@@ -34,8 +34,8 @@ def lora_rows() -> tuple[Row, ...]:
         Row(
             ("method.tuner.targets",),
             ("lora_target",),
-            _lower_targets,
-            _lift_targets,
+            lower_targets,
+            lift_targets,
             uses=(ADAPTER,),
             absent=("all",),
         ),
@@ -54,7 +54,7 @@ def lora_rows() -> tuple[Row, ...]:
         Row(
             ("method.tuner.modules_to_save",),
             ("additional_target",),
-            _lower_modules,
+            lower_modules,
             lambda native: tuple(native.split(",")) if native else (),
             uses=(ADAPTER,),
             absent=(None,),
@@ -106,7 +106,7 @@ def _new(name: str, key: str, absent: Any) -> Row:
     )
 
 
-def _lower_targets(targets: Any, adapter: str | None) -> Any:
+def lower_targets(targets: Any, adapter: str | None) -> Any:
     if adapter is not None:
         return MISSING
     if isinstance(targets, dict):
@@ -122,12 +122,12 @@ def _lower_targets(targets: Any, adapter: str | None) -> Any:
     return "all" if targets == "all-linear" else ",".join(targets)
 
 
-def _lift_targets(native: str) -> Any:
+def lift_targets(native: str) -> Any:
     names = tuple(name.strip() for name in native.split(","))
     return "all-linear" if names == ("all",) else names
 
 
-def _lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
+def lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
     return MISSING if adapter is not None or not modules else ",".join(modules)
 
 

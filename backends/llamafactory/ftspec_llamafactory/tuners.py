@@ -1,4 +1,4 @@
-"""Spec paths <-> LLaMA-Factory's keys for tuners other than LoRA: freeze.
+"""Spec paths <-> LLaMA-Factory's keys for tuners other than LoRA: freeze and OFT.
 
 Names and defaults: llamafactory 0.9.5, hparams/finetuning_args.py; what they do: model/adapter.py.
 """
@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import MISSING, Refuse, Row, choice, only, unsupported
+from ftspec.mapping import MISSING, Refuse, Row, choice, field, only, ours, unsupported
+from ftspec.spec.adapters import IA3, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
+from ftspec.spec.tuners import LAYERS
+from ftspec.spec.vocabulary import tag
+from ftspec_llamafactory.lora import lift_targets, lower_modules, lower_targets
 
 TUNER = "method.tuner.type"
-TYPES: dict[str, str] = {"full": "full", "lora": "lora", "partial": "freeze"}
+TYPES = {"full": "full", "lora": "lora", "partial": "freeze", "oft": "oft"}
+OTHERS = (IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, Peft)
+"""Tuners that it has not: the row of the type says so, and once is enough."""
 ALL = 1000
 """More layers than any model has: all of them."""
 EXTRA = {"embeddings": "embed_tokens", "head": "lm_head", "norms": "norm"}
@@ -32,11 +38,11 @@ def tuner_rows() -> tuple[Row, ...]:
             TUNER,
             "partial",
             Row(
-                ("method.tuner.last_layers", "method.tuner.first_layers", "method.tuner.modules"),
-                ("freeze_trainable_layers", "freeze_trainable_modules"),
+                (*(f"method.tuner.{name}" for name in LAYERS), "method.tuner.modules"),
+                ("freeze_trainable_layers", "freeze_trainable_modules", "use_llama_pro"),
                 _lower_layers,
                 _lift_layers,
-                absent=(2, "all"),
+                absent=(2, "all", False),
             ),
             Row(
                 tuple(f"method.tuner.{name}" for name in EXTRA),
@@ -51,28 +57,74 @@ def tuner_rows() -> tuple[Row, ...]:
                 neutral=(False,),
             ),
         ),
+        *only(TUNER, "oft", *_oft_rows()),
+        *(
+            row
+            for kind in OTHERS
+            for row in only(
+                TUNER,
+                str(tag(kind)),
+                *ours(*(f"method.tuner.{name}" for name in kind.model_fields if name != "type")),
+            )
+        ),
     )
 
 
-def _lower_layers(last: int | None, first: int | None, modules: tuple[str, ...]) -> tuple[int, str]:
+def _oft_rows() -> tuple[Row, ...]:
+    return (
+        Row(
+            ("method.tuner.rank", "method.tuner.block_size"),
+            ("oft_rank", "oft_block_size"),
+            lambda rank, size: (rank or 0, size or 0),
+            lambda rank, size: (rank or None, size or None),
+            absent=(0, 32),
+        ),
+        field("method.tuner.dropout", "module_dropout", absent=0.0),
+        Row(
+            ("method.tuner.targets",),
+            # not oft_target, which nothing reads: model/adapter.py chooses modules before it asks
+            # which adapter they get
+            ("lora_target",),
+            lambda targets: lower_targets(targets, None),
+            lift_targets,
+            absent=("all",),
+        ),
+        Row(
+            ("method.tuner.modules_to_save",),
+            ("additional_target",),
+            lambda modules: lower_modules(modules, None),
+            lambda native: tuple(native.split(",")) if native else (),
+            absent=(None,),
+        ),
+        *(
+            unsupported(f"method.tuner.{name}", f"{what}: there is no key for it", neutral=(none,))
+            for name, what, none in (
+                ("coft", "it does not constrain the rotation", False),
+                ("eps", "it does not constrain the rotation", 6e-5),
+                ("block_share", "each block has its own rotation", False),
+            )
+        ),
+    )
+
+
+def _lower_layers(
+    last: int | None, first: int | None, expanded: int | None, modules: tuple[str, ...]
+) -> tuple[int, str, bool]:
     inner = [name for name in modules if "." in name]
     if inner or "all" in modules:
         raise Refuse(
             f"it chooses whole modules of a layer (self_attn, mlp, ...), not {(*inner, 'all')[0]}",
             "notyet",
         )
-    if last is None and first is None and not modules:
-        return 0, "all"  # none of the layers
-    return (last or (ALL if first is None else -first)), ",".join(modules) or "all"
+    count = last or expanded or (-first if first else ALL if modules else 0)  # 0: no layers at all
+    return count, ",".join(modules) or "all", expanded is not None
 
 
-def _lift_layers(count: int, modules: str) -> tuple[int | None, int | None, tuple[str, ...]]:
+def _lift_layers(count: int, modules: str, expanded: bool) -> tuple[Any, ...]:
     names = () if modules == "all" else tuple(name.strip() for name in modules.split(","))
-    if count == 0:
-        return None, None, ()
-    if count >= ALL:
-        return None, None, names
-    return (count, None, names) if count > 0 else (None, -count, names)
+    last = count if 0 < count < ALL and not expanded else None
+    first = -count if count < 0 and not expanded else None
+    return last, first, count if expanded else None, names if count else ()
 
 
 def _lift_extra(native: str | None) -> tuple[bool, ...]:

@@ -13,11 +13,12 @@ from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, replaced, unsupported
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
 from ftspec_unsloth.quantised import LOAD, OTHER_KERNELS, dtype_row, quantisation_rows
 
+TUNER = "method.tuner.type"
 ADAPT = "get_peft_model."
 ALONE = "several processes are not compiled for it yet, so no two can share a row"
 
@@ -56,12 +57,20 @@ def _one(count: int) -> int:
     return count
 
 
+def chosen(row: Row) -> Row:
+    """The row of the tuner's type, with those it has; other rows as they are."""
+    if row.paths != (TUNER,):
+        return row
+    names = {name: name for name in ("full", "lora", "partial")}
+    return choice(TUNER, "tuner", names, otherwise="it makes LoRA adapters and no others")
+
+
 SFT = FieldMap(
     "unsloth",
     (
         *replaced(
             (
-                *map(unchanged, lora.own(shared_rows())),
+                *map(unchanged, map(chosen, lora.own(shared_rows()))),
                 *no_zero("Unsloth"),
                 no_sequences(ALONE),
             ),
