@@ -16,6 +16,8 @@ PACKED = {"nf4", "fp4", "int8"}
 """Kinds of weights that the probe saw packed, without what their constants are."""
 ALIKE = 0.6
 """Share of its words that a row keeps in another template; what two rows share is the template."""
+VIRTUAL = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"}
+"""peft's types of adapters that add positions instead of weights to layers."""
 
 
 def where(*words: str) -> Callable[[Evidence, Evidence, Outcome], bool]:
@@ -129,6 +131,16 @@ def is_off_by_the_count(one: Evidence, two: Evidence, _: Outcome) -> bool:
     ratio = one.steps[0].loss / two.steps[0].loss
     close = (relative(ratio, r) < 1e-4 for count in counts for r in (count, 1 / count))
     return not math.isclose(ratio, 1, rel_tol=1e-4) and any(close)
+
+
+def rotates(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """The adapter is OFT's."""
+    return "OFT" in (one.adapter.get("peft_type"), two.adapter.get("peft_type"))
+
+
+def has_virtual_tokens(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """The adapter puts learned positions in front of a row."""
+    return bool(VIRTUAL & {e.adapter.get("peft_type") for e in (one, two)})
 
 
 def has_no_adapter(one: Evidence, two: Evidence, _: Outcome) -> bool:

@@ -39,6 +39,9 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "init",
         "schema",
         "import",
+        "port",
+        "explain",
+        "diff",
         "validate",
         "data",
         "plan",
@@ -50,7 +53,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
     ]
     inner = {path[1] for path in _leaves() if len(path) == 2}
     assert inner == {"list", "install", "remove", "lock", "doctor", "preview"}
-    assert len(_leaves()) == 17
+    assert len(_leaves()) == 20
 
 
 @pytest.mark.parametrize("path", _leaves(), ids=" ".join)
