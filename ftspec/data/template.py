@@ -107,10 +107,10 @@ def load_template(
                 Problem("no such chat template", "model.chat_template", file=str(file), hint=hint)
             )
         return _sized(read_text(file), special, file)
-    if (folder / TEMPLATE_FILE).is_file():
+    if is_file(folder / TEMPLATE_FILE):
         return _sized(read_text(folder / TEMPLATE_FILE), special, folder / TEMPLATE_FILE)
     config = folder / "tokenizer_config.json"
-    found = read_json(config).get("chat_template") if config.is_file() else None
+    found = read_json(config).get("chat_template") if is_file(config) else None
     if isinstance(found, list):
         found = {
             entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)

@@ -31,9 +31,10 @@ class Quantization(Node):
 
     @model_validator(mode="after")
     def _four_bits(self) -> Quantization:
-        idle = sorted(self.model_fields_set & {"double", "storage"})
+        asked = {"double": self.double, "storage": self.storage}
+        idle = [name for name in self.model_fields_set & {*asked} if asked[name]]
         if self.type == "int8" and idle:
-            names = ", ".join(f"`{name}`" for name in idle)
+            names = ", ".join(f"`{name}`" for name in sorted(idle))
             raise ValueError(f"{names} would have no effect: int8 has neither")
         return self
 

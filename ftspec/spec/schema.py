@@ -136,10 +136,10 @@ RULES: Mapping[str, list[Schema]] = {
         _unless(
             {"required": ["type"], "properties": {"type": {"const": "int8"}}},
             name,
-            NOTHING,
+            value,
             f"`{name}` would have no effect: int8 has neither `double` nor `storage`",
         )
-        for name in ("double", "storage")
+        for name, value in (("double", {"const": False}), ("storage", NULL))
     ],
     "Zero": [
         _unless(

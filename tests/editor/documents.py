@@ -74,7 +74,7 @@ BAD: tuple[tuple[str, int], ...] = (
     (BASE + "train: {schedule: {type: linear, cycles: 1}}\n", 3),
     (BASE + "hardware: {zero: 4}\n", 3),
     (BASE + "hardware: {zero: {offload_parameters: true}}\n", 3),
-    (BASE + "output: {hub: mine}\n", 3),
+    (BASE + "output: {hub: a b}\n", 3),
     (BASE + "output: {trackers: [print]}\n", 3),
     (BASE + "run: []\n", 3),
     (BASE + "native: {trl: 5}\n", 3),

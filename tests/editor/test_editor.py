@@ -109,7 +109,7 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
         ("method: {tuner: {type: lora, rank: x}}", 'Incorrect type. Expected "integer".'),
         (
             "method: boft",
-            'Value is not accepted. Valid values: "full", "lora", "qlora", "sft", "cpt".',
+            "Value is not accepted. Valid values: {words}.",
         ),
         ("train: {epochs: 1, steps: 2}", "`epochs` and `steps` exclude each other: keep one"),
         ("hardware: {zero: {offload_parameters: true}}", "`offload_parameters` needs stage 3"),
@@ -123,23 +123,35 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
 )
 def test_messages_are_precise(server: LanguageServer, text: str, message: str) -> None:
     (found,) = errors(server, BASE + text)
-    assert [said for _, said in found] == [message]
+    words = ", ".join(f'"{word}"' for word in WORDS)
+    assert [said for _, said in found] == [message.replace("{words}", words)]
 
 
+WORDS = ["full", "lora", "oft", "ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera", "sft",
+         "cpt", "qlora", "qoft", "bitfit", "norms", "rslora", "dora", "pissa", "olora", "eva", "corda",
+         "loftq"]  # fmt: skip
+"""What may follow `method:`, in the schema's order."""
 SCHEDULES = ["constant", "cosine", "cosine-restarts", "inverse-sqrt", "linear", "polynomial",
              "warmup-stable-decay"]  # fmt: skip
-LORA = ["adapter", "alpha", "bias", "dropout", "modules_to_save", "rank", "rslora", "targets"]
+SECTIONS = ["full", "ia3", "loha", "lokr", "lora", "oft", "p-tuning", "partial", "peft", "prefix",
+            "prompt", "qlora", "qoft", "vera"]  # fmt: skip
+BARE = [*({*SECTIONS} - {"partial", "peft"}), "bitfit", "norms", "rslora", "dora", "pissa", "olora",
+        "eva", "corda", "loftq"]  # fmt: skip
+"""Words that stand for a tuner by themselves; `partial` and `peft` need to say more."""
+LORA = ["adapter", "alpha", "alpha_pattern", "bias", "dora", "dropout", "exclude", "init", "layers",
+        "modules_to_save", "parameters", "plus_embedding_rate", "plus_ratio", "rank", "rank_pattern",
+        "rslora", "targets", "trainable_tokens"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("text", "column", "labels"),
     [
-        ("method: ", 8, ["cpt", "full", "lora", "sft"]),
-        ("method:\n  tuner: ", 9, ["full", "lora"]),
-        ("method:\n  tuner:\n    type: ", 10, ["full", "lora"]),
+        ("method: ", 8, sorted([*BARE, "cpt", "sft"])),
+        ("method:\n  tuner: ", 9, sorted(BARE)),
+        ("method:\n  tuner:\n    type: ", 10, SECTIONS),
         ("method:\n  tuner:\n    type: lora\n    ", 4, LORA),
         ("method:\n  tuner:\n    type: full\n    ", 4, []),
-        ("precision: ", 11, ["bf16", "fp16", "fp32"]),
+        ("precision: ", 11, ["bf16", "bf16-pure", "fp16", "fp32", "fp8"]),
         ("train:\n  schedule: ", 12, SCHEDULES),
         (
             "data2:\nmodel:\n  attention: ",
@@ -147,7 +159,7 @@ LORA = ["adapter", "alpha", "bias", "dropout", "modules_to_save", "rank", "rslor
             ["eager", "flash_attention_2", "flash_attention_3", "sdpa"],
         ),
         ("run:\n  ", 2, ["backends", "environment", "telemetry"]),
-        ("hardware:\n  ", 2, ["device", "devices", "nodes", "zero"]),
+        ("hardware:\n  ", 2, ["device", "devices", "nodes", "sequence_parallel", "zero"]),
         (
             "output:\n  trackers:\n    - ",
             6,

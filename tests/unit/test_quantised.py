@@ -93,6 +93,8 @@ def test_int8_has_no_constants_to_quantise() -> None:
     assert values["model.quantization.double"] == (False, "derived")
     assert values["model.quantization.storage"][0] is None
     assert "derived.unpacked_dtype" not in values
+    said = decided(f"{DATA}model: {{name: x, quantization: {{type: int8, double: false}}}}\n")
+    assert said["model.quantization.double"][0] is False  # which is true, and may be said
 
 
 @pytest.mark.parametrize("tuner", ["full", "{type: partial, last_layers: 1}"])
