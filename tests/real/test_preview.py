@@ -115,7 +115,8 @@ def test_long_rows_are_cut_as_the_framework_cuts(
     said = compare(
         project, backend, *CUT, f"data.train_on={train_on}", "data.eval=data/chat.eval.jsonl"
     )
-    assert sum(len(row["input_ids"]) == 48 for row in said) >= 40
+    # trl leaves out rows of which the cut took all that is trained, so fewer remain for `completions`
+    assert sum(len(row["input_ids"]) == 48 for row in said) >= 30
 
 
 TURN = "'<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n'"
