@@ -68,7 +68,8 @@ def keep(text: str, key: str) -> None:
     """Keep a certificate under the name of the test that asked for it; a test may ask for several."""
     if KEEP:
         asked = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
-        test = re.sub(r"[^\w-]+", "-", asked.removeprefix("tests/real/test_")).strip("-")
+        words = asked.removeprefix("tests/real/test_").replace(".py::test_", "-")
+        test = re.sub(r"[^\w-]+", "-", words).strip("-")
         Path(KEEP).mkdir(parents=True, exist_ok=True)
         (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
 
