@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -69,8 +70,9 @@ def dump(records: Iterable[Proven]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
+@cache
 def load() -> tuple[Proven, ...]:
-    """All kept records."""
+    """All kept records; a page asks for them once per table."""
     return tuple(Proven(**record) for record in json.loads(FILE.read_text("utf-8")))
 
 
