@@ -1,0 +1,99 @@
+"""What an objective asks of the rows: which formats, which tokens count and how much, what shares a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.errors import Problem, SpecError
+from ftspec.plan.values import Value
+from ftspec.spec.root import Spec
+
+
+def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
+    """The tokens that train, once the formats of the rows are known.
+
+    Raises:
+        SpecError: the rows, the weights of tokens or the packing do not go with the objective.
+    """
+    _formats(values)
+    _loss(spec, values, decide)
+    _packing(spec)
+    _train_on(values, decide)
+
+
+def _formats(values: Mapping[str, Value]) -> None:
+    """Plain text and continued pre-training belong together, demonstrations and `sft`."""
+    sources = [*values["data.train"].value, *values["data.eval"].value]
+    formats = {source["format"] for source in sources}
+    text = values["method.objective.type"].value == "cpt"
+    if text and formats != {"text"}:
+        others = ", ".join(sorted(formats - {"text"}))
+        raise SpecError(
+            Problem(
+                f"continued pre-training takes plain text, and these rows are {others}",
+                path="data.train",
+                hint="method.objective: sft; or `format: text` and the column's name in `columns`",
+            )
+        )
+    if not text and "text" in formats:
+        raise SpecError(
+            Problem(
+                "plain text holds no answers to learn from",
+                path="method.objective",
+                hint="method.objective: cpt (continued pre-training)",
+            )
+        )
+
+
+def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
+    """Weights of tokens: two kinds of them at once have no meaning that frameworks agree on."""
+    objective = spec.method.objective
+    if objective.type != "sft":
+        return
+    weight = objective.prompt_weight
+    if weight == 1:
+        decide("data.train_on", "all", "method.objective.prompt_weight: 1")
+        decide("method.objective.prompt_weight", 0.0, "data.train_on: all says it")
+    reasons = {
+        "`prompt_weight` weighs tokens, and so does the loss `dft`": objective.loss != "nll",
+        "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all",
+    }
+    for reason, holds in reasons.items():
+        if holds and 0 < weight < 1:
+            raise SpecError(Problem(reason, path="method.objective.prompt_weight", hint="keep one"))
+    if spec.train.label_smoothing and (objective.loss != "nll" or 0 < weight < 1):
+        raise SpecError(
+            Problem(
+                "smoothing belongs to the plain loss: frameworks ignore it, without a word, in others",
+                path="train.label_smoothing",
+                hint="train.label_smoothing: 0",
+            )
+        )
+
+
+def _packing(spec: Spec) -> None:
+    """What several documents in one row exclude."""
+    packing, data, objective = spec.data.packing, spec.data, spec.method.objective
+    if packing == "blocks" and objective.type != "cpt":
+        message = "blocks are cut anywhere, and a conversation in two has lost its question"
+        raise SpecError(Problem(message, path="data.packing", hint="data.packing: documents"))
+    if packing == "blocks" and data.overflow != "truncate":
+        message = "blocks leave nothing out: a long document fills several"
+        raise SpecError(Problem(message, path="data.overflow", hint="leave data.overflow out"))
+    if packing == "documents" and getattr(objective, "prompt_weight", 0) not in (0, 1):
+        message = "weights of prompts are not in this version of ftspec for packed rows"
+        hint = "data.packing: null, or method.objective.prompt_weight: 0"
+        raise SpecError(Problem(message, path="data.packing", hint=hint))
+
+
+def _train_on(values: Mapping[str, Value], decide: Any) -> None:
+    """Where a format has one answer, or none, `train_on` can only mean one thing."""
+    if values["method.objective.type"].value == "cpt":
+        decide("data.train_on", "all", "plain text has no turns")
+        return
+    if values["data.prepare"].value == "ftspec":
+        return  # it looks at each row
+    formats = {source["format"] for source in values["data.train"].value}
+    if formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant":
+        decide("data.train_on", "completions", "a row has one answer")
