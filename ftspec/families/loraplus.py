@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from ftspec.families.trainers import TRAINERS
 from ftspec.families.unify import match
 from ftspec.mapping import MISSING, Refuse, Row
 
@@ -31,7 +32,7 @@ TEMPLATE = """\
 CLASS
 {% endif %}
 """
-BASES = ("SFTTrainer", "PromptWeightTrainer")
+BASES = (*(trainer.name for trainer in TRAINERS), "PromptWeightTrainer")
 _USES = (
     "train.learning_rate",
     "train.weight_decay",
@@ -54,7 +55,7 @@ _ARGUMENTS = {
 
 def template() -> str:
     """The Jinja text of the class, which stands behind any other trainer of the script's own."""
-    base = "{% if prompt_weight %}PromptWeightTrainer{% else %}SFTTrainer{% endif %}"
+    base = "{% if prompt_weight %}PromptWeightTrainer{% else %}{{ trainer|code }}{% endif %}"
     arguments = "{{ plus|groups(indent=12) }}"
     return TEMPLATE.replace("CLASS", CLASS.replace("BASE", base).replace("ARGUMENTS", arguments))
 

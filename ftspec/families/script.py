@@ -18,7 +18,8 @@ from ftspec.families import adapters, datasets, experts, loraplus, partial, quan
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
-from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.sft_script import LIMIT, SYSTEM
+from ftspec.families.trainers import TRAINERS, trainer_of
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
@@ -32,8 +33,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "length, batch and optimizer": (
         "num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_", "learning_rate",
-        "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm", "label_smoothing",
-        "neftune",
+        "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm",
+        "label_smoothing_factor", "neftune",
     ),
     "model, precision and memory": (
         "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "use_liger",
@@ -45,10 +46,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "train_sampling", "dataloader", "seed", "data_seed",
     ),
 }  # fmt: skip
-"""Topics of SFTConfig in an emitted script, and the beginnings of the arguments in each, in order."""
-CALLS = ("SFTConfig", *adapters.classes(), "trainer.train")
-"""Calls that every script makes."""
-NAMES = ("MODEL", "model", *adapters.classes())
+"""Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
+CALLS = (*(trainer.config for trainer in TRAINERS), *adapters.classes(), "trainer.train")
+"""Calls that scripts make; each makes its own trainer's."""
+NAMES = (
+    *("MODEL", "model", *adapters.classes()),
+    *(name for each in TRAINERS for name in (each.module, each.config, each.name)),
+)
 """Variables and classes that templates name."""
 
 
@@ -69,7 +73,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
     text = text.replace("{# choose what trains #}\n", partial.template())
     text = text.replace("{# load a quantised base #}\n", quantised.template())
     text = text.replace("{# freeze the router #}\n", experts.FREEZE)
-    made = adapters.configuration(native)
+    made, trainer = adapters.configuration(native), trainer_of(native)
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
@@ -78,7 +82,10 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "pins": job.pins,
         "overrides": job.overrides,
         "headline": headline(job, title),
-        "config": grouped(arguments(native, CONFIG)),
+        "module": trainer.module,
+        "trainer": trainer.name,
+        "config": trainer.config,
+        "args": grouped(arguments(native, trainer.prefix)),
         "plus": {"": plus} if (plus := _raw(native, f"{loraplus.CALL}.")) else None,
         "moved": moves(native),
         "configuration": made[0] if made else None,
@@ -126,7 +133,7 @@ def _raw(native: Flat, prefix: str) -> dict[str, Any]:
 
 
 def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """SFTConfig's arguments by topic; what no topic claims stands last."""
+    """A config's arguments by topic; what no topic claims stands last."""
     rest = dict(values)
     groups: dict[str, dict[str, Any]] = {}
     for title, starts in GROUPS.items():

@@ -1,4 +1,4 @@
-"""The script that TRL and DeepSpeed share: SFTTrainer loads the model by name."""
+"""The script that TRL and DeepSpeed share: the trainer loads the model by name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ftspec.families import adapters
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import arguments, emit_script, read_script
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.mapping import Flat
 
 TEMPLATE = files("ftspec.families") / "templates" / "train.py.j2"
 LOADING = ("revision", "dtype", "attn_implementation")
-"""Arguments of from_pretrained that SFTTrainer passes on (model_init_kwargs)."""
+"""Arguments of from_pretrained that the trainer passes on (model_init_kwargs)."""
 CALLS = (
     "AutoTokenizer.from_pretrained",
     "AutoModelForCausalLM.from_pretrained",
     "PeftModel.from_pretrained",
-    "SFTTrainer",
+    *(trainer.name for trainer in TRAINERS),
 )
 
 
@@ -30,15 +30,15 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     loading = {name: native[f"model.{name}"] for name in LOADING}
     if rope := rope_parameters(native):
         loading["rope_parameters"] = rope
-    trust = native["model.trust_remote_code"]
+    trust, config = native["model.trust_remote_code"], trainer_of(native).prefix
     adapter = native.get("model.adapter")
     quantisation = arguments(native, QUANTISED)
     loaded = adapter is not None or native["tuner"] == "partial" or bool(quantisation)
     more: dict[str, Any] = {}
     if not loaded:
         more = {
-            f"{CONFIG}model_init_kwargs": loading,
-            f"{CONFIG}trust_remote_code": trust,
+            f"{config}model_init_kwargs": loading,
+            f"{config}trust_remote_code": trust,
         }
     return emit_script(
         TEMPLATE,
@@ -49,7 +49,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         adapter=adapter,
         loaded=loaded,
         quantisation={"": quantisation} if quantisation else None,
-        seed=native[f"{CONFIG}seed"],
+        seed=argument(native, "seed"),
         loading={"": loading | {"trust_remote_code": trust}},
     )
 
@@ -58,7 +58,8 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
     """Native values of the script and its launch command."""
     read = read_script(written, (*CALLS, QUANTISED.rstrip(".")))
     native = {key: value for key, value in read.items() if not key.startswith(CALLS)}
-    loading = native.pop(f"{CONFIG}model_init_kwargs", None)
+    config = trainer_of(native).prefix
+    loading = native.pop(f"{config}model_init_kwargs", None)
     if loading is None:
         model = "AutoModelForCausalLM.from_pretrained."
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
@@ -69,7 +70,7 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         loading = {name: read[model + name] for name in names if model + name in read}
     else:
         native = {"tuner": "full"} | adapters.read_adapter(native)
-        loading["trust_remote_code"] = native.pop(f"{CONFIG}trust_remote_code")
+        loading["trust_remote_code"] = native.pop(f"{config}trust_remote_code")
     loading["name"] = read["AutoTokenizer.from_pretrained.0"]
     native |= rope_keys(loading.pop("rope_parameters", None))
     return native | {f"model.{name}": value for name, value in loading.items()}

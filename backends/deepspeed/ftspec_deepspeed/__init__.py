@@ -12,6 +12,7 @@ from ftspec.families.optimizers import needs
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import for_each
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import CPT, SFT
 
@@ -26,7 +27,7 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
-    needs={**NEEDS, **needs(CONFIG)},
+    needs={**NEEDS, **for_each(needs(CONFIG))},
     defaults={
         "hardware.zero.stage": (
             2,

@@ -9,7 +9,7 @@ from ftspec.backend import File, Job
 from ftspec.emit import json
 from ftspec.families.launch import SEQUENCES, torchrun
 from ftspec.families.script import SCRIPT, companions
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import argument
 from ftspec.families.trl_script import emit_trl, read_trl
 from ftspec.mapping import Flat
 from ftspec.read import json as read_json
@@ -28,7 +28,7 @@ def launch(native: Flat) -> Sequence[str]:
 
 def environment(native: Flat) -> Mapping[str, str]:
     """On a CPU the engine must be told: it looks for an accelerator first."""
-    engine = {"DS_ACCELERATOR": "cpu"} if native.get(f"{CONFIG}use_cpu") else {}
+    engine = {"DS_ACCELERATOR": "cpu"} if argument(native, "use_cpu") else {}
     return {**engine, **sequences.environment(native)}
 
 

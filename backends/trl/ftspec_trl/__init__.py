@@ -9,6 +9,7 @@ from ftspec.families.optimizers import needs
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import for_each
 from ftspec.families.trl_script import read_trl
 from ftspec_trl.fields import CPT, SFT
 from ftspec_trl.script import emit, launch
@@ -25,5 +26,5 @@ backend = Backend(
     env=files(__name__) / "env",
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    needs={**NEEDS, **needs(CONFIG)},
+    needs={**NEEDS, **for_each(needs(CONFIG))},
 )

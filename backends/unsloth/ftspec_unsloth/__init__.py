@@ -7,6 +7,7 @@ from importlib.resources import files
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import for_each
 from ftspec_unsloth.fields import CPT, SFT
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
@@ -38,7 +39,7 @@ backend = Backend(
     ),
     needs={
         **{f"{LOAD}{name}": "bitsandbytes" for name in ("load_in_4bit", "load_in_8bit")},
-        **needs(CONFIG),
+        **for_each(needs(CONFIG)),
     },
     overrides=("certifi>=2026.1.1",),  # it asks for a certifi newer than some package indexes have
     first_import="unsloth",

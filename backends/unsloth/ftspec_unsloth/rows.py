@@ -7,12 +7,12 @@ from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Rule, Unknown
 from ftspec.families.script_rows import script_rows
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import argument
 from ftspec.mapping import Flat
 
 
 def rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
     """The rule of a script with these native values."""
-    if not native[f"{CONFIG}use_cpu"]:
+    if not argument(native, "use_cpu"):
         return Unknown("on a GPU Unsloth prepares rows with code of its own, not trl's", REMEDY)
     return script_rows(native, tokens, template)

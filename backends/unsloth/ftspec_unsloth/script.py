@@ -10,14 +10,17 @@ from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
 from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import SCRIPT, arguments, companions, emit_script, read_script
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.trainers import TRAINERS, argument
 from ftspec.mapping import Flat
 from ftspec_unsloth.fields import ADAPT
 from ftspec_unsloth.quantised import LOAD
 
 TITLE = "Unsloth"
 TEMPLATE = files(__package__) / "templates" / "train.py.j2"
-CALLS = ("FastLanguageModel.from_pretrained", "FastLanguageModel.get_peft_model", "SFTTrainer")
+CALLS = (
+    *("FastLanguageModel.from_pretrained", "FastLanguageModel.get_peft_model"),
+    *(trainer.name for trainer in TRAINERS),
+)
 LOADING = ("revision", "dtype", "attn_implementation", "trust_remote_code")
 
 
@@ -37,7 +40,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         loading["rope_scaling"] = rope
     # else a hub model may be exchanged for another upload, such as one that is quantised otherwise
     loading["use_exact_model_name"] = True
-    if native[f"{CONFIG}use_cpu"]:
+    if argument(native, "use_cpu"):
         loading["device_map"] = "cpu"
     new = {**arguments(native, "LoraConfig."), **arguments(native, ADAPT)}
     script = emit_script(

@@ -1,0 +1,104 @@
+"""The trainers that a script is written around, and how the supervised map becomes another one's.
+
+All of them are trl's, around transformers' TrainingArguments: what a spec says of the model, the tuner,
+the optimizer and the machine is written alike, under the name of another config class. A new trainer is
+a line in `TRAINERS` and rows for what its config has of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ftspec.mapping import FieldMap, Flat, Row, replaced
+
+OF_THE_OBJECTIVE = "method.objective."
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer as a script names it."""
+
+    name: str
+    """Its class."""
+    config: str
+    """The class of its arguments."""
+    module: str = "trl"
+    """Where both are imported from."""
+    lacks: frozenset[str] = frozenset()
+    """Arguments of SFTConfig that its config does not have."""
+    absent: Mapping[str, Any] = field(default_factory=dict)
+    """Where its config assumes otherwise than SFTConfig."""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before an argument in a native key."""
+        return f"{self.config}."
+
+
+SFT = Trainer("SFTTrainer", "SFTConfig")
+TRAINERS = (SFT,)
+"""Every trainer that scripts are written around and read back from."""
+
+
+def trainer_of(native: Flat) -> Trainer:
+    """The trainer whose arguments these native values hold; the supervised one where there are none."""
+    found = {key.partition(".")[0] for key in native}
+    return next((trainer for trainer in TRAINERS if trainer.config in found), SFT)
+
+
+def argument(native: Flat, name: str) -> Any:
+    """The value of an argument of the trainer's config; None where it is not written."""
+    return native.get(trainer_of(native).prefix + name)
+
+
+def for_each(conditions: Mapping[str, str]) -> dict[str, str]:
+    """`conditions` on arguments of SFTConfig, for the config of every trainer."""
+    return {
+        key.replace(SFT.prefix, trainer.prefix, 1): value
+        for trainer in TRAINERS
+        for key, value in conditions.items()
+    }
+
+
+def trained_by(sft: FieldMap, trainer: Trainer, *own: Row) -> FieldMap:
+    """The map of another trainer: the supervised one under its config's name, with its ``own`` rows.
+
+    Rows of the objective are left behind, as are constants of arguments that it does not have.
+
+    Raises:
+        ValueError: a row for a path of the spec writes such an argument, and no own row stands in.
+    """
+    rows = (row for row in sft.rows if not _of_the_objective(row))
+    kept = replaced(rows, *own)
+    return FieldMap(sft.backend, _renamed(kept, trainer))
+
+
+def _renamed(rows: Iterable[Row], trainer: Trainer) -> Iterator[Row]:
+    for row in rows:
+        lacking = [key for key in row.keys if key.removeprefix(SFT.prefix) in trainer.lacks]
+        if lacking and row.paths:
+            raise ValueError(f"{trainer.config} has no {lacking[0]}, which {row.paths[0]} needs")
+        if not lacking:
+            yield _under(row, trainer)
+
+
+def _under(row: Row, trainer: Trainer) -> Row:
+    names = [key.removeprefix(SFT.prefix) for key in row.keys]
+    absent = tuple(
+        trainer.absent.get(name, old) if name != key else old
+        for name, key, old in zip(names, row.keys, row.absent, strict=False)
+    )
+
+    def renamed(keys: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            trainer.prefix + key.removeprefix(SFT.prefix) if key.startswith(SFT.prefix) else key
+            for key in keys
+        )
+
+    return replace(row, keys=renamed(row.keys), reads=renamed(row.reads), absent=absent)
+
+
+def _of_the_objective(row: Row) -> bool:
+    return bool(row.paths) and row.paths[0].startswith(OF_THE_OBJECTIVE)
