@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from ftspec.backend import Backend
 from ftspec.env.locks import Lock, read_lock
-from ftspec.env.store import Environment
+from ftspec.env.store import OWN, Environment
 from ftspec.errors import EnvironmentError_, Problem
 
 # Runs in that interpreter: it imports no framework and takes a fraction of a second.
@@ -54,7 +54,7 @@ def own(python: Path, backend: Backend, lock: str = "aligned") -> Environment:
     return Environment(
         backend=backend.name,
         lock=lock,
-        key="own",
+        key=OWN,
         torch="cpu" if versions.get("torch", "").endswith("+cpu") else "cuda",
         python=python,
         bin=python.parent,

@@ -22,6 +22,8 @@ from ftspec.env.locks import KEY_LENGTH, Lock
 Variant = Literal["cpu", "cuda"]
 VARIANTS: tuple[Variant, ...] = ("cpu", "cuda")
 MARKER = "complete.json"
+OWN = "own"
+"""The key of an environment that is a person's own, and of no lock."""
 _SHAPE = re.compile(
     rf"(?P<backend>.+)-(?P<lock>[^-]+)-(?P<key>[0-9a-f]{{{KEY_LENGTH}}})-(?P<torch>\w+)"
 )

@@ -7,20 +7,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ftspec.env.exclusive import users
-from ftspec.env.store import Environment, cache_folder
+from ftspec.env.store import OWN, Environment, cache_folder
 
-# They point a Python at the packages of another one.
-_FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV", "CONDA_PREFIX"})
+# They point a Python at the packages of another one, or speak of another environment as the active one.
+_FOREIGN = frozenset(
+    {
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"),
+        *("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"),
+    }
+)
 
 
 def variables(environment: Environment, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """`base` (this process's variables) as a process in the environment needs them.
 
-    Its programs come first in PATH: DeepSpeed builds its extensions with the ninja there. The
-    extensions are kept apart from those of other torches, and of other programs on the machine.
+    Its programs come first in PATH: LLaMA-Factory starts torchrun by name, DeepSpeed builds its
+    extensions with the ninja there. The extensions are kept apart from those of other torches, and of
+    other programs on the machine.
     """
     base = os.environ if base is None else base
-    kept = {name: value for name, value in base.items() if name not in _FOREIGN}
+    # Images of containers often forbid to write bytecode. What lies in an environment of ours never
+    # changes, and without it every training compiles torch and transformers anew: half its time.
+    forbidden = _FOREIGN if environment.key == OWN else {*_FOREIGN, "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in base.items() if name not in forbidden}
     path = os.pathsep.join(part for part in (str(environment.bin), base.get("PATH", "")) if part)
     return {
         **kept,
@@ -32,7 +41,7 @@ def variables(environment: Environment, base: Mapping[str, str] | None = None) -
 
 def extensions_folder(environment: Environment) -> Path:
     """Where torch builds extensions for this environment."""
-    if environment.key != "own":
+    if environment.key != OWN:
         return environment.folder / "torch_extensions"
     # A person's own folder is not ours to write into.
     name = str(environment.python).strip(os.sep).replace(os.sep, "-")[-80:]

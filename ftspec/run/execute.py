@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ftspec.env.store import Environment
 from ftspec.errors import FtspecError
 from ftspec.plan.stages import (
     Collect,
@@ -22,7 +23,7 @@ from ftspec.plan.stages import (
 )
 from ftspec.plan.wording import title
 from ftspec.run.folder import claim
-from ftspec.run.perform import LOG, Context, Environment, perform
+from ftspec.run.perform import LOG, Context, perform
 from ftspec.run.progress import Progress
 from ftspec.run.signals import Terminated, terminable
 

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import singledispatch
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ftspec.emit.disk import write_atomic, write_files
+from ftspec.env.store import Environment
+from ftspec.env.variables import release_builds, variables
 from ftspec.plan.model_copy import copy_model
 from ftspec.plan.places import require_folder
 from ftspec.plan.stages import (
@@ -32,16 +33,6 @@ from ftspec.run.progress import Progress, Tracker
 from ftspec.run.results import collect
 
 LOG = "train.log"
-
-
-class Environment(Protocol):
-    """Where a backend's interpreter is."""
-
-    @property
-    def python(self) -> Path: ...
-
-    @property
-    def bin(self) -> Path: ...
 
 
 @dataclass
@@ -140,10 +131,12 @@ def _launch(stage: Launch, context: Context) -> None:
 
     words = {"{python}": str(environment.python), "{bin}": str(environment.bin)}
     log = journal.home / LOG
+    for stale in release_builds(environment):
+        context.emit("note", f"a killed build of an extension left {stale.name}: removed")
     launch(
         [_filled(word, words) for word in stage.argv],
         context.plan.folder,
-        compose(os.environ, stage.environ, stage.cleared, environment.bin),
+        variables(environment, compose(os.environ, stage.environ, stage.cleared)),
         log,
         on_line=read,
         on_bar=lambda state: show(tracker.glance(state)),

@@ -46,6 +46,7 @@ class Node(BaseModel):
         allow_inf_nan=False,
         validate_default=True,
         protected_namespaces=(),
+        defer_build=True,
     )
     short: ClassVar[str | None] = None
     implied: ClassVar[bool] = False

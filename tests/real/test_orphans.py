@@ -22,6 +22,7 @@ import pytest
 
 from ftspec.env.install import ensure
 from ftspec.env.store import Environment
+from ftspec.env.variables import variables
 from ftspec.registry import load
 from ftspec.run.environ import clean, compose
 
@@ -103,7 +104,7 @@ def test_no_worker_outlives_ftspec(
     argv = json.dumps(command(launcher, environment))
     with subprocess.Popen(
         [sys.executable, "-c", HOST, str(tmp_path), argv],
-        env=compose(os.environ, {**setting, MARK: mark}, cleared, environment.bin),
+        env=variables(environment, compose(os.environ, {**setting, MARK: mark}, cleared)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

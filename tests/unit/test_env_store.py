@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ from tests.unit.fake_uv import backend, changed, demo_backend, fake_uv  # noqa: 
 
 def test_variables_lead_to_the_environment(demo: Backend) -> None:
     made = install.ensure(demo)
-    got = variables(made, {"PATH": "/usr/bin", "PYTHONPATH": "/elsewhere", "HOME": "/h"})
+    foreign = {"PYTHONPATH": "/elsewhere", "VIRTUAL_ENV": "/other", "CONDA_DEFAULT_ENV": "base"}
+    got = variables(made, {"PATH": "/usr/bin", "HOME": "/h", **foreign})
     assert got["PATH"] == f"{made.bin}{os.pathsep}/usr/bin"
-    assert "PYTHONPATH" not in got
+    assert not foreign.keys() & got.keys()
     assert got["HOME"] == "/h"
     stale = Path(got["TORCH_EXTENSIONS_DIR"]) / "py311" / "comm" / "lock"
     stale.parent.mkdir(parents=True)
@@ -29,6 +31,14 @@ def test_variables_lead_to_the_environment(demo: Backend) -> None:
     assert any(finding.mend == f"rm {stale}" for finding in doctor.diagnose([demo]))
     assert release_builds(made) == [stale]
     assert not stale.exists()
+
+
+def test_bytecode_is_written_into_environments_of_ours_alone(demo: Backend) -> None:
+    made = install.ensure(demo)
+    forbidding = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert not forbidding.keys() & variables(made, forbidding).keys()
+    theirs = replace(made, key=store.OWN)
+    assert forbidding.items() <= variables(theirs, forbidding).items()
 
 
 def test_environments_are_listed_measured_and_removed(demo: Backend) -> None:

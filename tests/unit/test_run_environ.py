@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from ftspec.plan.environ import ALWAYS, CLEARED, ON_CPU, PRIVATE, reason
@@ -90,13 +87,6 @@ def test_threads_are_fixed_only_when_asked() -> None:
 def test_a_node_of_many_keeps_its_address() -> None:
     environ = {"MASTER_ADDR": "10.0.0.1", "NODE_RANK": "1", "RANK": "3"}
     assert clean(False, "cuda", environ, keep=("MASTER_ADDR", "NODE_RANK"))[1] == ("RANK",)
-
-
-def test_the_environments_programs_come_first() -> None:
-    caller = {"PATH": "/usr/bin", "VIRTUAL_ENV": "/other"}
-    environ = compose(caller, {}, (), Path("/env/bin"))
-    assert environ["PATH"] == f"/env/bin{os.pathsep}/usr/bin"
-    assert "VIRTUAL_ENV" not in environ
 
 
 def test_every_row_says_why() -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 
 from ftspec.backend import File
+from ftspec.env.store import OWN, Environment
 from ftspec.errors import DataError, RunError
 from ftspec.plan.stages import (
     BuildEnvironment,
@@ -43,10 +44,10 @@ print(os.environ["SETTING"], os.environ.get("RANK"), os.environ["PATH"].split(":
 """
 
 
-@dataclass(frozen=True)
-class Here:
-    python: Path = Path(sys.executable)
-    bin: Path = Path(sys.executable).parent
+def here() -> Environment:
+    """This interpreter, as a person's own."""
+    python = Path(sys.executable)
+    return Environment("demo", "aligned", OWN, "cpu", python, python.parent, python.parent.parent)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def status(folder: Path) -> tuple[str, str]:
 def test_a_run_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "3")
     events: list[Event] = []
-    result = execute(plan(tmp_path), Here(), events.append)
+    result = execute(plan(tmp_path), here(), events.append)
     assert [event.stage for event in events if event.kind == "start"] == [
         "write train.py",
         "write sub/data.json",
@@ -92,7 +93,7 @@ def test_a_run_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "collect results",
     ]
     lines = [event.text for event in events if event.kind == "line"]
-    assert lines[-1] == f"set None {Here().bin}"
+    assert lines[-1] == f"set None {here().bin}"
     assert result.progress is not None
     assert (result.progress.step, result.progress.loss) == (2, 2.0)
     assert status(tmp_path) == ("done", "")
@@ -109,34 +110,34 @@ def test_a_failed_run_names_its_stage_and_can_be_repeated(tmp_path: Path) -> Non
     broken = plan(tmp_path, f"{TRAIN}\nraise SystemExit(pathlib.Path('../fail').exists())")
     (tmp_path / "fail").touch()
     with pytest.raises(RunError, match="exit code 1"):
-        execute(broken, Here())
+        execute(broken, here())
     assert status(tmp_path) == ("failed", "train")
     (tmp_path / "fail").unlink()
-    execute(broken, Here())
+    execute(broken, here())
     assert status(tmp_path) == ("done", "")
     assert (tmp_path / "out/model.1/adapter_model.safetensors").exists()
 
 
 def test_a_training_without_results_fails(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no weights"):
-        execute(plan(tmp_path, "print('nothing')"), Here())
+        execute(plan(tmp_path, "print('nothing')"), here())
     assert status(tmp_path) == ("failed", "collect results")
 
 
 def test_outputs_of_two_specs_are_never_mixed(tmp_path: Path) -> None:
-    execute(plan(tmp_path), Here())
+    execute(plan(tmp_path), here())
     other = plan(tmp_path, f"{TRAIN}\n# another")
     with pytest.raises(RunError, match="results of another spec"):
-        execute(other, Here())
+        execute(other, here())
     assert "# another" not in (tmp_path / "out/train.py").read_text()
-    execute(other, Here(), overwrite=True)
+    execute(other, here(), overwrite=True)
     assert not (tmp_path / "out/model.1").exists()
 
 
 def test_finished_results_are_safe(tmp_path: Path) -> None:
-    execute(plan(tmp_path), Here())
+    execute(plan(tmp_path), here())
     with pytest.raises(RunError, match="finished results"):
-        execute(plan(tmp_path), Here())
+        execute(plan(tmp_path), here())
 
 
 def test_data_stages_are_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +151,7 @@ def test_data_stages_are_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("ftspec.plan.data_stages.prepare_split", prepare)
     stages = (CheckData("train", lengths=True), PrepareData("eval", "data/eval"))
     events: list[Event] = []
-    execute(plan(tmp_path, TRAIN, *stages), Here(), events.append)
+    execute(plan(tmp_path, TRAIN, *stages), here(), events.append)
     assert asked == [("train", True, False), ("eval", tmp_path / "out/data/eval", ())]
     assert [e.text for e in events if e.kind == "note"][:2] == ["3 rows, 7 trained tokens"] * 2
 
@@ -163,7 +164,7 @@ def test_bad_data_stops_the_run_before_anything_is_spent(
 
     monkeypatch.setattr("ftspec.plan.data_stages.check_split", refuse)
     with pytest.raises(DataError):
-        execute(plan(tmp_path, TRAIN, CheckData("train", lengths=False)), Here())
+        execute(plan(tmp_path, TRAIN, CheckData("train", lengths=False)), here())
     assert status(tmp_path) == ("failed", "check data: train")
     assert not (tmp_path / "out/train.py").exists()
 
@@ -185,9 +186,9 @@ def test_the_digest_covers_what_is_trained(tmp_path: Path) -> None:
 def test_an_interrupt_is_written_down(tmp_path: Path, number: int, code: int) -> None:
     host = (
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
-        "from test_run_execute import Here, plan, execute\n"
+        "from test_run_execute import here, plan, execute\n"
         "p = plan(Path(sys.argv[1]), \"import time; print('on'); time.sleep(60)\")\n"
-        "execute(p, Here(), lambda event: print(event.text, flush=True))"
+        "execute(p, here(), lambda event: print(event.text, flush=True))"
     )
     command = [sys.executable, "-c", host, str(tmp_path), str(Path(__file__).parent)]
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
