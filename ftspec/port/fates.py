@@ -34,11 +34,15 @@ TITLES: dict[Kind, str] = {
 
 
 _SECRET = re.compile(r"(^|[._])(token|api_key|password|secret)$|_token$|_api_key$", re.IGNORECASE)
+_SPECIAL = re.compile(
+    r"(^|[._])(bos|eos|pad|unk|sep|cls|mask|eot|image|video)_token$", re.IGNORECASE
+)
+"""Tokens of a tokenizer, which are no secret."""
 
 
 def is_secret(key: str) -> bool:
     """Whether a key holds what no file should: ftspec never writes its value."""
-    return _SECRET.search(key) is not None
+    return _SECRET.search(key) is not None and _SPECIAL.search(key) is None
 
 
 class Setting(NamedTuple):

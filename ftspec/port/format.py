@@ -48,6 +48,8 @@ class Format:
     """Whose version decides the defaults; empty: the format has none."""
     whole: bool = True
     """Whether it says a whole training: companions, such as an engine's settings, do not."""
+    keeps: bool = True
+    """Whether its backend is its own framework, so that a setting which only it has can be passed on."""
     part: str = ""
     """Beginning of the native keys it has a say in; empty: all."""
     native_key: Callable[[str], str] = lambda key: key

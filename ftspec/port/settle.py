@@ -239,6 +239,8 @@ def _kept(
     context: Context,
 ) -> dict[str, Any]:
     """What goes on to its own framework: kept settings, and inert ones that are not its defaults."""
+    if not form.keeps:
+        return {}
     if fate.kind == "kept":
         return dict(outcome.native)
     key = form.native_key(setting.key)

@@ -15,6 +15,7 @@ FLOORS = {
     # format: files, whole files, share of settings of which nothing is lost
     "llamafactory": (56, 0, 0.80),
     "trl": (19, 1, 0.90),
+    "axolotl": (133, 0, 0.88),
     "deepspeed": (58, 20, 0.82),
     "accelerate": (28, 12, 0.93),
 }

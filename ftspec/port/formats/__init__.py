@@ -7,7 +7,7 @@ from functools import cache
 
 from ftspec.port.format import Format
 
-NAMES = ("llamafactory", "trl", "deepspeed", "accelerate", "dataset_info")
+NAMES = ("llamafactory", "trl", "axolotl", "deepspeed", "accelerate", "dataset_info")
 """In the order in which they are told to people."""
 
 

@@ -1,0 +1,186 @@
+"""axolotl's settings of the model, and of what trains of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.accelerate import FSDP, SHARDING
+from ftspec.port.formats.axolotl.data import objective
+from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
+from ftspec.port.formats.deepspeed import MOVED
+from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown
+
+FLAGS = {
+    "flash_attention": "flash_attention_2",
+    "sdp_attention": "sdpa",
+    "eager_attention": "eager",
+    "xformers_attention": "sdpa",
+    "flex_attention": "sdpa",
+    "sage_attention": "sdpa",
+}
+"""Older switches (utils/schemas/enums.py), and the nearest that a spec has."""
+WORDS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
+NO_ADAPTER = "no adapter: all weights train"
+
+
+def attention(context: Context) -> str | None:
+    """What the file asks for, in a spec's words."""
+    word = context.get("attn_implementation")
+    if word:
+        return word if word in WORDS else "sdpa"
+    return next((FLAGS[flag] for flag in FLAGS if context.get(flag)), None)
+
+
+def _attention(setting: Setting, context: Context) -> Outcome:
+    word = attention(context)
+    if setting.value == word or setting.key == "flash_attention":
+        return Outcome("exact", {"model.attn_implementation": word})
+    return Outcome("derived", {"model.attn_implementation": word}, why=KERNEL)
+
+
+def _adapter(setting: Setting, _context: Context) -> Outcome:
+    if setting.value in ("lora", "qlora"):
+        return Outcome("derived", {"tuner": "lora"})
+    return Outcome("unknown", why=f"the adapter {setting.value!r} is not in a spec")
+
+
+def _lora(key: str) -> Rule:
+    def rule(setting: Setting, context: Context) -> Outcome:
+        if not context.get("adapter"):
+            return Outcome("inert", why=NO_ADAPTER)
+        return Outcome("renamed", {LORA + key: setting.value})
+
+    return said(rule)
+
+
+def targets(context: Context) -> Any:
+    """`lora_target_linear` adds each linear layer but the head to what is named (loaders/adapter.py)."""
+    named = context.get("lora_target_modules")
+    return "all-linear" if context.get("lora_target_linear") else named or None
+
+
+def _targets(setting: Setting, context: Context) -> Outcome:
+    if not context.get("adapter"):
+        return Outcome("inert", why=NO_ADAPTER)
+    if not setting.value:
+        return Outcome("inert", why="it is off")
+    if setting.key == "lora_target_modules" and context.get("lora_target_linear"):
+        return Outcome("derived", why="among all linear layers", of=("method.tuner.targets",))
+    return Outcome("renamed", {f"{LORA}target_modules": targets(context)})
+
+
+def _bits(setting: Setting, context: Context) -> Outcome:
+    if not context.get("adapter"):
+        return Outcome("inert", why=NO_ADAPTER)
+    return Outcome("derived", {BITS + setting.key: setting.value})
+
+
+def _double(setting: Setting, context: Context) -> Outcome:
+    if not context.get("load_in_4bit"):
+        return Outcome("inert", why="nothing is loaded in few bits")
+    return Outcome("renamed", {BITS + setting.key.rpartition(".")[2]: setting.value})
+
+
+def _class(setting: Setting, _context: Context) -> Outcome:
+    if str(setting.value).endswith(("ForCausalLM", "LMHeadModel")) or "Tokenizer" in str(
+        setting.value
+    ):
+        return Outcome("inert", why="the class follows from the model's files")
+    return Outcome("unknown", why=f"{setting.value} is no causal language model of text")
+
+
+def _same_place(setting: Setting, context: Context) -> Outcome:
+    if setting.value == context.get("base_model"):
+        return Outcome("inert", why="the model's own files")
+    return Outcome("unknown", why="files of another model beside its weights are not in a spec")
+
+
+def _objective(setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", spec={"method.objective.type": objective(context)})
+
+
+def _sharding(setting: Setting, context: Context) -> Outcome:
+    word = (
+        setting.value if isinstance(setting.value, str) else "FULL_SHARD" if setting.value else "2"
+    )
+    stage = SHARDING.get(word.upper())
+    if stage is None:
+        return Outcome("unknown", why=f"{word} is not in a spec")
+    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+
+
+def _fsdp(setting: Setting, _context: Context) -> Outcome:
+    words = setting.value if isinstance(setting.value, list) else [setting.value]
+    stage = 3 if "full_shard" in words else 2
+    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+
+
+def _offload(setting: Setting, _context: Context) -> Outcome:
+    spec = {"hardware.zero.offload_parameters": True, "hardware.zero.offload_optimizer": True}
+    return Outcome("approximated", spec=spec, why=FSDP)
+
+
+def _recomputed(_setting: Setting, _context: Context) -> Outcome:
+    return Outcome("renamed", spec={"train.gradient_checkpointing": True})
+
+
+_SHARDS: dict[str, Rule] = {
+    f"fsdp_config.{start}{name}": rule
+    for start in ("", "fsdp_")
+    for name, rule in {
+        "sharding_strategy": said(_sharding),
+        "reshard_after_forward": said(_sharding),
+        "offload_params": off_or(_offload),
+        "activation_checkpointing": off_or(_recomputed),
+    }.items()
+}
+MODEL_RULES: dict[str, Rule] = {
+    "base_model": renamed("model.name"),
+    "base_model_config": said(_same_place),
+    "tokenizer_config": said(_same_place),
+    "processor_config": said(_same_place),
+    "model_revision": said(renamed("model.revision")),
+    "revision_of_model": said(renamed("model.revision")),
+    "model_type": said(_class),
+    "type_of_model": said(_class),
+    "tokenizer_type": said(_class),
+    "processor_type": said(unknown("images are out of scope")),
+    "trust_remote_code": said(renamed("model.trust_remote_code")),
+    "attn_implementation": said(_attention),
+    **dict.fromkeys(FLAGS, off_or(_attention)),
+    "adapter": said(_adapter),
+    "lora_model_dir": said(renamed("model.adapter")),
+    "lora_r": _lora("r"),
+    "lora_alpha": _lora("lora_alpha"),
+    "lora_dropout": _lora("lora_dropout"),
+    "lora_target_modules": _targets,
+    "lora_target_linear": _targets,
+    "lora_target_parameters": _lora("target_parameters"),
+    "lora_modules_to_save": _lora("modules_to_save"),
+    "lora_rank_pattern.": unknown("ranks of single modules are not read yet"),
+    "lora_alpha_pattern.": unknown("alphas of single modules are not read yet"),
+    "peft_layers_to_transform": _lora("layers_to_transform"),
+    "peft_use_dora": _lora("use_dora"),
+    "peft_use_rslora": _lora("use_rslora"),
+    "peft_init_lora_weights": _lora("init_lora_weights"),
+    "peft_trainable_token_indices": _lora("trainable_token_indices"),
+    "lora_fan_in_fan_out": off_or(unknown("weights that lie the other way round are not in a spec")),
+    "loraplus_lr_ratio": said(lambda s, _c: Outcome("renamed", spec={"method.tuner.plus_ratio": s.value})),
+    "loraplus_lr_embedding": said(
+        lambda s, c: Outcome("renamed", spec={"method.tuner.plus_embedding_rate": s.value})
+        if c.get("loraplus_lr_ratio")
+        else Outcome("inert", why="loraplus_lr_ratio is not set")
+    ),
+    "load_in_4bit": off_or(_bits),
+    "load_in_8bit": off_or(_bits),
+    "bnb_config_kwargs.bnb_4bit_use_double_quant": _double,
+    "bnb_config_kwargs.bnb_4bit_quant_type": _double,
+    "rl": said(_objective),
+    "reward_model": off_or(_objective),
+    "num_labels": said(inert("one number comes out of a reward model")),
+    "fsdp": off_or(_fsdp),
+    "fsdp_config": inert("empty"),
+    **_SHARDS,
+    "fsdp_config.": inert(MOVED),
+}  # fmt: skip

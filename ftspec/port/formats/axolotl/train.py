@@ -1,0 +1,302 @@
+"""axolotl's settings of the optimisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.optimizers import NAMES, SYNONYMS
+from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.words import (
+    CONFIG,
+    EMPTY,
+    compute,
+    evaluates,
+    known_steps,
+    number,
+    off_or,
+    said,
+    taken,
+)
+from ftspec.port.rules import Context, Outcome, Rule, renamed, unknown
+
+OPTIMIZERS = {
+    "adamw_torch": "adamw_torch_fused",
+    "adamw_hf": "adamw_torch_fused",
+    **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
+}
+ROUNDED = "a share of the steps is rounded down there, up here: at most one step more"
+
+
+def otherwise(setting: Setting, context: Context) -> Outcome:
+    """A key without a rule: what it says by default does nothing."""
+    root = setting.key.partition(".")[0].partition("[")[0]
+    entry = context.table.find(root) if context.table else None
+    if setting.value is None or setting.value in ({}, []):
+        return Outcome("inert", why=EMPTY)
+    if entry is None:
+        version = f" {context.table.version}" if context.table else ""
+        return Outcome("unknown", why=f"axolotl{version} has no such setting")
+    if root == setting.key and entry[1] == setting.value and type(entry[1]) is type(setting.value):
+        return Outcome("inert", why="what axolotl assumes anyway")
+    if root == setting.key and setting.value is False:
+        return Outcome("inert", why="it is off")
+    return Outcome("unknown", why="only axolotl has it")
+
+
+def _native(name: str) -> Rule:
+    return said(renamed(CONFIG + name))
+
+
+def _rate(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("exact", {f"{CONFIG}learning_rate": number(setting.value)})
+
+
+def _optimizer(setting: Setting, _context: Context) -> Outcome:
+    word = str(setting.value)
+    if word in OPTIMIZERS:
+        return Outcome("renamed", {f"{CONFIG}optim": OPTIMIZERS[word]}, why="another name for it")
+    if word in ("adamw_torch_8bit", "ao_adamw_8bit"):
+        why = "torchao's states of 8 bits become bitsandbytes': rounded otherwise"
+        return Outcome("approximated", {f"{CONFIG}optim": NAMES["adamw-8bit"]}, why=why)
+    if word in NAMES.values():
+        return Outcome("exact", {f"{CONFIG}optim": word})
+    return Outcome("unknown", why=f"the optimizer {word!r} is not in a spec")
+
+
+def _schedule(setting: Setting, context: Context) -> Outcome:
+    if setting.value in ("one_cycle", "rex"):
+        return Outcome("unknown", why=f"the schedule {setting.value!r} is not in a spec")
+    return Outcome("exact", {f"{CONFIG}lr_scheduler_type": setting.value})
+
+
+def _minimum(setting: Setting, context: Context) -> Outcome:
+    """core/trainers/mixins/scheduler.py: not asked where it is zero, or where the schedule is no cosine."""
+    if not setting.value or taken(context, "lr_scheduler") != "cosine":
+        return Outcome("inert", why="the cosine goes to zero anyway")
+    if context.get("cosine_constant_lr_ratio"):
+        return Outcome("unknown", why="a cosine that stays low before the end is not in a spec")
+    if setting.value >= 1:
+        spec = {"train.schedule.type": "constant"}
+        return Outcome("derived", spec=spec, why="a cosine from the peak to the peak is constant")
+    return Outcome("renamed", spec={"train.schedule.min_ratio": setting.value})
+
+
+def warmup(context: Context) -> dict[str, Any]:
+    """The warm-up (core/builders/base.py, _configure_warmup_and_logging)."""
+    steps, ratio, total = (
+        context.get("warmup_steps"),
+        context.get("warmup_ratio"),
+        known_steps(context),
+    )
+    if steps is None and total and isinstance(ratio, int | float):
+        steps = int(ratio * total)
+    elif steps is None and total:
+        steps = min(int(0.03 * total), 100)
+    if steps is None:
+        share = 0.03 if ratio is None else ratio
+        return {"train.warmup_steps": None, "train.warmup_ratio": float(share)}
+    if 0 < steps < 1:  # transformers 5 takes it for a share
+        return {"train.warmup_steps": None, "train.warmup_ratio": float(steps)}
+    return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
+
+
+def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
+    if context.get("warmup_steps") is not None:
+        return Outcome("inert", why="warmup_steps stands in its place")
+    why = "" if known_steps(context) or not setting.value else ROUNDED
+    return Outcome("derived", spec=warmup(context), why=why)
+
+
+def _warmup_steps(_setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", spec=warmup(context), why="where it says 1, axolotl makes it 2")
+
+
+def _epochs(setting: Setting, context: Context) -> Outcome:
+    if known_steps(context):
+        return Outcome("inert", why="max_steps stands in its place")
+    return Outcome("renamed", {f"{CONFIG}num_train_epochs": float(setting.value)})
+
+
+def _accumulation(_setting: Setting, context: Context) -> Outcome:
+    native = {f"{CONFIG}gradient_accumulation_steps": accumulation(context)}
+    return Outcome("exact", native)
+
+
+def accumulation(context: Context) -> int:
+    """utils/config, normalize_config: a batch_size is that of one device."""
+    micro = taken(context, "micro_batch_size") or 1
+    steps, batch = context.get("gradient_accumulation_steps"), context.get("batch_size")
+    if steps is None and isinstance(batch, int):
+        return max(batch // micro, 1)
+    return steps or 1
+
+
+def _precision(setting: Setting, context: Context) -> Outcome:
+    word = compute(context)
+    if setting.key == "bf16":
+        why = (
+            "bfloat16 where the GPU has it, which is taken for granted"
+            if setting.value == "auto"
+            else ""
+        )
+        return Outcome("derived", spec={"precision.compute": word}, why=why)
+    if setting.key == "fp16" and setting.value and word == "fp16":
+        return Outcome("renamed", spec={"precision.compute": word})
+    if not setting.value or word.startswith("bf16"):
+        return Outcome("inert", why="bf16 decides")
+    return Outcome("unknown", why="weights and arithmetic all in float16 are not in a spec")
+
+
+def _tf32(setting: Setting, _context: Context) -> Outcome:
+    if setting.value == "auto":
+        return Outcome("inert", why="on where the arithmetic is not float32 anyway")
+    return Outcome("exact", {f"{CONFIG}tf32": setting.value is True})
+
+
+def _checkpointing(setting: Setting, _context: Context) -> Outcome:
+    if setting.value in ("offload", "offload_disk"):
+        native = {f"{CONFIG}gradient_checkpointing": True}
+        return Outcome("derived", native, why="where activations wait in between changes no result")
+    return Outcome("exact", {f"{CONFIG}gradient_checkpointing": setting.value})
+
+
+def _save(context: Context) -> dict[str, Any]:
+    """core/builders/base.py: after each epoch, unless something else is said."""
+    steps, strategy = context.get("save_steps"), context.get("save_strategy")
+    if isinstance(steps, int) and steps >= 1:
+        return {"train.save_steps": steps}
+    total, per_epoch = known_steps(context), context.get("saves_per_epoch")
+    if isinstance(steps, float) and 0 < steps < 1 and total:
+        return {"train.save_steps": max(round(steps * total), 1)}
+    if strategy == "no" and not per_epoch:
+        return {"train.save_steps": None}
+    return {"train.save_steps": "epoch"}
+
+
+def save(context: Context) -> dict[str, Any]:
+    """What is saved, and how often."""
+    return {**_save(context), "train.save_total_limit": context.get("save_total_limit") or 4}
+
+
+def _saves(setting: Setting, context: Context) -> Outcome:
+    often = setting.key == "saves_per_epoch" and setting.value not in (0, 1)
+    why = "saved less often here: it trains the same" if often else ""
+    return Outcome("derived", spec=_save(context), why=why)
+
+
+def evaluation(context: Context) -> dict[str, Any]:
+    """How often it evaluates. Nothing is trained by it."""
+    every = context.get("eval_steps")
+    strategy = context.get("eval_strategy", context.get("evaluation_strategy"))
+    if not evaluates(context) or strategy == "no":
+        return {"train.eval_steps": None}
+    if isinstance(every, int | float) and every >= 1:
+        return {"train.eval_steps": int(every)}
+    total, per_epoch = known_steps(context), context.get("evals_per_epoch")
+    if isinstance(every, float) and total:
+        return {"train.eval_steps": max(round(every * total), 1)}
+    if every or per_epoch or strategy == "epoch":
+        return {"train.eval_steps": "epoch"}
+    return {"train.eval_steps": None}
+
+
+def _evals(setting: Setting, context: Context) -> Outcome:
+    if not evaluates(context) or not setting.value:
+        return Outcome("inert", why="nothing is evaluated")
+    found = evaluation(context)
+    often = setting.key == "evals_per_epoch" and setting.value != 1
+    why = "evaluated once an epoch here: it trains the same" if often else ""
+    return Outcome("derived", spec=found, why=why)
+
+
+def _wandb(setting: Setting, _context: Context) -> Outcome:
+    word = {
+        "wandb_project": "wandb",
+        "mlflow_tracking_uri": "mlflow",
+        "comet_project_name": "comet_ml",
+    }
+    tracker = word.get(setting.key, setting.key.removeprefix("use_").partition("_")[0])
+    return Outcome("derived", {f"{CONFIG}report_to": [tracker]}, why="a tracker is reported to")
+
+
+def _hub(setting: Setting, _context: Context) -> Outcome:
+    native = {
+        f"{CONFIG}push_to_hub": True,
+        f"{CONFIG}hub_model_id": setting.value,
+        f"{CONFIG}hub_private_repo": True,
+    }
+    return Outcome("derived", native, why="pushed as a private repository")
+
+
+def _resume(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("exact", {"train.resume_from_checkpoint": setting.value})
+
+
+def _engine(setting: Setting, context: Context) -> Outcome:
+    if "deepspeed" in context.companions:
+        return Outcome("derived", why="read from the file that was given with it")
+    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+
+
+def _grouped(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("renamed", {f"{CONFIG}train_sampling_strategy": "group_by_length"})
+
+
+TRAIN_RULES: dict[str, Rule] = {
+    "learning_rate": said(_rate),
+    "weight_decay": _native("weight_decay"),
+    "max_grad_norm": _native("max_grad_norm"),
+    "adam_beta1": _native("adam_beta1"),
+    "adam_beta2": _native("adam_beta2"),
+    "adam_epsilon": _native("adam_epsilon"),
+    "optim_args": off_or(unknown("further arguments of the optimizer are not read")),
+    "optimizer": said(_optimizer),
+    "lr_scheduler": said(_schedule),
+    "lr_scheduler_kwargs.": unknown("further arguments of the schedule are not read"),
+    "cosine_min_lr_ratio": said(_minimum),
+    "cosine_constant_lr_ratio": off_or(_minimum),
+    "lr_quadratic_warmup": off_or(
+        unknown("a warm-up that rises along a parabola is not in a spec")
+    ),
+    "warmup_ratio": said(_warmup_ratio),
+    "warmup_steps": said(_warmup_steps),
+    "num_epochs": said(_epochs),
+    "max_steps": said(renamed(f"{CONFIG}max_steps")),
+    "micro_batch_size": said(renamed(f"{CONFIG}per_device_train_batch_size")),
+    "gradient_accumulation_steps": said(_accumulation),
+    "batch_size": said(_accumulation),
+    "eval_batch_size": said(renamed(f"{CONFIG}per_device_eval_batch_size")),
+    "seed": _native("seed"),
+    "bf16": said(_precision),
+    "bfloat16": said(_precision),
+    "fp16": said(_precision),
+    "float16": off_or(_precision),
+    "tf32": said(_tf32),
+    "gradient_checkpointing": said(_checkpointing),
+    "save_steps": off_or(_saves),
+    "save_strategy": said(_saves),
+    "saves_per_epoch": said(_saves),
+    "save_total_limit": said(renamed(f"{CONFIG}save_total_limit")),
+    "eval_steps": off_or(_evals),
+    "eval_strategy": said(_evals),
+    "evaluation_strategy": said(_evals),
+    "evals_per_epoch": said(_evals),
+    "logging_steps": _native("logging_steps"),
+    "output_dir": _native("output_dir"),
+    "neftune_noise_alpha": _native("neftune_noise_alpha"),
+    "noisy_embedding_alpha": _native("neftune_noise_alpha"),
+    "hub_model_id": off_or(_hub),
+    "resume_from_checkpoint": said(_resume),
+    "group_by_length": off_or(_grouped),
+    "deepspeed": said(_engine),
+    "deepspeed.": unknown("an engine's settings inside: give them as a file"),
+    "wandb_project": off_or(_wandb),
+    "use_wandb": off_or(_wandb),
+    "use_swanlab": off_or(_wandb),
+    "use_mlflow": off_or(_wandb),
+    "use_tensorboard": off_or(_wandb),
+    "use_trackio": off_or(_wandb),
+    "trackio_project_name": off_or(_wandb),
+    "early_stopping_patience": off_or(unknown("a run that stops early is not in a spec")),
+    "load_best_model_at_end": off_or(unknown("a spec keeps the last weights, not the best ones")),
+}

@@ -1,0 +1,102 @@
+"""What an axolotl file says as a whole: its missing keys, and values that several of them make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.format import Completion
+from ftspec.port.formats.axolotl.data import data, objective
+from ftspec.port.formats.axolotl.model import attention, targets
+from ftspec.port.formats.axolotl.train import ROUNDED, accumulation, evaluation, save, warmup
+from ftspec.port.formats.axolotl.words import (
+    BITS,
+    CONFIG,
+    LORA,
+    compute,
+    is_quantised,
+    known_steps,
+    taken,
+)
+from ftspec.port.rules import Context
+
+DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+def complete(context: Context) -> Completion:
+    """Every value that counts, axolotl's defaults included."""
+    questions: list[str] = []
+    notes: list[str] = []
+    spec, asked = data(context)
+    questions += asked
+    word = compute(context)
+    half = "float16" if context.get("load_in_8bit") and word == "fp32" else DTYPES[word]
+    native: dict[str, Any] = {
+        "launch.processes": context.devices,
+        "launch.nodes": context.nodes,
+        "data.prepare": "framework",
+        "data.shape": "text" if objective(context) == "cpt" else "messages",
+        "model.dtype": half,
+        "tuner": "lora" if context.get("adapter") else "full",
+        f"{CONFIG}max_length": taken(context, "sequence_len"),
+        f"{CONFIG}per_device_train_batch_size": taken(context, "micro_batch_size") or 1,
+        f"{CONFIG}gradient_accumulation_steps": accumulation(context),
+        f"{CONFIG}gradient_checkpointing": bool(taken(context, "gradient_checkpointing")),
+        f"{CONFIG}tf32": taken(context, "tf32") is True,
+        f"{CONFIG}logging_steps": _logging(context),
+        f"{CONFIG}weight_decay": taken(context, "weight_decay") or 0.0,
+        f"{CONFIG}seed": taken(context, "seed") or 42,
+        f"{CONFIG}lr_scheduler_type": taken(context, "lr_scheduler"),
+        f"{CONFIG}optim": taken(context, "optimizer"),
+        f"{CONFIG}output_dir": taken(context, "output_dir"),
+        f"{CONFIG}report_to": "none",
+        f"{CONFIG}average_tokens_across_devices": False,
+    }
+    if known_steps(context) is None:
+        native[f"{CONFIG}num_train_epochs"] = taken(context, "num_epochs") or 1.0
+    if kernel := attention(context):
+        native["model.attn_implementation"] = kernel
+    spec |= {"precision.compute": word, "method.objective.type": objective(context)}
+    spec |= {**warmup(context), **save(context), **evaluation(context)}
+    if context.get("adapter"):
+        found, more = _adapter(context, half)
+        native |= found
+        questions += more
+    if context.get("warmup_steps") is None and known_steps(context) is None:
+        notes.append(f"train.warmup_ratio: {ROUNDED}")
+    if not context.get("learning_rate"):
+        questions.append("learning_rate is missing: axolotl takes no config without one")
+    return Completion(native, spec, tuple(questions), tuple(notes))
+
+
+def _logging(context: Context) -> int:
+    """core/builders/base.py: about two hundred times a run, at most every tenth step."""
+    given, total = context.get("logging_steps"), known_steps(context)
+    return given or (max(min(int(0.005 * total), 10), 1) if total else 10)
+
+
+def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
+    native: dict[str, Any] = {f"{LORA}lora_dropout": taken(context, "lora_dropout") or 0.0}
+    questions = []
+    found = targets(context)
+    native[f"{LORA}target_modules"] = found or ["q_proj", "v_proj"]
+    if not found and not context.get("lora_target_parameters"):
+        questions.append(
+            "neither lora_target_linear nor lora_target_modules: which modules get an adapter?"
+        )
+    if isinstance(found, list) and len(found) == 1:
+        native[f"{LORA}target_modules"] = found
+    if not context.get("lora_model_dir"):
+        questions += [
+            f"{key} is missing: axolotl takes no adapter without it"
+            for key in ("lora_r", "lora_alpha")
+            if not context.get(key)
+        ]
+    if is_quantised(context) and context.get("load_in_4bit"):
+        native |= {  # loaders/model.py: what its bnb_config says where nothing else is said
+            f"{BITS}load_in_4bit": True,
+            f"{BITS}bnb_4bit_quant_type": "nf4",
+            f"{BITS}bnb_4bit_use_double_quant": True,
+            f"{BITS}bnb_4bit_compute_dtype": half,
+            f"{BITS}bnb_4bit_quant_storage": "bfloat16",
+        }
+    return native, questions

@@ -1,0 +1,148 @@
+"""axolotl's YAML: its defaults, its traps, and what becomes of its data sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+LORA = """\
+base_model: org/model
+datasets:
+  - path: org/chats
+    type: chat_template
+adapter: lora
+lora_r: 16
+lora_alpha: 32
+lora_target_linear: true
+micro_batch_size: 2
+learning_rate: 2e-5
+"""
+
+
+def values(read: Bring, text: str, **how: Any) -> dict[str, Any]:
+    return dict(read(text, **how).composed.values)
+
+
+def test_what_a_missing_key_means(read: Bring) -> None:
+    found = values(read, LORA)
+    assert found["data.max_length"] == 512
+    assert found["data.overflow"] == "drop"
+    assert found["train.batch_size"] == 2
+    assert found["train.epochs"] == 1.0
+    assert found["train.save_steps"] == "epoch"
+    assert found["train.save_total_limit"] == 4
+    assert found["train.gradient_checkpointing"] is False
+    assert found["train.schedule.type"] == "cosine"
+    assert found["train.warmup_ratio"] == 0.03
+    assert found["method.tuner.dropout"] == 0.0
+    assert found["method.tuner.targets"] == "all-linear"
+    assert found["model.dtype"] == "bfloat16"
+    assert found["precision.compute"] == "bf16"
+    assert found["data.packing"] is None
+    assert found["data.train_on"] == "assistant"
+    assert found["train.seed"] == 42
+
+
+def test_a_rate_that_yaml_takes_for_text_is_a_number(read: Bring) -> None:
+    imported = read(LORA)
+    assert imported.composed.values["train.learning_rate"] == 2e-5
+    assert fate(imported, "learning_rate")[0] == "exact"
+
+
+def test_it_is_recognised_and_whole(read: Bring) -> None:
+    imported = read(LORA)
+    assert imported.parts[0].format.name == "axolotl"
+    assert imported.faithful, imported.composed.open
+
+
+@pytest.mark.parametrize(
+    ("said", "steps", "ratio"),
+    [
+        ("max_steps: 45\nwarmup_ratio: 0.1\n", 4, None),  # rounded down
+        ("max_steps: 40\n", 2, None),  # 0.03 of them is 1, and 1 becomes 2
+        ("max_steps: 10000\n", 100, None),  # at most 100 where nothing is said
+        ("warmup_steps: 1\n", 2, None),
+        ("warmup_steps: 0.1\n", None, 0.1),
+        ("warmup_ratio: 0.1\n", None, 0.1),
+        ("warmup_ratio: 0.1\nwarmup_steps: 10\n", 10, None),
+    ],
+)
+def test_the_warm_up(read: Bring, said: str, steps: int | None, ratio: float | None) -> None:
+    found = values(read, LORA + said)
+    assert (found["train.warmup_steps"], found["train.warmup_ratio"]) == (steps, ratio)
+
+
+def test_a_batch_size_is_that_of_one_device(read: Bring) -> None:
+    found = values(read, LORA + "batch_size: 8\n", devices=2)
+    assert found["train.batch_size"] == 16
+    assert found["train.micro_batch_size"] == 2
+
+
+def test_qlora_is_four_bits_as_axolotl_loads_them(read: Bring) -> None:
+    text = LORA.replace("adapter: lora", "adapter: qlora\nload_in_4bit: true")
+    found = values(read, text)
+    assert found["model.quantization.type"] == "nf4"
+    assert found["model.quantization.double"] is True
+    assert found["model.quantization.storage"] == "bfloat16"
+
+
+def test_turns_under_other_names(read: Bring) -> None:
+    text = LORA.replace(
+        "    type: chat_template\n",
+        "    type: chat_template\n    field_messages: talk\n    split: train[:20%]\n"
+        "    message_property_mappings:\n      role: from\n      content: value\n",
+    )
+    imported = read(text)
+    (source,) = imported.composed.values["data.train"]
+    assert source["format"] == "sharegpt"
+    assert source["columns"] == {"conversations": "talk"}
+    assert source["split"] == "train[:20%]"
+    assert imported.faithful
+
+
+def test_its_alpaca_prompt_is_not_the_chat_template(read: Bring) -> None:
+    kind, why = fate(read(LORA.replace("chat_template", "alpaca")), "datasets[0].type")
+    assert kind == "approximated"
+    assert "### Instruction" in why
+
+
+def test_plain_text_is_continued_pre_training(read: Bring) -> None:
+    text = LORA.replace("type: chat_template", "type: completion\n    field: chapter")
+    found = values(read, text + "sample_packing: true\n")
+    assert found["method.objective.type"] == "cpt"
+    assert found["data.train"][0]["columns"] == {"text": "chapter"}
+    assert found["data.packing"] == "documents"
+    assert found["data.train_on"] == "all"
+
+
+def test_rows_of_a_type_that_is_not_known_are_a_question(read: Bring) -> None:
+    imported = read(LORA.replace("chat_template", "jeopardy"))
+    assert fate(imported, "datasets[0].type")[0] == "unknown"
+    assert any("jeopardy" in question for question in imported.composed.open)
+
+
+def test_other_trainers_are_named(read: Bring) -> None:
+    for said, word in (("rl: orpo", "orpo"), ("rl: kto", "kto"), ("reward_model: true", "reward")):
+        assert values(read, f"{LORA}{said}\n")["method.objective.type"] == word
+
+
+def test_special_tokens_are_no_secret(read: Bring) -> None:
+    imported = read(LORA + 'special_tokens:\n  pad_token: "<pad>"\n  eos_token: "<end>"\n')
+    assert fate(imported, "special_tokens.pad_token") == ("inert", "padding is not trained on")
+    assert fate(imported, "special_tokens.eos_token")[0] == "unknown"
+
+
+def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
+    imported = read(LORA + "dataset_num_proc: 4\nflash_attention: true\nwandb_name: x\n")
+    assert imported.faithful
+    assert "native" not in imported.composed.text
+    assert imported.composed.values["model.attention"] == "flash_attention_2"
+
+
+def test_a_key_that_axolotl_does_not_know_is_told(read: Bring) -> None:
+    kind, why = fate(read(LORA + "warmup_ration: 0.1\n"), "warmup_ration")
+    assert kind == "unknown"
+    assert "no such setting" in why
