@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from ftspec.spec.base import Node
 from ftspec.spec.docs import description
 from ftspec.spec.root import Spec
+from ftspec.spec.stages import Stage, Taken
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
@@ -40,7 +41,7 @@ def models() -> dict[str, type[Node]]:
     found |= {model.__name__: model for _, _, model in fields()}
     for _, name, owner in fields():  # a variant without fields of its own
         found |= {model.__name__: model for model in nodes(owner.model_fields[name].annotation)}
-    return found
+    return found | {model.__name__: model for model in (Stage, Taken)}
 
 
 def kind(annotation: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,20 +11,22 @@ from ftspec.cli.shared import (
     backend_names,
     describe,
     json_option,
-    load_spec,
+    load_specs,
     lossy_option,
     print_json,
     spec_argument,
 )
+
+if TYPE_CHECKING:
+    from ftspec.spec.pipeline import Pipeline
 
 
 @click.command(epilog="Example: ftspec compile specs/quickstart.yaml --backend all -o build")
 @spec_argument
 @click.option(
     "--backend",
-    default="all",
-    show_default=True,
-    help="A backend's name, several with commas, or all.",
+    help="A backend's name, several with commas, or all. Default: all; of a spec with stages, each "
+    "stage's own choice.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
@@ -34,7 +37,7 @@ from ftspec.cli.shared import (
 def command(
     spec: Path,
     sets: tuple[str, ...],
-    backend: str,
+    backend: str | None,
     output: Path,
     overwrite: bool,
     allow_lossy: bool,
@@ -44,12 +47,19 @@ def command(
 
     One backend is written to the folder itself, several to a subfolder each. With `all`, a backend
     that cannot express the spec is named and left out; if none can, that is an error.
+
+    Of a spec with `stages`, each is written to a folder of its own, and run.sh starts them in order.
     """
     from ftspec.errors import UnsupportedError
     from ftspec.plan.make import make_plan
     from ftspec.plan.write import write_plans
+    from ftspec.spec.pipeline import Pipeline
 
-    loaded = load_spec(spec, sets)
+    loaded = load_specs(spec, sets)
+    if isinstance(loaded, Pipeline):
+        _stages(loaded, backend, output, overwrite, allow_lossy, as_json)
+        return
+    backend = backend or "all"
     chosen = backend_names(backend)
     plans, refused = [], {}
     for name in chosen:
@@ -81,3 +91,34 @@ def command(
         click.echo(f"{name}: left out", err=True)
         for problem in refusal.problems:
             click.echo(f"  {describe(problem, refusal.code)}".replace("\n", "\n  "), err=True)
+
+
+def _stages(
+    pipeline: Pipeline,
+    backend: str | None,
+    output: Path,
+    overwrite: bool,
+    allow_lossy: bool,
+    as_json: bool,
+) -> None:
+    """Each stage by the backend that would run it."""
+    from ftspec.plan.pipeline import make_pipeline
+    from ftspec.plan.pipeline_files import write_pipeline
+
+    if backend == "all" or "," in (backend or ""):
+        raise click.UsageError("a stage is written for one backend: --backend names one, or none")
+    links = make_pipeline(pipeline, backend, output, allow_lossy)
+    written = {
+        name: [str(path) for path in paths]
+        for name, paths in write_pipeline(pipeline, links, output, overwrite).items()
+    }
+    if as_json:
+        print_json({"written": written})
+        return
+    for link in links:
+        click.echo(f"{link.name}: {link.plan.backend}, {link.plan.folder}")
+        for path in written[link.name]:
+            click.echo(f"  {path}")
+        for note in link.plan.notes:
+            click.echo(f"  nearly: {note.path}: {note.reason}")
+    click.echo("\n".join(written[""]))

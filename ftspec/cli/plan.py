@@ -9,7 +9,7 @@ import click
 from ftspec.cli.shared import (
     console,
     json_option,
-    load_spec,
+    load_specs,
     lossy_option,
     print_json,
     spec_argument,
@@ -26,11 +26,25 @@ from ftspec.cli.shared import (
 def command(
     spec: Path, sets: tuple[str, ...], backend: str | None, allow_lossy: bool, as_json: bool
 ) -> None:
-    """Show the stages that `run` would walk, every derived number, and where each value came from."""
+    """Show the stages that `run` would walk, every derived number, and where each value came from.
+
+    Of a spec with `stages`, all that of each of them, and of the merges between them.
+    """
     from ftspec.plan.choose import choose
     from ftspec.report.plan import plan_as_json, print_plan
+    from ftspec.spec.pipeline import Pipeline
 
-    loaded = load_spec(spec, sets)
+    loaded = load_specs(spec, sets)
+    if isinstance(loaded, Pipeline):
+        from ftspec.plan.pipeline import make_pipeline
+        from ftspec.report.pipeline import links_as_json, print_links
+
+        links = make_pipeline(loaded, backend, None, allow_lossy)
+        if as_json:
+            print_json({"digest": loaded.digest, "stages": links_as_json(links)})
+        else:
+            print_links(links, console())
+        return
     plan, why = choose(loaded, backend, allow_lossy)
     if as_json:
         print_json({**plan_as_json(plan), "chosen_because": why})

@@ -16,6 +16,7 @@ from ftspec.run.signals import Terminated, terminable
 
 if TYPE_CHECKING:
     from ftspec.spec.load import Loaded
+    from ftspec.spec.pipeline import Pipeline
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,6 +104,16 @@ def load_spec(spec: Path, sets: tuple[str, ...], environment: str | None = None)
     return load(spec, (*sets, *extra))
 
 
+def load_specs(
+    spec: Path, sets: tuple[str, ...], environment: str | None = None
+) -> Loaded | Pipeline:
+    """The spec with its overrides, or its stages where it has some."""
+    from ftspec.spec.pipeline import load_any
+
+    extra = (f"run.environment={environment}",) if environment else ()
+    return load_any(spec, (*sets, *extra))
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what could steer a terminal is escaped in it."""
     from ftspec.report.visible import in_json
@@ -185,6 +196,7 @@ __all__ = [
     "find_environment",
     "json_option",
     "load_spec",
+    "load_specs",
     "lossy_option",
     "print_json",
     "report_errors",

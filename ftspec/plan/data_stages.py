@@ -63,10 +63,11 @@ def _sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
 
 def _arguments(resolved: Resolved) -> dict[str, Any]:
     spec = resolved.spec
+    tokenizer, revision = resolved.read_from
     return {
         "base": resolved.folder,
-        "tokenizer": spec.model.name,
-        "revision": spec.model.revision,
+        "tokenizer": tokenizer,
+        "revision": revision,
         "template": spec.model.chat_template,
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,

@@ -90,9 +90,7 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         raise UnsupportedError([problem for found in refused.values() for problem in found])
     resolved = next(iter(plans.values())).resolved
     spec = loaded.spec
-    tokens, template = text_side(
-        spec.model.name, spec.model.revision, spec.model.chat_template, resolved.folder
-    )
+    tokens, template = text_side(*resolved.read_from, spec.model.chat_template, resolved.folder)
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}
     for name, plan in plans.items():

@@ -23,7 +23,7 @@ from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.adapters import OFT, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
-from ftspec.spec.load import Loaded
+from ftspec.spec.load import Loaded, spec_name
 from ftspec.spec.paths import flatten, plain
 from ftspec.spec.present import is_folder
 from ftspec.spec.root import Spec
@@ -67,7 +67,10 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         if path in values and values[path].value is None:
             decide(path, value, why, "backend")
 
-    config = _model(spec, folder, values, decide)
+    handed = loaded.handed
+    for path, why in (handed.why if handed else {}).items():
+        decide(path, values[path].value, why)
+    config = _model(loaded, values, decide)
     decide_positions(spec, config, values, decide)
     decide_experts(spec, config, decide)
     _train(spec, values, decide)
@@ -82,10 +85,12 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
             )
     decide_objective(spec, values, decide)
-    name = loaded.file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
+    name = spec_name(loaded.file)
     if spec.output.folder is None:
         decide("output.folder", f"runs/{name}", "runs/ and the spec's name")
-    return Resolved(spec, folder, name, values)
+    if handed:
+        name = f"{name}-{handed.stage}"
+    return Resolved(spec, folder, name, values, handed.files if handed else None)
 
 
 def written_paths(spec: Spec) -> frozenset[str]:
@@ -100,25 +105,28 @@ def written_paths(spec: Spec) -> frozenset[str]:
     return frozenset(walk(given, ""))
 
 
-def _model(
-    spec: Spec, folder: Path, values: Mapping[str, Value], decide: Any
-) -> dict[str, Any] | None:
+def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str, Any] | None:
     """Decides what the model's files say; its config.json is handed on."""
+    spec, folder, handed = loaded.spec, loaded.file.parent, loaded.handed
     tuner = spec.method.tuner
-    if is_local(spec.model.name, folder) and not is_folder(folder / at_home(spec.model.name)):
+    # what an earlier stage will leave is not there yet, and has the files of what it begins with
+    name = handed.files[0] if handed and handed.files else spec.model.name
+    if is_local(name, folder) and not is_folder(folder / at_home(name)):
         raise SpecError(
             Problem(
-                f"there is no model folder {spec.model.name}",
+                f"there is no model folder {name}",
                 path="model.name",
                 hint="paths start at the spec's own folder; a hub id has no leading `.` or `/`",
             )
         )
     local = is_local(spec.model.name, folder)
     decide("derived.local_model", local, "its name is that of a folder", "machine")
-    config = model_config(folder / at_home(spec.model.name))
-    stored = stored_dtype(config)
-    decide("derived.stored_dtype", stored, "config.json of the model", "machine")
-    marks = marks_turns(spec.model.chat_template, spec.model.name, folder)
+    config = model_config(folder / at_home(name))
+    stored, why = stored_dtype(config), "config.json of the model"
+    if handed and handed.files:
+        stored, why = handed.stored, "the type that the earlier stage saves"
+    decide("derived.stored_dtype", stored, why, "machine")
+    marks = marks_turns(spec.model.chat_template, name, folder)
     decide("derived.marks_turns", marks, "the chat template", "machine")
     if spec.precision.compute == "bf16-pure":
         _pure(spec, decide)

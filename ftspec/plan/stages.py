@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,16 @@ class CheckFolder:
     """The spec's field that names it."""
     folder: str
     """As the spec writes it, relative to the spec's own folder."""
+
+
+@dataclass(frozen=True)
+class TakeResult:
+    """See that an earlier run has ended well, and that its result is what it was then."""
+
+    name: str
+    """The earlier stage of the spec."""
+    source: Plan
+    """Its plan: what lies in its folder must be of it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ Stage = (
     PrepareData
     | CheckData
     | CheckFolder
+    | TakeResult
     | CopyModel
     | WriteFile
     | BuildEnvironment
@@ -117,6 +130,20 @@ class Plan:
     stages: tuple[Stage, ...]
     folder: Path
     """Where files are written and the run happens."""
+
+    def results(self) -> str:
+        """Where the results go, relative to the folder."""
+        return next((stage.folder for stage in self.stages if isinstance(stage, Collect)), "")
+
+    def digest(self) -> str:
+        """One hash for all that decides what a run trains: emitted files and commands."""
+        parts: list[Any] = [self.backend]
+        for stage in self.stages:
+            if isinstance(stage, WriteFile):
+                parts.append([stage.file.path, hashlib.sha256(stage.file.content).hexdigest()])
+            elif isinstance(stage, Launch):
+                parts.append([list(stage.argv), dict(stage.environ)])
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def files(self) -> tuple[File, ...]:
         """The files that `compile` writes."""

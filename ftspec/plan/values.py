@@ -33,6 +33,13 @@ class Resolved:
     name: str
     """The spec's name: its file name without endings."""
     values: Mapping[str, Value]
+    files: tuple[str, str] | None = None
+    """Model and revision whose files are read in place of a model that an earlier stage will leave."""
+
+    @property
+    def read_from(self) -> tuple[str, str]:
+        """Model and revision whose config.json and tokenizer are read."""
+        return self.files or (self.spec.model.name, self.spec.model.revision)
 
     def flat(self) -> dict[str, Any]:
         """Paths and plain values, without origins."""

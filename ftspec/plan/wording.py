@@ -14,6 +14,7 @@ from ftspec.plan.stages import (
     Launch,
     PrepareData,
     Stage,
+    TakeResult,
     WriteFile,
 )
 
@@ -41,6 +42,11 @@ def _words(stage: Stage) -> tuple[str, str]:
             words = "copy the model", said
         case CheckFolder(field, folder):
             words = f"check {field}", f"find {folder}, which {field} names"
+        case TakeResult(name, source):
+            said = (
+                f"see that stage {name} has ended well and its result in {source.folder} is whole"
+            )
+            words = f"take {name}", said
         case WriteFile(file):
             size = len(file.content)
             words = f"write {file.path}", f"write {file.path} ({size} bytes)"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,13 +12,7 @@ from typing import Any, Literal
 
 from ftspec.env.store import Environment
 from ftspec.errors import FtspecError
-from ftspec.plan.stages import (
-    Collect,
-    Launch,
-    Plan,
-    Stage,
-    WriteFile,
-)
+from ftspec.plan.stages import Plan, Stage
 from ftspec.plan.wording import title
 from ftspec.run.folder import claim
 from ftspec.run.perform import LOG, Context, perform
@@ -80,12 +72,12 @@ def execute(
         KeyboardInterrupt, Terminated: passed on, after no process of the run is left.
     """
     begun = time.monotonic()
-    results = next((stage.folder for stage in plan.stages if isinstance(stage, Collect)), "")
+    results = plan.results()
     with (
         terminable(),
         claim(
             plan.folder,
-            digest(plan),
+            plan.digest(),
             spec=plan.resolved.name,
             backend=plan.backend,
             results=results,
@@ -107,17 +99,6 @@ def execute(
             seconds=seconds,
             progress=context.progress,
         )
-
-
-def digest(plan: Plan) -> str:
-    """One hash for all that decides what a run trains: emitted files and commands."""
-    parts: list[Any] = [plan.backend]
-    for stage in plan.stages:
-        if isinstance(stage, WriteFile):
-            parts.append([stage.file.path, hashlib.sha256(stage.file.content).hexdigest()])
-        elif isinstance(stage, Launch):
-            parts.append([list(stage.argv), dict(stage.environ)])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _walk(

@@ -24,6 +24,7 @@ from ftspec.plan.stages import (
     Launch,
     Plan,
     PrepareData,
+    TakeResult,
     WriteFile,
 )
 from ftspec.run.environ import compose
@@ -31,6 +32,7 @@ from ftspec.run.folder import Journal
 from ftspec.run.launch import launch
 from ftspec.run.progress import Progress, Tracker
 from ftspec.run.results import collect
+from ftspec.run.taken import RESULTS, take
 
 LOG = "train.log"
 
@@ -48,6 +50,8 @@ class Context:
     written: bool = False
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     progress: Progress | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Hashes of what earlier stages left, by their names."""
 
 
 @singledispatch
@@ -83,6 +87,11 @@ def _copy(stage: CopyModel, context: Context) -> None:
 @perform.register
 def _find(stage: CheckFolder, context: Context) -> None:
     require_folder(stage.folder, stage.field, context.plan.resolved.folder)
+
+
+@perform.register
+def _take(stage: TakeResult, context: Context) -> None:
+    context.inputs[stage.name] = take(stage, context.plan.resolved)
 
 
 @perform.register
@@ -149,8 +158,11 @@ def _launch(stage: Launch, context: Context) -> None:
 def _collect(stage: Collect, context: Context) -> None:
     folder = (context.plan.folder / stage.folder).resolve()
     context.files = collect(folder)
-    content = json.dumps({"folder": stage.folder, "files": context.files}, indent=2) + "\n"
-    write_atomic(context.journal.home / "results.json", content.encode())
+    noted: dict[str, Any] = {"folder": stage.folder, "files": context.files}
+    if context.inputs:
+        noted["inputs"] = context.inputs
+    content = json.dumps(noted, indent=2) + "\n"
+    write_atomic(context.journal.home / RESULTS, content.encode())
 
 
 def _filled(word: str, values: Mapping[str, str]) -> str:

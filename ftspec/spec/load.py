@@ -21,6 +21,25 @@ from ftspec.spec.text import Path as Trail
 if TYPE_CHECKING:
     from ftspec.spec.explain import Finding
 
+STAGES = "stages"
+"""The key of a file that holds several runs: ftspec.spec.pipeline."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a stage of several is given by the others: no file of its own says it."""
+
+    stage: str
+    """Its name."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Paths whose values follow from other stages, with a phrase for the plan."""
+    files: tuple[str, str] | None = None
+    """Model and revision whose config.json and tokenizer the result of an earlier stage will have: they
+    are read in its place, so that a plan is the same before that stage has run and after. None: the model
+    itself is there."""
+    stored: str | None = None
+    """With `files`: the type in which the weights of that result will be stored, where it is known."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -35,6 +54,8 @@ class Loaded:
     sets: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     """The `--set` option a dotted path came from."""
+    handed: Handed | None = None
+    """Of a stage of several."""
 
     def problem(self, path: str, message: str, hint: str = "") -> Problem:
         """A problem with a value, placed where it stands, or else the nearest section above it."""
@@ -56,12 +77,17 @@ def load(path: Path, sets: Sequence[str] = ()) -> Loaded:
         SpecError: the file cannot be read, is not YAML 1.2, or is no valid spec: all problems, each
             with its line and a remedy.
     """
-    return _loaded(_read(path), path, sets)
+    return _single(parse(read(path), str(path)), path, sets)
 
 
 def loads(text: str | bytes, name: str = "spec.yaml", sets: Sequence[str] = ()) -> Loaded:
     """The spec in a text; `name` stands for the file in messages."""
-    return _loaded(text, Path(name), sets)
+    return _single(parse(text, name), Path(name), sets)
+
+
+def spec_name(file: Path) -> str:
+    """A spec's name: its file name without endings."""
+    return file.name.removesuffix(".json").removesuffix(".yaml").removesuffix(".yml")
 
 
 def digest(spec: Spec) -> str:
@@ -71,7 +97,8 @@ def digest(spec: Spec) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """A spec's file, or as much of it as shows that it is too long."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -99,8 +126,21 @@ def _neighbours(path: Path) -> str:
     return ", ".join(names[:5])
 
 
-def _loaded(content: str | bytes, path: Path, sets: Sequence[str]) -> Loaded:
-    text = parse(content, str(path))
+def _single(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
+    if isinstance(text.data, dict) and STAGES in text.data:
+        place = text.place((STAGES,))
+        message = "this spec has stages, and here one run is asked for"
+        hint = "`ftspec validate`, `plan`, `compile` and `run` take a spec with stages"
+        raise SpecError(Problem(message, STAGES, str(path), place.line, place.column, hint))
+    return checked(text, path, sets)
+
+
+def checked(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
+    """The spec that a document says.
+
+    Raises:
+        SpecError: it is no valid spec: all problems.
+    """
     if not isinstance(text.data, dict):
         raise SpecError(_not_a_spec(text, path))
     data, origins, problems = text.data, {}, []

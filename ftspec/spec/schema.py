@@ -25,21 +25,14 @@ from ftspec.spec.explain import PATTERNS
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.method import WORDS, Method
 from ftspec.spec.root import Spec
+from ftspec.spec.schema_stages import SNIPPETS, with_stages
 from ftspec.spec.shorthand import BASE, QUANTISED
+from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 IDENTITY = "urn:ftspec:schema:v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SNIPPET = """\
-version: 1
-model: ${1:Qwen/Qwen3-0.6B}
-data: ${2:train.jsonl}
-method: ${3|lora,full|}
-train:
-  epochs: ${4:1}
-  batch_size: ${5:16}
-"""
 
 Schema = dict[str, Any]
 
@@ -92,9 +85,19 @@ RULES: Mapping[str, list[Schema]] = {
             _given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"
         ),
     ],
+    "Model": [
+        {
+            "properties": {
+                "chat_template": {
+                    "pattern": r"^tokenizer$|\.(jinja|j2)$",
+                    "patternErrorMessage": "`tokenizer`, or a file that ends in .jinja or .j2",
+                }
+            }
+        }
+    ],
     "Train": [
         _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
-        for one, other in (("epochs", "steps"), ("warmup_steps", "warmup_ratio"))
+        for one, other in EXCLUSIVE
     ],
     "LoRA": [
         _unless(
@@ -164,20 +167,19 @@ def json_schema() -> Schema:
     raw = Spec.model_json_schema()
     models = dict.fromkeys(owner for _, _, owner in fields() if owner is not Spec)
     root = _section(raw, Spec)
-    return {
+    schema = {
         "$schema": DIALECT,
         "$id": IDENTITY,
         "title": "ftspec",
         "description": root.pop("description"),
-        "defaultSnippets": [
-            {"label": "ftspec", "description": "the least a spec needs", "bodyText": SNIPPET}
-        ],
+        "defaultSnippets": SNIPPETS,
         **{key: value for key, value in root.items() if key != "markdownDescription"},
         "$defs": {
             **{model.__name__: _section(raw["$defs"][model.__name__], model) for model in models},
             "JsonValue": {},
         },
     }
+    return with_stages(schema, _described)
 
 
 def schema_text() -> str:
@@ -186,7 +188,7 @@ def schema_text() -> str:
 
 
 def write_schema(path: Path) -> None:
-    """Writes the schema where editors find it."""
+    """Write it where editors find it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(schema_text(), encoding="utf-8")
 

@@ -11,6 +11,8 @@ from ftspec.spec.optimizers import AdamW, Optimizer
 from ftspec.spec.schedules import Cosine, Schedule
 
 Steps = Annotated[int, Field(ge=1)]
+EXCLUSIVE = (("epochs", "steps"), ("warmup_steps", "warmup_ratio"))
+"""Fields that say the same in two ways."""
 
 
 class Train(Node):
@@ -63,7 +65,7 @@ class Train(Node):
 
     @model_validator(mode="after")
     def _exclusive(self) -> Train:
-        for one, other in (("epochs", "steps"), ("warmup_steps", "warmup_ratio")):
+        for one, other in EXCLUSIVE:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"`{one}` and `{other}` exclude each other: keep one")
         return self

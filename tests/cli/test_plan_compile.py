@@ -25,7 +25,7 @@ from tests.cli.conftest import Command
 
 def test_plan_and_run_know_the_same_stages() -> None:
     kinds = set(Stage.__args__)
-    assert len(kinds) == 8
+    assert len(kinds) == 9
     stated = {kind for kind in vars(stages).values() if is_dataclass(kind)}
     assert kinds == stated - {File, Plan, Resolved}
     for kind in kinds:

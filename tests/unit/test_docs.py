@@ -19,7 +19,8 @@ from ftspec.cli import COMMANDS, cli, main
 from ftspec.errors import FtspecError
 from ftspec.plan.make import make_plan
 from ftspec.registry import names
-from ftspec.spec.load import load, loads
+from ftspec.spec.load import load
+from ftspec.spec.pipeline import read_any
 from ftspec.spec.text import parse
 from ftspec.verify.certificate import Certificate, from_json
 from ftspec.verify.checks import CHECKS
@@ -93,7 +94,7 @@ def test_every_block_of_yaml_is_a_valid_spec() -> None:
     for block in BLOCKS:
         if block.language == "yaml":
             assert "model" in parse(block.text).data, f"{block.page.name}: no spec, so not `yaml`"
-            loads(block.text, block.page.name)
+            read_any(parse(block.text), Path(block.page.name))
 
 
 @pytest.mark.parametrize("line", sorted({line for line, _ in _commands()}))

@@ -28,7 +28,7 @@ from ftspec.plan.stages import (
     WriteFile,
 )
 from ftspec.plan.values import Resolved, Value
-from ftspec.run.execute import Event, digest, execute
+from ftspec.run.execute import Event, execute
 from ftspec.run.folder import read_events
 from ftspec.run.perform import Context, perform
 from ftspec.run.state import read_state
@@ -171,7 +171,7 @@ def test_bad_data_stops_the_run_before_anything_is_spent(
 
 def test_the_digest_covers_what_is_trained(tmp_path: Path) -> None:
     first = plan(tmp_path)
-    assert digest(first) == digest(plan(tmp_path / "elsewhere"))
+    assert first.digest() == plan(tmp_path / "elsewhere").digest()
     launch = next(stage for stage in first.stages if isinstance(stage, Launch))
     others = [
         plan(tmp_path, "pass"),
@@ -179,7 +179,7 @@ def test_the_digest_covers_what_is_trained(tmp_path: Path) -> None:
         replace(first, stages=(*first.stages, replace(launch, argv=("x",)))),
         replace(first, stages=(*first.stages, replace(launch, environ={"A": "1"}))),
     ]
-    assert digest(first) not in {digest(other) for other in others}
+    assert first.digest() not in {other.digest() for other in others}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, 143)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from jsonschema import Draft202012Validator
 from ftspec.errors import SpecError
 from ftspec.spec.load import loads
 from ftspec.spec.paths import leaf_paths
+from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.schema import IDENTITY, json_schema, write_schema
+from ftspec.spec.text import parse
 from tests.unit.spec_strategies import damaged, documents
 
 SCHEMA = json_schema()
@@ -75,19 +78,18 @@ def test_every_field_is_documented_and_nothing_is_noisy() -> None:
             assert "\n" not in field["description"], name
 
 
-def test_the_snippet_is_a_spec() -> None:
-    (snippet,) = SCHEMA["defaultSnippets"]
-    text = snippet["bodyText"]
-    for stop, value in {
-        "${1:": "",
-        "${2:": "",
-        "${4:": "",
-        "${5:": "",
-        "}": "",
-        "${3|lora,full|": "lora",
-    }.items():
-        text = text.replace(stop, value)
-    assert loads(text).spec.method.tuner.type == "lora"
+def test_the_snippets_are_specs(tmp_path: Path) -> None:
+    one, several = (
+        re.sub(r"\$\{\d[:|]([^,|}]*)[^}]*\}", r"\1", snippet["bodyText"])
+        for snippet in SCHEMA["defaultSnippets"]
+    )
+    assert loads(one).spec.method.tuner.type == "lora"
+    file = tmp_path / "spec.yaml"
+    file.write_text(several, "utf-8")
+    pipeline = load_any(file)
+    assert isinstance(pipeline, Pipeline)
+    assert [step.name for step in pipeline.steps] == ["sft", "more"]
+    assert not list(VALIDATOR.iter_errors(parse(several).data))
 
 
 @pytest.mark.parametrize(

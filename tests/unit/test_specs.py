@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from ftspec.errors import SpecError
 from ftspec.spec.load import load, loads
+from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.schema import json_schema
 from ftspec.spec.text import parse
 from ftspec.spec.write import dump
@@ -20,6 +21,7 @@ VALID = (
     *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml", "packed-chat.yaml"),
     *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
 )
+STAGES = ("stages.yaml",)
 PLANNED = {
     "dpo-after-sft.yaml": ("dpo",),
 }
@@ -29,11 +31,11 @@ VALIDATOR = Draft202012Validator(json_schema())
 
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
-    assert found == {*VALID, *PLANNED}, "a new spec belongs into one of the lists here"
-    assert len(found) == 16
+    assert found == {*VALID, *STAGES, *PLANNED}, "a new spec belongs into one of the lists here"
+    assert len(found) == 17
 
 
-@pytest.mark.parametrize("name", [*VALID, *PLANNED])
+@pytest.mark.parametrize("name", [*VALID, *STAGES, *PLANNED])
 def test_examples_name_their_schema_and_say_why(name: str) -> None:
     lines = (SPECS / name).read_text("utf-8").splitlines()
     assert MODELINE in lines[:2]
@@ -46,6 +48,14 @@ def test_examples_name_their_schema_and_say_why(name: str) -> None:
 def test_examples_load(name: str) -> None:
     loaded = load(SPECS / name)
     assert loads(dump(loaded.spec)).spec == loaded.spec
+    assert VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_examples_with_stages_load(name: str) -> None:
+    pipeline = load_any(SPECS / name)
+    assert isinstance(pipeline, Pipeline)
+    assert len(pipeline.steps) > 1
     assert VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
 
 

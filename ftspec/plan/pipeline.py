@@ -1,0 +1,143 @@
+"""A spec with stages, planned: each with the model that it is handed, and merges in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ftspec.errors import FtspecError
+from ftspec.plan.choose import choose
+from ftspec.plan.merge import merge_plan
+from ftspec.plan.stages import Plan, TakeResult
+from ftspec.spec.home import at_home
+from ftspec.spec.load import Handed, Loaded
+from ftspec.spec.pipeline import Pipeline, Step
+
+
+@dataclass(frozen=True)
+class Link:
+    """One run of a pipeline: a stage, or a merge between two."""
+
+    name: str
+    plan: Plan
+    why: str
+    """Why this backend."""
+
+
+@dataclass
+class Chain:
+    """The links so far, and what they leave to stages that come."""
+
+    pipeline: Pipeline
+    output: Path | None = None
+    """Where folders are compiled, one for each link. None: each link works in its output folder."""
+    allow_lossy: bool = False
+    links: list[Link] = field(default_factory=list)
+
+    def begin(self, step: Step) -> Loaded:
+        """The stage's spec, with the model that it is handed. A merge that it needs becomes a link.
+
+        Raises:
+            SpecError, UnsupportedError: what is handed on cannot be used so.
+        """
+        if step.taken is None:
+            return step.loaded
+        source = self.link(step.taken.stage)
+        values = source.plan.resolved.flat()
+        name, revision, why = _results(source), "main", f"what stage {source.name} leaves"
+        files: tuple[str, str] | None = source.plan.resolved.read_from
+        adapter, stored = None, values["model.dtype"]
+        if stored == "auto":
+            stored = values["derived.stored_dtype"]
+        if step.taken.adapter == "continue":
+            adapter, name, revision = name, values["model.name"], values["model.revision"]
+            files, stored = source.plan.resolved.files, values["derived.stored_dtype"]
+            why = f"the base of stage {source.name}"
+        elif step.taken.adapter == "merge":
+            merged = self._merged(source)
+            name, stored = _results(merged, source), values["derived.stored_dtype"]
+            why = f"the base of stage {source.name}, with the adapter added"
+        phrases = {"model.name": why, "model.revision": why}
+        if adapter is not None:
+            phrases["method.tuner.adapter"] = f"what stage {source.name} leaves"
+        own = step.loaded.handed
+        handed = Handed(step.name, {**(own.why if own else {}), **phrases}, files, stored)
+        with of_stage(step.name):
+            return step.begin((name, revision), adapter, handed, self.pipeline.file)
+
+    def end(self, step: Step, plan: Plan, why: str) -> Link:
+        """The stage's link: its plan, begun with a look at what it takes."""
+        if step.taken is not None:
+            merged = step.taken.adapter == "merge"
+            source = self.link(f"{step.taken.stage}-merged" if merged else step.taken.stage)
+            plan = replace(plan, stages=(TakeResult(source.name, source.plan), *plan.stages))
+        self.links.append(Link(step.name, plan, why))
+        return self.links[-1]
+
+    def folder(self, name: str) -> Path | None:
+        """Where the next link is compiled."""
+        return None if self.output is None else self.output / f"{len(self.links) + 1}-{name}"
+
+    def link(self, name: str) -> Link:
+        """The link of a name."""
+        return next(link for link in self.links if link.name == name)
+
+    def _merged(self, source: Link) -> Link:
+        name = f"{source.name}-merged"
+        if name in [link.name for link in self.links]:
+            return self.link(name)
+        resolved = source.plan.resolved
+        place = f"{resolved.values['output.folder'].value}-merged/{source.plan.backend}"
+        folder = self.folder(name) or resolved.folder / at_home(place)
+        with of_stage(name):
+            plan = merge_plan(
+                source.plan,
+                source.name,
+                folder,
+                _results(source),
+                f"{place}/model",
+                self.allow_lossy,
+            )
+        self.links.append(Link(name, plan, f"where stage {source.name} trains"))
+        return self.links[-1]
+
+
+def make_pipeline(
+    pipeline: Pipeline,
+    backend: str | None = None,
+    output: Path | None = None,
+    allow_lossy: bool = False,
+) -> tuple[Link, ...]:
+    """The plans of all stages, in the order in which they run; nothing is written or started.
+
+    ``backend`` runs all of them, in place of each stage's own choice.
+
+    Raises:
+        SpecError, DataError, UnsupportedError, BackendError: of a stage, which is named.
+    """
+    chain = Chain(pipeline, output, allow_lossy)
+    for step in pipeline.steps:
+        loaded = chain.begin(step)
+        with of_stage(step.name):
+            chain.end(step, *choose(loaded, backend, allow_lossy, chain.folder(step.name)))
+    return tuple(chain.links)
+
+
+@contextmanager
+def of_stage(name: str) -> Iterator[None]:
+    """Errors within are of this stage, and say so."""
+    try:
+        yield
+    except FtspecError as error:
+        problems = [replace(p, message=f"stage {name}: {p.message}") for p in error.problems]
+        raise type(error)(problems) from error
+
+
+def _results(link: Link, source: Link | None = None) -> str:
+    """Where a link leaves its weights, as a spec would write it."""
+    folder = str((source or link).plan.resolved.values["output.folder"].value)
+    merged = "-merged" if source else ""
+    place = f"{folder}{merged}/{link.plan.backend}/model"
+    return place if place.startswith((".", "/", "~")) else f"./{place}"

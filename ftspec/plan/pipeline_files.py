@@ -1,0 +1,100 @@
+"""What `compile` writes of a spec with stages: a folder for each, and a script that starts them in order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import ftspec
+from ftspec.backend import File
+from ftspec.emit.disk import write_files
+from ftspec.emit.json import dump
+from ftspec.emit.manifest import NAME, sha256
+from ftspec.emit.plain import one_line
+from ftspec.errors import Problem, UnsupportedError
+from ftspec.plan.pipeline import Link
+from ftspec.plan.stages import CopyModel, Plan, TakeResult
+from ftspec.plan.write import write_plan
+from ftspec.spec.pipeline import Pipeline
+
+ORDER = "run.sh"
+SCRIPT = """\
+#!/bin/sh
+# {headline}
+# Each stage needs an environment with what its requirements.txt names. Say where their programs are:
+#   {example} sh run.sh
+# A stage that ends well leaves a file `done` in its folder. The next start goes on behind it, unless
+# the stage or one before it was compiled anew.
+set -eu
+CDPATH="" cd -- "$(dirname -- "$0")"
+files=""
+stage() {{
+  files="$files $(cksum < "$1/manifest.json")"
+  if [ -e "$1/done" ] && [ "$(cat "$1/done")" = "$files" ]; then
+    echo "$1: done before"
+    return
+  fi
+  echo "$1"
+  programs=""
+  if [ -n "$2" ]; then programs="$(CDPATH="" cd -- "$2" && pwd):"; fi
+  PATH="$programs$PATH" sh "$1/launch.sh"
+  echo "$files" > "$1/done"
+}}
+{stages}
+"""
+
+
+def write_pipeline(
+    pipeline: Pipeline, links: Sequence[Link], folder: Path, overwrite: bool = False
+) -> dict[str, tuple[Path, ...]]:
+    """Write every link's folder, and `run.sh` beside them; the paths by link, those beside by "".
+
+    Raises:
+        UnsupportedError: a folder can only be written once an earlier stage has run.
+        DataError, OutputError: as of one run.
+    """
+    for link in links:
+        if any(isinstance(stage, CopyModel) for stage in link.plan.stages) and _takes(link.plan):
+            raise UnsupportedError(
+                Problem(
+                    f"stage {link.name}: {link.plan.backend} needs a copy of the model with another "
+                    "config.json, and that model is not there before the stage that makes it",
+                    hint="`ftspec run`, which makes the copy when it gets there; or another run.backends",
+                )
+            )
+    written = {link.name: write_plan(link.plan, overwrite) for link in links}
+    order = File.text(ORDER, _order(pipeline, links), executable=True)
+    facts = {
+        "ftspec": ftspec.__version__,
+        "spec": {"name": pipeline.name, "sha256": pipeline.digest},
+        "stages": [{"name": link.name, "folder": link.plan.folder.name} for link in links],
+        "files": {ORDER: {"sha256": sha256(order.content), "size": len(order.content)}},
+    }
+    beside = (order, File.text(NAME, dump(facts)))
+    write_files(folder, beside, overwrite)
+    written[""] = tuple(folder / file.path for file in beside)
+    return written
+
+
+def _takes(plan: Plan) -> bool:
+    return plan.resolved.files is not None and any(isinstance(s, TakeResult) for s in plan.stages)
+
+
+def _order(pipeline: Pipeline, links: Sequence[Link]) -> str:
+    """run.sh. Everything in it is ours or was checked: names of stages, and of backends as variables."""
+    variables = {link.plan.backend: _variable(link.plan.backend) for link in links}
+    stages = "\n".join(
+        f'stage {shlex.quote(link.plan.folder.name)} "${{{variables[link.plan.backend]}:-}}"'
+        for link in links
+    )
+    example = " ".join(f"{name}=envs/{backend}/bin" for backend, name in variables.items())
+    made = f"compiled by ftspec {ftspec.__version__} from {pipeline.name}"
+    headline = f"All stages; {made} (sha256 {pipeline.digest[:12]})"
+    return SCRIPT.format(headline=one_line(headline), example=one_line(example), stages=stages)
+
+
+def _variable(backend: str) -> str:
+    """`TRL_BIN`: where the programs of a backend's environment are."""
+    return re.sub(r"[^A-Z0-9]", "_", backend.upper()) + "_BIN"

@@ -1,0 +1,125 @@
+"""Three stages on two backends, really trained: texts, then answers, then on with merged weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ftspec.env.install import ensure
+from ftspec.errors import RunError
+from ftspec.plan.pipeline import Link, make_pipeline
+from ftspec.registry import load as load_backend
+from ftspec.run.pipeline import run_links
+from ftspec.run.taken import results, whole
+from ftspec.spec.pipeline import Pipeline, load_any
+from tests.real.conftest import Lab
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+SPEC = """\
+model: ./tiny-model
+data: {max_length: 256, overflow: error}
+precision: fp32
+train:
+  steps: 2
+  batch_size: 4
+  micro_batch_size: 2
+  learning_rate: 1e-3
+  logging_steps: 1
+  gradient_checkpointing: false
+hardware: {device: cpu}
+
+stages:
+  - name: texts
+    data: {train: documents.jsonl, prepare: ftspec, overflow: truncate, max_length: 96}
+    method: {objective: cpt, tuner: full}
+    run: trl
+  - name: answers
+    model: {stage: texts}
+    data: data/chat.jsonl
+    method: {tuner: {type: lora, rank: 4}}
+    run: llamafactory
+  - name: last
+    model: {stage: answers, adapter: merge}
+    data: data/chat.jsonl
+    method: full
+    train: {learning_rate: 1e-12} # so little that the weights show what they began as
+    run: trl
+"""
+
+
+@pytest.fixture(scope="module")
+def links(lab: Lab) -> tuple[Link, ...]:
+    """The stages, with texts to read; nothing is run yet."""
+    rows = (lab.specs / "data" / "chat.jsonl").read_text("utf-8").splitlines()[:8]
+    texts = [" ".join(t["content"] for t in json.loads(row)["messages"]) for row in rows]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (lab.specs / "documents.jsonl").write_text(lines, "utf-8")
+    (lab.specs / "staged.yaml").write_text(SPEC, "utf-8")
+    return planned(lab)
+
+
+def planned(lab: Lab) -> tuple[Link, ...]:
+    pipeline = load_any(lab.specs / "staged.yaml")
+    assert isinstance(pipeline, Pipeline)
+    return make_pipeline(pipeline)
+
+
+def run(links: tuple[Link, ...]) -> list[str]:
+    """The names of the stages that were run."""
+    done = run_links(links, lambda link: ensure(load_backend(link.plan.backend)))
+    return [one.link.name for one in done if one.result]
+
+
+def weights(link: Link) -> dict[str, Any]:
+    (file,) = results(link.plan).glob("*model.safetensors")
+    return load_file(file)
+
+
+def test_stages_train_on_what_the_one_before_left(lab: Lab, links: tuple[Link, ...]) -> None:
+    texts, answers, *_ = links
+    assert [link.plan.backend for link in links] == ["trl", "llamafactory", "llamafactory", "trl"]
+    with pytest.raises(RunError, match="stage texts has not run"):
+        run(links[1:])
+    assert run(links[:2]) == ["texts", "answers"]
+    # on from there; and a plan made now, with results there, is the one that was made before
+    assert [link.plan.digest() for link in planned(lab)] == [link.plan.digest() for link in links]
+    assert run(planned(lab)) == ["answers-merged", "last"]
+    assert run(links) == []
+
+    begun = load_file(lab.specs / "tiny-model" / "model.safetensors")
+    read, told, sum_, end = (weights(link) for link in links)
+    assert any(not np.array_equal(begun[name], read[name]) for name in begun)
+    config = json.loads((results(answers.plan) / "adapter_config.json").read_text())
+    named = Path(answers.plan.folder, config["base_model_name_or_path"]).resolve()
+    assert named == results(texts.plan)
+    noted = json.loads((answers.plan.folder / "run/results.json").read_text())
+    assert noted["inputs"] == {"texts": whole("texts", texts.plan)}
+
+    changed = 0
+    for name, value in read.items():
+        stem = f"base_model.model.{name.removesuffix('.weight')}"
+        down, up = (told.get(f"{stem}.lora_{part}.weight") for part in "AB")
+        added = 0 if down is None else 2 * (up @ down)  # alpha / rank is 2
+        changed += down is not None
+        np.testing.assert_allclose(sum_[name], value + added, rtol=0, atol=1e-7)
+        # the last stage began with these
+        np.testing.assert_allclose(end[name], sum_[name], rtol=0, atol=1e-9)
+    assert changed == 14
+    assert len(told) == 28
+    assert any(np.abs(value).max() > 0 for name, value in told.items() if "lora_B" in name)
+
+
+def test_a_damaged_result_stops_what_comes_after_it(links: tuple[Link, ...]) -> None:
+    assert run(links) == []
+    file = results(links[2].plan) / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-4] + b"\x00\x00\x00\x01")
+    with pytest.raises(RunError, match=r"the result of stage answers-merged was changed"):
+        run(links)
+    file.write_bytes(content)
+    assert run(links) == []
