@@ -37,7 +37,8 @@ SNIPPETS = [
     {"label": "ftspec stages", "description": "one run after the other", "bodyText": SEVERAL},
 ]
 NAMES = "small letters, digits, `-` and `_`: it becomes the name of a folder"
-ABSENT: Schema = {"not": {}}
+ABSENT: Schema = {"type": "null", "not": {"type": "null"}}
+"""No value at all; so written, the message for a value of any type is the rule's own."""
 
 
 def with_stages(schema: Schema, described: Callable[[str], Schema]) -> Schema:

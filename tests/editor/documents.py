@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 BASE = "model: org/name\ndata: train.jsonl\n"
+FIRST = "{name: a, model: x, data: a.jsonl, method: full}"
+"""A stage that others may begin with."""
 
 GOOD: tuple[str, ...] = (
     BASE,
@@ -31,6 +33,10 @@ GOOD: tuple[str, ...] = (
     BASE + "run: [trl]\n",
     BASE + "run: {environment: latest}\n",
     BASE + "native: {trl: {anything: [1, {at: all}]}}\n",
+    BASE + "stages: [{name: a}]\n",
+    f"stages:\n  - {FIRST}\n",
+    f"train: {{epochs: 1}}\nstages:\n  - {FIRST}\n  - {{name: b, model: {{stage: a}}, data: b.jsonl}}\n",
+    f"data: {{max_length: 64}}\nstages:\n  - {FIRST}\n  - {{name: b, model: x, data: b.jsonl, run: trl}}\n",
 )
 
 BAD: tuple[tuple[str, int], ...] = (
@@ -78,6 +84,17 @@ BAD: tuple[tuple[str, int], ...] = (
     (BASE + "output: {trackers: [print]}\n", 3),
     (BASE + "run: []\n", 3),
     (BASE + "native: {trl: 5}\n", 3),
+    (BASE + "stages: []\n", 3),
+    (BASE + "stages: [{data: a.jsonl}]\n", 3),
+    (BASE + "stages: [{name: A b}]\n", 3),
+    (BASE + "stages: [{name: a, modle: x}]\n", 3),
+    (BASE + "stages: [{name: a, version: 1}]\n", 3),
+    (BASE + "stages: [{name: a, train: {seed: x}}]\n", 3),
+    (BASE + "output: {hub: a/b}\nstages: [{name: a}]\n", 3),
+    (BASE + f"stages: [{FIRST}, {{name: b, model: {{stage: a, name: x}}}}]\n", 3),
+    (BASE + f"stages: [{FIRST}, {{name: b, model: {{stage: a, adapter: both}}}}]\n", 3),
+    (BASE + f"stages: [{FIRST}, {{name: b, model: {{adapter: merge}}}}]\n", 3),
+    ("model: {stage: a}\nstages: [{name: a, data: a.jsonl}]\n", 1),
     (BASE + "train: !env {}\n", 3),
     (BASE + "train: *other\n", 3),
     (BASE + "train: {seed: 1\n", 4),
@@ -94,4 +111,6 @@ ONLY_LOADER: tuple[tuple[str, str], ...] = (
     (BASE + "---\n" + BASE, "the editor judges each document of a file by itself"),
     (BASE + "output: runs\u202e/x\n", "invisible characters are valid YAML"),
     (BASE + "output: !!str runs\n", "tags of the core schema are valid YAML"),
+    (BASE + "stages: [{name: a, model: {stage: b}}]\n", "JSON Schema compares no two values"),
+    ("stages: [{name: a}]\n", "what a stage lacks may be shared, and JSON Schema merges nothing"),
 )

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from ftspec.errors import SpecError
-from ftspec.spec.load import loads
+from ftspec.spec.pipeline import read_any
 from ftspec.spec.starter import STARTERS, starter
+from ftspec.spec.text import parse
 from tests.conftest import ROOT, SPECS
 from tests.editor.documents import BAD, BASE, GOOD, ONLY_LOADER
 from tests.editor.language_server import LanguageServer
@@ -57,7 +58,7 @@ def errors(server: LanguageServer, *texts: str) -> list[list[tuple[int, str]]]:
 
 def loader_takes(text: str) -> bool:
     try:
-        loads(text)
+        read_any(parse(text), Path("spec.yaml"))
     except SpecError:
         return False
     return True
@@ -115,6 +116,12 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
         ("hardware: {zero: {offload_parameters: true}}", "`offload_parameters` needs stage 3"),
         ("output: {hub: a b}", "expected a repository, `org/name` or a bare name"),
         ("train: {micro_batch_size: 0}", "Value is below the minimum of 1."),
+        ("stages: [{name: a, train: {seed: x}}]", 'Incorrect type. Expected "integer".'),
+        (
+            "stages: [{name: a, model: {stage: b, revision: c}}]",
+            "`name` and `stage` exclude each other: keep one",
+        ),
+        ("stages: [{name: a, method: boft}]", "Value is not accepted. Valid values: {words}."),
         (
             "precision: {compute: fp9}",
             'Value is not accepted. Valid values: "fp32", "bf16", "fp16", "bf16-pure", "fp8".',
@@ -141,6 +148,8 @@ BARE = [*({*SECTIONS} - {"partial", "peft"}), "bitfit", "norms", "rslora", "dora
 LORA = ["adapter", "alpha", "alpha_pattern", "bias", "dora", "dropout", "exclude", "init", "layers",
         "modules_to_save", "parameters", "plus_embedding_rate", "plus_ratio", "rank", "rank_pattern",
         "rslora", "targets", "trainable_tokens"]  # fmt: skip
+STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "output", "precision", "run",
+         "train"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -159,6 +168,14 @@ LORA = ["adapter", "alpha", "alpha_pattern", "bias", "dora", "dropout", "exclude
             ["eager", "flash_attention_2", "flash_attention_3", "sdpa"],
         ),
         ("run:\n  ", 2, ["backends", "environment", "telemetry"]),
+        ("stages:\n  - ", 4, STAGE),
+        ("stages:\n  - name: a\n    run:\n      ", 6, ["backends", "environment", "telemetry"]),
+        (
+            "stages:\n  - name: a\n    model:\n      stage: b\n      adapter: ",
+            15,
+            ["continue", "merge", "null"],
+        ),
+        ("stages:\n  - name: a\n    method:\n      tuner:\n        type: full\n        ", 8, []),
         ("hardware:\n  ", 2, ["device", "devices", "nodes", "sequence_parallel", "zero"]),
         (
             "output:\n  trackers:\n    - ",
@@ -188,6 +205,8 @@ def test_an_empty_file_offers_a_whole_spec(server: LanguageServer) -> None:
         ("method:\n  tuner:\n    type: lora\n    rank: 8", 6, "Rank of the update."),
         ("hardware:\n  zero: 3", 4, "ZeRO sharding"),
         ("method: lora", 3, "supervised fine-tuning"),
+        ("stages:\n  - name: a\n    model:\n      stage: b", 6, "The earlier stage whose result"),
+        ("stages:\n  - name: a\n    train:\n      learning_rate: 1", 6, "Peak learning rate."),
     ],
 )
 def test_what_is_shown(server: LanguageServer, text: str, line: int, words: str) -> None:
