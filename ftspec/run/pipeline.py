@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ftspec.env.store import Environment
 from ftspec.errors import FtspecError, Problem, RunError
 from ftspec.plan.pipeline import Link
 from ftspec.plan.stages import TakeResult
 from ftspec.run.execute import Event, RunResult, execute
-from ftspec.run.perform import Environment
 from ftspec.run.state import read_state
 from ftspec.run.taken import noted, whole
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from ftspec.run.execute import Event
 from ftspec.run.pipeline import Done, finished, run_links
 from ftspec.run.state import read_state
 from ftspec.run.taken import take, whole
+from tests.unit.test_run_execute import here
 
 TRAIN = """
 import json, pathlib, struct
@@ -36,12 +36,6 @@ data = struct.pack("<Q", len(header)) + header + bytes([int(value) + {adds}])
 (folder / "model.safetensors").write_bytes(data)
 (folder / "config.json").write_text(json.dumps({{"dtype": "{stored}"}}))
 """
-
-
-@dataclass(frozen=True)
-class Here:
-    python: Path = Path(sys.executable)
-    bin: Path = Path(sys.executable).parent
 
 
 def link(
@@ -71,7 +65,7 @@ def three(base: Path, **middle: Any) -> list[Link]:
 
 def run(links: list[Link], overwrite: bool = False) -> list[bool]:
     """Which of the stages were run; the others stood."""
-    done = run_links(links, lambda _link: Here(), overwrite=overwrite)
+    done = run_links(links, lambda _link: here(), overwrite=overwrite)
     return [one.result is not None for one in done]
 
 
@@ -90,7 +84,7 @@ def test_each_begins_with_what_the_one_before_left(tmp_path: Path) -> None:
     links = three(tmp_path)
     events: list[Event] = []
     done: list[Done] = []
-    run_links(links, lambda _link: Here(), events.append, on_done=done.append)
+    run_links(links, lambda _link: here(), events.append, on_done=done.append)
     assert [value(one) for one in links] == [1, 2, 3]
     assert ran(tmp_path) == ["one", "two", "three"]
     assert dict.fromkeys(event.backend for event in events) == dict.fromkeys(
@@ -127,7 +121,7 @@ def test_an_interrupted_stage_is_run_again_and_those_before_it_stand(tmp_path: P
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_links(links, lambda _link: Here(), interrupt)
+        run_links(links, lambda _link: here(), interrupt)
     state = read_state(tmp_path / "two")
     assert state is not None
     assert (state.status, state.stage) == ("interrupted", "train")
