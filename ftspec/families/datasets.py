@@ -138,28 +138,18 @@ class Split(NamedTuple):
     """Put before conversations that begin with no system prompt."""
 
 
-def template(split: str) -> str:
-    """The Jinja text that loads a split; its values come from `context` under the variable's name."""
-    name = VARIABLES[split]
-    shapes = "".join(
-        f"{{% if {name}.kind == {kind!r} and {name}.shape == {shape!r} %}}\n"
-        + _holes(source, name)
-        + "{% endif %}\n"
-        for (kind, shape), source in STATEMENTS.items()
-    )
-    systems = "".join(
-        f"{{% if ROWS.system and ROWS.shape == {shape!r} %}}\n"
-        + source.replace('"@system"', "{{ ROWS.system|py }}")
-        + "{% endif %}\n"
-        for shape, source in SYSTEMS.items()
-    )
-    drops = "".join(
-        f"{{% if ROWS.limit and ROWS.shape == {shape!r} %}}\n"
-        + source.replace('"@limit"', "{{ ROWS.limit|py }}")
-        + "{% endif %}\n"
-        for shape, source in DROPS.items()
-    )
-    return (_LOAD + shapes + _AFTER + systems + drops).replace("ROWS", name)
+def template(split: str, printed: Mapping[str, Any]) -> str:
+    """The Jinja text that loads a split; its values come from `context` under the variable's name.
+
+    ``printed`` are those values: statements for other rows are left out.
+    """
+    name, shape = VARIABLES[split], printed["shape"]
+    text = _LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + _AFTER
+    if printed["system"]:
+        text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
+    if printed["limit"]:
+        text += DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
+    return text.replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -66,13 +66,6 @@ def headline(job: Job, title: str) -> str:
 
 def emit_script(template: Traversable, native: Flat, job: Job, title: str, **more: Any) -> File:
     """The training script: a template, with the shared statements that load rows put in."""
-    text = template.read_text("utf-8").replace("{# prompt weight #}\n", WEIGHTED.read_text("utf-8"))
-    for split in datasets.VARIABLES:
-        text = text.replace(f"{{# load {split} #}}\n", datasets.template(split))
-    text = text.replace("{# make the optimizer #}\n", loraplus.template())
-    text = text.replace("{# choose what trains #}\n", partial.template())
-    text = text.replace("{# load a quantised base #}\n", quantised.template())
-    text = text.replace("{# freeze the router #}\n", experts.FREEZE)
     made, trainer = adapters.configuration(native), trainer_of(native)
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
@@ -98,7 +91,31 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "prepared": any(split["tokens"] for split in used),
         "several": any(not (split["tokens"] or split["files"] or split["part"]) for split in used),
     }
-    return File.text(SCRIPT, render(text, allowed=NAMES, **{**values, **splits, **more}))
+    values |= {**splits, **more}
+    text = template.read_text("utf-8")
+    for name, source in _statements(values).items():
+        text = text.replace(f"{{# {name} #}}\n", source)
+    return File.text(SCRIPT, render(text, allowed=NAMES, **values))
+
+
+def _statements(values: Mapping[str, Any]) -> dict[str, str]:
+    """The shared parts of a template, empty where these values print nothing of them.
+
+    Jinja compiles all that it is given, and a fifth of `ftspec compile` went into what is left out.
+    """
+    every: dict[str, tuple[Any, Callable[[], str]]] = {
+        "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
+        "make the optimizer": (values["plus"], loraplus.template),
+        "choose what trains": (values["partial"], partial.template),
+        "load a quantised base": (values.get("quantisation"), quantised.template),
+        "freeze the router": (values["frozen"], lambda: experts.FREEZE),
+    }
+    texts = {name: source() if printed else "" for name, (printed, source) in every.items()}
+    loads = {
+        f"load {split}": datasets.template(split, values[variable]) if values[variable] else ""
+        for split, variable in datasets.VARIABLES.items()
+    }
+    return texts | loads
 
 
 def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:

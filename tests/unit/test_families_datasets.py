@@ -73,7 +73,7 @@ def source(**fields: Any) -> dict[str, Any]:
 
 def script(split: str, *sources: dict[str, Any], shape: str, limit: int | None = None) -> str:
     values = context(sources, shape, "data/train", limit)
-    return render(template(split), allowed=NAMES, **{VARIABLES[split]: values})
+    return render(template(split, values), allowed=NAMES, **{VARIABLES[split]: values})
 
 
 def run(text: str, split: str, rows: list[dict[str, Any]]) -> Rows:
