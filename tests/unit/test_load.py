@@ -389,7 +389,7 @@ def test_set_leaves_no_place_of_what_it_replaced() -> None:
 # ---- a law ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged())
 def test_no_accident_is_a_crash(document: dict[str, Any]) -> None:
     try:

@@ -166,13 +166,13 @@ def test_what_the_loader_refuses_is_refused(document: dict[str, Any]) -> None:
     assert list(VALIDATOR.iter_errors(document))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_it_takes_every_valid_spec(document: dict[str, Any]) -> None:
     assert not list(VALIDATOR.iter_errors(document))
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged())
 def test_it_judges_damaged_specs_as_the_loader_does(document: dict[str, Any]) -> None:
     if not whole_floats(document):

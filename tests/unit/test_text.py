@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ftspec.errors import SpecError
@@ -157,13 +157,11 @@ def test_awkward_words_in_quotes_are_text(word: str) -> None:
     assert parse(json.dumps({"a": word})).data == {"a": word}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(words(), words() | st.integers(-(2**60), 2**60) | st.booleans(), max_size=5))
 def test_json_comes_back(document: dict[str, object]) -> None:
     assert parse(json.dumps(document)).data == (document or {})
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("ab:-[]{}&*!|>'\"%@`#,? \n\t~1.e")), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
@@ -172,7 +170,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert all(problem.line for problem in error.problems)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     try:

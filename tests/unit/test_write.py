@@ -25,7 +25,7 @@ def as_yaml_1_1(text: str) -> Any:
     return reader.load(text)
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_what_is_written_loads_back(document: dict[str, Any]) -> None:
     spec = loads(json.dumps(document)).spec
