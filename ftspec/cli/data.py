@@ -15,9 +15,10 @@ from ftspec.cli.shared import (
     console,
     describe,
     json_option,
-    load_spec,
+    load_stage,
     print_json,
     spec_argument,
+    stage_option,
 )
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def command() -> None:
 @click.option("--stats-only", is_flag=True, help="Count, and show no rows.")
 @click.option("--no-stats", is_flag=True, help="Show rows, and read no further than the last.")
 @click.option("--full", is_flag=True, help="Show all tokens of long rows.")
+@stage_option
 @json_option
 def preview(
     spec: Path,
@@ -101,6 +103,7 @@ def preview(
     stats_only: bool,
     no_stats: bool,
     full: bool,
+    stage: str | None,
     as_json: bool,
 ) -> None:
     """Show what each backend will see of the rows of SPEC: text, tokens, which are trained on; count
@@ -118,7 +121,7 @@ def preview(
     from ftspec.report.preview_numbers import print_numbers, print_readers
     from ftspec.report.preview_rows import print_rows
 
-    loaded = load_spec(spec, sets)
+    loaded = load_stage(spec, sets, stage)
     asked = readers(loaded, backend_names(backend or ",".join(loaded.spec.run.backends)))
     sources = asked.sources(split)
     if not sources:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ftspec.errors import FtspecError, Problem
+from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.run.signals import Terminated, terminable
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def spec_argument(function: F) -> F:
 def json_option(function: F) -> F:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(function)
+
+
+def stage_option(function: F) -> F:
+    """--stage."""
+    return click.option("--stage", metavar="NAME", help="Of a spec with stages: which of them.")(
+        function
+    )
 
 
 def lossy_option(function: F) -> F:
@@ -102,6 +109,19 @@ def load_spec(spec: Path, sets: tuple[str, ...], environment: str | None = None)
 
     extra = (f"run.environment={environment}",) if environment else ()
     return load(spec, (*sets, *extra))
+
+
+def load_stage(spec: Path, sets: tuple[str, ...], stage: str | None) -> Loaded:
+    """The spec with its overrides; of one with stages, the stage that is named."""
+    from ftspec.plan.pipeline import one_stage
+    from ftspec.spec.pipeline import Pipeline
+
+    if stage is None:
+        return load_spec(spec, sets)
+    loaded = load_specs(spec, sets)
+    if isinstance(loaded, Pipeline):
+        return one_stage(loaded, stage)[0]
+    raise SpecError(Problem("the spec has no stages", file=str(spec), hint="no --stage"))
 
 
 def load_specs(
@@ -197,9 +217,11 @@ __all__ = [
     "json_option",
     "load_spec",
     "load_specs",
+    "load_stage",
     "lossy_option",
     "print_json",
     "report_errors",
     "source_options",
     "spec_argument",
+    "stage_option",
 ]

@@ -16,6 +16,7 @@ from ftspec.cli.shared import (
     lossy_option,
     print_json,
     spec_argument,
+    stage_option,
 )
 
 
@@ -39,6 +40,7 @@ from ftspec.cli.shared import (
     type=click.Path(path_type=Path),
     help="Folder of the proof. Default: verify/ in the output folder.",
 )
+@stage_option
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Runs side by side. Default: what memory allows."
 )
@@ -52,6 +54,7 @@ def command(
     backends: str,
     reference: str,
     output: Path | None,
+    stage: str | None,
     jobs: int | None,
     environment: str | None,
     torch: str,
@@ -76,7 +79,7 @@ def command(
         raise click.UsageError("a proof needs one environment per backend: --python does not fit")
     names = backend_names(backends)
     sets = (*sets, *((f"run.environment={environment}",) if environment else ()))
-    loaded, folder = effective(spec, sets, steps, output)
+    loaded, folder = effective(spec, sets, steps, output, stage)
     with Live(console(stderr=True), quiet=as_json) as live:
         trackers: dict[str, Tracker] = {}
 

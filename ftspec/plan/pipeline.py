@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ftspec.errors import FtspecError
+from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.plan.choose import choose
 from ftspec.plan.merge import merge_plan
 from ftspec.plan.stages import Plan, TakeResult
@@ -69,12 +69,17 @@ class Chain:
 
     def end(self, step: Step, plan: Plan, why: str) -> Link:
         """The stage's link: its plan, begun with a look at what it takes."""
-        if step.taken is not None:
-            merged = step.taken.adapter == "merge"
-            source = self.link(f"{step.taken.stage}-merged" if merged else step.taken.stage)
+        if (source := self.taken(step)) is not None:
             plan = replace(plan, stages=(TakeResult(source.name, source.plan), *plan.stages))
         self.links.append(Link(step.name, plan, why))
         return self.links[-1]
+
+    def taken(self, step: Step) -> Link | None:
+        """The link whose result a stage begins with."""
+        if step.taken is None:
+            return None
+        merged = step.taken.adapter == "merge"
+        return self.link(f"{step.taken.stage}-merged" if merged else step.taken.stage)
 
     def folder(self, name: str) -> Path | None:
         """Where the next link is compiled."""
@@ -123,6 +128,29 @@ def make_pipeline(
         with of_stage(step.name):
             chain.end(step, *choose(loaded, backend, allow_lossy, chain.folder(step.name)))
     return tuple(chain.links)
+
+
+def one_stage(
+    pipeline: Pipeline, name: str, allow_lossy: bool = False
+) -> tuple[Loaded, Link | None]:
+    """One stage as a spec, and the link whose result it begins with.
+
+    Raises:
+        SpecError: there is no such stage.
+        FtspecError: a stage before it cannot be planned.
+    """
+    if name not in [step.name for step in pipeline.steps]:
+        known = ", ".join(step.name for step in pipeline.steps)
+        message = f"there is no stage {name}"
+        raise SpecError(Problem(message, file=str(pipeline.file), hint=f"there are {known}"))
+    chain = Chain(pipeline, None, allow_lossy)
+    for step in pipeline.steps:
+        loaded = chain.begin(step)
+        if step.name == name:
+            return loaded, chain.taken(step)
+        with of_stage(step.name):
+            chain.end(step, *choose(loaded, None, allow_lossy))
+    raise ValueError(name)
 
 
 @contextmanager

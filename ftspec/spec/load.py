@@ -130,7 +130,8 @@ def _single(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
     if isinstance(text.data, dict) and STAGES in text.data:
         place = text.place((STAGES,))
         message = "this spec has stages, and here one run is asked for"
-        hint = "`ftspec validate`, `plan`, `compile` and `run` take a spec with stages"
+        hint = "`ftspec validate`, `plan`, `compile` and `run` take all of them; "
+        hint += "`verify` and `data preview` take one: --stage"
         raise SpecError(Problem(message, STAGES, str(path), place.line, place.column, hint))
     return checked(text, path, sets)
 

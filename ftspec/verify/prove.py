@@ -11,16 +11,19 @@ from ftspec.emit.disk import write_atomic
 from ftspec.env.install import ensure_all
 from ftspec.env.store import Environment
 from ftspec.env.variables import release_builds, variables
-from ftspec.errors import Problem, UnsupportedError, VerifyError
+from ftspec.errors import Problem, SpecError, UnsupportedError, VerifyError
 from ftspec.plan.environ import matching
 from ftspec.plan.make import make_plan
+from ftspec.plan.pipeline import one_stage
 from ftspec.plan.places import require_folder
 from ftspec.plan.stages import BuildEnvironment, CheckFolder, Launch, Plan
 from ftspec.plan.write import write_plans
 from ftspec.registry import load as load_backend
 from ftspec.run.environ import compose
+from ftspec.run.taken import whole
 from ftspec.spec.home import at_home
-from ftspec.spec.load import Loaded, load
+from ftspec.spec.load import Loaded, load, spec_name
+from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.write import dump
 from ftspec.verify.certificate import Certificate, to_json
 from ftspec.verify.verify import Run, Spec, verify
@@ -41,16 +44,35 @@ class Proof:
 
 
 def effective(
-    file: Path, sets: Sequence[str], steps: int | None, folder: Path | None
+    file: Path,
+    sets: Sequence[str],
+    steps: int | None,
+    folder: Path | None,
+    stage: str | None = None,
 ) -> tuple[Loaded, Path]:
-    """The spec as a proof runs it, and the folder of the proof."""
+    """The spec as a proof runs it, and the folder of the proof; of several stages, the one named.
+
+    Raises:
+        RunError: the stage begins with a result that is not complete.
+    """
     length = (f"train.steps={steps}", "train.epochs=null") if steps else ()
-    first = load(file, sets)
-    output = first.spec.output.folder or f"runs/{file.name.split('.')[0]}"
+
+    def read(*more: str) -> Loaded:
+        if stage is None:
+            return load(file, (*sets, *more))
+        pipeline = load_any(file, (*sets, *(f"stages.{stage}.{text}" for text in more)))
+        if not isinstance(pipeline, Pipeline):
+            raise SpecError(Problem("the spec has no stages", file=str(file), hint="no --stage"))
+        loaded, source = one_stage(pipeline, stage)
+        if source is not None and more:
+            whole(source.name, source.plan)
+        return loaded
+
+    output = read().spec.output.folder or f"runs/{spec_name(file)}"
     place = folder or file.parent / at_home(output) / "verify"
     # relative to the spec, so that emitted bytes do not depend on where the project lies
     inside = os.path.relpath(place.resolve(), file.parent.resolve())
-    return load(file, (*sets, *length, *QUIET, f"output.folder='{inside}'")), place
+    return read(*length, *QUIET, f"output.folder='{inside}'"), place
 
 
 def compile_all(

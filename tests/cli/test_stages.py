@@ -157,6 +157,20 @@ def test_a_merge_over_a_quantised_base_is_only_nearly_the_same(
     assert ftspec("plan", staged, *quantised, "--allow-lossy").code == 0
 
 
+def test_one_stage_is_looked_at(ftspec: Command, staged: Path) -> None:
+    done = ftspec("data", "preview", staged, "--stage", "second", "--rows", "1")
+    assert done.code == 0, done.err
+    assert "llamafactory" in done.out
+    done = ftspec("data", "preview", staged, "--stage", "fourth")
+    assert (done.code, "there is no stage fourth" in done.err) == (2, True)
+    # a proof trains: not on what is not there
+    done = ftspec("verify", staged, "--stage", "second", "--backends", "trl,deepspeed")
+    assert (done.code, "stage first has not run" in done.err) == (7, True)
+    staged.write_text(staged.read_text("utf-8").partition("stages:")[0], "utf-8")
+    done = ftspec("data", "preview", staged, "--stage", "second")
+    assert (done.code, "the spec has no stages" in done.err) == (2, True)
+
+
 def test_commands_for_one_run_say_so(ftspec: Command, staged: Path) -> None:
     for command in (("verify",), ("data", "preview")):
         done = ftspec(*command, staged)
