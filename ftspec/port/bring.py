@@ -11,7 +11,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.port.compose import Composed, compose
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
-from ftspec.port.recognise import Part, mentioned, recognise, together
+from ftspec.port.recognise import Part, mentioned, read_parts, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
 from ftspec.port.tables import Table, table
@@ -97,13 +97,13 @@ def bring(
 
 def _parts(paths: Sequence[Path], wanted: str | None) -> list[Part]:
     if wanted is None or len(paths) == 1:
-        return [recognise(path, wanted) for path in paths]
-    found = []
+        return [part for path in paths for part in read_parts(path, wanted)]
+    found: list[Part] = []
     for path in paths:
         try:
-            found.append(recognise(path))
+            found += read_parts(path)
         except SpecError:
-            found.append(recognise(path, wanted))
+            found += read_parts(path, wanted)
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ class Document:
 
     path: Path
     placed: Placed
+    foreign: tuple[tuple[int, str], ...] = ()
+    """What in it was not understood as a setting: line and source."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The file of a key, where it is another one."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -31,7 +35,12 @@ class Document:
     def settings(self) -> tuple[Setting, ...]:
         """Its leaves, in the order in which they are written."""
         return tuple(
-            Setting(dotted(trail), value, str(self.path), *_where(self.placed.places.get(trail)))
+            Setting(
+                dotted(trail),
+                value,
+                self.owners.get(str(trail[0]) if trail else "", str(self.path)),
+                *_where(self.placed.places.get(trail)),
+            )
             for trail, value in _leaves(self.data, ())
         )
 

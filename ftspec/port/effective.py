@@ -72,6 +72,8 @@ def meaning(
 
 
 def _is_spec(path: Path) -> bool:
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        return False
     data = parse(path, read_text(path), yaml.scalar, last_wins=True).data
     return {"model", "data"} <= set(data)
 

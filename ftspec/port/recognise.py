@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
+from ftspec.port import shell
 from ftspec.port.documents import Document, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
@@ -18,6 +19,23 @@ class Part(NamedTuple):
 
     format: Format
     document: Document
+
+
+def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
+    """A file as the parts of a source: one, or what a shell script launches.
+
+    A path that is no file, and has several words, is a command line.
+
+    Raises:
+        SpecError: as `recognise`; or nothing in a script trains, or several commands do.
+    """
+    words = str(path)
+    if " " in words.strip() and not path.exists():
+        return [Part(*one) for one in shell.parts(Path("command"), words, wanted, recognise)]
+    text = read_text(path)
+    if shell.is_shell(path, text):
+        return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
+    return [recognise(path, wanted)]
 
 
 def recognise(path: Path, wanted: str | None = None) -> Part:

@@ -55,7 +55,8 @@ def settle(form: Format, context: Context) -> Settled:
     # as `backend.lift` does: the map whose row of the objective takes it, else the first
     of_it = (pair for name, pair in found_by.items() if pair[1].spec.get(OBJECTIVE) == name)
     fields, lifted = next(of_it, next(iter(found_by.values())))
-    found = Settled(form, context, fields, questions=[*completion.questions])
+    asked = [f"line {line}: {text}" for line, text in context.document.foreign]
+    found = Settled(form, context, fields, questions=[*completion.questions, *asked])
     values = lifted.spec if form.whole else _told(lifted, fields, given)
     found.spec = {**values, **completion.spec}
     for _, outcome in outcomes:

@@ -24,7 +24,7 @@ def read(script: str) -> tuple[list[str], dict[str, str]]:
     refuse_huge(script, "a launch script")
     environ: dict[str, str] = {}
     argv: list[str] = []
-    for number, line in _lines(script):
+    for number, line in joined_lines(script):
         words = _words(line, number)
         if not words or _OPTIONS.fullmatch(line.strip()):
             continue
@@ -44,7 +44,7 @@ def read(script: str) -> tuple[list[str], dict[str, str]]:
     return argv, environ
 
 
-def _lines(script: str) -> list[tuple[int, str]]:
+def joined_lines(script: str) -> list[tuple[int, str]]:
     """Lines with their numbers, continued ones joined."""
     lines: list[tuple[int, str]] = []
     continued = False

@@ -126,6 +126,11 @@ def _template(setting: Setting, context: Context) -> Outcome:
     )
 
 
+def _trainer(_setting: Setting, context: Context) -> Outcome:
+    """`sft` of the command `trl sft`."""
+    return Outcome("derived", of=("method.objective.type",))
+
+
 def _environment(setting: Setting, _context: Context) -> Outcome:
     return Outcome(
         "unknown", why="sets a variable of the environment: set it yourself, ftspec does not"
@@ -212,6 +217,7 @@ format = Format(
         **training_rules(CONFIG),
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
+        "trainer": _trainer,
         "model_name_or_path": renamed("model.name"),
         "model_revision": renamed("model.revision"),
         "torch_dtype": _dtype,

@@ -37,6 +37,8 @@ DPO_LOSSES = frozenset(
 
 def trainer(context: Context) -> tuple[str, str]:
     """The objective's name, and the question that is left where the content does not decide."""
+    if (said := context.get("trainer")) in CLASSES:
+        return str(said), ""
     for objective, keys in TELLING.items():
         if any(context.get(key) is not None for key in keys):
             return objective, ""

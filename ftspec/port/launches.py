@@ -1,0 +1,204 @@
+"""Command lines that train: which trainer reads them, with which settings, on how many devices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftspec.errors import SpecError
+from ftspec.read import json as strict_json
+from ftspec.read.commands import Command, Word
+
+TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
+SCRIPTS: Mapping[str, tuple[str, str]] = {
+    **{f"{start}{name}.py": ("trl", name) for name in TRL for start in ("", "run_", "trl_")},
+    "run_simpo.py": ("trl", "simpo"),
+    "reward_modeling.py": ("trl", "reward"),
+    "train_bash.py": ("llamafactory", ""),
+}
+"""Scripts whose arguments are those of a tool: its own, and those of its recipes."""
+OWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "llamafactory-cli": ("llamafactory", ("train",)),
+    "lmf": ("llamafactory", ("train",)),
+    "trl": ("trl", TRL),
+    "axolotl": ("axolotl", ("train",)),
+}
+"""Commands of tools, and those of their words that train."""
+BEFORE = ("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun")
+PYTHONS = ("python", "python3", "ipython")
+
+
+@dataclass
+class Launch:
+    """One command that trains."""
+
+    line: int
+    tool: str
+    """A format, or "" for a script of somebody's own."""
+    trainer: str = ""
+    """`sft` of `trl sft`."""
+    script: str = ""
+    words: Sequence[Word] = ()
+    """What the trainer gets."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """What the launcher is told, in the names of accelerate's config."""
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+
+
+def launches(commands: Sequence[Command]) -> list[Launch]:
+    """The commands of a script that train."""
+    return [found for command in commands if (found := _launch(command)) is not None]
+
+
+def _launch(command: Command) -> Launch | None:
+    words = _bare(command.words)
+    if not words:
+        return None
+    texts = [word.text for word in words]
+    name = texts[0].rpartition("/")[2]
+    visible = [n for n in command.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if n.strip()]
+    own = OWN.get(name)
+    if own is not None and texts[1:2] and texts[1] in own[1]:
+        launch = Launch(command.line, own[0], texts[1] if name == "trl" else "", words=words[2:])
+        if visible and name != "trl":  # those start a process for each device that they see
+            launch.machine["num_processes"] = len(visible)
+        return launch
+    launcher, skipped = _launcher(name, texts)
+    if not launcher:
+        return None
+    return _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+
+
+def _bare(words: Sequence[Word]) -> list[Word]:
+    """Without what only says how a command is run."""
+    left = list(words)
+    while left and left[0].text in BEFORE:
+        left = left[1:]
+        while left and left[0].text.startswith("-"):
+            left = left[1:]
+    return left[2:] if left and left[0].text == "uv" else left
+
+
+def _launcher(name: str, texts: Sequence[str]) -> tuple[str, int]:
+    """Who starts the processes, and how many words say so."""
+    if name == "accelerate" and texts[1:2] == ["launch"]:
+        return name, 2
+    if name in ("torchrun", "deepspeed"):
+        return name, 1
+    if name.startswith(PYTHONS):
+        modules = (["-m", "torch.distributed.run"], ["-m", "torch.distributed.launch"])
+        return ("torchrun", 3) if list(texts[1:3]) in modules else ("python", 1)
+    return "", 0
+
+
+def _program(
+    command: Command, words: Sequence[Word], launcher: str, visible: Sequence[str]
+) -> Launch | None:
+    """A launcher's own options, then a script or a module, then what that gets."""
+    for place, word in enumerate(words):
+        module = word.text in ("-m", "--module")
+        if not module and not word.text.endswith(".py"):
+            continue
+        name = words[place + 1].text if module and place + 1 < len(words) else word.text
+        rest = words[place + (2 if module else 1) :]
+        tool, trainer = _tool(name)
+        if not tool and launcher == "python" and module:
+            return None
+        launch = Launch(command.line, tool, trainer, "" if module else name, rest)
+        options, unknown = arguments(words[:place], command.line)
+        launch.unknown += unknown
+        launch.machine |= _machine(options, launcher, visible)
+        return launch
+    return None
+
+
+def _tool(name: str) -> tuple[str, str]:
+    file = name.rpartition("/")[2]
+    if "axolotl" in name:
+        return "axolotl", ""
+    if "llamafactory" in name.lower() or name.endswith("src/train.py"):
+        return "llamafactory", ""
+    return SCRIPTS.get(file, ("", ""))
+
+
+def _machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) -> dict[str, Any]:
+    """A launcher's options under the names that accelerate's config has for them."""
+    if launcher == "accelerate":
+        return _accelerate(options)
+    if launcher == "torchrun":
+        nodes = _number(options.get("nnodes")) or 1
+        each = _number(options.get("nproc_per_node") or options.get("nproc-per-node"))
+        return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
+    if launcher == "deepspeed":
+        nodes = _number(options.get("num_nodes")) or 1
+        included = str(options.get("include") or "").partition(":")[2]
+        each = _number(options.get("num_gpus")) or len(included.split(",")) * bool(included)
+        each = each or len(visible)
+        return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
+    return {}
+
+
+def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    engine: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == "use_deepspeed":
+            found["distributed_type"] = "DEEPSPEED"
+        elif key in ("multi_gpu", "use_fsdp", "cpu"):
+            word = {"multi_gpu": "MULTI_GPU", "use_fsdp": "FSDP", "cpu": "NO"}[key]
+            found["distributed_type"] = word
+        elif key in ("zero_stage", "offload_optimizer_device", "offload_param_device", "gradient_clipping",
+                     "gradient_accumulation_steps", "zero3_init_flag", "zero3_save_16bit_model",
+                     "deepspeed_config_file", "deepspeed_multinode_launcher"):  # fmt: skip
+            engine[key] = value
+        else:
+            found[key] = value
+    return found | ({"deepspeed_config": engine} if engine else {})
+
+
+def _number(value: Any) -> int:
+    text = str(value or "")
+    return int(text) if text.isdigit() else 0
+
+
+def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:
+    """`--key value ...`, `--key=value`, `--flag` and `key=value` as settings, and what is not known.
+
+    A bare word in front is under "", as in `llamafactory-cli train FILE`.
+    """
+    found: dict[str, Any] = {}
+    unknown: list[tuple[int, str]] = []
+    taken: dict[str, list[Word]] = {}
+    key = ""
+    for word in words:
+        name, sign, value = word.text.partition("=")
+        if word.text.startswith("--"):
+            key = name.removeprefix("--").replace("-", "_")
+            taken[key] = [Word(value, word.known)] if sign else []
+        elif sign and name.replace("_", "a").replace(".", "a").isalnum() and taken.get(key) != []:
+            taken[name] = [Word(value, word.known)]
+            key = name
+        else:
+            taken.setdefault(key, []).append(word)
+    for name, values in taken.items():
+        if any(not word.known for word in values):
+            text = " ".join(word.text for word in values)
+            unknown.append((line, f"--{name} {text}" if name else text))
+            continue
+        texts = [_value(word.text) for word in values]
+        found[name] = True if not texts else texts[0] if len(texts) == 1 else texts
+    for name in [name for name in found if name.startswith("no_") and found[name] is True]:
+        found[name.removeprefix("no_")] = not found.pop(name)
+    return found, unknown
+
+
+def _value(text: str) -> Any:
+    """A mapping or a list that is written as JSON; else the text."""
+    if text[:1] in ("{", "["):
+        try:
+            return strict_json.read(text)
+        except (SpecError, json.JSONDecodeError):
+            return text
+    return text

@@ -1,0 +1,131 @@
+"""Shell scripts and command lines: which command trains, with which settings, on how many devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftspec.errors import SpecError
+from ftspec.port.bring import bring
+from ftspec.read import commands
+from tests.port.conftest import Bring, fate
+
+TRL = "trl sft --model_name_or_path org/model --dataset_name org/rows"
+
+
+def words(script: str) -> list[list[tuple[str, bool]]]:
+    return [[tuple(word) for word in command.words] for command in commands.read(script)]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("a --b 'c d' \"e\"", [["a", "--b", "c d", "e"]]),
+        ("a \\\n  --b c", [["a", "--b", "c"]]),
+        ("a; b && c | d", [["a"], ["b"], ["c"], ["d"]]),
+        ("a > out.txt 2>&1", [["a"], ["out.txt"], ["1"]]),
+        ("# a\nb # c", [["b"]]),
+        ("X=1\na $X ${X} \"$X\" '$X'", [["a", "1", "1", "1", "$X"]]),
+        ("a ${X:-2}", [["a", "2"]]),
+        ("X=1 a $HOME/x", [["a", "$HOME/x"]]),
+    ],
+)
+def test_words(script: str, expected: list[list[str]]) -> None:
+    assert [[text for text, _ in command] for command in words(script)] == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "known"),
+    [
+        ("a $(date)", False),
+        ("a `date`", False),
+        ("a $X", False),
+        ("X=1\nX=2\na $X", False),  # which of the two holds is not looked for
+        ("for X in 1 2; do a $X; done", False),
+        ("X=1\na x$X", True),
+        ("a '$X'", True),
+    ],
+)
+def test_what_the_shell_makes_is_not_guessed(script: str, known: bool) -> None:
+    command = next(one for one in words(script) if "a" in [text for text, _ in one])
+    assert command[-1][1] is known
+
+
+def test_a_launch_is_read_with_its_devices(read: Bring) -> None:
+    script = (
+        "#!/bin/bash\nset -e\nMODEL=org/model\npip install trl\n"
+        "accelerate launch --num_processes 4 --mixed_precision bf16 trl/scripts/sft.py \\\n"
+        "  --model_name_or_path $MODEL --dataset_name org/rows --learning_rate=1e-4 \\\n"
+        "  --use_peft --lora_r 32 --lora_target_modules q_proj v_proj --no_gradient_checkpointing\n"
+    )
+    imported = read(script, "run.sh")
+    found = imported.composed.values
+    assert found["hardware.devices"] == 4
+    assert found["train.learning_rate"] == 1e-4
+    assert found["method.tuner.rank"] == 32
+    assert found["method.tuner.targets"] == ("q_proj", "v_proj")
+    assert found["model.name"] == "org/model"
+    assert found["train.gradient_checkpointing"] is False
+    assert fate(imported, "learning_rate")[0] == "exact"
+
+
+@pytest.mark.parametrize(
+    ("line", "devices", "nodes"),
+    [
+        (f"torchrun --nproc_per_node 4 --nnodes 2 sft.py {TRL[8:]}", 4, 2),
+        (f"python -m torch.distributed.run --nproc-per-node=2 sft.py {TRL[8:]}", 2, 1),
+        (f"deepspeed --num_gpus=8 sft.py {TRL[8:]}", 8, 1),
+        (f"deepspeed --include localhost:0,1,2,3 sft.py {TRL[8:]}", 4, 1),
+        (f"CUDA_VISIBLE_DEVICES=0,1 deepspeed sft.py {TRL[8:]}", 2, 1),
+        (f"python sft.py {TRL[8:]}", 1, 1),
+        (f"nohup {TRL} &", 1, 1),
+    ],
+)
+def test_launchers(line: str, devices: int, nodes: int) -> None:
+    found = bring([Path(line)]).composed.values
+    assert (found["hardware.devices"], found["hardware.nodes"]) == (devices, nodes)
+    assert found["model.name"] == "org/model"
+
+
+def test_the_command_says_the_trainer() -> None:
+    found = bring([Path(TRL.replace("sft", "dpo"))]).composed.values
+    assert found["method.objective.type"] == "dpo"
+
+
+def test_llamafactory_takes_a_file_and_changes_to_it(read: Bring) -> None:
+    config = (
+        "stage: sft\ndo_train: true\nfinetuning_type: lora\nmodel_name_or_path: org/model\n"
+        "dataset: identity\nlearning_rate: 1e-4\n"
+    )
+    script = "llamafactory-cli train train.yaml learning_rate=2e-4 lora_rank=4\n"
+    imported = read(config, "train.yaml")
+    run = Path(imported.parts[0].context.document.path).with_name("run.sh")
+    run.write_text(script)
+    found = bring([run])
+    assert found.composed.values["train.learning_rate"] == 2e-4
+    assert found.composed.values["method.tuner.rank"] == 4
+    places = {one.setting.key: one.setting.place for one in found.fates}
+    assert places["learning_rate"].endswith("run.sh:1")
+    assert places["stage"].endswith("train.yaml:1")
+
+
+def test_a_value_that_is_not_known_is_a_question(read: Bring) -> None:
+    imported = read(f"{TRL} --learning_rate $LR\n", "run.sh")
+    assert any("--learning_rate $LR" in question for question in imported.composed.open)
+    assert not imported.faithful
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("pip install trl\necho done\n", "no command in it trains"),
+        (f"{TRL}\n{TRL}\n", "several commands train"),
+        ("llamafactory-cli train gone.yaml\n", "not here"),
+        ("python mine.py --lr 1\n", "not here"),
+        ("accelerate launch --config_file gone.yaml sft.py --x 1\n", "not here"),
+    ],
+)
+def test_what_is_refused(read: Bring, script: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        read(script, "run.sh")
