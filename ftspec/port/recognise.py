@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port import shell
+from ftspec.port import script, shell
 from ftspec.port.documents import Document, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
@@ -35,6 +35,8 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     text = read_text(path)
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
+    if path.suffix == ".ipynb" and shell.trains(lines := script.shell_lines(text)):
+        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise)]
     return [recognise(path, wanted)]
 
 
@@ -45,12 +47,26 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
         SpecError: it cannot be read, or it is in no format that is known, or in several.
     """
     text = read_text(path)
+    if script.is_script(path):
+        document = _script(path, text)
+        named = _named(wanted) if wanted is not None else _recognised(document.data, path)
+        return Part(named, document)
     if wanted is not None:
         form = _named(wanted)
     else:
         # the dialects agree on keys, and a key that is there twice is judged by its own format
         form = _recognised(parse(path, text, yaml.scalar, last_wins=True).data, path)
     return Part(form, parse(path, text, form.scalar, form.last_wins))
+
+
+def _script(path: Path, text: str) -> Document:
+    try:
+        return script.read(path, text)
+    except SpecError as error:
+        placed_at = [
+            Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
+        ]
+        raise SpecError(placed_at) from error
 
 
 def _named(name: str) -> Format:

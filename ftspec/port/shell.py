@@ -32,6 +32,11 @@ def is_shell(path: Path, text: str) -> bool:
     )
 
 
+def trains(text: str) -> bool:
+    """Whether a command in it is one of a tool that trains."""
+    return any(found.tool for found in launches(commands.read(text)))
+
+
 def parts(path: Path, text: str, wanted: str | None, read: Read) -> list[tuple[Format, Document]]:
     """The training that a script launches, and how.
 

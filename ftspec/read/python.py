@@ -6,9 +6,10 @@ What cannot be read for certain is not guessed: it is handed back as foreign, wi
 from __future__ import annotations
 
 import ast
+import operator
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,15 @@ from ftspec.read.text import refuse_huge, wrong
 
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
 """Dotted names that are read as strings of the same text; the same as emit.literal.NAMES."""
+ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+LARGEST = 10**12
+"""No setting is a larger number."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +38,23 @@ class Calls:
     attribute is its own dotted name."""
     foreign: tuple[tuple[int, str], ...] = ()
     """Line and source of each statement or argument that was not understood."""
+    lines: dict[str, int] = field(default_factory=dict)
+    """Where each value stands."""
 
 
 class _Unknown(Exception):  # noqa: N818 - control flow, never leaves this module
     """An expression that is no literal."""
 
 
-def read_calls(source: str, calls: Collection[str]) -> Calls:
+def read_calls(
+    source: str, calls: Collection[str], known: Mapping[str, Any] | None = None
+) -> Calls:
     """The literal arguments of the calls of these names.
+
+    ``known`` holds what other calls without arguments come to, such as a question for what a GPU can do.
+    Where it is given, the script is one that a person wrote: `not`, sums and products are worked out, and
+    calls are read whose result is changed at once, as in `load_dataset(...).map(f)`; the change itself
+    stays foreign.
 
     A name may be dotted (`AutoModel.from_pretrained`) and matches the end of what is called, import
     aliases undone. It may also be an attribute that is assigned (`tokenizer.chat_template`), or a
@@ -52,7 +71,7 @@ def read_calls(source: str, calls: Collection[str]) -> Calls:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd escapes: none of our business
             tree = ast.parse(source)
-        return _Script(source, tree, calls).read()
+        return _Script(source, tree, calls, known).read()
     except SyntaxError as error:
         raise wrong(f"not Python: {error.msg}", error.lineno or 0, error.offset or 0) from error
     except (RecursionError, MemoryError) as error:
@@ -62,8 +81,15 @@ def read_calls(source: str, calls: Collection[str]) -> Calls:
 
 
 class _Script:
-    def __init__(self, source: str, tree: ast.Module, calls: Collection[str]) -> None:
-        self.source, self.tree, self.calls = source, tree, calls
+    def __init__(
+        self,
+        source: str,
+        tree: ast.Module,
+        calls: Collection[str],
+        known: Mapping[str, Any] | None,
+    ) -> None:
+        self.source, self.tree, self.calls, self.known = source, tree, calls, known
+        self.lines: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.foreign: list[tuple[int, str]] = []
         self.count: Counter[str] = Counter()
@@ -77,7 +103,7 @@ class _Script:
 
     def read(self) -> Calls:
         self._statements(self.tree.body)
-        return Calls(self.values, tuple(self.foreign))
+        return Calls(self.values, tuple(self.foreign), self.lines)
 
     def _statements(self, body: list[ast.stmt]) -> None:
         for statement in body:
@@ -159,6 +185,8 @@ class _Script:
                 name = self._known(function)
                 if name:
                     self._call(node, name)
+                elif self.known is not None and isinstance(function, ast.Attribute):
+                    self._expression(function.value)
                 return bool(name)
         return False
 
@@ -180,10 +208,12 @@ class _Script:
                 f"{name}.{key}" in self.values for key in spread
             ):
                 self.values |= {f"{name}.{key}": value for key, value in spread.items()}
+                self.lines |= {f"{name}.{key}": keyword.value.lineno for key in spread}
             else:
                 self._foreign(keyword)
 
     def _argument(self, place: str, node: ast.expr) -> None:
+        self.lines.setdefault(place, node.lineno)
         try:
             value = self._literal(node)
         except _Unknown:
@@ -216,6 +246,17 @@ class _Script:
                 operand=ast.Constant(value=int() | float() as number),
             ) if not isinstance(number, bool):
                 return -number if isinstance(sign, ast.USub) else number
+            case ast.UnaryOp(op=ast.Not(), operand=operand) if self.known is not None:
+                return not self._literal(operand)
+            case ast.BinOp(left=left, op=operation, right=right) if (
+                self.known is not None and type(operation) in ARITHMETIC
+            ):
+                return self._arithmetic(self._literal(left), operation, self._literal(right))
+            case ast.Call(func=function, args=[], keywords=[]) if (
+                self.known is not None
+                and (name := self._dotted(function).rpartition(".")[2]) in self.known
+            ):
+                return self.known[name]
             case ast.List(elts=elements):
                 return [self._literal(element) for element in elements]
             case ast.Tuple(elts=elements):
@@ -236,6 +277,15 @@ class _Script:
             case ast.Attribute() if (dotted := self._dotted(node)) in NAMES:
                 return dotted
         raise _Unknown
+
+    def _arithmetic(self, left: Any, operation: ast.operator, right: Any) -> Any:
+        """Sums and products of numbers, as in `4 * 1024`."""
+        if any(type(value) not in (int, float) or abs(value) > LARGEST for value in (left, right)):
+            raise _Unknown
+        try:
+            return ARITHMETIC[type(operation)](left, right)
+        except ZeroDivisionError as error:
+            raise _Unknown from error
 
     def _dict(self, keys: list[Any], values: list[ast.expr]) -> dict[str, Any]:
         found: dict[str, Any] = {}

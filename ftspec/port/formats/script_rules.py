@@ -1,0 +1,136 @@
+"""What trl's and Unsloth's scripts have in common: rules for their calls, and their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.trl_data import SHAPE, source
+from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
+
+ASKED = (
+    "data.train: which format have its rows? name it; of `prompt` and `completion`, trl trains on the "
+    "completion alone: data.train_on: completions"
+)
+TEMPLATE = "the named template becomes the one that comes with the tokenizer"
+PLAIN_DEFAULTS = {
+    "learning_rate": 5e-5, "logging_steps": 500, "gradient_checkpointing": False, "bf16": False,
+}  # fmt: skip
+"""Where transformers' TrainingArguments assume otherwise than trl's SFTConfig."""
+ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
+
+
+def section(context: Context, name: str) -> dict[str, Any]:
+    """The arguments of a call; empty where it is not made."""
+    found = context.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def has(context: Context, name: str) -> bool:
+    """Whether the script makes the call."""
+    return name in context.document.data
+
+
+def adapter(setting: Setting, _context: Context) -> Outcome:
+    """An argument of LoraConfig, or of Unsloth's get_peft_model."""
+    name = setting.key.rpartition(".")[2]
+    if name in ADAPTER_IDLE and (name != "loftq_config" or not setting.value):
+        return Outcome("inert", why="it does not change what is trained")
+    value = setting.value
+    if name == "target_modules" and isinstance(value, str) and value != "all-linear":
+        value = [value]
+    return Outcome("exact", {f"LoraConfig.{name}": value})
+
+
+def _loads(context: Context) -> list[dict[str, Any]]:
+    return [
+        value
+        for key, value in context.document.data.items()
+        if key.partition("#")[0] == "load_dataset" and isinstance(value, dict)
+    ]
+
+
+def _source(call: dict[str, Any]) -> dict[str, Any] | None:
+    place = call.get("0", call.get("path"))
+    files = call.get("data_files")
+    if isinstance(files, dict):
+        files = files.get("train")
+    if place in ("json", "csv", "parquet") and isinstance(files, str):
+        place = files
+    if not isinstance(place, str):
+        return None
+    return source(place, call.get("1", call.get("name")), call.get("split"))
+
+
+def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Native values, spec values and questions of the rows."""
+    train: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
+    for call in _loads(context):
+        if (found := _source(call)) is not None:
+            split = str(call.get("split") or "train")
+            (held if split.startswith(("test", "val", "eval")) else train).append(found)
+    questions: list[str] = []
+    shape = "sharegpt" if has(context, "standardize_sharegpt") else "auto"
+    for one in (*train, *held):
+        one["format"] = shape
+    if len(train) > 1:
+        questions.append("data.train: several data sets are loaded: which of them trains?")
+    if any(one["hub"] and one["format"] == "auto" for one in train):
+        questions.append(ASKED)
+    spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
+    if held and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no":
+        spec["data.eval"] = tuple(held)
+    return {SHAPE: "messages"}, spec, questions
+
+
+def plain_defaults(context: Context, prefix: str) -> dict[str, Any]:
+    """What TrainingArguments mean by missing arguments."""
+    if context.get("config_class") not in ("TrainingArguments", "UnslothTrainingArguments"):
+        return {}
+    return {
+        f"{prefix}{key}": value for key, value in PLAIN_DEFAULTS.items() if context.get(key) is None
+    }
+
+
+def _part(path: str) -> Rule:
+    return lambda _setting, _context: Outcome("derived", of=(path,))
+
+
+def _loaded(setting: Setting, context: Context) -> Outcome:
+    name = setting.key.rpartition(".")[2]
+    if name in ("0", "1", "path", "name", "split"):
+        return Outcome("derived", of=("data.train",))
+    if name == "data_files" and any(one and one["path"] for one in map(_source, _loads(context))):
+        return Outcome("derived", of=("data.train",))
+    if name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
+        return Outcome("inert", why="it does not change which rows there are")
+    return Outcome("unknown", why="how rows are chosen inside a data set is not in a spec")
+
+
+def _field(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", why="the column of texts", of=("data.train",))
+
+
+SCRIPT_RULES: dict[str, Rule] = {
+    "config_class": _part("method.objective.type"),
+    "LoraConfig": inert("all of it is peft's default"),
+    "LoraConfig.": adapter,
+    "get_peft_model": inert("all of it is Unsloth's default"),
+    "get_peft_model.": adapter,
+    "load_dataset.": _loaded,
+    **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
+    "dataset_text_field": _field,
+    "standardize_sharegpt": _part("data.train"),
+    "standardize_sharegpt.": _part("data.train"),
+    "get_chat_template": inert("no template is named"),
+    "get_chat_template.": lambda _s, _c: Outcome("approximated", why=TEMPLATE),
+    "train_on_responses_only": _part("data.train_on"),
+    "train_on_responses_only.": lambda _s, _c: Outcome(
+        "derived",
+        why="where an answer begins and ends is what the chat template says",
+        of=("data.train_on",),
+    ),
+    "from_pretrained": inert("all of it is the default"),
+    "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
+}

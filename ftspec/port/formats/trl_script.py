@@ -1,0 +1,71 @@
+"""Training scripts around trl's trainers: its classes, with transformers' model and peft's LoraConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Completion
+from ftspec.port.formats import trl
+from ftspec.port.formats.script_rules import SCRIPT_RULES, has, plain_defaults, rows
+from ftspec.port.formats.trl import BITS, CONFIG
+from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.rules import Context, Outcome, inert
+
+DTYPE = (
+    "dtype is missing, and all weights train: transformers 5 loads them as they are stored, transformers 4 "
+    "in float32: model.dtype"
+)
+
+
+def _recognise(data: Mapping[str, Any]) -> bool:
+    return "config_class" in data
+
+
+def _dtype(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("exact", {BITS + setting.key: str(setting.value).removeprefix("torch.")})
+
+
+def _complete(context: Context) -> Completion:
+    adapted = has(context, "LoraConfig")
+    native, spec, questions = rows(context)
+    word, question = trainer(context)
+    questions += [question] if question else []
+    native |= {
+        "launch.processes": context.devices,
+        "launch.nodes": context.nodes,
+        "data.prepare": "framework",
+        "tuner": "lora" if adapted else "full",
+        **plain_defaults(context, CONFIG),
+    }
+    if not context.get("dtype") and not context.get("torch_dtype"):
+        native["model.dtype"] = "auto" if adapted else "float32"
+        questions += [] if adapted else [DTYPE]
+    if adapted and not (context.get("LoraConfig") or {}).get("target_modules"):
+        native["LoraConfig.target_modules"] = list(trl.TARGETS)
+        questions.append(
+            "target_modules is missing, and peft chooses by architecture: q_proj and v_proj for llama, "
+            "mistral, gemma and qwen; see its utils/constants.py for others"
+        )
+    spec["method.objective.type"] = word
+    return Completion(native, spec, tuple(questions))
+
+
+format = replace(
+    trl.format,
+    name="trl_script",
+    title="TRL",
+    signs=frozenset(),
+    recognise=_recognise,
+    complete=_complete,
+    rules={
+        **trl.format.rules,
+        **SCRIPT_RULES,
+        "bnb_4bit_use_double_quant": trl.format.rules["use_bnb_nested_quant"],
+        "bnb_4bit_compute_dtype": _dtype,
+        "bnb_4bit_quant_storage": _dtype,
+        "use_cache": inert("for generation, not for training"),
+    },
+)

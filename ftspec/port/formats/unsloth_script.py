@@ -1,0 +1,176 @@
+"""Unsloth's scripts and notebooks, as 2026.10.9 reads them.
+
+On a GPU it writes trl's config classes anew, with other defaults (models/rl.py); its adapters have a seed
+of their own (models/llama.py, get_peft_model).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.format import Completion
+from ftspec.port.formats import trl
+from ftspec.port.formats.script_rules import (
+    SCRIPT_RULES,
+    adapter,
+    has,
+    plain_defaults,
+    rows,
+    section,
+)
+from ftspec.port.formats.trl import CONFIG
+from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown
+
+LOAD = "from_pretrained."
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+REWRITTEN: Mapping[str, Any] = {
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "weight_decay": 0.001,
+    "seed": 3407,
+    "optim": "adamw_8bit",
+    "learning_rate": 5e-5,
+    "logging_steps": 1,
+    "warmup_steps": 0.1,
+    "report_to": "none",
+}
+"""Defaults of the config classes that it writes anew."""
+WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
+
+
+def _recognise(data: Mapping[str, Any]) -> bool:
+    return isinstance(data.get("from_pretrained"), dict) and (
+        "config_class" in data or "get_peft_model" in data
+    )
+
+
+def _name(setting: Setting, _context: Context) -> Outcome:
+    name = str(setting.value)
+    ending = next((end for end in WHOLE if name.endswith(end)), None)
+    if ending is None:
+        return Outcome("renamed", {"model.name": name})
+    why = f"{name} holds weights in 4 bits already: the whole ones, which are quantised as they are loaded"
+    return Outcome("approximated", {"model.name": name.removesuffix(ending)}, why=why)
+
+
+def _bits(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("exact", {LOAD + setting.key.rpartition(".")[2]: setting.value})
+
+
+def _dtype(setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", {"model.dtype": _type(context)})
+
+
+def _type(context: Context) -> str:
+    said = section(context, "from_pretrained").get("dtype")
+    return str(said).removeprefix("torch.") if said else "bfloat16"
+
+
+def _length(setting: Setting, context: Context) -> Outcome:
+    if context.get("max_length") is not None or context.get("max_seq_length") is not None:
+        return Outcome("inert", why="the trainer's own limit decides")
+    return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
+
+
+def _checkpointing(setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", {f"{CONFIG}gradient_checkpointing": bool(setting.value)})
+
+
+def _seed(setting: Setting, context: Context) -> Outcome:
+    if setting.value == _trainer_seed(context):
+        return Outcome("derived", of=("train.seed",))
+    why = (
+        "adapters are drawn with a seed of their own there; a spec has one for them and for dropout"
+    )
+    return Outcome("approximated", spec={"train.seed": setting.value}, why=why)
+
+
+def _trainer_seed(context: Context) -> Any:
+    return context.get("seed", 42 if plain_defaults(context, "") or _plain(context) else 3407)
+
+
+def _plain(context: Context) -> bool:
+    return context.get("config_class") in ("TrainingArguments", "UnslothTrainingArguments")
+
+
+def _complete(context: Context) -> Completion:
+    loaded, adapted = section(context, "from_pretrained"), section(context, "get_peft_model")
+    native, spec, questions = rows(context)
+    word, question = trainer(context)
+    questions += [question] if question else []
+    lora = has(context, "get_peft_model")
+    half = _type(context)
+    native |= {
+        "launch.processes": context.devices,
+        "launch.nodes": context.nodes,
+        "data.prepare": "framework",
+        "tuner": "lora" if lora else "full",
+        "model.dtype": half,
+        f"{LOAD}load_in_4bit": loaded.get("load_in_4bit", not loaded.get("load_in_8bit")),
+        f"{LOAD}load_in_8bit": loaded.get("load_in_8bit", False),
+        f"{CONFIG}max_length": loaded.get("max_seq_length", 2048),
+        f"{CONFIG}gradient_checkpointing": True,
+    }
+    if not _plain(context):
+        native |= {
+            f"{CONFIG}{key}": value for key, value in REWRITTEN.items() if context.get(key) is None
+        }
+    native |= {
+        key: value
+        for key, value in plain_defaults(context, CONFIG).items()
+        if not key.endswith(("bf16", "gradient_checkpointing"))
+    }
+    if context.get("bf16") is None and context.get("fp16") is None:
+        native[f"{CONFIG}bf16"] = half == "bfloat16"
+    if lora:
+        native |= {"LoraConfig.r": 16, "LoraConfig.lora_alpha": 16, "LoraConfig.lora_dropout": 0.0}
+        if not adapted.get("target_modules"):
+            native["LoraConfig.target_modules"] = list(TARGETS)
+        if "random_state" not in adapted and _trainer_seed(context) != 3407:
+            questions.append(
+                f"train.seed: adapters are drawn with 3407 there, dropout with {_trainer_seed(context)}: one "
+                "seed does both in a spec"
+            )
+    if has(context, "train_on_responses_only"):
+        spec["data.train_on"] = "assistant"
+    spec["method.objective.type"] = word
+    return Completion(native, spec, tuple(questions))
+
+
+_LOADED: dict[str, Rule] = {
+    f"{LOAD}max_seq_length": _length,
+    f"{LOAD}dtype": _dtype,
+    f"{LOAD}full_finetuning": inert("all weights train where no adapter is made"),
+    f"{LOAD}load_in_16bit": inert("nothing is quantised"),
+    f"{LOAD}use_gradient_checkpointing": _checkpointing,
+    f"{LOAD}fast_inference": inert("for generation, not for training"),
+    f"{LOAD}gpu_memory_utilization": inert("for generation, not for training"),
+    f"{LOAD}max_lora_rank": inert("for generation, not for training"),
+    f"{LOAD}use_exact_model_name": inert("which upload of the same weights is taken"),
+    f"{LOAD}": unknown("a further argument of from_pretrained is not in a spec"),
+}
+format = replace(
+    trl.format,
+    name="unsloth_script",
+    title="Unsloth",
+    backend="unsloth",
+    signs=frozenset(),
+    recognise=_recognise,
+    complete=_complete,
+    rules={
+        **trl.format.rules,
+        **SCRIPT_RULES,
+        **_LOADED,
+        "model_name_or_path": _name,
+        "load_in_4bit": _bits,
+        "load_in_8bit": _bits,
+        "model_revision": renamed("model.revision"),
+        "get_peft_model.": adapter,
+        "get_peft_model.random_state": _seed,
+        "get_peft_model.use_gradient_checkpointing": _checkpointing,
+    },
+)

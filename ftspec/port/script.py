@@ -1,0 +1,202 @@
+"""Training scripts and notebooks as settings, from the syntax tree. Nothing is executed.
+
+The calls of a script become the keys that trl's command line has for the same; what has none keeps the
+name of its call (`LoraConfig.r`). What is not a literal, a constant or a name becomes a question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ftspec.port.documents import Document
+from ftspec.read import json
+from ftspec.read.placed import Place, Placed, Trail
+from ftspec.read.python import Calls, read_calls
+from ftspec.read.text import wrong
+
+TRAINERS: Mapping[str, str] = {
+    "SFT": "sft", "DPO": "dpo", "KTO": "kto", "Reward": "reward", "ORPO": "orpo", "CPO": "cpo",
+    "GRPO": "grpo",
+}  # fmt: skip
+CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
+FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
+LOADERS = ("AutoModelForCausalLM.from_pretrained", *(f"{name}.from_pretrained" for name in FAST))
+ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
+HELPERS = ("get_chat_template", "standardize_sharegpt", "train_on_responses_only")
+READ = (
+    *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
+    "load_dataset", *HELPERS, "trainer.train",
+)  # fmt: skip
+IDLE = (
+    "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
+    "trainer.save_model", "model.save_pretrained", "tokenizer.save_pretrained", "wandb.init",
+    "load_dotenv", "logging.basicConfig", "warnings.filterwarnings", "os.makedirs",
+)  # fmt: skip
+"""Calls that set nothing of their own."""
+KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": True}
+"""What is taken for granted of the GPU."""
+HARMLESS = re.compile(
+    r"""(async\s+)?def\s|class\s|\#
+      | (tokenizer|processing_class)\.(pad_token|pad_token_id|padding_side|model_max_length)\s*=
+      | model\.config\.(use_cache|pretraining_tp)\s*=
+      | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
+      | os\.environ | (torch\.cuda|gc|gpu_\w+|start_gpu\w+|max_memory|logger|logging|warnings|wandb)\b
+      | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\( | assert\s""",
+    re.VERBOSE,
+)
+"""Statements that change nothing of what is trained."""
+MODEL = {
+    "0": "model_name_or_path",
+    "pretrained_model_name_or_path": "model_name_or_path",
+    "model_name": "model_name_or_path",
+    "revision": "model_revision",
+}
+MODEL_KEYS = (
+    "model_name_or_path", "model_revision", "dtype", "torch_dtype", "attn_implementation",
+    "trust_remote_code", "load_in_4bit", "load_in_8bit", "use_flash_attention_2",
+)  # fmt: skip
+"""Arguments of from_pretrained that have a key of their own."""
+OF_THE_TRAINER = (
+    "max_seq_length", "dataset_text_field", "packing", "dataset_num_proc", "neftune_noise_alpha",
+    "dataset_kwargs", "beta", "loss_type",
+)  # fmt: skip
+"""What older trainers took themselves, and what their config has now."""
+LATER = ("device_map", "low_cpu_mem_usage", "use_cache", "token", "cache_dir", "offload_folder")
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is read as Python."""
+    return path.suffix in (".py", ".ipynb")
+
+
+def read(path: Path, text: str) -> Document:
+    """The settings of a script or a notebook.
+
+    Raises:
+        SpecError: it is not Python, or no notebook.
+    """
+    source = _cells(text) if path.suffix == ".ipynb" else text
+    calls = read_calls(source, (*READ, *IDLE), KNOWN)
+    trains = min((line for place, line in _starts(calls, source)), default=None)
+    data, places = _settings(calls)
+    asked = tuple(
+        (line, told.splitlines()[0][:120])
+        for line, told in sorted(calls.foreign)
+        if (trains is None or line < trains) and not HARMLESS.match(told)
+    )
+    return Document(path, Placed(data, places), asked)
+
+
+def _starts(calls: Calls, source: str) -> Iterator[tuple[str, int]]:
+    """Where the training begins: what stands behind it changes nothing of it."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if re.match(r"\s*(\w+\s*=\s*)?(trainer|\w*_trainer)\.train\(", line):
+            yield line, number
+
+
+def _cells(text: str) -> str:
+    """The code of a notebook, its magics and shell lines as comments."""
+    lines: list[str] = []
+    for cell in _code(text):
+        whole = cell.lstrip().startswith("%%") and not cell.lstrip().startswith(
+            ("%%time", "%%capture")
+        )
+        for line in cell.splitlines():
+            skipped = (
+                whole or line.lstrip().startswith(("!", "%", "?")) or line.rstrip().endswith("?")
+            )
+            lines.append(f"# {line}" if skipped else line)
+    return _passed("\n".join(lines))
+
+
+def shell_lines(text: str) -> str:
+    """The shell lines of a notebook: `!command`, and cells that begin with `%%bash` or `%%sh`.
+
+    Raises:
+        SpecError: it is no notebook.
+    """
+    lines: list[str] = []
+    for cell in _code(text):
+        if cell.lstrip().startswith(("%%bash", "%%sh")):
+            lines += cell.lstrip().splitlines()[1:]
+            continue
+        joined = False
+        for line in cell.splitlines():
+            if joined or line.lstrip().startswith("!"):
+                lines.append(line.lstrip().removeprefix("!"))
+                joined = line.rstrip().endswith("\\")
+    return "\n".join(lines)
+
+
+def _code(text: str) -> Iterator[str]:
+    """The cells of code."""
+    notebook = json.read(text)
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise wrong("a notebook has a list of cells")
+    for cell in cells:
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            code = cell.get("source") or ""
+            yield "".join(map(str, code)) if isinstance(code, list) else str(code)
+
+
+def _passed(code: str) -> str:
+    """With `pass` where a block holds a shell line alone, so that it stays Python."""
+    return re.sub(r"(?m)^# ([ \t]+)([!%].*)$", r"\1pass  # \2", code)
+
+
+def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
+    """What the calls set, under the keys that trl's command line has where it has one."""
+    data: dict[str, Any] = {}
+    places: dict[Trail, Place] = {}
+    names = {place.rpartition(".")[0] for place in (*calls.values, *calls.lines)}
+    if config := next((name for name in CONFIGS if name in names), None):
+        data["config_class"] = config
+        places[("config_class",)] = Place(_first(calls, config), 1)
+    if trainer := next(
+        (one for one in TRAINERS if {f"{one}Trainer", f"{one}Config"} & names), None
+    ):
+        data["trainer"] = TRAINERS[trainer]
+    for place, value in calls.values.items():
+        call, _, name = place.rpartition(".")
+        trail = _trail(call, name, value)
+        node: Any = data
+        for part in trail[:-1]:
+            node = node.setdefault(part, {})
+        if trail and trail[-1] not in node:
+            node[trail[-1]] = list(value) if isinstance(value, tuple) else value
+            places[trail] = Place(calls.lines.get(place, 0), 1)
+    for call in (*HELPERS, "LoraConfig"):
+        if call in names:
+            data.setdefault(call, {})
+    for call in ("from_pretrained", "get_peft_model"):
+        if any(f"{name}.{call}" in names for name in FAST):
+            data.setdefault(call, {})
+    return data, places
+
+
+def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
+    """Where a call's argument stands among the settings; nowhere if it sets nothing."""
+    fast = call.startswith(FAST)
+    if call in LOADERS:
+        key = MODEL.get(name, name)
+        plain = key in MODEL_KEYS and not (fast and key == "dtype")
+        return () if name in LATER else (key,) if plain else ("from_pretrained", name)
+    if call in ADAPTERS:
+        return ("get_peft_model" if fast else call, name)
+    if call in (*CONFIGS, "BitsAndBytesConfig"):
+        return (name,)
+    if call.removesuffix("Trainer") in TRAINERS:
+        if name == "model" and isinstance(value, str):
+            return ("model_name_or_path",)
+        return (name,) if name in OF_THE_TRAINER else ()
+    return (call, name) if call.partition("#")[0] in ("load_dataset", *HELPERS) else ()
+
+
+def _first(calls: Calls, name: str) -> int:
+    return min(
+        (line for place, line in calls.lines.items() if place.startswith(f"{name}.")), default=0
+    )

@@ -1,0 +1,179 @@
+"""Python scripts and notebooks: what their calls set, what is asked, and nothing is executed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ftspec.errors import SpecError
+from tests.port.conftest import Bring, fate
+
+TRL = """\
+import torch
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "org/model"
+model = AutoModelForCausalLM.from_pretrained(MODEL, torch_dtype=torch.bfloat16, device_map="auto")
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+tokenizer.pad_token = tokenizer.eos_token
+dataset = load_dataset("json", data_files="data/chat.jsonl", split="train")
+args = SFTConfig(output_dir="out", max_length=4 * 256, num_train_epochs=1, RATE)
+adapter = LoraConfig(r=8, lora_alpha=32, target_modules=["q_proj"], task_type="CAUSAL_LM")
+trainer = SFTTrainer(model=model, args=args, train_dataset=dataset, peft_config=adapter)
+trainer.train()
+model = model.merge_and_unload()
+""".replace("RATE", "learning_rate=1e-4")
+UNSLOTH = """\
+from unsloth import FastLanguageModel, is_bfloat16_supported
+from datasets import load_dataset
+from trl import SFTTrainer
+from transformers import TrainingArguments
+
+length = 512
+model, tokenizer = FastLanguageModel.from_pretrained(
+    model_name="org/model", max_seq_length=length, dtype=None, load_in_4bit=False
+)
+model = FastLanguageModel.get_peft_model(model, r=16, lora_alpha=16, random_state=3407)
+dataset = load_dataset("json", data_files="data/chat.jsonl", split="train")
+trainer = SFTTrainer(
+    model=model, tokenizer=tokenizer, train_dataset=dataset, max_seq_length=length,
+    args=TrainingArguments(
+        per_device_train_batch_size=2, gradient_accumulation_steps=4, max_steps=60, seed=3407,
+        fp16=not is_bfloat16_supported(), bf16=is_bfloat16_supported(), output_dir="outputs",
+    ),
+)
+trainer_stats = trainer.train()
+"""
+
+
+def notebook(*cells: str) -> str:
+    return json.dumps({"cells": [{"cell_type": "code", "source": [cell]} for cell in cells]})
+
+
+def test_a_script_of_trl(read: Bring) -> None:
+    imported = read(TRL, "train.py")
+    found = imported.composed.values
+    assert imported.parts[0].format.name == "trl_script"
+    assert found["model.name"] == "org/model"
+    assert found["model.dtype"] == "bfloat16"
+    assert found["data.max_length"] == 1024
+    assert found["train.learning_rate"] == 1e-4
+    assert found["method.tuner.rank"] == 8
+    assert found["method.tuner.alpha"] == 32
+    assert found["method.tuner.dropout"] == 0.0  # peft's, not that of trl's command line
+    assert found["data.train"][0]["path"] == "data/chat.jsonl"
+    assert imported.faithful, imported.composed.open
+    places = {one.setting.key: one.setting.line for one in imported.fates}
+    assert places["learning_rate"] == 12
+    assert places["LoraConfig.r"] == 13
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asked"),
+    [
+        ("learning_rate=1e-4", "learning_rate=float(LR)", "SFTConfig.learning_rate = float(LR)"),
+        ('split="train")', 'split="train").shuffle(seed=1)', "shuffle(seed=1)"),
+        ("trainer = SFT", "dataset = dataset.map(f)\ntrainer = SFT", "dataset.map(f)"),
+        ("trainer = SFT", "if x:\n    model.to(1)\ntrainer = SFT", "if x:"),
+        ("target_modules=[", "target_modules=names or [", "LoraConfig.target_modules"),
+    ],
+)
+def test_what_is_no_literal_is_a_question(read: Bring, old: str, new: str, asked: str) -> None:
+    imported = read(TRL.replace(old, new), "train.py")
+    assert any(asked in question for question in imported.composed.open), imported.composed.open
+    assert "TODO" in imported.composed.text
+
+
+def test_what_comes_after_the_training_is_not_asked_for(read: Bring) -> None:
+    assert not read(TRL, "train.py").composed.open
+
+
+def test_full_tuning_without_a_dtype_is_a_question(read: Bring) -> None:
+    script = TRL.replace(", torch_dtype=torch.bfloat16", "").replace(", peft_config=adapter", "")
+    script = "\n".join(line for line in script.splitlines() if "LoraConfig" not in line)
+    imported = read(script, "train.py")
+    assert imported.composed.values["method.tuner.type"] == "full"
+    assert any("dtype" in question for question in imported.composed.open)
+
+
+def test_an_unsloth_script(read: Bring) -> None:
+    imported = read(UNSLOTH, "train.py")
+    found = imported.composed.values
+    assert imported.parts[0].format.name == "unsloth_script"
+    assert found["method.tuner.rank"] == 16
+    assert "gate_proj" in found["method.tuner.targets"]
+    assert found["train.batch_size"] == 8
+    assert found["train.seed"] == 3407
+    assert found["train.learning_rate"] == 5e-5  # TrainingArguments'
+    assert found["train.gradient_checkpointing"] is True
+    assert found["precision.compute"] == "bf16"
+    assert found["data.max_length"] == 512
+    assert imported.faithful, (imported.composed.open, imported.fates)
+
+
+def test_unsloth_loads_four_bits_where_nothing_is_said(read: Bring) -> None:
+    found = read(UNSLOTH.replace(", load_in_4bit=False", ""), "train.py").composed.values
+    assert found["model.quantization.type"] == "nf4"
+
+
+def test_unsloth_writes_the_config_class_anew(read: Bring) -> None:
+    script = UNSLOTH.replace("TrainingArguments", "SFTConfig").replace("seed=3407,\n", "\n")
+    script = script.replace("per_device_train_batch_size=2, gradient_accumulation_steps=4, ", "")
+    found = read(script, "train.py").composed.values
+    assert found["train.batch_size"] == 8
+    assert found["train.optimizer.type"] == "adamw-8bit"
+    assert found["train.weight_decay"] == 0.001
+    assert found["train.seed"] == 3407
+
+
+def test_another_seed_of_the_adapter_is_told(read: Bring) -> None:
+    script = UNSLOTH.replace("seed=3407,\n", "seed=1,\n")
+    kind, why = fate(read(script, "train.py"), "get_peft_model.random_state")
+    assert kind == "approximated"
+    assert "seed of their own" in why
+
+
+def test_weights_in_four_bits_already(read: Bring) -> None:
+    script = UNSLOTH.replace("org/model", "unsloth/x-bnb-4bit").replace("=False", "=True")
+    imported = read(script, "train.py")
+    assert imported.composed.values["model.name"] == "unsloth/x"
+    assert fate(imported, "model_name_or_path")[0] == "approximated"
+
+
+def test_a_notebook_is_its_cells(read: Bring) -> None:
+    head, tail = TRL.split("args = ")
+    cells = ("%%capture\n!pip install trl", f"%matplotlib inline\n{head}", f"args = {tail}", "x?")
+    imported = read(notebook(*cells), "train.ipynb")
+    assert imported.composed.values["method.tuner.alpha"] == 32
+    assert imported.faithful, imported.composed.open
+
+
+def test_a_notebook_that_launches(read: Bring) -> None:
+    line = (
+        "!trl sft --model_name_or_path org/model \\\n  --dataset_name org/rows --learning_rate 1e-4"
+    )
+    found = read(notebook("import os", line), "train.ipynb").composed.values
+    assert found["train.learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("x = (", "a.py", "not Python"),
+        ("x = 1", "a.py", "not in a format"),
+        ("{}", "a.ipynb", "list of cells"),
+        ("[1]", "a.ipynb", "list of cells"),
+    ],
+)
+def test_what_is_refused(read: Bring, text: str, name: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        read(text, name)
+
+
+def test_nothing_is_executed(read: Bring) -> None:
+    danger = '__import__("os").system("exit 3")\n' + TRL
+    assert any("__import__" in question for question in read(danger, "train.py").composed.open)
