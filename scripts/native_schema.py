@@ -76,7 +76,14 @@ def popped(function: Callable[..., Any]) -> dict[str, dict[str, Any]]:
 
 ADAPTERS = (
     *("LoraConfig", "OFTConfig", "IA3Config", "PrefixTuningConfig", "PromptTuningConfig"),
-    *("PromptEncoderConfig", "LoHaConfig", "LoKrConfig", "VeraConfig"),
+    *(
+        "PromptEncoderConfig",
+        "LoHaConfig",
+        "LoKrConfig",
+        "VeraConfig",
+        "AdaLoraConfig",
+        "EvaConfig",
+    ),
 )
 """Adapters whose options are fields of a spec; `adapters` has all, for specs that name them."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftspec.families import adalora
 from ftspec.families.peft import matched
 from ftspec.mapping import MISSING, Flat, Refuse, Row, constant, field, only
 from ftspec.spec.peft_options import call, table
@@ -24,13 +25,12 @@ CALLS: Mapping[str, str] = {
     "loha": "LoHaConfig",
     "lokr": "LoKrConfig",
     "vera": "VeraConfig",
+    "adalora": "AdaLoraConfig",
 }
 """The configuration of each tuner that has fields of its own."""
 KIND, OPTIONS = "peft.kind", "peft.options"
 """Native pseudo-keys of any other: its type, and the arguments of its configuration."""
 REFUSED: Mapping[str, str] = {
-    "ADALORA": "nobody tells it when a step is done, at which it moves ranks between layers, and trl's loss "
-    "leaves out its own part: it would train as a LoRA of fixed rank",
     "ADAPTION_PROMPT": "it comes between the model and trl's loss, which then finds nothing to add up",
     "CPT": "it calculates its own loss from logits, which trl's loss does not make",
     "MULTITASK_PROMPT_TUNING": "it needs a task number with every row, which no format of rows has",
@@ -108,6 +108,7 @@ def adapter_rows() -> tuple[Row, ...]:
         "loha": _modules("LoHaConfig."),
         "lokr": _modules("LoKrConfig."),
         "vera": _modules("VeraConfig."),
+        "adalora": (*adalora.rows(), *_modules("AdaLoraConfig.")),
     }
     rows: list[Row] = []
     for tuner, special in own.items():
@@ -118,7 +119,7 @@ def adapter_rows() -> tuple[Row, ...]:
             *special,
             *(
                 field(f"method.tuner.{name}", prefix + argument, absent=absent)
-                for name, (argument, absent) in _ARGUMENTS[tuner].items()
+                for name, (argument, absent) in _ARGUMENTS.get(tuner, {}).items()
             ),
             *(
                 constant(prefix + name, value, "not in a spec yet", absent=value)

@@ -9,15 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ftspec.families import inits
 from ftspec.mapping import MISSING, Refuse, Row, field
 
 MOVING = ("pissa", "olora")
 """Initialisations that take what they put into the adapter out of the base weights."""
-PREPARED = {
-    "eva": "EVA begins from a pass over the data, which no backend is written to make yet",
-    "corda": "CorDA begins from a pass over the data, which no backend is written to make yet",
-    "loftq": "LoftQ quantises the base weights; its adapter is of no use over the weights as they were",
-}
 EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in", "lm_head")
 """What models call the matrices that are as large as the vocabulary."""
 
@@ -50,6 +46,14 @@ def lora_rows(prefix: str) -> tuple[Row, ...]:
             uses=("method.tuner.targets",),
             absent=(None,),
         ),
+        Row(
+            ("method.tuner.parameters",),
+            (f"{prefix}target_parameters",),
+            lower_parameters,
+            _listed,
+            uses=("method.tuner.dropout", "method.tuner.dora", "hardware.zero.stage"),
+            absent=(None,),
+        ),
         *(
             Row(
                 (f"method.tuner.{path}",),
@@ -70,14 +74,17 @@ def lora_rows(prefix: str) -> tuple[Row, ...]:
         ),
         field("method.tuner.rslora", f"{prefix}use_rslora", absent=False),
         field("method.tuner.dora", f"{prefix}use_dora", absent=False),
-        Row(
-            ("method.tuner.init.type", "method.tuner.init.iterations"),
-            (f"{prefix}init_lora_weights",),
-            lower_init,
-            _lift_init,
-            uses=INIT_USES,
-            absent=(True,),
+        inits.scripted(
+            Row(
+                ("method.tuner.init.type", "method.tuner.init.iterations"),
+                (f"{prefix}init_lora_weights",),
+                lower_init,
+                _lift_init,
+                uses=INIT_USES,
+                absent=(True,),
+            )
         ),
+        inits.explained_row(),
     )
 
 
@@ -138,6 +145,23 @@ def _lower_layers(layers: tuple[int, ...], targets: Any) -> Any:
     return list(layers) or MISSING
 
 
+def lower_parameters(names: tuple[str, ...], dropout: float, dora: bool, stage: int | None) -> Any:
+    """The names; refuses what peft's wrapper of a parameter stops at (tuners/lora/layer.py)."""
+    if not names:
+        return MISSING
+    if dropout or dora:
+        what, way = ("dropout", "dropout: 0") if dropout else ("DoRA", "dora: false")
+        reason = f"peft's adapters on parameters have no {what}"
+        raise Refuse(reason, "notyet", f"method.tuner.{way}")
+    if stage == 3:
+        raise Refuse(
+            "peft asks a weight for its shape, and stage 3 has cut it into pieces",
+            "notyet",
+            "hardware.zero.stage: 2",
+        )
+    return list(names)
+
+
 def _lift_tokens(native: Any) -> tuple[int, ...]:
     if isinstance(native, dict):
         raise Refuse("tokens of one of several embeddings are not in a spec", "notimpl")
@@ -153,7 +177,6 @@ def _listed(native: Any) -> tuple[Any, ...]:
 
 
 _OPTIONAL: tuple[tuple[str, str, Callable[[Any], Any], Any], ...] = (
-    ("parameters", "target_parameters", _listed, None),
     ("rank_pattern", "rank_pattern", _counts, {}),
     ("alpha_pattern", "alpha_pattern", _counts, {}),
     ("trainable_tokens", "trainable_token_indices", _lift_tokens, None),
@@ -173,6 +196,9 @@ INIT_USES = (
     "output.hub.repo",
     "hardware.zero.stage",
     "model.quantization.type",
+    "derived.processes",
+    "train.resume",
+    "method.objective.type",
 )
 """What `lower_init` looks at beside the initialisation itself."""
 
@@ -180,8 +206,6 @@ INIT_USES = (
 def lower_init(kind: str, iterations: int | None, *uses: Any) -> Any:
     """peft's word for an initialisation; refuses what would fail or could not be saved."""
     used = dict(zip(INIT_USES, uses, strict=True))
-    if kind in PREPARED:
-        raise Refuse(PREPARED[kind], "notimpl")
     if kind == "default":
         return True
     if used["method.tuner.parameters"]:
@@ -197,6 +221,7 @@ def lower_init(kind: str, iterations: int | None, *uses: Any) -> Any:
         raise Refuse("it pairs the rows of A: each rank must be even", "never")
     if kind in MOVING:
         _movable(kind, used)
+    inits.check(kind, used)
     return f"pissa_niter_{iterations}" if iterations is not None else kind
 
 
@@ -247,6 +272,6 @@ def _lift_init(native: Any) -> tuple[str, int | None]:
         kind, _, steps = native.partition("_niter_")
         if kind == "pissa" and steps.isdecimal():
             return kind, int(steps)
-        if not steps and kind in ("gaussian", "orthogonal", *MOVING):
+        if not steps and kind in ("gaussian", "orthogonal", "eva", *MOVING):
             return kind, None
     raise Refuse(f"init_lora_weights={native!r} is not in a spec", "notimpl")

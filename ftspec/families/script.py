@@ -14,7 +14,16 @@ from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
-from ftspec.families import adapters, datasets, experts, loraplus, partial, quantised
+from ftspec.families import (
+    adalora,
+    adapters,
+    datasets,
+    experts,
+    inits,
+    loraplus,
+    partial,
+    quantised,
+)
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
@@ -47,7 +56,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
-CALLS = (*(trainer.config for trainer in TRAINERS), *adapters.classes(), "trainer.train")
+CALLS = (
+    *(trainer.config for trainer in TRAINERS),
+    *(*adapters.classes(), inits.EVA.rstrip("."), "trainer.train"),
+)
 """Calls that scripts make; each makes its own trainer's."""
 NAMES = (
     *("MODEL", "model", *adapters.classes()),
@@ -81,6 +93,10 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "args": grouped(arguments(native, trainer.prefix)),
         "plus": {"": plus} if (plus := _raw(native, f"{loraplus.CALL}.")) else None,
         "moved": moves(native),
+        "eva": {"": eva} if (eva := _raw(native, inits.EVA)) else None,
+        "components": inits.components(native),
+        "penalty": native["tuner"] == "adalora",
+        "loftq": native.get(inits.LOFTQ),
         "configuration": made[0] if made else None,
         "settings": {"": {key: _listed(value) for key, value in made[1].items()}} if made else None,
         "partial": partial.context(native),
@@ -106,8 +122,11 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     every: dict[str, tuple[Any, Callable[[], str]]] = {
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "make the optimizer": (values["plus"], loraplus.template),
+        "allot the ranks": (values["penalty"], lambda: adalora.TEMPLATE),
         "choose what trains": (values["partial"], partial.template),
         "load a quantised base": (values.get("quantisation"), quantised.template),
+        "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
+        "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
     }
     texts = {name: source() if printed else "" for name, (printed, source) in every.items()}
@@ -172,7 +191,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
-    native |= loraplus.read_plus(tree)
+    native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

@@ -217,7 +217,9 @@ def adapted(row: Row) -> Row:
                 "notimpl",
                 "model.dtype: float32",
             )
-        return MISSING if adapter is not None else row.lower(*own)
+        if adapter is None:
+            return row.lower(*own)
+        return MISSING if len(row.keys) == 1 else (MISSING,) * len(row.keys)
 
     uses = (*row.uses, "method.tuner.adapter", "model.dtype", "derived.stored_dtype")
     return replace(row, lower=lower, uses=uses)

@@ -51,6 +51,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         quantisation={"": quantisation} if quantisation else None,
         seed=argument(native, "seed"),
         loading={"": loading | {"trust_remote_code": trust}},
+        whole={"": loading | {"dtype": "float32", "trust_remote_code": trust}},
     )
 
 

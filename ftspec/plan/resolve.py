@@ -20,7 +20,7 @@ from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.values import Origin, Resolved, Value
-from ftspec.spec.adapters import OFT, LoHa, LoKr, Peft
+from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, spec_name
@@ -135,17 +135,31 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
     decide_quantisation(spec, config, values, decide)
-    if tuner.type == "lora" and tuner.alpha is None:
+    if tuner.type in ("lora", "adalora") and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
+    if tuner.type == "lora" and tuner.init.type == "eva" and tuner.init.rho is None:
+        decide("method.tuner.init.rho", 2.0, "what peft takes")
     if isinstance(tuner, LoHa | LoKr) and tuner.alpha is None:
         decide("method.tuner.alpha", tuner.rank, "the rank")
     if isinstance(tuner, OFT) and tuner.rank is None and tuner.block_size is None:
         decide("method.tuner.block_size", 32, "what peft and LLaMA-Factory take")
+    if isinstance(tuner, AdaLoRA):
+        _falling(tuner, spec.train.steps)
     if isinstance(tuner, Peft):
         decide("method.tuner.options", tuner.completed(), "peft's defaults for what is left out")
     if tuner.type == "lora" and tuner.plus_ratio is not None and tuner.plus_embedding_rate is None:
         decide("method.tuner.plus_embedding_rate", 1e-6, "what peft takes for LoRA+")
     return config
+
+
+def _falling(tuner: AdaLoRA, steps: int | None) -> None:
+    """AdaLoRA's plan of ranks lies within a known number of steps."""
+    if steps is None:
+        message = "AdaLoRA cuts ranks by a plan over all steps, whose number it must know"
+        raise SpecError(Problem(message, path="train.steps", hint="train.steps instead of epochs"))
+    if tuner.initial_steps + tuner.final_steps >= steps:
+        message = f"of {steps} steps none is left in which ranks could fall"
+        raise SpecError(Problem(message, path="method.tuner.final_steps", hint="more train.steps"))
 
 
 def _pure(spec: Spec, decide: Any) -> None:

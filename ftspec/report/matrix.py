@@ -40,6 +40,12 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.alpha_pattern": ({"q_proj": 64},),
     "method.tuner.trainable_tokens": ((0, 1),),
     "method.tuner.init.iterations": (16,),
+    "method.tuner.init.rho": (1.5,),
+    "method.tuner.target_rank": (4,),
+    "method.tuner.initial_steps": (10,),
+    "method.tuner.final_steps": (10,),
+    "method.tuner.interval": (10,),
+    "method.tuner.orthogonality": (0.1,),
     "method.tuner.plus_ratio": (16.0,),
     "method.tuner.plus_embedding_rate": (1e-5,),
     "method.tuner.modules_to_save": (("lm_head",),),
@@ -115,6 +121,7 @@ SHARED = ("data.", "train.", "method.tuner.init.")
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.layers": {"targets": ["q_proj", "v_proj"]},
     "method.tuner.init.iterations": {"init": "pissa"},
+    "method.tuner.init.rho": {"init": "eva"},
     "method.tuner.plus_embedding_rate": {"plus_ratio": 16.0},
 }
 """What else a tuner must say for a field to mean anything."""
@@ -197,6 +204,9 @@ def cell(
     values = resolved.flat() | {path: value}
     lowered = backend.maps[objective].lower(values)
     mine = [r for r in lowered.refusals if _about(r.path, path)]
+    mine.sort(
+        key=lambda refusal: refusal.path != path
+    )  # what is about the value itself comes first
     if mine:
         return Cell(mine[0].support, mine[0].reason)
     notes = [note for note in lowered.notes if note.path == path]
@@ -234,8 +244,13 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document["hardware"]["zero"] = 3
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}
-    if path.startswith("model.quantization."):  # in 4 bits, in the type that GPUs calculate in
-        held = {"type": "nf4", path.removeprefix("model.quantization."): value}
+    bits = path.startswith("model.quantization.")
+    if bits or (path, value) == ("method.tuner.init.type", "loftq"):
+        # in 4 bits, in the type that GPUs calculate in
+        held = {
+            "type": "nf4",
+            **({path.removeprefix("model.quantization."): value} if bits else {}),
+        }
         document |= {"precision": "bf16"}
         document["model"] |= {"dtype": "bfloat16", "quantization": held}
     for tag, word in _variant(path, value, objective):

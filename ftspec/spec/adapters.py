@@ -191,8 +191,49 @@ class VeRA(Node):
     """Modules that train in full beside the adapters, and are saved with them."""
 
 
+class AdaLoRA(Node):
+    """LoRA whose ranks go to the layers in which they matter most, as a rule learns while it trains.
+
+    https://arxiv.org/abs/2303.10512 (Zhang et al. 2023). It needs `train.steps`: ranks fall by a plan.
+    """
+
+    type: Literal["adalora"] = "adalora"
+    rank: int = Field(12, ge=2)
+    """Rank with which each update begins."""
+    target_rank: int = Field(8, ge=1)
+    """Rank that is left in the end, as a mean over all updates."""
+    alpha: int | None = Field(None, ge=1)
+    """Scale: the update is multiplied by alpha / rank. Left out: 2 x rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+    initial_steps: int = Field(0, ge=0)
+    """Steps before the first rank is taken away."""
+    final_steps: int = Field(0, ge=0)
+    """Steps at the end in which ranks stay as they are."""
+    interval: int = Field(1, ge=1)
+    """Steps between two cuts."""
+    beta1: float = Field(0.85, gt=0, lt=1)
+    """Share of the past in the mean of how much a rank matters."""
+    beta2: float = Field(0.85, gt=0, lt=1)
+    """Share of the past in the mean of how uncertain that is."""
+    orthogonality: float = Field(0.5, gt=0)
+    """Weight of the penalty on factors that are not orthogonal; it is part of the loss that is logged."""
+    targets: Targets = "all-linear"
+    """Modules that get an adapter: `all-linear` (each linear layer but the head), or names."""
+    modules_to_save: Items[ModuleName] = ()
+    """Modules that train in full beside the adapters, and are saved with them."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> AdaLoRA:
+        if self.target_rank >= self.rank:
+            raise ValueError(
+                "`target_rank` is below `rank`: a rank that does not fall is plain LoRA"
+            )
+        return self
+
+
 PeftKind = Literal[
-    "ADALORA", "ADAPTION_PROMPT", "BOFT", "BONE", "C3A", "CPT", "DELORA", "FOURIERFT", "HRA", "LN_TUNING",
+    "ADAPTION_PROMPT", "BOFT", "BONE", "C3A", "CPT", "DELORA", "FOURIERFT", "HRA", "LN_TUNING",
     "MISS", "MULTITASK_PROMPT_TUNING", "OSF", "POLY", "RANDLORA", "ROAD", "SHIRA",
     "TRAINABLE_TOKENS", "VBLORA", "WAVEFT", "XLORA",
 ]  # fmt: skip

@@ -23,22 +23,26 @@ class Init(Node):
 
     short: ClassVar[str | None] = "type"
 
-    type: Literal[
-        "default", "gaussian", "orthogonal", "pissa", "olora", "eva", "corda", "loftq"
-    ] = "default"
+    type: Literal["default", "gaussian", "orthogonal", "pissa", "olora", "eva", "loftq"] = "default"
     """`default`: A uniform (Kaiming), B zero. `gaussian`: A normal with deviation 1 / rank, B zero.
     `orthogonal`: A and B orthogonal and small, for even ranks. `pissa`: the largest singular values of
     each weight move into its adapter (https://arxiv.org/abs/2404.02948). `olora`: the same with a QR
-    decomposition (https://arxiv.org/abs/2406.01775). `eva`: from the activations on the data
-    (https://arxiv.org/abs/2410.07170). `corda`: from their covariance (https://arxiv.org/abs/2406.05223).
-    `loftq`: from the error of quantisation (https://arxiv.org/abs/2310.08659)."""
+    decomposition (https://arxiv.org/abs/2406.01775). `eva`: A from what the inputs of a layer have in
+    common on the rows, and ranks where there is more of it (https://arxiv.org/abs/2410.07170). `loftq`:
+    from the largest part of what 4 bits took from each weight (https://arxiv.org/abs/2310.08659), so that
+    the model begins nearer to the one that was not quantised; such an adapter is for that base alone."""
     iterations: int | None = Field(None, ge=0)
     """Of PiSSA: steps of a fast, approximate decomposition; 16 comes close. Left out: the exact one."""
+    rho: float | None = Field(None, ge=1)
+    """Of EVA: a layer's rank grows to at most this many times `rank`, others shrink for it; 1: no ranks
+    move. Left out: 2."""
 
     @model_validator(mode="after")
-    def _of_pissa(self) -> Init:
+    def _of_its_own(self) -> Init:
         if self.iterations is not None and self.type != "pissa":
             raise ValueError(f"`iterations` belongs to `pissa`, not to `{self.type}`")
+        if self.rho is not None and self.type != "eva":
+            raise ValueError(f"`rho` belongs to `eva`, not to `{self.type}`")
         return self
 
 
@@ -126,7 +130,6 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
     "pissa": {"type": "lora", "init": "pissa"},
     "olora": {"type": "lora", "init": "olora"},
     "eva": {"type": "lora", "init": "eva"},
-    "corda": {"type": "lora", "init": "corda"},
     "loftq": {"type": "lora", "init": "loftq"},
 }
 """Words that stand for LoRA with one option."""

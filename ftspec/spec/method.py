@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ftspec.spec import lora, tuners
-from ftspec.spec.adapters import IA3, OFT, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
+from ftspec.spec.adapters import (
+    IA3,
+    OFT,
+    AdaLoRA,
+    LoHa,
+    LoKr,
+    Peft,
+    Prefix,
+    Prompt,
+    PTuning,
+    VeRA,
+)
 from ftspec.spec.base import Node
 from ftspec.spec.lora import LoRA
 from ftspec.spec.tuners import Partial
@@ -52,7 +63,21 @@ def full_form(value: Any) -> Any:
 
 
 Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(full_form)]
-AnyTuner = Full | LoRA | Partial | OFT | IA3 | Prefix | Prompt | PTuning | LoHa | LoKr | VeRA | Peft
+AnyTuner = (
+    Full
+    | LoRA
+    | Partial
+    | OFT
+    | IA3
+    | Prefix
+    | Prompt
+    | PTuning
+    | LoHa
+    | LoKr
+    | VeRA
+    | AdaLoRA
+    | Peft
+)
 Tuner = Annotated[
     Annotated[AnyTuner, Field(discriminator="type")],
     BeforeValidator(full_form),
@@ -61,7 +86,7 @@ Tuner = Annotated[
 OBJECTIVES = ("sft", "cpt")
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
-    *("loha", "lokr", "vera", "peft"),
+    *("loha", "lokr", "vera", "adalora", "peft"),
 )
 
 

@@ -16,6 +16,23 @@ BATCH = (
 )
 LATER = "this is not in this version of ftspec yet"
 
+QAT = (
+    "quantisation-aware training is not in this version of ftspec: of the locks only Unsloth's has torchao, "
+    "whose path on a CPU leaves the scheme out without a word"
+)
+EXPORT = (
+    "what is saved is not quantised in this version of ftspec: no environment holds a program that "
+    "writes such files on every machine"
+)
+SHIFTED = (
+    "LoRA with shifted attention is not in this version of ftspec: LLaMA-Factory alone has it, for "
+    "transformers before 4.48, and its lock has a later one"
+)
+DEPTHS = (
+    "mixture of depths is not in this version of ftspec: LLaMA-Factory alone has it, by a package that is "
+    "not in its lock"
+)
+
 FOREIGN: Mapping[str, str] = {
     # what other tools call it -> our path, or a sentence
     "accumulation_steps": BATCH,
@@ -133,6 +150,17 @@ FOREIGN: Mapping[str, str] = {
     "neat_packing": "data.packing",
     "packing_strategy": "data.packing",
     "padding_free": "data.packing",
+    "qat": QAT,
+    "qat_scheme": QAT,
+    "quantization_aware_training": QAT,
+    "fake_quant": QAT,
+    "export_quantization_bit": EXPORT,
+    "quantized_export": EXPORT,
+    "gguf": EXPORT,
+    "shift_attn": SHIFTED,
+    "s2_attention": SHIFTED,
+    "longlora": SHIFTED,
+    "mixture_of_depths": DEPTHS,
     "fsdp": LATER,
     "fsdp_config": LATER,
     "bf16": "precision.compute",

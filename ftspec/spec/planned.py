@@ -22,13 +22,22 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "gkd": "generalised knowledge distillation",
     "distillation": "knowledge distillation",
 }
-PLANNED_TUNERS: Mapping[str, str] = {}
+CORDA = "LoRA that begins with the covariance of its inputs; `eva` looks at the inputs too"
+PLANNED_TUNERS: Mapping[str, str] = {
+    "corda": CORDA,
+    "longlora": "LoRA with shifted attention, which LLaMA-Factory has for transformers before 4.48 alone",
+    "mixture-of-depths": "layers that tokens may pass by; LLaMA-Factory's package for it is in no lock",
+}
+PLANNED_INITS: Mapping[str, str] = {"corda": CORDA}
 ALIASES: Mapping[str, str] = {
     "rm": "reward",
     "reward-model": "reward",
     "reward-modeling": "reward",
     "distill": "distillation",
     "kd": "distillation",
+    "mod": "mixture-of-depths",
+    "shift-attn": "longlora",
+    "s2-attn": "longlora",
 }
 
 
@@ -66,6 +75,10 @@ def set_aside(data: Any) -> tuple[Any, list[Refused]]:
         if refused := _refuse(path, value.get("type") if isinstance(value, dict) else value):
             every += refused
             del kept[part]
+    tuner = kept.get("tuner")
+    if isinstance(tuner, dict) and (refused := _refuse_init(tuner.get("init"))):
+        every += refused
+        kept["tuner"] = {key: value for key, value in tuner.items() if key != "init"}
     return {**data, "method": kept}, every
 
 
@@ -77,6 +90,14 @@ def _refuse(path: tuple[str, ...], word: object) -> list[Refused]:
     return [
         Refused(path, f"method `{word}` is not in this version of ftspec yet", f"{meaning}; {now}")
     ]
+
+
+def _refuse_init(init: object) -> list[Refused]:
+    word = init.get("type") if isinstance(init, dict) else init
+    if not isinstance(word, str) or word.lower() not in PLANNED_INITS:
+        return []
+    message = f"`{word}` is not in this version of ftspec yet"
+    return [Refused(("method", "tuner", "init"), message, PLANNED_INITS[word.lower()])]
 
 
 def _words(names: tuple[str, ...]) -> str:

@@ -56,6 +56,10 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     _possible(train)
+    if document.get("method", {}).get("tuner", {}).get("type") == "adalora":
+        train.pop("epochs", None)
+        train["steps"] = train.get("steps") or 0
+        train["steps"] += 10**4  # a plan of ranks needs room
     train["resume"] = draw(st.none() | st.just("./checkpoint-3"))
     document["hardware"] = document.get("hardware", {}) | {
         "device": draw(st.sampled_from(("cpu", "cuda"))),

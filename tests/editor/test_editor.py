@@ -134,16 +134,16 @@ def test_messages_are_precise(server: LanguageServer, text: str, message: str) -
     assert [said for _, said in found] == [message.replace("{words}", words)]
 
 
-WORDS = ["full", "lora", "oft", "ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera", "sft",
-         "cpt", "qlora", "qoft", "bitfit", "norms", "rslora", "dora", "pissa", "olora", "eva", "corda",
-         "loftq"]  # fmt: skip
+WORDS = ["full", "lora", "oft", "ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera",
+         "adalora", "sft", "cpt", "qlora", "qoft", "bitfit", "norms", "rslora", "dora", "pissa",
+         "olora", "eva", "loftq"]  # fmt: skip
 """What may follow `method:`, in the schema's order."""
 SCHEDULES = ["constant", "cosine", "cosine-restarts", "inverse-sqrt", "linear", "polynomial",
              "warmup-stable-decay"]  # fmt: skip
-SECTIONS = ["full", "ia3", "loha", "lokr", "lora", "oft", "p-tuning", "partial", "peft", "prefix",
-            "prompt", "qlora", "qoft", "vera"]  # fmt: skip
+SECTIONS = ["adalora", "full", "ia3", "loha", "lokr", "lora", "oft", "p-tuning", "partial", "peft",
+            "prefix", "prompt", "qlora", "qoft", "vera"]  # fmt: skip
 BARE = [*({*SECTIONS} - {"partial", "peft"}), "bitfit", "norms", "rslora", "dora", "pissa", "olora",
-        "eva", "corda", "loftq"]  # fmt: skip
+        "eva", "loftq"]  # fmt: skip
 """Words that stand for a tuner by themselves; `partial` and `peft` need to say more."""
 LORA = ["adapter", "alpha", "alpha_pattern", "bias", "dora", "dropout", "exclude", "init", "layers",
         "modules_to_save", "parameters", "plus_embedding_rate", "plus_ratio", "rank", "rank_pattern",

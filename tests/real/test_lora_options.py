@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
@@ -60,6 +61,13 @@ CASES = {
         {"init_lora_weights": "pissa_niter_4"},
     ),
     "olora": Case("{type: lora, rank: 4, init: olora}", {"init_lora_weights": "olora"}, NO_KEY),
+    "eva": Case("{type: lora, rank: 4, init: eva}", {"init_lora_weights": "eva"}, NO_KEY),
+    "loftq": Case(
+        "{type: lora, rank: 4, init: loftq}",
+        {},
+        {**NO_KEY, "unsloth": "were not seen to work"},
+        ("model.quantization=nf4",),
+    ),
     "plus": Case(
         "{type: lora, rank: 4, plus_ratio: 8, dora: true, modules_to_save: [lm_head]}",
         {"use_dora": True},
@@ -136,6 +144,29 @@ def _fits_the_original_weights(proof: Proven, backend: str) -> None:
         assert abs(learned).max() > 1e-5  # far above that
 
 
+def _explained(evidence: Evidence) -> None:
+    """A is made of directions of length 1 that stand apart; B is zero; ranks moved, their sum did not."""
+    pairs = {name: a for name, a in evidence.before.items() if "lora_A" in name}
+    for name, a in pairs.items():
+        assert a @ a.T == pytest.approx(np.eye(len(a)), abs=1e-4)
+        assert not evidence.before[name.replace("lora_A", "lora_B")].any()
+    ranks = [len(a) for a in pairs.values()]
+    assert sum(ranks) == 4 * 14 and max(ranks) > 4 > min(ranks)
+    # alpha moved with the rank, so that no layer learns faster for having more of it
+    assert set(evidence.scaling.values()) == {2.0}
+
+
+def _made_up(evidence: Evidence) -> None:
+    """Each update begins as the best of its rank for what was taken: balanced halves, apart."""
+    for name, a in evidence.before.items():
+        if "lora_A" in name:
+            b = evidence.before[name.replace("lora_A", "lora_B")] * 2  # alpha / rank
+            halves = (a @ a.T, b.T @ b)
+            assert halves[0] == pytest.approx(halves[1], rel=1e-3, abs=1e-5)
+            assert halves[0] == pytest.approx(np.diag(np.diag(halves[0])), abs=1e-5)
+            assert (np.diag(halves[0]) > 1e-4).all()
+
+
 def _plus(evidence: Evidence) -> None:
     """Two rates: what has one dimension learns as fast as B, the head as slowly as A."""
     rates = {
@@ -159,5 +190,7 @@ SHOWS = {
     "pissa": _moved,
     "pissa in steps": _moved,
     "olora": _moved,
+    "eva": _explained,
+    "loftq": _made_up,
     "plus": _plus,
 }

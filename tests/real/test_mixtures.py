@@ -101,6 +101,28 @@ def test_a_router_that_is_frozen_stays(lab: Lab, mixture: Path) -> None:
         assert set(proof.evidence(backend).trainable) >= EXPERTS
 
 
+def test_adapters_are_on_the_experts_too(lab: Lab, mixture: Path) -> None:
+    """One adapter for each expert, in one tensor; the experts themselves stay."""
+    tuner = (
+        "method.tuner={type: lora, rank: 4, targets: [q_proj], "
+        "parameters: [mlp.experts.gate_up_proj, mlp.experts.down_proj]}"
+    )
+    sets = (*MIXTURE, *ONE_PASS, BALANCED, "train.warmup_steps=0", tuner)
+    assert "it adapts modules only" in refusal(lab, "llamafactory", *sets)
+    proof = lab.prove(*sets)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == {"trl", "unsloth", "deepspeed"}
+    for backend in proof.certificate.runs:
+        evidence = proof.evidence(backend)
+        experts = {n: t for n, t in evidence.trainable.items() if ".mlp.experts." in n}
+        assert len(experts) == 2 * 2 * 2  # layers, parameters, A and B
+        shapes = sorted(tensor.shape for name, tensor in experts.items() if "lora_A" in name)
+        assert {shape[0] for shape in shapes} == {4 * 4}  # rank x experts
+        assert len(evidence.trainable) == len(experts) + 2 * 2
+        still = [n for n, old in evidence.before.items() if (evidence.after[n] == old).all()]
+        assert not still, backend
+
+
 def test_adapters_are_on_what_is_linear(lab: Lab, mixture: Path) -> None:
     """Experts and router are tensors of their own: `all-linear` means the attention of a mixture."""
     proof = lab.prove(*MIXTURE, *ONE_PASS, BALANCED, "method.tuner.targets=all-linear")

@@ -336,6 +336,14 @@ CONSTRAINING = {
 """Who cannot hold a rotation within bounds, and why."""
 
 
+ALLOTTING = {
+    "deepspeed": "gradients are gone",
+    "llamafactory": "no other adapter",
+    "unsloth": "no others",
+}
+"""Who cannot move ranks between layers while it trains, and why."""
+
+
 @pytest.mark.parametrize("name", OFTS)
 def test_rotations_train_alike(lab: Lab, name: str) -> None:
     case = OFTS[name]
@@ -361,6 +369,44 @@ def test_rotations_train_alike_over_four_bits(lab: Lab) -> None:
         in_force(proof, case, backend)
 
 
+def test_ranks_fall_as_planned(lab: Lab, tmp_path: Path) -> None:
+    """AdaLoRA is for TRL alone: two passes in a step count its penalty once, as one pass does."""
+    sets = (
+        "train.steps=6", "train.warmup_steps=0",
+        "method.tuner={type: adalora, rank: 6, target_rank: 3, final_steps: 2}",
+    )  # fmt: skip
+    for backend, reason in ALLOTTING.items():
+        assert reason in refusal(lab, backend, *sets)
+    passes = {"trl": 2, "one pass": 4}
+    proof = lab.compare(
+        "adalora",
+        lambda folder: {
+            name: lab.compiled("trl", folder / name, *sets, f"train.micro_batch_size={micro}")
+            for name, micro in passes.items()
+        },
+    )
+    assert_equal(proof)
+    for name in passes:
+        evidence = proof.evidence(name)
+        kept = {key: values for key, values in evidence.after.items() if "lora_E" in key}
+        assert len(kept) == 14
+        ranks = [np.count_nonzero(values) for values in kept.values()]
+        assert sum(ranks) == 3 * 14 and len({*ranks}) > 1  # the budget, and not shared out evenly
+    config = json.loads((proof.model("trl") / "adapter_config.json").read_text("utf-8"))
+    assert sum(map(sum, config["rank_pattern"].values())) == 3 * 14
+    _reload(lab, tmp_path, [proof.model("trl")])
+    loaded = load_file(tmp_path / "0.safetensors")
+    assert (loaded["#logits"] != loaded["#base"]).any()
+
+
+def _reload(lab: Lab, out: Path, folders: list[Path]) -> None:
+    """Load what was saved with peft or transformers, as `reloaded.py` does."""
+    place = ensure(load_backend("trl"))
+    base = lab.specs / "tiny-model"
+    command = [place.python, Path(__file__).with_name("reloaded.py"), base, out, *folders]
+    subprocess.run(list(map(str, command)), env=variables(place, {**os.environ}), check=True)
+
+
 def test_what_is_saved_can_be_loaded(lab: Lab, tmp_path: Path) -> None:
     """By peft, or by transformers where a part of the model's own weights trained."""
     cases = {**ADAPTERS, **OFTS}
@@ -370,11 +416,7 @@ def test_what_is_saved_can_be_loaded(lab: Lab, tmp_path: Path) -> None:
     }
     part = PARTS["last layer"]
     proofs["part"] = lab.prove(*TWO, f"method.tuner={{type: partial, {part.tuner}}}")
-    place = ensure(load_backend("trl"))
-    base = lab.specs / "tiny-model"
-    folders = [proof.model("trl") for proof in proofs.values()]
-    command = [place.python, Path(__file__).with_name("reloaded.py"), base, tmp_path, *folders]
-    subprocess.run(list(map(str, command)), env=variables(place, {**os.environ}), check=True)
+    _reload(lab, tmp_path, [proof.model("trl") for proof in proofs.values()])
     assert len(proofs) == len(ADAPTERS) + len(OFTS) + 1
     for number, (name, proof) in enumerate(proofs.items()):
         loaded = load_file(tmp_path / f"{number}.safetensors")

@@ -94,9 +94,11 @@ def counts() -> st.SearchStrategy[Any]:
 
 
 def inits() -> st.SearchStrategy[Any]:
-    names = ("default", "gaussian", "orthogonal", "olora", "eva", "corda", "loftq")
-    return st.sampled_from(names).map(lambda name: {"type": name}) | optional(
-        {"iterations": st.none() | st.integers(0, 100)}, type=st.just("pissa")
+    names = ("default", "gaussian", "orthogonal", "olora", "eva", "loftq")
+    return (
+        st.sampled_from(names).map(lambda name: {"type": name})
+        | optional({"iterations": st.none() | st.integers(0, 100)}, type=st.just("pissa"))
+        | optional({"rho": st.none() | st.floats(1, 100)}, type=st.just("eva"))
     )
 
 
@@ -230,6 +232,15 @@ def adapters(draw: st.DrawFn) -> Any:
         "dropout": shares(),
     }
     lstm = {"layers": count, "dropout": shares(), **network}
+    falling = {
+        **places,
+        "alpha": st.none() | count,
+        "dropout": shares(),
+        "initial_steps": count,
+        "final_steps": count,
+        "interval": count,
+        "orthogonality": positive(),
+    }
     kinds = st.sampled_from(("HRA", "BOFT", "RANDLORA", "LN_TUNING", "XLORA"))
     options = optional({"modules_to_save": modules(least=1)}, target_modules=targets)
     kind = st.one_of(
@@ -244,6 +255,12 @@ def adapters(draw: st.DrawFn) -> Any:
         optional(product, type=st.just("loha")),
         optional({**product, "factor": st.integers(-1, 64)}, type=st.just("lokr")),
         optional(vera, type=st.just("vera")),
+        optional(
+            falling,
+            type=st.just("adalora"),
+            rank=st.integers(60, 99),
+            target_rank=st.integers(1, 59),
+        ),
         st.fixed_dictionaries({"type": st.just("peft"), "kind": kinds, "options": options}),
     )
     return draw(kind)

@@ -288,6 +288,13 @@ def test_planned_methods_are_refused_by_name(word: str) -> None:
         assert problem.line == 3
 
 
+@pytest.mark.parametrize("init", ["corda", "{type: corda}", "CorDA"])
+def test_planned_initialisations_are_refused_by_name(init: str) -> None:
+    problem = only(BASE + f"method: {{tuner: {{type: lora, init: {init}}}}}")
+    assert "is not in this version of ftspec yet" in problem.message
+    assert (problem.path, problem.line) == ("method.tuner.init", 3)
+
+
 def test_planned_methods_hide_no_other_problem() -> None:
     found = problems(
         BASE + "method: {objective: dpo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"

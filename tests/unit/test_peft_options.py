@@ -16,7 +16,10 @@ from ftspec.spec.load import loads
 from ftspec.spec.peft_options import CHOSEN, call, defaults, table
 from tests.conformance.domain import job, lowered
 
-OWN = {"LORA", "OFT", "IA3", "PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "LOHA", "LOKR", "VERA"}
+OWN = {
+    "LORA", "OFT", "IA3", "PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "LOHA", "LOKR", "VERA",
+    "ADALORA",
+}  # fmt: skip
 """Kinds that have a tuner of their own in a spec."""
 BASE = "version: 1\nmodel: org/name\ndata: {train: {path: a.jsonl, format: messages}, overflow: error}\n"
 GIVEN: dict[str, dict[str, Any]] = {

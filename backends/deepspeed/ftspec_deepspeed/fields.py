@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ftspec.families.adapters import lower_tuner
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
@@ -149,11 +150,27 @@ def sharded(row: Row) -> Row:
     return replace(row, lower=_lower_optimizer, uses=uses)
 
 
+def _lower_tuner(tuner: str, quantised: str | None) -> str:
+    if tuner == "adalora":
+        raise Refuse(
+            "the engine makes its step inside of the backward pass, and gradients are gone when ranks "
+            "should be allotted by them",
+            "notyet",
+            "run.backends: trl",
+        )
+    return lower_tuner(tuner, quantised)
+
+
+def stepped(row: Row) -> Row:
+    """The row of the tuner without those that need more of a step; other rows as they are."""
+    return replace(row, lower=_lower_tuner) if row.paths == ("method.tuner.type",) else row
+
+
 SFT = FieldMap(
     "deepspeed",
     (
         *replaced(
-            map(sharded, shared_rows()),
+            map(stepped, map(sharded, shared_rows())),
             Row(
                 ("precision.compute",),
                 (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.peft import INIT_USES, lower_init
-from ftspec.mapping import MISSING, Refuse, Row, only, unsupported
+from ftspec.mapping import MISSING, Refuse, Row, only, ours, unsupported
 
 ADAPTER = "method.tuner.adapter"
 
@@ -76,6 +76,7 @@ def lora_rows() -> tuple[Row, ...]:
             uses=(*INIT_USES, ADAPTER),
             absent=(False, 16, False),
         ),
+        *ours("method.tuner.init.rho"),  # the row of the initialisation refuses EVA
         Row(
             ("method.tuner.plus_ratio", "method.tuner.plus_embedding_rate"),
             ("loraplus_lr_ratio", "loraplus_lr_embedding"),

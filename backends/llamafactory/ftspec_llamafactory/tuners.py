@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.mapping import MISSING, Refuse, Row, choice, field, only, ours, unsupported
-from ftspec.spec.adapters import IA3, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
+from ftspec.spec.adapters import IA3, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
 from ftspec.spec.tuners import LAYERS
 from ftspec.spec.vocabulary import tag
 from ftspec_llamafactory.lora import lift_targets, lower_modules, lower_targets
 
 TUNER = "method.tuner.type"
 TYPES = {"full": "full", "lora": "lora", "partial": "freeze", "oft": "oft"}
-OTHERS = (IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, Peft)
+OTHERS = (IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
 """Tuners that it has not: the row of the type says so, and once is enough."""
 ALL = 1000
 """More layers than any model has: all of them."""

@@ -21,7 +21,7 @@ def own(rows: Iterable[Row]) -> tuple[Row, ...]:
 def _own(row: Row) -> Row:
     if row.paths == ("method.tuner.parameters",):
         # written even if empty: left out, a GPU would adapt a mixture's experts unasked
-        return replace(row, lower=lambda names, *_: list(names))
+        return replace(row, lower=lambda *values: row.lower(*values) or [])
     check = _CHECKS.get(row.paths[0]) if row.paths else None
     return _checked(row, check) if check else row
 
@@ -56,6 +56,10 @@ def _check_tokens(tokens: tuple[int, ...], device: str) -> None:
 
 
 def _check_init(kind: str, device: str) -> None:
+    if kind == "loftq":
+        raise Refuse("the lines that make up for rounding were not seen to work in it", "notimpl")
+    if kind == "eva" and device == "cuda":
+        raise Refuse("on a GPU it stops at EVA: its fused path has no place for it")
     if kind in MOVING and device == "cuda":
         raise Refuse(
             f"on a GPU it decomposes and saves for {kind} by methods of its own: another training than "
