@@ -20,6 +20,7 @@ VALID = (
     *("real-smollm2-alpaca.yaml", "continued-pretraining.yaml", "qlora.yaml"),
     *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml", "packed-chat.yaml"),
     *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
+    *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml"),
 )
 STAGES = ("stages.yaml",)
 PLANNED = {
@@ -32,7 +33,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *STAGES, *PLANNED}, "a new spec belongs into one of the lists here"
-    assert len(found) == 17
+    assert len(found) == 20
 
 
 @pytest.mark.parametrize("name", [*VALID, *STAGES, *PLANNED])

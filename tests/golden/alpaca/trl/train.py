@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 a8a07d349d4c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 10edf8b59d5e)
 
 from datasets import load_dataset
 from peft import LoraConfig

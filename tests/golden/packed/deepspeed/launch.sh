@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 254def3e96d1)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 ffad75e36e12)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

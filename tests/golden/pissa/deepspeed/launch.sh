@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 cb138a7bdad5)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 bb5ba06783ba)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

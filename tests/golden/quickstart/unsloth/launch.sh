@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 367efe81e6b3)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 fa2a746c6bcd)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 11cb70418d69)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 f86cb78b540f)
 
 from datasets import load_dataset
 from peft import LoraConfig
