@@ -255,6 +255,10 @@ class _Reader:
                 message = f"`{taken.stage}` trains {found[0]} beside its adapter: merging those is not in "
                 message += "this version of ftspec"
                 self._problem(trail, message, f"leave `{found[0]}` out there, or adapter: continue")
+            if getattr(getattr(lora, "init", None), "type", None) == "loftq":
+                message = f"`{taken.stage}` begins with what quantisation took from the weights (loftq), "
+                message += "and whole weights have that already"
+                self._problem(trail, message, "adapter: continue, or another `init` there")
 
     def _model(self, taken: Taken, earlier: Step, own: Mapping[str, Any]) -> dict[str, Any]:
         """The model section: the stage's own over that of the stage it takes, less what is handed on."""

@@ -156,6 +156,18 @@ BAD = [
         False,
     ),
     (
+        "stages:\n  - {name: a, data: a.jsonl, method: loftq, model: {quantization: nf4}}\n"
+        "  - {name: b, data: a.jsonl, model: {stage: a, adapter: merge}}\n",
+        [
+            (
+                6,
+                "`a` begins with what quantisation took from the weights (loftq), and whole weights have "
+                "that already",
+            )
+        ],
+        False,
+    ),
+    (
         "stages:\n  - {name: a, data: a.jsonl, method: {tuner: oft}}\n"
         "  - {name: b, data: a.jsonl, model: {stage: a, adapter: continue}}\n",
         [(6, "`a` leaves an adapter (oft), and only those of lora can be trained further")],
