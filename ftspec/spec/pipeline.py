@@ -256,7 +256,9 @@ class _Reader:
                 message += "this version of ftspec"
                 self._problem(trail, message, f"leave `{found[0]}` out there, or adapter: continue")
             if getattr(getattr(lora, "init", None), "type", None) == "loftq":
-                message = f"`{taken.stage}` begins with what quantisation took from the weights (loftq), "
+                message = (
+                    f"`{taken.stage}` begins with what quantisation took from the weights (loftq), "
+                )
                 message += "and whole weights have that already"
                 self._problem(trail, message, "adapter: continue, or another `init` there")
 
