@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ftspec.errors import DataError, SpecError
 from ftspec.plan.resolve import resolve, written_paths
+from ftspec.port import traces
 from ftspec.port.bring import Imported, bring
 from ftspec.port.documents import parse, read_text
 from ftspec.port.fates import Fate
@@ -39,6 +40,8 @@ class Meaning:
     lost: tuple[Fate, ...] = ()
     """Settings that no spec path says: nobody can compare them."""
     imported: Imported | None = None
+    partial: bool = False
+    """Whether it tells only a part: nothing is known of paths that it has not."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def meaning(
     Raises:
         SpecError: they cannot be read, or are in no format that is known.
     """
+    if wanted is None and len(paths) == 1 and traces.is_trace(paths[0]):
+        return _of_results(paths[0])
     if wanted is None and len(paths) == 1 and _is_spec(paths[0]):
         return _of_spec(paths[0])
     imported = bring(paths, wanted, version, devices)
@@ -69,6 +74,21 @@ def meaning(
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
     return Meaning(str(paths[0]), effects, lost, imported)
+
+
+def _of_results(path: Path) -> Meaning:
+    """What a training left behind."""
+    whole = traces.compiled(path) if path.is_dir() else None
+    if whole is not None:
+        told = {name: (value, str(path)) for name, value in whole.items()}
+    else:
+        told = traces.told(path)
+    effects = tuple(
+        Effect(name, *told[name])
+        for name in leaf_paths()
+        if name in told and not name.startswith(ELSEWHERE)
+    )
+    return Meaning(str(path), effects, partial=whole is None)
 
 
 def _is_spec(path: Path) -> bool:

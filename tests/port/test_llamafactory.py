@@ -108,7 +108,7 @@ def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
         ("plot_loss", "true", "inert", "shown"),
         ("ddp_timeout", "180000000", "inert", "fast"),
         ("save_only_model", "false", "inert", ""),
-        ("freeze_vision_tower", "true", "inert", "assumes anyway"),
+        ("freeze_vision_tower", "true", "inert", "out of scope"),
         ("hub_token", "hf_abcdef", "inert", "secret"),
         ("template", "llama3", "approximated", "tokenizer"),
         ("max_samples", "1000", "kept", "only LLaMA-Factory"),

@@ -145,7 +145,7 @@ def test_rows_whose_format_is_not_known_are_asked_for(read: Bring) -> None:
         ("push_to_hub", "true", "derived", ""),
         ("lora_r", "16", "inert", "use_peft"),
         ("gradient_checkpointing_kwargs", "{use_reentrant: true}", "inert", "activations"),
-        ("use_liger_kernel", "true", "approximated", "kernels"),
+        ("use_liger_kernel", "true", "inert", "kernels"),
         ("save_steps", "0.05", "unknown", "not in a spec"),
         ("max_length", "null", "unknown", "no limit"),
         ("dataset_kwargs", "{add_special_tokens: false}", "unknown", "preparation"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, plain, training_rules
+from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
 from ftspec.port.formats.llamafactory_data import sources, split_names
 from ftspec.port.rules import (
     Context,
@@ -25,6 +25,9 @@ from ftspec.port.rules import (
 from ftspec.read import yaml
 
 PLAIN = plain()
+TRAINING = training_rules()
+ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
+"""ZeRO stages of the files that come with it; all else in them is `auto`, or how data moves."""
 SIGNS = frozenset(
     (
         "stage", "finetuning_type", "template", "cutoff_len", "dataset_dir", "lora_target", "lora_rank",
@@ -99,6 +102,14 @@ def _tokenized(setting: Setting, context: Context) -> Outcome:
     )
 
 
+def _engine(setting: Setting, context: Context) -> Outcome:
+    """Its own examples of an engine's settings; any other file has to be there."""
+    stage = ENGINES.get(str(setting.value))
+    if stage is None or "deepspeed" in context.companions:
+        return TRAINING["deepspeed"](setting, context)
+    return Outcome("derived", spec={"hardware.zero.stage": stage}, why="LLaMA-Factory's own file")
+
+
 def _complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
@@ -125,7 +136,8 @@ format = Format(
     otherwise=PLAIN,
     complete=_complete,
     rules={
-        **training_rules(),
+        **TRAINING,
+        "deepspeed": _engine,
         "stage": _stage,
         "cutoff_len": _length,
         "do_train": _trains,
@@ -162,6 +174,21 @@ format = Format(
             "include_effective_tokens_per_second",
             "cache_dir",
             "data_shared_file_system",
+        ),
+        "enable_liger_kernel": inert(KERNEL),
+        "use_v1_kernels": inert(KERNEL),
+        **group(
+            "images are out of scope: rows with any are refused, and others it does not touch",
+            "image_max_pixels",
+            "image_min_pixels",
+            "video_max_pixels",
+            "video_min_pixels",
+            "video_fps",
+            "video_maxlen",
+            "freeze_vision_tower",
+            "freeze_multi_modal_projector",
+            "image_do_pan_and_scan",
+            "crop_to_patches",
         ),
         **group(
             "for generation, not for training",

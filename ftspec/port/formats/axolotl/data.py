@@ -5,7 +5,9 @@ Types of rows are its prompt strategies (prompt_strategies/ of 0.19.0).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from ftspec.port.fates import Kind, Setting
@@ -21,6 +23,8 @@ ALPACA = (
     "its own prompt (### Instruction: ...) becomes the chat template of the model: other tokens"
 )
 CHUNKS = "a text longer than sequence_len becomes several rows there, and is cut here"
+TEMPLATES = files(__package__) / "templates"
+"""What its names of chat templates mean."""
 NO_SPLIT = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
 
 
@@ -223,22 +227,30 @@ def _inputs(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", spec={"data.train_on": "all" if setting.value else "assistant"})
 
 
-def _template(setting: Setting, _context: Context) -> Outcome:
-    if str(setting.value).startswith("tokenizer_default"):
+def _template(setting: Setting, context: Context) -> Outcome:
+    name = str(setting.value)
+    if name.startswith("tokenizer_default"):
         return Outcome("renamed", spec={"model.chat_template": "tokenizer"})
-    if setting.value == "jinja":
+    if name == "jinja":
         return Outcome("derived", why="chat_template_jinja has it", of=("model.chat_template",))
-    why = f"its own template {setting.value!r} becomes the one that comes with the tokenizer"
+    if re.fullmatch(r"\w+", name) and (file := TEMPLATES / f"{name}.jinja").is_file():
+        return _written(file.read_text("utf-8"), context, f"axolotl's template {name}, ")
+    why = f"its own template {name!r} becomes the one that comes with the tokenizer"
     return Outcome("approximated", why=why)
+
+
+def _written(text: str, context: Context, what: str = "") -> Outcome:
+    """A template as a file beside the spec."""
+    name = f"{context.document.path.stem}.chat_template.jinja"
+    spec = {"model.chat_template": f"./{name}"}
+    return Outcome("derived", spec=spec, why=f"{what}written to {name}", files={name: text})
 
 
 def _jinja(setting: Setting, context: Context) -> Outcome:
     text = str(setting.value)
     if "{" not in text:
         return Outcome("renamed", spec={"model.chat_template": text})
-    name = f"{context.document.path.stem}.chat_template.jinja"
-    spec = {"model.chat_template": f"./{name}"}
-    return Outcome("derived", spec=spec, why=f"written to {name}", files={name: text})
+    return _written(text, context)
 
 
 def _eval_packing(_setting: Setting, context: Context) -> Outcome:

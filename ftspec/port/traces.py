@@ -1,0 +1,132 @@
+"""What the results of a training tell of it: compiled folders, saved adapters, a trainer's state.
+
+A folder that ftspec compiled tells everything. Others tell a little: what they do not, is left open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ftspec.backend import File, lift
+from ftspec.emit.manifest import NAME, recorded
+from ftspec.errors import Problem, SpecError
+from ftspec.mapping import FieldMap
+from ftspec.port.documents import read_text
+from ftspec.read import json, yaml
+from ftspec.registry import load
+
+ADAPTER, STATE, CARD = "adapter_config.json", "trainer_state.json", "README.md"
+FILES = (ADAPTER, STATE, CARD)
+STATES = {
+    "train_batch_size": "train.micro_batch_size",
+    "max_steps": "train.steps",
+    "num_train_epochs": "train.epochs",
+    "logging_steps": "train.logging_steps",
+    "save_steps": "train.save_steps",
+    "eval_steps": "train.eval_steps",
+}
+"""Names of transformers' TrainerState (trainer_callback.py)."""
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a path is what a training left behind."""
+    return path.is_dir() or path.name in FILES
+
+
+def compiled(folder: Path) -> dict[str, Any] | None:
+    """Every value of a folder that ftspec compiled, by spec path; None for another one."""
+    try:
+        content = (folder / NAME).read_bytes()
+    except OSError:
+        return None
+    names = recorded(content)
+    if names is None:
+        return None
+    backend = load(str(json.read(content.decode())["backend"]))
+    try:
+        files = [File(name, (folder / name).read_bytes()) for name in names]
+    except OSError as error:
+        raise SpecError(
+            Problem(f"a file of its manifest is gone: {error}", file=str(folder))
+        ) from error
+    return dict(lift(backend, backend.read(files)).spec)
+
+
+def told(path: Path) -> dict[str, tuple[Any, str]]:
+    """Value and origin by spec path, as far as the files at a path tell.
+
+    Raises:
+        SpecError: there is nothing there that tells anything.
+    """
+    found: dict[str, tuple[Any, str]] = {}
+    for file in _files(path):
+        reader = {ADAPTER: _adapter, STATE: _state, CARD: _card}[file.name]
+        for spec_path, value in reader(file).items():
+            found.setdefault(spec_path, (value, str(file)))
+    if not found:
+        hint = f"read are folders with {', '.join(FILES)}, and folders that ftspec compiled"
+        raise SpecError(
+            Problem("nothing in it tells how it was trained", file=str(path), hint=hint)
+        )
+    return found
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    checkpoints = sorted(path.glob("checkpoint-*"), key=lambda one: (len(one.name), one.name))
+    for folder in (path, path / "model", *checkpoints[-1:]):
+        yield from (folder / name for name in FILES if (folder / name).is_file())
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = json.read(read_text(path))
+    if not isinstance(value, dict):
+        raise SpecError(Problem("not an object", file=str(path)))
+    return value
+
+
+def _adapter(path: Path) -> dict[str, Any]:
+    """peft's own file: LoRA's options as a script has them."""
+    saved = _object(path)
+    found: dict[str, Any] = {}
+    if isinstance(name := saved.get("base_model_name_or_path"), str):
+        found["model.name"] = name
+    if saved.get("peft_type") != "LORA":
+        return found
+    fields = load("trl").maps["sft"]
+    rows = [row for row in fields.rows if row.keys and all(map(_of_an_adapter, row.keys))]
+    native = {"tuner": "lora", **{f"LoraConfig.{key}": value for key, value in saved.items()}}
+    if isinstance(modules := saved.get("target_modules"), list):
+        native["LoraConfig.target_modules"] = sorted(modules)  # saved from a set
+    lifted = FieldMap(fields.backend, rows).lift(native)
+    return {**found, **lifted.spec}
+
+
+def _of_an_adapter(key: str) -> bool:
+    return key == "tuner" or key.startswith("LoraConfig.")
+
+
+def _state(path: Path) -> dict[str, Any]:
+    saved = _object(path)
+    return {
+        spec_path: saved[name]
+        for name, spec_path in STATES.items()
+        if isinstance(saved.get(name), int | float) and saved[name] > 0
+    }
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """The YAML on top of a model card."""
+    parts = read_text(path).split("---\n", 2)
+    if len(parts) < 3 or parts[0].strip():
+        return {}
+    try:
+        head: Mapping[str, Any] = yaml.read(parts[1])
+    except SpecError:
+        return {}
+    model = head.get("base_model")
+    return {"model.name": model} if isinstance(model, str) else {}
