@@ -21,8 +21,8 @@ QAT = (
     "whose path on a CPU leaves the scheme out without a word"
 )
 EXPORT = (
-    "what is saved is not quantised in this version of ftspec: no environment holds a program that "
-    "writes such files on every machine"
+    "results in few bits are not in this version of ftspec: merge the adapter (a stage with `adapter: "
+    "merge`), and quantise that with the program that will serve it"
 )
 SHIFTED = (
     "LoRA with shifted attention is not in this version of ftspec: LLaMA-Factory alone has it, for "

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from filelock import FileLock
 from safetensors.numpy import load_file
 
 from ftspec.env.install import ensure
+from ftspec.env.variables import variables
 from ftspec.plan.make import make_plan
 from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
@@ -134,6 +136,14 @@ class Lab:
                 found = verify(runs(folder), "trl", spec, folder, jobs=JOBS, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
+
+
+def reload(lab: Lab, out: Path, folders: Sequence[Path]) -> None:
+    """Load what runs saved with peft or transformers, as `reloaded.py` does: `out` gets `0.safetensors`, ..."""
+    place = ensure(load_backend("trl"))
+    base = lab.specs / "tiny-model"
+    command = [place.python, Path(__file__).with_name("reloaded.py"), base, out, *folders]
+    subprocess.run(list(map(str, command)), env=variables(place, {**os.environ}), check=True)
 
 
 @pytest.fixture(scope="session")

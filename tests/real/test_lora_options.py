@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from ftspec.verify.evidence import Evidence
-from tests.real.conftest import BACKENDS, Lab, Proven
+from tests.real.conftest import BACKENDS, Lab, Proven, reload
 from tests.real.test_options import assert_equal, refusal
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -92,6 +93,15 @@ def test_options_of_lora_train_alike(lab: Lab, name: str) -> None:
         SHOWS[name](evidence)
         if SHOWS[name] is _moved:
             _fits_the_original_weights(proof, backend)
+
+
+def test_moved_ranks_are_loaded_again(lab: Lab, tmp_path: Path) -> None:
+    """EVA's adapter has a rank of its own in each layer, and peft finds them in what was saved."""
+    proof = lab.prove("train.steps=3", f"method.tuner={CASES['eva'].tuner}")
+    reload(lab, tmp_path, [proof.model("trl")])
+    loaded, trained = load_file(tmp_path / "0.safetensors"), proof.evidence("trl").after
+    assert trained and all((loaded[key] == values).all() for key, values in trained.items())
+    assert (loaded["#logits"] != loaded["#base"]).any()
 
 
 def _dora(evidence: Evidence) -> None:
