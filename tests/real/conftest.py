@@ -139,7 +139,7 @@ class Lab:
 
 
 def reload(lab: Lab, out: Path, folders: Sequence[Path]) -> None:
-    """Load what runs saved with peft or transformers, as `reloaded.py` does: `out` gets `0.safetensors`, ..."""
+    """Load what runs saved by peft or transformers; `out` gets `0.safetensors` and so on."""
     place = ensure(load_backend("trl"))
     base = lab.specs / "tiny-model"
     command = [place.python, Path(__file__).with_name("reloaded.py"), base, out, *folders]
