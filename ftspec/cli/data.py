@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ftspec.data.preview import Looked
     from ftspec.data.statistics import Survey
     from ftspec.plan.readers import Readers
-    from ftspec.spec.data import Source
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,12 @@ def preview(
 
     loaded = load_stage(spec, sets, stage)
     asked = readers(loaded, backend_names(backend or ",".join(loaded.spec.run.backends)))
-    sources = asked.sources(split)
-    if not sources:
-        hint = "give data.eval, or leave --split out"
+    if not asked.sources(split):
+        hint = "give data.eval or data.eval_size, or leave --split out"
         raise DataError(Problem("there are no rows to evaluate on", path="data.eval", hint=hint))
     counted = None if no_stats else survey(len(asked.groups), asked.tokens)
     chosen = Chosen(frozenset()) if stats_only else rows
-    shown, found, complete = _read(asked, sources, chosen, counted)
+    shown, found, complete = _read(asked, split, chosen, counted)
     result = Preview(asked, split, shown, counted, found, complete)
     if as_json:
         print_json(preview_as_json(result))
@@ -146,7 +144,7 @@ def preview(
 
 
 def _read(
-    asked: Readers, sources: Sequence[Source], chosen: Chosen, counted: Survey | None
+    asked: Readers, split: str, chosen: Chosen, counted: Survey | None
 ) -> tuple[list[Looked], Findings, bool]:
     """The chosen rows, what is wrong with others, and whether all were read: an interrupt ends it.
 
@@ -156,10 +154,12 @@ def _read(
     from ftspec.data.preview import expected_rows, look
 
     found, shown, last = Findings(), [], -1
+    sources = asked.sources(split)
     rules = [group.rule for group in asked.groups]
     total = expected_rows(sources, asked.folder)
     try:
-        for looked in _told(look(sources, asked.folder, asked.tokens, rules, found), total):
+        views = look(sources, asked.folder, asked.tokens, rules, found, asked.part(split))
+        for looked in _told(views, total):
             last = looked.number
             if last in chosen.numbers:
                 shown.append(looked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
+from ftspec.data.hold_out import HoldOut
 from ftspec.data.pack import blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
@@ -92,6 +93,7 @@ class _Rules:
     train_on: TrainOn
     packing: Packing = None
     system: str | None = None
+    part: HoldOut | None = None
 
 
 def prepare(
@@ -109,14 +111,16 @@ def prepare(
     columns: Sequence[str] = (),
     target: Path | None,
     accept: Accept = anything,
+    part: HoldOut | None = None,
 ) -> Report:
     """Render, tokenise, mask, cut and pack all rows, and write them to ``target`` unless it is None.
 
     Paths start at ``base``. ``columns``: what is written beside ids and labels where documents share
-    a row. All rows that cannot be trained on are named at once, and then nothing is written.
+    a row. ``part``: which of the rows, where some are held out. All rows that cannot be trained on are
+    named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base)
-    rules = _Rules(*side, max_length, overflow, train_on, packing, system)
+    rules = _Rules(*side, max_length, overflow, train_on, packing, system, part)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -223,7 +227,12 @@ def _encoded(
 ) -> Iterator[Encoded]:
     """All rows as they are trained on; raises at the end if any row had a problem."""
     found = Findings()
-    for row, example in examples(sources, base, found, accept):
+    pairs: Iterable[tuple[Row, Example]] = examples(sources, base, found, accept)
+    if rules.part is not None:
+        every = list(pairs)
+        found.check()  # before numbers are drawn: they are those of all rows
+        pairs = rules.part.of(every)
+    for row, example in pairs:
         if example.kind == "chat" and rules.template is None:
             raise DataError(no_template(rules.tokens))
         tally.note(example)

@@ -12,6 +12,7 @@ from typing import Any
 from ftspec.data.carried import anything
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
+from ftspec.data.hold_out import HoldOut
 from ftspec.data.json_rows import opens_with
 from ftspec.data.prepare import examples
 from ftspec.data.sources import Row, count_rows
@@ -46,15 +47,24 @@ class Looked:
 
 
 def look(
-    sources: Sequence[Source], base: Path, tokens: Tokens, rules: Sequence[Rule], found: Findings
+    sources: Sequence[Source],
+    base: Path,
+    tokens: Tokens,
+    rules: Sequence[Rule],
+    found: Findings,
+    part: HoldOut | None = None,
 ) -> Iterator[Looked]:
     """All rows of a split, in order. A row that is nothing to anybody is noted in ``found``.
 
-    ``sources`` name their formats. Texts are tokenised in batches on another thread, while this one
+    ``sources`` name their formats. ``part``: which of the rows, where some are held out; then all are
+    held in memory. Texts are tokenised in batches on another thread, while this one
     reads and renders the next batch.
     """
     refuse_hub(sources)
     rows = _rows(sources, base, found)
+    if part is not None:
+        drawn = part.of(list(rows))
+        rows = ((number, *rest) for number, (_, *rest) in enumerate(drawn))  # type: ignore[misc]
     waiting: list[tuple[list[tuple[int, Row, Example, Answers]], Future[Encodings]]] = []
     with ThreadPoolExecutor(1) as pool:
         while True:
@@ -90,9 +100,10 @@ def expected_rows(sources: Sequence[Source], base: Path) -> int | None:
                 return None
             else:
                 with path.open("rb") as file:
-                    total += sum(
+                    lines = sum(
                         block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")
                     )
+                total += min(lines, source.limit or lines)
         except (OSError, DataError):
             return None  # reading the rows will say what is wrong
     return total

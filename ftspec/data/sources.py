@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Row:
 
 
 def rows(source: Source, base: Path, findings: Findings | None = None) -> Iterator[Row]:
-    """The rows of a local source, in the file's order.
+    """The rows of a local source, in the file's order, up to its limit; nothing beyond is looked at.
 
     Good rows come out whatever the others are like. Problems go to ``findings``; without it they
     are raised, all at once, after the last good row.
@@ -40,7 +42,7 @@ def rows(source: Source, base: Path, findings: Findings | None = None) -> Iterat
     found = Findings() if findings is None else findings
     before, index = found.count, -1
     path = base / source.path if source.path else None
-    for index, (line, values) in enumerate(_read(source, path, found)):
+    for index, (line, values) in enumerate(islice(_read(source, path, found), source.limit)):
         yield Row(index, line, values, str(path))
     if index < 0 and found.count == before:
         found.add(Problem("the file holds no rows", file=str(path), hint="add at least one row"))
@@ -55,7 +57,7 @@ def count_rows(source: Source, base: Path) -> int:
         file = _open_parquet(base / source.path, found)
         found.check()
         if file is not None and file.metadata.num_rows:
-            return int(file.metadata.num_rows)
+            return min(int(file.metadata.num_rows), source.limit or sys.maxsize)
     return sum(1 for _ in rows(source, base))
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ftspec.families.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import SUFFIXES, sliced, unsliced
 
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
@@ -74,7 +74,7 @@ RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("text", "text"): {"text": "text"},
 }
 """Where columns are only selected, the names that trl expects."""
-_FILE = 'load_dataset("@loader", data_files="@files", split="train")'
+_FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
 _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
 
@@ -82,14 +82,15 @@ _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
 _LOAD = """\
 {% if ROWS.tokens %}
 {{ "ROWS = load_from_disk"|call(ROWS.tokens) }}
+{% elif ROWS.taken %}
 {% elif ROWS.files %}
 {{ "ROWS = load_dataset"|call(ROWS.loader, data_files=ROWS.files, split="train") }}
 {% elif ROWS.part %}
-{{ "ROWS = load_dataset"|call(*ROWS.part.name, split=ROWS.part.split) }}
+{{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
 {% else %}
 ROWS = concatenate_datasets([
 {% for part in ROWS.parts %}
-    {{ "load_dataset"|call(*part.name, split=part.split) }},
+    {{ "load_dataset"|call(*part.name, **part.where) }},
 {% endfor %}
 ])  # fmt: skip
 {% endif %}
@@ -113,6 +114,12 @@ SYSTEMS: Mapping[str, str] = {
     "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
 }
 """By shape, the statement that puts a system prompt before conversations that begin with none."""
+_HOLD_OUT = """\
+{{ "held_out = ROWS.train_test_split"|call(**ROWS.held_out) }}
+train, evaluation = held_out["train"], held_out["test"]
+"""
+HOLD_OUT = 'held_out = train.train_test_split(test_size="@size", seed="@seed")'
+"""The statement that draws rows to evaluate on; all have their shape by then."""
 _DROP = """\
 ROWS = ROWS.filter(
     lambda row: len(
@@ -136,6 +143,8 @@ class Split(NamedTuple):
     """Longer conversations are left out."""
     system: str | None = None
     """Put before conversations that begin with no system prompt."""
+    held_out: tuple[float, int] | None = None
+    """How many rows are held out of it, and the seed that they are drawn by."""
 
 
 def template(split: str, printed: Mapping[str, Any]) -> str:
@@ -147,6 +156,8 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
     text = _LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + _AFTER
     if printed["system"]:
         text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
+    if printed["held_out"]:
+        text += _HOLD_OUT
     if printed["limit"]:
         text += DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
     return text.replace("ROWS", name)
@@ -165,15 +176,18 @@ def context(
     tokens: str,
     limit: int | None = None,
     system: str | None = None,
+    held_out: tuple[float, int] | None = None,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
+
+    ``held_out``: how many of its rows the other split is made of, and the seed.
 
     Raises:
         Refuse: sources of different formats, of files and hub data sets, or of several file types;
             a limit for rows that no chat template renders.
     """
     if shape == "tokens":
-        return {"tokens": tokens, "kind": "", "shape": shape, "limit": None, "system": None}
+        return {**taken(shape, None), "tokens": tokens}
     same("format", sources)
     same("columns", sources)
     kind = sources[0]["format"]
@@ -192,27 +206,48 @@ def context(
         "renamed": renamed,
         "limit": limit,
         "system": system,
+        "taken": False,
+        "held_out": None,
     }
+    if held_out is not None:
+        size, seed = held_out
+        shared["held_out"] = {"test_size": int(size) if size >= 1 else size, "seed": seed}
     files = [source["path"] for source in sources if source["path"]]
-    if not files:
-        parts = [
-            {
-                "name": [source[key] for key in ("hub", "subset") if source[key]],
-                "split": source["split"],
-            }
-            for source in sources
-        ]
-        return shared | {
-            "files": None,
-            "part": parts[0] if len(parts) == 1 else None,
-            "parts": parts,
-        }
-    loaders = {SUFFIXES[file[file.rindex(".") :].lower()] for file in files}
-    if len(files) < len(sources) or len(loaders) > 1:
+    loaders = {_loader(file) for file in files}
+    if files and (len(files) < len(sources) or len(loaders) > 1):
         raise Refuse(
             "files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec"
         )
-    return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
+    if files and not any(source.get("limit") for source in sources):
+        return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
+    parts = [_part(source) for source in sources]
+    return shared | {"files": None, "part": parts[0] if len(parts) == 1 else None, "parts": parts}
+
+
+def taken(shape: str, limit: int | None) -> dict[str, Any]:
+    """What `template` prints for rows that another split's statements have brought into shape."""
+    nothing: dict[str, Any] = {
+        "tokens": "",
+        "kind": "",
+        "renamed": {},
+        "system": None,
+        "held_out": None,
+    }
+    return {**nothing, "shape": shape, "limit": limit, "taken": True}
+
+
+def _part(source: dict[str, Any]) -> dict[str, Any]:
+    """What `load_dataset` is given for one source alone."""
+    split = sliced("train" if source["path"] else source["split"], source.get("limit"))
+    if source["path"]:
+        name = [_loader(source["path"])]
+        return {"name": name, "where": {"data_files": source["path"], "split": split}}
+    name = [source[key] for key in ("hub", "subset") if source[key]]
+    return {"name": name, "where": {"split": split}}
+
+
+def _loader(file: str) -> str:
+    return SUFFIXES[file[file.rindex(".") :].lower()]
 
 
 def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
@@ -224,12 +259,14 @@ def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
 def read_split(tree: ast.Module, split: str) -> Split | None:
     """What a script's statements for a split say; None if they are not understood."""
     name = VARIABLES[split]
-    targets = [_target(node) for node in tree.body]
-    if name not in targets:
+    body = [node for node in tree.body if _target(node) not in (*_BOTH, "held_out")]
+    held_out = _held_out(tree) if len(body) < len(tree.body) else None
+    targets = [_target(node) for node in body]
+    if name not in targets or (held_out and split == "eval"):
         return Split()
     start = targets.index(name)
-    rest = list(takewhile(lambda node: _target(node) in (name, "roles"), tree.body[start + 1 :]))
-    first = tree.body[start]
+    rest = list(takewhile(lambda node: _target(node) in (name, "roles"), body[start + 1 :]))
+    first = body[start]
     if match(f'{name} = load_from_disk("@folder")', first):
         return Split(shape="tokens")
     limit = _last(rest, DROPS, name).get("limit")
@@ -241,7 +278,19 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
             columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
             columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
             sources = tuple({**part, "format": kind, "columns": columns} for part in parts)
-            return Split(sources, shape, limit, system)
+            return Split(sources, shape, limit, system, held_out)
+    return None
+
+
+_BOTH = ("train, evaluation", "(train, evaluation)")
+"""Both names as one target, as releases of Python write it."""
+
+
+def _held_out(tree: ast.Module) -> tuple[float, int] | None:
+    """How many rows a statement holds out, and the seed."""
+    for node in tree.body:
+        if (holes := match(HOLD_OUT, node)) is not None:
+            return holes["size"], holes["seed"]
     return None
 
 
@@ -266,15 +315,17 @@ def _renamed_right(holes: dict[str, Any], expected: Mapping[str, str]) -> bool:
 
 
 def _parts(value: ast.expr) -> list[dict[str, Any]]:
-    empty = {"path": None, "hub": None, "subset": None, "split": "train"}
+    empty = {"path": None, "hub": None, "subset": None, "split": "train", "limit": None}
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "concatenate_datasets":
         (items,) = value.args
         return [part for item in getattr(items, "elts", ()) for part in _parts(item)]
     statement = ast.Expr(value)
     if (holes := match(_FILE, statement)) is not None:
         files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
-        return [{**empty, "path": file} for file in files]
+        limit = unsliced(holes["split"])[1]
+        return [{**empty, "path": file, "limit": limit} for file in files]
     for form in (_HUB, _SUBSET):
         if (holes := match(form, statement)) is not None:
-            return [{**empty, **holes}]
+            split, limit = unsliced(holes["split"])
+            return [{**empty, **holes, "split": split, "limit": limit}]
     return []

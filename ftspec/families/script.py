@@ -27,7 +27,7 @@ from ftspec.families import (
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
-from ftspec.families.sft_script import LIMIT, SYSTEM
+from ftspec.families.sft_script import HELD_OUT, LIMIT, SYSTEM
 from ftspec.families.trainers import TRAINERS, trainer_of
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
@@ -105,7 +105,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
-        "several": any(not (split["tokens"] or split["files"] or split["part"]) for split in used),
+        "several": any(split.get("parts") and not split["part"] for split in used),
     }
     values |= {**splits, **more}
     text = template.read_text("utf-8")
@@ -139,12 +139,22 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
     """What the template prints for a split; None where the spec has none."""
-    if not job.values[f"data.{split}"]:
+    held_out = job.values["data.eval_size"] is not None
+    if not job.values[f"data.{split}"] and not (split == "eval" and held_out):
         return None
     folder = job.values[f"derived.{split}_rows"]
-    sources = native.get(f"data.{split}", ())
     limit, system = native.get(LIMIT), native.get(SYSTEM)
-    return datasets.context(sources, native[SHAPE], folder, limit, system)
+    if split == "eval" and HELD_OUT in native:
+        return datasets.taken(native[SHAPE], limit)
+    sources = native.get(f"data.{split}", ())
+    return datasets.context(
+        sources,
+        native[SHAPE],
+        folder,
+        limit,
+        system,
+        native.get(HELD_OUT) if split == "train" else None,
+    )
 
 
 def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, str]) -> list[File]:
@@ -204,7 +214,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
             native[f"data.{split}"] = found.sources
         if split == "train":
             native[SHAPE] = found.shape
-            found_values = {LIMIT: found.limit, SYSTEM: found.system}
+            found_values = {LIMIT: found.limit, SYSTEM: found.system, HELD_OUT: found.held_out}
             native |= {key: value for key, value in found_values.items() if value is not None}
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, _environ = read_shell(texts["launch.sh"])

@@ -30,6 +30,8 @@ TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
+HELD_OUT = "data.held_out"
+"""Native pseudo-key: how many rows are held out, and the seed that they are drawn by."""
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
@@ -57,6 +59,15 @@ def data_rows() -> tuple[Row, ...]:
                 uses=_WHO_AND_WHAT,
             )
             for split in ("train", "eval")
+        ),
+        Row(
+            ("data.eval_size",),
+            (HELD_OUT,),
+            lambda size, who, seed: MISSING if size is None or who == "ftspec" else (size, seed),
+            _lift_held_out,
+            uses=("data.prepare", "train.seed"),
+            reads=(f"{CONFIG}seed",),
+            absent=(None,),
         ),
         Row(
             ("data.prepare",),
@@ -265,6 +276,14 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     if sources:
         context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
     return sources
+
+
+def _lift_held_out(held_out: Any, seed: int) -> float | None:
+    if held_out is None:
+        return None
+    if held_out[1] != seed:
+        raise Refuse("rows are held out by another seed than the trainer's", "notimpl")
+    return float(held_out[0])
 
 
 def _lower_overflow(

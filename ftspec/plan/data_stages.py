@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftspec.data.carried import by_alternating, by_frameworks
+from ftspec.data.hold_out import HoldOut
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
 
@@ -22,7 +23,7 @@ def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
     accept = by_alternating if alternating else by_frameworks
-    sources = _sources(resolved, split)
+    sources = split_sources(resolved, split)
     return check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
 
 
@@ -32,8 +33,9 @@ def prepare_split(
     """Render, tokenise and label a split, and write it to `target` as a Hugging Face dataset."""
     from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
-    sources = _sources(resolved, split)
-    report = prepare(sources, target=target, columns=columns, **_arguments(resolved))
+    sources = split_sources(resolved, split)
+    part = part_of(resolved, split)
+    report = prepare(sources, target=target, columns=columns, part=part, **_arguments(resolved))
     _index(target.parent)
     return report
 
@@ -48,7 +50,8 @@ def copy_prepared(source: Path, target: Path) -> None:
 
 def reads(resolved: Resolved, split: str) -> str:
     """All that decides what reading a split gives: where it is equal, once is enough."""
-    return repr((split, _sources(resolved, split), sorted(_arguments(resolved).items())))
+    part = part_of(resolved, split)
+    return repr((split, part, split_sources(resolved, split), sorted(_arguments(resolved).items())))
 
 
 def _index(folder: Path) -> None:
@@ -57,8 +60,18 @@ def _index(folder: Path) -> None:
     write_index(folder, [name for name in FOLDERS.values() if (folder / name).is_dir()])
 
 
-def _sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
-    return tuple(Source(**source) for source in resolved.values[f"data.{split}"].value)
+def part_of(resolved: Resolved, split: str) -> HoldOut | None:
+    """Which part of the rows to train on a split is, where some are held out."""
+    size = resolved.values["data.eval_size"].value
+    seed = resolved.values["train.seed"].value
+    return None if size is None else HoldOut(size, seed, held=split == "eval")
+
+
+def split_sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
+    """Where the rows of a split come from."""
+    held_out = resolved.values["data.eval_size"].value is not None
+    path = "data.train" if held_out else f"data.{split}"
+    return tuple(Source(**source) for source in resolved.values[path].value)
 
 
 def _arguments(resolved: Resolved) -> dict[str, Any]:

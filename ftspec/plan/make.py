@@ -137,8 +137,9 @@ def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
     stages: list[Stage] = []
     for split in ("train", "eval"):
         sources = values[f"data.{split}"]
-        if not sources:
-            continue
+        held_out = split == "eval" and values["data.eval_size"] is not None
+        if not sources and not (held_out and values["data.prepare"] == "ftspec"):
+            continue  # rows that a framework holds out are looked at with those that train
         if values["data.prepare"] == "ftspec":
             columns = backend.packed if values["data.packing"] == "documents" else ()
             stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))

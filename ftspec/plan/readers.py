@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftspec.backend import Backend
+from ftspec.data.hold_out import HoldOut
 from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.plan.batch import steps_per_epoch
+from ftspec.plan.data_stages import part_of, split_sources
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.plan.values import Resolved
@@ -23,7 +25,9 @@ from ftspec.spec.load import Loaded
 
 UNDERSTOOD = frozenset(
     f"data.{name}"
-    for name in ("train", "eval", "max_length", "overflow", "train_on", "prepare", "shuffle")
+    for name in (
+        *("train", "eval", "eval_size", "max_length", "overflow", "train_on", "prepare", "shuffle"),
+    )
 )
 """Paths whose effect on rows the rules know. A spec that sets another one is not guessed at."""
 
@@ -51,7 +55,11 @@ class Readers:
 
     def sources(self, split: str) -> tuple[Source, ...]:
         """A split's sources, their formats recognised."""
-        return tuple(Source(**source) for source in self.resolved.values[f"data.{split}"].value)
+        return split_sources(self.resolved, split)
+
+    def part(self, split: str) -> HoldOut | None:
+        """Which of their rows, where some are held out."""
+        return part_of(self.resolved, split)
 
     @property
     def folder(self) -> Path:

@@ -189,14 +189,16 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         elif train.warmup_ratio is None:
             decide("train.warmup_ratio", ratio, "3 % of all steps")
     decide_steps(train, values, decide)
-    if spec.data.eval and train.eval_steps is None:
-        decide("train.eval_steps", "epoch", "data.eval is given")
-    if train.eval_steps is not None and not spec.data.eval:
+    evaluated = bool(spec.data.eval) or spec.data.eval_size is not None
+    if evaluated and train.eval_steps is None:
+        given = "data.eval" if spec.data.eval else "data.eval_size"
+        decide("train.eval_steps", "epoch", f"{given} is given")
+    if train.eval_steps is not None and not evaluated:
         raise SpecError(
             Problem(
                 "there is nothing to evaluate on",
                 path="train.eval_steps",
-                hint="give data.eval, or leave train.eval_steps out",
+                hint="give data.eval or data.eval_size, or leave train.eval_steps out",
             )
         )
     if train.data_seed is None:

@@ -94,7 +94,8 @@ def _mended(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_to_evaluate(values: dict[str, Any]) -> dict[str, str]:
-    if values.get("data.eval") or values.get("train.eval_steps") is None:
+    evaluated = values.get("data.eval") or values.get("data.eval_size")
+    if evaluated or values.get("train.eval_steps") is None:
         return {}
     values["train.eval_steps"] = None
     return {"train.eval_steps": "there is nothing to evaluate on: data.eval is not known"}

@@ -22,6 +22,7 @@ from ftspec.spec.root import Spec
 SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("template.jinja",),
     "data.system": ("Be brief.",),
+    "data.eval_size": (0.1, 1.0, 500.0),
     "model.experts.balance_loss": (0.001,),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),
@@ -175,7 +176,13 @@ def _lines(objective: str) -> list[Line]:
         for value in ("fp32", "bf16", "fp16", "bf16-pure", "fp8")
     ]
     for kind in FORMATS[objective]:
-        source = {"path": "data.jsonl", "hub": None, "subset": None, "split": "train"}
+        source = {
+            "path": "data.jsonl",
+            "hub": None,
+            "subset": None,
+            "split": "train",
+            "limit": None,
+        }
         sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
         lines.append(replace(line("data.train.format", "data.train", sources), value=kind))
     return lines
@@ -201,7 +208,7 @@ def cell(
         return Cell("notyet", f"{backend.title} has no {objective}")
     spec = _plain_spec(path, value, device, objective)
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
-    values = resolved.flat() | {path: value}
+    values = {"derived.train_rows": "data/train", **resolved.flat(), path: value}
     lowered = backend.maps[objective].lower(values)
     mine = [r for r in lowered.refusals if _about(r.path, path)]
     mine.sort(

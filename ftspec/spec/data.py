@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,20 @@ from ftspec.spec.base import Items, Node
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "prompt-completion", "text"]
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 """File endings that can be read, and the reader that `datasets.load_dataset` uses for each."""
+
+SLICE = re.compile(r"(\w+(?:\.\w+)*)(?:\[:([1-9]\d*)\])?")
+"""The name of a split, and how many of its first rows: `train[:500]`, as `datasets` writes it."""
+
+
+def sliced(split: str, limit: int | None) -> str:
+    """A split's name, with its first rows alone where there is a limit."""
+    return split if limit is None else f"{split}[:{limit}]"
+
+
+def unsliced(split: str) -> tuple[str, int | None]:
+    """The name and the limit; any other slice stays in the name."""
+    found = SLICE.fullmatch(split)
+    return (found[1], int(found[2])) if found and found[2] else (split, None)
 
 
 class Source(Node):
@@ -26,6 +41,8 @@ class Source(Node):
     """Subset (configuration) of a hub data set."""
     split: str = Field("train", min_length=1)
     """Split of a hub data set."""
+    limit: int | None = Field(None, ge=1)
+    """Only the first rows are used, at most so many. `split: train[:500]` of a hub data set says it too."""
     format: Format = "auto"
     """Shape of a row. `auto`: recognised from the columns of a local file's first row."""
     columns: dict[str, str] = Field(default_factory=dict)
@@ -36,7 +53,12 @@ class Source(Node):
         """A bare string is a path if it ends like a data file, else a hub id."""
         if isinstance(value, str) and not value.lower().endswith(tuple(SUFFIXES)):
             return {"hub": value}
-        return super().expand(value)
+        full = super().expand(value)
+        if isinstance(full, dict) and isinstance(full.get("split"), str):
+            name, limit = unsliced(full["split"])
+            if limit is not None and full.get("limit") is None:
+                return {**full, "split": name, "limit": limit}
+        return full
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -46,6 +68,8 @@ class Source(Node):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
         if self.path is not None and self.subset is not None:
             raise ValueError("`subset` belongs to a hub data set, not to a file")
+        if self.hub is not None and self.limit is not None and not SLICE.fullmatch(self.split):
+            raise ValueError("beside `limit`, `split` is the name of one split")
         return self
 
 
@@ -58,6 +82,10 @@ class Data(Node):
     """Sources to train on, one after the other."""
     eval: Items[Source] = ()
     """Sources to evaluate on."""
+    eval_size: float | None = Field(None, gt=0)
+    """Rows of `train` that are held out to evaluate on, drawn at random (seeded by train.seed): below 1
+    a share of them, else a count. The same rows in every backend; the others train in the order in
+    which they were drawn. null: all train."""
     system: str | None = Field(None, min_length=1)
     """System prompt for conversations that begin with none. null: they are trained without one."""
     max_length: int = Field(2048, ge=8)
@@ -77,3 +105,11 @@ class Data(Node):
     equal blocks; those in one block see each other, as in pre-training. null: each row stands alone."""
     shuffle: bool = True
     """Draw rows in random order (seeded by train.data_seed)."""
+
+    @model_validator(mode="after")
+    def _one_way_to_evaluate(self) -> Data:
+        if self.eval and self.eval_size is not None:
+            raise ValueError("rows to evaluate on are named (`eval`) or held out (`eval_size`)")
+        if (self.eval_size or 0) >= 1 and self.eval_size != int(self.eval_size or 0):
+            raise ValueError("`eval_size` is a share below 1, or a whole number of rows")
+        return self

@@ -32,7 +32,8 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     place = {"path": draw(words()) + suffix} if draw(st.booleans()) else {"hub": draw(words())}
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
     columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
-    return {**place, "format": kind, "columns": columns}
+    limit = draw(st.none() | st.none() | st.integers(1, 10**9))
+    return {**place, "limit": limit, "format": kind, "columns": columns}
 
 
 @st.composite
@@ -44,6 +45,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     first = draw(sources(objective))
     document["data"]["train"] = [first] * draw(st.integers(1, 2))
     document["data"]["eval"] = [first] * draw(st.integers(0, 1))
+    if not document["data"]["eval"] and draw(st.booleans()):
+        document["data"]["eval_size"] = draw(st.sampled_from((0.1, 0.25, 1.0, 2.0, 500.0)))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))

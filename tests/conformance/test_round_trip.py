@@ -58,7 +58,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.overflow"] == "drop" and values["data.prepare"] == "framework":
         kept["data.overflow"] = "drop"
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
-        for path in ("train", "eval", "train_on", "max_length", "system"):
+        for path in ("train", "eval", "eval_size", "train_on", "max_length", "system"):
             kept.pop(f"data.{path}")
         if kept["data.packing"] == "blocks":
             kept.pop("data.packing")  # equal rows, like any others

@@ -91,7 +91,7 @@ def test_import_prints_the_spec_and_tells_the_rest_apart(ftspec: Command, source
 
 
 def test_strict_fails_on_what_is_lost(ftspec: Command, sources: Path) -> None:
-    (sources / "more.yaml").write_text(LLAMA + "val_size: 0.1\n")
+    (sources / "more.yaml").write_text(LLAMA + "val_size: 1\n")
     done = ftspec("import", "more.yaml", "dataset_info.json", "--strict", "-o", "spec.yaml")
     assert done.code == 4
     assert "more.yaml:15" in done.err
@@ -141,10 +141,10 @@ def test_port_writes_the_files_of_another_framework(ftspec: Command, sources: Pa
 
 
 def test_port_stops_at_what_would_be_lost(ftspec: Command, sources: Path) -> None:
-    (sources / "more.yaml").write_text(LLAMA + "max_samples: 9\n")
+    (sources / "more.yaml").write_text(LLAMA + "val_size: 1\n")
     done = ftspec("port", "more.yaml", "dataset_info.json", "--to", "trl", "-o", "build")
     assert done.code == 4
-    assert "max_samples" in done.err
+    assert "val_size" in done.err
     assert not (sources / "build").exists()
     (sources / "other.yaml").write_text(LLAMA.replace("dataset: chats", "dataset: others"))
     done = ftspec("port", "other.yaml", "--to", "trl", "-o", "build")  # which data?

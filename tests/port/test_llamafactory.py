@@ -111,8 +111,9 @@ def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
         ("freeze_vision_tower", "true", "inert", "out of scope"),
         ("hub_token", "hf_abcdef", "inert", "secret"),
         ("template", "llama3", "approximated", "tokenizer"),
-        ("max_samples", "1000", "kept", "only LLaMA-Factory"),
-        ("val_size", "0.1", "unknown", "held out"),
+        ("max_samples", "1000", "derived", "each source"),
+        ("val_size", "0.1", "exact", ""),
+        ("val_size", "1", "unknown", "stops"),
         ("no_such_key", "1", "unknown", "no such setting"),
         ("lr_scheduler_type", "reduce_lr_on_plateau", "unknown", "not in a spec"),
         ("learning_rate", "fast", "unknown", "no number"),
@@ -129,8 +130,21 @@ def test_each_setting_has_one_fate(read: Bring, key: str, value: str, kind: str,
 
 
 def test_what_is_not_understood_stands_in_the_spec_with_its_line(read: Bring) -> None:
-    text = read(LEAST + "val_size: 0.1\n").composed.text
-    assert "# TODO: not understood, so not in this spec:\n#   line 6: val_size: 0.1" in text
+    text = read(LEAST + "val_size: 1\n").composed.text
+    assert "# TODO: not understood, so not in this spec:\n#   line 6: val_size: 1" in text
+
+
+def test_a_limit_is_one_of_each_source(read: Bring) -> None:
+    imported = read(
+        LEAST.replace("alpaca_en_demo", "alpaca_en_demo, alpaca_zh_demo")
+        + "max_samples: 9\nval_size: 0.1\neval_strategy: steps\neval_steps: 5\n"
+    )
+    data = imported.composed.spec.data
+    assert [source.limit for source in data.train] == [9, 9]
+    assert data.eval_size == 0.1
+    assert imported.composed.spec.train.eval_steps == 5
+    unknown = read(LEAST.replace("alpaca_en_demo", "mine") + "max_samples: 9\n")
+    assert fate(unknown, "max_samples")[0] == "unknown"
 
 
 def test_a_secret_is_written_nowhere(read: Bring) -> None:

@@ -150,7 +150,7 @@ def test_rows_whose_format_is_not_known_are_asked_for(read: Bring) -> None:
         ("max_length", "null", "unknown", "no limit"),
         ("dataset_kwargs", "{add_special_tokens: false}", "unknown", "preparation"),
         ("env", "{LD_PRELOAD: x.so}", "unknown", "environment"),
-        ("test_split_size", "0.1", "derived", "do not train"),
+        ("test_split_size", "0.1", "approximated", "without a seed"),
         ("average_tokens_across_devices", "true", "exact", ""),
         ("no_such_key", "1", "unknown", "no such setting"),
     ],

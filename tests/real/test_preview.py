@@ -73,10 +73,9 @@ def ours(project: Path, backend: str, split: str, *sets: str) -> list[dict[str, 
     assert not asked.unknown and not asked.refused
     (group,) = asked.groups
     found = Findings()
-    views = [
-        looked.views[0]
-        for looked in look(asked.sources(split), asked.folder, asked.tokens, [group.rule], found)
-    ]
+    rules, part = [group.rule], asked.part(split)
+    looked = look(asked.sources(split), asked.folder, asked.tokens, rules, found, part)
+    views = [one.views[0] for one in looked]
     found.check()
     kept = []
     for view in views:
@@ -117,6 +116,14 @@ def test_long_rows_are_cut_as_the_framework_cuts(
     )
     # trl leaves out rows of which the cut took all that is trained, so fewer remain for `completions`
     assert sum(len(row["input_ids"]) == 48 for row in said) >= 30
+
+
+@pytest.mark.parametrize("backend", ["trl", "llamafactory"])
+def test_rows_held_out_are_the_same_in_the_same_order(project: Path, backend: str) -> None:
+    limits = "data.train=[{path: data/chat.jsonl, limit: 21}, {path: data/chat.jsonl, limit: 30}]"
+    said = compare(project, backend, *CUT, limits, "data.eval_size=0.1")
+    assert len(said) == 51 - 6
+    assert len(ours(project, backend, "eval", *CUT, limits, "data.eval_size=0.1")) == 6
 
 
 TURN = "'<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n'"

@@ -48,10 +48,17 @@ def sources() -> st.SearchStrategy[Any]:
     paths = st.builds(str.__add__, words(), st.sampled_from((".jsonl", ".CSV", ".parquet")))
     rest = {
         "split": words(),
+        "limit": st.none(),
         "format": st.sampled_from(("auto", "messages", "sharegpt", "alpaca", "text")),
         "columns": st.dictionaries(words(), words(), max_size=2),
     }
-    return optional(rest, path=paths) | optional({**rest, "subset": words()}, hub=words())
+    first = {"split": st.just("train"), "limit": st.none() | st.integers(1, 10**9)}
+    return (
+        optional(rest, path=paths)
+        | optional({**rest, "subset": words()}, hub=words())
+        | optional({**rest, **first}, hub=words())
+        | optional({**rest, **first}, path=paths)
+    )
 
 
 def objectives(word: str) -> st.SearchStrategy[Any]:

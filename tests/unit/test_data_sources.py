@@ -52,6 +52,18 @@ def test_every_file_format_gives_the_same_rows(tmp_path: Path, name: str) -> Non
     assert count_rows(Source(path=name), tmp_path) == 2
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "lines.json", "a.parquet", "a.csv"])
+def test_beyond_the_limit_nothing_is_read(tmp_path: Path, name: str) -> None:
+    write_all(tmp_path)
+    if name != "a.parquet":
+        with (tmp_path / name).open("a") as file:
+            file.write("{broken")
+    one = Source(path=name, limit=1)
+    assert [dict(row.values) for row in rows(one, tmp_path)] == ROWS[:1]
+    assert count_rows(one, tmp_path) == 1
+    assert count_rows(Source(path="a.parquet", limit=9), tmp_path) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [("a.json", [2, 6]), ("a.jsonl", [1, 2]), ("a.parquet", [0, 0]), ("a.csv", [2, 4])],

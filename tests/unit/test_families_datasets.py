@@ -16,9 +16,11 @@ from ftspec.families.datasets import (
     COLUMNS,
     STATEMENTS,
     VARIABLES,
+    Split,
     context,
     read_split,
     same,
+    taken,
     template,
 )
 from ftspec.mapping import Refuse
@@ -66,6 +68,7 @@ def source(**fields: Any) -> dict[str, Any]:
         "hub": None,
         "subset": None,
         "split": "train",
+        "limit": None,
         "columns": {},
     }
     return {**nothing, "format": "messages", **fields}
@@ -179,6 +182,34 @@ def test_where_rows_come_from() -> None:
     assert run(script("train", shape="tokens"), "train", []).loaded == ("data/train",)
 
 
+def test_the_first_rows_of_each_source() -> None:
+    one = script("train", source(path="a.jsonl", limit=5), shape="messages")
+    assert run(one, "train", [{"messages": []}]).loaded == (
+        ("json",), {"data_files": "a.jsonl", "split": "train[:5]"},
+    )  # fmt: skip
+    two = script("eval", source(path="a.csv", limit=5), source(path="b.csv"), shape="messages")
+    assert run(two, "eval", [{"messages": []}]).loaded == (
+        (("csv",), {"data_files": "a.csv", "split": "train[:5]"}),
+        (("csv",), {"data_files": "b.csv", "split": "train"}),
+    )
+    hub = script("train", source(hub="o/a", split="x", limit=7), shape="messages")
+    assert run(hub, "train", [{"messages": []}]).loaded == (("o/a",), {"split": "x[:7]"})
+
+
+def test_rows_held_out_have_their_shape_already_and_long_ones_leave_both_parts() -> None:
+    values = context((source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, 7))
+    text = render(template("train"), allowed=NAMES, train=values)
+    text += render(template("eval"), allowed=NAMES, evaluation=taken("messages", 5))
+    assert "train_test_split(test_size=2, seed=7)" in text
+    found = read_split(ast.parse(text), "train")
+    assert found is not None
+    assert (found.held_out, found.limit, found.system) == ((2, 7), 5, "Be brief.")
+    assert read_split(ast.parse(text), "eval") == Split()
+    assert text.count(".filter(") == 2
+    share = context((source(path="a.json"),), "messages", "", None, None, (0.25, 7))
+    assert "test_size=0.25" in render(template("train"), allowed=NAMES, train=share)
+
+
 def test_what_one_statement_cannot_load_is_refused() -> None:
     for sources in (
         (source(path="a.json"), source(hub="o/a")),
@@ -215,7 +246,12 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
                 "subset": draw(st.none() | words()),
                 "split": draw(words()),
             }
-        return source(**place, format=kind, columns=columns)
+        limit = (
+            draw(st.none() | st.integers(1, 10**9))
+            if place.get("split", "train") == "train"
+            else None
+        )
+        return source(**place, format=kind, columns=columns, limit=limit)
 
     hub = draw(st.booleans())
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.mapping import Refuse
+from ftspec.spec.data import sliced, unsliced
 
 OPENAI_TAGS = {
     "role_tag": "role",
@@ -54,8 +55,13 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
     entry: dict[str, Any] = {"file_name": source["path"]}
+    limit = source.get("limit")
+    if (
+        limit is not None
+    ):  # load_dataset gets it as it is (data/loader.py); max_samples is one for all
+        entry["split"] = sliced("train", limit)
     if source["hub"]:
-        entry = {"hf_hub_url": source["hub"], "split": source["split"]}
+        entry = {"hf_hub_url": source["hub"], "split": sliced(source["split"], limit)}
         if source["subset"]:
             entry["subset"] = source["subset"]
     entry["formatting"] = "alpaca" if kind == "alpaca" else "sharegpt"
@@ -78,11 +84,13 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         for theirs, name in COLUMNS[kind].items()
         if entry.get("columns", {}).get(theirs, name) != name
     }
+    split, limit = unsliced(entry.get("split", "train"))
     return {
         "path": entry.get("file_name"),
         "hub": entry.get("hf_hub_url"),
         "subset": entry.get("subset"),
-        "split": entry.get("split", "train"),
+        "split": split,
+        "limit": limit,
         "format": kind,
         "columns": columns,
     }

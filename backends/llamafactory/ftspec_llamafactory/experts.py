@@ -30,7 +30,7 @@ def expert_rows() -> tuple[Row, ...]:
             _lift_balance,
             uses=(
                 *("derived.accumulation_steps", "derived.processes", "derived.model_type"),
-                *("derived.router_logits", "data.eval", "train.label_smoothing"),
+                *("derived.router_logits", "train.eval_steps", "train.label_smoothing"),
                 "method.objective.loss",
             ),
             reads=("gradient_accumulation_steps", "launch.processes", "launch.nodes"),
@@ -51,7 +51,7 @@ def _lower_balance(
     devices: int,
     kind: str | None,
     own: bool,
-    held_out: Any,
+    evaluated: Any,
     smoothing: float,
     loss: str | None,
 ) -> Any:
@@ -78,7 +78,7 @@ def _lower_balance(
         else "where rows run out before a step has all its passes, that step has less "
         "of the balance loss",
         ""
-        if passes * devices == 1 or not held_out
+        if passes * devices == 1 or evaluated is None
         else "the balance loss counts less in its evaluation",
     ]
     reason = "; ".join(filter(None, doubts))

@@ -42,6 +42,8 @@ from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
+SMALLEST = 1e-6
+"""A smaller `val_size` holds nothing out."""
 ATTENTION = {
     "sdpa": "sdpa",
     "eager": "disabled",
@@ -91,12 +93,26 @@ def _lift_train_on(on_prompt: bool, mask_history: bool) -> str:
     return "all" if on_prompt else "completions" if mask_history else "assistant"
 
 
-def _lower_prepare(who: str, train_rows: str, held_out: tuple[Any, ...]) -> tuple[Any, Any]:
+def _lower_eval_size(size: float | None, who: str) -> float:
+    if size is None or who == "ftspec":
+        return 0.0
+    if size == 1:
+        raise Refuse(
+            "it takes 1 for all of the rows, not for one (data/data_utils.py)",
+            "notyet",
+            "data.prepare: ftspec",
+        )
+    return size
+
+
+def _lower_prepare(
+    who: str, train_rows: str, evaluated: tuple[Any, ...], size: float | None
+) -> tuple[Any, Any]:
     if who == "framework":
         return MISSING, MISSING
     # with several splits it wants the folder above them (data/loader.py); the template `empty` adds
     # no token and changes no tokenizer
-    return train_rows.rpartition("/")[0] if held_out else train_rows, "empty"
+    return train_rows.rpartition("/")[0] if evaluated or size else train_rows, "empty"
 
 
 def _lift_stage(stage: str, _do_train: bool) -> str:
@@ -207,7 +223,7 @@ SFT = FieldMap(
             ("tokenized_path", "template"),
             _lower_prepare,
             lambda folder, _template: "framework" if folder is None else "ftspec",
-            uses=("derived.train_rows", "data.eval"),
+            uses=("derived.train_rows", "data.eval", "data.eval_size"),
             absent=(None, None),
         ),
         field("data.max_length", "cutoff_len", absent=2048),
@@ -229,7 +245,17 @@ SFT = FieldMap(
         ),
         field("data.shuffle", "disable_shuffling", negate, absent=False),
         constant("mix_strategy", "concat", "sources follow one another", absent="concat"),
-        constant("val_size", 0.0, "a split of its own making would reorder the rows", absent=0.0),
+        constant(
+            "max_samples", None, "each source has a limit of its own, in its split", absent=None
+        ),
+        Row(
+            ("data.eval_size",),
+            ("val_size",),
+            _lower_eval_size,
+            lambda size: size if size > SMALLEST else None,
+            uses=("data.prepare",),
+            absent=(0.0,),
+        ),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
         choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),
         unsupported(

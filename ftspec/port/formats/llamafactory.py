@@ -77,11 +77,24 @@ def _named(setting: Setting, context: Context) -> Outcome:
     return Outcome(kind, spec={path: found.sources}, why=found.nearly or found.why)
 
 
-def _held_out(setting: Setting, context: Context) -> Outcome:
-    if not setting.value:
+def _limited(setting: Setting, context: Context) -> Outcome:
+    """The first rows of each data set; `_named` gives every source its limit."""
+    if setting.value is None:
         return PLAIN(setting, context)
-    why = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
-    return Outcome("unknown", why=why)
+    if not isinstance(setting.value, int) or setting.value < 1:
+        return Outcome("unknown", why="a count of rows is a whole number from 1 on")
+    found = sources(split_names(context.get("dataset")), context)
+    if found.missing:
+        return Outcome("unknown", why="a limit for rows that are not known either")
+    return Outcome("derived", why="`limit` of each source", of=("data.train",))
+
+
+def _held_out(setting: Setting, context: Context) -> Outcome:
+    if setting.value == 1:
+        return Outcome("unknown", why="1 is all of the rows there, and it stops")
+    if setting.value and context.get("eval_dataset"):
+        return Outcome("unknown", why="it takes eval_dataset or val_size, not both, and stops")
+    return PLAIN(setting, context)
 
 
 def _template(setting: Setting, context: Context) -> Outcome:
@@ -148,6 +161,7 @@ format = Format(
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
         "tokenized_path": _tokenized,
+        "max_samples": _limited,
         "val_size": _held_out,
         "overwrite_cache": inert("a compiled run never takes rows from a cache"),
         "use_unsloth": unless(

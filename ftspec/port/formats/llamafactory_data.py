@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ftspec.mapping import Refuse
 from ftspec.port.rules import Context
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import SUFFIXES, unsliced
 
 DEMOS: Mapping[str, str] = {
     "identity": "identity.json",
@@ -70,9 +70,12 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
                 "turn are left out; here they train"
             )
         try:
-            found.append(_source(entry, str(folder)))
+            source = _source(entry, str(folder))
         except Refuse as refuse:
             return Found(missing=f"{name!r}: {refuse.reason}")
+        # max_samples: of each data set, those to evaluate on too (data/loader.py)
+        limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
+        found.append({**source, "limit": min(limits, default=None)})
     why = "dataset_info.json" if registry else "the data folder of LLaMA-Factory itself has these"
     return Found(tuple(found), why, nearly=nearly)
 
@@ -111,8 +114,14 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     path = None if hub else posixpath.normpath(posixpath.join(folder, str(file)))
     if path is not None and not path.endswith(tuple(SUFFIXES)):
         raise Refuse(f"{path} is no file that a spec can name", "notimpl")
-    split = str(entry.get("split") or "train")
-    return {"path": path, "hub": hub, "subset": entry.get("subset"), "split": split}
+    split, limit = unsliced(str(entry.get("split") or "train"))
+    return {
+        "path": path,
+        "hub": hub,
+        "subset": entry.get("subset"),
+        "split": split if hub else "train",
+        "limit": limit,
+    }
 
 
 def _turns(tags: Mapping[str, Any] | None) -> str:

@@ -13,21 +13,25 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats.trl_trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown, unless
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import SUFFIXES, unsliced
 
 SHAPE = "data.shape"
-NO_SPLIT = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
+OTHER_ROWS = (
+    "as many rows are held out, but others: trl draws them without a seed, recipes by their own"
+)
 LOADERS = ("json", "csv", "parquet")
 
 
 def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> dict[str, Any]:
     """One source of a spec: a file by its ending, else a data set of the hub."""
     file = place.lower().endswith(tuple(SUFFIXES))
+    name, limit = unsliced(str(split or "train"))
     return {
         "path": place if file else None,
         "hub": None if file else place,
         "subset": None if file or subset in (None, "default") else str(subset),
-        "split": "train" if file else str(split or "train"),
+        "split": "train" if file else name,
+        "limit": limit,
         "format": _format(columns),
         "columns": {},
     }
@@ -123,13 +127,11 @@ def _share(setting: Setting, _context: Context) -> Outcome:
     )
 
 
-def _test_split(setting: Setting, context: Context) -> Outcome:
-    strategy = context.get("eval_strategy", context.get("evaluation_strategy", "no"))
-    if strategy in ("no", False, None):
-        return Outcome(
-            "derived", why="held out, and never looked at: still, these rows do not train"
-        )
-    return Outcome("unknown", why=NO_SPLIT)
+def _test_split(setting: Setting, _context: Context) -> Outcome:
+    """Held out even where nothing is evaluated: these rows do not train."""
+    if setting.value is None:
+        return Outcome("inert", why="nothing is said")
+    return Outcome("approximated", spec={"data.eval_size": setting.value}, why=OTHER_ROWS)
 
 
 def _columns(setting: Setting, _context: Context) -> Outcome:
