@@ -17,6 +17,7 @@ from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
 from ftspec.data.hold_out import HoldOut
+from ftspec.data.named import named_template
 from ftspec.data.pack import blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
@@ -25,6 +26,7 @@ from ftspec.data.tokenizer import Tokens, load_tokenizer
 from ftspec.errors import DataError, Problem
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
+from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
 Overflow = Literal["truncate", "drop", "error"]
@@ -194,6 +196,8 @@ def text_side(
     folder = base / at_home(name)
     local = name.startswith((".", "/", "~")) or is_folder(folder)
     tokens = load_tokenizer(folder if local else name, revision)
+    if template in NAMED:
+        return tokens, Template(named_template(template), tokens.special, template)
     file = None if template == OWN_TEMPLATE else base / at_home(template)
     return tokens, load_template(tokens.folder, tokens.special, file)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import ftspec
 from ftspec.backend import File, Job
+from ftspec.data.named import named_template
 from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
@@ -27,12 +28,13 @@ from ftspec.families import (
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
-from ftspec.families.sft_script import HELD_OUT, LIMIT, SYSTEM
-from ftspec.families.trainers import TRAINERS, trainer_of
+from ftspec.families.sft_script import HELD_OUT, LIMIT, NAMED_FILE, SYSTEM
+from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
+from ftspec.spec.model import NAMED
 
 SCRIPT = "train.py"
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
@@ -154,6 +156,17 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
         limit,
         system,
         native.get(HELD_OUT) if split == "train" else None,
+    )
+
+
+def template_file(native: Flat) -> list[File]:
+    """The chat template that a spec names, beside the script that reads it; nothing for another one."""
+    path = argument(native, "chat_template_path") or ""
+    name = path.removesuffix(NAMED_FILE)
+    return (
+        [File.text(path, named_template(name))]
+        if path.endswith(NAMED_FILE) and name in NAMED
+        else []
     )
 
 

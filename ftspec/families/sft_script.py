@@ -24,6 +24,7 @@ from ftspec.families.peft import lora_rows
 from ftspec.families.rope import rope_rows
 from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
+from ftspec.spec.model import NAMED
 
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
@@ -34,6 +35,8 @@ HELD_OUT = "data.held_out"
 """Native pseudo-key: how many rows are held out, and the seed that they are drawn by."""
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
+NAMED_FILE = ".chat_template.jinja"
+"""How the file of a named template ends, beside the script."""
 OWN_PATHS = (
     "version",
     "run.backends",
@@ -172,8 +175,8 @@ def model_rows() -> tuple[Row, ...]:
         Row(
             ("model.chat_template",),
             (f"{CONFIG}chat_template_path",),
-            lambda template: MISSING if template == "tokenizer" else template,
-            lambda path: path or "tokenizer",
+            _lower_template,
+            _lift_template,
             absent=(None,),
         ),
         Row(
@@ -276,6 +279,17 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     if sources:
         context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
     return sources
+
+
+def _lower_template(template: str) -> Any:
+    if template == "tokenizer":
+        return MISSING
+    return f"{template}{NAMED_FILE}" if template in NAMED else template
+
+
+def _lift_template(path: str | None) -> str:
+    name = (path or "tokenizer").removesuffix(NAMED_FILE)
+    return name if name in NAMED else path or "tokenizer"
 
 
 def _lift_held_out(held_out: Any, seed: int) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.home import at_home
+from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
 
@@ -39,7 +40,7 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
 
     if is_local(values["model.name"], start):
         moved["model.name"] = _local(rebase(values["model.name"], start, target))
-    if values["model.chat_template"] != "tokenizer":
+    if values["model.chat_template"] not in ("tokenizer", *NAMED):
         move("model.chat_template")
     adapter = values.get("method.tuner.adapter")
     if adapter is not None and is_local(adapter, start):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ftspec.data.formats import detect_source
+from ftspec.data.named import special_tokens
 from ftspec.data.template import load_template
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.families.datasets import COLUMNS
@@ -24,8 +26,9 @@ from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, spec_name
+from ftspec.spec.model import NAMED
 from ftspec.spec.paths import flatten, plain
-from ftspec.spec.present import is_folder
+from ftspec.spec.present import is_file, is_folder
 from ftspec.spec.root import Spec
 
 DEFAULT_WARMUP_RATIO = 0.03
@@ -126,6 +129,7 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     if handed and handed.files:
         stored, why = handed.stored, "the type that the earlier stage saves"
     decide("derived.stored_dtype", stored, why, "machine")
+    _tokens_of(spec.model.chat_template, folder / at_home(name))
     marks = marks_turns(spec.model.chat_template, name, folder)
     decide("derived.marks_turns", marks, "the chat template", "machine")
     if spec.precision.compute == "bf16-pure":
@@ -238,8 +242,27 @@ def stored_dtype(config: Mapping[str, Any] | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def _tokens_of(template: str, model: Path) -> None:
+    """A named template prints special tokens: a tokenizer without them takes them for plain text."""
+    file = model / "tokenizer.json"
+    if template not in NAMED or not is_file(file):
+        return
+    vocabulary = file.read_text("utf-8", "replace")
+    absent = [
+        token
+        for token in special_tokens(template)
+        if json.dumps(token, ensure_ascii=False) not in vocabulary
+    ]
+    if absent:
+        message = f"the tokenizer has no token {absent[0]}, which the template {template} prints"
+        hint = "name the template that the model was made with, or `tokenizer`"
+        raise SpecError(Problem(message, path="model.chat_template", hint=hint))
+
+
 def marks_turns(template: str, model: str, folder: Path) -> bool | None:
     """Whether the chat template says which text is the assistant's; None where it is not to be seen."""
+    if template in NAMED:
+        return True
     file = None if template == "tokenizer" else folder / at_home(template)
     try:
         found = load_template(folder / at_home(model), {}, file)

@@ -16,11 +16,12 @@ from ftspec.backend import OBJECTIVE, Backend
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
 from ftspec.spec.load import Loaded, digest
+from ftspec.spec.model import NAMED
 from ftspec.spec.paths import leaves, tags
 from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
-    "model.chat_template": ("template.jinja",),
+    "model.chat_template": ("tokenizer", *NAMED, "template.jinja"),
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),
     "model.experts.balance_loss": (0.001,),

@@ -11,6 +11,16 @@ from ftspec.spec.experts import Experts
 from ftspec.spec.rope import RoPE
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+NAMED = {
+    "chatml": "chatml",
+    "deepseek3": "deepseek3",
+    "llama3": "llama3",
+    "phi4": "phi4",
+    "qwen": "qwen",
+    "qwen3_nothink": "chatml",
+    "qwen3_5_nothink": "chatml",
+}
+"""Chat templates by the names that LLaMA-Factory has for them, and the file of each (data/templates/)."""
 Attention = Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 
 
@@ -57,8 +67,9 @@ class Model(Node):
     attention: Attention = "sdpa"
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)
-    """`tokenizer`: the template that comes with the tokenizer. Otherwise the path of a Jinja file, which
-    ends in `.jinja` or `.j2`. There are no names: what frameworks have under one name is not the same."""
+    """`tokenizer`: the template that comes with the tokenizer. Or a name that LLaMA-Factory has, for the
+    same text in every backend: `chatml`, `deepseek3`, `llama3`, `phi4`, `qwen` (with Qwen's system prompt),
+    `qwen3_nothink`, `qwen3_5_nothink`. Or the path of a Jinja file, which ends in `.jinja` or `.j2`."""
     rope: RoPE | None = None
     """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
     A result needs the same where it is used; an adapter's folder does not hold it."""
@@ -68,8 +79,11 @@ class Model(Node):
     """Run Python code from the model's repository. Only ever on when written here."""
 
     @model_validator(mode="after")
-    def _template_is_a_file(self) -> Model:
+    def _template_is_known(self) -> Model:
         # trl takes any other name for a model whose template, and tokens, it copies (sft_trainer.py)
-        if self.chat_template != "tokenizer" and not self.chat_template.endswith((".jinja", ".j2")):
-            raise ValueError("`chat_template` is `tokenizer`, or a file that ends in .jinja or .j2")
+        known = ("tokenizer", *NAMED)
+        if self.chat_template not in known and not self.chat_template.endswith((".jinja", ".j2")):
+            raise ValueError(
+                f"`chat_template` is one of {', '.join(known)}, or a file that ends in .jinja or .j2"
+            )
         return self

@@ -71,10 +71,11 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
             if not p.startswith("method.tuner.")
             or p.endswith(("type", "adapter", "plus_ratio", "plus_embedding_rate"))
         }
+        kept.pop("model.chat_template")  # it wrote the rows
     fields = backend.maps[values[OBJECTIVE]]
     for path in ("model.dtype", "model.chat_template"):
         if not any(row.keys for row in fields.rows if path in row.paths):
-            kept.pop(path)  # implied there, or in the rows, and refused otherwise
+            kept.pop(path, None)  # implied there, or in the rows, and refused otherwise
     return kept
 
 

@@ -126,6 +126,40 @@ def test_rows_held_out_are_the_same_in_the_same_order(project: Path, backend: st
     assert len(ours(project, backend, "eval", *CUT, limits, "data.eval_size=0.1")) == 6
 
 
+WORDS = {
+    "llama3": ("<|start_header_id|>", "<|eot_id|>", "<|end_header_id|>", "<|eom_id|>"),
+    "phi4": ("<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endoftext|>"),
+    "deepseek3": (
+        "<\uff5cUser\uff5c>",
+        "<\uff5cend\uff5c>",
+        "<\uff5cAssistant\uff5c>",
+        "<\uff5cbegin\uff5c>",
+    ),
+    "qwen": ("<|im_start|>", "<|im_end|>", "<|pad|>", "<|endoftext|>"),
+}
+"""The special tokens of each template, in the place of the tiny model's own: opening, end, and two more."""
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"), [*(("llamafactory", name) for name in WORDS), ("trl", "llama3")]
+)
+def test_a_named_template_gives_the_same_rows(project: Path, backend: str, name: str) -> None:
+    own = ("<|im_start|>", "<|im_end|>", "<|pad|>", "<|endoftext|>")
+    model = project / f"tiny-{name}"
+    if not model.exists():
+        shutil.copytree(project / "tiny-model", model)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        text = (project / "tiny-model" / file).read_text("utf-8")
+        for mine, theirs in zip(own, WORDS[name], strict=True):
+            text = text.replace(mine, theirs)
+        (model / file).write_text(text, "utf-8")
+    config = json.loads((model / "tokenizer_config.json").read_text("utf-8"))
+    config["bos_token"] = WORDS[name][3]
+    (model / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    said = compare(project, backend, f"model=./tiny-{name}", f"model.chat_template={name}")
+    assert len(said) == 64
+
+
 TURN = "'<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n'"
 OPENING = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 TEMPLATES = {

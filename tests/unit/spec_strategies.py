@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ftspec.spec.model import NAMED
 from ftspec.spec.scalars import INVISIBLE
 
 AWKWARD = (
@@ -316,7 +317,8 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {
             "revision": words(),
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
-            "chat_template": words().map("{}.jinja".format),
+            "chat_template": words().map("{}.jinja".format)
+            | st.sampled_from(("tokenizer", *NAMED)),
             "quantization": st.none() | st.none() | st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
             "experts": optional(

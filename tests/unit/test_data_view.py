@@ -183,7 +183,7 @@ def test_a_config_is_known_by_its_native_values() -> None:
     assert isinstance(rule, SlotRows) and rule.slots.user.startswith(
         "<|im_start|>user\n{{content}}"
     )
-    for key, value in (("template", "qwen"), ("packing", True), ("enable_thinking", False)):
+    for key, value in (("template", "qwen2_vl"), ("packing", True), ("enable_thinking", False)):
         found = slot_rows({**CONFIG, key: value}, TOKENS, MARKED)
         assert isinstance(found, Unknown) and key in found.reason
     assert isinstance(slot_rows(CONFIG, TOKENS, None), Unknown)

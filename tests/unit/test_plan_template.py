@@ -50,8 +50,8 @@ def test_a_long_row_is_not_measured_by_another_template(tmp_path: Path) -> None:
     assert "by the tokenizer's own" in caught.value.problems[0].message
 
 
-@pytest.mark.parametrize("name", ["chatml", "Qwen/Qwen3-4B", "template.txt"])
-def test_a_template_has_no_name(name: str) -> None:
+@pytest.mark.parametrize("name", ["chat-ml", "Qwen/Qwen3-4B", "template.txt"])
+def test_a_template_has_no_other_name(name: str) -> None:
     """trl would copy the template, and the tokens, of a model of that name."""
     with pytest.raises(ValidationError, match=r"ends in \.jinja or \.j2"):
         Model(name="org/name", chat_template=name)

@@ -32,6 +32,7 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
+from ftspec.spec.model import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.lora import lora_rows
@@ -42,6 +43,8 @@ from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
+SAVED = "chatml"
+"""The named template that it puts in the place of the tokenizer's own (replace_jinja_template)."""
 SMALLEST = 1e-6
 """A smaller `val_size` holds nothing out."""
 ATTENTION = {
@@ -65,19 +68,31 @@ def _lower_overflow(overflow: str, who: str) -> Any:
 
 
 def _lower_template(template: str, who: str) -> Any:
+    # the template `empty` adds no token to prepared rows, and changes no tokenizer
+    native = "empty" if who == "ftspec" else template
     if template == "tokenizer":
-        return ()
-    if who == "framework":
+        return native if who == "ftspec" else MISSING
+    if native not in ("empty", *NAMED):
         raise Refuse(
             "a template file cannot be given; its templates are built in, or parsed from the tokenizer",
             "notyet",
             "data.prepare: ftspec; or save the template with the tokenizer",
         )
+    if native == SAVED:
+        return native
     return Lossy(
-        (),
-        "the rows are written with it, but the result is saved with the tokenizer's own template: put "
-        "the file there as chat_template.jinja",
+        native,
+        "the rows are written with it, but the result is saved with the tokenizer's own template, if it "
+        "has one: put the other there as chat_template.jinja",
     )
+
+
+def _lift_template(template: str | None) -> str:
+    if template in (None, "empty"):
+        return "tokenizer"
+    if template not in NAMED:
+        raise Refuse(f"its own template {template!r} is not in a spec", "notimpl")
+    return template
 
 
 def _lower_train_on(
@@ -107,12 +122,11 @@ def _lower_eval_size(size: float | None, who: str) -> float:
 
 def _lower_prepare(
     who: str, train_rows: str, evaluated: tuple[Any, ...], size: float | None
-) -> tuple[Any, Any]:
+) -> Any:
     if who == "framework":
-        return MISSING, MISSING
-    # with several splits it wants the folder above them (data/loader.py); the template `empty` adds
-    # no token and changes no tokenizer
-    return train_rows.rpartition("/")[0] if evaluated or size else train_rows, "empty"
+        return MISSING
+    # with several splits it wants the folder above them (data/loader.py)
+    return train_rows.rpartition("/")[0] if evaluated or size else train_rows
 
 
 def _lift_stage(stage: str, _do_train: bool) -> str:
@@ -175,11 +189,11 @@ SFT = FieldMap(
         dtype_row(),
         Row(
             ("model.chat_template",),
-            (),
+            ("template",),
             _lower_template,
-            lambda: "tokenizer",
+            _lift_template,
             uses=("data.prepare",),
-            reason="its templates are built in, or parsed from the tokenizer",
+            absent=(None,),
         ),
         Row(
             ("data.system",),
@@ -220,11 +234,11 @@ SFT = FieldMap(
         ),
         Row(
             ("data.prepare",),
-            ("tokenized_path", "template"),
+            ("tokenized_path",),
             _lower_prepare,
-            lambda folder, _template: "framework" if folder is None else "ftspec",
+            lambda folder: "framework" if folder is None else "ftspec",
             uses=("derived.train_rows", "data.eval", "data.eval_size"),
-            absent=(None, None),
+            absent=(None,),
         ),
         field("data.max_length", "cutoff_len", absent=2048),
         Row(

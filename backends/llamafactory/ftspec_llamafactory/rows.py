@@ -20,6 +20,7 @@ from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
 from ftspec.errors import DataError
 from ftspec.mapping import Flat
+from ftspec_llamafactory.named import NAMED, named_slots
 from ftspec_llamafactory.slots import HOLE, Slots, slots
 
 NUMBER = "{{idx}}"
@@ -27,7 +28,6 @@ NUMBER = "{{idx}}"
 OPENED, CLOSED = "<think>\n", "\n</think>\n\n"
 ASSUMED = {
     "stage": "sft",
-    "template": None,
     "packing": False,
     "neat_packing": False,
     "default_system": None,
@@ -136,13 +136,16 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
     for key, value in ASSUMED.items():
         if key in native and native[key] != value:
             return Unknown(f"what {key}: {native[key]} does to rows is not known here", REMEDY)
+    if native.get("template") not in (None, *NAMED):
+        return Unknown(f"its own template {native['template']!r} is not known here", REMEDY)
     if template is None or "eos_token" not in tokens.special:
         missing = "chat template" if template is None else "eos_token"
         return Unknown(
             f"the tokenizer has no {missing}, and LLaMA-Factory then takes its own", REMEDY
         )
+    name = native.get("template")
     try:
-        taken = slots(tokens, template)
+        taken = named_slots(name, tokens) if name else slots(tokens, template)
     except DataError as error:
         return Unknown(error.problems[0].message, REMEDY)
     cutoff, on_prompt = native["cutoff_len"], native["train_on_prompt"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
-from ftspec.families.script import SCRIPT, companions
+from ftspec.families.script import SCRIPT, companions, template_file
 from ftspec.families.trl_script import emit_trl
 from ftspec.mapping import Flat
 
@@ -20,4 +20,8 @@ def launch(native: Flat) -> Sequence[str]:
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """train.py, launch.sh, requirements.txt."""
-    return [emit_trl(native, job, TITLE), *companions(job, TITLE, launch(native), {})]
+    return [
+        emit_trl(native, job, TITLE),
+        *template_file(native),
+        *companions(job, TITLE, launch(native), {}),
+    ]

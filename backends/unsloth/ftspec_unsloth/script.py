@@ -9,7 +9,14 @@ from typing import Any
 from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
 from ftspec.families.rope import rope_keys, rope_parameters
-from ftspec.families.script import SCRIPT, arguments, companions, emit_script, read_script
+from ftspec.families.script import (
+    SCRIPT,
+    arguments,
+    companions,
+    emit_script,
+    read_script,
+    template_file,
+)
 from ftspec.families.trainers import TRAINERS, argument
 from ftspec.mapping import Flat
 from ftspec_unsloth.fields import ADAPT
@@ -52,7 +59,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         lora={"": new} if len(new) > 2 else {},
         quantised=native[f"{LOAD}load_in_4bit"] or native[f"{LOAD}load_in_8bit"],
     )
-    return [script, *companions(job, TITLE, launch(native), {})]
+    return [script, *template_file(native), *companions(job, TITLE, launch(native), {})]
 
 
 def read(written: Sequence[File]) -> Flat:

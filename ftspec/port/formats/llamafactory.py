@@ -23,6 +23,7 @@ from ftspec.port.rules import (
     unless,
 )
 from ftspec.read import yaml
+from ftspec.spec.model import NAMED
 
 PLAIN = plain()
 TRAINING = training_rules()
@@ -100,6 +101,8 @@ def _held_out(setting: Setting, context: Context) -> Outcome:
 def _template(setting: Setting, context: Context) -> Outcome:
     if setting.value == "empty" and context.get("tokenized_path"):
         return Outcome("exact", {"template": setting.value})
+    if setting.value in NAMED:
+        return PLAIN(setting, context)
     return Outcome(
         "approximated",
         why=f"its own template {setting.value!r} becomes the one that comes with the tokenizer",
