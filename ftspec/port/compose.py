@@ -17,6 +17,7 @@ from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
 from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.planned import title
+from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.root import Spec
 from ftspec.spec.write import lay_out, natural
 
@@ -113,9 +114,17 @@ def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, 
         path: value
         for path, value in values.items()
         if not (value is None and defaults.get(path) is None)
+        and not _brought(path, values)
         and not (path in opened and opened[path] == value and path not in origins)
         and not (path == "train.micro_batch_size" and opened.get(path) == value)
     }
+
+
+def _brought(path: str, values: Mapping[str, Any]) -> bool:
+    """Whether a saved adapter says it itself, so that the spec must not."""
+    if values.get("method.tuner.adapter") is None or not path.startswith("method.tuner."):
+        return False
+    return path.split(".")[2] not in OF_ANY_ADAPTER
 
 
 def _defaults() -> dict[str, Any]:

@@ -60,6 +60,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in ("train", "eval", "eval_size", "train_on", "max_length", "system"):
             kept.pop(f"data.{path}")
+        kept.pop("model.chat_template")  # it wrote the rows
         if kept["data.packing"] == "blocks":
             kept.pop("data.packing")  # equal rows, like any others
         if kept[OBJECTIVE] == "cpt":
@@ -71,7 +72,6 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
             if not p.startswith("method.tuner.")
             or p.endswith(("type", "adapter", "plus_ratio", "plus_embedding_rate"))
         }
-        kept.pop("model.chat_template")  # it wrote the rows
     fields = backend.maps[values[OBJECTIVE]]
     for path in ("model.dtype", "model.chat_template"):
         if not any(row.keys for row in fields.rows if path in row.paths):

@@ -43,7 +43,7 @@ def test_import_undoes_compile(objective: str) -> None:
         if result.refusals:
             seen["refused"] += 1
             return
-        if values["data.prepare"] == "ftspec" and values["data.eval"]:
+        if values["data.prepare"] == "ftspec" and (values["data.eval"] or values["data.eval_size"]):
             seen["prepared"] += 1  # both splits are handed over as one folder, not where from
             return
         try:
