@@ -15,9 +15,9 @@ from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
+from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.planned import title
-from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.root import Spec
 from ftspec.spec.write import lay_out, natural
 

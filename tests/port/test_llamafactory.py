@@ -150,6 +150,14 @@ def test_a_limit_is_one_of_each_source(read: Bring) -> None:
     assert fate(unknown, "max_samples")[0] == "unknown"
 
 
+def test_a_saved_adapter_brings_its_own_settings(read: Bring) -> None:
+    imported = read(LEAST + "adapter_name_or_path: saves/before\ncreate_new_adapter: false\n")
+    tuner = imported.composed.spec.method.tuner
+    assert getattr(tuner, "adapter", None) == "saves/before"
+    assert "rank" not in imported.composed.text
+    assert fate(imported, "adapter_name_or_path")[0] == "exact"
+
+
 def test_a_secret_is_written_nowhere(read: Bring) -> None:
     from ftspec.report.port import as_json, lines
 

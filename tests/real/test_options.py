@@ -54,7 +54,7 @@ CASES = {
             "train.warmup_steps=2", "train.max_grad_norm=0.1", "train.gradient_checkpointing=true",
             "train.seed=7", "train.data_seed=11", "data.train_on=completions",
             "train.optimizer={beta1: 0.8, beta2: 0.95, eps: 1e-6}", "train.learning_rate=1e-3",
-            "data.train={path: data/chat.jsonl, limit: 50}", "data.eval_size=5", "train.eval_steps=2",
+            "data.train={path: data/chat.jsonl, limit: 50}", "data.eval_size=8", "train.eval_steps=2",
         ),
         {
             "r": 4, "lora_alpha": 6, "lora_dropout": 0.1, "use_rslora": True, "weight_decay": 0.1,
@@ -91,7 +91,7 @@ CASES = {
     "bf16": Case((*THREE, "precision=bf16", FULL), {}, {"unsloth": "its CPU path changes the type"}),
     "held-out rows of ftspec": Case(
         (
-            *THREE, "data.prepare=ftspec", "data.eval_size=0.1", "train.eval_steps=2",
+            *THREE, "data.prepare=ftspec", "data.eval_size=0.16", "train.eval_steps=2",
             "data.train={path: data/chat.jsonl, limit: 50}", "data.max_length=48", "data.overflow=truncate",
         ),
         backends=("trl", "llamafactory"),

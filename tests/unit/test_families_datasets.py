@@ -198,8 +198,9 @@ def test_the_first_rows_of_each_source() -> None:
 
 def test_rows_held_out_have_their_shape_already_and_long_ones_leave_both_parts() -> None:
     values = context((source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, 7))
-    text = render(template("train"), allowed=NAMES, train=values)
-    text += render(template("eval"), allowed=NAMES, evaluation=taken("messages", 5))
+    others = taken("messages", 5)
+    text = render(template("train", values), allowed=NAMES, train=values)
+    text += render(template("eval", others), allowed=NAMES, evaluation=others)
     assert "train_test_split(test_size=2, seed=7)" in text
     found = read_split(ast.parse(text), "train")
     assert found is not None
@@ -207,7 +208,7 @@ def test_rows_held_out_have_their_shape_already_and_long_ones_leave_both_parts()
     assert read_split(ast.parse(text), "eval") == Split()
     assert text.count(".filter(") == 2
     share = context((source(path="a.json"),), "messages", "", None, None, (0.25, 7))
-    assert "test_size=0.25" in render(template("train"), allowed=NAMES, train=share)
+    assert "test_size=0.25" in render(template("train", share), allowed=NAMES, train=share)
 
 
 def test_what_one_statement_cannot_load_is_refused() -> None:
