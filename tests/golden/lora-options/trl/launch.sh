@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 1434894ed002)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 b6387d0d2af0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

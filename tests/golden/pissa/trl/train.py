@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 bb5ba06783ba)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 c0f89b899155)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8fe535c6f6f5)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 7b2fab0b39be)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

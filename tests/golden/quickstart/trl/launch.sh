@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 fa2a746c6bcd)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 b749d98bc8d4)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
