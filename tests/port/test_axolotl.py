@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ftspec.data.conversation import Message
+from ftspec.data.template import Template
 from tests.port.conftest import Bring, fate
 
 LORA = """\
@@ -146,3 +148,35 @@ def test_a_key_that_axolotl_does_not_know_is_told(read: Bring) -> None:
     kind, why = fate(read(LORA + "warmup_ration: 0.1\n"), "warmup_ration")
     assert kind == "unknown"
     assert "no such setting" in why
+
+
+ALPACA = (
+    "<s>Below is an instruction that describes a task. Write a response that appropriately completes the "
+    "request.\n\n### Instruction:\nAdd 1 and 1.\n\n### Response:\n2</s>"
+)
+"""prompters.py of axolotl, AlpacaPrompter, of a row without an input."""
+
+
+def test_its_alpaca_prompt_is_written_as_a_template(read: Bring) -> None:
+    imported = read(LORA.replace("chat_template", "alpaca"))
+    (text,) = imported.files.values()
+    turns = [
+        Message("user", "Add 1 and 1."),
+        Message("assistant", "2"),
+    ]
+    assert Template(text, {"bos_token": "<s>", "eos_token": "</s>"}).render(turns).text == ALPACA
+
+
+@pytest.mark.parametrize("name", ["llama3", "chatml", "gemma3", "qwen3"])
+def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
+    imported = read(f"{LORA}chat_template: {name}\n")
+    assert fate(imported, "chat_template")[0] == "derived"
+    (file,) = imported.files
+    assert imported.composed.values["model.chat_template"] == f"./{file}"
+    assert imported.faithful
+
+
+def test_a_name_is_no_path(read: Bring) -> None:
+    imported = read(f"{LORA}chat_template: ../templates/llama3\n")
+    assert fate(imported, "chat_template")[0] == "approximated"
+    assert not imported.files

@@ -27,6 +27,10 @@ from ftspec.spec.model import NAMED
 
 PLAIN = plain()
 TRAINING = training_rules()
+ENDED = (
+    "it appends the end-of-text token to every text, also where one stands there, and does not train it "
+    "where it is the padding token as well"
+)
 ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
 """ZeRO stages of the files that come with it; all else in them is `auto`, or how data moves."""
 SIGNS = frozenset(
@@ -63,7 +67,9 @@ def _packs(context: Context) -> bool:
 
 
 def _stage(setting: Setting, _context: Context) -> Outcome:
-    word = {"pt": "cpt", "rm": "reward"}.get(setting.value, setting.value)
+    if setting.value == "pt":
+        return Outcome("approximated", spec={"method.objective.type": "cpt"}, why=ENDED)
+    word = {"rm": "reward"}.get(setting.value, setting.value)
     return Outcome("exact", {"stage": setting.value}, {"method.objective.type": word})
 
 

@@ -96,6 +96,10 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
         raise Refuse("rows of preferences", "notimpl")
     if more := sorted(set(columns) - set(COLUMNS[kind])):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
+    if kind == "alpaca" and set(columns) == {"prompt"}:  # what stage pt reads
+        text = columns["prompt"]
+        named = {} if text == "text" else {"text": text}
+        return {**_place(entry, folder), "format": "text", "columns": named}
     if less := sorted(set(COLUMNS[kind]) - set(columns)):
         raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
     if "num_samples" in entry:

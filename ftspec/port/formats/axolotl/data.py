@@ -22,6 +22,10 @@ ROLES = {
 ALPACA = (
     "its own prompt (### Instruction: ...) becomes the chat template of the model: other tokens"
 )
+HEADINGS = (
+    "its own prompt (### Instruction: ...) as a chat template: of a row with an input, that stands below "
+    "the instruction without a heading of its own"
+)
 CHUNKS = "a text longer than sequence_len becomes several rows there, and is cut here"
 TEMPLATES = files(__package__) / "templates"
 """What its names of chat templates mean."""
@@ -157,8 +161,18 @@ def _part(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", of=(path,))
 
 
+def prompts(context: Context) -> bool:
+    """Whether all rows are written with alpaca's own prompt, as a template can write it too."""
+    found = entries(context)
+    said = context.get("chat_template")
+    return not said and bool(found) and all(one.get("type") == "alpaca" for one in found)
+
+
 def _type(setting: Setting, context: Context) -> Outcome:
     found = _of(setting, context)
+    if found is not None and setting.value == "alpaca" and prompts(context):
+        written = _written((TEMPLATES / "alpaca_prompt.jinja").read_text("utf-8"), context)
+        return written._replace(kind="approximated", why=HEADINGS, of=("data.train",))
     if found is None:
         return Outcome("unknown", why="which rows it speaks of is not clear")
     if objective(context) not in ("sft", "cpt") and found.kind == "unknown":
