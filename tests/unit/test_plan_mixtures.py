@@ -45,6 +45,16 @@ def test_a_model_without_experts_has_none(tmp_path: Path) -> None:
     assert plan(tmp_path, "trl", inside, BALANCED).native["SFTConfig.router_aux_loss_coef"] == 0.01
 
 
+@pytest.mark.parametrize("backend", ["trl", "llamafactory"])
+def test_parts_of_experts_are_no_modules(tmp_path: Path, backend: str) -> None:
+    tuner = "method.tuner={type: lora, targets: [q_proj, down_proj]}"
+    with pytest.raises(SpecError, match="there is no `down_proj`"):
+        plan(tmp_path, backend, MIXTURE, tuner)
+    for other in ({"mlp_only_layers": [0]}, {"model_type": "qwen2_moe"}, {"model_type": "llama"}):
+        plan(tmp_path, backend, {**MIXTURE, **other}, tuner)  # it has such modules elsewhere
+    plan(tmp_path, backend, MIXTURE, "method.tuner={type: lora, targets: [q_proj]}")
+
+
 def test_llamafactory_gets_a_part_for_each_pass_and_device(tmp_path: Path) -> None:
     key = "moe_aux_loss_coef"
     assert plan(tmp_path, "llamafactory", MIXTURE).native[key] is None
