@@ -180,3 +180,18 @@ def test_a_name_is_no_path(read: Bring) -> None:
     imported = read(f"{LORA}chat_template: ../templates/llama3\n")
     assert fate(imported, "chat_template")[0] == "approximated"
     assert not imported.files
+
+
+@pytest.mark.parametrize(
+    ("said", "size"), [("0.05", 0.05), ("200", 200.0), ("0", None), ("0.0", None), ("null", None)]
+)
+def test_rows_that_are_held_out(read: Bring, said: str, size: float | None) -> None:
+    imported = read(f"{LORA}val_set_size: {said}\nevals_per_epoch: 1\n")
+    assert imported.composed.values["data.eval_size"] == size
+    assert imported.composed.values["train.eval_steps"] == ("epoch" if size else None)
+
+
+def test_a_slice_of_a_split_is_a_limit(read: Bring) -> None:
+    split = "type: chat_template\n    split: train[:500]"
+    (source,) = read(LORA.replace("type: chat_template", split)).composed.values["data.train"]
+    assert (source["split"], source["limit"]) == ("train", 500)

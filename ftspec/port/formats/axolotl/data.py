@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.axolotl.words import EMPTY, evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import SUFFIXES, unsliced
 
 CHATS = ("chat_template", "chat_template.default", "chat_template.load")
 ROLES = {
@@ -29,7 +29,6 @@ HEADINGS = (
 CHUNKS = "a text longer than sequence_len becomes several rows there, and is cut here"
 TEMPLATES = files(__package__) / "templates"
 """What its names of chat templates mean."""
-NO_SPLIT = "a share of the rows held out by chance: name rows in data.eval, a spec does not split"
 
 
 class Row(NamedTuple):
@@ -48,11 +47,13 @@ def row(entry: Mapping[str, Any]) -> Row:
     if place in ("json", "csv", "parquet") and isinstance(files, str):
         place = files
     file = place.lower().endswith(tuple(SUFFIXES)) and "://" not in place
+    split, limit = unsliced(str(entry.get("split") or "train"))
     base = {
         "path": place if file else None,
         "hub": None if file else place,
         "subset": None if file or not entry.get("name") else str(entry["name"]),
-        "split": "train" if file else str(entry.get("split") or "train"),
+        "split": "train" if file else split,
+        "limit": limit,
     }
     kind = entry.get("type")
     if kind in CHATS:
@@ -126,6 +127,8 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     spec: dict[str, Any] = {"data.train": tuple(one.source for one in train)} if train else {}
     if held:
         spec["data.eval"] = tuple(one.source for one in held)
+    if not held:
+        spec["data.eval_size"] = held_out(context)
     learns = objective(context)
     questions = [one.question for one in train if one.question and learns in ("sft", "cpt")]
     if learns == "sft" and any(one.objective == "cpt" for one in train):
@@ -182,7 +185,7 @@ def _type(setting: Setting, context: Context) -> Outcome:
 
 def _split(setting: Setting, context: Context) -> Outcome:
     found = _of(setting, context)
-    if found is not None and found.source["path"] and setting.value not in ("train",):
+    if found is not None and found.source["path"] and unsliced(setting.value)[0] != "train":
         return Outcome("unknown", why="a part of a local file is not in a spec")
     return _part(setting, context)
 
@@ -219,10 +222,20 @@ def _field(setting: Setting, context: Context) -> Outcome:
     return _part(setting, context)
 
 
-def _held_out(setting: Setting, _context: Context) -> Outcome:
-    if not setting.value:
+def held_out(context: Context) -> float | None:
+    """The rows that are held out (utils/data/sft.py): beyond 1 it is a count, and 1 itself all of them."""
+    size = context.get("val_set_size")
+    if not isinstance(size, int | float) or isinstance(size, bool) or not size:
+        return None
+    return float(int(size)) if size > 1 else float(size)
+
+
+def _held_out(setting: Setting, context: Context) -> Outcome:
+    size = held_out(context)
+    if size is None:
         return Outcome("derived", why="nothing is held out", of=("data.eval",))
-    return Outcome("unknown", why=NO_SPLIT)
+    why = "as many rows, drawn in another way: it holds out the last ones of those that it has shuffled"
+    return Outcome("approximated", spec={"data.eval_size": size}, why=why)
 
 
 def _packs(setting: Setting, context: Context) -> Outcome:
