@@ -83,6 +83,13 @@ def test_a_batch_size_is_that_of_one_device(read: Bring) -> None:
     assert found["train.micro_batch_size"] == 2
 
 
+@pytest.mark.parametrize(("steps", "kind"), [(1, "exact"), (4, "approximated")])
+def test_accumulated_batches_are_averaged_otherwise(read: Bring, steps: int, kind: str) -> None:
+    port = read(f"{LORA}gradient_accumulation_steps: {steps}\n")
+    assert fate(port, "gradient_accumulation_steps")[0] == kind
+    assert port.composed.values["train.batch_size"] == 2 * steps
+
+
 def test_qlora_is_four_bits_as_axolotl_loads_them(read: Bring) -> None:
     text = LORA.replace("adapter: lora", "adapter: qlora\nload_in_4bit: true")
     found = values(read, text)
