@@ -8,14 +8,8 @@ from functools import cache
 from ftspec.port.format import Format
 
 NAMES = (
-    "llamafactory",
-    "trl",
-    "axolotl",
-    "deepspeed",
-    "accelerate",
-    "dataset_info",
-    "unsloth_script",
-    "trl_script",
+    *("llamafactory", "trl", "axolotl", "torchtune", "deepspeed", "accelerate", "dataset_info"),
+    *("unsloth_script", "trl_script"),
 )
 """In the order in which they are told to people."""
 
