@@ -125,7 +125,7 @@ def preview(
     if not asked.sources(split):
         hint = "give data.eval or data.eval_size, or leave --split out"
         raise DataError(Problem("there are no rows to evaluate on", path="data.eval", hint=hint))
-    counted = None if no_stats else survey(len(asked.groups), asked.tokens)
+    counted = None if no_stats else survey([group.rule for group in asked.groups], asked.tokens)
     chosen = Chosen(frozenset()) if stats_only else rows
     shown, found, complete = _read(asked, split, chosen, counted)
     result = Preview(asked, split, shown, counted, found, complete)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
 from ftspec.data.tokenise import IGNORED, Encoded
 
+Packing = Literal["documents", "blocks"]
 WINDOW = 1000
 """Documents that are packed together; trl packs as many at a time (`datasets` maps so many at once)."""
 
@@ -46,6 +49,56 @@ def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
                 insort(rooms, room)
             open_bins[room].append(chosen)
     return bins
+
+
+@dataclass(frozen=True)
+class Packs:
+    """How documents come to share rows of at most ``size`` tokens."""
+
+    kind: Packing
+    size: int
+    window: int = WINDOW
+    """Documents that are packed at once; 0: all of them."""
+
+    def rows(self, lengths: Sequence[int]) -> int:
+        """How many rows documents of these lengths make, packed at once."""
+        if self.kind == "documents":
+            return len(best_fit(lengths, self.size))
+        tokens = sum(lengths)
+        # of blocks over all documents, a last one of a single token has nothing to predict
+        return tokens // self.size + (tokens % self.size > (0 if self.window else 1))
+
+    def describe(self) -> str:
+        """In plain words."""
+        if self.kind == "documents":
+            return f"documents share rows of {self.size:,} tokens and do not see each other"
+        return f"all documents are joined, and cut every {self.size:,} tokens"
+
+
+@dataclass
+class Packed:
+    """Rows that documents make, counted while these come in."""
+
+    packs: Packs
+    whole: int = 0
+    """Rows of windows that are full."""
+    waiting: list[int] = field(default_factory=list)
+    """Lengths of those in the window that is not; of endless blocks, one sum."""
+
+    def add(self, length: int) -> None:
+        """One more document."""
+        if not self.packs.window and self.packs.kind == "blocks":
+            self.waiting = [sum(self.waiting) + length]
+            return
+        self.waiting.append(length)
+        if len(self.waiting) == self.packs.window:
+            self.whole += self.packs.rows(self.waiting)
+            self.waiting.clear()
+
+    @property
+    def count(self) -> int:
+        """How many rows there are by now."""
+        return self.whole + (self.packs.rows(self.waiting) if self.waiting else 0)
 
 
 def joined(rows: Sequence[Encoded]) -> Encoded:

@@ -18,7 +18,7 @@ from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
 from ftspec.data.hold_out import HoldOut
 from ftspec.data.named import named_template
-from ftspec.data.pack import blocks, documents, padded
+from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
@@ -30,7 +30,6 @@ from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
 Overflow = Literal["truncate", "drop", "error"]
-Packing = Literal["documents", "blocks"] | None
 EIGHT = 8
 """Collators pad to a multiple of it (hazards.md#padding)."""
 OWN_TEMPLATE = "tokenizer"
@@ -93,7 +92,7 @@ class _Rules:
     max_length: int
     overflow: Overflow
     train_on: TrainOn
-    packing: Packing = None
+    packing: Packing | None = None
     system: str | None = None
     part: HoldOut | None = None
 
@@ -108,7 +107,7 @@ def prepare(
     max_length: int,
     overflow: Overflow,
     train_on: TrainOn,
-    packing: Packing = None,
+    packing: Packing | None = None,
     system: str | None = None,
     columns: Sequence[str] = (),
     target: Path | None,
@@ -158,7 +157,7 @@ def check(
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
-    packing: Packing = None,
+    packing: Packing | None = None,
     system: str | None = None,
     accept: Accept = anything,
 ) -> Report:

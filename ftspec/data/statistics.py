@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings
+from ftspec.data.pack import Packed
 from ftspec.data.preview import Looked
 from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import View
+from ftspec.data.view import Rule, View
 from ftspec.errors import DataError
 
 NAMED = 5
@@ -63,6 +64,8 @@ class Statistics:
     """Tokens of all rows that could be rendered, before any cut."""
     notes: dict[str, Named] = field(default_factory=dict)
     """What else there is to know about rows."""
+    packed: Packed | None = None
+    """Rows of batches, where several of these share one."""
 
     def add(self, view: View | DataError, place: str, special: frozenset[int]) -> None:
         """Count a row. ``special``: ids of special tokens."""
@@ -83,6 +86,8 @@ class Statistics:
         tokens, trained = view.tokens, view.trained_tokens
         self.kept += 1
         self.tokens += tokens
+        if self.packed is not None:
+            self.packed.add(tokens)
         self.trained += trained
         self.ended += not special.isdisjoint(view.labels[1:])
         if tokens < view.length:
@@ -90,6 +95,17 @@ class Statistics:
             self.lost += view.length - tokens
         if not trained:
             self.untrained.add(place)
+
+    @property
+    def batched(self) -> int:
+        """How many rows batches are made of."""
+        return self.kept if self.packed is None else self.packed.count
+
+    @property
+    def counted(self) -> int:
+        """Tokens that count in the loss: of a block, the first has nothing before it."""
+        blocks = self.packed is not None and self.packed.packs.kind == "blocks"
+        return self.trained - (self.batched if blocks else 0)
 
     @property
     def longest(self) -> int:
@@ -161,11 +177,12 @@ class Survey:
             statistics.add(view, looked.place, self.special)
 
 
-def survey(rules: int, tokens: Tokens) -> Survey:
+def survey(rules: Sequence[Rule], tokens: Tokens) -> Survey:
     """Nothing counted yet."""
     added = tokens.tokenizer.get_added_tokens_decoder()
     special = frozenset(id for id, token in added.items() if token.special)
-    return Survey(tuple(Statistics() for _ in range(rules)), special)
+    packed = [Packed(rule.packs) if rule.packs else None for rule in rules]
+    return Survey(tuple(Statistics(packed=one) for one in packed), special)
 
 
 def percentiles(lengths: Mapping[int, int], shares: tuple[int, ...]) -> dict[int, int]:

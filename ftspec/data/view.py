@@ -6,13 +6,16 @@ texts of many rows can be tokenised at once. Rules that compare equal see every 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
 from ftspec.data.carried import anything
+from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
+from ftspec.data.pack import WINDOW, Packing, Packs
 from ftspec.data.prepare import Overflow, fitted
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, Encoded, TrainOn, answer, ask
@@ -56,6 +59,8 @@ class View:
     """What else should be known about it."""
     refused: tuple[Problem, ...] = ()
     """Why `ftspec run` stops at the row."""
+    joined: bool = False
+    """Whether it stands in a block behind others, so that its first token is predicted as well."""
 
     @property
     def input_ids(self) -> list[int]:
@@ -69,13 +74,14 @@ class View:
 
     @property
     def trained(self) -> list[bool]:
-        """Which tokens count in the loss. Never the first one: nothing predicts it."""
-        return [bool(at) and label != IGNORED for at, label in enumerate(self.labels)]
+        """Which tokens count in the loss. Not the first one, unless it is joined: nothing predicts it."""
+        first = self.joined
+        return [(first or bool(at)) and label != IGNORED for at, label in enumerate(self.labels)]
 
     @property
     def trained_tokens(self) -> int:
         """How many tokens count in the loss."""
-        labels = self.labels[1:]
+        labels = self.labels if self.joined else self.labels[1:]
         return len(labels) - labels.count(IGNORED)
 
     def pieces(self) -> list[str]:
@@ -109,6 +115,10 @@ class Rule(Protocol):
     def describe(self) -> tuple[str, str]:
         """In plain words: how it reads a row, and what becomes of one that is too long."""
 
+    @property
+    def packs(self) -> Packs | None:
+        """How rows come to share one of a batch; None where each stands alone."""
+
 
 @dataclass(frozen=True)
 class Unknown:
@@ -127,6 +137,15 @@ class Prepared:
     train_on: TrainOn
     max_length: int
     overflow: Overflow
+    packing: Packing | None = None
+    system: str | None = None
+
+    @property
+    def packs(self) -> Packs | None:
+        """Whole documents a thousand at a time, as TRL does; blocks over all of them."""
+        if self.packing is None:
+            return None
+        return Packs(self.packing, self.max_length, 0 if self.packing == "blocks" else WINDOW)
 
     def accept(self, format: str, example: Example) -> None:
         """All of a row is carried."""
@@ -134,21 +153,27 @@ class Prepared:
 
     def ask(self, example: Example) -> Asked:
         """As `prepare` writes the row."""
-        question = ask(example, tokens=self.tokens, template=self.template, train_on=self.train_on)
+        whole_example = with_system(example, self.system)
+        question = ask(
+            whole_example, tokens=self.tokens, template=self.template, train_on=self.train_on
+        )
+        endless = self.packing == "blocks"
 
         def view(encodings: Sequence[Any]) -> View:
             whole = answer(question, encodings)
             short: Encoded | None = whole
             refused: tuple[Problem, ...] = ()
             try:
-                short = fitted(whole, self.max_length, self.overflow)
+                limit = sys.maxsize if endless else self.max_length
+                short = fitted(whole, limit, self.overflow)
             except DataError as error:
                 refused = error.problems
             length = len(whole.input_ids)
             kept = whole if short is None else short
             part = Part(question.texts[0], encodings[0], len(kept.input_ids))
             reason = f"longer than {self.max_length:,} tokens" if short is None else ""
-            return View((part,), list(kept.labels), length, reason, refused=refused)
+            labels = list(kept.input_ids if endless else kept.labels)
+            return View((part,), labels, length, reason, refused=refused, joined=endless)
 
         return Asked(question.texts, question.special, view)
 
@@ -156,11 +181,14 @@ class Prepared:
         """In plain words."""
         return (
             "prepared by ftspec: rendered once and tokenised as one text",
-            {
+            self.packs.describe()
+            if self.packs and self.packing == "blocks"
+            else {
                 "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
                 "drop": f"a row longer than {self.max_length:,} tokens is left out",
                 "error": f"a row longer than {self.max_length:,} tokens stops the run",
-            }[self.overflow],
+            }[self.overflow]
+            + (f"; {self.packs.describe()}" if self.packs else ""),
         )
 
 
@@ -170,6 +198,11 @@ class Checked:
 
     rule: Rule
     check: Prepared
+
+    @property
+    def packs(self) -> Packs | None:
+        """The framework's own way."""
+        return self.rule.packs
 
     def accept(self, format: str, example: Example) -> None:
         """What the framework would leave out is refused first."""

@@ -5,20 +5,24 @@ trl 1.15 and 1.16, trainer/sft_trainer.py, _prepare_dataset; both prepare rows a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftspec.data.carried import REMEDY, by_frameworks
+from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
+from ftspec.data.pack import Packing, Packs
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
 from ftspec.errors import DataError, Problem
 from ftspec.families.objectives import SHAPE
-from ftspec.families.sft_script import CONFIG, LIMIT
+from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.mapping import Flat
+
+STRATEGIES: Mapping[str, Packing] = {"bfd": "documents", "wrapped": "blocks"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,14 @@ class ScriptRows:
     max_length: int
     drop: bool
     """Whether the script leaves longer rows out before trl sees them."""
+    packing: Packing | None = None
+    system: str | None = None
+    """The prompt that the script puts before conversations that begin with none."""
+
+    @property
+    def packs(self) -> Packs | None:
+        """A thousand rows at a time: datasets maps so many at once (trl/data_utils.py, pack_dataset)."""
+        return None if self.packing is None else Packs(self.packing, self.max_length)
 
     def accept(self, format: str, example: Example) -> None:
         """The columns that the script names are all that is read."""
@@ -39,7 +51,7 @@ class ScriptRows:
     def ask(self, example: Example) -> Asked:
         """What trl tokenises: the row, and its prompt where only completions are trained."""
         question = ask(
-            example,
+            with_system(example, self.system),
             tokens=self.tokens,
             template=self.template,
             train_on=self.train_on,
@@ -53,11 +65,12 @@ class ScriptRows:
                 raise DataError(Problem("the row has nothing to train on, which stops trl"))
             labels = labels_of(ids, mask)
             long = len(ids) > self.max_length
-            kept = len(ids) if self.drop else min(len(ids), self.max_length)
+            endless = self.packing == "blocks"
+            kept = len(ids) if self.drop or endless else min(len(ids), self.max_length)
             reason = ""
             if self.drop and long:
                 reason = f"longer than {self.max_length:,} tokens"
-            elif all(label == IGNORED for label in labels[:kept]):
+            elif self.packing is None and all(label == IGNORED for label in labels[:kept]):
                 reason = "no trained token is left, and trl leaves such rows out"
             prompt = encodings[1].ids if len(encodings) > 1 else []
             note = (
@@ -67,24 +80,30 @@ class ScriptRows:
                 else ""
             )
             part = Part(question.texts[0], encodings[0], kept)
-            return View((part,), labels[:kept], len(ids), reason, note)
+            return View((part,), labels[:kept], len(ids), reason, note, joined=endless)
 
         return Asked(question.texts, question.special, view)
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""
+        how = "rendered by the chat template and tokenised as one text"
+        if self.packs and self.packing == "blocks":
+            return how, f"{self.packs.describe()}, a thousand documents at a time"
         long = "is left out" if self.drop else f"keeps its first {self.max_length:,} tokens"
-        return (
-            "rendered by the tokenizer's template and tokenised as one text",
-            f"a row longer than {self.max_length:,} tokens {long}",
-        )
+        packed = f"; {self.packs.describe()}" if self.packs else ""
+        return how, f"a row longer than {self.max_length:,} tokens {long}{packed}"
 
 
 def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
     """The rule of a script with these native values."""
     shape = native[SHAPE]
-    if native.get(f"{CONFIG}packing") or native.get(f"{CONFIG}padding_free"):
-        return Unknown("trl packs several rows into one, which the preview does not show")
+    packing: Packing | None = None
+    if native.get(f"{CONFIG}packing"):
+        packing = STRATEGIES.get(native[f"{CONFIG}packing_strategy"])
+        if packing is None:
+            return Unknown(f"packing by {native[f'{CONFIG}packing_strategy']!r}")
+    elif native.get(f"{CONFIG}padding_free"):
+        return Unknown("batches without padding of rows that are not packed")
     if native[f"{CONFIG}assistant_only_loss"]:
         if template is not None and not template.marks_turns:
             return Unknown(
@@ -98,4 +117,12 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
     limit = native.get(LIMIT)
     if shape not in ("messages", "prompt-completion", "text"):
         return Unknown(f"rows of the shape {shape}")
-    return ScriptRows(tokens, template, train_on, native[f"{CONFIG}max_length"], limit is not None)
+    return ScriptRows(
+        tokens,
+        template,
+        train_on,
+        native[f"{CONFIG}max_length"],
+        limit is not None,
+        packing,
+        native.get(SYSTEM),
+    )

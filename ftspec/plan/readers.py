@@ -26,7 +26,8 @@ from ftspec.spec.load import Loaded
 UNDERSTOOD = frozenset(
     f"data.{name}"
     for name in (
-        *("train", "eval", "eval_size", "max_length", "overflow", "train_on", "prepare", "shuffle"),
+        *("train", "eval", "eval_size", "system", "max_length", "overflow", "train_on", "prepare"),
+        *("packing", "shuffle"),
     )
 )
 """Paths whose effect on rows the rules know. A spec that sets another one is not guessed at."""
@@ -124,6 +125,8 @@ def _rule(
         values["data.train_on"].value,
         values["data.max_length"].value,
         values["data.overflow"].value,
+        values["data.packing"].value,
+        values["data.system"].value,
     )
     if values["data.prepare"].value == "ftspec":
         return prepared

@@ -122,8 +122,8 @@ def _of_one(statistics: Statistics, readers: Readers) -> Iterator[str]:
         yield f"{note}: {_named(named)}"
     if statistics.kept and not statistics.ended:
         yield "no row trains a special token: where an answer ends is perhaps not learned"
-    if 0 < statistics.kept < spec.train.batch_size:
-        yield f"{statistics.kept} rows are less than one batch of {spec.train.batch_size}"
+    if 0 < statistics.batched < spec.train.batch_size:
+        yield f"{statistics.batched} rows are less than one batch of {spec.train.batch_size}"
 
 
 def share(part: int, whole: int) -> str:
@@ -205,7 +205,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _numbers(statistics: Statistics, readers: Readers) -> dict[str, Any]:
-    steps = readers.steps(statistics.kept)
+    steps = readers.steps(statistics.batched)
     return {
         "kept": statistics.kept,
         "refused": asdict(statistics.refused),
@@ -213,7 +213,8 @@ def _numbers(statistics: Statistics, readers: Readers) -> dict[str, Any]:
         "untrained": asdict(statistics.untrained),
         "cut": {**asdict(statistics.cut), "tokens_lost": statistics.lost},
         "tokens_per_epoch": statistics.tokens,
-        "trained_tokens_per_epoch": statistics.trained,
+        "trained_tokens_per_epoch": statistics.counted,
+        "packed_rows": statistics.batched if statistics.packed else None,
         "steps_per_epoch": steps[0],
         "steps": steps[1],
         "percentiles": {str(at): length for at, length in statistics.percentiles().items()},

@@ -83,7 +83,7 @@ def _table(preview: Preview, survey: Survey, console: Console) -> object:
 def _column(statistics: Statistics, readers: Readers) -> dict[str, str]:
     left_out = sum(named.count for named in statistics.left_out.values())
     spots = statistics.percentiles()
-    once, steps = readers.steps(statistics.kept)
+    once, steps = readers.steps(statistics.batched)
     passes = f"{steps / once:.3g}"
     return {
         "trained on": f"{statistics.kept:,}",
@@ -97,12 +97,24 @@ def _column(statistics: Statistics, readers: Readers) -> dict[str, str]:
         "99 % up to": f"{spots.get(99, 0):,}",
         "longest": f"{statistics.longest:,}",
         "tokens per epoch": f"{statistics.tokens:,}",
-        "of them trained": f"{statistics.trained:,}",
-        "share of trained tokens": share(statistics.trained, statistics.tokens),
+        "of them trained": f"{statistics.counted:,}",
+        "share of trained tokens": share(statistics.counted, statistics.tokens),
+        **_packed(statistics),
         "optimizer steps per epoch": f"{once:,}",
         "steps of the run": f"{steps:,}",
         "epochs of the run": passes,
-        "trained tokens per step": f"{statistics.trained / once:,.0f}",
+        "trained tokens per step": f"{statistics.counted / once:,.0f}",
+    }
+
+
+def _packed(statistics: Statistics) -> dict[str, str]:
+    """How many rows of batches they make, and how full these are."""
+    if statistics.packed is None:
+        return {}
+    room = statistics.packed.packs.size * statistics.batched
+    return {
+        "packed into rows": f"{statistics.batched:,}",
+        "of their room filled": share(statistics.tokens, room),
     }
 
 

@@ -98,12 +98,26 @@ def test_a_gpu_run_of_unsloth_is_not_known(ftspec: Command, write: Write) -> Non
     assert "unsloth: not known: on a GPU" in said and "data.prepare: ftspec" in said
 
 
-def test_what_the_preview_cannot_show_is_not_guessed(ftspec: Command, write: Write) -> None:
+def test_packed_rows_are_counted(ftspec: Command, write: Write) -> None:
     packed = write(TRUNCATE, ("  max_length: 256", "  max_length: 256\n  packing: documents"))
     found = as_json(ftspec("data", "preview", packed, "--backend", "trl", "--json"))
-    assert not found["readers"] and found["unknown"]["trl"]["hint"].endswith("data.packing=null")
-    again = ftspec("data", "preview", packed, "--set", "data.packing=null", "--json")
-    assert as_json(again)["readers"]
+    (reader,) = found["readers"]
+    assert "documents share rows of 256 tokens" in " ".join(map(str, reader.values()))
+    (numbers,) = found["statistics"]["readers"]
+    assert numbers["kept"] == 64 and numbers["packed_rows"] < 20
+    assert numbers["packed_rows"] * 256 >= numbers["tokens_per_epoch"]
+    said = ftspec("data", "preview", packed, "--backend", "trl", "--stats-only").out
+    assert "packed into rows" in said and "of their room filled" in said
+    alone = ftspec("data", "preview", packed, "--set", "data.packing=null", "--json")
+    assert as_json(alone)["statistics"]["readers"][0]["packed_rows"] is None
+
+
+def test_a_system_prompt_is_shown_where_it_is_put_in(ftspec: Command, write: Write) -> None:
+    spec = write(("  max_length: 256", "  max_length: 256\n  system: Be brief."))
+    found = as_json(ftspec("data", "preview", spec, "--json", "--rows", "1", "--no-stats"))
+    assert not found["unknown"]
+    texts = {view["text"] for view in found["rows"][0]["views"]}
+    assert texts and all("Be brief." in text for text in texts)
 
 
 def test_tokens_that_count_a_little_are_spoken_of(ftspec: Command, write: Write) -> None:

@@ -18,6 +18,7 @@ import tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from ftspec.data.findings import Findings
+from ftspec.data.pack import best_fit
 from ftspec.data.preview import look
 from ftspec.data.view import View
 from ftspec.emit.disk import write_files
@@ -124,6 +125,31 @@ def test_rows_held_out_are_the_same_in_the_same_order(project: Path, backend: st
     said = compare(project, backend, *CUT, limits, "data.eval_size=0.1")
     assert len(said) == 51 - 6
     assert len(ours(project, backend, "eval", *CUT, limits, "data.eval_size=0.1")) == 6
+
+
+def test_packed_rows_are_made_of_the_rows_that_are_shown(project: Path) -> None:
+    sets = (
+        "data.overflow=truncate",
+        "data.max_length=96",
+        "data.packing=documents",
+        "data.system=Hi.",
+    )
+    real = theirs(project, "trl", *sets)["train"]
+    said = ours(project, "trl", "train", *sets)
+    bins = best_fit([len(row["input_ids"]) for row in said], 96)
+    assert [row["input_ids"] for row in real] == [
+        [token for at in found for token in said[at]["input_ids"]] for found in bins
+    ]
+    plain = (
+        "method.objective=cpt", "data.max_length=96", "data.packing=blocks",
+        "data.train={path: data/alpaca.jsonl, format: text, columns: {text: output}}",
+        "data.overflow=truncate",
+    )  # fmt: skip
+    real = theirs(project, "trl", *plain)["train"]
+    every = [token for row in ours(project, "trl", "train", *plain) for token in row["input_ids"]]
+    assert [row["input_ids"] for row in real] == [
+        every[at : at + 96] for at in range(0, len(every), 96)
+    ]
 
 
 WORDS = {

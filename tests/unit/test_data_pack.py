@@ -8,11 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftspec.data.arrow import PACKED, read_split, write_split
-from ftspec.data.pack import best_fit, blocks, documents, padded
+from ftspec.data.pack import Packed, Packs, best_fit, blocks, documents, padded
 from ftspec.data.tokenise import IGNORED, Encoded
 
 SIZE = 16
 LENGTHS = st.lists(st.integers(1, SIZE), min_size=1, max_size=60)
+
+
+@given(LENGTHS, st.integers(1, 70))
+def test_packed_rows_are_counted_as_they_are_made(lengths: list[int], window: int) -> None:
+    made = {
+        Packs("documents", SIZE, window): sum(
+            len(best_fit(lengths[at : at + window], SIZE)) for at in range(0, len(lengths), window)
+        ),
+        Packs("blocks", SIZE, window): sum(
+            -(-sum(lengths[at : at + window]) // SIZE) for at in range(0, len(lengths), window)
+        ),
+        Packs("blocks", SIZE, 0): len(list(blocks(rows(lengths), SIZE))),
+    }
+    for packs, count in made.items():
+        packed = Packed(packs)
+        for length in lengths:
+            packed.add(length)
+        assert packed.count == count, packs
 
 
 def rows(lengths: list[int]) -> list[Encoded]:

@@ -45,7 +45,7 @@ def written(folder: Path, rows: Sequence[Any]) -> Source:
 
 
 def counted(folder: Path, source: Source, rules: Sequence[Rule]) -> tuple[list[Looked], Survey]:
-    found, numbers = Findings(), survey(len(rules), TOKENS)
+    found, numbers = Findings(), survey(rules, TOKENS)
     looked = list(look([source], folder, TOKENS, rules, found))
     for row in looked:
         numbers.add(row)

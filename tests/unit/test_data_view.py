@@ -169,8 +169,17 @@ def test_a_script_is_known_by_its_native_values() -> None:
     assert rule == ScriptRows(TOKENS, MARKED, "assistant", 16, False)
     unmarked = script_rows(native, TOKENS, Template(CHATML, TOKENS.special))
     assert isinstance(unmarked, Unknown) and "generation" in unmarked.hint
-    packed = script_rows({**native, "SFTConfig.packing": True}, TOKENS, MARKED)
-    assert isinstance(packed, Unknown)
+    for strategy, kind in (("bfd", "documents"), ("wrapped", "blocks")):
+        packing = {"SFTConfig.packing": True, "SFTConfig.packing_strategy": strategy}
+        packed = script_rows({**native, **packing}, TOKENS, MARKED)
+        assert isinstance(packed, ScriptRows) and packed.packs is not None
+        assert packed.packs.kind == kind
+    other = {"SFTConfig.packing": True, "SFTConfig.packing_strategy": "bfd_split"}
+    assert isinstance(script_rows({**native, **other}, TOKENS, MARKED), Unknown)
+    flat = {"SFTConfig.packing": False, "SFTConfig.padding_free": True}
+    assert isinstance(script_rows({**native, **flat}, TOKENS, MARKED), Unknown)
+    prompted = script_rows({**native, "data.system": "Be brief."}, TOKENS, MARKED)
+    assert isinstance(prompted, ScriptRows) and "Be brief." in prompted.ask(CHAT).texts[0]
     dropping = script_rows({**native, "data.drop_beyond": 16}, TOKENS, MARKED)
     assert dropping == ScriptRows(TOKENS, MARKED, "assistant", 16, True)
 
@@ -186,6 +195,8 @@ def test_a_config_is_known_by_its_native_values() -> None:
     for key, value in (("template", "qwen2_vl"), ("packing", True), ("enable_thinking", False)):
         found = slot_rows({**CONFIG, key: value}, TOKENS, MARKED)
         assert isinstance(found, Unknown) and key in found.reason
+    prompted = slot_rows({**CONFIG, "default_system": "Be brief."}, TOKENS, MARKED)
+    assert isinstance(prompted, SlotRows) and "Be brief." in "".join(prompted.ask(CHAT).texts)
     assert isinstance(slot_rows(CONFIG, TOKENS, None), Unknown)
     refusing = Template(
         "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}", {}

@@ -30,7 +30,6 @@ ASSUMED = {
     "stage": "sft",
     "packing": False,
     "neat_packing": False,
-    "default_system": None,
     "enable_thinking": True,
     "preserve_thinking": False,
     "tool_format": None,
@@ -48,6 +47,10 @@ class SlotRows:
     on_prompt: bool
     last_only: bool
     """mask_history: only the last answer is trained, and a long row loses its first turns."""
+
+    @property
+    def packs(self) -> None:
+        """Rows that LLaMA-Factory packs itself are refused."""
 
     def accept(self, format: str, example: Example) -> None:
         """Conversations that do not alternate would be left out."""
@@ -146,6 +149,8 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
     name = native.get("template")
     try:
         taken = named_slots(name, tokens) if name else slots(tokens, template)
+        if native.get("default_system") is not None:
+            taken = replace(taken, default_system=native["default_system"])
     except DataError as error:
         return Unknown(error.problems[0].message, REMEDY)
     cutoff, on_prompt = native["cutoff_len"], native["train_on_prompt"]
