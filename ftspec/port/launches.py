@@ -62,13 +62,21 @@ def _launch(command: Command) -> Launch | None:
     own = OWN.get(name)
     if own is not None and texts[1:2] and texts[1] in own[1]:
         launch = Launch(command.line, own[0], texts[1] if name == "trl" else "", words=words[2:])
-        if visible and name != "trl":  # those start a process for each device that they see
-            launch.machine["num_processes"] = len(visible)
+        if name != "trl":  # those start a process for each device that they see
+            launch.machine |= _seen(command.environ, len(visible))
         return launch
     launcher, skipped = _launcher(name, texts)
     if not launcher:
         return None
     return _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+
+
+def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:
+    """Devices and machines out of the environment, as llamafactory's launcher takes them (launcher.py)."""
+    nodes = _number(environ.get("NNODES")) or 1
+    each = _number(environ.get("NPROC_PER_NODE")) or visible
+    many = {"num_machines": nodes} if nodes > 1 else {}
+    return {"num_processes": each * nodes, **many} if each else many
 
 
 def _bare(words: Sequence[Word]) -> list[Word]:

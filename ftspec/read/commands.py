@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ftspec.read.shell import joined_lines
@@ -51,7 +51,7 @@ def read(script: str) -> list[Command]:
     variables: dict[str, str] = {}
     exported: dict[str, str] = {}
     found: list[Command] = []
-    for number, line in joined_lines(script):
+    for number, line in _whole(script):
         for words in _commands(line, variables):
             environ: dict[str, str] = {}
             shares = words[0].text in _PREFIXES
@@ -69,20 +69,47 @@ def read(script: str) -> list[Command]:
     return found
 
 
-def _commands(line: str, variables: Mapping[str, str]) -> list[list[Word]]:
-    """The commands of one line."""
-    found: list[list[Word]] = [[]]
+def _whole(script: str) -> list[tuple[int, str]]:
+    """Lines with their numbers; a quote that is open at an end of line takes the next one in."""
+    found: list[tuple[int, str]] = []
+    quote = ""
+    for number, line in joined_lines(script):
+        if quote:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line}")
+        else:
+            found.append((number, line))
+        quote = _open(line, quote)
+    return found
+
+
+def _open(line: str, quote: str) -> str:
+    """The quote that is open at the end of a line."""
+    escaped = False
+    for place, here in enumerate(line):
+        if escaped:
+            escaped = False
+        elif here == "\\" and quote != "'":
+            escaped = True
+        elif here in "\"'" and (not quote or quote == here):
+            quote = "" if quote else here
+        elif here == "#" and not quote and (place == 0 or line[place - 1] in " \t;"):
+            break
+    return quote
+
+
+def _commands(  # noqa: PLR0912 - one branch for each kind of character
+    line: str, variables: Mapping[str, str]
+) -> Iterator[list[Word]]:
+    """The commands of one line, one by one: what one sets counts in the next."""
+    words: list[Word] = []
     text, known, begun, quote = "", True, False, ""
     position = 0
-
-    def end() -> None:
-        nonlocal text, known, begun
-        if begun:
-            found[-1].append(Word(text, known))
-        text, known, begun = "", True, False
-
     while position < len(line):
         here = line[position]
+        if begun and not quote and here in f" \t<>{_ENDS}":
+            if here not in "<>" or not text.isdigit():  # 2> names a stream
+                words.append(Word(text, known))
+            text, known, begun = "", True, False
         if quote == "'" and here != "'":
             text += here
         elif here == "\\" and position + 1 < len(line):
@@ -92,27 +119,25 @@ def _commands(line: str, variables: Mapping[str, str]) -> list[list[Word]]:
             quote, begun = ("" if quote else here), True
         elif here in "$`":
             value, position, sure = _expanded(line, position, variables)
-            text, known, begun = text + value, known and sure, True
+            parts = value.split() if sure and not quote else [value]  # the shell splits it, too
+            for part in parts[:-1]:
+                words.append(Word(text + part, known))
+                text = ""
+            text, known, begun = text + "".join(parts[-1:]), known and sure, begun or bool(parts)
             continue
-        elif quote:
-            text += here
-        elif here in " \t":
-            end()
-        elif here == "#" and not begun:
-            break
-        elif here in _ENDS:
-            end()
-            found.append([])
-        elif here in "<>":
-            if text.isdigit():
-                text, begun = "", False
-            end()
-            found.append([])  # where output goes is no argument
-        else:
+        elif quote or here not in f" \t<>#{_ENDS}" or (here == "#" and begun):
             text, begun = text + here, True
+        elif here == "#":
+            break
+        elif here in f"<>{_ENDS}":  # where output goes is no argument
+            if words:
+                yield words
+            words = []
         position += 1
-    end()
-    return [words for words in found if words]
+    if begun:
+        words.append(Word(text, known))
+    if words:
+        yield words
 
 
 def _expanded(line: str, start: int, variables: Mapping[str, str]) -> tuple[str, int, bool]:

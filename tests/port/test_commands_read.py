@@ -28,6 +28,9 @@ def words(script: str) -> list[list[tuple[str, bool]]]:
         ("# a\nb # c", [["b"]]),
         ("X=1\na $X ${X} \"$X\" '$X'", [["a", "1", "1", "1", "$X"]]),
         ("a ${X:-2}", [["a", "2"]]),
+        ("X='1 2'\na $X \"$X\" y$X", [["a", "1", "2", "1 2", "y1", "2"]]),
+        ('X="\n  --b 1 \\\n  --c 2\n"\na $X', [["a", "--b", "1", "--c", "2"]]),
+        ("a \"it's\" # don't\nb", [["a", "it's"], ["b"]]),
         ("X=1 a $HOME/x", [["a", "$HOME/x"]]),
     ],
 )
@@ -80,12 +83,22 @@ def test_a_launch_is_read_with_its_devices(read: Bring) -> None:
         (f"CUDA_VISIBLE_DEVICES=0,1 deepspeed sft.py {TRL[8:]}", 2, 1),
         (f"python sft.py {TRL[8:]}", 1, 1),
         (f"nohup {TRL} &", 1, 1),
+        (f"ARGS='--nproc_per_node 4 --nnodes 1'; torchrun $ARGS sft.py {TRL[8:]}", 4, 1),
     ],
 )
 def test_launchers(line: str, devices: int, nodes: int) -> None:
     found = bring([Path(line)]).composed.values
     assert (found["hardware.devices"], found["hardware.nodes"]) == (devices, nodes)
     assert found["model.name"] == "org/model"
+
+
+def test_the_environment_of_llamafactory_says_how_many() -> None:
+    line = (
+        "FORCE_TORCHRUN=1 NNODES=2 NPROC_PER_NODE=4 llamafactory-cli train --stage sft --do_train true "
+        "--model_name_or_path org/model --dataset identity --finetuning_type lora"
+    )
+    found = bring([Path(line)]).composed.values
+    assert (found["hardware.devices"], found["hardware.nodes"]) == (4, 2)
 
 
 def test_the_command_says_the_trainer() -> None:

@@ -15,7 +15,11 @@ FLOORS = {
     # format: files, whole files, share of settings of which nothing is lost
     "llamafactory": (56, 20, 0.91),
     "trl": (19, 1, 0.93),
-    "axolotl": (133, 0, 0.88),  # it averages accumulated batches otherwise, and nearly all accumulate
+    "axolotl": (
+        133,
+        0,
+        0.88,
+    ),  # it averages accumulated batches otherwise, and nearly all accumulate
     "deepspeed": (58, 20, 0.82),
     "accelerate": (28, 12, 0.93),
 }
