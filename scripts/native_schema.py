@@ -88,18 +88,23 @@ ADAPTERS = (
 """Adapters whose options are fields of a spec; `adapters` has all, for specs that name them."""
 
 
+CONFIGS = ("SFTConfig", "DPOConfig")
+"""Arguments of the trainers that scripts are written around."""
+
+
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
     import peft
+    import trl
     from peft.optimizers import create_loraplus_optimizer
     from torch.optim import AdamW
     from transformers import BitsAndBytesConfig
-    from trl import SFTConfig, SFTTrainer
 
-    yield "SFTConfig", fields(SFTConfig)
+    for name in CONFIGS:
+        yield name, fields(getattr(trl, name))
     for name in ADAPTERS:
         yield name, fields(getattr(peft, name))
-    yield "SFTTrainer", arguments(SFTTrainer.__init__)
+    yield "SFTTrainer", arguments(trl.SFTTrainer.__init__)
     yield "BitsAndBytesConfig", arguments(BitsAndBytesConfig.__init__)
     yield "PeftModel.from_pretrained", arguments(peft.PeftModel.from_pretrained)
     # it takes some of its ** by name and hands on the rest to the optimizer
@@ -121,7 +126,7 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
         yield name, fields(getattr(trl, name))
     shared = fields(trl.SFTConfig)
-    for name in ("DPOConfig", "KTOConfig", "RewardConfig", "GRPOConfig", "ORPOConfig", "CPOConfig"):
+    for name in ("KTOConfig", "RewardConfig", "GRPOConfig", "ORPOConfig", "CPOConfig"):
         place = f"trl.experimental.{name.removesuffix('Config').lower()}"
         home = trl if hasattr(trl, name) else importlib.import_module(place)
         own = fields(getattr(home, name))

@@ -12,6 +12,11 @@ Accept = Callable[[str, Example], None]
 REMEDY = "data.prepare: ftspec"
 
 
+def _remedy(example: Example) -> str:
+    """What to do instead; of pairs, nobody prepares any but the frameworks."""
+    return "" if example.rejected else REMEDY
+
+
 def anything(_format: str, _example: Example) -> None:
     """ftspec prepares the rows itself: all of a row reaches the model."""
 
@@ -24,15 +29,15 @@ def by_frameworks(format: str, example: Example) -> None:
             that would reach the chat template under a name it does not know.
     """
     if example.tools:
-        raise DataError(Problem("the row's tools would be ignored", hint=REMEDY))
+        raise DataError(Problem("the row's tools would be ignored", hint=_remedy(example)))
     if example.lead:
         message = "the row's system prompt or history, in columns of their own, would be ignored"
-        raise DataError(Problem(message, hint=REMEDY))
+        raise DataError(Problem(message, hint=_remedy(example)))
     if any(message.written == "observation" for message in example.messages):
         message = (
             "the row's turns from `observation` would keep that name, not become those of a tool"
         )
-        raise DataError(Problem(message, hint=REMEDY))
+        raise DataError(Problem(message, hint=_remedy(example)))
 
 
 def by_alternating(format: str, example: Example) -> None:
@@ -46,26 +51,30 @@ def by_alternating(format: str, example: Example) -> None:
             sharegpt turn is not from `human`, `gpt` or `system`; a turn calls a tool.
     """
     by_frameworks(format, example)
+    if example.rejected:
+        by_alternating(format, example.rejected)
     if example.kind != "chat":
         return
     foreign = {message.written for message in example.messages} - {"human", "gpt", "system"}
-    if format == "sharegpt" and foreign:
+    if format in ("sharegpt", "sharegpt-ranking") and foreign:
         names = ", ".join(sorted(foreign))
         raise DataError(
             Problem(
                 f"LLaMA-Factory would leave the row out: it has turns from {names}",
-                hint=f"write human and gpt, or {REMEDY}",
+                hint=" or ".join(filter(None, ("write human and gpt", _remedy(example)))),
             )
         )
     if any(message.extra.get("tool_calls") for message in example.messages):
         message = "LLaMA-Factory would ignore the row's tool_calls: it reads role and content"
-        raise DataError(Problem(message, hint=REMEDY))
+        raise DataError(Problem(message, hint=_remedy(example)))
     roles = [message.role for message in example.messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     if turns[::2] != ["user"] * len(turns[::2]) or turns[1::2] != ["assistant"] * len(turns[1::2]):
         raise DataError(
             Problem(
                 f"LLaMA-Factory would leave the row out: its turns are {', '.join(roles)}",
-                hint=f"user and assistant in alternation, or {REMEDY}",
+                hint=" or ".join(
+                    filter(None, ("user and assistant in alternation", _remedy(example)))
+                ),
             )
         )

@@ -57,7 +57,8 @@ def with_system(example: Example, text: str | None) -> Example:
     if text is None or example.kind != "chat" or example.messages[0].role in LEADING:
         return example
     messages = (Message("system", text), *example.messages)
-    return replace(example, messages=messages, given=example.given + 1)
+    rejected = example.rejected and with_system(example.rejected, text)
+    return replace(example, messages=messages, given=example.given + 1, rejected=rejected)
 
 
 def text_of(value: Any, name: str) -> str:

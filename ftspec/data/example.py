@@ -42,5 +42,7 @@ class Example:
     """Tool schemas that the template may print."""
     prompt: str = ""
     completion: str = ""
+    rejected: Example | None = None
+    """Of a pair: the same prompt with the answer that was not chosen."""
     lead: int = field(default=0, compare=False, repr=False)
     """How many leading messages stand in columns of their own: a system prompt, a history."""

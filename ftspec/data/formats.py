@@ -9,16 +9,16 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.conversation import OUT_OF_SCOPE, chat, text_of
+from ftspec.data.conversation import OUT_OF_SCOPE, chat, kind_of, text_of
 from ftspec.data.example import Example, Message
 from ftspec.data.findings import Findings, placed
 from ftspec.data.sources import Row, rows
 from ftspec.errors import DataError, Problem
-from ftspec.spec.data import Format, Source
+from ftspec.spec.data import PAIRS, Format, Source
 
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
 """Columns that multimodal data sets have."""
@@ -44,6 +44,9 @@ def detect(
     ]
     if len(fitting) > 1 and "text" in fitting:
         fitting.remove("text")  # a rendering that many chat sets carry along
+    pairs = [name for name in fitting if name in PAIRS]
+    if pairs:  # what has two answers is no demonstration; a prompt of its own says where they begin
+        fitting = [name for name in pairs if name != "preference-implicit"] or pairs
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -156,6 +159,49 @@ def _prompt_completion(values: Mapping[str, Any]) -> Example:
     return Example("prompt-completion", prompt=text_of(prompt, "prompt"), completion=completion)
 
 
+def _preference(values: Mapping[str, Any]) -> Example:
+    prompt, chosen, rejected = (values[name] for name in ("prompt", "chosen", "rejected"))
+    if isinstance(prompt, str) and isinstance(chosen, list):
+        hint = "format: preference-implicit, if chosen and rejected are whole conversations"
+        raise DataError(Problem("prompt is a text, and chosen a list of messages", hint=hint))
+    rows = ({**values, "completion": answer} for answer in (chosen, rejected))
+    return _pair(*map(_prompt_completion, rows))
+
+
+def _implicit(values: Mapping[str, Any]) -> Example:
+    chosen, rejected = values["chosen"], values["rejected"]
+    if not isinstance(chosen, list) or not isinstance(rejected, list):
+        message = (
+            "chosen and rejected are not both lists of messages, whose beginning is the prompt"
+        )
+        raise DataError(Problem(message, hint="give the prompt a column of its own"))
+    # as trl has it (data_utils.py, extract_prompt): all that both begin with, less the last turn
+    pairs = enumerate(zip(chosen, rejected, strict=False))
+    shorter = min(len(chosen), len(rejected)) - 1
+    given = next((at for at, (one, other) in pairs if one != other), shorter)
+    tools = _tools(values["tools"])
+    return _pair(*(chat(turns, given=given, tools=tools) for turns in (chosen, rejected)))
+
+
+def _sharegpt_ranking(values: Mapping[str, Any]) -> Example:
+    turns, lead, tools = values["conversations"], _system(values["system"]), _tools(values["tools"])
+    if not isinstance(turns, list | tuple):
+        raise DataError(Problem(f"a list of messages is expected, not {kind_of(turns)}"))
+    answers = (values["chosen"], values["rejected"])
+    sides = (chat([*turns, turn], "from", "value", lead=lead, tools=tools) for turn in answers)
+    return _pair(*sides)
+
+
+def _alpaca_ranking(values: Mapping[str, Any]) -> Example:
+    return _pair(*(_alpaca({**values, "output": values[name]}) for name in ("chosen", "rejected")))
+
+
+def _pair(chosen: Example, rejected: Example) -> Example:
+    if not chosen.given and chosen.kind == "chat":
+        raise DataError(Problem("the pair has no prompt: its first messages differ already"))
+    return replace(chosen, rejected=rejected)
+
+
 def _text(values: Mapping[str, Any]) -> Example:
     text = text_of(values["text"], "text")
     if not text.strip():
@@ -207,4 +253,12 @@ SHAPES: Mapping[Format, Shape] = {
     "prompt-completion": Shape(("prompt", "completion"), ("tools",), _prompt_completion),
     "alpaca": Shape(("instruction", "output"), ("input", "system", "history"), _alpaca),
     "text": Shape(("text",), (), _text),
+    "preference": Shape(("prompt", "chosen", "rejected"), ("tools",), _preference),
+    "preference-implicit": Shape(("chosen", "rejected"), ("tools",), _implicit),
+    "sharegpt-ranking": Shape(
+        ("conversations", "chosen", "rejected"), ("system", "tools"), _sharegpt_ranking
+    ),
+    "alpaca-ranking": Shape(
+        ("instruction", "chosen", "rejected"), ("input", "system", "history"), _alpaca_ranking
+    ),
 }

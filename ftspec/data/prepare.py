@@ -240,12 +240,13 @@ def _encoded(
             raise DataError(no_template(rules.tokens))
         tally.note(example)
         try:
-            whole = encode(
-                with_system(example, rules.system),
-                tokens=rules.tokens,
-                template=rules.template,
-                train_on=rules.train_on,
-            )
+            told = with_system(example, rules.system)
+            sides = (told, told.rejected) if told.rejected else (told,)
+            encoded = [
+                encode(side, tokens=rules.tokens, template=rules.template, train_on=rules.train_on)
+                for side in sides
+            ]
+            whole = max(encoded, key=lambda side: len(side.input_ids))  # of a pair the longer one
             tally.longest = max(tally.longest, len(whole.input_ids))
             limit = sys.maxsize if rules.packing == "blocks" else rules.max_length
             short = fitted(whole, limit, rules.overflow)

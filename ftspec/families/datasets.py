@@ -23,6 +23,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "alpaca": ("instruction", "input", "output"),
     "prompt-completion": ("prompt", "completion"),
     "text": ("text",),
+    "preference": ("prompt", "chosen", "rejected"),
+    "preference-implicit": ("chosen", "rejected"),
+    "sharegpt-ranking": ("conversations", "chosen", "rejected"),
+    "alpaca-ranking": ("instruction", "input", "chosen", "rejected"),
 }
 """The columns of a format, by the names that a spec's `columns` may give other names to."""
 
@@ -67,11 +71,36 @@ ROWS = ROWS.map(lambda row: {{
         'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
     ),
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
+    ("preference", "preference"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'
+    ),
+    ("preference-implicit", "preference"): 'ROWS = ROWS.select_columns(["@chosen", "@rejected"])\n',
+    ("sharegpt-ranking", "preference"): """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["@conversations"]), ("chosen", [row["@chosen"]]),
+        ("rejected", [row["@rejected"]]),
+    )
+}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("alpaca-ranking", "preference"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "chosen": [{{"role": "assistant", "content": row["@chosen"]}}],
+    "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
 }
 RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("messages", "messages"): {"messages": "messages"},
     ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
     ("text", "text"): {"text": "text"},
+    ("preference", "preference"): {name: name for name in ("prompt", "chosen", "rejected")},
+    ("preference-implicit", "preference"): {name: name for name in ("chosen", "rejected")},
 }
 """Where columns are only selected, the names that trl expects."""
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
@@ -112,6 +141,7 @@ ROWS = ROWS.map(lambda row: {
 SYSTEMS: Mapping[str, str] = {
     "messages": _SYSTEM.replace("COLUMN", "messages"),
     "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
+    "preference": _SYSTEM.replace("COLUMN", "prompt"),
 }
 """By shape, the statement that puts a system prompt before conversations that begin with none."""
 _HOLD_OUT = """\

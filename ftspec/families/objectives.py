@@ -12,6 +12,8 @@ from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
 
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
+SHAPES = {"sft": ("messages", "prompt-completion", "tokens"), "cpt": ("text",)}
+"""Which of them each objective of the supervised trainer is given."""
 PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""
 LOSS = "SFTConfig.loss_type"
@@ -25,7 +27,7 @@ def objective_row(objective: str) -> Row:
     """
 
     def lift(shape: Any) -> str:
-        if (objective == "cpt") != (shape == "text"):
+        if shape not in SHAPES[objective]:
             raise Refuse(f"its rows are not those of {objective}", "never")
         return objective
 

@@ -28,6 +28,7 @@ from ftspec.families import (
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
+from ftspec.families.preference import REFERENCE
 from ftspec.families.sft_script import HELD_OUT, LIMIT, NAMED_FILE, SYSTEM
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.unify import match
@@ -37,6 +38,8 @@ from ftspec.read.shell import read as read_shell
 from ftspec.spec.model import NAMED
 
 SCRIPT = "train.py"
+REFERRED = "pretrained_model_name_or_path"
+"""The argument by which a script names a reference model, and no other one."""
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
@@ -48,13 +51,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "label_smoothing_factor", "neftune",
     ),
     "model, precision and memory": (
-        "model_init", "trust_remote", "bf16", "fp16", "tf32", "use_cpu", "use_liger",
+        "model_init", "trust_remote", "disable_dropout", "bf16", "fp16", "tf32", "use_cpu", "use_liger",
         "gradient_checkpointing", "deepspeed",
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
-        "assistant_only", "loss_type", "router_aux", "packing", "padding_free", "pad_to", "shuffle",
-        "train_sampling", "dataloader", "seed", "data_seed",
+        "assistant_only", "loss_", "beta", "label_smoothing", "ld_alpha", "discopop", "f_divergence",
+        "use_weighting", "precompute_ref", "sync_ref", "router_aux", "packing", "padding_free",
+        "pad_to", "shuffle", "train_sampling", "dataloader", "seed", "data_seed",
     ),
 }  # fmt: skip
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
@@ -78,8 +82,19 @@ def headline(job: Job, title: str) -> str:
     )
 
 
-def emit_script(template: Traversable, native: Flat, job: Job, title: str, **more: Any) -> File:
-    """The training script: a template, with the shared statements that load rows put in."""
+def emit_script(
+    template: Traversable,
+    native: Flat,
+    job: Job,
+    title: str,
+    copied: Sequence[str] = ("partial",),
+    **more: Any,
+) -> File:
+    """The training script: a template, with the shared statements that load rows put in.
+
+    ``copied`` are tuners under which a trainer that measures from a reference is given a copy of the
+    model, because it cannot make one as this script loads it.
+    """
     made, trainer = adapters.configuration(native), trainer_of(native)
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
@@ -105,6 +120,7 @@ def emit_script(template: Traversable, native: Flat, job: Job, title: str, **mor
         "frozen": native[experts.FROZEN],
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
+        "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
         "several": any(split.get("parts") and not split["part"] for split in used),
@@ -137,6 +153,19 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         for split, variable in datasets.VARIABLES.items()
     }
     return texts | loads
+
+
+def referring(native: Flat, loading: Mapping[str, Any]) -> dict[str, Any]:
+    """How a reference model is loaded: as the model is, but another one by its own revision and positions."""
+    own = ("revision", "rope_parameters") if REFERENCE in native else ()
+    kept = {name: value for name, value in loading.items() if name not in own}
+    return {REFERRED: native.get(REFERENCE, native["model.name"]), **kept}
+
+
+def read_reference(read: Flat, model: str) -> dict[str, Any]:
+    """Which other model a script measures from; nothing where there is none, or a copy of its own."""
+    named = next((name for key, name in read.items() if key.endswith(f".{REFERRED}")), model)
+    return {} if named == model else {REFERENCE: named}
 
 
 def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ OF_THE_OBJECTIVE = "method.objective."
 class Trainer:
     """A trainer as a script names it."""
 
+    objective: str
+    """What it is for; those for which `sft`'s trainer does as well have none of their own."""
     name: str
     """Its class."""
     config: str
@@ -30,6 +32,8 @@ class Trainer:
     """Arguments of SFTConfig that its config does not have."""
     absent: Mapping[str, Any] = field(default_factory=dict)
     """Where its config assumes otherwise than SFTConfig."""
+    refers: bool = False
+    """Whether it measures from a reference model, and takes one as `ref_model`."""
 
     @property
     def prefix(self) -> str:
@@ -37,8 +41,18 @@ class Trainer:
         return f"{self.config}."
 
 
-SFT = Trainer("SFTTrainer", "SFTConfig")
-TRAINERS = (SFT,)
+OF_TOKENS = frozenset(
+    {
+        "dataset_kwargs", "completion_only_loss", "assistant_only_loss", "packing",
+        "packing_strategy", "shuffle_dataset", "chat_template_path",
+    }
+)  # fmt: skip
+"""Arguments that only the supervised trainer has: which tokens of a row count, and what shares a row."""
+SFT = Trainer("sft", "SFTTrainer", "SFTConfig")
+DPO = Trainer(
+    "dpo", "DPOTrainer", "DPOConfig", lacks=OF_TOKENS, absent={"learning_rate": 1e-6}, refers=True
+)
+TRAINERS = (SFT, DPO)
 """Every trainer that scripts are written around and read back from."""
 
 

@@ -10,7 +10,7 @@ from ftspec.backend import File, Job
 from ftspec.families import adapters
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
-from ftspec.families.script import arguments, emit_script, read_script
+from ftspec.families.script import arguments, emit_script, read_reference, read_script, referring
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.mapping import Flat
 
@@ -52,6 +52,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         seed=argument(native, "seed"),
         loading={"": loading | {"trust_remote_code": trust}},
         whole={"": loading | {"dtype": "float32", "trust_remote_code": trust}},
+        referring={"": referring(native, loading | {"trust_remote_code": trust})},
     )
 
 
@@ -73,5 +74,6 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         native = {"tuner": "full"} | adapters.read_adapter(native)
         loading["trust_remote_code"] = native.pop(f"{config}trust_remote_code")
     loading["name"] = read["AutoTokenizer.from_pretrained.0"]
+    native |= read_reference(read, loading["name"])
     native |= rope_keys(loading.pop("rope_parameters", None))
     return native | {f"model.{name}": value for name, value in loading.items()}

@@ -152,10 +152,11 @@ def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
 def _folder_stages(resolved: Resolved) -> list[Stage]:
     """What must lie there before anything is spent; `compile` may come before the run that makes it."""
     given = resolved.flat()
-    adapter, checkpoint = given.get("method.tuner.adapter"), given["train.resume"]
-    named = {"train.resume": checkpoint}
-    if adapter is not None and is_local(adapter, resolved.folder):
-        named["method.tuner.adapter"] = adapter
+    named = {"train.resume": given["train.resume"]}
+    for path in ("method.tuner.adapter", "method.objective.reference"):
+        name = given.get(path)
+        if name is not None and is_local(name, resolved.folder):
+            named[path] = name
     return [CheckFolder(field, folder) for field, folder in named.items() if folder is not None]
 
 

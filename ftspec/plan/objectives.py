@@ -7,6 +7,8 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.plan.values import Value
+from ftspec.spec.data import FORMATS, PAIRS
+from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 
 
@@ -23,7 +25,7 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
 
 
 def _formats(values: Mapping[str, Value]) -> None:
-    """Plain text and continued pre-training belong together, demonstrations and `sft`."""
+    """Each objective has formats of its own: plain text, demonstrations, preferences."""
     sources = [*values["data.train"].value, *values["data.eval"].value]
     formats = {source["format"] for source in sources}
     text = values["method.objective.type"].value == "cpt"
@@ -34,6 +36,23 @@ def _formats(values: Mapping[str, Value]) -> None:
                 f"continued pre-training takes plain text, and these rows are {others}",
                 path="data.train",
                 hint="method.objective: sft; or `format: text` and the column's name in `columns`",
+            )
+        )
+    objective = values["method.objective.type"].value
+    if objective in ("sft", "cpt") and (pairs := sorted(formats & {*PAIRS})):
+        raise SpecError(
+            Problem(
+                f"these rows are pairs of a chosen and a rejected answer ({', '.join(pairs)})",
+                path="method.objective",
+                hint="method.objective: dpo",
+            )
+        )
+    if objective not in ("sft", "cpt") and (unfit := sorted(formats - {*FORMATS[objective]})):
+        raise SpecError(
+            Problem(
+                f"{objective} learns from preferences, and these rows are {', '.join(unfit)}",
+                path="data.train",
+                hint=f"rows are one of {', '.join(FORMATS[objective])}",
             )
         )
     if not text and "text" in formats:
@@ -91,6 +110,12 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     """Where a format has one answer, or none, `train_on` can only mean one thing."""
     if values["method.objective.type"].value == "cpt":
         decide("data.train_on", "all", "plain text has no turns")
+        return
+    if values["method.objective.type"].value in PREFERENCES:
+        if (asked := values["data.train_on"]).origin == "spec" and asked.value == "all":
+            message = "answers are compared: tokens of prompts cannot count"
+            raise SpecError(Problem(message, path="data.train_on", hint="leave it out"))
+        decide("data.train_on", "completions", "answers are compared")
         return
     if values["data.prepare"].value == "ftspec":
         return  # it looks at each row

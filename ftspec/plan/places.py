@@ -42,9 +42,10 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
         moved["model.name"] = _local(rebase(values["model.name"], start, target))
     if values["model.chat_template"] not in ("tokenizer", *NAMED):
         move("model.chat_template")
-    adapter = values.get("method.tuner.adapter")
-    if adapter is not None and is_local(adapter, start):
-        moved["method.tuner.adapter"] = _local(rebase(adapter, start, target))
+    for path in ("method.tuner.adapter", "method.objective.reference"):
+        named = values.get(path)
+        if named is not None and is_local(named, start):
+            moved[path] = _local(rebase(named, start, target))
     move("train.resume")
     for split in ("data.train", "data.eval"):
         moved[split] = tuple(

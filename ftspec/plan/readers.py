@@ -22,6 +22,7 @@ from ftspec.plan.values import Resolved
 from ftspec.registry import load
 from ftspec.spec.data import Source
 from ftspec.spec.load import Loaded
+from ftspec.spec.preference import PREFERENCES
 
 UNDERSTOOD = frozenset(
     f"data.{name}"
@@ -119,6 +120,8 @@ def _rule(
         if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
             reason = f"the preview does not show what {path}: {value.value} does to rows"
             return Unknown(reason, f"to see them without it: --set {path}=null")
+    if values["method.objective.type"].value in PREFERENCES:
+        return Unknown("the preview does not show pairs of answers yet")
     prepared = Prepared(
         tokens,
         template,

@@ -28,6 +28,7 @@ from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, spec_name
 from ftspec.spec.model import NAMED
 from ftspec.spec.paths import flatten, plain
+from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.present import is_file, is_folder
 from ftspec.spec.root import Spec
 
@@ -46,6 +47,10 @@ DEFAULT_LEARNING_RATE = {
 rates for IA3 and VeRA, those of peft's examples for virtual tokens."""
 ADAPTER_RATE = 2e-4
 """QLoRA's setting, for LoRA and whatever else learns an update of each layer."""
+
+PREFERENCE_SHARE = 40
+"""Preferences want smaller steps than demonstrations: trl's and LLaMA-Factory's examples of DPO and KTO
+take 5e-6 for LoRA, 5e-7 for all weights."""
 
 
 def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
@@ -74,6 +79,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     for path, why in (handed.why if handed else {}).items():
         decide(path, values[path].value, why)
     config = _model(loaded, values, decide)
+    _reference(spec, folder, decide)
     decide_positions(spec, config, values, decide)
     decide_experts(spec, config, decide)
     _train(spec, values, decide)
@@ -156,6 +162,14 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     return config
 
 
+def _reference(spec: Spec, folder: Path, decide: Any) -> None:
+    """How another model is stored that answers are measured from."""
+    name = getattr(spec.method.objective, "reference", None)
+    if name is not None:
+        kept = stored_dtype(model_config(folder / at_home(name)))
+        decide("derived.reference_dtype", kept, "config.json of the reference", "machine")
+
+
 def _falling(tuner: AdaLoRA, steps: int | None) -> None:
     """AdaLoRA's plan of ranks lies within a known number of steps."""
     if steps is None:
@@ -183,7 +197,11 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     if train.learning_rate is None:
         kind = spec.method.tuner.type
         rate = usual_rate(train, DEFAULT_LEARNING_RATE.get(kind, ADAPTER_RATE))
-        decide("train.learning_rate", rate, f"the usual rate for {kind}")
+        why = f"the usual rate for {kind}"
+        if spec.method.objective.type in PREFERENCES:
+            rate = float(f"{rate / PREFERENCE_SHARE:.6g}")  # as a person writes it
+            why = f"{why}, divided by {PREFERENCE_SHARE}"
+        decide("train.learning_rate", rate, why)
     if train.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio
         if train.steps is not None or ratio == 0:
@@ -307,7 +325,7 @@ def _recognised(source: Source, folder: Path) -> Format:
             Problem(
                 f"the format of the hub data set {source.hub} cannot be seen from here",
                 path="data.train",
-                hint="name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text)",
+                hint=f"name it: `format: messages` (or {', '.join([*COLUMNS][1:])})",
             )
         )
     return detect_source(source, folder)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ftspec.backend import OBJECTIVE, Backend
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
+from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.model import NAMED
 from ftspec.spec.paths import leaves, tags
@@ -63,6 +64,10 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.expanded_layers": (2,),
     "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
     "method.objective.prompt_weight": (0.1,),
+    "method.objective.label_smoothing": (0.1,),
+    "method.objective.ld_alpha": (0.5,),
+    "method.objective.sft_weight": (1.0,),
+    "method.objective.reference": ("./other",),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
@@ -89,11 +94,6 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "output.hub.repo": ("org/name",),
 }
 """Values of open types that stand for all others; closed lists are read from the models."""
-FORMATS: Mapping[str, Sequence[str]] = {
-    "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
-    "cpt": ("text",),
-}
-"""Formats of rows that an objective takes, the plainest first."""
 TUNERS: Mapping[str, Mapping[str, Any]] = {
     "partial": {"embeddings": True},
     "peft": {"kind": "HRA", "options": {"target_modules": "all-linear"}},
@@ -238,7 +238,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         "data": {
             "train": {"path": "data.jsonl", "format": FORMATS[objective][0]},
             "overflow": "error",
-            "prepare": "framework" if objective == "sft" else "ftspec",
+            "prepare": "ftspec" if objective == "cpt" else "framework",
         },
         "method": {
             "tuner": {"type": "lora", **NEEDS.get(path, {})},

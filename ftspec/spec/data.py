@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ftspec.spec.base import Items, Node
 
-Format = Literal["auto", "messages", "sharegpt", "alpaca", "prompt-completion", "text"]
+Format = Literal[
+    "auto",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "prompt-completion",
+    "text",
+    "preference",
+    "preference-implicit",
+    "sharegpt-ranking",
+    "alpaca-ranking",
+]
+PAIRS: tuple[Format, ...] = (
+    *("sharegpt-ranking", "alpaca-ranking", "preference", "preference-implicit"),
+)
+"""Formats of a chosen and a rejected answer to one prompt."""
+FORMATS: Mapping[str, tuple[Format, ...]] = {
+    "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
+    "cpt": ("text",),
+    "dpo": PAIRS,
+}
+"""Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 """File endings that can be read, and the reader that `datasets.load_dataset` uses for each."""
 
@@ -44,7 +66,9 @@ class Source(Node):
     limit: int | None = Field(None, ge=1)
     """Only the first rows are used, at most so many. `split: train[:500]` of a hub data set says it too."""
     format: Format = "auto"
-    """Shape of a row. `auto`: recognised from the columns of a local file's first row."""
+    """Shape of a row. `auto`: recognised from the columns of a local file's first row. For preferences:
+    `preference` (prompt, chosen, rejected: texts, or lists of messages), `preference-implicit` (chosen and
+    rejected are whole conversations), and LLaMA-Factory's `sharegpt-ranking` and `alpaca-ranking`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
 

@@ -22,6 +22,7 @@ from ftspec.spec.adapters import (
 )
 from ftspec.spec.base import Node
 from ftspec.spec.lora import LoRA
+from ftspec.spec.preference import DPO
 from ftspec.spec.tuners import Partial
 
 WORDS: Mapping[str, Mapping[str, Any]] = {**tuners.WORDS, **lora.WORDS}
@@ -62,7 +63,9 @@ def full_form(value: Any) -> Any:
     return dict(WORDS.get(value, {"type": value})) if isinstance(value, str) else value
 
 
-Objective = Annotated[Annotated[SFT | CPT, Field(discriminator="type")], BeforeValidator(full_form)]
+Objective = Annotated[
+    Annotated[SFT | CPT | DPO, Field(discriminator="type")], BeforeValidator(full_form)
+]
 AnyTuner = (
     Full
     | LoRA
@@ -83,7 +86,7 @@ Tuner = Annotated[
     BeforeValidator(full_form),
 ]
 
-OBJECTIVES = ("sft", "cpt")
+OBJECTIVES = ("sft", "cpt", "dpo")
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
     *("loha", "lokr", "vera", "adalora", "peft"),

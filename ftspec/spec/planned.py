@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from ftspec.spec.method import OBJECTIVES, TUNERS
 
 PLANNED_OBJECTIVES: Mapping[str, str] = {
-    "dpo": "direct preference optimisation",
     "ipo": "identity preference optimisation",
     "orpo": "odds ratio preference optimisation",
     "simpo": "simple preference optimisation",

@@ -27,8 +27,8 @@ class Train(Node):
     micro_batch_size: int | None = Field(None, ge=1)
     """Rows per forward pass on one device. Left out: the largest that divides, at most 8."""
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning, with an optimizer whose steps are
-    of AdamW's size; `lion`, `sgd` and `adagrad` need one."""
+    """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning, a fortieth of that for preferences,
+    with an optimizer whose steps are of AdamW's size; `lion`, `sgd` and `adagrad` need one."""
     schedule: Schedule = Cosine()
     """How the learning rate goes after the warm-up: by default half a cosine, to zero."""
     warmup_steps: int | None = Field(None, ge=0)

@@ -52,6 +52,7 @@ HAZARDS = {
     "gradient-norm": "gradients are accumulated, scaled or recomputed differently",
     "gradient-norm-of-zero-0": "DeepSpeed logs no gradient norm at ZeRO stage 0",
     "clipping": "gradients are clipped at another norm, or rounding has grown",
+    "preference-loss": "answers are compared by another loss, another beta, or from another reference",
     "balance-loss": "the balance loss of a mixture of experts is in one run only, or weighs otherwise",
     "rotary-positions": "rotary positions are stretched otherwise, or in one run only",
     "not-a-number": "a loss is not a number: the run broke down, and shows nothing",
@@ -69,6 +70,7 @@ _BROKEN: tuple[Symptom, str] = (s.is_broken, "not-a-number")
 _NOISE: tuple[Symptom, str] = (s.drops_out, "dropout-and-noise")
 _PRECISION: tuple[Symptom, str] = (s.has_other_precision, "precision")
 _CODE: tuple[Symptom, str] = (s.has_other_code, "builds-and-threads")
+_PAIRS: tuple[Symptom, str] = (s.compares_answers, "preference-loss")
 
 CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
     "data order": (
@@ -127,12 +129,13 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         (s.has_other_angles, "rotary-positions"),
         (s.balances_alone, "balance-loss"),
         (s.is_off_by_the_count, "loss-denominator"),
-        *(_NOISE, _PRECISION, _CODE),
+        *(_NOISE, _PRECISION, _CODE, _PAIRS),
         (_always, "loss-denominator"),
     ),
     "first gradient norm": (
         (s.logs_no_norm, "gradient-norm-of-zero-0"),
         *(_BROKEN, (s.differ("max_grad_norm"), "clipping"), _NOISE, _PRECISION, _CODE),
+        _PAIRS,
         (_always, "gradient-norm"),
     ),
     "trajectory": (

@@ -46,7 +46,8 @@ def rows(evidence: Evidence) -> list[Row]:
                 Row(
                     batch.step,
                     number,
-                    sources[position] if sources else None,
+                    # of pairs, the chosen answers of all rows come first, then the rejected ones
+                    sources[position % len(sources)] if sources else None,
                     ids[position],
                     labels[position] if labels else None,
                     batch.text[position] if batch.text else None,

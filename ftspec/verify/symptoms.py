@@ -101,6 +101,12 @@ def balances_alone(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return bool(one.setting.get("balance")) != bool(two.setting.get("balance"))
 
 
+def compares_answers(one: Evidence, two: Evidence, _: Outcome) -> bool:
+    """Each row of the data gives two of a batch: a chosen and a rejected answer."""
+    first = (batch for run in (one, two) for batch in run.batches[:1])
+    return any(len(batch.input_ids) == 2 * len(batch.indices or ()) for batch in first)
+
+
 def has_other_angles(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """Rotary positions turn by other angles."""
     return one.setting.get("angles") != two.setting.get("angles")

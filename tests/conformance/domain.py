@@ -14,8 +14,9 @@ from ftspec.plan import make
 from ftspec.plan.resolve import resolve
 from ftspec.plan.values import Resolved
 from ftspec.registry import names
-from ftspec.report.matrix import FORMATS
+from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded, digest
+from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 from tests.unit.spec_strategies import documents, objectives, words
 
@@ -55,6 +56,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective == "cpt":  # some backends train on plain text in the first way only
         document["data"]["prepare"] = draw(st.sampled_from(("ftspec", "framework")))
     _apart(document["data"], objective, learned)
+    if objective in PREFERENCES:
+        _compared(document, draw)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
@@ -94,6 +97,23 @@ def _possible(train: dict[str, Any]) -> None:
         train["steps"] += 10**10
         if "warmup_ratio" in train:
             train["warmup_ratio"] /= 2
+
+
+def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
+    """What objectives that compare answers refuse everywhere, mostly taken away: what is left is lowered."""
+    if not draw(st.sampled_from((*(True,) * 7, False))):
+        return
+    data, tuner = document["data"], document["method"].get("tuner", {})
+    data |= {"packing": None, "prepare": "framework", "train_on": "completions"}
+    document["model"].pop("quantization", None)
+    document["model"].pop("chat_template", None)
+    data.pop("system", None)
+    if data.get("overflow") == "drop":
+        data["overflow"] = "truncate"
+    if tuner.get("type", "lora") not in ("full", "partial", "lora"):
+        document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
+    for name in ("dropout", "bias", "init"):
+        tuner.pop(name, None)
 
 
 def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:

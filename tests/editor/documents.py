@@ -59,7 +59,7 @@ BAD: tuple[tuple[str, int], ...] = (
     ("model: x\ndata: {train: a.jsonl, max_length: 4}\n", 2),
     ("model: x\ndata: {train: a.jsonl, overflow: cut}\n", 2),
     (BASE + "method: boft\n", 3),
-    (BASE + "method: {objective: dpo}\n", 3),
+    (BASE + "method: {objective: grpo}\n", 3),
     (BASE + "method: {tuner: {rank: 8}}\n", 3),
     (BASE + "method: {tuner: {type: full, rank: 8}}\n", 3),
     (BASE + "method:\n  tuner:\n    type: lora\n    rank: '8'\n", 6),

@@ -64,10 +64,29 @@ def sources() -> st.SearchStrategy[Any]:
 
 def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
+    if word == "dpo":
+        return preferences()
     if word != "sft":
         return st.just({"type": word})
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just(word))
     return weight | st.just({"type": word, "loss": "dft"})
+
+
+def preferences() -> st.SearchStrategy[Any]:
+    """DPO, mostly with the loss that every backend has."""
+    share = st.floats(0, 0.49)
+    usual = {"beta": positive(), "sft_weight": st.just(0.0) | positive()}
+    models = {"reference": st.none() | st.just("org/other"), "precompute_reference": st.booleans()}
+    others = ("hinge", "ipo", "nca-pair", "aot-unpaired", "apo-zero", "sigmoid-norm")
+    dpo = st.just("dpo")
+    return (
+        optional(usual, type=dpo)
+        | optional({**usual, "label_smoothing": share}, type=dpo)
+        | optional({**usual, **models, "ld_alpha": st.none() | shares()}, type=dpo)
+        | optional({**usual, **models}, type=dpo, loss=st.sampled_from(others))
+        | optional({"discopop_tau": positive()}, type=dpo, loss=st.just("discopop"))
+        | optional(usual, type=dpo, loss=st.just("robust"), label_smoothing=share)
+    )
 
 
 def ropes() -> st.SearchStrategy[Any]:
@@ -369,7 +388,10 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {
             "version": st.just(1),
             "method": optional(
-                {"objective": objectives("sft") | objectives("cpt"), "tuner": tuners()}
+                {
+                    "objective": st.sampled_from(("sft", "cpt", "dpo")).flatmap(objectives),
+                    "tuner": tuners(),
+                }
             ),
             "precision": optional({"compute": st.sampled_from(FORMATS)}),
             "train": trains(),

@@ -272,3 +272,51 @@ def test_mixed_up_formats_are_told_apart() -> None:
 
 def test_a_row_without_a_line_is_named_by_its_number() -> None:
     assert problem({"text": ""}, "text", line=0).message == "row 7: the text is empty"
+
+
+TURN = {"from": "human", "value": "Why?"}
+GOOD, BAD = {"from": "gpt", "value": "Because."}, {"from": "gpt", "value": "No."}
+ASKED, SAID = [{"role": "user", "content": "Why?"}], [{"role": "assistant", "content": "Because."}]
+REFUSED = [{"role": "assistant", "content": "No."}]
+PAIRS: list[tuple[Format, dict[str, Any]]] = [
+    ("preference", {"prompt": ASKED, "chosen": SAID, "rejected": REFUSED}),
+    ("preference-implicit", {"chosen": ASKED + SAID, "rejected": ASKED + REFUSED}),
+    ("sharegpt-ranking", {"conversations": [TURN], "chosen": GOOD, "rejected": BAD}),
+    ("alpaca-ranking", {"instruction": "Why?", "chosen": "Because.", "rejected": "No."}),
+]
+
+
+@pytest.mark.parametrize(("format", "values"), PAIRS)
+def test_a_pair_in_every_format(format: Format, values: dict[str, Any]) -> None:
+    assert detect(values) == format
+    pair = conversation(row(values), format)
+    assert pair.rejected is not None and pair.given == pair.rejected.given == 1
+    answers = [side.messages[-1].content for side in (pair, pair.rejected)]
+    assert answers == ["Because.", "No."]
+    assert [side.messages[0].content for side in (pair, pair.rejected)] == ["Why?", "Why?"]
+
+
+def test_a_pair_of_texts() -> None:
+    values = {"prompt": "2 + 2 =", "chosen": " 4", "rejected": " 5"}
+    pair = conversation(row(values), "preference")
+    assert pair.rejected is not None
+    assert (pair.prompt, pair.completion, pair.rejected.completion) == ("2 + 2 =", " 4", " 5")
+
+
+@pytest.mark.parametrize(
+    ("format", "values", "message"),
+    [
+        (
+            "preference",
+            {"prompt": "x", "chosen": ASKED + SAID, "rejected": SAID},
+            "prompt is a text",
+        ),
+        ("preference-implicit", {"chosen": "a b", "rejected": "a c"}, "not both lists"),
+        ("preference-implicit", {"chosen": SAID, "rejected": REFUSED}, "no prompt"),
+        ("sharegpt-ranking", {"conversations": "x", "chosen": GOOD, "rejected": BAD}, "a list"),
+        ("sharegpt-ranking", {"conversations": [TURN], "chosen": GOOD, "rejected": TURN}, "ends"),
+        ("alpaca-ranking", {"instruction": "x", "chosen": "y", "rejected": ""}, "is empty"),
+    ],
+)
+def test_what_is_no_pair(format: Format, values: dict[str, Any], message: str) -> None:
+    assert message in problem(values, format).message

@@ -234,7 +234,7 @@ def forms() -> Iterator[tuple[str, str]]:
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
     kind, shape = draw(st.sampled_from(sorted(forms())))
-    names = draw(st.lists(words(), min_size=len(COLUMNS[kind]), max_size=3, unique=True))
+    names = draw(st.lists(words(), min_size=len(COLUMNS[kind]), max_size=4, unique=True))
     columns = dict(zip(COLUMNS[kind], names, strict=False)) if draw(st.booleans()) else {}
     columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
     suffix = draw(st.sampled_from(sorted(SUFFIXES)))
@@ -289,6 +289,32 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(COLUMNS)
-    assert len(STATEMENTS) == 8
+    assert len(STATEMENTS) == 12
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        (
+            "sharegpt-ranking",
+            {
+                "conversations": [{"from": "human", "value": "q"}],
+                "chosen": {"from": "gpt", "value": "a"},
+                "rejected": {"from": "gpt", "value": "b"},
+                "id": 1,
+            },
+        ),
+        ("alpaca-ranking", {"instruction": "q", "input": "", "chosen": "a", "rejected": "b"}),
+    ],
+)
+def test_pairs_become_prompt_chosen_and_rejected(kind: str, row: dict[str, Any]) -> None:
+    text = script("train", source(path="a.json", format=kind), shape="preference")
+    assert run(text, "train", [row]).rows == [
+        {
+            "prompt": chat(("user", "q")),
+            "chosen": chat(("assistant", "a")),
+            "rejected": chat(("assistant", "b")),
+        }
+    ]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from ftspec.errors import SpecError
 from ftspec.spec.load import load, loads
 from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.schema import json_schema
@@ -21,28 +20,25 @@ VALID = (
     *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml", "packed-chat.yaml"),
     *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
     *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml"),
+    *("dpo-tiny.yaml", "dpo-after-sft.yaml"),
 )
 STAGES = ("stages.yaml",)
-PLANNED = {
-    "dpo-after-sft.yaml": ("dpo",),
-}
 MODELINE = "# yaml-language-server: $schema=../schemas/ftspec.v1.json"
 VALIDATOR = Draft202012Validator(json_schema())
 
 
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
-    assert found == {*VALID, *STAGES, *PLANNED}, "a new spec belongs into one of the lists here"
-    assert len(found) == 20
+    assert found == {*VALID, *STAGES}, "a new spec belongs into one of the lists here"
+    assert len(found) == 21
 
 
-@pytest.mark.parametrize("name", [*VALID, *STAGES, *PLANNED])
+@pytest.mark.parametrize("name", [*VALID, *STAGES])
 def test_examples_name_their_schema_and_say_why(name: str) -> None:
     lines = (SPECS / name).read_text("utf-8").splitlines()
     assert MODELINE in lines[:2]
     assert (SPECS / MODELINE.partition("=")[2]).is_file()
     assert sum("# " in line for line in lines) >= 5
-    assert lines[0].startswith("# planned: ") == (name in PLANNED)
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -58,17 +54,6 @@ def test_examples_with_stages_load(name: str) -> None:
     assert isinstance(pipeline, Pipeline)
     assert len(pipeline.steps) > 1
     assert VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
-
-
-@pytest.mark.parametrize("name", PLANNED)
-def test_planned_examples_are_refused_by_name_and_for_nothing_else(name: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        load(SPECS / name)
-    messages = [problem.message for problem in caught.value.problems]
-    assert messages == [
-        f"method `{word}` is not in this version of ftspec yet" for word in PLANNED[name]
-    ]
-    assert not VALIDATOR.is_valid(parse((SPECS / name).read_bytes()).data)
 
 
 def test_the_quickstart_finds_what_it_names() -> None:

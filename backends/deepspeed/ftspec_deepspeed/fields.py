@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.adapters import lower_tuner
+from ftspec.families.dpo import dpo
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
+from ftspec.families.preference import Bar
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
@@ -245,3 +247,12 @@ SFT = FieldMap(
     ),
 )
 CPT = continued(SFT)
+PAIRED = {
+    "hardware.zero.stage": Bar(
+        lambda stage: stage != 3,
+        "under stage 3 pairs and their reference were not seen to train",
+        "notimpl",
+        "hardware.zero.stage: 2",
+    ),
+}
+DPO = dpo(SFT, PAIRED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.mapping import Refuse
-from ftspec.spec.data import sliced, unsliced
+from ftspec.spec.data import PAIRS, sliced, unsliced
 
 OPENAI_TAGS = {
     "role_tag": "role",
@@ -35,22 +35,39 @@ COLUMNS = {
     "messages": {"messages": "messages"},
     "sharegpt": {"messages": "conversations"},
     "alpaca": {"prompt": "instruction", "query": "input", "response": "output"},
+    "sharegpt-ranking": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
+    "alpaca-ranking": {
+        "prompt": "instruction",
+        "query": "input",
+        "chosen": "chosen",
+        "rejected": "rejected",
+    },
 }
 """LLaMA-Factory's name of a column, and the spec's, per format."""
 REFUSED = {
     "prompt-completion": "plain prompt and completion get no end-of-sequence token from its templates",
+    "preference": "it reads an answer that is one turn of a conversation, not texts or lists of messages",
+    "preference-implicit": "it reads a prompt and two answers, not two whole conversations",
     "text": "plain text loses its trained end-of-sequence tokens where they are also the padding, and "
     "begins otherwise than trl's",
 }
 """Formats that it would train otherwise than the others."""
-TAGS = {"messages": OPENAI_TAGS, "sharegpt": SHAREGPT_TAGS, "alpaca": None}
+TAGS = {
+    "messages": OPENAI_TAGS,
+    "sharegpt": SHAREGPT_TAGS,
+    "alpaca": None,
+    "sharegpt-ranking": SHAREGPT_TAGS,
+    "alpaca-ranking": None,
+}
 
 
 def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     """One source as LLaMA-Factory registers it."""
     kind = source["format"]
     if kind in REFUSED:
-        raise Refuse(REFUSED[kind], "notyet", "data.prepare: ftspec")
+        pairs = kind in PAIRS
+        hint = "rows like sharegpt-ranking or alpaca-ranking" if pairs else "data.prepare: ftspec"
+        raise Refuse(REFUSED[kind], "notyet", hint)
     unknown = set(source["columns"]) - set(COLUMNS[kind].values())
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
@@ -64,7 +81,9 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
         entry = {"hf_hub_url": source["hub"], "split": sliced(source["split"], limit)}
         if source["subset"]:
             entry["subset"] = source["subset"]
-    entry["formatting"] = "alpaca" if kind == "alpaca" else "sharegpt"
+    entry["formatting"] = "sharegpt" if TAGS[kind] else "alpaca"
+    if kind in PAIRS:
+        entry["ranking"] = True
     entry["columns"] = {
         theirs: source["columns"].get(name, name) for theirs, name in COLUMNS[kind].items()
     }
@@ -75,8 +94,9 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
 def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
     """The source that such an entry says."""
     tags = entry.get("tags")
-    kinds = [kind for kind, known in TAGS.items() if known == tags]
-    if not kinds or (kinds[0] == "alpaca") != (entry.get("formatting", "alpaca") == "alpaca"):
+    ranking = bool(entry.get("ranking"))
+    kinds = [k for k, known in TAGS.items() if known == tags and (k in PAIRS) == ranking]
+    if not kinds or (not TAGS[kinds[0]]) != (entry.get("formatting", "alpaca") == "alpaca"):
         raise Refuse(f"the tags {tags!r} are of no format of a spec", "notimpl")
     kind = kinds[0]
     columns = {

@@ -40,6 +40,7 @@ from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.positions import position_rows
 from ftspec_llamafactory.precision import dtype_row, precise
+from ftspec_llamafactory.preference import dpo
 from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
@@ -322,3 +323,4 @@ CPT = continued(
     ),
     plain_loss=("use_dft_loss", False, False),
 )
+DPO = dpo(SFT)

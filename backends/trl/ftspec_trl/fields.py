@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftspec.families.dpo import dpo
 from ftspec.families.objectives import continued
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
@@ -10,3 +11,4 @@ from ftspec.mapping import FieldMap
 WHY = "its context parallelism is that of FSDP 2, which does not shard anything here"
 SFT = FieldMap("trl", (*shared_rows(), *quantisation_rows(), *no_zero("TRL"), no_sequences(WHY)))
 CPT = continued(SFT)
+DPO = dpo(SFT)

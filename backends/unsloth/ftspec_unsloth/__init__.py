@@ -8,7 +8,7 @@ from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
-from ftspec_unsloth.fields import CPT, SFT
+from ftspec_unsloth.fields import CPT, DPO, SFT
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
 from ftspec_unsloth.script import emit, launch, read
@@ -18,7 +18,7 @@ backend = Backend(
     title="Unsloth",
     package="unsloth",
     versions=">=2026.10.9,<2026.11",
-    maps={"sft": SFT, "cpt": CPT},
+    maps={"sft": SFT, "cpt": CPT, "dpo": DPO},
     emit=emit,
     read=read,
     launch=launch,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ftspec.families.dpo import dpo
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
+from ftspec.families.preference import Bar
 from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
@@ -134,3 +136,12 @@ SFT = FieldMap(
     ),
 )
 CPT = continued(SFT)
+PAIRED = {
+    "hardware.device": Bar(
+        lambda device: device == "cpu",
+        "on a GPU it trains pairs with a trainer that it rewrites; that is not compiled for yet",
+        "notimpl",
+        "hardware.device: cpu, or run.backends: trl or deepspeed",
+    ),
+}
+DPO = dpo(SFT, PAIRED)

@@ -14,7 +14,9 @@ from ftspec.families.script import (
     arguments,
     companions,
     emit_script,
+    read_reference,
     read_script,
+    referring,
     template_file,
 )
 from ftspec.families.trainers import TRAINERS, argument
@@ -26,6 +28,7 @@ TITLE = "Unsloth"
 TEMPLATE = files(__package__) / "templates" / "train.py.j2"
 CALLS = (
     *("FastLanguageModel.from_pretrained", "FastLanguageModel.get_peft_model"),
+    "AutoModelForCausalLM.from_pretrained",
     *(trainer.name for trainer in TRAINERS),
 )
 LOADING = ("revision", "dtype", "attn_implementation", "trust_remote_code")
@@ -55,11 +58,20 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         native,
         job,
         TITLE,
+        copied=("full", "partial"),
+        referring={"": referring(native, _plainly(native))},
         loading={"": loading},
         lora={"": new} if len(new) > 2 else {},
         quantised=native[f"{LOAD}load_in_4bit"] or native[f"{LOAD}load_in_8bit"],
     )
     return [script, *template_file(native), *companions(job, TITLE, launch(native), {})]
+
+
+def _plainly(native: Flat) -> dict[str, Any]:
+    """How transformers loads what Unsloth's loader loads."""
+    loading = {name: native[f"model.{name}"] for name in LOADING}
+    rope = rope_parameters(native)
+    return {**loading, "rope_parameters": rope} if rope else loading
 
 
 def read(written: Sequence[File]) -> Flat:
@@ -69,6 +81,7 @@ def read(written: Sequence[File]) -> Flat:
     loaded = arguments(read, "FastLanguageModel.from_pretrained.")
     adapted = arguments(read, "FastLanguageModel.get_peft_model.")
     native["model.name"] = loaded.pop("model_name")
+    native |= read_reference(read, native["model.name"])
     for name in ("device_map", "use_exact_model_name"):
         loaded.pop(name, None)
     native |= rope_keys(loaded.pop("rope_scaling", None))

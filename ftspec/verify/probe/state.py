@@ -19,9 +19,14 @@ def record_weights(recorder: Recorder, model: Any, name: str) -> None:
 
     tensors, table, frozen = {}, {}, {}
     sizes: dict[str, list[int]] = {}
+    # trl's frozen copy of an adapter, as a reference: what it says is in the losses
+    copies = tuple(f".{adapter}." for adapter in getattr(model, "peft_config", {}))
+    copies = tuple(name for name in copies if name != ".default.")
     for raw_name, parameter in model.named_parameters():
         key = canonical(raw_name)
         if not parameter.requires_grad and name != "initial":
+            continue
+        if any(copy in raw_name for copy in copies):
             continue
         with torch.no_grad(), gathered(parameter):
             if RANK:

@@ -1,0 +1,256 @@
+"""Rows of objectives that compare answers: what their trainers share, in scripts and elsewhere.
+
+trl 1.15 and 1.16, trainer/dpo_trainer.py. Their trainers switch dropout off, take no token weights and
+pack nothing; and they measure from the base model by switching an adapter off, which is only the model
+as it was where the adapter begins as nothing and nothing beside it trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ftspec.families.datasets import context
+from ftspec.families.objectives import SHAPE
+from ftspec.families.packing import EIGHT
+from ftspec.families.peft import MOVING
+from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.trainers import Trainer
+from ftspec.mapping import MISSING, Refuse, Row, Support
+
+PREFERENCE = "preference"
+"""The shape of the script's rows: prompt, chosen and rejected."""
+REFERENCE = "model.reference"
+"""Native pseudo-key: another model that answers are measured from, which the script loads."""
+OBJECTIVE = "method.objective."
+TUNERS = ("full", "lora", "partial")
+"""Tuners that were seen to train from preferences."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Values of a path that an objective does not take, whatever the backend."""
+
+    allowed: Callable[[Any], bool]
+    reason: str
+    support: Support = "notyet"
+    hint: str = ""
+
+
+def _nothing(value: Any) -> bool:
+    return not value
+
+
+_DROPOUT = Bar(
+    _nothing,
+    "trainers of preferences switch dropout off, because the reference must not be noisy",
+    hint="leave it out",
+)
+BARRED: Mapping[str, Bar] = {
+    "method.tuner.type": Bar(
+        lambda kind: kind in TUNERS,
+        "of all tuners only full, partial and LoRA were seen to train from preferences",
+        "notimpl",
+        "method.tuner.type: lora",
+    ),
+    "method.tuner.dropout": _DROPOUT,
+    "method.tuner.bias": Bar(
+        lambda bias: bias == "none",
+        "biases that train stay as they are where the adapter is switched off for the reference",
+        hint="method.tuner.bias: none",
+    ),
+    "method.tuner.init.type": Bar(
+        lambda kind: kind not in MOVING,
+        "it takes what it puts into the adapter out of the base, which is then no reference",
+        hint="method.tuner.init: default",
+    ),
+    "model.quantization.type": Bar(
+        lambda kind: kind is None,
+        "preferences over a quantised base are not compiled yet",
+        "notimpl",
+        "leave model.quantization out",
+    ),
+    "train.label_smoothing": Bar(
+        _nothing,
+        "this smooths over tokens, and no trainer of preferences reads it",
+        "never",
+        "method.objective.label_smoothing is about pairs",
+    ),
+    "train.neftune_alpha": Bar(
+        _nothing, "the noise would fall on the reference as well, which is the same model", "never"
+    ),
+    "data.packing": Bar(
+        lambda packing: packing is None,
+        "answers that are compared cannot share a row with others",
+        "never",
+        "data.packing: null",
+    ),
+    "data.prepare": Bar(
+        lambda who: who == "framework",
+        "trainers of preferences tokenise rows themselves; no rows are handed over to them yet",
+        "notimpl",
+        "data.prepare: framework",
+    ),
+    "hardware.sequence_parallel": Bar(
+        lambda share: share == 1, "pairs were never seen to be split over devices", "notimpl"
+    ),
+}
+
+
+def barred(rows: Iterable[Row], bars: Mapping[str, Bar] = BARRED) -> Iterator[Row]:
+    """The rows, with a refusal of values that the objective does not take."""
+    for row in rows:
+        found = [(at, bars[path]) for at, path in enumerate(row.paths) if path in bars]
+        yield replace(row, lower=_checked(row.lower, found)) if found else row
+
+
+def _checked(lower: Callable[..., Any], bars: list[tuple[int, Bar]]) -> Callable[..., Any]:
+    def checked(*values: Any) -> Any:
+        for at, bar in bars:
+            if not bar.allowed(values[at]):
+                raise Refuse(bar.reason, bar.support, bar.hint)
+        return lower(*values)
+
+    return checked
+
+
+def trained(trainer: Trainer) -> Row:
+    """The objective, which a script shows by its trainer; ``trainer`` has no other one."""
+
+    def lift(folder: Any) -> str:
+        if folder is MISSING:
+            raise Refuse(f"the script has no {trainer.config}", "never")
+        return trainer.objective
+
+    return Row(
+        ("method.objective.type",),
+        (),
+        lambda _objective: (),
+        lift,
+        reads=(f"{trainer.prefix}output_dir",),
+    )
+
+
+def pair_rows() -> tuple[Row, ...]:
+    """What the script loads: pairs, in the columns that trl compares."""
+    return (
+        *(
+            Row(
+                (f"data.{split}",),
+                (f"data.{split}",),
+                _lower_sources,
+                lambda v: v,
+                absent=() if split == "train" else ((),),
+            )
+            for split in ("train", "eval")
+        ),
+        Row(
+            ("data.prepare",),
+            ("data.prepare",),
+            lambda who: who,
+            lambda who: who,
+        ),
+        Row(
+            ("data.train_on",),
+            (SHAPE,),
+            lambda _what: PREFERENCE,
+            lambda _shape: "completions",
+        ),
+        Row(
+            ("data.system",),
+            (SYSTEM,),
+            _lower_system,
+            lambda text: text,
+            uses=("data.train",),
+            absent=(None,),
+        ),
+        Row(
+            ("data.max_length",),
+            (f"{CONFIG}max_length",),
+            lambda length: length,
+            lambda length: MISSING if length is None else length,
+            absent=(1024,),
+        ),
+        Row(
+            ("data.overflow",),
+            (LIMIT,),
+            _lower_overflow,
+            lambda _limit: "truncate",
+            absent=(None,),
+        ),
+        Row(
+            ("data.packing",),
+            (f"{CONFIG}pad_to_multiple_of",),
+            lambda _packing: EIGHT,
+            lambda _pad: None,
+            absent=(None,),
+        ),
+        Row(
+            ("model.chat_template",),
+            (),
+            _lower_template,
+            lambda: "tokenizer",
+        ),
+    )
+
+
+def _lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
+    if sources:
+        context(sources, PREFERENCE, "")  # refuses what one statement cannot load
+    return sources
+
+
+def _lower_system(system: str | None, sources: tuple[dict[str, Any], ...]) -> Any:
+    if system is None:
+        return MISSING
+    formats = {source["format"] for source in sources}
+    if formats & {"preference", "preference-implicit"}:
+        raise Refuse(
+            "whether these prompts are conversations is not seen before the rows are read",
+            "notimpl",
+            "leave data.system out, and put it into the rows",
+        )
+    return system
+
+
+def _lower_overflow(overflow: str) -> Any:
+    if overflow == "drop":
+        raise Refuse(
+            "trl cuts the longer answers of a pair; no pairs are left out for it yet",
+            "notimpl",
+            "data.overflow: error",
+        )
+    return MISSING
+
+
+def _lower_template(template: str) -> tuple[()]:
+    if template != "tokenizer":
+        raise Refuse(
+            "trl's trainers of preferences take no template beside the tokenizer's own",
+            "notimpl",
+            "save the template with the tokenizer",
+        )
+    return ()
+
+
+def reference_row() -> Row:
+    """The model that answers are measured from."""
+    return Row(
+        (f"{OBJECTIVE}reference",),
+        (REFERENCE,),
+        _lower_reference,
+        lambda name: name,
+        uses=("method.tuner.type", "model.dtype", "derived.stored_dtype"),
+        absent=(None,),
+    )
+
+
+def _lower_reference(name: str | None, tuner: str, dtype: str, stored: str | None) -> Any:
+    if tuner == "partial" and (stored if dtype == "auto" else dtype) != "float32":
+        raise Refuse(
+            "weights that train are lifted to float32, and the reference would keep the stored ones",
+            "notimpl",
+            "model.dtype: float32",
+        )
+    return MISSING if name is None else name

@@ -1,0 +1,73 @@
+"""Objectives that learn from preferences: which of two answers was chosen, or whether one was good."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ftspec.spec.base import Node
+
+PREFERENCES = ("dpo",)
+"""The objectives here, by their names."""
+SMOOTHED = ("sigmoid", "robust", "exo-pair")
+"""Losses of DPO that know of labels which are wrong."""
+
+
+class DPO(Node):
+    """Direct preference optimisation: a chosen answer is made likelier than a rejected one.
+
+    Both are measured from a reference model (https://arxiv.org/abs/2305.18290).
+    """
+
+    type: Literal["dpo"] = "dpo"
+    loss: Literal[
+        "sigmoid",
+        "hinge",
+        "ipo",
+        "robust",
+        "exo-pair",
+        "nca-pair",
+        "bco-pair",
+        "sppo-hard",
+        "aot",
+        "aot-unpaired",
+        "apo-zero",
+        "apo-down",
+        "discopop",
+        "sigmoid-norm",
+    ] = "sigmoid"
+    """What is made of the difference in log-probability ratios. `sigmoid`: DPO's own. `hinge`: SLiC, IPO's
+    `ipo`, and others by the names that trl gives them. `sigmoid-norm` divides each answer's ratio by its
+    length."""
+    beta: float = Field(0.1, gt=0)
+    """How strongly the model is held to the reference: more is closer. Of `ipo`, its tau."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of pairs that are believed to be the wrong way round. With `sigmoid` this is conservative DPO,
+    with `robust` an unbiased estimate (https://arxiv.org/abs/2403.00409); `exo-pair` needs some, 1e-3."""
+    discopop_tau: float = Field(0.05, gt=0)
+    """Temperature of the loss `discopop` (https://arxiv.org/abs/2406.08414)."""
+    ld_alpha: float | None = Field(None, ge=0, le=1)
+    """Weight of what the longer answer has beyond the length of the shorter one, in both models
+    (LD-DPO, https://arxiv.org/abs/2409.06411). null: 1, as in DPO."""
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of the chosen answer's own likelihood, added to the loss: its mean over the tokens of all
+    chosen answers of a pass."""
+    reference: str | None = Field(None, min_length=1, examples=["./runs/sft/trl/model"])
+    """The model that both answers are measured from: a folder or a hub id. Left out: the model as training
+    finds it, which is the base model alone under a new adapter, and a frozen copy otherwise."""
+    precompute_reference: bool = False
+    """Measure all rows by the reference once, before training: less memory, the same loss."""
+
+    @model_validator(mode="after")
+    def _losses(self) -> DPO:
+        if self.label_smoothing and self.loss not in SMOOTHED:
+            raise ValueError(f"`label_smoothing` belongs to the losses {', '.join(SMOOTHED)}")
+        if self.loss == "exo-pair" and not self.label_smoothing:
+            raise ValueError("`exo-pair` needs a `label_smoothing` above 0: its paper takes 1e-3")
+        if (
+            self.loss != "discopop"
+            and self.discopop_tau != DPO.model_fields["discopop_tau"].default
+        ):
+            raise ValueError("`discopop_tau` belongs to the loss `discopop`")
+        return self
