@@ -14,7 +14,6 @@ from typing import Any
 from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
 from ftspec.families.packing import EIGHT
-from ftspec.families.peft import MOVING
 from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.families.trainers import Trainer
 from ftspec.mapping import MISSING, Refuse, Row, Support
@@ -24,6 +23,8 @@ PREFERENCE = "preference"
 REFERENCE = "model.reference"
 """Native pseudo-key: another model that answers are measured from, which the script loads."""
 OBJECTIVE = "method.objective."
+NEUTRAL = ("default", "gaussian", "orthogonal")
+"""Initialisations under which a new adapter changes nothing, and leaves the base as it is."""
 TUNERS = ("full", "lora", "partial")
 """Tuners that were seen to train from preferences."""
 
@@ -61,8 +62,9 @@ BARRED: Mapping[str, Bar] = {
         hint="method.tuner.bias: none",
     ),
     "method.tuner.init.type": Bar(
-        lambda kind: kind not in MOVING,
-        "it takes what it puts into the adapter out of the base, which is then no reference",
+        lambda kind: kind in NEUTRAL,
+        "it takes what it puts into the adapter out of the base, which is then no reference, or was not "
+        "seen to begin as nothing",
         hint="method.tuner.init: default",
     ),
     "model.quantization.type": Bar(

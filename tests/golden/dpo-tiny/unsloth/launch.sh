@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 e394ca5efdcd)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 b9d9220fe530)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
