@@ -201,6 +201,10 @@ INFO = {
     },
     "bare": {"file_name": "bare.json", "columns": {"prompt": "question", "response": "answer"}},
     "pairs": {"file_name": "pairs.json", "ranking": True},
+    "ranked": {"file_name": "ranked.json", "ranking": True, "formatting": "sharegpt", "columns": {
+        "messages": "conversations", "chosen": "better", "rejected": "rejected"}},
+    "judged": {"file_name": "judged.json", "ranking": True, "columns": {
+        "prompt": "instruction", "query": "input", "chosen": "chosen", "rejected": "worse"}},
     "system": {"file_name": "s.json", "columns": {
         "prompt": "instruction", "query": "input", "response": "output", "system": "system"}},
     "modelscope": {"ms_hub_url": "org/there"},
@@ -216,6 +220,10 @@ INFO = {
         ("shares", {"path": "data/shares.json", "format": "sharegpt"}),
         ("asked", {"path": "data/asked.csv", "format": "alpaca",
                    "columns": {"instruction": "question", "input": "context", "output": "answer"}}),
+        ("ranked", {"path": "data/ranked.json", "format": "sharegpt-ranking",
+                    "columns": {"chosen": "better"}}),
+        ("judged", {"path": "data/judged.json", "format": "alpaca-ranking",
+                    "columns": {"rejected": "worse"}}),
     ],
 )  # fmt: skip
 def test_an_entry_of_dataset_info(read: Bring, name: str, source: dict[str, Any]) -> None:

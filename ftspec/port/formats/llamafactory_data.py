@@ -32,6 +32,16 @@ COLUMNS = {
     "sharegpt": {"messages": "conversations"},
 }
 """What a format's columns are called where the entry names none."""
+RANKED = {
+    "alpaca": {
+        "prompt": "instruction",
+        "query": "input",
+        "chosen": "chosen",
+        "rejected": "rejected",
+    },
+    "sharegpt": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
+}
+"""The same with `ranking: true`. An entry that names no columns has none for the answers there."""
 
 
 class Found(NamedTuple):
@@ -92,18 +102,25 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     if kind not in COLUMNS:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
     columns = dict(entry.get("columns", COLUMNS[kind]))
-    if entry.get("ranking") or {"chosen", "rejected", "kto_tag"} & set(columns):
+    ranking = entry.get("ranking") is True
+    if not ranking and {"chosen", "rejected", "kto_tag"} & set(columns):
         raise Refuse("rows of preferences", "notimpl")
-    if more := sorted(set(columns) - set(COLUMNS[kind])):
+    known = RANKED[kind] if ranking else COLUMNS[kind]
+    if more := sorted(set(columns) - set(known)):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
-    if kind == "alpaca" and set(columns) == {"prompt"}:  # what stage pt reads
+    if kind == "alpaca" and set(columns) == {"prompt"} and not ranking:  # what stage pt reads
         text = columns["prompt"]
         named = {} if text == "text" else {"text": text}
         return {**_place(entry, folder), "format": "text", "columns": named}
-    if less := sorted(set(COLUMNS[kind]) - set(columns)):
+    if less := sorted(set(known) - set(columns)):
         raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
     if "num_samples" in entry:
         raise Refuse("num_samples draws rows by chance", "notimpl")
+    if ranking:
+        if kind != "alpaca" and _turns(entry.get("tags")) != "sharegpt":
+            raise Refuse("pairs of OpenAI's messages, of which an answer is one", "notimpl")
+        named = {ours: columns[key] for key, ours in known.items() if columns[key] != ours}
+        return {**_place(entry, folder), "format": f"{kind}-ranking", "columns": named}
     return {
         **_place(entry, folder),
         "format": "alpaca" if kind == "alpaca" else _turns(entry.get("tags")),
