@@ -93,5 +93,7 @@ def numbers(progress: Progress) -> str:
         ("loss", progress.loss),
         ("grad norm", progress.grad_norm),
         ("lr", progress.learning_rate),
+        ("margin", progress.margin),
+        ("accuracy", progress.accuracy),
     )
     return "  ".join(f"{name} {value:.4g}" for name, value in known if value is not None)

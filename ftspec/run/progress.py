@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 # transformers prints a dict: numbers bare up to version 4, quoted since version 5, nan and inf too.
 _PAIR = re.compile(
-    r"""['"](\w+)['"]\s*:\s*['"]?([-+]?(?:\d[\d.]*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"""
+    r"""['"]([\w/]+)['"]\s*:\s*['"]?([-+]?(?:\d[\d.]*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"""
 )
 _LOG = re.compile(r"""\{.*['"](?:eval_)?loss['"]\s*:.*\}""")
 # tqdm: " 50%|█████     | 3/6 [00:01<00:01,  2.0it/s]".
@@ -27,6 +27,10 @@ class Progress:
     learning_rate: float | None = None
     epoch: float | None = None
     eval_loss: float | None = None
+    margin: float | None = None
+    """By how much chosen answers are rewarded above rejected ones."""
+    accuracy: float | None = None
+    """Share of pairs in which the chosen answer is rewarded more."""
 
 
 def numbers(line: str) -> dict[str, float]:
@@ -94,6 +98,8 @@ class Tracker:
             learning_rate=said.get("learning_rate"),
             epoch=said.get("epoch"),
             eval_loss=self.now.eval_loss,
+            margin=said.get("rewards/margins"),
+            accuracy=said.get("rewards/accuracies"),
         )
         return self.now
 

@@ -34,6 +34,16 @@ def test_trl() -> None:
     assert seen[2].learning_rate == 1.254e-05
 
 
+def test_pairs() -> None:
+    """As TRL and LLaMA-Factory both log them."""
+    line = (
+        "{'loss': '0.6914', 'grad_norm': '0.4498', 'rewards/chosen': '0.001', 'rewards/accuracies': '0.75', "
+        "'rewards/margins': '-0.0035', 'logps/chosen': '-210.5', 'epoch': '0.1'}"
+    )
+    (seen,) = follow([line])
+    assert (seen.loss, seen.margin, seen.accuracy) == (0.6914, -0.0035, 0.75)
+
+
 def test_llamafactory() -> None:
     assert [look.loss for look in follow(LLAMAFACTORY.splitlines())] == [6.84, 6.851]
 
