@@ -35,7 +35,7 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 """File endings that can be read, and the reader that `datasets.load_dataset` uses for each."""
 
-SLICE = re.compile(r"(\w+(?:\.\w+)*)(?:\[:([1-9]\d*)\])?")
+SLICE = re.compile(r"(\w+(?:\.\w+)*)(?:\[:([1-9]\d*)\])?", re.ASCII)
 """The name of a split, and how many of its first rows: `train[:500]`, as `datasets` writes it."""
 
 
@@ -92,7 +92,8 @@ class Source(Node):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
         if self.path is not None and self.subset is not None:
             raise ValueError("`subset` belongs to a hub data set, not to a file")
-        if self.hub is not None and self.limit is not None and not SLICE.fullmatch(self.split):
+        found = SLICE.fullmatch(self.split)
+        if self.hub is not None and self.limit is not None and (not found or found[2]):
             raise ValueError("beside `limit`, `split` is the name of one split")
         return self
 

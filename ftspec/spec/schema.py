@@ -24,6 +24,7 @@ from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.method import WORDS, Method
+from ftspec.spec.model import NAMED
 from ftspec.spec.root import Spec
 from ftspec.spec.schema_stages import SNIPPETS, with_stages
 from ftspec.spec.shorthand import BASE, QUANTISED
@@ -65,6 +66,7 @@ def _ending(suffixes: Mapping[str, str]) -> str:
 
 
 NULL: Schema = {"type": "null"}
+TEMPLATES = ("tokenizer", *NAMED)
 NOTHING: Schema = {"type": "null", "not": {"type": "null"}}
 """No value at all; written so that the message for a value of any type is the rule's own."""
 ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is needed"
@@ -84,13 +86,36 @@ RULES: Mapping[str, list[Schema]] = {
         _unless(
             _given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"
         ),
+        _unless(
+            _given("hub", "limit"),
+            "split",
+            {"pattern": r"^\w+(\.\w+)*$"},
+            "beside `limit`, `split` is the name of one split",
+        ),
+    ],
+    "Data": [
+        _unless(
+            _chosen("eval"),
+            "eval_size",
+            NULL,
+            "rows to evaluate on are named (`eval`) or held out (`eval_size`)",
+        ),
+        {
+            "properties": {
+                "eval_size": {
+                    "anyOf": [NULL, {"exclusiveMaximum": 1}, {"multipleOf": 1}],
+                    "errorMessage": "`eval_size` is a share below 1, or a whole number of rows",
+                }
+            }
+        },
     ],
     "Model": [
         {
             "properties": {
                 "chat_template": {
-                    "pattern": r"^tokenizer$|\.(jinja|j2)$",
-                    "patternErrorMessage": "`tokenizer`, or a file that ends in .jinja or .j2",
+                    "pattern": rf"^({'|'.join(TEMPLATES)})$|\.(jinja|j2)$",
+                    "patternErrorMessage": f"{', '.join(TEMPLATES)}; or a file that ends in .jinja "
+                    "or .j2",
                 }
             }
         }

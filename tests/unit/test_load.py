@@ -217,6 +217,9 @@ def test_one_mistake_one_problem(text: str, place: str, path: str, message: str,
         ("model: x\ndata: {train: {path: a.txt}}", "2:15", "data.train", "a data file ends in", ""),
         ("model: x\ndata: {train: [a.jsonl, 7]}", "2:25", "data.train.1", "expected text, got 7", ""),
         ("model: x\ndata: {train: {path: a.jsonl, hub: b}}", "2:22", "data.train.path", "one of them is needed", ""),
+        ("model: x\ndata: {train: {hub: a/b, split: 'b[:3]', limit: 2}}", "2:49", "data.train.limit", "name of one", ""),
+        ("model: x\ndata: {train: a.csv, eval: a.csv, eval_size: 0.1}", "2:28", "data.eval", "or held out", ""),
+        ("model: x\ndata: {train: a.csv, eval_size: 1.5}", "2:33", "data.eval_size", "whole number of rows", ""),
         ("model: x\ndata: {train: {split: b}}", "2:15", "data.train", "one of them is needed", ""),
         ("model: x\ndata: {train: {path: a.jsonl, columns: {text: 1}}}", "2:47", "data.train.columns.text", "expected text", ""),
         ("model: x\ndata:\n  train:\n    - path: a.jsonl\n      lol: 1", "5:7", "data.train.0.lol", "`lol` is not a field of `data.train`", "path, hub"),
@@ -411,3 +414,10 @@ def test_no_accident_is_a_crash(document: dict[str, Any]) -> None:
             assert problem.message
             assert problem.path or problem.line
             assert problem.line, problem
+
+
+def test_a_slice_of_a_split_is_a_limit() -> None:
+    one = loads("model: x\ndata: {train: {hub: a/b, split: 'train[:500]'}}").spec.data.train[0]
+    assert (one.split, one.limit) == ("train", 500)
+    other = loads("model: x\ndata: {train: {hub: a/b, split: 'train[:20%]'}}").spec.data.train[0]
+    assert (other.split, other.limit) == ("train[:20%]", None)
