@@ -202,3 +202,14 @@ def test_a_slice_of_a_split_is_a_limit(read: Bring) -> None:
     split = "type: chat_template\n    split: train[:500]"
     (source,) = read(LORA.replace("type: chat_template", split)).composed.values["data.train"]
     assert (source["split"], source["limit"]) == ("train", 500)
+
+
+@pytest.mark.parametrize(("word", "loss"), [("dpo", "sigmoid"), ("ipo", "ipo")])
+def test_preferences(read: Bring, word: str, loss: str) -> None:
+    text = LORA.replace("type: chat_template", "type: chatml.intel")
+    imported = read(f"{text}rl: {word}\nrl_beta: 0.2\n")
+    found = imported.composed.values
+    assert found["method.objective.type"] == "dpo"
+    assert found["method.objective.beta"] == 0.2
+    assert found["method.objective.loss"] == loss
+    assert any("chatml.intel" in question for question in imported.composed.open)

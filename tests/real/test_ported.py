@@ -96,3 +96,93 @@ def test_a_published_lora_trains_the_same_in_trl(lab: Lab, monkeypatch: pytest.M
     }
     losses = [step.loss for step in proven.evidence("llamafactory").steps]
     assert len(losses) == SMALL["max_steps"] and losses[0] != losses[-1]
+
+
+UNSLOTH = """\
+import torch
+from unsloth import FastLanguageModel
+from datasets import load_dataset
+from trl import SFTConfig, SFTTrainer
+
+max_seq_length = 256
+model, tokenizer = FastLanguageModel.from_pretrained(
+    model_name="../../specs/tiny-model", max_seq_length=max_seq_length, dtype=torch.float32,
+    load_in_4bit=False, device_map="cpu",
+)
+model = FastLanguageModel.get_peft_model(
+    model, r=16, target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    lora_alpha=16, lora_dropout=0, bias="none", use_gradient_checkpointing="unsloth",
+    random_state=3407, use_rslora=False, loftq_config=None,
+)
+dataset = load_dataset("json", data_files="../../specs/data/chat.jsonl", split="train")
+trainer = SFTTrainer(
+    model=model, processing_class=tokenizer, train_dataset=dataset,
+    args=SFTConfig(
+        per_device_train_batch_size=2, gradient_accumulation_steps=4 // 2, warmup_steps=2, max_steps=6,
+        learning_rate=2e-4, logging_steps=1, optim="adamw_torch", weight_decay=0.01, max_length=256,
+        lr_scheduler_type="linear", seed=3407, report_to="none", bf16=False, use_cpu=True,
+        save_strategy="no", pad_to_multiple_of=8, output_dir="model",
+    ),
+)
+trainer_stats = trainer.train()
+trainer.save_model("model")
+"""
+"""A notebook of Unsloth's as people copy it, on the tiny model."""
+SCRIPT = """\
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "../../specs/tiny-model"
+model = AutoModelForCausalLM.from_pretrained(MODEL, torch_dtype="float32")
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+dataset = load_dataset("json", data_files="../../specs/data/chat.jsonl", split="train")
+adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")
+args = SFTConfig(
+    output_dir="model", max_length=256, assistant_only_loss=True, max_steps=6, learning_rate=1e-4,
+    per_device_train_batch_size=2, gradient_accumulation_steps=2, lr_scheduler_type="cosine",
+    warmup_steps=1, bf16=False, use_cpu=True, logging_steps=1, save_strategy="no", report_to="none",
+    pad_to_multiple_of=8,
+)
+trainer = SFTTrainer(
+    model=model, args=args, train_dataset=dataset, processing_class=tokenizer, peft_config=adapter
+)
+trainer.train()
+trainer.save_model("model")
+"""
+"""A script for trl: peft's alpha of 8 is missing on purpose."""
+
+
+@pytest.mark.parametrize(
+    ("backend", "text", "target", "rank", "alpha"),
+    [("unsloth", UNSLOTH, "trl", 16, 16), ("trl", SCRIPT, "llamafactory", 8, 8)],
+)
+def test_a_script_trains_the_same_elsewhere(
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    text: str,
+    target: str,
+    rank: int,
+    alpha: int,
+) -> None:
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = lab.compiled(backend, folder / backend)
+        (original.folder / "train.py").write_text(text)
+        monkeypatch.chdir(original.folder)
+        # of the rows none is longer than the limit, so it makes no difference how they are cut
+        carried = carry([Path("train.py")], target, folder / target, allow_lossy=True)
+        write_plan(carried.plan)
+        values = carried.imported.composed.values
+        assert (values["method.tuner.rank"], values["method.tuner.alpha"]) == (rank, alpha)
+        assert carried.imported.faithful
+        return {backend: original, target: as_run(carried.plan, ensure(load_backend(target)))}
+
+    proven = lab.compare(f"ported-{backend}-script", runs)
+    certificate = proven.certificate
+    assert certificate.verdict == "equal", {
+        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
+    }
+    losses = [step.loss for step in proven.evidence(target).steps]
+    assert len(losses) == 6 and losses[0] != losses[-1]

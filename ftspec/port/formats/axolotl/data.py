@@ -112,7 +112,7 @@ def objective(context: Context) -> str:
     if context.get("reward_model"):
         return "reward"
     if word:
-        return {"gdpo": "grpo"}.get(str(word), str(word))
+        return {"gdpo": "grpo", "ipo": "dpo"}.get(str(word), str(word))
     rows = [row(one) for one in entries(context)]
     texts = [one.objective for one in rows if one.kind != "unknown"]
     if context.get("pretraining_dataset") or (texts and set(texts) == {"cpt"}):
@@ -130,7 +130,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     if not held:
         spec["data.eval_size"] = held_out(context)
     learns = objective(context)
-    questions = [one.question for one in train if one.question and learns in ("sft", "cpt")]
+    questions = [one.question for one in train if one.question]
     if learns == "sft" and any(one.objective == "cpt" for one in train):
         questions.append(
             "data.train: plain texts beside rows with answers: a spec has one or the other"

@@ -97,7 +97,16 @@ def _same_place(setting: Setting, context: Context) -> Outcome:
 
 
 def _objective(setting: Setting, context: Context) -> Outcome:
-    return Outcome("derived", spec={"method.objective.type": objective(context)})
+    spec = {"method.objective.type": objective(context)}
+    if setting.value == "ipo":
+        spec["method.objective.loss"] = "ipo"
+    return Outcome("derived", spec=spec)
+
+
+def _beta(setting: Setting, context: Context) -> Outcome:
+    if objective(context) != "dpo":
+        return Outcome("unknown", why="a setting of an objective that is not read yet")
+    return Outcome("renamed", spec={"method.objective.beta": setting.value})
 
 
 def _sharding(setting: Setting, context: Context) -> Outcome:
@@ -177,6 +186,8 @@ MODEL_RULES: dict[str, Rule] = {
     "bnb_config_kwargs.bnb_4bit_use_double_quant": _double,
     "bnb_config_kwargs.bnb_4bit_quant_type": _double,
     "rl": said(_objective),
+    "rl_beta": said(_beta),
+    "dpo_beta": said(_beta),
     "reward_model": off_or(_objective),
     "num_labels": said(inert("one number comes out of a reward model")),
     "fsdp": off_or(_fsdp),

@@ -56,6 +56,8 @@ def complete(context: Context) -> Completion:
     if kernel := attention(context):
         native["model.attn_implementation"] = kernel
     spec |= {"precision.compute": word, "method.objective.type": objective(context)}
+    if objective(context) == "dpo":
+        spec["method.objective.loss"] = "sigmoid"
     spec |= {**warmup(context), **save(context), **evaluation(context)}
     if context.get("adapter"):
         found, more = _adapter(context, half)
