@@ -240,6 +240,13 @@ PeftKind = Literal[
 """peft's types without a tuner of their own here; a test holds the list to the installed peft."""
 
 
+OF_THEIR_OWN = {
+    "LORA": "lora", "OFT": "oft", "IA3": "ia3", "PREFIX_TUNING": "prefix", "PROMPT_TUNING": "prompt",
+    "P_TUNING": "p-tuning", "LOHA": "loha", "LOKR": "lokr", "VERA": "vera", "ADALORA": "adalora",
+}  # fmt: skip
+"""peft's types that are tuners of a spec by another name."""
+
+
 class Peft(Node):
     """Any other adapter of peft 0.18, by peft's own names."""
 
@@ -248,6 +255,14 @@ class Peft(Node):
     """Its PeftType, such as HRA or BOFT."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of its configuration, as peft names them; the rest is peft's default, written out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_own(cls, value: Any) -> Any:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if isinstance(kind, str) and (word := OF_THEIR_OWN.get(kind.upper())):
+            raise ValueError(f"`{kind}` has a tuner of its own: write `type: {word}`")
+        return value
 
     @model_validator(mode="after")
     def _known(self) -> Peft:

@@ -11,15 +11,12 @@ import pytest
 from ftspec.errors import SpecError
 from ftspec.families.adapters import CALLS, REFUSED
 from ftspec.registry import load as backend
-from ftspec.spec.adapters import PeftKind
+from ftspec.spec.adapters import OF_THEIR_OWN, PeftKind
 from ftspec.spec.load import loads
 from ftspec.spec.peft_options import CHOSEN, call, defaults, table
 from tests.conformance.domain import job, lowered
 
-OWN = {
-    "LORA", "OFT", "IA3", "PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "LOHA", "LOKR", "VERA",
-    "ADALORA",
-}  # fmt: skip
+OWN = {*OF_THEIR_OWN}
 """Kinds that have a tuner of their own in a spec."""
 BASE = "version: 1\nmodel: org/name\ndata: {train: {path: a.jsonl, format: messages}, overflow: error}\n"
 GIVEN: dict[str, dict[str, Any]] = {
@@ -45,6 +42,12 @@ def test_the_kinds_are_those_of_the_installed_peft(root: Path) -> None:
     for kind in OWN:  # the table and the schema are two readings of one installation
         arguments = schema["calls"][call(kind)]
         assert {n: arguments[n]["default"] for n in defaults(kind)} == defaults(kind)
+
+
+@pytest.mark.parametrize("kind", OF_THEIR_OWN)
+def test_a_kind_with_a_tuner_of_its_own_says_so(kind: str) -> None:
+    with pytest.raises(SpecError, match=f"write `type: {OF_THEIR_OWN[kind]}`"):
+        spec(kind, {})
 
 
 @pytest.mark.parametrize("kind", sorted(set(get_args(PeftKind)) - set(REFUSED)))
