@@ -144,11 +144,12 @@ RULES: Mapping[str, list[Schema]] = {
     ],
     "Init": [
         _unless(
-            {"not": {"required": ["type"], "properties": {"type": {"const": "pissa"}}}},
-            "iterations",
+            {"not": {"required": ["type"], "properties": {"type": {"const": word}}}},
+            name,
             NULL,
-            "`iterations` belongs to `pissa`",
+            f"`{name}` belongs to `{word}`",
         )
+        for name, word in (("iterations", "pissa"), ("rho", "eva"))
     ],
     "Partial": [
         *(

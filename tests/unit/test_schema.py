@@ -148,6 +148,11 @@ def test_short_forms_are_taken(document: dict[str, Any]) -> None:
             "data": "a/b",
             "method": {"tuner": {"type": "lora", "adapter": "x", "alpha": None}},
         },
+        {
+            "model": "x",
+            "data": "a/b",
+            "method": {"tuner": {"type": "lora", "init": {"type": "pissa", "rho": 2.0}}},
+        },
         {"model": "x", "data": "a/b", "train": {"epochs": 1, "steps": 1}},
         {"model": "x", "data": "a/b", "train": {"warmup_steps": 1, "warmup_ratio": 0.1}},
         {"model": "x", "data": "a/b", "train": {"save_steps": 0}},
