@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ftspec.env.store import OWN
 from tests.cli.conftest import Command, Write, same
 
 
@@ -158,7 +159,7 @@ def test_a_training_that_fails(
     python.parent.mkdir()
     python.write_text(f"#!/bin/sh\necho Loading\n{ending}\n")
     python.chmod(0o755)
-    place = SimpleNamespace(python=python, bin=python.parent)
+    place = SimpleNamespace(python=python, bin=python.parent, folder=tmp_path, key=OWN, versions={})
     monkeypatch.setattr("ftspec.cli.run.find_environment", lambda *_: place)
     done = ftspec("run", write(), "--backend", "trl")
     assert (done.code, done.out) == (7, "")
