@@ -13,7 +13,7 @@ from ftspec.data.view import Rule, Unknown
 from ftspec.emit.file import File
 from ftspec.mapping import FieldMap, Flat, Lifted
 
-__all__ = ["MODEL_COPY", "Backend", "File", "Job", "lift"]
+__all__ = ["MODEL_COPY", "Backend", "File", "Job", "lacks", "lift"]
 
 MODEL_COPY = "model-copy"
 """Folder under the compiled folder: a local model with another config.json."""
@@ -84,6 +84,8 @@ class Backend:
     """Whether it leaves out conversations whose turns do not alternate between user and assistant."""
     rows: Callable[[Flat, Tokens, Template | None], Rule | Unknown] = unknown_rows
     """Native values, tokenizer and chat template -> what the framework's own data path makes of a row."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Objectives that have no map here although the framework knows them, and why."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
     model_copy: Callable[[Flat], Mapping[str, Any]] = lambda _native: {}
@@ -91,6 +93,11 @@ class Backend:
     the folder `MODEL_COPY` can tell the framework; nothing where it loads the model itself."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}
     """Native values -> environment variables that its launch needs."""
+
+
+def lacks(backend: Backend, objective: str) -> str:
+    """Why a backend has no map for an objective."""
+    return backend.without.get(objective, f"{backend.title} has no {objective}")
 
 
 def lift(backend: Backend, native: Flat) -> Lifted:

@@ -52,7 +52,15 @@ SFT = Trainer("sft", "SFTTrainer", "SFTConfig")
 DPO = Trainer(
     "dpo", "DPOTrainer", "DPOConfig", lacks=OF_TOKENS, absent={"learning_rate": 1e-6}, refers=True
 )
-TRAINERS = (SFT, DPO)
+REWARD = Trainer(
+    "reward",
+    "RewardTrainer",
+    "RewardConfig",
+    lacks=OF_TOKENS - {"chat_template_path"}
+    | {"loss_type", "router_aux_loss_coef", "truncation_mode", "padding_free"},
+    absent={"learning_rate": 1e-4},
+)
+TRAINERS = (SFT, DPO, REWARD)
 """Every trainer that scripts are written around and read back from."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftspec.backend import MODEL_COPY, Backend, Job
+from ftspec.backend import MODEL_COPY, Backend, Job, lacks
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
 from ftspec.errors import FtspecError, Problem, UnsupportedError
@@ -51,9 +51,7 @@ def lower(resolved: Resolved, backend: Backend, folder: Path) -> tuple[Lowered, 
     values |= {f"derived.{split}_rows": f"{DATA_FOLDER}/{name}" for split, name in FOLDERS.items()}
     objective = values["method.objective.type"]
     if objective not in backend.maps:
-        refusal = Refusal(
-            "method.objective.type", objective, f"{backend.title} has no {objective}", "notyet"
-        )
+        refusal = Refusal("method.objective.type", objective, lacks(backend, objective), "notyet")
         return Lowered({}, (refusal,), ()), values
     return backend.maps[objective].lower(values), values
 

@@ -18,6 +18,8 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     Raises:
         SpecError: the rows, the weights of tokens or the packing do not go with the objective.
     """
+    if spec.method.objective.type == "reward" and values["data.overflow"].origin == "default":
+        decide("data.overflow", "drop", "a score is of a whole answer")
     _formats(values)
     _loss(spec, values, decide)
     _packing(spec)

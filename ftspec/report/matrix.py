@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ftspec.backend import OBJECTIVE, Backend
+from ftspec.backend import OBJECTIVE, Backend, lacks
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
 from ftspec.spec.data import FORMATS
@@ -150,7 +150,7 @@ class Line:
 def matrix() -> tuple[Line, ...]:
     """All lines, in the spec's order; data formats by what is trained on; then other objectives.
 
-    Of another objective, only what is not as it is for `sft`.
+    Of another objective, only what is not as it is for `sft` in a backend that has it.
     """
     first, *others = tags()[OBJECTIVE]
     lines = _lines(first)
@@ -159,9 +159,15 @@ def matrix() -> tuple[Line, ...]:
         lines += [
             line
             for line in _lines(objective)
-            if known.get((line.path, repr(line.value))) != line.cells
+            if _apart(line, known.get((line.path, repr(line.value))))
         ]
     return tuple(lines)
+
+
+def _apart(line: Line, plain: Mapping[str, Cell] | None) -> bool:
+    """Whether a backend that has the objective takes the value otherwise than for `sft`."""
+    having = [name for name in line.cells if line.objective in load(name).maps]
+    return plain is None or any(plain[name] != line.cells[name] for name in having)
 
 
 def _lines(objective: str) -> list[Line]:
@@ -206,7 +212,7 @@ def cell(
 ) -> Cell:
     """What the backend makes of a plain spec with this one value."""
     if objective not in backend.maps:
-        return Cell("notyet", f"{backend.title} has no {objective}")
+        return Cell("notyet", lacks(backend, objective))
     spec = _plain_spec(path, value, device, objective)
     resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
     values = {"derived.train_rows": "data/train", **resolved.flat(), path: value}
@@ -229,11 +235,12 @@ def _about(refused: str, path: str) -> bool:
 
 def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     """A spec in which this value can be asked for: of the variants that have it, ZeRO-3 for ZeRO's."""
+    saved = path == "method.tuner.modules_to_save" or objective == "reward"
     document: dict[str, Any] = {
         # modules that train in full beside an adapter need weights that are known to be float32
         "model": {
             "name": "org/name",
-            "dtype": "float32" if path == "method.tuner.modules_to_save" else "auto",
+            "dtype": "float32" if saved else "auto",
         },
         "data": {
             "train": {"path": "data.jsonl", "format": FORMATS[objective][0]},

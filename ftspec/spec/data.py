@@ -30,6 +30,7 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
     "cpt": ("text",),
     "dpo": PAIRS,
+    "reward": PAIRS,
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

@@ -19,8 +19,8 @@ from ftspec.spec.text import Text, parse
 
 WHOLE = ("full", "partial")
 """Tuners that leave whole weights. All others leave an adapter."""
-MERGED = ("lora", "oft", "ia3", "loha", "lokr", "vera")
-"""Tuners whose adapter is a change of weights, so that it can be added to them."""
+MERGED = ("lora",)
+"""Tuners whose adapter was seen to be added to weights."""
 KEPT = ("type", "plus_ratio", "plus_embedding_rate")
 """What is said of an adapter that is trained further: its rank and targets are its own."""
 
@@ -230,6 +230,11 @@ class _Reader:
     def _adapter(self, taken: Taken, earlier: Step, index: int) -> None:
         """See that what the earlier stage leaves can be handed on in the way that is asked for."""
         tuner = earlier.loaded.spec.method.tuner.type
+        if earlier.loaded.spec.method.objective.type == "reward":
+            message = f"`{taken.stage}` trains a reward model, which scores answers and writes none"
+            hint = "begin with the stage that it begins with"
+            self._problem((STAGES, index, "model", "stage"), message, hint)
+            return
         trail: Trail = (STAGES, index, "model", "adapter")
         if tuner in WHOLE:
             if taken.adapter:
@@ -247,7 +252,9 @@ class _Reader:
             self._problem(trail, f"{left}, and only those of lora can be trained further", hint)
         elif taken.adapter == "merge" and tuner not in MERGED:
             hint = f"another tuner in `{taken.stage}`"
-            self._problem(trail, f"{left}, which cannot be added to weights", hint)
+            self._problem(
+                trail, f"{left}, and only those of lora are merged in this version of ftspec", hint
+            )
         elif taken.adapter == "merge":
             lora: Any = earlier.loaded.spec.method.tuner
             beside = ("modules_to_save", "trainable_tokens")

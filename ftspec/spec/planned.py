@@ -13,7 +13,6 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "simpo": "simple preference optimisation",
     "cpo": "contrastive preference optimisation",
     "kto": "Kahneman-Tversky optimisation",
-    "reward": "reward modelling",
     "ppo": "proximal policy optimisation",
     "rloo": "REINFORCE leave-one-out",
     "grpo": "group relative policy optimisation",
@@ -29,9 +28,6 @@ PLANNED_TUNERS: Mapping[str, str] = {
 }
 PLANNED_INITS: Mapping[str, str] = {"corda": CORDA}
 ALIASES: Mapping[str, str] = {
-    "rm": "reward",
-    "reward-model": "reward",
-    "reward-modeling": "reward",
     "distill": "distillation",
     "kd": "distillation",
     "mod": "mixture-of-depths",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
 
-PREFERENCES = ("dpo",)
+PREFERENCES = ("dpo", "reward")
 """The objectives here, by their names."""
 SMOOTHED = ("sigmoid", "robust", "exo-pair")
 """Losses of DPO that know of labels which are wrong."""
@@ -71,3 +71,16 @@ class DPO(Node):
         ):
             raise ValueError("`discopop_tau` belongs to the loss `discopop`")
         return self
+
+
+class Reward(Node):
+    """Reward modelling: a score for whole answers, higher for the chosen than for the rejected one.
+
+    The model gets a new head with one output, and the loss is that of Bradley and Terry: the negative
+    log of the sigmoid of the difference (https://arxiv.org/abs/2203.02155).
+    """
+
+    type: Literal["reward"] = "reward"
+    center: float | None = Field(None, gt=0)
+    """Weight of the squared sum of a pair's two scores, added to the loss: it holds scores around zero; 0.01
+    is recommended (https://arxiv.org/abs/2312.09244, equation 2). null: not added."""

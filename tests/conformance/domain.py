@@ -101,10 +101,11 @@ def _possible(train: dict[str, Any]) -> None:
 
 def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
     """What objectives that compare answers refuse everywhere, mostly taken away: what is left is lowered."""
+    data, tuner = document["data"], document["method"].get("tuner", {})
+    data["train_on"] = "completions"  # there is no other way, and that is no backend's affair
     if not draw(st.sampled_from((*(True,) * 7, False))):
         return
-    data, tuner = document["data"], document["method"].get("tuner", {})
-    data |= {"packing": None, "prepare": "framework", "train_on": "completions"}
+    data |= {"packing": None, "prepare": "framework"}
     document["model"].pop("quantization", None)
     document["model"].pop("chat_template", None)
     data.pop("system", None)
@@ -113,6 +114,21 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
     if tuner.get("type", "lora") not in ("full", "partial", "lora"):
         document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
     for name in ("dropout", "bias", "init"):
+        tuner.pop(name, None)
+    if document["method"]["objective"]["type"] == "reward":
+        _scored(document)
+
+
+def _scored(document: dict[str, Any]) -> None:
+    """What reward models refuse beside that, taken away."""
+    document["data"]["overflow"] = "drop"
+    document["model"]["dtype"] = "float32"
+    document["model"].pop("experts", None)
+    document.get("train", {}).pop("neftune_alpha", None)
+    tuner = document["method"].get("tuner", {})
+    if tuner.get("type") == "partial":
+        document["method"]["tuner"] = {"type": "full"}
+    for name in ("adapter", "plus_ratio", "plus_embedding_rate"):
         tuner.pop(name, None)
 
 

@@ -1,4 +1,4 @@
-"""Three stages on two backends, really trained: texts, then answers, then on with merged weights."""
+"""Three stages on two backends, really trained: texts, answers, and preferences over merged weights."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ stages:
     run: llamafactory
   - name: last
     model: {stage: answers, adapter: merge}
-    data: data/chat.jsonl
-    method: full
+    data: data/preferences.jsonl
+    method: {objective: dpo, tuner: full}
     train: {learning_rate: 1e-12} # so little that the weights show what they began as
     run: trl
 """

@@ -66,6 +66,8 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
     if word == "dpo":
         return preferences()
+    if word == "reward":
+        return optional({"center": st.none() | positive()}, type=st.just(word))
     if word != "sft":
         return st.just({"type": word})
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just(word))
@@ -389,7 +391,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "version": st.just(1),
             "method": optional(
                 {
-                    "objective": st.sampled_from(("sft", "cpt", "dpo")).flatmap(objectives),
+                    "objective": st.sampled_from(("sft", "cpt", "dpo", "reward")).flatmap(
+                        objectives
+                    ),
                     "tuner": tuners(),
                 }
             ),

@@ -152,7 +152,12 @@ BAD = [
     (
         "stages:\n  - {name: a, data: a.jsonl, method: {tuner: {type: prompt}}}\n"
         "  - {name: b, data: a.jsonl, model: {stage: a, adapter: merge}}\n",
-        [(6, "`a` leaves an adapter (prompt), which cannot be added to weights")],
+        [
+            (
+                6,
+                "`a` leaves an adapter (prompt), and only those of lora are merged in this version of ftspec",
+            )
+        ],
         False,
     ),
     (
@@ -171,6 +176,12 @@ BAD = [
         "stages:\n  - {name: a, data: a.jsonl, method: {tuner: oft}}\n"
         "  - {name: b, data: a.jsonl, model: {stage: a, adapter: continue}}\n",
         [(6, "`a` leaves an adapter (oft), and only those of lora can be trained further")],
+        False,
+    ),
+    (
+        "stages:\n  - {name: a, data: a.jsonl, method: {objective: reward, tuner: full}}\n"
+        "  - {name: b, data: a.jsonl, model: {stage: a}}\n",
+        [(6, "`a` trains a reward model, which scores answers and writes none")],
         False,
     ),
     (

@@ -15,6 +15,7 @@ from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.preference import Bar
 from ftspec.families.quantised import quantisation_rows
+from ftspec.families.reward import NO_STAGE_3, reward
 from ftspec.families.sft_script import CONFIG, shared_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.method import TUNERS
@@ -256,3 +257,4 @@ PAIRED = {
     ),
 }
 DPO = dpo(SFT, PAIRED)
+REWARD = reward(SFT, NO_STAGE_3)

@@ -34,6 +34,10 @@ backend = Backend(
     environment=environment,
     packed=("attention_mask", "position_ids"),
     alternating=True,
+    without={
+        "reward": "its reward models score with a head of another form, with a bias and a dropout that no "
+        "key switches off, and full tuning trains the output head beside it (hazards.md#reward-head)"
+    },
     rows=slot_rows,
     model_copy=model_copy,
 )

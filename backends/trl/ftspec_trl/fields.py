@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftspec.families.dpo import dpo
 from ftspec.families.objectives import continued
 from ftspec.families.quantised import quantisation_rows
+from ftspec.families.reward import reward
 from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
 from ftspec.mapping import FieldMap
 
@@ -12,3 +13,4 @@ WHY = "its context parallelism is that of FSDP 2, which does not shard anything 
 SFT = FieldMap("trl", (*shared_rows(), *quantisation_rows(), *no_zero("TRL"), no_sequences(WHY)))
 CPT = continued(SFT)
 DPO = dpo(SFT)
+REWARD = reward(SFT)

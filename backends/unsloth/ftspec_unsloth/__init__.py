@@ -18,6 +18,7 @@ backend = Backend(
     title="Unsloth",
     package="unsloth",
     versions=">=2026.10.9,<2026.11",
+    without={"reward": "reward models were not seen to train with its patches"},
     maps={"sft": SFT, "cpt": CPT, "dpo": DPO},
     emit=emit,
     read=read,

@@ -27,6 +27,7 @@ from ftspec.spec.model import NAMED
 
 PLAIN = plain()
 TRAINING = training_rules()
+HEAD = "its reward models have a head of another form: a bias, a dropout (hazards.md#reward-head)"
 ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
@@ -69,7 +70,9 @@ def _packs(context: Context) -> bool:
 def _stage(setting: Setting, _context: Context) -> Outcome:
     if setting.value == "pt":
         return Outcome("approximated", spec={"method.objective.type": "cpt"}, why=ENDED)
-    word = {"rm": "reward"}.get(setting.value, setting.value)
+    if setting.value == "rm":
+        return Outcome("approximated", spec={"method.objective.type": "reward"}, why=HEAD)
+    word = setting.value
     return Outcome("exact", {"stage": setting.value}, {"method.objective.type": word})
 
 

@@ -8,6 +8,10 @@ from typing import Any
 from .state import optimizers
 from .values import Recorder, canonical
 
+SCORED = {"input_ids", "attention_mask", "margin"}
+"""All that the batch of a reward model holds: rows are scored whole, and no token is trained by itself."""
+MASKED = -100
+
 
 def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
     """Note which rows are fetched and what the collator makes of them, until the forward pass.
@@ -29,6 +33,8 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
     def collating(features: Any) -> Any:
         batch = collate(features)
         note = {k: batch[k].tolist() for k in ("input_ids", "labels") if k in batch}
+        if "input_ids" in note and {*batch} <= SCORED:
+            note["labels"] = [[MASKED] * len(row) for row in note["input_ids"]]
         fetched.append({"indices": list(rows) or None, **note})
         return batch
 

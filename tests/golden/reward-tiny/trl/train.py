@@ -1,0 +1,57 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1", "accelerate==1.11.0",
+#     "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 161e1c996d2e)
+
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoTokenizer
+from trl import RewardConfig, RewardTrainer
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset("json", data_files="../../../../specs/data/preferences.jsonl", split="train")
+roles = {"human": "user", "gpt": "assistant"}
+train = train.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["conversations"]), ("chosen", [row["chosen"]]),
+        ("rejected", [row["rejected"]]),
+    )
+}, remove_columns=train.column_names)  # fmt: skip
+
+args = RewardConfig(
+    # results, logging and evaluation
+    output_dir="../../../../specs/runs/reward-tiny/trl/model", save_strategy="no",
+    push_to_hub=False, logging_steps=1, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length, batch and optimizer
+    max_steps=4, per_device_train_batch_size=2, gradient_accumulation_steps=2,
+    average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=1, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
+    trust_remote_code=False, disable_dropout=True, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    use_liger_kernel=False, gradient_checkpointing=False,
+    # data and loss
+    max_length=256, center_rewards_coefficient=0.01, pad_to_multiple_of=8,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+)  # fmt: skip
+peft_config = LoraConfig(
+    r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",
+    use_rslora=False, use_dora=False, init_lora_weights=True, task_type="SEQ_CLS",
+    modules_to_save=["score"],
+)  # fmt: skip
+trainer = RewardTrainer(
+    model=MODEL, args=args, train_dataset=train,
+    processing_class=tokenizer, peft_config=peft_config,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()
