@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ftspec.registry import load as load_backend
 from ftspec.run.pipeline import run_links
 from ftspec.run.taken import results, whole
 from ftspec.spec.pipeline import Pipeline, load_any
+from tests.conftest import SPECS
 from tests.real.conftest import Lab
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -123,3 +125,21 @@ def test_a_damaged_result_stops_what_comes_after_it(links: tuple[Link, ...]) -> 
         run(links)
     file.write_bytes(content)
     assert run(links) == []
+
+
+def test_the_shipped_example_learns_answers_and_then_preferences(lab: Lab) -> None:
+    shutil.copy(SPECS / "stages-tiny.yaml", lab.specs)
+    pipeline = load_any(lab.specs / "stages-tiny.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert [link.plan.backend for link in links] == ["llamafactory", "llamafactory", "trl"]
+    assert run(links) == ["answers", "answers-merged", "preferences"]
+    assert run(links) == []
+    (learned,) = results(links[2].plan).glob("adapter_config.json")
+    base = json.loads(learned.read_text("utf-8"))["base_model_name_or_path"]
+    assert Path(links[2].plan.folder, base).resolve() == results(links[1].plan)
+    state = json.loads((results(links[2].plan) / "trainer_state.json").read_text("utf-8"))
+    margins = [step["rewards/margins"] for step in state["log_history"] if "loss" in step]
+    assert len(margins) == 4
+    assert margins[0] == 0  # the reference is the merged model itself
+    assert margins[-1] > 0
