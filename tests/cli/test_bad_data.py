@@ -47,8 +47,8 @@ IN_THE_DATA = {
         "mine.jsonl: error[data]: no known format has the columns q, a; expected are messages: "
         "messages; sharegpt: conversations; prompt-completion: prompt + completion; alpaca: "
         "instruction + output; text: text; preference: prompt + chosen + rejected; preference-implicit: "
-        "chosen + rejected; sharegpt-ranking: conversations + chosen + rejected; alpaca-ranking: instruction + "
-        "chosen + rejected\n  help: say which column is which: `columns: {messages: q}`\n",
+        "chosen + rejected; sharegpt-ranking: conversations + chosen + rejected; alpaca-ranking: "
+        "instruction + chosen + rejected\n  help: say which column is which: `columns: {messages: q}`\n",
     ),
     "a row too long": (
         GOOD + row("a", "b " * 400) + GOOD,
