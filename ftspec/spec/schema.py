@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,170 +21,18 @@ from ftspec.spec.base import Node
 from ftspec.spec.data import SUFFIXES, Source
 from ftspec.spec.docs import description
 from ftspec.spec.explain import PATTERNS
-from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
+from ftspec.spec.lora import LoRA
 from ftspec.spec.method import WORDS, Method
-from ftspec.spec.model import NAMED
 from ftspec.spec.root import Spec
+from ftspec.spec.schema_rules import ENDINGS, NULL, RULES
 from ftspec.spec.schema_stages import SNIPPETS, with_stages
 from ftspec.spec.shorthand import BASE, QUANTISED
-from ftspec.spec.train import EXCLUSIVE
-from ftspec.spec.tuners import LAYERS, Partial
 from ftspec.spec.vocabulary import fields, nodes, tag
 
 IDENTITY = "urn:ftspec:schema:v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
-
-
-def _given(*names: str) -> Schema:
-    """These fields are there and not null."""
-    return {
-        "required": list(names),
-        "properties": {name: {"not": {"type": "null"}} for name in names},
-    }
-
-
-def _chosen(name: str) -> Schema:
-    """The field is there, and chooses something."""
-    nothing = [{"const": False}, {"const": []}, {"type": "null"}]
-    return {"required": [name], "properties": {name: {"not": {"anyOf": nothing}}}}
-
-
-def _unless(condition: Schema, name: str, value: Schema, message: str) -> Schema:
-    """Where the condition holds, the field must be so: of if/then editors show the message."""
-    return {"if": condition, "then": {"properties": {name: {**value, "errorMessage": message}}}}
-
-
-def _ending(suffixes: Mapping[str, str]) -> str:
-    """A pattern for file endings in any case: JSON Schema has no flags."""
-    words = (
-        "".join(f"[{c}{c.upper()}]" if c.isalpha() else f"\\{c}" for c in end) for end in suffixes
-    )
-    return f"({'|'.join(words)})$"
-
-
-NULL: Schema = {"type": "null"}
-TEMPLATES = ("tokenizer", *NAMED)
-NOTHING: Schema = {"type": "null", "not": {"type": "null"}}
-"""No value at all; written so that the message for a value of any type is the rule's own."""
-ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is needed"
-
-RULES: Mapping[str, list[Schema]] = {
-    # What the models check in validators, which their generated schema cannot know.
-    "Source": [
-        {
-            "if": {"not": _given("hub")},
-            "then": {
-                "required": ["path"],
-                "properties": {"path": {"type": "string", "errorMessage": ONE_PLACE}},
-                "errorMessage": ONE_PLACE,
-            },
-        },
-        _unless(_given("path", "hub"), "hub", NULL, ONE_PLACE),
-        _unless(
-            _given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"
-        ),
-        _unless(
-            _given("hub", "limit"),
-            "split",
-            {"pattern": r"^\w+(\.\w+)*$"},
-            "beside `limit`, `split` is the name of one split",
-        ),
-    ],
-    "Data": [
-        _unless(
-            _chosen("eval"),
-            "eval_size",
-            NULL,
-            "rows to evaluate on are named (`eval`) or held out (`eval_size`)",
-        ),
-        {
-            "properties": {
-                "eval_size": {
-                    "anyOf": [NULL, {"exclusiveMaximum": 1}, {"multipleOf": 1}],
-                    "errorMessage": "`eval_size` is a share below 1, or a whole number of rows",
-                }
-            }
-        },
-    ],
-    "Model": [
-        {
-            "properties": {
-                "chat_template": {
-                    "pattern": rf"^({'|'.join(TEMPLATES)})$|\.(jinja|j2)$",
-                    "patternErrorMessage": f"{', '.join(TEMPLATES)}; or a file that ends in .jinja "
-                    "or .j2",
-                }
-            }
-        }
-    ],
-    "Train": [
-        _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
-        for one, other in EXCLUSIVE
-    ],
-    "LoRA": [
-        _unless(
-            _given("adapter"),
-            name,
-            NOTHING,
-            f"`{name}` has no effect: the saved `adapter` brings its own",
-        )
-        for name in LoRA.model_fields
-        if name not in OF_ANY_ADAPTER
-    ]
-    + [
-        _unless(
-            {"not": _given("plus_ratio")},
-            "plus_embedding_rate",
-            NULL,
-            "`plus_embedding_rate` has no effect without `plus_ratio`",
-        )
-    ],
-    "Init": [
-        _unless(
-            {"not": {"required": ["type"], "properties": {"type": {"const": word}}}},
-            name,
-            NULL,
-            f"`{name}` belongs to `{word}`",
-        )
-        for name, word in (("iterations", "pissa"), ("rho", "eva"))
-    ],
-    "Partial": [
-        *(
-            _unless(_given(one), other, NULL, f"`{one}` and `{other}` exclude each other: keep one")
-            for one, other in combinations(LAYERS, 2)
-        ),
-        {
-            "anyOf": [_chosen(name) for name in Partial.model_fields if name != "type"],
-            "errorMessage": "say which part trains",
-        },
-    ],
-    "Quantization": [
-        _unless(
-            {"required": ["type"], "properties": {"type": {"const": "int8"}}},
-            name,
-            value,
-            f"`{name}` would have no effect: int8 has neither `double` nor `storage`",
-        )
-        for name, value in (("double", {"const": False}), ("storage", NULL))
-    ],
-    "Zero": [
-        _unless(
-            {"not": {"required": ["stage"], "properties": {"stage": {"const": 3}}}},
-            "offload_parameters",
-            {"const": False},
-            "`offload_parameters` needs stage 3",
-        ),
-        _unless(
-            {"required": ["stage"], "properties": {"stage": {"const": 0}}},
-            "offload_optimizer",
-            {"const": False},
-            "`offload_optimizer` needs stage 1 or more",
-        ),
-    ],
-}
-ENDINGS: Mapping[tuple[str, str], str] = {("Source", "path"): _ending(SUFFIXES)}
 
 
 def json_schema() -> Schema:
