@@ -25,7 +25,7 @@ REFERENCE = "model.reference"
 OBJECTIVE = "method.objective."
 NEUTRAL = ("default", "gaussian", "orthogonal")
 """Initialisations under which a new adapter changes nothing, and leaves the base as it is."""
-TUNERS = ("full", "lora", "partial")
+TUNERS = ("full", "lora")
 """Tuners that were seen to train from preferences."""
 
 
@@ -51,7 +51,7 @@ _DROPOUT = Bar(
 BARRED: Mapping[str, Bar] = {
     "method.tuner.type": Bar(
         lambda kind: kind in TUNERS,
-        "of all tuners only full, partial and LoRA were seen to train from preferences",
+        "of all tuners only full tuning and LoRA were seen to train from preferences",
         "notimpl",
         "method.tuner.type: lora",
     ),
