@@ -36,7 +36,7 @@ backend = Backend(
     alternating=True,
     without={
         "reward": "its reward models score with a head of another form, with a bias and a dropout that no "
-        "key switches off, and full tuning trains the output head beside it (hazards.md#reward-head)"
+        "key switches off, and full tuning trains the output head beside it (spec.md#reward)"
     },
     rows=slot_rows,
     model_copy=model_copy,

@@ -27,7 +27,7 @@ from ftspec.spec.model import NAMED
 
 PLAIN = plain()
 TRAINING = training_rules()
-HEAD = "its reward models have a head of another form: a bias, a dropout (hazards.md#reward-head)"
+HEAD = "its reward models have a head of another form: a bias, a dropout (spec.md#reward)"
 ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"

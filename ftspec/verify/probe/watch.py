@@ -33,8 +33,9 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
     def collating(features: Any) -> Any:
         batch = collate(features)
         note = {k: batch[k].tolist() for k in ("input_ids", "labels") if k in batch}
-        if "input_ids" in note and {*batch} <= SCORED:
-            note["labels"] = [[MASKED] * len(row) for row in note["input_ids"]]
+        rows_of = [row for row in note.get("input_ids", ()) if isinstance(row, list)]
+        if rows_of and {*batch} <= SCORED:
+            note["labels"] = [[MASKED] * len(row) for row in rows_of]
         fetched.append({"indices": list(rows) or None, **note})
         return batch
 
