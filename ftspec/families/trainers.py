@@ -75,6 +75,12 @@ def argument(native: Flat, name: str) -> Any:
     return native.get(trainer_of(native).prefix + name)
 
 
+def of_config(trainer: Trainer, key: str) -> str:
+    """A native key of the supervised trainer's config, in another trainer's; other keys as they are."""
+    own = key.startswith(SFT.prefix)
+    return trainer.prefix + key.removeprefix(SFT.prefix) if own else key
+
+
 def for_each(conditions: Mapping[str, str]) -> dict[str, str]:
     """`conditions` on arguments of SFTConfig, for the config of every trainer."""
     return {
@@ -114,10 +120,7 @@ def _under(row: Row, trainer: Trainer) -> Row:
     )
 
     def renamed(keys: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            trainer.prefix + key.removeprefix(SFT.prefix) if key.startswith(SFT.prefix) else key
-            for key in keys
-        )
+        return tuple(of_config(trainer, key) for key in keys)
 
     return replace(row, keys=renamed(row.keys), reads=renamed(row.reads), absent=absent)
 

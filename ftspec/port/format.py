@@ -54,6 +54,8 @@ class Format:
     """Beginning of the native keys it has a say in; empty: all."""
     native_key: Callable[[str], str] = lambda key: key
     """The key in a spec's `native` section."""
+    keyed: Callable[[str], str] = lambda key: key
+    """A native key that a rule names, as the trainer of the source's objective has it."""
     last_wins: bool = False
     """Whether a key may stand there twice."""
     recognise: Callable[[Mapping[str, Any]], bool] | None = None

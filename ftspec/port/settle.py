@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftspec.backend import OBJECTIVE
+from ftspec.families.preference import BARRED
+from ftspec.families.trainers import SFT, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
 from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret
 from ftspec.port.format import Format
@@ -19,6 +21,9 @@ from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
 from ftspec.registry import load
+
+QUIET = ("dpo", "reward")
+"""Objectives whose trainers switch dropout off: DPO in trl and in LLaMA-Factory, reward models in trl."""
 
 
 @dataclass
@@ -42,10 +47,20 @@ class Settled:
 
 def settle(form: Format, context: Context) -> Settled:
     """Read one document by the rules of its format."""
-    outcomes = [(setting, _outcome(form, setting, context)) for setting in _settings(context)]
-    maps = load(form.backend).maps
-    completion = form.complete(context)
-    given = dict(completion.native)
+    completion, maps = form.complete(context), load(form.backend).maps
+    if (objective := str(completion.spec.get(OBJECTIVE))) in maps:
+        maps = {objective: maps[objective]}
+        form = _of_trainer(form, objective)
+    outcomes = [
+        (setting, _keyed(_outcome(form, setting, context), form)) for setting in _settings(context)
+    ]
+    still = _still(objective)
+    outcomes = [(setting, _without(outcome, still)) for setting, outcome in outcomes]
+    given = {
+        form.keyed(key): value
+        for key, value in completion.native.items()
+        if key.rpartition(".")[2] not in still
+    }
     for _, outcome in outcomes:
         given |= outcome.native
     found_by = {}
@@ -77,6 +92,37 @@ def settle(form: Format, context: Context) -> Settled:
     if form.whole:
         found.assumed = [*completion.notes, *_assumed(lifted, fields, said, form)]
     return found
+
+
+def _of_trainer(form: Format, objective: str) -> Format:
+    """The format, whose rules name arguments of the supervised trainer, for that of another objective."""
+    trainer = next((one for one in TRAINERS if one.objective == objective), SFT)
+
+    def keyed(key: str) -> str:
+        return of_config(trainer, key)
+
+    return replace(form, keyed=keyed, native_key=lambda key: keyed(form.native_key(key)))
+
+
+def _still(objective: str) -> Mapping[str, str]:
+    """Arguments that the trainers of an objective take no notice of, and why."""
+    return {"lora_dropout": BARRED["method.tuner.dropout"].reason} if objective in QUIET else {}
+
+
+def _without(outcome: Outcome, still: Mapping[str, str]) -> Outcome:
+    reason = next(
+        (
+            still[key.rpartition(".")[2]]
+            for key in outcome.native
+            if key.rpartition(".")[2] in still
+        ),
+        "",
+    )
+    return Outcome("inert", why=reason) if reason else outcome
+
+
+def _keyed(outcome: Outcome, form: Format) -> Outcome:
+    return outcome._replace(native={form.keyed(key): v for key, v in outcome.native.items()})
 
 
 def _settings(context: Context) -> tuple[Setting, ...]:

@@ -166,3 +166,45 @@ def test_a_setting_twice_holds_last_and_the_first_is_told(read: Bring) -> None:
     imported = read(LEAST + "seed: 1\nseed: 2\n")
     told = [(one.kind, one.setting.line) for one in imported.fates if one.setting.key == "seed"]
     assert told == [("exact", 5), ("inert", 4)]
+
+
+PREFERENCES = """\
+model_name_or_path: org/model
+dataset_name: org/pairs
+beta: 0.2
+loss_type: ipo
+max_length: 512
+output_dir: o
+"""
+
+
+def test_a_config_of_another_trainer_is_lifted_by_its_own_map(read: Bring) -> None:
+    found = read(PREFERENCES)
+    values = found.composed.values
+    assert values["method.objective.type"] == "dpo"
+    assert (values["method.objective.loss"], values["method.objective.beta"]) == ("ipo", 0.2)
+    assert values["train.learning_rate"] == 1e-6  # DPOConfig's own default
+    assert "method.objective.prompt_weight" not in values
+    assert {fate.kind for fate in found.fates} <= {"exact", "renamed", "derived"}
+    (question,) = found.composed.open
+    assert "preference-implicit" in question
+
+
+def test_the_dropout_of_adapters_is_switched_off_by_trainers_of_preferences(read: Bring) -> None:
+    adapter = "use_peft: true\nlora_target_modules: all-linear\nlora_dropout: 0.1\n"
+    assert read(PREFERENCES + adapter).composed.values["method.tuner.dropout"] == 0
+    assert fate(read(PREFERENCES + adapter), "lora_dropout")[0] == "inert"
+    plain = "model_name_or_path: org/model\nmax_length: 8\noutput_dir: o\n"
+    assert read(plain + adapter).composed.values["method.tuner.dropout"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("split", "kind", "limit"), [("train[:20%]", "unknown", None), ("train[:20]", "derived", 20)]
+)
+def test_a_slice_of_a_file_is_a_limit_or_is_told(
+    read: Bring, split: str, kind: str, limit: int | None
+) -> None:
+    entry = f"datasets: [{{path: json, data_files: rows.jsonl, split: '{split}'}}]\n"
+    found = read(f"model_name_or_path: org/model\nmax_length: 512\ndtype: float32\n{entry}")
+    assert fate(found, "datasets[0].split")[0] == kind
+    assert found.composed.values["data.train"][0]["limit"] == limit

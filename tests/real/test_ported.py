@@ -34,7 +34,7 @@ CHATS = {
 }
 SMALL: Mapping[str, Any] = {
     "model_name_or_path": "../../specs/tiny-model",
-    "dataset": "chats",
+    "dataset": "rows",
     "dataset_dir": ".",
     "cutoff_len": 256,
     "max_steps": 6,
@@ -67,29 +67,49 @@ PUBLISHED: Mapping[str, Any] = {
     "ddp_timeout": 180000000,
     "resume_from_checkpoint": None,
 }
+PAIRS = {
+    "file_name": "../../specs/data/preferences.jsonl",
+    "formatting": "sharegpt",
+    "ranking": True,
+    "columns": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
+}
+PREFERENCE: Mapping[str, Any] = {
+    # examples/train_lora/qwen3_lora_dpo.yaml: what it says besides
+    "stage": "dpo",
+    "pref_beta": 0.1,
+    "pref_loss": "sigmoid",
+    "learning_rate": 5.0e-6,
+}
 
 
-def shrunk(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config on the tiny model and 64 chats."""
-    return {**config, **SMALL}
-
-
-def test_a_published_lora_trains_the_same_in_trl(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "config", "rows"),
+    [("lora", PUBLISHED, CHATS), ("dpo", {**PUBLISHED, **PREFERENCE}, PAIRS)],
+    ids=["lora", "dpo"],
+)
+def test_a_published_config_trains_the_same_in_trl(
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    config: Mapping[str, Any],
+    rows: Mapping[str, Any],
+) -> None:
     def runs(folder: Path) -> Mapping[str, Run]:
         original = lab.compiled("llamafactory", folder / "llamafactory")
-        text = yaml.dump([("all", shrunk(PUBLISHED))])
+        text = yaml.dump([("all", {**config, **SMALL})])
         (original.folder / "train.yaml").write_text(text)
-        (original.folder / "dataset_info.json").write_text(json.dumps({"chats": CHATS}))
+        (original.folder / "dataset_info.json").write_text(json.dumps({"rows": rows}))
         monkeypatch.chdir(original.folder)
         carried = carry([Path("train.yaml")], "trl", folder / "trl")
         write_plan(carried.plan)
         assert carried.plan.native["LoraConfig.lora_alpha"] == 16
+        assert carried.imported.composed.values["method.objective.type"] == config["stage"]
         return {
             "llamafactory": original,
             "trl": as_run(carried.plan, ensure(load_backend("trl"))),
         }
 
-    proven = lab.compare("ported-lora", runs)
+    proven = lab.compare(f"ported-{name}", runs)
     certificate = proven.certificate
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()

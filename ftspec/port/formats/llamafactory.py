@@ -148,7 +148,10 @@ def _complete(context: Context) -> Completion:
     if not context.get("do_train"):
         questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
-    return Completion(native, {"data.overflow": "truncate"}, tuple(questions))
+    spec: dict[str, Any] = {"data.overflow": "truncate"}
+    if (stage := context.get("stage")) == "dpo":
+        spec["method.objective.type"] = stage
+    return Completion(native, spec, tuple(questions))
 
 
 format = Format(

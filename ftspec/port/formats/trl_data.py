@@ -6,6 +6,7 @@ and open-r1's, `dataset_mixer` that of the handbook's first version and of SimPO
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,14 @@ OTHER_ROWS = (
     "as many rows are held out, but others: trl draws them without a seed, recipes by their own"
 )
 LOADERS = ("json", "csv", "parquet")
+WHICH_FORMAT: Mapping[str, str] = {
+    "sft": "of `prompt` and `completion`, trl trains on the completion alone: data.train_on: completions",
+    **dict.fromkeys(
+        ("dpo", "reward"),
+        "`preference` has prompt, chosen and rejected, `preference-implicit` no prompt of its own",
+    ),
+}
+"""By objective, what trl decides by the columns of a data set that is not here."""
 
 
 def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> dict[str, Any]:
@@ -56,18 +65,13 @@ def data(context: Context) -> Completion:
     formats = {one["format"] for one in train}
     if formats == {"prompt-completion"}:
         native[SHAPE] = "prompt-completion"
-    elif "auto" in formats and trainer(context)[0] == "sft":
-        questions.append(
-            "data.train: which format have its rows? name it; of `prompt` and `completion`, trl trains on "
-            "the completion alone: data.train_on: completions"
-        )
+    elif "auto" in formats and (asked := WHICH_FORMAT.get(trainer(context)[0])):
+        questions.append(f"data.train: which format have its rows? name it; {asked}")
     return Completion(native, spec, tuple(questions))
 
 
 def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    mixture = context.get("dataset_mixture")
-    entries = context.get("datasets") or (mixture or {}).get("datasets", ())
-    if isinstance(entries, list) and entries:
+    if entries := _entries(context):
         return [_entry(one) for one in entries if isinstance(one, dict)], []
     mixer = context.get("dataset_mixer")
     if isinstance(mixer, dict):
@@ -86,16 +90,23 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return [source(str(name), subset, train)], [source(str(name), subset, test)]
 
 
+def _entries(context: Context) -> list[Any]:
+    mixture = context.get("dataset_mixture") or {}
+    entries = context.get("datasets") or mixture.get("datasets")
+    return entries if isinstance(entries, list) else []
+
+
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    place = entry.get("id") or entry.get("path")
-    files = entry.get("data_files")
-    if place in LOADERS and isinstance(files, str):
-        place = files
     subset = entry.get("config") or entry.get("name")
     columns = entry.get("columns")
     return source(
-        str(place), subset, entry.get("split"), columns if isinstance(columns, list) else ()
+        _place(entry), subset, entry.get("split"), columns if isinstance(columns, list) else ()
     )
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    place, files = entry.get("id") or entry.get("path"), entry.get("data_files")
+    return files if place in LOADERS and isinstance(files, str) else str(place)
 
 
 def _mixed(mixer: Mapping[str, Any], splits: Sequence[Any], kind: str) -> list[dict[str, Any]]:
@@ -138,13 +149,27 @@ def _columns(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", why="the columns tell the format", of=("data.train",))
 
 
+def _split(setting: Setting, context: Context) -> Outcome:
+    """The first n rows are a limit. Of a file, other slices are not in a spec; the hub's stay in its name."""
+    listed = re.search(r"datasets\[(\d+)\]", setting.key)
+    place = _place(
+        _entries(context)[int(listed[1])] if listed else {"id": context.get("dataset_name")}
+    )
+    name, _ = unsliced(str(setting.value or "train"))
+    if "[" in name and place.lower().endswith(tuple(SUFFIXES)):
+        return Outcome(
+            "unknown", why="of a file, a spec takes the first rows alone: data.train.limit"
+        )
+    return _said("data.train")(setting, context)
+
+
 _PLACE = _said("data.train")
 _ENTRY: dict[str, Rule] = {
     "id": _PLACE,
     "path": _PLACE,
     "config": _PLACE,
     "name": _PLACE,
-    "split": _PLACE,
+    "split": _split,
     "data_files": _PLACE,
     "data_dir": unless((None,), "none", unknown("a folder inside a data set is not in a spec yet")),
     "columns": _columns,
@@ -156,7 +181,7 @@ _ENTRY: dict[str, Rule] = {
 DATA_RULES: dict[str, Rule] = {
     "dataset_name": _PLACE,
     "dataset_config": _PLACE,
-    "dataset_train_split": _PLACE,
+    "dataset_train_split": _split,
     "dataset_test_split": _said("data.eval"),
     "dataset_streaming": unless(
         (False,), "rows are loaded whole", unknown("a stream is shuffled in another way")
