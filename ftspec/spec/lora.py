@@ -74,7 +74,8 @@ class LoRA(Node):
     alpha_pattern: Counts = Field(default_factory=dict)
     """Other alphas for some modules, by name or regular expression."""
     bias: Literal["none", "all", "lora_only"] = "none"
-    """Which biases train along."""
+    """Which biases train along: none, `all` of the model, or those of the adapted layers alone
+    (`lora_only`, which the peft of these environments trains and does not save)."""
     modules_to_save: Items[ModuleName] = ()
     """Modules that train in full beside the adapters, and are saved with them."""
     trainable_tokens: Items[Index] = ()
