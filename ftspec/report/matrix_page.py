@@ -17,7 +17,9 @@ LEGEND = (
     "ftspec, · makes no sense there. `cpu` or `gpu` behind a mark: a run there was proven equal to "
     "another backend's"
 )
-WHERE_IT_DIFFERS = "Rows prepared by ftspec; only what is not as above."
+WHERE_IT_DIFFERS = "Only what is not as above."
+PREPARED = {"cpt": " Of rows that ftspec prepares."}
+"""By objective, which rows its table is of; of the others each framework's own."""
 STYLES = {"full": "green", "lossy": "yellow", "notyet": "red", "notimpl": "blue", "never": "dim"}
 
 
@@ -72,7 +74,8 @@ def page(lines: Sequence[Line]) -> str:
     for objective in dict.fromkeys(line.objective for line in lines[1:]):
         if objective != lines[0].objective:
             mine = [line for line in lines if line.objective == objective]
-            rows += ["", f"## {objective}", "", WHERE_IT_DIFFERS, "", *_table(mine)]
+            said = WHERE_IT_DIFFERS + PREPARED.get(objective, "")
+            rows += ["", f"## {objective}", "", said, "", *_table(mine)]
     reasons = dict.fromkeys(
         f"- {load(name).title}, {_words(line)}: {cell.reason}"
         for line in lines

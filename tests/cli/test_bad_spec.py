@@ -79,7 +79,8 @@ IN_THE_SPEC = {
         [("train: chat.jsonl", "train: org/rows"), ("  overflow: error\n", "")],
         "spec.yaml:4:10: error[spec]: data.train: the format of the hub data set org/rows cannot be "
         "seen from here\n"
-        "  help: name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text)\n",
+        "  help: name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text, preference, "
+        "preference-implicit, sharegpt-ranking, alpaca-ranking)\n",
     ),
 }
 
