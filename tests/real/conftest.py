@@ -32,6 +32,7 @@ from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.prove import CERTIFICATE, as_run, effective, prove
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
+from tests.real.wide import NODES
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
 JOBS = 1 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1 else 2
@@ -74,6 +75,14 @@ def keep(text: str, key: str) -> None:
         test = re.sub(r"[^\w-]+", "-", words).strip("-")
         Path(KEEP).mkdir(parents=True, exist_ok=True)
         (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the variants that `make test` leaves out."""
+    for item in items:
+        if item.nodeid in NODES:
+            item.add_marker(pytest.mark.wide)
 
 
 def on(device: str) -> tuple[str, ...]:

@@ -301,8 +301,8 @@ def in_force(proof: Proven, case: Adapter, backend: str) -> None:
 
 
 COMMON = (
-    *("ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera"),
-    *("HRA", "LN_TUNING", "VBLORA"),  # of those that a spec takes by peft's own name
+    *("ia3", "prefix", "prompt", "loha", "vera"),
+    *("LN_TUNING", "VBLORA"),  # of those that a spec takes by peft's own name
 )
 RARE = tuple(name for name in ADAPTERS if name not in COMMON)
 """What the same rows of the maps write: trained by `make proven` alone, which keeps their proofs."""
