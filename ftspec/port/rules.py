@@ -58,6 +58,12 @@ class Context:
         return entry[1] if entry else None
 
 
+def section(context: Context, name: str) -> dict[str, Any]:
+    """The settings below a key, such as the arguments of a call; empty where there are none."""
+    found = context.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 Rule = Callable[[Setting, Context], Outcome]
 
 

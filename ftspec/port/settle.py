@@ -110,15 +110,8 @@ def _still(objective: str) -> Mapping[str, str]:
 
 
 def _without(outcome: Outcome, still: Mapping[str, str]) -> Outcome:
-    reason = next(
-        (
-            still[key.rpartition(".")[2]]
-            for key in outcome.native
-            if key.rpartition(".")[2] in still
-        ),
-        "",
-    )
-    return Outcome("inert", why=reason) if reason else outcome
+    found = still.keys() & {key.rpartition(".")[2] for key in outcome.native}
+    return Outcome("inert", why=still[min(found)]) if found else outcome
 
 
 def _keyed(outcome: Outcome, form: Format) -> Outcome:

@@ -27,9 +27,7 @@ CONFIGS = ("config", "config_file", "")
 
 def is_shell(path: Path, text: str) -> bool:
     """Whether a file is a shell script."""
-    return path.suffix in (".sh", ".bash", ".slurm", ".sbatch") or text.startswith(
-        ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash")
-    )
+    return path.suffix in SUFFIXES or text.startswith(SHELLS)
 
 
 def trains(text: str) -> bool:

@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.trl_data import SHAPE, source
+from ftspec.port.formats.trl_data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 
-ASKED = (
-    "data.train: which format have its rows? name it; of `prompt` and `completion`, trl trains on the "
-    "completion alone: data.train_on: completions"
-)
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"
 PLAIN_DEFAULTS = {
     "learning_rate": 5e-5, "logging_steps": 500, "gradient_checkpointing": False, "bf16": False,
 }  # fmt: skip
 """Where transformers' TrainingArguments assume otherwise than trl's SFTConfig."""
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
-
-
-def section(context: Context, name: str) -> dict[str, Any]:
-    """The arguments of a call; empty where it is not made."""
-    found = context.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def has(context: Context, name: str) -> bool:
@@ -55,7 +45,7 @@ def _source(call: dict[str, Any]) -> dict[str, Any] | None:
     files = call.get("data_files")
     if isinstance(files, dict):
         files = files.get("train")
-    if place in ("json", "csv", "parquet") and isinstance(files, str):
+    if place in LOADERS and isinstance(files, str):
         place = files
     if not isinstance(place, str):
         return None
@@ -77,7 +67,7 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     if len(train) > 1:
         questions.append("data.train: several data sets are loaded: which of them trains?")
     if any(one["hub"] and one["format"] == "auto" for one in train):
-        questions.append(ASKED)
+        questions.append(f"{ASKED}; {WHICH_FORMAT['sft']}")
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     if held and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no":
         spec["data.eval"] = tuple(held)

@@ -19,6 +19,7 @@ from ftspec.port.rules import (
     inert,
     renamed,
     says,
+    section,
     unknown,
     unless,
 )
@@ -52,21 +53,16 @@ PROMPT = (
 SHOWN = "what is shown or kept, not what is trained"
 
 
-def _section(context: Context, name: str) -> dict[str, Any]:
-    found = context.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _word(context: Context, name: str) -> str:
-    return str(_section(context, name).get("_component_") or "")
+    return str(section(context, name).get("_component_") or "")
 
 
 def _adapted(context: Context) -> bool:
-    return "lora_rank" in _section(context, "model")
+    return "lora_rank" in section(context, "model")
 
 
 def _targets(context: Context) -> list[str]:
-    model = _section(context, "model")
+    model = section(context, "model")
     named = [MODULES.get(str(one), str(one)) for one in model.get("lora_attn_modules") or ()]
     mlp = list(MLP) if model.get("apply_lora_to_mlp") else []
     return [*named, *mlp, *(["lm_head"] if model.get("apply_lora_to_output") else [])]
@@ -110,7 +106,7 @@ def _schedule(setting: Setting, _context: Context) -> Outcome:
 
 
 def _source(context: Context) -> dict[str, Any] | None:
-    data = _section(context, "dataset")
+    data = section(context, "dataset")
     name = _word(context, "dataset").rpartition(".")[2]
     shape, place = ROWS.get(name, ("auto", None))
     place = data.get("source") or place
@@ -202,11 +198,11 @@ def _complete(context: Context) -> Completion:
             native |= {f"{bits}load_in_4bit": True, f"{bits}bnb_4bit_quant_type": "nf4",
                        f"{bits}bnb_4bit_use_double_quant": True,
                        f"{bits}bnb_4bit_compute_dtype": "bfloat16"}  # fmt: skip
-    inputs = _section(context, "dataset").get("train_on_input", name.startswith("alpaca"))
+    inputs = section(context, "dataset").get("train_on_input", name.startswith("alpaca"))
     spec: dict[str, Any] = {
         "method.objective.type": "cpt" if text else objective,
         "data.train_on": "all" if text or inputs else "assistant",
-        "data.packing": "documents" if _section(context, "dataset").get("packed") else None,
+        "data.packing": "documents" if section(context, "dataset").get("packed") else None,
         "train.save_steps": "epoch",
     }
     if "lr_scheduler" not in context.document.data:

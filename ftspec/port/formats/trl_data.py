@@ -21,6 +21,7 @@ OTHER_ROWS = (
     "as many rows are held out, but others: trl draws them without a seed, recipes by their own"
 )
 LOADERS = ("json", "csv", "parquet")
+ASKED = "data.train: which format have its rows? name it"
 WHICH_FORMAT: Mapping[str, str] = {
     "sft": "of `prompt` and `completion`, trl trains on the completion alone: data.train_on: completions",
     **dict.fromkeys(
@@ -66,7 +67,7 @@ def data(context: Context) -> Completion:
     if formats == {"prompt-completion"}:
         native[SHAPE] = "prompt-completion"
     elif "auto" in formats and (asked := WHICH_FORMAT.get(trainer(context)[0])):
-        questions.append(f"data.train: which format have its rows? name it; {asked}")
+        questions.append(f"{ASKED}; {asked}")
     return Completion(native, spec, tuple(questions))
 
 

@@ -19,11 +19,10 @@ from ftspec.port.formats.script_rules import (
     has,
     plain_defaults,
     rows,
-    section,
 )
 from ftspec.port.formats.trl import CONFIG
 from ftspec.port.formats.trl_trainers import trainer
-from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown
+from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 
 LOAD = "from_pretrained."
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
