@@ -41,6 +41,10 @@ SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
 """The argument by which a script names a reference model, and no other one."""
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
+MEASURED = """\
+# Read here already, because the rows are measured by it before the trainer is made
+tokenizer.chat_template = {{ "Path"|call(measured) }}.read_text("utf-8")
+"""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
@@ -121,6 +125,7 @@ def emit_script(
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
+        "measured": argument(native, "chat_template_path") if LIMIT in native else None,
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
         "several": any(split.get("parts") and not split["part"] for split in used),
@@ -144,6 +149,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "choose what trains": (values["partial"], partial.template),
         "load a quantised base": (values.get("quantisation"), quantised.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
+        "measure by the template": (values["measured"], lambda: MEASURED),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
     }

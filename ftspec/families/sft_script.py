@@ -108,13 +108,7 @@ def data_rows() -> tuple[Row, ...]:
             (LIMIT,),
             _lower_overflow,
             lambda limit: "truncate" if limit is None else "drop",
-            uses=(
-                "data.max_length",
-                "data.prepare",
-                "data.train",
-                "data.train_on",
-                "model.chat_template",
-            ),
+            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
             absent=(None,),
         ),
         Row(
@@ -306,16 +300,9 @@ def _lower_overflow(
     who: str,
     sources: tuple[dict[str, Any], ...],
     train_on: str,
-    template: str,
 ) -> Any:
     if overflow != "drop" or who == "ftspec":
         return MISSING  # trl keeps the first max_length tokens; `error` was seen to before the run
-    if template != "tokenizer":
-        raise Refuse(
-            "the script measures rows before trl has read the template, by the tokenizer's own",
-            "notimpl",
-            "data.prepare: ftspec",
-        )
     context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
     return limit
 

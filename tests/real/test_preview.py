@@ -302,6 +302,26 @@ def test_rows_that_a_script_drops(project: Path) -> None:
     assert 0 < len(compare(project, "trl", "data.overflow=drop", "data.max_length=64")) < 64
 
 
+LONGER = """\
+{%- for message in messages -%}
+[ says the {{ message.role }} at this place of the talk: ]
+{% if message.role == 'assistant' %}{% generation %}{{ message.content }}<|im_end|>
+{% endgeneration %}{% else %}{{ message.content }}
+{% endif %}{%- endfor -%}
+"""
+
+
+@pytest.mark.parametrize("backend", ["trl", "unsloth"])
+def test_rows_are_measured_by_the_template_that_they_are_trained_with(
+    project: Path, backend: str
+) -> None:
+    sets = ("data.overflow=drop", "data.max_length=96", "data.eval=data/chat.eval.jsonl")
+    (project / "longer.jinja").write_text(LONGER, "utf-8")
+    said = compare(project, backend, *sets, "model.chat_template=longer.jinja")
+    by_its_own = ours(project, backend, "train", *sets)  # the tokenizer's template is shorter
+    assert 0 < len(said) < len(by_its_own) < 64
+
+
 def test_a_row_that_is_refused_for_llamafactory_is_one_that_it_leaves_out(project: Path) -> None:
     """Roles of the other convention: without ftspec's check they would be gone in silence."""
     turns = [{"from": "user", "value": "Q?"}, {"from": "assistant", "value": "A."}]
