@@ -14,7 +14,7 @@ REMEDY = "data.prepare: ftspec"
 
 def _remedy(example: Example) -> str:
     """What to do instead; of pairs, nobody prepares any but the frameworks."""
-    return "" if example.rejected else REMEDY
+    return "" if example.rejected or example.label is not None else REMEDY
 
 
 def anything(_format: str, _example: Example) -> None:
@@ -56,7 +56,7 @@ def by_alternating(format: str, example: Example) -> None:
     if example.kind != "chat":
         return
     foreign = {message.written for message in example.messages} - {"human", "gpt", "system"}
-    if format in ("sharegpt", "sharegpt-ranking") and foreign:
+    if format in ("sharegpt", "sharegpt-ranking", "sharegpt-unpaired") and foreign:
         names = ", ".join(sorted(foreign))
         raise DataError(
             Problem(

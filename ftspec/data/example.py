@@ -44,5 +44,7 @@ class Example:
     completion: str = ""
     rejected: Example | None = None
     """Of a pair: the same prompt with the answer that was not chosen."""
+    label: bool | None = None
+    """Of an answer that is judged by itself: whether it is good."""
     lead: int = field(default=0, compare=False, repr=False)
     """How many leading messages stand in columns of their own: a system prompt, a history."""

@@ -18,7 +18,7 @@ from ftspec.data.example import Example, Message
 from ftspec.data.findings import Findings, placed
 from ftspec.data.sources import Row, rows
 from ftspec.errors import DataError, Problem
-from ftspec.spec.data import PAIRS, Format, Source
+from ftspec.spec.data import PAIRS, UNPAIRED, Format, Source
 
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
 """Columns that multimodal data sets have."""
@@ -34,14 +34,22 @@ class Shape:
 
 
 def detect(
-    columns: Iterable[str], mapping: Mapping[str, str] | None = None, file: str = ""
+    columns: Iterable[str],
+    mapping: Mapping[str, str] | None = None,
+    file: str = "",
+    labelled: bool = False,
 ) -> Format:
-    """The format that has these columns. ``mapping``: the file's own names by the expected ones."""
+    """The format that has these columns. ``mapping``: the file's own names by the expected ones.
+
+    ``labelled``: a label says whether an answer is good; else such a column is one of many.
+    """
     names = tuple(columns)
     there = _expected_names(names, mapping or {})
     fitting: list[Format] = [
         name for name, shape in SHAPES.items() if there.issuperset(shape.required)
     ]
+    judged = [name for name in fitting if name in UNPAIRED]
+    fitting = judged if labelled and judged else [n for n in fitting if n not in UNPAIRED]
     if len(fitting) > 1 and "text" in fitting:
         fitting.remove("text")  # a rendering that many chat sets carry along
     pairs = [name for name in fitting if name in PAIRS]
@@ -56,13 +64,13 @@ def detect(
     raise DataError(Problem(message, file=file, hint=_mapping_hint("messages", names)))
 
 
-def detect_source(source: Source, base: Path) -> Format:
+def detect_source(source: Source, base: Path, labelled: bool = False) -> Format:
     """The format of a local source: the one it names, else that of its first row."""
     if source.format != "auto":
         return source.format
     found = Findings()
     for row in rows(source, base, found):
-        return detect(row.values, source.columns, row.file)
+        return detect(row.values, source.columns, row.file, labelled)
     found.check()
     raise DataError(Problem("the file holds no rows", file=str(source.path)))
 
@@ -196,6 +204,20 @@ def _alpaca_ranking(values: Mapping[str, Any]) -> Example:
     return _pair(*(_alpaca({**values, "output": values[name]}) for name in ("chosen", "rejected")))
 
 
+def _judged(read: Callable[[Mapping[str, Any]], Example]) -> Callable[[Mapping[str, Any]], Example]:
+    """The same row with a label."""
+
+    def judged(values: Mapping[str, Any]) -> Example:
+        found, label = read(values), values["label"]
+        if not isinstance(label, bool):
+            raise DataError(Problem(f"label is {kind_of(label)}, true or false is expected"))
+        if found.kind == "chat" and not found.given:
+            raise DataError(Problem("the answer has no prompt"))
+        return replace(found, label=label)
+
+    return judged
+
+
 def _pair(chosen: Example, rejected: Example) -> Example:
     if not chosen.given and chosen.kind == "chat":
         raise DataError(Problem("the pair has no prompt: its first messages differ already"))
@@ -260,5 +282,11 @@ SHAPES: Mapping[Format, Shape] = {
     ),
     "alpaca-ranking": Shape(
         ("instruction", "chosen", "rejected"), ("input", "system", "history"), _alpaca_ranking
+    ),
+    "unpaired": Shape(("prompt", "completion", "label"), ("tools",), _judged(_prompt_completion)),
+    "messages-unpaired": Shape(("messages", "label"), ("tools",), _judged(_messages)),
+    "sharegpt-unpaired": Shape(("conversations", "label"), ("system", "tools"), _judged(_sharegpt)),
+    "alpaca-unpaired": Shape(
+        ("instruction", "output", "label"), ("input", "system", "history"), _judged(_alpaca)
     ),
 }

@@ -27,6 +27,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "preference-implicit": ("chosen", "rejected"),
     "sharegpt-ranking": ("conversations", "chosen", "rejected"),
     "alpaca-ranking": ("instruction", "input", "chosen", "rejected"),
+    "unpaired": ("prompt", "completion", "label"),
+    "messages-unpaired": ("messages", "label"),
+    "sharegpt-unpaired": ("conversations", "label"),
+    "alpaca-unpaired": ("instruction", "input", "output", "label"),
 }
 """The columns of a format, by the names that a spec's `columns` may give other names to."""
 
@@ -44,6 +48,20 @@ ROWS = ROWS.map(
     lambda row: {"prompt": row["@messages"][:-1], "completion": row["@messages"][-1:]},
     remove_columns=ROWS.column_names,
 )
+"""
+_JUDGED = """\
+ROWS = ROWS.map(lambda row: {
+    "prompt": row["@messages"][:-1], "completion": row["@messages"][-1:], "label": row["@label"],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_SHAREGPT_JUDGED = """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["@conversations"][:-1]), ("completion", row["@conversations"][-1:]),
+    )
+} | {"label": row["@label"]}, remove_columns=ROWS.column_names)  # fmt: skip
 """
 _QUESTION = '"\\n".join(filter(None, (row["@instruction"], row["@input"])))'
 STATEMENTS: Mapping[tuple[str, str], str] = {
@@ -94,6 +112,20 @@ ROWS = ROWS.map(lambda row: {{
     "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
 }}, remove_columns=ROWS.column_names)  # fmt: skip
 """,
+    ("unpaired", "unpaired"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@completion", "@label"])\n'
+    ),
+    ("messages-unpaired", "unpaired"): _JUDGED,
+    ("sharegpt-unpaired", "unpaired"): _SHAREGPT_JUDGED,
+    ("alpaca-unpaired", "unpaired"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "completion": [{{"role": "assistant", "content": row["@output"]}}],
+    "label": row["@label"],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
 }
 RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("messages", "messages"): {"messages": "messages"},
@@ -101,6 +133,7 @@ RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("text", "text"): {"text": "text"},
     ("preference", "preference"): {name: name for name in ("prompt", "chosen", "rejected")},
     ("preference-implicit", "preference"): {name: name for name in ("chosen", "rejected")},
+    ("unpaired", "unpaired"): {name: name for name in ("prompt", "completion", "label")},
 }
 """Where columns are only selected, the names that trl expects."""
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
@@ -142,6 +175,7 @@ SYSTEMS: Mapping[str, str] = {
     "messages": _SYSTEM.replace("COLUMN", "messages"),
     "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
     "preference": _SYSTEM.replace("COLUMN", "prompt"),
+    "unpaired": _SYSTEM.replace("COLUMN", "prompt"),
 }
 """By shape, the statement that puts a system prompt before conversations that begin with none."""
 _HOLD_OUT = """\

@@ -20,6 +20,10 @@ from ftspec.mapping import MISSING, Refuse, Row, Support
 
 PREFERENCE = "preference"
 """The shape of the script's rows: prompt, chosen and rejected."""
+UNPAIRED = "unpaired"
+"""The shape of rows of one answer: prompt, completion and label."""
+UNSEEN = ("preference", "preference-implicit", "unpaired")
+"""Formats of which it is not seen before the rows are read whether they are conversations."""
 REFERENCE = "model.reference"
 """Native pseudo-key: another model that answers are measured from, which the script loads."""
 OBJECTIVE = "method.objective."
@@ -134,14 +138,20 @@ def trained(trainer: Trainer) -> Row:
     )
 
 
-def pair_rows() -> tuple[Row, ...]:
-    """What the script loads: pairs, in the columns that trl compares."""
+def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
+    """What the script loads: pairs, or single answers, in the columns of that ``shape``."""
+
+    def lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
+        if sources:
+            context(sources, shape, "")  # refuses what one statement cannot load
+        return sources
+
     return (
         *(
             Row(
                 (f"data.{split}",),
                 (f"data.{split}",),
-                _lower_sources,
+                lower_sources,
                 lambda v: v,
                 absent=() if split == "train" else ((),),
             )
@@ -156,7 +166,7 @@ def pair_rows() -> tuple[Row, ...]:
         Row(
             ("data.train_on",),
             (SHAPE,),
-            lambda _what: PREFERENCE,
+            lambda _what: shape,
             lambda _shape: "completions",
         ),
         Row(
@@ -197,17 +207,11 @@ def pair_rows() -> tuple[Row, ...]:
     )
 
 
-def _lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
-    if sources:
-        context(sources, PREFERENCE, "")  # refuses what one statement cannot load
-    return sources
-
-
 def _lower_system(system: str | None, sources: tuple[dict[str, Any], ...]) -> Any:
     if system is None:
         return MISSING
     formats = {source["format"] for source in sources}
-    if formats & {"preference", "preference-implicit"}:
+    if formats & {*UNSEEN}:
         raise Refuse(
             "whether these prompts are conversations is not seen before the rows are read",
             "notimpl",
@@ -219,7 +223,7 @@ def _lower_system(system: str | None, sources: tuple[dict[str, Any], ...]) -> An
 def _lower_overflow(overflow: str) -> Any:
     if overflow == "drop":
         raise Refuse(
-            "trl cuts the longer answers of a pair; no pairs are left out for it yet",
+            "trl cuts the longer answers; no rows are left out for them yet",
             "notimpl",
             "data.overflow: error",
         )

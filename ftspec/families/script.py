@@ -60,9 +60,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
-        "assistant_only", "loss_", "beta", "label_smoothing", "ld_alpha", "discopop", "f_divergence",
-        "center_rewards", "use_weighting", "precompute_ref", "sync_ref", "router_aux", "packing",
-        "padding_free", "pad_to", "shuffle", "train_sampling", "dataloader", "seed", "data_seed",
+        "assistant_only", "loss_", "beta", "desirable", "undesirable", "label_smoothing", "ld_alpha",
+        "discopop", "f_divergence", "center_rewards", "use_weighting", "precompute_ref", "sync_ref",
+        "router_aux", "packing", "padding_free", "pad_to", "shuffle", "train_sampling",
+        "dataloader", "seed", "data_seed",
     ),
 }  # fmt: skip
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""

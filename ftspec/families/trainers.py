@@ -52,6 +52,14 @@ SFT = Trainer("sft", "SFTTrainer", "SFTConfig")
 DPO = Trainer(
     "dpo", "DPOTrainer", "DPOConfig", lacks=OF_TOKENS, absent={"learning_rate": 1e-6}, refers=True
 )
+KTO = Trainer(
+    "kto",
+    "KTOTrainer",
+    "KTOConfig",
+    lacks=OF_TOKENS | {"truncation_mode", "padding_free", "loss_type"},
+    absent={"learning_rate": 1e-6, "train_sampling_strategy": "sequential"},
+    refers=True,
+)
 REWARD = Trainer(
     "reward",
     "RewardTrainer",
@@ -60,7 +68,7 @@ REWARD = Trainer(
     | {"loss_type", "router_aux_loss_coef", "truncation_mode", "padding_free"},
     absent={"learning_rate": 1e-4},
 )
-TRAINERS = (SFT, DPO, REWARD)
+TRAINERS = (SFT, DPO, KTO, REWARD)
 """Every trainer that scripts are written around and read back from."""
 
 

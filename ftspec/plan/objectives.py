@@ -7,7 +7,7 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.plan.values import Value
-from ftspec.spec.data import FORMATS, PAIRS
+from ftspec.spec.data import FORMATS, PAIRS, UNPAIRED
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 
@@ -20,6 +20,9 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     """
     if spec.method.objective.type == "reward" and values["data.overflow"].origin == "default":
         decide("data.overflow", "drop", "a score is of a whole answer")
+    shuffle = values["data.shuffle"]
+    if getattr(spec.method.objective, "loss", "") == "kto" and shuffle.origin == "default":
+        decide("data.shuffle", False, "kto measures a batch beside the answers of its other rows")
     _formats(values)
     _loss(spec, values, decide)
     _packing(spec)
@@ -49,10 +52,18 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint="method.objective: dpo",
             )
         )
+    if objective in ("sft", "cpt") and (judged := sorted(formats & {*UNPAIRED})):
+        raise SpecError(
+            Problem(
+                f"these rows are answers with a label ({', '.join(judged)}), of which some are bad",
+                path="method.objective",
+                hint="method.objective: kto",
+            )
+        )
     if objective not in ("sft", "cpt") and (unfit := sorted(formats - {*FORMATS[objective]})):
         raise SpecError(
             Problem(
-                f"{objective} learns from preferences, and these rows are {', '.join(unfit)}",
+                f"{objective} learns from {_learned(objective)}, and these rows are {', '.join(unfit)}",
                 path="data.train",
                 hint=f"rows are one of {', '.join(FORMATS[objective])}",
             )
@@ -65,6 +76,10 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint="method.objective: cpt (continued pre-training)",
             )
         )
+
+
+def _learned(objective: str) -> str:
+    return "answers with a label" if objective == "kto" else "preferences"
 
 
 def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:

@@ -87,8 +87,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     if spec.data.overflow == "error" and spec.data.prepare == "framework":
         _all_local(spec)
     for split in ("train", "eval"):
-        text = spec.method.objective.type == "cpt"
-        sources = tuple(_source(source, folder, text) for source in getattr(spec.data, split))
+        objective = spec.method.objective.type
+        sources = tuple(_source(source, folder, objective) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
             decide(
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
@@ -303,15 +303,15 @@ def _all_local(spec: Spec) -> None:
                 )
 
 
-def _source(source: Source, folder: Path, text: bool) -> Source:
+def _source(source: Source, folder: Path, objective: str) -> Source:
     """The source with its format recognised, and without columns that keep their names.
 
-    ``text``: the objective takes nothing but plain text, so there is nothing to recognise.
+    Where the objective takes nothing but plain text, there is nothing to recognise.
     """
     renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
     kind = source.format
     if kind == "auto":
-        kind = "text" if text else _recognised(source, folder)
+        kind = "text" if objective == "cpt" else _recognised(source, folder, objective == "kto")
     names = [source.columns.get(column, column) for column in COLUMNS[kind]]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
@@ -319,7 +319,7 @@ def _source(source: Source, folder: Path, text: bool) -> Source:
     return source.model_copy(update={"format": kind, "columns": renamed})
 
 
-def _recognised(source: Source, folder: Path) -> Format:
+def _recognised(source: Source, folder: Path, labelled: bool) -> Format:
     if source.hub is not None:
         raise SpecError(
             Problem(
@@ -328,4 +328,4 @@ def _recognised(source: Source, folder: Path) -> Format:
                 hint=f"name it: `format: messages` (or {', '.join([*COLUMNS][1:])})",
             )
         )
-    return detect_source(source, folder)
+    return detect_source(source, folder, labelled)

@@ -22,8 +22,8 @@ from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
 from ftspec.registry import load
 
-QUIET = ("dpo", "reward")
-"""Objectives whose trainers switch dropout off: DPO in trl and in LLaMA-Factory, reward models in trl."""
+QUIET = ("dpo", "kto", "reward")
+"""Objectives whose trainers switch dropout off: reward models' in trl, others' in LLaMA-Factory as well."""
 
 
 @dataclass

@@ -21,15 +21,24 @@ Format = Literal[
     "preference-implicit",
     "sharegpt-ranking",
     "alpaca-ranking",
+    "unpaired",
+    "messages-unpaired",
+    "sharegpt-unpaired",
+    "alpaca-unpaired",
 ]
 PAIRS: tuple[Format, ...] = (
     *("sharegpt-ranking", "alpaca-ranking", "preference", "preference-implicit"),
 )
 """Formats of a chosen and a rejected answer to one prompt."""
+UNPAIRED: tuple[Format, ...] = (
+    *("messages-unpaired", "sharegpt-unpaired", "alpaca-unpaired", "unpaired"),
+)
+"""Formats of one answer with a label: whether it is good. They are other formats with a column more."""
 FORMATS: Mapping[str, tuple[Format, ...]] = {
     "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
     "cpt": ("text",),
     "dpo": PAIRS,
+    "kto": UNPAIRED,
     "reward": PAIRS,
 }
 """Formats of rows that an objective takes, the plainest first."""
@@ -69,7 +78,9 @@ class Source(Node):
     format: Format = "auto"
     """Shape of a row. `auto`: recognised from the columns of a local file's first row. For preferences:
     `preference` (prompt, chosen, rejected: texts, or lists of messages), `preference-implicit` (chosen and
-    rejected are whole conversations), and LLaMA-Factory's `sharegpt-ranking` and `alpaca-ranking`."""
+    rejected are whole conversations), and LLaMA-Factory's `sharegpt-ranking` and `alpaca-ranking`. For
+    KTO, rows of one answer and a `label`, true or false: `unpaired` (prompt, completion), and
+    `messages-unpaired`, `sharegpt-unpaired`, `alpaca-unpaired`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
 

@@ -22,7 +22,7 @@ from ftspec.spec.adapters import (
 )
 from ftspec.spec.base import Node
 from ftspec.spec.lora import LoRA
-from ftspec.spec.preference import DPO, Reward
+from ftspec.spec.preference import DPO, KTO, Reward
 from ftspec.spec.tuners import Partial
 
 WORDS: Mapping[str, Mapping[str, Any]] = {**tuners.WORDS, **lora.WORDS}
@@ -64,7 +64,8 @@ def full_form(value: Any) -> Any:
 
 
 Objective = Annotated[
-    Annotated[SFT | CPT | DPO | Reward, Field(discriminator="type")], BeforeValidator(full_form)
+    Annotated[SFT | CPT | DPO | KTO | Reward, Field(discriminator="type")],
+    BeforeValidator(full_form),
 ]
 AnyTuner = (
     Full
@@ -86,7 +87,7 @@ Tuner = Annotated[
     BeforeValidator(full_form),
 ]
 
-OBJECTIVES = ("sft", "cpt", "dpo", "reward")
+OBJECTIVES = ("sft", "cpt", "dpo", "kto", "reward")
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
     *("loha", "lokr", "vera", "adalora", "peft"),

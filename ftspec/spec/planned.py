@@ -12,7 +12,6 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "orpo": "odds ratio preference optimisation",
     "simpo": "simple preference optimisation",
     "cpo": "contrastive preference optimisation",
-    "kto": "Kahneman-Tversky optimisation",
     "ppo": "proximal policy optimisation",
     "rloo": "REINFORCE leave-one-out",
     "grpo": "group relative policy optimisation",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
 
-PREFERENCES = ("dpo", "reward")
+PREFERENCES = ("dpo", "kto", "reward")
 """The objectives here, by their names."""
 SMOOTHED = ("sigmoid", "robust", "exo-pair")
 """Losses of DPO that know of labels which are wrong."""
@@ -71,6 +71,30 @@ class DPO(Node):
         ):
             raise ValueError("`discopop_tau` belongs to the loss `discopop`")
         return self
+
+
+class KTO(Node):
+    """Kahneman-Tversky optimisation: single answers, each with a label that says whether it is good.
+
+    An answer gains or loses beside the KL divergence between model and reference, which is estimated from
+    prompts with the answers of other rows (https://arxiv.org/abs/2402.01306).
+    """
+
+    type: Literal["kto"] = "kto"
+    loss: Literal["kto", "apo-zero-unpaired"] = "kto"
+    """`kto`: the paper's, which needs batches of at least two rows. `apo-zero-unpaired`: without the
+    divergence (https://arxiv.org/abs/2408.06266)."""
+    beta: float = Field(0.1, gt=0)
+    """How strongly the model is held to the reference: more is closer."""
+    desirable_weight: float = Field(1.0, ge=0)
+    """Weight of good answers in the loss. With as many good as bad answers, 1; otherwise the weights make up
+    for their numbers: the good ones' share times weight is best between 1 and 4/3 of the bad ones'."""
+    undesirable_weight: float = Field(1.0, ge=0)
+    """Weight of bad answers in the loss."""
+    reference: str | None = Field(None, min_length=1, examples=["./runs/sft/trl/model"])
+    """The model that answers are measured from, as in DPO."""
+    precompute_reference: bool = False
+    """Measure all rows by the reference once, before training: less memory, the same loss."""
 
 
 class Reward(Node):

@@ -58,6 +58,9 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     _apart(document["data"], objective, learned)
     if objective in PREFERENCES:
         _compared(document, draw)
+    if objective == "kto":
+        micro = max(micro, 2)
+        document["data"]["shuffle"] = False
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}

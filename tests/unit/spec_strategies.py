@@ -66,6 +66,14 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
     if word == "dpo":
         return preferences()
+    if word == "kto":
+        weights = {name: positive() for name in ("beta", "desirable_weight", "undesirable_weight")}
+        models = {
+            "reference": st.none() | st.just("org/other"),
+            "precompute_reference": st.booleans(),
+        }
+        losses = st.sampled_from((*("kto",) * 5, "apo-zero-unpaired"))
+        return optional({**weights, **models}, type=st.just(word), loss=losses)
     if word == "reward":
         return optional({"center": st.none() | positive()}, type=st.just(word))
     if word != "sft":
@@ -391,7 +399,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "version": st.just(1),
             "method": optional(
                 {
-                    "objective": st.sampled_from(("sft", "cpt", "dpo", "reward")).flatmap(
+                    "objective": st.sampled_from(("sft", "cpt", "dpo", "kto", "reward")).flatmap(
                         objectives
                     ),
                     "tuner": tuners(),

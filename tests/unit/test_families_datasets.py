@@ -289,7 +289,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(COLUMNS)
-    assert len(STATEMENTS) == 12
+    assert len(STATEMENTS) == 16
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

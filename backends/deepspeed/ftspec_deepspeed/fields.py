@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.adapters import lower_tuner
 from ftspec.families.dpo import dpo
+from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
@@ -257,4 +258,5 @@ PAIRED = {
     ),
 }
 DPO = dpo(SFT, PAIRED)
+KTO = kto(SFT, PAIRED)
 REWARD = reward(SFT, NO_STAGE_3)

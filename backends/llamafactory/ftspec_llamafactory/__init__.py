@@ -7,7 +7,7 @@ from importlib.resources import files
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
-from ftspec_llamafactory.fields import CPT, DPO, SFT
+from ftspec_llamafactory.fields import CPT, DPO, KTO, SFT
 from ftspec_llamafactory.positions import model_copy
 from ftspec_llamafactory.read import read
 from ftspec_llamafactory.rows import slot_rows
@@ -17,7 +17,7 @@ backend = Backend(
     title="LLaMA-Factory",
     package="llamafactory",
     versions=">=0.9.5,<0.9.6",
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO},
+    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO},
     emit=emit,
     read=read,
     launch=launch,

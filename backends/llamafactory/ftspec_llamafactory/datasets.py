@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.mapping import Refuse
-from ftspec.spec.data import PAIRS, sliced, unsliced
+from ftspec.spec.data import PAIRS, UNPAIRED, sliced, unsliced
 
 OPENAI_TAGS = {
     "role_tag": "role",
@@ -42,12 +42,21 @@ COLUMNS = {
         "chosen": "chosen",
         "rejected": "rejected",
     },
+    "messages-unpaired": {"messages": "messages", "kto_tag": "label"},
+    "sharegpt-unpaired": {"messages": "conversations", "kto_tag": "label"},
+    "alpaca-unpaired": {
+        "prompt": "instruction",
+        "query": "input",
+        "response": "output",
+        "kto_tag": "label",
+    },
 }
 """LLaMA-Factory's name of a column, and the spec's, per format."""
 REFUSED = {
     "prompt-completion": "plain prompt and completion get no end-of-sequence token from its templates",
     "preference": "it reads an answer that is one turn of a conversation, not texts or lists of messages",
     "preference-implicit": "it reads a prompt and two answers, not two whole conversations",
+    "unpaired": "it reads an instruction or a conversation, not a prompt and a completion of messages",
     "text": "plain text loses its trained end-of-sequence tokens where they are also the padding, and "
     "begins otherwise than trl's",
 }
@@ -58,16 +67,22 @@ TAGS = {
     "alpaca": None,
     "sharegpt-ranking": SHAREGPT_TAGS,
     "alpaca-ranking": None,
+    "messages-unpaired": OPENAI_TAGS,
+    "sharegpt-unpaired": SHAREGPT_TAGS,
+    "alpaca-unpaired": None,
 }
+INSTEAD = {
+    **dict.fromkeys(PAIRS, "rows like sharegpt-ranking or alpaca-ranking"),
+    "unpaired": "rows like messages-unpaired or alpaca-unpaired",
+}
+"""What to write instead of a format that it does not read, where nobody else prepares the rows."""
 
 
 def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     """One source as LLaMA-Factory registers it."""
     kind = source["format"]
     if kind in REFUSED:
-        pairs = kind in PAIRS
-        hint = "rows like sharegpt-ranking or alpaca-ranking" if pairs else "data.prepare: ftspec"
-        raise Refuse(REFUSED[kind], "notyet", hint)
+        raise Refuse(REFUSED[kind], "notyet", INSTEAD.get(kind, "data.prepare: ftspec"))
     unknown = set(source["columns"]) - set(COLUMNS[kind].values())
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
@@ -94,8 +109,12 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
 def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
     """The source that such an entry says."""
     tags = entry.get("tags")
-    ranking = bool(entry.get("ranking"))
-    kinds = [k for k, known in TAGS.items() if known == tags and (k in PAIRS) == ranking]
+    said = (bool(entry.get("ranking")), "kto_tag" in entry.get("columns", {}))
+    kinds = [
+        kind
+        for kind, known in TAGS.items()
+        if known == tags and (kind in PAIRS, kind in UNPAIRED) == said
+    ]
     if not kinds or (not TAGS[kinds[0]]) != (entry.get("formatting", "alpaca") == "alpaca"):
         raise Refuse(f"the tags {tags!r} are of no format of a spec", "notimpl")
     kind = kinds[0]

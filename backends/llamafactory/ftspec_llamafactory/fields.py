@@ -35,6 +35,7 @@ from ftspec.mapping import (
 from ftspec.spec.model import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
+from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
@@ -324,3 +325,4 @@ CPT = continued(
     plain_loss=("use_dft_loss", False, False),
 )
 DPO = dpo(SFT)
+KTO = kto(SFT)

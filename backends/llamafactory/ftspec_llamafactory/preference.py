@@ -1,4 +1,4 @@
-"""Preferences in LLaMA-Factory: its stage `dpo`.
+"""Preferences in LLaMA-Factory: its stage `dpo`, and what it shares with others.
 
 llamafactory 0.9.5, train/dpo/trainer.py and workflow.py, around the DPOTrainer of trl 0.24, whose
 `dpo_loss` it calls without a loss type: whatever `pref_loss` says, that is the sigmoid.
@@ -6,6 +6,7 @@ llamafactory 0.9.5, train/dpo/trainer.py and workflow.py, around the DPOTrainer 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ftspec.families.preference import BARRED, OBJECTIVE, Bar, barred
@@ -28,16 +29,25 @@ BARS = {
     **BARRED,
     "model.experts.balance_loss": Bar(
         lambda weight: not weight,
-        "its stage dpo never adds a balance loss: it takes the model's logits, not its loss",
+        "its stages dpo and kto never add a balance loss: it takes the model's logits, not its loss",
         hint=SCRIPTS,
     ),
 }
 
 
+ANSWERS = Row(("data.train_on",), (), lambda _what: (), lambda: "completions")
+"""Which tokens count is no choice where answers are compared."""
+
+
 def dpo(sft: FieldMap) -> FieldMap:
     """The map of its stage `dpo`, from the supervised one."""
+    return compared(sft, _rows())
+
+
+def compared(sft: FieldMap, own: Iterable[Row]) -> FieldMap:
+    """The map of an objective that compares answers: the supervised rows with its ``own``."""
     rows = (row for row in sft.rows if not _of_sft(row))
-    return FieldMap(sft.backend, barred(replaced(rows, *_rows()), BARS))
+    return FieldMap(sft.backend, barred(replaced(rows, *own), BARS))
 
 
 def _of_sft(row: Row) -> bool:
@@ -82,6 +92,15 @@ def _rows() -> tuple[Row, ...]:
             _lift_lengths,
             absent=(None,),
         ),
+        *reference_rows(),
+        constant("pref_bco_weight", 0.0, "a mix with its BCO loss is not in a spec", absent=0.0),
+        ANSWERS,
+    )
+
+
+def reference_rows() -> tuple[Row, ...]:
+    """The model that answers are measured from, and an adapter that trains on."""
+    return (
         unsupported(
             f"{OBJECTIVE}precompute_reference",
             "it measures the reference anew at every step",
@@ -100,8 +119,6 @@ def _rows() -> tuple[Row, ...]:
             absent=(None,),
         ),
         *only("method.tuner.type", "lora", _adapter_row()),
-        constant("pref_bco_weight", 0.0, "a mix with its BCO loss is not in a spec", absent=0.0),
-        Row(("data.train_on",), (), lambda _what: (), lambda: "completions"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftspec.families.dpo import dpo
+from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import reward
@@ -13,4 +14,5 @@ WHY = "its context parallelism is that of FSDP 2, which does not shard anything 
 SFT = FieldMap("trl", (*shared_rows(), *quantisation_rows(), *no_zero("TRL"), no_sequences(WHY)))
 CPT = continued(SFT)
 DPO = dpo(SFT)
+KTO = kto(SFT)
 REWARD = reward(SFT)

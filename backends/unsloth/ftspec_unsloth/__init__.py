@@ -8,7 +8,7 @@ from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
-from ftspec_unsloth.fields import CPT, DPO, SFT
+from ftspec_unsloth.fields import CPT, DPO, KTO, SFT
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
 from ftspec_unsloth.script import emit, launch, read
@@ -19,7 +19,7 @@ backend = Backend(
     package="unsloth",
     versions=">=2026.10.9,<2026.11",
     without={"reward": "reward models were not seen to train with its patches"},
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO},
+    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO},
     emit=emit,
     read=read,
     launch=launch,

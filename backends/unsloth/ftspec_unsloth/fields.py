@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftspec.families.dpo import dpo
+from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
@@ -145,3 +146,4 @@ PAIRED = {
     ),
 }
 DPO = dpo(SFT, PAIRED)
+KTO = kto(SFT, PAIRED)

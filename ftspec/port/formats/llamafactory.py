@@ -149,7 +149,7 @@ def _complete(context: Context) -> Completion:
         questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
-    if (stage := context.get("stage")) == "dpo":
+    if (stage := context.get("stage")) in ("dpo", "kto"):
         spec["method.objective.type"] = stage
     return Completion(native, spec, tuple(questions))
 

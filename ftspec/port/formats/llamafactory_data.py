@@ -44,6 +44,10 @@ RANKED = {
 """The same with `ranking: true`. An entry that names no columns has none for the answers there."""
 
 
+JUDGED = {"kto_tag": "label"}
+"""The column more that rows of single answers have."""
+
+
 class Found(NamedTuple):
     """Sources, and why they are these; or why they are not known."""
 
@@ -103,9 +107,10 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
     columns = dict(entry.get("columns", COLUMNS[kind]))
     ranking = entry.get("ranking") is True
-    if not ranking and {"chosen", "rejected", "kto_tag"} & set(columns):
+    if not ranking and {"chosen", "rejected"} & set(columns):
         raise Refuse("rows of preferences", "notimpl")
-    known = RANKED[kind] if ranking else COLUMNS[kind]
+    judged = not ranking and "kto_tag" in columns
+    known = RANKED[kind] if ranking else {**COLUMNS[kind], **(JUDGED if judged else {})}
     if more := sorted(set(columns) - set(known)):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
     if kind == "alpaca" and set(columns) == {"prompt"} and not ranking:  # what stage pt reads
@@ -121,10 +126,13 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
             raise Refuse("pairs of OpenAI's messages, of which an answer is one", "notimpl")
         named = {ours: columns[key] for key, ours in known.items() if columns[key] != ours}
         return {**_place(entry, folder), "format": f"{kind}-ranking", "columns": named}
+    label = columns.get("kto_tag", "label")
+    named = {"label": label} if label != "label" else {}
+    shape = "alpaca" if kind == "alpaca" else _turns(entry.get("tags"))
     return {
         **_place(entry, folder),
-        "format": "alpaca" if kind == "alpaca" else _turns(entry.get("tags")),
-        "columns": _renamed(kind, columns, entry.get("tags")),
+        "format": f"{shape}-unpaired" if judged else shape,
+        "columns": {**_renamed(kind, columns, entry.get("tags")), **named},
     }
 
 

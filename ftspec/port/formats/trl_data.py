@@ -24,6 +24,7 @@ LOADERS = ("json", "csv", "parquet")
 ASKED = "data.train: which format have its rows? name it"
 WHICH_FORMAT: Mapping[str, str] = {
     "sft": "of `prompt` and `completion`, trl trains on the completion alone: data.train_on: completions",
+    "kto": "`unpaired` has prompt, completion and label",
     **dict.fromkeys(
         ("dpo", "reward"),
         "`preference` has prompt, chosen and rejected, `preference-implicit` no prompt of its own",

@@ -1,0 +1,53 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1", "accelerate==1.11.0",
+#     "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 15e88cddbc55)
+
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoTokenizer
+from trl import KTOConfig, KTOTrainer
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset("json", data_files="../../../../specs/data/feedback.jsonl", split="train")
+train = train.map(lambda row: {
+    "prompt": row["messages"][:-1], "completion": row["messages"][-1:], "label": row["label"],
+}, remove_columns=train.column_names)  # fmt: skip
+
+args = KTOConfig(
+    # results, logging and evaluation
+    output_dir="../../../../specs/runs/kto-tiny/trl/model", save_strategy="no", push_to_hub=False,
+    logging_steps=1, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length, batch and optimizer
+    max_steps=4, per_device_train_batch_size=4, gradient_accumulation_steps=2,
+    average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=1, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "auto", "attn_implementation": "sdpa"},
+    trust_remote_code=False, disable_dropout=True, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    use_liger_kernel=False, gradient_checkpointing=False,
+    # data and loss
+    max_length=256, loss_type="kto", beta=0.1, desirable_weight=1.0, undesirable_weight=1.5,
+    precompute_ref_log_probs=False, sync_ref_model=False, router_aux_loss_coef=0.0,
+    pad_to_multiple_of=8, train_sampling_strategy="sequential", dataloader_drop_last=False, seed=42,
+    data_seed=42,
+)  # fmt: skip
+peft_config = LoraConfig(
+    r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+)  # fmt: skip
+trainer = KTOTrainer(
+    model=MODEL, args=args, train_dataset=train,
+    processing_class=tokenizer, peft_config=peft_config,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()
