@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ftspec.data.example import Example
+from ftspec.data.thinking import thinks
 from ftspec.errors import DataError, Problem
 
 Accept = Callable[[str, Example], None]
 """Looks at a row (format, example) and raises DataError if it would not be trained on as it is."""
 REMEDY = "data.prepare: ftspec"
+READ = ("tool_calls", "reasoning_content", "reasoning", "thinking")
+"""What templates read of a turn beside its role and content."""
 
 
 def _remedy(example: Example) -> str:
@@ -21,15 +25,21 @@ def anything(_format: str, _example: Example) -> None:
     """ftspec prepares the rows itself: all of a row reaches the model."""
 
 
-def by_frameworks(format: str, example: Example) -> None:
+def by_frameworks(format: str, example: Example, tools: bool | None = False) -> None:
     """The columns that emitted scripts and configs name, and the roles that they translate.
+
+    ``tools``: whether a column of tools is among them; None where it cannot be.
 
     Raises:
         DataError: the row has tools, a system prompt or a history in a column of its own, or turns
             that would reach the chat template under a name it does not know.
     """
-    if example.tools:
-        raise DataError(Problem("the row's tools would be ignored", hint=_remedy(example)))
+    if example.tools and not tools:
+        named = "" if tools is None or example.rejected else "name them: `columns: {tools: tools}`"
+        hint = " or ".join(filter(None, (named, _remedy(example))))
+        raise DataError(Problem("the row's tools would be ignored", hint=hint))
+    if format.startswith("sharegpt"):
+        _only_content(example, "of a sharegpt turn only role and content are taken over")
     if example.lead:
         message = "the row's system prompt or history, in columns of their own, would be ignored"
         raise DataError(Problem(message, hint=_remedy(example)))
@@ -40,19 +50,29 @@ def by_frameworks(format: str, example: Example) -> None:
         raise DataError(Problem(message, hint=_remedy(example)))
 
 
-def by_alternating(format: str, example: Example) -> None:
+def _only_content(example: Example, why: str) -> None:
+    """Refuse turns that say more to a template than their content does."""
+    for message in example.messages:
+        if more := [name for name in READ if message.extra.get(name)]:
+            text = f"the row's {more[0]} would be ignored: {why}"
+            raise DataError(Problem(text, hint=_remedy(example)))
+
+
+def by_alternating(format: str, example: Example, thinking: Any = None) -> None:
     """The same, for a framework that leaves out conversations which do not alternate.
 
     LLaMA-Factory warns and drops them (data/converter.py), which also moves all later rows. Of a turn it
-    reads role and content.
+    reads role and content. ``thinking`` is `enable_thinking` of the chat template; false takes thoughts
+    out of answers, where a template leaves them.
 
     Raises:
         DataError: turns are not user and assistant in alternation after at most one system prompt; a
-            sharegpt turn is not from `human`, `gpt` or `system`; a turn calls a tool.
+            sharegpt turn is not from `human`, `gpt` or `system`; a turn calls a tool, or has its thought
+            in a place of its own; a thought would be taken out.
     """
-    by_frameworks(format, example)
+    by_frameworks(format, example, tools=None)
     if example.rejected:
-        by_alternating(format, example.rejected)
+        by_alternating(format, example.rejected, thinking)
     if example.kind != "chat":
         return
     foreign = {message.written for message in example.messages} - {"human", "gpt", "system"}
@@ -64,8 +84,12 @@ def by_alternating(format: str, example: Example) -> None:
                 hint=" or ".join(filter(None, ("write human and gpt", _remedy(example)))),
             )
         )
-    if any(message.extra.get("tool_calls") for message in example.messages):
-        message = "LLaMA-Factory would ignore the row's tool_calls: it reads role and content"
+    _only_content(example, "LLaMA-Factory reads role and content")
+    answers = [message.content for message in example.messages if message.role == "assistant"]
+    if thinking is False and any(map(thinks, answers)):
+        message = (
+            "with enable_thinking: false LLaMA-Factory takes the row's thought out of its answer"
+        )
         raise DataError(Problem(message, hint=_remedy(example)))
     roles = [message.role for message in example.messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles

@@ -75,6 +75,19 @@ def detect_source(source: Source, base: Path, labelled: bool = False) -> Format:
     raise DataError(Problem("the file holds no rows", file=str(source.path)))
 
 
+TOOLED = ("messages", "prompt-completion")
+"""Formats whose tools the frameworks' own data paths can be told of."""
+
+
+def has_tools(source: Source, base: Path) -> bool:
+    """Whether a local file has a column of tools, by its first row."""
+    if source.path is None or not (base / source.path).is_file():
+        return False
+    found = Findings()
+    first = next(iter(rows(source, base, found)), None)
+    return first is not None and "tools" in first.values
+
+
 def fit(columns: Iterable[str], format: Format, mapping: Mapping[str, str], file: str = "") -> None:
     """Raise unless these columns hold what the format needs; say what is there and what is not."""
     names, shape = tuple(columns), SHAPES[format]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from ftspec.data.arrow import write_split
 from ftspec.data.carried import Accept, anything
@@ -23,7 +24,7 @@ from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import Tokens, load_tokenizer
-from ftspec.errors import DataError, Problem
+from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.model import NAMED
@@ -32,6 +33,7 @@ from ftspec.spec.present import is_folder
 Overflow = Literal["truncate", "drop", "error"]
 EIGHT = 8
 """Collators pad to a multiple of it (hazards.md#padding)."""
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OWN_TEMPLATE = "tokenizer"
 """What `model.chat_template` says for the template that comes with the tokenizer."""
 
@@ -104,6 +106,7 @@ def prepare(
     tokenizer: str,
     revision: str = "main",
     template: str = OWN_TEMPLATE,
+    options: Mapping[str, Any] = NO_OPTIONS,
     max_length: int,
     overflow: Overflow,
     train_on: TrainOn,
@@ -120,7 +123,7 @@ def prepare(
     a row. ``part``: which of the rows, where some are held out. All rows that cannot be trained on are
     named at once, and then nothing is written.
     """
-    side = text_side(tokenizer, revision, template, base)
+    side = text_side(tokenizer, revision, template, base, options)
     rules = _Rules(*side, max_length, overflow, train_on, packing, system, part)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
@@ -154,6 +157,7 @@ def check(
     tokenizer: str = "",
     revision: str = "main",
     template: str = OWN_TEMPLATE,
+    options: Mapping[str, Any] = NO_OPTIONS,
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
@@ -172,6 +176,7 @@ def check(
             tokenizer=tokenizer,
             revision=revision,
             template=template,
+            options=options,
             max_length=max_length,
             overflow=overflow,
             train_on=train_on,
@@ -189,16 +194,33 @@ def check(
 
 
 def text_side(
-    name: str, revision: str, template: str, base: Path
+    name: str, revision: str, template: str, base: Path, options: Mapping[str, Any] = NO_OPTIONS
 ) -> tuple[Tokens, Template | None]:
-    """A model's tokenizer and the chat template that goes with it."""
+    """A model's tokenizer and the chat template that goes with it, with the values that it is given.
+
+    Raises:
+        SpecError: the template reads no such value.
+    """
     folder = base / at_home(name)
     local = name.startswith((".", "/", "~")) or is_folder(folder)
     tokens = load_tokenizer(folder if local else name, revision)
     if template in NAMED:
         return tokens, Template(named_template(template), tokens.special, template)
     file = None if template == OWN_TEMPLATE else base / at_home(template)
-    return tokens, load_template(tokens.folder, tokens.special, file)
+    found = load_template(tokens.folder, tokens.special, file)
+    if found is not None and options:
+        refuse_unread(found, options)
+        found = replace(found, options=dict(options))
+    return tokens, found
+
+
+def refuse_unread(template: Template, options: Mapping[str, Any]) -> None:
+    """Raise SpecError for a value that the template does not read: it would have no effect."""
+    for name in options:
+        if not template.reads(name):
+            message = f"the chat template reads no `{name}`"
+            hint = f"leave it out, or see {template.file or 'the template'} for what it reads"
+            raise SpecError(Problem(message, "model.template_options", hint=hint))
 
 
 def examples(

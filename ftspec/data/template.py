@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -45,6 +45,8 @@ class Template:
     special: Mapping[str, str]
     """`bos_token`, `eos_token` and so on, as the tokenizer names them."""
     file: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further values that it reads, by their names."""
 
     @cached_property
     def marks_turns(self) -> bool:
@@ -55,6 +57,10 @@ class Template:
     def dated(self) -> bool:
         """Whether what it prints depends on the day (`strftime_now`)."""
         return "strftime_now" in self.source
+
+    def reads(self, name: str) -> bool:
+        """Whether the template has a variable of this name."""
+        return re.search(rf"\b{re.escape(name)}\b", self.source) is not None
 
     @cached_property
     def compiled(self) -> jinja2.Template:
@@ -83,6 +89,7 @@ class Template:
             "tools": list(tools) or None,
             "documents": None,
             "add_generation_prompt": prompt,
+            **self.options,
         }
         try:
             with compiled.environment.spans_into(spans, blocks):  # type: ignore[attr-defined]

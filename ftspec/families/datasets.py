@@ -11,131 +11,13 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from ftspec.families.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOOLS
 from ftspec.families.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, sliced, unsliced
 
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "messages": ("messages",),
-    "sharegpt": ("conversations",),
-    "alpaca": ("instruction", "input", "output"),
-    "prompt-completion": ("prompt", "completion"),
-    "text": ("text",),
-    "preference": ("prompt", "chosen", "rejected"),
-    "preference-implicit": ("chosen", "rejected"),
-    "sharegpt-ranking": ("conversations", "chosen", "rejected"),
-    "alpaca-ranking": ("instruction", "input", "chosen", "rejected"),
-    "unpaired": ("prompt", "completion", "label"),
-    "messages-unpaired": ("messages", "label"),
-    "sharegpt-unpaired": ("conversations", "label"),
-    "alpaca-unpaired": ("instruction", "input", "output", "label"),
-}
-"""The columns of a format, by the names that a spec's `columns` may give other names to."""
-
-_SHAREGPT = """\
-roles = {"human": "user", "gpt": "assistant"}
-ROWS = ROWS.map(lambda row: {
-    "messages": [
-        {"role": roles.get(turn["from"], turn["from"]), "content": turn["value"]}
-        for turn in row["@conversations"]
-    ],
-}, remove_columns=ROWS.column_names)  # fmt: skip
-"""
-_SPLIT = """\
-ROWS = ROWS.map(
-    lambda row: {"prompt": row["@messages"][:-1], "completion": row["@messages"][-1:]},
-    remove_columns=ROWS.column_names,
-)
-"""
-_JUDGED = """\
-ROWS = ROWS.map(lambda row: {
-    "prompt": row["@messages"][:-1], "completion": row["@messages"][-1:], "label": row["@label"],
-}, remove_columns=ROWS.column_names)  # fmt: skip
-"""
-_SHAREGPT_JUDGED = """\
-roles = {"human": "user", "gpt": "assistant"}
-ROWS = ROWS.map(lambda row: {
-    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
-    for name, turns in (
-        ("prompt", row["@conversations"][:-1]), ("completion", row["@conversations"][-1:]),
-    )
-} | {"label": row["@label"]}, remove_columns=ROWS.column_names)  # fmt: skip
-"""
-_QUESTION = '"\\n".join(filter(None, (row["@instruction"], row["@input"])))'
-STATEMENTS: Mapping[tuple[str, str], str] = {
-    ("messages", "messages"): 'ROWS = ROWS.select_columns(["@messages"])\n',
-    ("messages", "prompt-completion"): _SPLIT,
-    ("sharegpt", "messages"): _SHAREGPT,
-    ("sharegpt", "prompt-completion"): _SHAREGPT + _SPLIT.replace("@messages", "messages"),
-    ("alpaca", "messages"): f"""\
-ROWS = ROWS.map(lambda row: {{
-    "messages": [
-        {{"role": "user", "content": {_QUESTION}}},
-        {{"role": "assistant", "content": row["@output"]}},
-    ],
-}}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-    ("alpaca", "prompt-completion"): f"""\
-ROWS = ROWS.map(lambda row: {{
-    "prompt": [
-        {{"role": "user", "content": {_QUESTION}}},
-    ],
-    "completion": [{{"role": "assistant", "content": row["@output"]}}],
-}}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-    ("prompt-completion", "prompt-completion"): (
-        'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
-    ),
-    ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
-    ("preference", "preference"): (
-        'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'
-    ),
-    ("preference-implicit", "preference"): 'ROWS = ROWS.select_columns(["@chosen", "@rejected"])\n',
-    ("sharegpt-ranking", "preference"): """\
-roles = {"human": "user", "gpt": "assistant"}
-ROWS = ROWS.map(lambda row: {
-    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
-    for name, turns in (
-        ("prompt", row["@conversations"]), ("chosen", [row["@chosen"]]),
-        ("rejected", [row["@rejected"]]),
-    )
-}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-    ("alpaca-ranking", "preference"): f"""\
-ROWS = ROWS.map(lambda row: {{
-    "prompt": [
-        {{"role": "user", "content": {_QUESTION}}},
-    ],
-    "chosen": [{{"role": "assistant", "content": row["@chosen"]}}],
-    "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
-}}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-    ("unpaired", "unpaired"): (
-        'ROWS = ROWS.select_columns(["@prompt", "@completion", "@label"])\n'
-    ),
-    ("messages-unpaired", "unpaired"): _JUDGED,
-    ("sharegpt-unpaired", "unpaired"): _SHAREGPT_JUDGED,
-    ("alpaca-unpaired", "unpaired"): f"""\
-ROWS = ROWS.map(lambda row: {{
-    "prompt": [
-        {{"role": "user", "content": {_QUESTION}}},
-    ],
-    "completion": [{{"role": "assistant", "content": row["@output"]}}],
-    "label": row["@label"],
-}}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-}
-RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("messages", "messages"): {"messages": "messages"},
-    ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
-    ("text", "text"): {"text": "text"},
-    ("preference", "preference"): {name: name for name in ("prompt", "chosen", "rejected")},
-    ("preference-implicit", "preference"): {name: name for name in ("chosen", "rejected")},
-    ("unpaired", "unpaired"): {name: name for name in ("prompt", "completion", "label")},
-}
-"""Where columns are only selected, the names that trl expects."""
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
 _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
@@ -178,6 +60,8 @@ SYSTEMS: Mapping[str, str] = {
     "unpaired": _SYSTEM.replace("COLUMN", "prompt"),
 }
 """By shape, the statement that puts a system prompt before conversations that begin with none."""
+OPTIONS = 'ROWS = ROWS.map(lambda row: {"chat_template_kwargs": "@options"})\n'
+"""The statement that hands values to the chat template."""
 _HOLD_OUT = """\
 {{ "held_out = ROWS.train_test_split"|call(**ROWS.held_out) }}
 train, evaluation = held_out["train"], held_out["test"]
@@ -209,6 +93,8 @@ class Split(NamedTuple):
     """Put before conversations that begin with no system prompt."""
     held_out: tuple[float, int] | None = None
     """How many rows are held out of it, and the seed that they are drawn by."""
+    options: dict[str, Any] | None = None
+    """Values that the chat template is given."""
 
 
 def template(split: str, printed: Mapping[str, Any]) -> str:
@@ -220,6 +106,8 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
     text = _LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + _AFTER
     if printed["system"]:
         text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
+    if printed["options"]:
+        text += OPTIONS.replace('"@options"', "{{ ROWS.options|py }}")
     if printed["held_out"]:
         text += _HOLD_OUT
     if printed["limit"]:
@@ -229,7 +117,7 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
 
 def _holes(source: str, name: str) -> str:
     """`"@column"` as the Jinja expression that prints the column's name."""
-    for column in {column for columns in COLUMNS.values() for column in columns}:
+    for column in {column for columns in OF_KIND.values() for column in columns}:
         source = source.replace(f'"@{column}"', f"{{{{ {name}.columns[{column!r}]|py }}}}")
     return source
 
@@ -241,6 +129,7 @@ def context(
     limit: int | None = None,
     system: str | None = None,
     held_out: tuple[float, int] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
 
@@ -259,7 +148,9 @@ def context(
         raise Refuse(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
         )
-    names = {column: sources[0]["columns"].get(column, column) for column in COLUMNS[kind]}
+    if "tools" in sources[0]["columns"]:
+        kind = _with_tools(kind, limit)
+    names = {column: sources[0]["columns"].get(column, column) for column in OF_KIND[kind]}
     expected = RENAMED_TO.get((kind, shape), {})
     renamed = {names[ours]: theirs for ours, theirs in expected.items() if names[ours] != theirs}
     shared = {
@@ -271,6 +162,7 @@ def context(
         "limit": limit,
         "system": system,
         "taken": False,
+        "options": options,
         "held_out": None,
     }
     if held_out is not None:
@@ -296,8 +188,18 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
         "renamed": {},
         "system": None,
         "held_out": None,
+        "options": None,
     }
     return {**nothing, "shape": shape, "limit": limit, "taken": True}
+
+
+def _with_tools(kind: str, limit: int | None) -> str:
+    """The kind of rows whose tools are named."""
+    if f"{kind}{TOOLS}" not in OF_KIND:
+        raise Refuse(f"tools of {kind} rows are not taken over", "notimpl", "data.prepare: ftspec")
+    if limit:
+        raise Refuse("rows are measured without their tools", "notimpl", "data.prepare: ftspec")
+    return f"{kind}{TOOLS}"
 
 
 def _part(source: dict[str, Any]) -> dict[str, Any]:
@@ -334,15 +236,17 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     if match(f'{name} = load_from_disk("@folder")', first):
         return Split(shape="tokens")
     limit = _last(rest, DROPS, name).get("limit")
+    options = _last(rest, {"": OPTIONS}, name).get("options")
     system = _last(rest, SYSTEMS, name).get("system")
     parts = _parts(first.value) if isinstance(first, ast.Assign) else []
     for (kind, shape), source in STATEMENTS.items():
         holes = match_all(source.replace("ROWS", name), rest)
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
-            columns = {ours: theirs for ours, theirs in holes.items() if ours in COLUMNS[kind]}
-            columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
-            sources = tuple({**part, "format": kind, "columns": columns} for part in parts)
-            return Split(sources, shape, limit, system, held_out)
+            columns = {ours: theirs for ours, theirs in holes.items() if ours in OF_KIND[kind]}
+            columns = {o: theirs for o, theirs in columns.items() if o != theirs or o == "tools"}
+            format = kind.removesuffix(TOOLS)
+            sources = tuple({**part, "format": format, "columns": columns} for part in parts)
+            return Split(sources, shape, limit, system, held_out, options)
     return None
 
 

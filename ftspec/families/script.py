@@ -29,7 +29,8 @@ from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
 from ftspec.families.preference import REFERENCE
-from ftspec.families.sft_script import HELD_OUT, LIMIT, NAMED_FILE, SYSTEM
+from ftspec.families.sft_script import HELD_OUT, LIMIT, SYSTEM
+from ftspec.families.template import NAMED_FILE, OPTIONS
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
@@ -192,6 +193,7 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
         limit,
         system,
         native.get(HELD_OUT) if split == "train" else None,
+        native.get(OPTIONS),
     )
 
 
@@ -263,7 +265,12 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
             native[f"data.{split}"] = found.sources
         if split == "train":
             native[SHAPE] = found.shape
-            found_values = {LIMIT: found.limit, SYSTEM: found.system, HELD_OUT: found.held_out}
+            found_values = {
+                LIMIT: found.limit,
+                SYSTEM: found.system,
+                HELD_OUT: found.held_out,
+                OPTIONS: found.options,
+            }
             native |= {key: value for key, value in found_values.items() if value is not None}
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, _environ = read_shell(texts["launch.sh"])

@@ -38,6 +38,8 @@ class ScriptRows:
     packing: Packing | None = None
     system: str | None = None
     """The prompt that the script puts before conversations that begin with none."""
+    tools: bool = False
+    """Whether the script takes a column of tools over."""
 
     @property
     def packs(self) -> Packs | None:
@@ -46,7 +48,7 @@ class ScriptRows:
 
     def accept(self, format: str, example: Example) -> None:
         """The columns that the script names are all that is read."""
-        by_frameworks(format, example)
+        by_frameworks(format, example, self.tools)
 
     def ask(self, example: Example) -> Asked:
         """What trl tokenises: the row, and its prompt where only completions are trained."""
@@ -125,4 +127,5 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
         limit is not None,
         packing,
         native.get(SYSTEM),
+        any("tools" in source["columns"] for source in native.get("data.train", ())),
     )

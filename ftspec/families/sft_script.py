@@ -23,8 +23,8 @@ from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_rows
 from ftspec.families.rope import rope_rows
 from ftspec.families.stored import name_row
+from ftspec.families.template import template_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
-from ftspec.spec.model import NAMED
 
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
@@ -35,8 +35,6 @@ HELD_OUT = "data.held_out"
 """Native pseudo-key: how many rows are held out, and the seed that they are drawn by."""
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
-NAMED_FILE = ".chat_template.jinja"
-"""How the file of a named template ends, beside the script."""
 OWN_PATHS = (
     "version",
     "run.backends",
@@ -166,13 +164,7 @@ def model_rows() -> tuple[Row, ...]:
         field("model.trust_remote_code", "model.trust_remote_code", absent=False),
         *rope_rows(),
         *expert_rows(CONFIG),
-        Row(
-            ("model.chat_template",),
-            (f"{CONFIG}chat_template_path",),
-            _lower_template,
-            _lift_template,
-            absent=(None,),
-        ),
+        *template_rows(CONFIG),
         Row(
             ("train.resume",),
             ("train.resume_from_checkpoint",),
@@ -273,17 +265,6 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     if sources:
         context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
     return sources
-
-
-def _lower_template(template: str) -> Any:
-    if template == "tokenizer":
-        return MISSING
-    return f"{template}{NAMED_FILE}" if template in NAMED else template
-
-
-def _lift_template(path: str | None) -> str:
-    name = (path or "tokenizer").removesuffix(NAMED_FILE)
-    return name if name in NAMED else path or "tokenizer"
 
 
 def _lift_held_out(held_out: Any, seed: int) -> float | None:

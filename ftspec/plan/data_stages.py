@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftspec.data.carried import by_alternating, by_frameworks
+from ftspec.data.carried import Accept, by_alternating, by_frameworks
+from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import HoldOut
+from ftspec.data.thinking import THINKING
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
 
@@ -22,8 +25,13 @@ def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool
     """Read a split's local files: shapes, what the framework would leave out, lengths if asked."""
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
-    accept = by_alternating if alternating else by_frameworks
     sources = split_sources(resolved, split)
+    tools = any("tools" in source.columns and source.format in TOOLED for source in sources)
+    accept: Accept = partial(by_frameworks, tools=tools)
+    if alternating:
+        accept = partial(
+            by_alternating, thinking=resolved.spec.model.template_options.get(THINKING)
+        )
     return check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
 
 
@@ -82,6 +90,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "tokenizer": tokenizer,
         "revision": revision,
         "template": spec.model.chat_template,
+        "options": spec.model.template_options,
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
         "system": spec.data.system,

@@ -100,7 +100,12 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         raise UnsupportedError([problem for found in refused.values() for problem in found])
     resolved = next(iter(plans.values())).resolved
     spec = loaded.spec
-    tokens, template = text_side(*resolved.read_from, spec.model.chat_template, resolved.folder)
+    tokens, template = text_side(
+        *resolved.read_from,
+        spec.model.chat_template,
+        resolved.folder,
+        spec.model.template_options,
+    )
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}
     for name, plan in plans.items():

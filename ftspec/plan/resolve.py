@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.formats import detect_source
-from ftspec.data.named import special_tokens
-from ftspec.data.template import load_template
-from ftspec.errors import DataError, Problem, SpecError
-from ftspec.families.datasets import COLUMNS
+from ftspec.data.formats import TOOLED, detect_source, has_tools
+from ftspec.errors import Problem, SpecError
+from ftspec.families.shapes import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.mixtures import decide_experts
@@ -21,15 +18,15 @@ from ftspec.plan.places import is_local
 from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.schedules import decide_steps, usual_rate
+from ftspec.plan.templates import decide_template
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, spec_name
-from ftspec.spec.model import NAMED
-from ftspec.spec.paths import flatten, plain
+from ftspec.spec.paths import flatten, leaf_paths, plain
 from ftspec.spec.preference import PREFERENCES
-from ftspec.spec.present import is_file, is_folder
+from ftspec.spec.present import is_folder
 from ftspec.spec.root import Spec
 
 DEFAULT_WARMUP_RATIO = 0.03
@@ -104,10 +101,10 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
 
 def written_paths(spec: Spec) -> frozenset[str]:
     """The leaf paths that the file (or --set) gives a value."""
-    given = spec.model_dump(exclude_unset=True)
+    given, known = spec.model_dump(exclude_unset=True), {*leaf_paths(), "native"}
 
     def walk(node: Any, prefix: str) -> list[str]:
-        if not isinstance(node, dict) or prefix == "native.":
+        if not isinstance(node, dict) or prefix[:-1] in known:
             return [prefix.rstrip(".")]
         return [path for key, value in node.items() for path in walk(value, f"{prefix}{key}.")]
 
@@ -135,9 +132,7 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     if handed and handed.files:
         stored, why = handed.stored, "the type that the earlier stage saves"
     decide("derived.stored_dtype", stored, why, "machine")
-    _tokens_of(spec.model.chat_template, folder / at_home(name))
-    marks = marks_turns(spec.model.chat_template, name, folder)
-    decide("derived.marks_turns", marks, "the chat template", "machine")
+    decide_template(spec, name, folder, decide)
     if spec.precision.compute == "bf16-pure":
         _pure(spec, decide)
     elif spec.model.dtype == "auto" and tuner.type == "full":
@@ -260,35 +255,6 @@ def stored_dtype(config: Mapping[str, Any] | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _tokens_of(template: str, model: Path) -> None:
-    """A named template prints special tokens: a tokenizer without them takes them for plain text."""
-    file = model / "tokenizer.json"
-    if template not in NAMED or not is_file(file):
-        return
-    vocabulary = file.read_text("utf-8", "replace")
-    absent = [
-        token
-        for token in special_tokens(template)
-        if json.dumps(token, ensure_ascii=False) not in vocabulary
-    ]
-    if absent:
-        message = f"the tokenizer has no token {absent[0]}, which the template {template} prints"
-        hint = "name the template that the model was made with, or `tokenizer`"
-        raise SpecError(Problem(message, path="model.chat_template", hint=hint))
-
-
-def marks_turns(template: str, model: str, folder: Path) -> bool | None:
-    """Whether the chat template says which text is the assistant's; None where it is not to be seen."""
-    if template in NAMED:
-        return True
-    file = None if template == "tokenizer" else folder / at_home(template)
-    try:
-        found = load_template(folder / at_home(model), {}, file)
-    except DataError:
-        return None  # whoever reads the rows says what is wrong with it
-    return None if found is None else found.marks_turns
-
-
 def _all_local(spec: Spec) -> None:
     """`overflow: error` is a promise that only rows which ftspec can read allow it to keep."""
     for split in ("train", "eval"):
@@ -312,7 +278,9 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
     kind = source.format
     if kind == "auto":
         kind = "text" if objective == "cpt" else _recognised(source, folder, objective == "kto")
-    names = [source.columns.get(column, column) for column in COLUMNS[kind]]
+    if kind in TOOLED and ("tools" in source.columns or has_tools(source, folder)):
+        renamed["tools"] = source.columns.get("tools", "tools")  # kept: a script must name it
+    names = [source.columns.get(column, column) for column in {*COLUMNS[kind], *renamed}]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
         raise SpecError(Problem(message, path="data.train", hint="name each once in `columns`"))

@@ -23,6 +23,7 @@ from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("tokenizer", *NAMED, "template.jinja"),
+    "model.template_options": ({"enable_thinking": True}, {"enable_thinking": False}),
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),
     "model.experts.balance_loss": (0.001,),

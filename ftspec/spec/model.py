@@ -21,6 +21,14 @@ NAMED = {
     "qwen3_5_nothink": "chatml",
 }
 """Chat templates by the names that LLaMA-Factory has for them, and the file of each (data/templates/)."""
+RESERVED = frozenset(
+    {
+        "messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt",
+        "continue_final_message", "tokenize", "padding", "truncation", "max_length", "return_tensors",
+        "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
+    }
+)  # fmt: skip
+"""Names that `apply_chat_template` of transformers has uses of its own for."""
 Attention = Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 
 
@@ -70,6 +78,11 @@ class Model(Node):
     """`tokenizer`: the template that comes with the tokenizer. Or a name that LLaMA-Factory has, for the
     same text in every backend: `chatml`, `deepseek3`, `llama3`, `phi4`, `qwen` (with Qwen's system prompt),
     `qwen3_nothink`, `qwen3_5_nothink`. Or the path of a Jinja file, which ends in `.jinja` or `.j2`."""
+    template_options: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, examples=[{"enable_thinking": False}]
+    )
+    """Values that the chat template reads beside the conversation, such as `{enable_thinking: false}` of
+    Qwen3 or `{reasoning_effort: low}` of gpt-oss. Each is a name that the template reads."""
     rope: RoPE | None = None
     """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
     A result needs the same where it is used; an adapter's folder does not hold it."""
@@ -85,5 +98,16 @@ class Model(Node):
         if self.chat_template not in known and not self.chat_template.endswith((".jinja", ".j2")):
             raise ValueError(
                 f"`chat_template` is one of {', '.join(known)}, or a file that ends in .jinja or .j2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _options_are_free(self) -> Model:
+        for name in self.template_options:
+            if name in RESERVED or not name.isidentifier():
+                raise ValueError(f"`template_options` cannot name {name!r}: no template reads it")
+        if self.template_options and self.chat_template in NAMED:
+            raise ValueError(
+                f"`template_options` would have no effect: the template {self.chat_template} reads none"
             )
         return self

@@ -181,6 +181,8 @@ FOREIGN: Mapping[str, str] = {
     "flash_attn": "model.attention",
     "template": "model.chat_template",
     "chat_template_path": "model.chat_template",
+    "chat_template_kwargs": "model.template_options",
+    "enable_thinking": "model.template_options",
     "default_system": "data.system",
     "system_prompt": "data.system",
     "loss_type": "method.objective.loss",

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ftspec.backend import Backend, Job
-from ftspec.families.datasets import COLUMNS
+from ftspec.families.shapes import COLUMNS
 from ftspec.mapping import Lowered
 from ftspec.plan import make
 from ftspec.plan.resolve import resolve
@@ -110,7 +110,8 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
         return
     data |= {"packing": None, "prepare": "framework"}
     document["model"].pop("quantization", None)
-    document["model"].pop("chat_template", None)
+    for name in ("chat_template", "template_options"):
+        document["model"].pop(name, None)
     data.pop("system", None)
     if data.get("overflow") == "drop":
         data["overflow"] = "truncate"

@@ -60,7 +60,8 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in ("train", "eval", "eval_size", "train_on", "max_length", "system"):
             kept.pop(f"data.{path}")
-        kept.pop("model.chat_template")  # it wrote the rows
+        for name in ("chat_template", "template_options"):  # they wrote the rows
+            kept.pop(f"model.{name}")
         if kept["data.packing"] == "blocks":
             kept.pop("data.packing")  # equal rows, like any others
         if kept[OBJECTIVE] == "cpt":

@@ -49,6 +49,7 @@ WIDE: Mapping[str, tuple[str, ...]] = {
         "thinking-completions",
         "no-special-tokens-completions",
     ),
+    "test_thoughts.py::test_thinking_trains_alike": ("True",),
     "test_real_model.py::test_it_trains_the_same": ("ftspec",),
 }
 """By test, the names of its variants."""

@@ -335,6 +335,13 @@ def jsons() -> st.SearchStrategy[Any]:
     )
 
 
+def _without_idle_options(model: dict[str, Any]) -> dict[str, Any]:
+    """Named templates read none."""
+    if model.get("chat_template") in NAMED:
+        model.pop("template_options", None)
+    return model
+
+
 @cache
 def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """A valid spec as plain data, in full form.
@@ -348,6 +355,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "dtype": st.sampled_from(("auto", "float32", "bfloat16")),
             "chat_template": words().map("{}.jinja".format)
             | st.sampled_from(("tokenizer", *NAMED)),
+            "template_options": st.just({}) | st.just({}) | st.just({"enable_thinking": False}),
             "quantization": st.none() | st.none() | st.none() | quantizations(),
             "trust_remote_code": st.booleans(),
             "experts": optional(
@@ -359,7 +367,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "rope": st.none() | st.none() | st.none() | ropes(),
         },
         name=words(),
-    )
+    ).map(_without_idle_options)
     rest = {
         "max_length": st.integers(8, 10**6),
         "system": st.none() | words(),

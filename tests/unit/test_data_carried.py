@@ -35,6 +35,11 @@ NOT_BY_ANY: list[tuple[Format, dict[str, Any], str]] = [
         {"conversations": [Q, A, {"from": "observation", "value": "1"}, A]},
         "observation",
     ),
+    (
+        "sharegpt",
+        {"conversations": [Q, {**A, "reasoning_content": "Hm."}]},
+        "reasoning_content would be ignored",
+    ),
 ]
 NOT_BY_LLAMAFACTORY: list[tuple[Format, dict[str, Any], str]] = [
     (
@@ -50,7 +55,12 @@ NOT_BY_LLAMAFACTORY: list[tuple[Format, dict[str, Any], str]] = [
     (
         "messages",
         {"messages": [TURNS["messages"][0], {"role": "assistant", "content": "", "tool_calls": CALL}]},
-        "would ignore the row's tool_calls",
+        "tool_calls would be ignored: LLaMA-Factory reads role and content",
+    ),
+    (
+        "messages",
+        {"messages": [TURNS["messages"][0], {**TURNS["messages"][1], "reasoning_content": "Hm."}]},
+        "reasoning_content would be ignored: LLaMA-Factory",
     ),
 ]  # fmt: skip
 
@@ -72,7 +82,27 @@ def test_what_no_framework_carries(format: Format, values: dict[str, Any], messa
     for accept in (by_frameworks, by_alternating):
         with pytest.raises(DataError, match=message) as caught:
             accept(format, example)
-        assert caught.value.problems[0].hint == REMEDY
+        assert REMEDY in caught.value.problems[0].hint
+
+
+def test_tools_that_a_spec_names_are_carried() -> None:
+    example = read("messages", {**TURNS, "tools": [{"name": "f"}]})
+    by_frameworks("messages", example, tools=True)
+    with pytest.raises(DataError, match="tools would be ignored") as caught:
+        by_frameworks("messages", example)
+    assert "columns: {tools: tools}" in caught.value.problems[0].hint
+    with pytest.raises(DataError, match="tools would be ignored") as caught:
+        by_alternating("messages", example)
+    assert caught.value.problems[0].hint == REMEDY
+
+
+def test_thoughts_that_llamafactory_would_take_out() -> None:
+    turn = {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nA."}
+    example = read("messages", {"messages": [TURNS["messages"][0], turn]})
+    for thinking in (None, True):
+        by_alternating("messages", example, thinking)
+    with pytest.raises(DataError, match="takes the row's thought out"):
+        by_alternating("messages", example, thinking=False)
 
 
 @pytest.mark.parametrize(("format", "values", "message"), NOT_BY_LLAMAFACTORY)

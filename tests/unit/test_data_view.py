@@ -192,7 +192,7 @@ def test_a_config_is_known_by_its_native_values() -> None:
     assert isinstance(rule, SlotRows) and rule.slots.user.startswith(
         "<|im_start|>user\n{{content}}"
     )
-    for key, value in (("template", "qwen2_vl"), ("packing", True), ("enable_thinking", False)):
+    for key, value in (("template", "qwen2_vl"), ("packing", True), ("preserve_thinking", True)):
         found = slot_rows({**CONFIG, key: value}, TOKENS, MARKED)
         assert isinstance(found, Unknown) and key in found.reason
     prompted = slot_rows({**CONFIG, "default_system": "Be brief."}, TOKENS, MARKED)

@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftspec.emit.python import render
-from ftspec.families.datasets import (
-    COLUMNS,
-    STATEMENTS,
-    VARIABLES,
-    Split,
-    context,
-    read_split,
-    same,
-    taken,
-    template,
-)
+from ftspec.families.datasets import VARIABLES, Split, context, read_split, same, taken, template
+from ftspec.families.shapes import OF_KIND, STATEMENTS, TOOLS
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES
 from tests.unit.spec_strategies import words
@@ -221,6 +212,11 @@ def test_what_one_statement_cannot_load_is_refused() -> None:
         with pytest.raises(Refuse) as caught:
             context(sources, "messages", "")
         assert caught.value.hint == "data.prepare: ftspec"
+    tooled = source(path="a.json", format="sharegpt", columns={"tools": "tools"})
+    with pytest.raises(Refuse, match="tools of sharegpt rows are not taken over"):
+        context((tooled,), "messages", "")
+    with pytest.raises(Refuse, match="measured without their tools"):
+        context((source(path="a.json", columns={"tools": "tools"}),), "messages", "", limit=5)
     for kind in ("text", "prompt-completion"):
         with pytest.raises(Refuse, match="cannot leave it out"):
             context((source(path="a.json", format=kind),), kind, "", limit=5)
@@ -234,9 +230,11 @@ def forms() -> Iterator[tuple[str, str]]:
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
     kind, shape = draw(st.sampled_from(sorted(forms())))
-    names = draw(st.lists(words(), min_size=len(COLUMNS[kind]), max_size=4, unique=True))
-    columns = dict(zip(COLUMNS[kind], names, strict=False)) if draw(st.booleans()) else {}
+    names = draw(st.lists(words(), min_size=len(OF_KIND[kind]), max_size=4, unique=True))
+    columns = dict(zip(OF_KIND[kind], names, strict=False)) if draw(st.booleans()) else {}
     columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
+    if kind.endswith(TOOLS):
+        columns.setdefault("tools", "tools")
     suffix = draw(st.sampled_from(sorted(SUFFIXES)))
 
     def one() -> dict[str, Any]:
@@ -252,7 +250,7 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
             if place.get("split", "train") == "train"
             else None
         )
-        return source(**place, format=kind, columns=columns, limit=limit)
+        return source(**place, format=kind.removesuffix(TOOLS), columns=columns, limit=limit)
 
     hub = draw(st.booleans())
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
@@ -288,8 +286,8 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
-    assert kinds == set(COLUMNS)
-    assert len(STATEMENTS) == 16
+    assert kinds == set(OF_KIND)
+    assert len(STATEMENTS) == 19
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

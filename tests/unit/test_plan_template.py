@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ftspec.errors import UnsupportedError
 from ftspec.plan.make import make_plan
-from ftspec.plan.resolve import marks_turns
+from ftspec.plan.templates import marks_turns
 from ftspec.spec.load import load
 from ftspec.spec.model import Model
 from tests.conftest import SPECS

@@ -83,6 +83,12 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     kind = source["format"]
     if kind in REFUSED:
         raise Refuse(REFUSED[kind], "notyet", INSTEAD.get(kind, "data.prepare: ftspec"))
+    if "tools" in source["columns"]:
+        raise Refuse(
+            "it writes tools, calls and what comes back in a way of its own, not by the chat template",
+            "notyet",
+            "data.prepare: ftspec",
+        )
     unknown = set(source["columns"]) - set(COLUMNS[kind].values())
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")

@@ -31,9 +31,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "disable_gradient", "use_reentrant",
     ),
     "dataset": (
-        "dataset", "tokenized_path", "template", "default_system", "cutoff_len", "train_on_prompt",
-        "mask_history", "max_samples", "mix_strategy", "val_size", "streaming", "packing", "neat_packing",
-        "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
+        "dataset", "tokenized_path", "template", "enable_thinking", "default_system", "cutoff_len",
+        "train_on_prompt", "mask_history", "max_samples", "mix_strategy", "val_size", "streaming", "packing",
+        "neat_packing", "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
     ),
     "output": (
         "output_dir", "overwrite_output", "logging_", "save_", "plot_loss", "report_to",

@@ -43,6 +43,7 @@ from ftspec_llamafactory.positions import position_rows
 from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.preference import dpo
 from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
+from ftspec_llamafactory.thinking import thinking_row
 from ftspec_llamafactory.tuners import tuner_rows
 
 SAVED = "chatml"
@@ -205,6 +206,7 @@ SFT = FieldMap(
             uses=("data.prepare", "data.train"),
             absent=(None,),
         ),
+        thinking_row(),
         *expert_rows(),
         *position_rows(),
         *quantisation_rows(),

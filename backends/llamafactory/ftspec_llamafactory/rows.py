@@ -15,6 +15,7 @@ from typing import Any
 from ftspec.data.carried import REMEDY, by_alternating
 from ftspec.data.example import Example
 from ftspec.data.template import Template
+from ftspec.data.thinking import CLOSED, OPENED, THINKING, thinks
 from ftspec.data.tokenise import IGNORED
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
@@ -25,12 +26,10 @@ from ftspec_llamafactory.slots import HOLE, Slots, slots
 
 NUMBER = "{{idx}}"
 """A hole of user turns for their number; where a person's own text holds it, it is filled as well."""
-OPENED, CLOSED = "<think>\n", "\n</think>\n\n"
 ASSUMED = {
     "stage": "sft",
     "packing": False,
     "neat_packing": False,
-    "enable_thinking": True,
     "preserve_thinking": False,
     "tool_format": None,
 }
@@ -47,6 +46,8 @@ class SlotRows:
     on_prompt: bool
     last_only: bool
     """mask_history: only the last answer is trained, and a long row loses its first turns."""
+    thinking: bool = True
+    """enable_thinking: whether empty thoughts train; without it no answer keeps its own."""
 
     @property
     def packs(self) -> None:
@@ -54,7 +55,7 @@ class SlotRows:
 
     def accept(self, format: str, example: Example) -> None:
         """Conversations that do not alternate would be left out."""
-        by_alternating(format, example)
+        by_alternating(format, example, self.thinking)
 
     def ask(self, example: Example) -> Asked:
         """One text for each slot that is not empty."""
@@ -90,14 +91,21 @@ class SlotRows:
             if message.role == "user":
                 text = self.slots.user.replace(HOLE, content, 1)
                 texts.append(text.replace(NUMBER, str(at // 2), 1))
+                answer = messages[at + 1].content
+                if not self.thinking and self._emptied(answer, at + 2 == len(messages)):
+                    texts.append(OPENED + CLOSED)
             else:
                 last = at + 1 == len(messages)
                 if self.slots.thinks and self.last_only and not last:
                     content = _without_thought(content)
-                elif self.slots.thinks and "<think>" not in content and "</think>" not in content:
+                elif self.thinking and self._emptied(content, last):
                     texts.append(OPENED + CLOSED)
                 texts.append(self.slots.assistant.replace(HOLE, content, 1))
             yield [text for text in texts if text]
+
+    def _emptied(self, answer: str, last: bool) -> bool:
+        """Whether an answer gets an empty thought."""
+        return self.slots.thinks and not thinks(answer) and (last or not self.last_only)
 
     def _view(self, pairs: list[tuple[list[Part], list[Part]]]) -> View:
         """Turns as long as there is room for them."""
@@ -154,7 +162,8 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
     except DataError as error:
         return Unknown(error.problems[0].message, REMEDY)
     cutoff, on_prompt = native["cutoff_len"], native["train_on_prompt"]
-    return SlotRows(tokens, taken, cutoff, on_prompt, native["mask_history"])
+    thinking = native.get(THINKING, True)
+    return SlotRows(tokens, taken, cutoff, on_prompt, native["mask_history"], thinking)
 
 
 def _without_thought(content: str) -> str:

@@ -7,7 +7,7 @@ the same as the template is not looked at, and depends on the template.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ftspec.data.example import Message
 from ftspec.data.template import Template
@@ -34,6 +34,7 @@ class Slots:
 
 def slots(tokens: Tokens, template: Template) -> Slots:
     """The slots of a template. Raises DataError where LLaMA-Factory would stop."""
+    template = replace(template, options={})  # it gives a template no values
     prefix = tokens.tokenizer.decode(tokens.ids("", special=True), skip_special_tokens=False)
 
     def rendered(*turns: tuple[str, str], prompt: bool) -> str:

@@ -118,6 +118,20 @@ def _template(setting: Setting, context: Context) -> Outcome:
     )
 
 
+def _thinking(setting: Setting, context: Context) -> Outcome:
+    if setting.value is True:
+        return Outcome("inert", why="what a template with thoughts does anyway")
+    if context.get("template") in (*NAMED, "empty"):
+        return Outcome("inert", why="its template has no thoughts")
+    if setting.value is None:
+        return Outcome("unknown", why="empty thoughts that do not train, and none deleted")
+    return Outcome(
+        "approximated",
+        {setting.key: setting.value},
+        why="it deletes the thoughts of answers as well, which a chat template leaves",
+    )
+
+
 def _tokenized(setting: Setting, context: Context) -> Outcome:
     if context.get("template") == "empty":
         return Outcome("exact", {"tokenized_path": setting.value})
@@ -176,6 +190,7 @@ format = Format(
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
         "tokenized_path": _tokenized,
+        "enable_thinking": _thinking,
         "max_samples": _limited,
         "val_size": _held_out,
         "overwrite_cache": inert("a compiled run never takes rows from a cache"),

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 f7d335d0b890)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 68b81c3d0a7b)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 a760d70f1f9f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 b0023fde53e4)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

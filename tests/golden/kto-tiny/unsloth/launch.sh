@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 15e88cddbc55)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 f58cc827c73b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 ee80f212b249)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 a6a65586626c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

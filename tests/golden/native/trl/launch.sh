@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 1d5997ff7897)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 8e15c1431dcc)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 7b2fab0b39be)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 7df4ba01d691)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

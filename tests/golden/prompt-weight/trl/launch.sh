@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 bfef6b2cba3c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 498a65b19578)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

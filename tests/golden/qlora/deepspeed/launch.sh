@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 0d9b00f994b9)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 9c6605b0f263)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 b749d98bc8d4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 3bfec9b94d5a)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 b749d98bc8d4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 3bfec9b94d5a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

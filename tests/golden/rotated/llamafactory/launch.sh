@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from rotated (sha256 bffcc4ca4cb2)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from rotated (sha256 b8240bdb4aeb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

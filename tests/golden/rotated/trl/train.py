@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 bffcc4ca4cb2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 b8240bdb4aeb)
 
 from datasets import load_dataset
 from peft import OFTConfig

@@ -1,0 +1,153 @@
+"""Statements that bring rows of each format into the columns that trl trains on.
+
+`ROWS` stands for the variable; `"@column"` for a column's name, by its place in the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "messages": ("messages",),
+    "sharegpt": ("conversations",),
+    "alpaca": ("instruction", "input", "output"),
+    "prompt-completion": ("prompt", "completion"),
+    "text": ("text",),
+    "preference": ("prompt", "chosen", "rejected"),
+    "preference-implicit": ("chosen", "rejected"),
+    "sharegpt-ranking": ("conversations", "chosen", "rejected"),
+    "alpaca-ranking": ("instruction", "input", "chosen", "rejected"),
+    "unpaired": ("prompt", "completion", "label"),
+    "messages-unpaired": ("messages", "label"),
+    "sharegpt-unpaired": ("conversations", "label"),
+    "alpaca-unpaired": ("instruction", "input", "output", "label"),
+}
+"""The columns of a format, by the names that a spec's `columns` may give other names to."""
+
+TOOLS = "+tools"
+"""How the kind of rows ends whose tools are in a column that the spec names."""
+OF_KIND: Mapping[str, tuple[str, ...]] = {
+    **COLUMNS,
+    **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
+}
+"""The columns of each kind of rows."""
+
+_SHAREGPT = """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    "messages": [
+        {"role": roles.get(turn["from"], turn["from"]), "content": turn["value"]}
+        for turn in row["@conversations"]
+    ],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_SPLIT = """\
+ROWS = ROWS.map(
+    lambda row: {"prompt": row["@messages"][:-1], "completion": row["@messages"][-1:]},
+    remove_columns=ROWS.column_names,
+)
+"""
+_JUDGED = """\
+ROWS = ROWS.map(lambda row: {
+    "prompt": row["@messages"][:-1], "completion": row["@messages"][-1:], "label": row["@label"],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_SHAREGPT_JUDGED = """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["@conversations"][:-1]), ("completion", row["@conversations"][-1:]),
+    )
+} | {"label": row["@label"]}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_SPLIT_TOOLS = """\
+ROWS = ROWS.map(
+    lambda row: {
+        "prompt": row["@messages"][:-1], "completion": row["@messages"][-1:], "tools": row["@tools"],
+    },
+    remove_columns=ROWS.column_names,
+)  # fmt: skip
+"""
+_QUESTION = '"\\n".join(filter(None, (row["@instruction"], row["@input"])))'
+STATEMENTS: Mapping[tuple[str, str], str] = {
+    ("messages", "messages"): 'ROWS = ROWS.select_columns(["@messages"])\n',
+    ("messages", "prompt-completion"): _SPLIT,
+    ("messages+tools", "messages"): 'ROWS = ROWS.select_columns(["@messages", "@tools"])\n',
+    ("messages+tools", "prompt-completion"): _SPLIT_TOOLS,
+    ("prompt-completion+tools", "prompt-completion"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@completion", "@tools"])\n'
+    ),
+    ("sharegpt", "messages"): _SHAREGPT,
+    ("sharegpt", "prompt-completion"): _SHAREGPT + _SPLIT.replace("@messages", "messages"),
+    ("alpaca", "messages"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "messages": [
+        {{"role": "user", "content": {_QUESTION}}},
+        {{"role": "assistant", "content": row["@output"]}},
+    ],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("alpaca", "prompt-completion"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "completion": [{{"role": "assistant", "content": row["@output"]}}],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("prompt-completion", "prompt-completion"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
+    ),
+    ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
+    ("preference", "preference"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'
+    ),
+    ("preference-implicit", "preference"): 'ROWS = ROWS.select_columns(["@chosen", "@rejected"])\n',
+    ("sharegpt-ranking", "preference"): """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["@conversations"]), ("chosen", [row["@chosen"]]),
+        ("rejected", [row["@rejected"]]),
+    )
+}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("alpaca-ranking", "preference"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "chosen": [{{"role": "assistant", "content": row["@chosen"]}}],
+    "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+    ("unpaired", "unpaired"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@completion", "@label"])\n'
+    ),
+    ("messages-unpaired", "unpaired"): _JUDGED,
+    ("sharegpt-unpaired", "unpaired"): _SHAREGPT_JUDGED,
+    ("alpaca-unpaired", "unpaired"): f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "completion": [{{"role": "assistant", "content": row["@output"]}}],
+    "label": row["@label"],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+""",
+}
+RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("messages", "messages"): {"messages": "messages"},
+    ("messages+tools", "messages"): {name: name for name in ("messages", "tools")},
+    ("prompt-completion+tools", "prompt-completion"): {
+        name: name for name in ("prompt", "completion", "tools")
+    },
+    ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
+    ("text", "text"): {"text": "text"},
+    ("preference", "preference"): {name: name for name in ("prompt", "chosen", "rejected")},
+    ("preference-implicit", "preference"): {name: name for name in ("chosen", "rejected")},
+    ("unpaired", "unpaired"): {name: name for name in ("prompt", "completion", "label")},
+}
+"""Where columns are only selected, the names that trl expects."""

@@ -1,0 +1,70 @@
+"""What a model's chat template says: its tokens, whose turns it marks, what it does with thoughts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ftspec.data.named import special_tokens
+from ftspec.data.prepare import refuse_unread
+from ftspec.data.template import Template, load_template
+from ftspec.data.thinking import empty_thoughts
+from ftspec.errors import DataError, Problem, SpecError
+from ftspec.spec.home import at_home
+from ftspec.spec.model import NAMED
+from ftspec.spec.present import is_file
+from ftspec.spec.root import Spec
+
+
+def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
+    """What backends have to know of the template; ``model`` is the folder whose tokenizer is read.
+
+    Raises:
+        SpecError: the tokenizer lacks its tokens; it reads no such option.
+    """
+    named, options = spec.model.chat_template, spec.model.template_options
+    _tokens_of(named, folder / at_home(model))
+    found = template_of(named, model, folder)
+    if found is not None:
+        refuse_unread(found, options)
+    marks = marks_turns(named, model, folder)
+    decide("derived.marks_turns", marks, "the chat template", "machine")
+    thoughts = "none" if named in NAMED else None if found is None else empty_thoughts(found)
+    decide("derived.empty_thoughts", thoughts, "the chat template", "machine")
+
+
+def template_of(template: str, model: str, folder: Path) -> Template | None:
+    """A template that is no named one; None where it is not to be seen."""
+    if template in NAMED:
+        return None
+    file = None if template == "tokenizer" else folder / at_home(template)
+    try:
+        return load_template(folder / at_home(model), {}, file)
+    except DataError:
+        return None  # whoever reads the rows says what is wrong with it
+
+
+def marks_turns(template: str, model: str, folder: Path) -> bool | None:
+    """Whether the chat template says which text is the assistant's; None where it is not to be seen."""
+    if template in NAMED:
+        return True
+    found = template_of(template, model, folder)
+    return None if found is None else found.marks_turns
+
+
+def _tokens_of(template: str, model: Path) -> None:
+    """A named template prints special tokens: a tokenizer without them takes them for plain text."""
+    file = model / "tokenizer.json"
+    if template not in NAMED or not is_file(file):
+        return
+    vocabulary = file.read_text("utf-8", "replace")
+    absent = [
+        token
+        for token in special_tokens(template)
+        if json.dumps(token, ensure_ascii=False) not in vocabulary
+    ]
+    if absent:
+        message = f"the tokenizer has no token {absent[0]}, which the template {template} prints"
+        hint = "name the template that the model was made with, or `tokenizer`"
+        raise SpecError(Problem(message, path="model.chat_template", hint=hint))
