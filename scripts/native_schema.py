@@ -88,7 +88,7 @@ ADAPTERS = (
 """Adapters whose options are fields of a spec; `adapters` has all, for specs that name them."""
 
 
-CONFIGS = ("SFTConfig", "DPOConfig", "KTOConfig", "RewardConfig")
+CONFIGS = ("SFTConfig", "DPOConfig", "KTOConfig", "RewardConfig", "GRPOConfig", "RLOOConfig")
 """Arguments of the trainers that scripts are written around."""
 
 
@@ -126,7 +126,7 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
         yield name, fields(getattr(trl, name))
     shared = fields(trl.SFTConfig)
-    for name in ("GRPOConfig", "ORPOConfig", "CPOConfig"):
+    for name in ("ORPOConfig", "CPOConfig"):
         place = f"trl.experimental.{name.removesuffix('Config').lower()}"
         home = trl if hasattr(trl, name) else importlib.import_module(place)
         own = fields(getattr(home, name))

@@ -35,10 +35,12 @@ def chat(
     lead: tuple[Message, ...] = (),
     given: int | None = None,
     tools: tuple[Any, ...] = (),
+    open_end: bool = False,
 ) -> Example:
     """A conversation out of a list of turns, after the messages of ``lead``.
 
-    ``given``: how many turns are the prompt; by default all but the last one.
+    ``given``: how many turns are the prompt; by default all but the last one. ``open_end``: the answer
+    is still to be written.
     """
     if not isinstance(turns, list | tuple):
         raise DataError(Problem(f"a list of messages is expected, not {kind_of(turns)}"))
@@ -47,7 +49,7 @@ def chat(
     messages = lead + tuple(
         _message(turn, number, role_key, content_key) for number, turn in enumerate(turns, 1)
     )
-    _check(messages)
+    _check(messages, open_end)
     prompt = len(messages) - 1 if given is None else len(lead) + given
     return Example("chat", messages, prompt, tools, lead=len(lead))
 
@@ -122,14 +124,18 @@ def _role(value: Any, number: int, role_key: str) -> str:
     raise DataError(Problem(f"message {number} has the unknown role {value!r}", hint=hint))
 
 
-def _check(messages: Sequence[Message]) -> None:
+def _check(messages: Sequence[Message], open_end: bool) -> None:
     """Refuse what would train on nothing, or on something else than was meant."""
     for number, message in enumerate(messages, 1):
         needed = message.role in ("user", "assistant") and not message.extra.get("tool_calls")
         if needed and not message.content.strip():
             raise DataError(Problem(f"message {number} ({message.role}) is empty"))
     last = messages[-1].role
-    if last != "assistant":
+    if open_end:
+        if last == "assistant":
+            text = "the prompt ends with assistant, and an answer would follow an answer"
+            raise DataError(Problem(text, hint="drop the last turn, or leave the row out"))
+    elif last != "assistant":
         hint = "drop the last turn, or leave the row out"
         raise DataError(
             Problem(f"the conversation ends with {last}, not with assistant", hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["chat", "prompt-completion", "text"]
+Kind = Literal["chat", "prompt-completion", "text", "prompt"]
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 

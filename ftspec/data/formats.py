@@ -50,6 +50,8 @@ def detect(
     ]
     judged = [name for name in fitting if name in UNPAIRED]
     fitting = judged if labelled and judged else [n for n in fitting if n not in UNPAIRED]
+    if len(fitting) > 1 and "prompt" in fitting:
+        fitting.remove("prompt")  # of what has an answer it is a part
     if len(fitting) > 1 and "text" in fitting:
         fitting.remove("text")  # a rendering that many chat sets carry along
     pairs = [name for name in fitting if name in PAIRS]
@@ -244,6 +246,15 @@ def _text(values: Mapping[str, Any]) -> Example:
     return Example("text", completion=text)
 
 
+def _prompt(values: Mapping[str, Any]) -> Example:
+    if isinstance(values["prompt"], str):
+        prompt = text_of(values["prompt"], "prompt")
+        if not prompt.strip():
+            raise DataError(Problem("the prompt is empty"))
+        return Example("prompt", prompt=prompt)
+    return replace(chat(values["prompt"], open_end=True), kind="prompt")
+
+
 def _system(value: Any) -> tuple[Message, ...]:
     return (Message("system", text_of(value, "system")),) if value else ()
 
@@ -302,4 +313,5 @@ SHAPES: Mapping[Format, Shape] = {
     "alpaca-unpaired": Shape(
         ("instruction", "output", "label"), ("input", "system", "history"), _judged(_alpaca)
     ),
+    "prompt": Shape(("prompt",), (), _prompt),
 }

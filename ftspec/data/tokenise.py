@@ -96,7 +96,12 @@ def ask(
     ``diverging``: where a prompt alone does not read as in the whole, the trained part starts at the
     first token that differs, as trl has it; otherwise such a row is refused.
     """
-    if example.kind != "chat":
+    if example.kind == "prompt" and not example.messages:
+        return Question((example.prompt,), True, _all)
+    if example.kind == "prompt" and template is not None:
+        asked = template.render(example.messages, prompt=True, tools=example.tools)
+        return Question((asked.text,), False, _all)
+    if example.kind not in ("chat", "prompt"):
         return _plain(example, tokens, train_on, diverging)
     if template is None:
         raise DataError(no_template(tokens))

@@ -78,6 +78,15 @@ ROWS = ROWS.filter(
 DROPS: Mapping[str, str] = {
     "messages": _DROP.replace("MESSAGES", 'row["messages"]'),
     "prompt-completion": _DROP.replace("MESSAGES", 'row["prompt"] + row["completion"]'),
+    "prompt": """\
+ROWS = ROWS.filter(
+    lambda row: len(
+        tokenizer(row["prompt"])["input_ids"]
+        if isinstance(row["prompt"], str)
+        else tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
+    ) <= "@limit"
+)  # fmt: skip
+""",
 }
 """By shape, the statement that leaves out conversations longer than a limit; trl itself only cuts."""
 

@@ -24,6 +24,7 @@ from ftspec.families import (
     loraplus,
     partial,
     quantised,
+    scored,
 )
 from ftspec.families.launch import NODES, PROCESSES
 from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
@@ -63,8 +64,18 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
         "assistant_only", "loss_", "beta", "desirable", "undesirable", "label_smoothing", "ld_alpha",
         "discopop", "f_divergence", "center_rewards", "use_weighting", "precompute_ref", "sync_ref",
-        "router_aux", "packing", "padding_free", "pad_to", "shuffle", "train_sampling",
+        "router_aux", "packing", "padding_free", "pad_to", "remove_unused", "shuffle", "train_sampling",
         "dataloader", "seed", "data_seed",
+    ),
+    "completions": (
+        "num_generations", "max_completion", "steps_per_generation", "temperature", "top_", "min_p",
+        "repetition", "generation_", "chat_template_kw", "cache_impl", "use_vllm", "use_transformers",
+        "log_completions",
+    ),
+    "rewards and policy": (
+        "reward_", "multi_objective", "scale_rewards", "normalize", "epsilon", "delta", "importance",
+        "num_iterations", "mask_truncated", "entropy", "use_adaptive", "use_bias", "off_policy",
+        "cast_lm",
     ),
 }  # fmt: skip
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
@@ -126,6 +137,7 @@ def emit_script(
         "frozen": native[experts.FROZEN],
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
+        "scored": scored.context(native),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": argument(native, "chat_template_path") if LIMIT in native else None,
         "resume": native.get("train.resume_from_checkpoint"),
@@ -149,6 +161,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "make the optimizer": (values["plus"], loraplus.template),
         "allot the ranks": (values["penalty"], lambda: adalora.TEMPLATE),
         "choose what trains": (values["partial"], partial.template),
+        "make the rewards": (values["scored"], lambda: scored.LIST),
         "load a quantised base": (values.get("quantisation"), quantised.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
         "measure by the template": (values["measured"], lambda: MEASURED),
@@ -253,6 +266,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
+    native |= scored.read_rewards(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

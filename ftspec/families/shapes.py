@@ -17,6 +17,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "preference-implicit": ("chosen", "rejected"),
     "sharegpt-ranking": ("conversations", "chosen", "rejected"),
     "alpaca-ranking": ("instruction", "input", "chosen", "rejected"),
+    "prompt": ("prompt",),
     "unpaired": ("prompt", "completion", "label"),
     "messages-unpaired": ("messages", "label"),
     "sharegpt-unpaired": ("conversations", "label"),
@@ -123,6 +124,8 @@ ROWS = ROWS.map(lambda row: {{
     "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
 }}, remove_columns=ROWS.column_names)  # fmt: skip
 """,
+    # rewards read the other columns
+    ("prompt", "prompt"): 'ROWS = ROWS.map(lambda row: {"prompt": row["@prompt"]})\n',
     ("unpaired", "unpaired"): (
         'ROWS = ROWS.select_columns(["@prompt", "@completion", "@label"])\n'
     ),

@@ -34,6 +34,8 @@ class Trainer:
     """Where its config assumes otherwise than SFTConfig."""
     refers: bool = False
     """Whether it measures from a reference model, and takes one as `ref_model`."""
+    scores: bool = False
+    """Whether it draws completions, and takes `reward_funcs` for them."""
 
     @property
     def prefix(self) -> str:
@@ -68,7 +70,21 @@ REWARD = Trainer(
     | {"loss_type", "router_aux_loss_coef", "truncation_mode", "padding_free"},
     absent={"learning_rate": 1e-4},
 )
-TRAINERS = (SFT, DPO, KTO, REWARD)
+OF_TEXTS = OF_TOKENS | {
+    "max_length",
+    "truncation_mode",
+    "padding_free",
+    "loss_type",
+    "pad_to_multiple_of",
+}
+"""Beside them those that only trainers have whose rows hold the answers."""
+GRPO = Trainer(
+    "grpo", "GRPOTrainer", "GRPOConfig", lacks=OF_TEXTS, absent={"learning_rate": 1e-6}, scores=True
+)
+RLOO = Trainer(
+    "rloo", "RLOOTrainer", "RLOOConfig", lacks=OF_TEXTS, absent={"learning_rate": 1e-6}, scores=True
+)
+TRAINERS = (SFT, DPO, KTO, REWARD, GRPO, RLOO)
 """Every trainer that scripts are written around and read back from."""
 
 

@@ -155,6 +155,10 @@ def _folder_stages(resolved: Resolved) -> list[Stage]:
         name = given.get(path)
         if name is not None and is_local(name, resolved.folder):
             named[path] = name
+    for at, reward in enumerate(given.get("method.objective.rewards", ())):
+        for field in ("name", "adapter"):
+            if reward[field] is not None and is_local(reward[field], resolved.folder):
+                named[f"method.objective.rewards.{at}.{field}"] = reward[field]
     return [CheckFolder(field, folder) for field, folder in named.items() if folder is not None]
 
 

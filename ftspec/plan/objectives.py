@@ -8,6 +8,7 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.plan.values import Value
 from ftspec.spec.data import FORMATS, PAIRS, UNPAIRED
+from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 
@@ -23,6 +24,10 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     shuffle = values["data.shuffle"]
     if getattr(spec.method.objective, "loss", "") == "kto" and shuffle.origin == "default":
         decide("data.shuffle", False, "kto measures a batch beside the answers of its other rows")
+    if spec.method.objective.type in ONLINE:
+        _groups(spec)
+        if values["data.overflow"].origin == "default":
+            decide("data.overflow", "drop", "the end of a prompt is the question")
     _formats(values)
     _loss(spec, values, decide)
     _packing(spec)
@@ -44,6 +49,14 @@ def _formats(values: Mapping[str, Value]) -> None:
             )
         )
     objective = values["method.objective.type"].value
+    if objective not in ONLINE and "prompt" in formats:
+        raise SpecError(
+            Problem(
+                "these rows are prompts alone, without answers to learn from",
+                path="data.train",
+                hint="method.objective: grpo or rloo, with rewards; or name the answers in `columns`",
+            )
+        )
     if objective in ("sft", "cpt") and (pairs := sorted(formats & {*PAIRS})):
         raise SpecError(
             Problem(
@@ -79,7 +92,23 @@ def _formats(values: Mapping[str, Value]) -> None:
 
 
 def _learned(objective: str) -> str:
+    if objective in ONLINE:
+        return "its own completions of prompts"
     return "answers with a label" if objective == "kto" else "preferences"
+
+
+def _groups(spec: Spec) -> None:
+    """A batch counts completions, and holds whole groups of them."""
+    objective: Any = spec.method.objective
+    size, batch = objective.generation.completions, spec.train.batch_size
+    if batch % size:
+        below = f"{batch // size * size} or " if batch > size else ""
+        fitting = [str(n) for n in range(2, min(batch, 64) + 1) if batch % n == 0]
+        hint = f"a train.batch_size of {below}{(batch // size + 1) * size} would do"
+        if fitting:
+            hint += f", or generation.completions of {', '.join(fitting)}"
+        message = f"a batch of {batch} completions cannot be made of whole groups of {size}"
+        raise SpecError(Problem(message, path="train.batch_size", hint=hint))
 
 
 def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
@@ -128,11 +157,11 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     if values["method.objective.type"].value == "cpt":
         decide("data.train_on", "all", "plain text has no turns")
         return
-    if values["method.objective.type"].value in PREFERENCES:
+    if values["method.objective.type"].value in (*PREFERENCES, *ONLINE):
         if (asked := values["data.train_on"]).origin == "spec" and asked.value == "all":
-            message = "answers are compared: tokens of prompts cannot count"
+            message = "what is learned are answers: tokens of prompts cannot count"
             raise SpecError(Problem(message, path="data.train_on", hint="leave it out"))
-        decide("data.train_on", "completions", "answers are compared")
+        decide("data.train_on", "completions", "answers are learned")
         return
     if values["data.prepare"].value == "ftspec":
         return  # it looks at each row

@@ -46,6 +46,10 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
         named = values.get(path)
         if named is not None and is_local(named, start):
             moved[path] = _local(rebase(named, start, target))
+    if "method.objective.rewards" in moved:
+        moved["method.objective.rewards"] = tuple(
+            _reward(reward, start, target) for reward in moved["method.objective.rewards"]
+        )
     move("train.resume")
     for split in ("data.train", "data.eval"):
         moved[split] = tuple(
@@ -53,6 +57,16 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
             for source in values[split]
         )
     return moved
+
+
+def _reward(reward: dict[str, Any], start: Path, target: Path) -> dict[str, Any]:
+    """A reward with the folders of its model as seen from the compiled folder."""
+    folders = {
+        name: _local(rebase(reward[name], start, target))
+        for name in ("name", "adapter")
+        if reward[name] is not None and is_local(reward[name], start)
+    }
+    return {**reward, **folders}
 
 
 def require_folder(folder: str, field: str, start: Path) -> None:

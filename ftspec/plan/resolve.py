@@ -17,6 +17,7 @@ from ftspec.plan.objectives import decide_objective
 from ftspec.plan.places import is_local
 from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
+from ftspec.plan.rewards import decide_rewards
 from ftspec.plan.schedules import decide_steps, usual_rate
 from ftspec.plan.templates import decide_template
 from ftspec.plan.values import Origin, Resolved, Value
@@ -24,6 +25,7 @@ from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded, spec_name
+from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, plain
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.present import is_folder
@@ -48,6 +50,10 @@ ADAPTER_RATE = 2e-4
 PREFERENCE_SHARE = 40
 """Preferences want smaller steps than demonstrations: trl's and LLaMA-Factory's examples of DPO and KTO
 take 5e-6 for LoRA, 5e-7 for all weights."""
+
+
+ONLINE_SHARE = 20
+"""What trl takes for all weights, 1e-6, beside its 2e-5 for demonstrations; adapters in the same measure."""
 
 
 def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
@@ -77,6 +83,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         decide(path, values[path].value, why)
     config = _model(loaded, values, decide)
     _reference(spec, folder, decide)
+    decide_rewards(spec, folder, decide)
     decide_positions(spec, config, values, decide)
     decide_experts(spec, config, decide)
     _train(spec, values, decide)
@@ -196,6 +203,9 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         if spec.method.objective.type in PREFERENCES:
             rate = float(f"{rate / PREFERENCE_SHARE:.6g}")  # as a person writes it
             why = f"{why}, divided by {PREFERENCE_SHARE}"
+        if spec.method.objective.type in ONLINE:
+            rate = float(f"{rate / ONLINE_SHARE:.6g}")
+            why = f"{why}, divided by {ONLINE_SHARE}"
         decide("train.learning_rate", rate, why)
     if train.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio

@@ -18,6 +18,7 @@ from ftspec.registry import load, names
 from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.model import NAMED
+from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import leaves, tags
 from ftspec.spec.root import Spec
 
@@ -69,6 +70,10 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.objective.ld_alpha": (0.5,),
     "method.objective.sft_weight": (1.0,),
     "method.objective.reference": ("./other",),
+    "method.objective.clip_high": (0.28,),
+    "method.objective.delta": (4.0,),
+    "method.objective.reward_limit": (5.0,),
+    "method.objective.generation.min_p": (0.05,),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
@@ -111,6 +116,10 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("train.optimizer.type", "badam"): {"method.tuner.type": "full", "train.weight_decay": 0.01},
 }
 """Variants that make sense beside certain other values alone."""
+OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
+    name: {"rewards": [{"by": "regex", "pattern": "[0-9]+"}]} for name in ONLINE
+}
+"""The least that an objective needs, where its name is not enough."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -250,7 +259,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         },
         "method": {
             "tuner": {"type": "lora", **NEEDS.get(path, {})},
-            "objective": {"type": objective},
+            "objective": {"type": objective, **OBJECTIVES.get(objective, {})},
         },
         "precision": "fp32",
         "train": {"batch_size": 16, "micro_batch_size": 16, "steps": 100, "learning_rate": 1e-4},

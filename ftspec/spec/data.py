@@ -25,6 +25,7 @@ Format = Literal[
     "messages-unpaired",
     "sharegpt-unpaired",
     "alpaca-unpaired",
+    "prompt",
 ]
 PAIRS: tuple[Format, ...] = (
     *("sharegpt-ranking", "alpaca-ranking", "preference", "preference-implicit"),
@@ -40,6 +41,8 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "dpo": PAIRS,
     "kto": UNPAIRED,
     "reward": PAIRS,
+    "grpo": ("prompt",),
+    "rloo": ("prompt",),
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -80,7 +83,8 @@ class Source(Node):
     `preference` (prompt, chosen, rejected: texts, or lists of messages), `preference-implicit` (chosen and
     rejected are whole conversations), and LLaMA-Factory's `sharegpt-ranking` and `alpaca-ranking`. For
     KTO, rows of one answer and a `label`, true or false: `unpaired` (prompt, completion), and
-    `messages-unpaired`, `sharegpt-unpaired`, `alpaca-unpaired`."""
+    `messages-unpaired`, `sharegpt-unpaired`, `alpaca-unpaired`. For rewards: `prompt` (a text, or a list of
+    messages), beside any columns that the rewards read."""
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
 

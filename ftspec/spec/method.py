@@ -22,6 +22,7 @@ from ftspec.spec.adapters import (
 )
 from ftspec.spec.base import Node
 from ftspec.spec.lora import LoRA
+from ftspec.spec.online import GRPO, RLOO
 from ftspec.spec.preference import DPO, KTO, Reward
 from ftspec.spec.tuners import Partial
 
@@ -64,7 +65,7 @@ def full_form(value: Any) -> Any:
 
 
 Objective = Annotated[
-    Annotated[SFT | CPT | DPO | KTO | Reward, Field(discriminator="type")],
+    Annotated[SFT | CPT | DPO | KTO | Reward | GRPO | RLOO, Field(discriminator="type")],
     BeforeValidator(full_form),
 ]
 AnyTuner = (
@@ -87,7 +88,7 @@ Tuner = Annotated[
     BeforeValidator(full_form),
 ]
 
-OBJECTIVES = ("sft", "cpt", "dpo", "kto", "reward")
+OBJECTIVES = ("sft", "cpt", "dpo", "kto", "reward", "grpo", "rloo")
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
     *("loha", "lokr", "vera", "adalora", "peft"),

@@ -13,8 +13,6 @@ PLANNED_OBJECTIVES: Mapping[str, str] = {
     "simpo": "simple preference optimisation",
     "cpo": "contrastive preference optimisation",
     "ppo": "proximal policy optimisation",
-    "rloo": "REINFORCE leave-one-out",
-    "grpo": "group relative policy optimisation",
     "online-dpo": "online direct preference optimisation",
     "gkd": "generalised knowledge distillation",
     "distillation": "knowledge distillation",

@@ -16,6 +16,7 @@ from ftspec.plan.values import Resolved
 from ftspec.registry import names
 from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded, digest
+from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 from tests.unit.spec_strategies import documents, objectives, words
@@ -50,6 +51,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["data"]["eval_size"] = draw(st.sampled_from((0.1, 0.25, 1.0, 2.0, 500.0)))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
+    if objective in ONLINE and document["data"].get("overflow") == "truncate":
+        document["data"]["overflow"] = "drop"
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
     if learned.get("prompt_weight") and document["data"].get("train_on") == "all":
         document["data"]["train_on"] = "completions"  # all tokens would count in full already
@@ -61,6 +64,9 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective == "kto":
         micro = max(micro, 2)
         document["data"]["shuffle"] = False
+    if objective in ONLINE:
+        accumulation *= 2  # whole groups of two
+        _drawn(document, draw)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
@@ -133,6 +139,25 @@ def _scored(document: dict[str, Any]) -> None:
     if tuner.get("type") == "partial":
         document["method"]["tuner"] = {"type": "full"}
     for name in ("adapter", "plus_ratio", "plus_embedding_rate"):
+        tuner.pop(name, None)
+
+
+def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
+    """What objectives that draw completions refuse everywhere, mostly taken away."""
+    data, tuner = document["data"], document["method"].get("tuner", {})
+    data["train_on"] = "completions"
+    if not draw(st.sampled_from((*(True,) * 7, False))):
+        return
+    data |= {"packing": None, "prepare": "framework", "overflow": "drop", "eval": []}
+    for name in ("system", "eval_size"):
+        data.pop(name, None)
+    for name in ("quantization", "chat_template"):
+        document["model"].pop(name, None)
+    for name in ("neftune_alpha", "label_smoothing", "data_seed", "eval_steps"):
+        document.get("train", {}).pop(name, None)
+    if tuner.get("type", "lora") not in ("full", "lora"):
+        document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
+    for name in ("dropout", "bias", "init", "adapter", "plus_ratio", "plus_embedding_rate"):
         tuner.pop(name, None)
 
 

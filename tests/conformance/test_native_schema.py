@@ -10,7 +10,8 @@ from typing import Any
 from ftspec.backend import Backend
 from ftspec.mapping import MISSING
 
-PSEUDO = ("data.", "launch.", "model.", "train.", "tuner", "dataset_info.", "partial.", "peft.")
+PSEUDO = ("data.", "launch.", "model.", "train.", "tuner", "dataset_info.", "partial.", "peft.",
+          "rewards")  # fmt: skip
 """Keys that stand for statements or for the command line, not for an argument."""
 PLACES = {
     "from_pretrained": "FastLanguageModel.from_pretrained",

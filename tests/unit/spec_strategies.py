@@ -76,10 +76,76 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
         return optional({**weights, **models}, type=st.just(word), loss=losses)
     if word == "reward":
         return optional({"center": st.none() | positive()}, type=st.just(word))
+    if word in ("grpo", "rloo"):
+        return sampled(word)
     if word != "sft":
         return st.just({"type": word})
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just(word))
     return weight | st.just({"type": word, "loss": "dft"})
+
+
+def rewards() -> st.SearchStrategy[Any]:
+    """Every kind that needs no file, with awkward words in it."""
+    weight = {"weight": st.floats(-10, 10)}
+    limits = st.sampled_from(({"minimum": 2}, {"maximum": 9}, {"minimum": 2, "maximum": 9}))
+    unit = {"unit": st.sampled_from(("tokens", "characters", "words"))}
+    schema = {"type": "object", "properties": {"a": {"enum": ["no", 1, None]}}, "required": ["a"]}
+    just = st.just
+    return st.lists(
+        optional(weight, by=just("format"), tags=just(["think", "answer"]))
+        | optional(weight, by=just("regex"), pattern=words().map(re.escape))
+        | optional(
+            {**weight, "pattern": words().map(lambda text: f"{re.escape(text)}(.*)")},
+            by=just("exact-match"),
+            column=words(),
+        )
+        | limits.flatmap(
+            lambda both: optional(
+                {**weight, **unit}, by=just("length"), **{k: just(v) for k, v in both.items()}
+            )
+        )
+        | optional(weight, by=just("json-schema"), json_schema=just(schema))
+        | optional({**weight, "adapter": just("org/adapter")}, by=just("model"), name=words()),
+        min_size=1,
+        max_size=3,
+    )
+
+
+def sampled(word: str) -> st.SearchStrategy[Any]:
+    """An objective that draws completions: one group may be any size that divides the batch."""
+    generation = optional(
+        {
+            "max_length": st.integers(1, 10**6),
+            "temperature": positive(),
+            "top_p": st.floats(0, 1, exclude_min=True),
+            "top_k": st.integers(0, 10**6),
+            "min_p": st.none() | shares(),
+            "repetition_penalty": positive(),
+        },
+        completions=st.just(2),
+    )
+    shared = {
+        "beta": st.just(0.0) | positive(),
+        "clip": positive(),
+        "clip_high": st.none() | positive(),
+        "iterations": st.integers(1, 9),
+        "mask_truncated": st.booleans(),
+    }
+    own = {
+        "grpo": {
+            "loss": st.sampled_from(("grpo", "bnpo", "dapo", "dr-grpo")),
+            "scale": st.sampled_from(("group", "batch", "none")),
+            "importance": st.sampled_from(("token", "sequence")),
+            "delta": st.none() | st.floats(1, 9, exclude_min=True),
+        },
+        "rloo": {
+            "normalize_advantages": st.booleans(),
+            "reward_limit": st.none() | positive(),
+        },
+    }
+    return optional(
+        {**shared, **own[word]}, type=st.just(word), rewards=rewards(), generation=generation
+    )
 
 
 def preferences() -> st.SearchStrategy[Any]:
@@ -407,9 +473,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "version": st.just(1),
             "method": optional(
                 {
-                    "objective": st.sampled_from(("sft", "cpt", "dpo", "kto", "reward")).flatmap(
-                        objectives
-                    ),
+                    "objective": st.sampled_from(
+                        ("sft", "cpt", "dpo", "kto", "reward", "grpo", "rloo")
+                    ).flatmap(objectives),
                     "tuner": tuners(),
                 }
             ),

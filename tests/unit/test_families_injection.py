@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -50,6 +51,12 @@ def _source(made: Document, **fields: Any) -> None:
         made["data"]["overflow"] = "truncate"
 
 
+def _rewarded(made: Document, **reward: Any) -> None:
+    made["data"] = {"train": [{"path": "a.jsonl", "format": "prompt"}], "overflow": "drop"}
+    objective = {"type": "grpo", "rewards": [reward], "generation": {"completions": 2}}
+    made["method"]["objective"] = objective
+
+
 SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
     "model.name": ("model.name", lambda d, p: d["model"].update(name=p)),
     "hub-like model.name": ("model.name", lambda d, p: d["model"].update(name=f"org/{p}")),
@@ -88,6 +95,22 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
     "resume": ("train.resume", lambda d, p: d["train"].update(resume=p)),
     "folder": ("output.folder", lambda d, p: d["output"].update(folder=p)),
     "hub repo": ("output.hub.repo", lambda d, p: d["output"].update(hub={"repo": f"org/{p}"})),
+    "reward column": (
+        "method.objective.rewards",
+        lambda d, p: _rewarded(d, by="exact-match", column=p, pattern=f"{re.escape(p)}(.*)"),
+    ),
+    "reward pattern": (
+        "method.objective.rewards",
+        lambda d, p: _rewarded(d, by="regex", pattern=re.escape(p)),
+    ),
+    "reward schema": (
+        "method.objective.rewards",
+        lambda d, p: _rewarded(d, by="json-schema", json_schema={"enum": [p], "properties": {p: {}}}),
+    ),
+    "reward model": (
+        "method.objective.rewards",
+        lambda d, p: _rewarded(d, by="model", name=p, adapter=p),
+    ),
     "spec name": ("", lambda d, p: None),
     "native": ("", lambda d, p: None),
 }  # fmt: skip

@@ -14,14 +14,22 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec_deepspeed.emit import emit, environment, launch, read
-from ftspec_deepspeed.fields import CPT, DPO, KTO, REWARD, SFT
+from ftspec_deepspeed.fields import CPT, DPO, GRPO, KTO, REWARD, RLOO, SFT
 
 backend = Backend(
     name="deepspeed",
     title="DeepSpeed",
     package="deepspeed",
     versions=">=0.19.8,<0.20",
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, "reward": REWARD},
+    maps={
+        "sft": SFT,
+        "cpt": CPT,
+        "dpo": DPO,
+        "kto": KTO,
+        "reward": REWARD,
+        "grpo": GRPO,
+        "rloo": RLOO,
+    },
     emit=emit,
     read=read,
     launch=launch,

@@ -8,6 +8,7 @@ from typing import Any
 from ftspec.backend import File, Job
 from ftspec.emit import json
 from ftspec.families.launch import SEQUENCES, torchrun
+from ftspec.families.scored import reward_files
 from ftspec.families.script import SCRIPT, companions, template_file
 from ftspec.families.trainers import argument
 from ftspec.families.trl_script import emit_trl, read_trl
@@ -38,6 +39,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         emit_trl(native, job, TITLE),
         File.text(ENGINE, json.dump(_nested(native))),
         *template_file(native),
+        *reward_files(native, job),
         *companions(job, TITLE, launch(native), environment(native)),
     ]
 

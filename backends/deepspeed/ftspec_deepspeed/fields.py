@@ -12,6 +12,7 @@ from ftspec.families.adapters import lower_tuner
 from ftspec.families.dpo import dpo
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
+from ftspec.families.online import grpo, rloo
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.preference import Bar
@@ -257,6 +258,16 @@ PAIRED = {
         "hardware.zero.stage: 2",
     ),
 }
+SAMPLED = {
+    "hardware.zero.stage": Bar(
+        lambda stage: stage != 3,
+        "under stage 3 completions were not seen to be drawn",
+        "notimpl",
+        "hardware.zero.stage: 2",
+    ),
+}
 DPO = dpo(SFT, PAIRED)
 KTO = kto(SFT, PAIRED)
 REWARD = reward(SFT, NO_STAGE_3)
+GRPO = grpo(SFT, SAMPLED)
+RLOO = rloo(SFT, SAMPLED)

@@ -35,8 +35,12 @@ backend = Backend(
     packed=("attention_mask", "position_ids"),
     alternating=True,
     without={
+        **dict.fromkeys(
+            ("grpo", "rloo"),
+            "of its stages none draws completions in groups, and its ppo is another method",
+        ),
         "reward": "its reward models score with a head of another form, with a bias and a dropout that no "
-        "key switches off, and full tuning trains the output head beside it (spec.md#reward)"
+        "key switches off, and full tuning trains the output head beside it (spec.md#reward)",
     },
     rows=slot_rows,
     model_copy=model_copy,

@@ -11,7 +11,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec.families.trl_script import read_trl
-from ftspec_trl.fields import CPT, DPO, KTO, REWARD, SFT
+from ftspec_trl.fields import CPT, DPO, GRPO, KTO, REWARD, RLOO, SFT
 from ftspec_trl.script import emit, launch
 
 backend = Backend(
@@ -19,7 +19,15 @@ backend = Backend(
     title="TRL",
     package="trl",
     versions=">=1.16,<1.17",
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, "reward": REWARD},
+    maps={
+        "sft": SFT,
+        "cpt": CPT,
+        "dpo": DPO,
+        "kto": KTO,
+        "reward": REWARD,
+        "grpo": GRPO,
+        "rloo": RLOO,
+    },
     emit=emit,
     read=read_trl,
     launch=launch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ftspec.families.dpo import dpo
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
+from ftspec.families.online import grpo, rloo
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import reward
 from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
@@ -16,3 +17,5 @@ CPT = continued(SFT)
 DPO = dpo(SFT)
 KTO = kto(SFT)
 REWARD = reward(SFT)
+GRPO = grpo(SFT)
+RLOO = rloo(SFT)

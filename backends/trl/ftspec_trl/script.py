@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
+from ftspec.families.scored import reward_files
 from ftspec.families.script import SCRIPT, companions, template_file
 from ftspec.families.trl_script import emit_trl
 from ftspec.mapping import Flat
@@ -23,5 +24,6 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     return [
         emit_trl(native, job, TITLE),
         *template_file(native),
+        *reward_files(native, job),
         *companions(job, TITLE, launch(native), {}),
     ]

@@ -18,7 +18,13 @@ backend = Backend(
     title="Unsloth",
     package="unsloth",
     versions=">=2026.10.9,<2026.11",
-    without={"reward": "reward models were not seen to train with its patches"},
+    without={
+        "reward": "reward models were not seen to train with its patches",
+        **dict.fromkeys(
+            ("grpo", "rloo"),
+            "it puts a trainer of its own in the place of trl's, which was not seen to draw on a CPU",
+        ),
+    },
     maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO},
     emit=emit,
     read=read,

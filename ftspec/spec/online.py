@@ -1,0 +1,187 @@
+"""Objectives that learn from what the model writes itself while it trains, and from rewards for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ftspec.spec.base import Items, Node
+from ftspec.spec.structure import unknown_words
+
+ONLINE = ("grpo", "rloo")
+"""The objectives here, by their names."""
+Kind = Literal["format", "regex", "exact-match", "length", "json-schema", "python", "model"]
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "format": ("tags",),
+    "regex": ("pattern",),
+    "exact-match": ("column", "pattern"),
+    "length": ("minimum", "maximum", "unit"),
+    "json-schema": ("json_schema",),
+    "python": ("file", "function"),
+    "model": ("name", "adapter"),
+}
+"""What belongs to each kind of reward beside its weight."""
+OPTIONAL = ("minimum", "maximum", "adapter", "unit")
+"""Fields that a kind can do without; of the pattern of `exact-match` its own rule speaks."""
+IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class Rewarded(Node):
+    """One reward: a number for each completion."""
+
+    short: ClassVar[str | None] = "by"
+
+    by: Kind
+    """What rewards. `format`: 1 where the completion is nothing but the named tags, one after the other.
+    `regex`: 1 where the pattern is found. `exact-match`: 1 where the answer is that of a column. `length`:
+    1 within the limits, outside them less. `json-schema`: 1 where the completion is JSON that the schema
+    allows. `python`: a function of one's own. `model`: the score of a reward model."""
+    weight: float = 1.0
+    """The reward of a completion is the sum of weight x reward."""
+    tags: Items[str] = ()
+    """Of `format`: the tags that have to follow each other, such as `[think, answer]`."""
+    pattern: str | None = Field(None, min_length=1)
+    """Of `regex`: a regular expression as Python has it, found anywhere (`.` matches line ends too). Of
+    `exact-match`: where the answer stands in the completion, as the first group; left out: all of it."""
+    column: str | None = Field(None, min_length=1)
+    """Of `exact-match`: the column of the data that holds the right answer."""
+    minimum: int | None = Field(None, ge=1)
+    """Of `length`: a shorter completion gets its length divided by this."""
+    maximum: int | None = Field(None, ge=1)
+    """Of `length`: a longer completion gets this divided by its length."""
+    unit: Literal["tokens", "characters", "words"] = "tokens"
+    """Of `length`: what is counted."""
+    json_schema: dict[str, Any] | None = None
+    """Of `json-schema`: the schema, in the common words of JSON Schema."""
+    file: str | None = Field(None, min_length=1, examples=["rewards.py"])
+    """Of `python`: a Python file, relative to the spec. It is copied into what is compiled, and never
+    imported by ftspec."""
+    function: str | None = Field(None, pattern=IDENTIFIER)
+    """Of `python`: the function in it, as trl calls it: lists of `prompts` and `completions` and each column
+    of the data by its name; it returns a list of numbers."""
+    name: str | None = Field(None, min_length=1, examples=["./runs/reward/trl/model"])
+    """Of `model`: a folder or a hub id. In a file of stages, `stage` names one that trains a reward model."""
+    adapter: str | None = Field(None, min_length=1)
+    """Of `model`: the folder of an adapter that was trained on `name`; it is merged when it is loaded."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Rewarded:
+        own = FIELDS[self.by]
+        for name in self.model_fields_set - {"by", "weight", *own}:
+            kinds = [kind for kind, fields in FIELDS.items() if name in fields]
+            raise ValueError(f"`{name}` belongs to the reward {' or '.join(kinds)}")
+        needed = [name for name in own if name not in OPTIONAL and not getattr(self, name)]
+        if needed and (self.by, needed) != ("exact-match", ["pattern"]):
+            raise ValueError(f"the reward `{self.by}` needs `{needed[0]}`")
+        self._limits()
+        self._patterns()
+        return self
+
+    def _limits(self) -> None:
+        if self.by != "length":
+            return
+        if self.minimum is None and self.maximum is None:
+            raise ValueError("the reward `length` needs a `minimum`, a `maximum`, or both")
+        if (self.minimum or 1) > (self.maximum or self.minimum or 1):
+            raise ValueError("`minimum` is above `maximum`")
+
+    def _patterns(self) -> None:
+        """What cannot be read is said here, not by a training that has begun."""
+        if self.pattern is not None:
+            try:
+                found = re.compile(self.pattern, re.DOTALL)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(f"`pattern` is no regular expression: {error}") from error
+            if self.by == "exact-match" and not found.groups:
+                raise ValueError("`pattern` needs a group, `(...)`, around the answer")
+        if bad := [name for name in self.tags if not re.fullmatch(r"\w+", name, re.ASCII)]:
+            raise ValueError(f"a tag is a word, such as `think`; {bad[0]!r} is none")
+        if self.json_schema is not None and (word := unknown_words(self.json_schema)):
+            raise ValueError(f"`json_schema`: {word}")
+
+
+class Generation(Node):
+    """How completions are drawn from the model that is trained."""
+
+    completions: int = Field(8, ge=2)
+    """How many are drawn for each prompt: a group, whose rewards are compared."""
+    max_length: int = Field(256, ge=1)
+    """Tokens after which a completion is cut off."""
+    temperature: float = Field(1.0, gt=0)
+    """Below 1: likelier tokens more often."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Only the likeliest tokens that together have this probability are drawn. 1: all."""
+    top_k: int = Field(0, ge=0)
+    """Only so many of the likeliest tokens are drawn. 0: all."""
+    min_p: float | None = Field(None, ge=0, le=1)
+    """Only tokens that have this share of the likeliest one's probability are drawn. null: all."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1: tokens that stand there already are drawn less often."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """Who draws. `vllm` is faster, needs a GPU, and rounds otherwise than the model that trains."""
+
+
+class Sampled(Node):
+    """What objectives share whose completions are drawn in groups."""
+
+    rewards: Items[Rewarded] = Field(min_length=1)
+    """What completions are rewarded for."""
+    generation: Generation = Generation()
+    """How they are drawn. `train.batch_size` and `train.micro_batch_size` count completions."""
+    clip: float = Field(0.2, gt=0)
+    """How far the probability of what was drawn may move before it counts no more: 1 - clip to 1 + clip."""
+    clip_high: float | None = Field(None, gt=0)
+    """The upper side of it, where it is another. null: `clip`."""
+    iterations: int = Field(1, ge=1)
+    """How many steps are made with the same completions."""
+    mask_truncated: bool = False
+    """Whether completions that were cut off at `generation.max_length` are left out of the loss."""
+
+
+class GRPO(Sampled):
+    """Group relative policy optimisation: what scores above its group is made likelier.
+
+    The group are the completions of one prompt (https://arxiv.org/abs/2402.03300).
+    """
+
+    type: Literal["grpo"] = "grpo"
+    beta: float = Field(0.0, ge=0)
+    """Weight of the divergence (KL) from the model as training finds it. 0: none, and no reference model."""
+    loss: Literal["grpo", "bnpo", "dapo", "dr-grpo", "cispo"] = "dapo"
+    """How tokens are weighed. `grpo`: each completion alike. `dapo`: each token of the whole batch alike.
+    `bnpo`: each token of a micro-batch alike, so that micro_batch_size matters. `dr-grpo`: each token divided
+    by `generation.max_length`. `cispo`: as `dapo`, with clipped weights instead of clipped gains; its
+    `clip_high` is the limit itself."""
+    scale: Literal["group", "batch", "none"] = "group"
+    """What advantages are divided by: the deviation of rewards in the group, in the batch, or nothing."""
+    importance: Literal["token", "sequence"] = "token"
+    """Whether probabilities before and after are compared token by token, or over the completion (GSPO)."""
+    delta: float | None = Field(None, gt=1)
+    """A limit for probabilities that grew much although the advantage is negative (two-sided clipping).
+    null: none."""
+
+    @model_validator(mode="after")
+    def _of_its_loss(self) -> GRPO:
+        if self.loss == "cispo" and self.clip_high is None:
+            raise ValueError("`cispo` needs `clip_high`: ScaleRL takes 5.0")
+        if self.loss == "cispo" and self.delta is not None:
+            raise ValueError("`delta` is not read by the loss `cispo`")
+        return self
+
+
+class RLOO(Sampled):
+    """REINFORCE leave-one-out: each completion is measured from the mean reward of the others in its group.
+
+    The divergence from the first model is part of the reward (https://arxiv.org/abs/2402.14740).
+    """
+
+    type: Literal["rloo"] = "rloo"
+    beta: float = Field(0.05, ge=0)
+    """Weight of the divergence (KL) from the model as training finds it, taken off the reward."""
+    normalize_advantages: bool = False
+    """Whether advantages are brought to mean 0 and deviation 1 over the batch."""
+    reward_limit: float | None = Field(None, gt=0)
+    """Rewards are held between minus this and this. null: as they are."""
