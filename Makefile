@@ -53,14 +53,14 @@ sweeps: .venv/ready
 
 real: .venv/ready
 	$(BIN)/ftspec env install all
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "(real and not wide) or editor or packaging"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "real or editor or packaging"
 
 # The proofs of the CPU once more on a GPU, and those that only a GPU can make.
 test-gpu: .venv/ready
 	$(BIN)/ftspec env install all
 	FTSPEC_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -n 0 -m "gpu or real" $(ON_A_GPU)
 
-# All real tests, those of rare variants too; their proofs are kept for the matrix.
+# The real tests once more; their proofs are kept for the matrix.
 proven: .venv/ready
 	FTSPEC_KEEP_PROOFS=build/proofs $(BIN)/python -m pytest -q -n 2 --dist loadfile -m real tests/real
 	$(BIN)/python scripts/proven.py build/proofs

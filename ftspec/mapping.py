@@ -235,19 +235,17 @@ class FieldMap:
     def lower(self, spec: Flat) -> Lowered:
         """Spec values (resolved: no default left open) -> native values. Collects every refusal."""
         native: dict[str, Any] = {}
+        holding = [row for row in self.rows if _holds(row, spec)]
+        answered = {path for row in holding for path in row.paths}
+        unanswered = f"no rule of the {self.backend} backend answers for this field"
         refusals = [
-            Refusal(
-                path,
-                value,
-                f"no rule of the {self.backend} backend answers for this field",
-                "notimpl",
-            )
+            Refusal(path, value, unanswered, "notimpl")
             for path, value in spec.items()
-            if not path.startswith("derived.") and not self._answered(path, spec)
+            if path not in answered and not path.startswith("derived.")
         ]
         notes: list[Note] = []
-        for row in self.rows:
-            if any(path not in spec for path in row.paths) or not _holds(row, spec):
+        for row in holding:
+            if any(path not in spec for path in row.paths):
                 continue  # a field of another tuner or objective: not in this spec
             place = row.paths[0] if row.paths else row.keys[0]
             try:
@@ -298,9 +296,6 @@ class FieldMap:
             tuple(refusals),
             {key: value for key, value in rest.items() if key in elsewhere},
         )
-
-    def _answered(self, path: str, spec: Flat) -> bool:
-        return any(_holds(row, spec) for row in self.by_path.get(path, ()))
 
 
 def _gathered(pairs: Iterable[tuple[str, Row]]) -> dict[str, tuple[Row, ...]]:

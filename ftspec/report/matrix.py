@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -16,7 +17,7 @@ from ftspec.backend import OBJECTIVE, Backend, lacks
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
 from ftspec.spec.data import FORMATS
-from ftspec.spec.load import Loaded, digest
+from ftspec.spec.load import Loaded
 from ftspec.spec.model import NAMED
 from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import leaves, tags
@@ -157,6 +158,7 @@ class Line:
     objective: str = "sft"
 
 
+@cache
 def matrix() -> tuple[Line, ...]:
     """All lines, in the spec's order; data formats by what is trained on; then other objectives.
 
@@ -184,7 +186,8 @@ def _lines(objective: str) -> list[Line]:
     backends = [load(name) for name in names()]
 
     def line(name: str, path: str, value: Any, device: str = "cuda") -> Line:
-        cells = {b.name: cell(b, path, value, device, objective) for b in backends}
+        spec = _plain_spec(path, value, device, objective)
+        cells = {b.name: cell(b, spec, path, value) for b in backends}
         return Line(name, value, cells, objective)
 
     lines = [line(path, path, value) for path, value in candidates(objective)]
@@ -217,14 +220,12 @@ def candidates(objective: str) -> Iterator[tuple[str, Any]]:
         yield from ((path, v) for v in values.values() if v is not None or path in SAMPLES)
 
 
-def cell(
-    backend: Backend, path: str, value: Any, device: str = "cuda", objective: str = "sft"
-) -> Cell:
+def cell(backend: Backend, spec: Spec, path: str, value: Any) -> Cell:
     """What the backend makes of a plain spec with this one value."""
+    objective = spec.method.objective.type
     if objective not in backend.maps:
         return Cell("notyet", lacks(backend, objective))
-    spec = _plain_spec(path, value, device, objective)
-    resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest(spec)), backend.defaults)
+    resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest=""), backend.defaults)
     values = {"derived.train_rows": "data/train", **resolved.flat(), path: value}
     lowered = backend.maps[objective].lower(values)
     mine = [r for r in lowered.refusals if _about(r.path, path)]

@@ -33,15 +33,21 @@ def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
     return ()
 
 
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, Any, tuple[type[BaseModel], ...]], ...]:
+    """Each field's name, annotation and the models it may hold, looked at once for each model."""
+    fields = model.model_fields.items()
+    return tuple((name, info.annotation, _models(info.annotation)) for name, info in fields)
+
+
 def _walk(model: type[BaseModel], prefix: str, tags: tuple[tuple[str, str], ...]) -> Iterator[Leaf]:
-    for name, info in model.model_fields.items():
-        inner = _models(info.annotation)
+    for name, annotation, inner in _fields(model):
         for option in inner:
             word = tag(option)
             within = (*tags, (f"{prefix}{name}.type", word)) if word else tags
             yield from _walk(option, f"{prefix}{name}.", within)
         if not inner:
-            yield Leaf(prefix + name, info.annotation, tags)
+            yield Leaf(prefix + name, annotation, tags)
 
 
 @cache
@@ -64,22 +70,23 @@ def leaf_paths() -> tuple[str, ...]:
 
 def flatten(spec: Spec) -> dict[str, Any]:
     """A spec as `path -> plain value`. A section that is null gives null for each of its leaves."""
-    return dict(_flatten(spec, type(spec), ""))
+    flat: dict[str, Any] = {}
+    _flatten(spec, type(spec), "", flat)
+    return flat
 
 
 def _flatten(
-    node: BaseModel | None, model: type[BaseModel], prefix: str
-) -> Iterator[tuple[str, Any]]:
-    for name, info in model.model_fields.items():
-        inner = _models(info.annotation)
+    node: BaseModel | None, model: type[BaseModel], prefix: str, flat: dict[str, Any]
+) -> None:
+    for name, _, inner in _fields(model):
         value = None if node is None else getattr(node, name)
         if not inner:
-            yield prefix + name, plain(value)
+            flat[prefix + name] = plain(value)
         elif value is None:
             for option in inner:
-                yield from _flatten(None, option, f"{prefix}{name}.")
+                _flatten(None, option, f"{prefix}{name}.", flat)
         else:
-            yield from _flatten(value, type(value), f"{prefix}{name}.")
+            _flatten(value, type(value), f"{prefix}{name}.", flat)
 
 
 def plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What the real trainings share: compiled runs, and proofs that several tests look at.
 
-A training costs some fifteen seconds of a core, nearly all of it spent on imports. A proof that two
-tests need is made once, under a lock, so that it is made once with `pytest -n 2` as well.
+A training costs some fifteen seconds of a core, nearly all of it spent on imports, so most of them begin
+warm. A proof that two tests need is made once, under a lock: once with `pytest -n 2` as well.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from ftspec.plan.make import make_plan
 from ftspec.plan.write import write_plan
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
+from ftspec.spec.write import dump
 from ftspec.verify.certificate import Certificate, from_json, to_json
 from ftspec.verify.evidence import Evidence, read
-from ftspec.verify.prove import CERTIFICATE, as_run, effective, prove
+from ftspec.verify.prove import CERTIFICATE, as_run, compile_all, effective
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
-from tests.real.wide import NODES
+from tests.real.warm import interpreter, warmed
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
 JOBS = 1 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1 else 2
@@ -77,14 +78,6 @@ def keep(text: str, key: str) -> None:
         (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the variants that `make test` leaves out."""
-    for item in items:
-        if item.nodeid in NODES:
-            item.add_marker(pytest.mark.wide)
-
-
 def on(device: str) -> tuple[str, ...]:
     """The set that puts a proof elsewhere than on the CPU, which the quickstart names."""
     return () if device == "cpu" else (f"hardware.device={device}",)
@@ -113,8 +106,17 @@ class Lab:
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
                 loaded, _ = effective(self.spec, (*sets, *on(DEVICE)), None, folder)
-                prove(loaded, backends, folder, reference="trl", jobs=JOBS)
-                keep((folder / CERTIFICATE).read_text("utf-8"), folder.name)
+                plans, refused = compile_all(loaded, backends, folder, allow_lossy=False)
+                if refused:
+                    raise next(iter(refused.values()))
+                made = {
+                    name: warmed(as_run(plan, ensure(load_backend(name))))
+                    for name, plan in plans.items()
+                }
+                spec = Spec(loaded.file.stem, loaded.digest, dump(loaded.spec))
+                found = verify(made, "trl", spec, folder, jobs=JOBS, threads=1)
+                (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
+                keep(to_json(found), folder.name)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
     def compiled(
@@ -142,7 +144,8 @@ class Lab:
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
                 spec = Spec(name, "", "")
-                found = verify(runs(folder), "trl", spec, folder, jobs=JOBS, threads=1)
+                made = {name: warmed(run) for name, run in runs(folder).items()}
+                found = verify(made, "trl", spec, folder, jobs=JOBS, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 
@@ -151,8 +154,10 @@ def reload(lab: Lab, out: Path, folders: Sequence[Path]) -> None:
     """Load what runs saved by peft or transformers; `out` gets `0.safetensors` and so on."""
     place = ensure(load_backend("trl"))
     base = lab.specs / "tiny-model"
-    command = [place.python, Path(__file__).with_name("reloaded.py"), base, out, *folders]
-    subprocess.run(list(map(str, command)), env=variables(place, {**os.environ}), check=True)
+    environ = variables(place, {**os.environ})
+    script = Path(__file__).with_name("reloaded.py")
+    command = [interpreter(place, environ), script, base, out, *folders]
+    subprocess.run(list(map(str, command)), env=environ, check=True)
 
 
 @pytest.fixture(scope="session")

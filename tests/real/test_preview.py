@@ -30,6 +30,7 @@ from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
 from tests.conftest import SPECS
 from tests.real.conftest import BACKENDS
+from tests.real.warm import interpreter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 ROWS = Path(__file__).parent / "preview_rows.jsonl"
@@ -57,9 +58,10 @@ def theirs(project: Path, backend: str, *sets: str, check: bool = True) -> dict[
     chosen = load_backend(backend)
     kind = ["llamafactory"] if chosen.probe == "llamafactory" else ["script"]
     first = [chosen.first_import] if chosen.first_import else []
-    command = [str(ensure(chosen).python), str(SCRIPT), "rows.json", *kind, chosen.entry, *first]
     cache = str(project.parent / "cache" / backend)
     variables = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache}
+    python = interpreter(ensure(chosen), variables)
+    command = [str(python), str(SCRIPT), "rows.json", *kind, chosen.entry, *first]
     ran = subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, text=True, check=False
     )

@@ -300,17 +300,7 @@ def in_force(proof: Proven, case: Adapter, backend: str) -> None:
     assert {key: evidence.adapter[key] for key in case.seen} == case.seen
 
 
-COMMON = (
-    *("ia3", "prefix", "prompt", "loha", "vera"),
-    *("LN_TUNING", "VBLORA"),  # of those that a spec takes by peft's own name
-)
-RARE = tuple(name for name in ADAPTERS if name not in COMMON)
-"""What the same rows of the maps write: trained by `make proven` alone, which keeps their proofs."""
-
-
-@pytest.mark.parametrize(
-    "name", [*COMMON, *(pytest.param(name, marks=pytest.mark.wide) for name in RARE)]
-)
+@pytest.mark.parametrize("name", ADAPTERS)
 def test_an_adapter_trains_alike(lab: Lab, name: str) -> None:
     case = ADAPTERS[name]
     for backend, reason in {"llamafactory": "no other adapter", "unsloth": "no others"}.items():
@@ -407,10 +397,9 @@ def test_ranks_fall_as_planned(lab: Lab, tmp_path: Path) -> None:
     assert (loaded["#logits"] != loaded["#base"]).any()
 
 
-@pytest.mark.parametrize("names", [COMMON, pytest.param(RARE, marks=pytest.mark.wide)])
-def test_what_is_saved_can_be_loaded(lab: Lab, tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_what_is_saved_can_be_loaded(lab: Lab, tmp_path: Path) -> None:
     """By peft, or by transformers where a part of the model's own weights trained."""
-    cases = {**{name: ADAPTERS[name] for name in names}, **OFTS}
+    cases = {**ADAPTERS, **OFTS}
     proofs = {
         name: proven_adapter(lab, case, ROTATING if name in OFTS else ("trl", "deepspeed"))
         for name, case in cases.items()
@@ -418,7 +407,7 @@ def test_what_is_saved_can_be_loaded(lab: Lab, tmp_path: Path, names: tuple[str,
     part = PARTS["last layer"]
     proofs["part"] = lab.prove(*TWO, f"method.tuner={{type: partial, {part.tuner}}}")
     reload(lab, tmp_path, [proof.model("trl") for proof in proofs.values()])
-    assert len(proofs) == len(names) + len(OFTS) + 1
+    assert len(proofs) == len(ADAPTERS) + len(OFTS) + 1
     for number, (name, proof) in enumerate(proofs.items()):
         loaded = load_file(tmp_path / f"{number}.safetensors")
         assert (loaded["#logits"] != loaded["#base"]).any(), name
