@@ -245,13 +245,14 @@ class FieldMap:
         ]
         notes: list[Note] = []
         for row in holding:
-            if any(path not in spec for path in row.paths):
+            try:
+                given = [spec[path] for path in row.paths]
+            except KeyError:
                 continue  # a field of another tuner or objective: not in this spec
+            given += [spec.get(path) for path in row.uses]
             place = row.paths[0] if row.paths else row.keys[0]
             try:
-                values = row.lower(
-                    *(spec[path] for path in row.paths), *(spec.get(path) for path in row.uses)
-                )
+                values = row.lower(*given)
             except Refuse as refuse:
                 refusals.append(
                     Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint)

@@ -187,7 +187,9 @@ def _lines(objective: str) -> list[Line]:
 
     def line(name: str, path: str, value: Any, device: str = "cuda") -> Line:
         spec = _plain_spec(path, value, device, objective)
-        cells = {b.name: cell(b, spec, path, value) for b in backends}
+        values = resolve(Loaded(spec, Path("spec.yaml"), {}, digest="")).flat()
+        values |= {"derived.train_rows": "data/train", path: value}
+        cells = {b.name: cell(b, values, path) for b in backends}
         return Line(name, value, cells, objective)
 
     lines = [line(path, path, value) for path, value in candidates(objective)]
@@ -220,14 +222,13 @@ def candidates(objective: str) -> Iterator[tuple[str, Any]]:
         yield from ((path, v) for v in values.values() if v is not None or path in SAMPLES)
 
 
-def cell(backend: Backend, spec: Spec, path: str, value: Any) -> Cell:
-    """What the backend makes of a plain spec with this one value."""
-    objective = spec.method.objective.type
+def cell(backend: Backend, values: Mapping[str, Any], path: str) -> Cell:
+    """What the backend makes of one path's value, among the values of a plain spec."""
+    objective = values[OBJECTIVE]
     if objective not in backend.maps:
         return Cell("notyet", lacks(backend, objective))
-    resolved = resolve(Loaded(spec, Path("spec.yaml"), {}, digest=""), backend.defaults)
-    values = {"derived.train_rows": "data/train", **resolved.flat(), path: value}
-    lowered = backend.maps[objective].lower(values)
+    left = {p: v for p, (v, _) in backend.defaults.items() if p != path and values.get(p, p) is None}
+    lowered = backend.maps[objective].lower({**values, **left})
     mine = [r for r in lowered.refusals if _about(r.path, path)]
     mine.sort(
         key=lambda refusal: refusal.path != path
