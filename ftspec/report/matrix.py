@@ -227,7 +227,9 @@ def cell(backend: Backend, values: Mapping[str, Any], path: str) -> Cell:
     objective = values[OBJECTIVE]
     if objective not in backend.maps:
         return Cell("notyet", lacks(backend, objective))
-    left = {p: v for p, (v, _) in backend.defaults.items() if p != path and values.get(p, p) is None}
+    left = {
+        p: v for p, (v, _) in backend.defaults.items() if p != path and values.get(p, p) is None
+    }
     lowered = backend.maps[objective].lower({**values, **left})
     mine = [r for r in lowered.refusals if _about(r.path, path)]
     mine.sort(
