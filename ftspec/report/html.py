@@ -56,7 +56,30 @@ def facts(certificate: Certificate) -> dict[str, Any]:
         "by_step": {n: {s.step: s for s in run.steps} for n, run in certificate.runs.items()},
         "furthest": {n: furthest(reference, run) for n, run in others.items()},
         "command": command(certificate),
+        "samples": {run.title: run.samples for run in certificate.runs.values() if run.samples},
+        "drawn": drawn(certificate),
     }
+
+
+def drawn(certificate: Certificate) -> list[str]:
+    """What was compared of completions, which are random, in a sentence for each run."""
+    said = []
+    for run in certificate.runs.values():
+        found = {check.name: check for check in run.checks}
+        if "completions" not in found:
+            continue
+        if found["completions"].passed:
+            said.append(
+                f"{run.title}: {found['completions'].note}, the same token by token: all that follows "
+                "from them was compared as exactly as in a run without chance."
+            )
+        else:
+            said.append(
+                f"{run.title}: {found['completions'].note}. What follows from them was not compared; "
+                "prompts, their order, what trains, first weights, optimizer and rates were compared "
+                f"exactly, lengths and rewards as two samples ({found['draws'].note})."
+            )
+    return said
 
 
 def summary(certificate: Certificate) -> str:

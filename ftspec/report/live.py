@@ -95,5 +95,8 @@ def numbers(progress: Progress) -> str:
         ("lr", progress.learning_rate),
         ("margin", progress.margin),
         ("accuracy", progress.accuracy),
+        ("reward", progress.reward),
+        ("kl", progress.kl),
+        ("tokens", progress.tokens),
     )
     return "  ".join(f"{name} {value:.4g}" for name, value in known if value is not None)

@@ -31,6 +31,12 @@ class Progress:
     """By how much chosen answers are rewarded above rejected ones."""
     accuracy: float | None = None
     """Share of pairs in which the chosen answer is rewarded more."""
+    reward: float | None = None
+    """The mean reward of completions that the model drew, weighted."""
+    kl: float | None = None
+    """How far the model has gone from what it was."""
+    tokens: float | None = None
+    """The mean length of completions."""
 
 
 def numbers(line: str) -> dict[str, float]:
@@ -100,6 +106,9 @@ class Tracker:
             eval_loss=self.now.eval_loss,
             margin=said.get("rewards/margins"),
             accuracy=said.get("rewards/accuracies"),
+            reward=said.get("reward"),
+            kl=said.get("kl"),
+            tokens=said.get("completions/mean_length"),
         )
         return self.now
 

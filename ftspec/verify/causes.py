@@ -56,6 +56,8 @@ HAZARDS = {
     "balance-loss": "the balance loss of a mixture of experts is in one run only, or weighs otherwise",
     "rotary-positions": "rotary positions are stretched otherwise, or in one run only",
     "not-a-number": "a loss is not a number: the run broke down, and shows nothing",
+    "random-completions": "completions are drawn at random, and these runs drew others",
+    "rewards": "the same completion is rewarded otherwise: other code, another model, another state",
     "missing-evidence": "what was not seen is not proven: a run ended early or logged less",
 }
 """Anchor -> what went wrong, as the end of a sentence."""
@@ -66,6 +68,7 @@ def _always(*_: object) -> bool:
 
 
 _UNSEEN: tuple[Symptom, str] = (s.is_unobserved, "missing-evidence")
+_OTHERS: tuple[Symptom, str] = (s.drew_others, "random-completions")
 _BROKEN: tuple[Symptom, str] = (s.is_broken, "not-a-number")
 _NOISE: tuple[Symptom, str] = (s.drops_out, "dropout-and-noise")
 _PRECISION: tuple[Symptom, str] = (s.has_other_precision, "precision")
@@ -147,6 +150,9 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         *(_BROKEN, (s.differ("max_grad_norm"), "clipping"), _NOISE, _PRECISION, _CODE),
         (_always, "clipping"),
     ),
+    "completions": (_OTHERS, (_always, "number-of-steps")),
+    "draws": ((_always, "random-completions"),),
+    "rewards": ((_always, "rewards"),),
 }
 
 
@@ -173,5 +179,5 @@ def likely(reference: Evidence, other: Evidence, result: Result) -> Cause | None
     if outcome.passed:
         return None
     if outcome.verdict == "not-compared":
-        rows = (*(row for row in rows if row[0] is s.logs_no_norm), _UNSEEN)
+        rows = (*(row for row in rows if row[0] is s.logs_no_norm), _OTHERS, _UNSEEN)
     return next(Cause(a) for fits, a in rows if fits(reference, other, outcome))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -56,6 +56,17 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
+class SampleRecord:
+    """A completion that the model drew while it trained."""
+
+    step: int
+    prompt: str
+    completion: str
+    rewards: Mapping[str, float]
+    """Each by itself, before its weight."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One backend's run."""
 
@@ -73,6 +84,8 @@ class RunRecord:
     checks: tuple[CheckRecord, ...] = ()
     error: str = ""
     """Of a failed run: what its log says."""
+    samples: tuple[SampleRecord, ...] = ()
+    """Of a run that draws completions: the first and the last ones that were kept."""
 
     def first_failure(self) -> CheckRecord | None:
         """The first difference; without one, the first thing not compared."""
@@ -157,7 +170,11 @@ def _typed(kind: Any, value: Any) -> Any:
         return float(value)
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        given = {field.name: value[field.name] for field in fields(kind)}
+        given = {
+            field.name: value[field.name]
+            for field in fields(kind)
+            if field.name in value or field.default is MISSING
+        }
         return kind(**{name: _typed(hints[name], item) for name, item in given.items()})  # type: ignore[operator]
     if origin in (Union, UnionType):
         return None if value is None else _typed(inner[0], value)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ftspec.verify.compare import Outcome
+from ftspec.verify.drawn import completions, draws, rewards
 from ftspec.verify.evidence import Evidence
 from ftspec.verify.inputs import batches, data_order, label_mask, text, token_ids
 from ftspec.verify.learning import (
@@ -26,6 +27,7 @@ from ftspec.verify.state import initial_weights, optimizer_groups, trainables
 from ftspec.verify.tail import of_first_gradient, of_first_loss, of_later_losses, reason
 
 EXACT = "whole numbers and names: nothing to round"
+SAME_DRAW = "the same weights, seed and libraries: the same random numbers, and the same tokens"
 IDENTICAL = "the same checkpoint and the same random numbers: the same bits"
 
 
@@ -117,6 +119,33 @@ CHECKS = (
 )
 
 
+DRAWN = (
+    Check("completions", "the tokens that each run drew", 0, SAME_DRAW, completions),
+    Check(
+        "draws",
+        "lengths and rewards of completions, as two samples: distance of their means in standard errors",
+        4,
+        "random numbers: beyond four standard errors chance is one in ten thousand",
+        draws,
+    ),
+    Check("rewards", "each reward of every completion that both runs drew", 0, EXACT, rewards),
+)
+"""What is looked at besides where completions are drawn: it stands behind the data order."""
+FOLLOWS = frozenset(
+    {
+        "text",
+        "token ids",
+        "label mask",
+        "batches",
+        "first loss",
+        "first gradient norm",
+        "trajectory",
+    }
+    | {"final update"}
+)
+"""Checks of what follows from the completions: of other completions other numbers follow."""
+
+
 @dataclass(frozen=True)
 class Result:
     """A check and what it found."""
@@ -134,12 +163,20 @@ def compare(
 ) -> tuple[Result, ...]:
     """All checks, in order; those behind the first difference are mostly its consequences."""
     half = all(_in_half(evidence) for evidence in (reference, other))
+    drawn = bool(reference.rounds or other.rounds)
+    if drawn:  # their losses are near zero, and no share of them means anything
+        checks = (*checks[:1], *DRAWN, *checks[1:])
+    apart = completions(reference, other, 0).verdict != "equal"
 
     def result(check: Check) -> Result:
         tolerance = check.half if half and check.half is not None else check.tolerance
-        why, tail = check.why, check.tail(reference, other) if check.tail else 0.0
+        vocabulary = check.tail if not drawn else None
+        why, tail = check.why, vocabulary(reference, other) if vocabulary else 0.0
         if tail > tolerance:
             tolerance, why = tail, reason(reference)
+        if apart and check.name in FOLLOWS:
+            outcome = Outcome("not-compared", note="it follows from completions, which are others")
+            return Result(check, outcome, tolerance, why)
         return Result(check, check.function(reference, other, tolerance), tolerance, why)
 
     return tuple(result(check) for check in checks)

@@ -63,6 +63,20 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Round:
+    """Completions that were drawn at one time by one process, and their rewards."""
+
+    step: int
+    rank: int
+    indices: tuple[int, ...] | None
+    """The row of the data behind each prompt; a prompt stands as often as it has completions."""
+    completions: Rows
+    names: tuple[str, ...]
+    rewards: tuple[tuple[float | None, ...], ...]
+    """Of each completion, each reward by itself, before its weight."""
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A trainable parameter before the first step."""
 
@@ -108,6 +122,8 @@ class Evidence:
     """Per adapted module the factor on its update: alpha/rank for LoRA."""
     batches: tuple[Batch, ...] = ()
     """In the order of the global batch: the first of each process, then the second of each."""
+    rounds: tuple[Round, ...] = ()
+    """Where the trainer draws completions: each round of them."""
     pieces: Mapping[int, str | None] = field(default_factory=dict)
     """What each token id that was seen stands for."""
     trainable: Mapping[str, Tensor] = field(default_factory=dict)
@@ -196,6 +212,7 @@ def read(folder: Path) -> Evidence:
             if factor is not None
         },
         batches=_merge([[_batch(e) for e in events if e["kind"] == "batch"] for events in ranks]),
+        rounds=tuple(_round(e) for events in ranks for e in events if e["kind"] == "round"),
         pieces={
             int(i): text for e in first.get("batch", ()) for i, text in e.get("pieces", {}).items()
         },
@@ -276,6 +293,11 @@ def _batch(event: Mapping[str, Any]) -> Batch:
         micro=event["micro"],
         **{key: _rows(event[key]) for key in tensors if key in event},
     )
+
+
+def _round(event: Mapping[str, Any]) -> Round:
+    parts = ("indices", "completions", "names", "rewards")
+    return Round(event["step"], event["rank"], *(_rows(event[name]) for name in parts))
 
 
 def _merge(ranks: Sequence[Sequence[Batch]]) -> tuple[Batch, ...]:

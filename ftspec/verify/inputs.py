@@ -58,7 +58,7 @@ def rows(evidence: Evidence) -> list[Row]:
 
 def data_order(reference: Evidence, other: Evidence, _: float) -> Outcome:
     """Which rows of the prepared data set are taken, in which order."""
-    whole = pair(lambda e: bool(e.batches) and all(b.indices for b in e.batches), reference, other)
+    whole = pair(_shows_rows, reference, other)
     if missing := unobserved("which rows it took", *whole):
         return missing
     counts = pair(lambda e: e.setting.get("rows"), reference, other)
@@ -77,8 +77,15 @@ def data_order(reference: Evidence, other: Evidence, _: float) -> Outcome:
     return differs(f"step {step}, row {number}", *names, note=note)
 
 
+def _shows_rows(evidence: Evidence) -> bool:
+    taken = evidence.rounds or evidence.batches
+    return bool(taken) and all(each.indices for each in taken)
+
+
 def _taken(evidence: Evidence) -> list[tuple[int, int]]:
-    """Step and row of the data set, in the order of training."""
+    """Step and row of the data set, in the order of training; of prompts, in that of drawing."""
+    if evidence.rounds:
+        return [(each.step, index) for each in evidence.rounds for index in each.indices or ()]
     return [(batch.step, index) for batch in evidence.batches for index in batch.indices or ()]
 
 

@@ -30,6 +30,12 @@ def differ(*names: str) -> Callable[[Evidence, Evidence, Outcome], bool]:
     return lambda one, two, _: any(one.args.get(name) != two.args.get(name) for name in names)
 
 
+def drew_others(reference: Evidence, other: Evidence, outcome: Outcome) -> bool:
+    """Both runs drew completions, and not the same ones."""
+    drawn = [[each.completions for each in run.rounds] for run in (reference, other)]
+    return all(drawn) and drawn[0] != drawn[1]
+
+
 def is_unobserved(_: Evidence, __: Evidence, outcome: Outcome) -> bool:
     """Nothing could be compared."""
     return outcome.verdict == "not-compared"

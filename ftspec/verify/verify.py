@@ -33,6 +33,7 @@ from ftspec.verify.certificate import (
 from ftspec.verify.checks import Result, compare
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.machine import GIB, machine, scrubbed
+from ftspec.verify.samples import samples
 
 PROBE = Path(__file__).with_name("probe")
 EVIDENCE, LOG = "evidence", "verify.log"
@@ -177,6 +178,7 @@ def certified(run: Run, ended: Ended, against: Ended, is_reference: bool) -> Run
         seconds=round(ended.seconds, 1),
         checks=tuple(_record(result, against.evidence, evidence) for result in checks),
         error=scrubbed(ended.error),
+        samples=samples(run.folder),
     )
 
 

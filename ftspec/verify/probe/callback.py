@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .documents import documents
+from .drawn import trainer_above, watch_rewards
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_states, record_weights
 from .values import RANK, Recorder, plain
@@ -39,7 +40,10 @@ def make_probe(folder: Path) -> type:
             record_setting(recorder, args, state, model, loader)
             record_weights(recorder, model, "initial")
             record_optimizer(recorder, model, seen["optimizer"])
-            watch_data(loader, self.fetched)
+            asked: list[list[int] | None] = []
+            watch_data(loader, self.fetched, asked)
+            if (trainer := trainer_above()) is not None:
+                watch_rewards(recorder, trainer, asked)
             watch_autocast(recorder, model)
             watch_gradients(recorder, model, seen["optimizer"])
             model.register_forward_pre_hook(self.forward, with_kwargs=True)

@@ -13,8 +13,10 @@ SCORED = {"input_ids", "attention_mask", "margin"}
 MASKED = -100
 
 
-def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
+def watch_data(loader: Any, fetched: deque[dict[str, Any]], asked: list[list[int] | None]) -> None:
     """Note which rows are fetched and what the collator makes of them, until the forward pass.
+
+    Rows that are handed on as they are, because completions have yet to be drawn, go to ``asked``.
 
     Two instance attributes; the loader itself is never iterated. With worker processes the rows are
     fetched elsewhere, and are reported as not observed.
@@ -36,6 +38,9 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]]) -> None:
         rows_of = [row for row in note.get("input_ids", ()) if isinstance(row, list)]
         if rows_of and {*batch} <= SCORED:
             note["labels"] = [[MASKED] * len(row) for row in rows_of]
+        if isinstance(batch, list):
+            asked.append(list(rows) or None)
+            return batch
         fetched.append({"indices": list(rows) or None, **note})
         return batch
 

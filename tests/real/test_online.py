@@ -1,0 +1,60 @@
+"""GRPO and RLOO, really trained: the same prompts, the same completions, the same rewards and weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.real.conftest import Lab
+from tests.real.test_options import assert_equal, refusal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+BACKENDS = ("trl", "deepspeed")
+REWARDS = (
+    "[{by: length, maximum: 60, unit: characters}, {by: regex, pattern: '[aeiou]{2}', weight: 0.5},"
+    " {by: python, file: data/own_rewards.py, function: few_repetitions}]"
+)
+SHARED = (
+    "data.train=data/prompts.jsonl",
+    "train.steps=2",
+    "train.batch_size=8",
+    "train.micro_batch_size=4",
+    "train.learning_rate=1e-3",
+)
+METHODS = {
+    "grpo": "{type: grpo, beta: 0.04, rewards: REWARDS, generation: {completions: 4, max_length: 16}}",
+    "rloo": "{type: rloo, rewards: REWARDS, iterations: 2, generation: {completions: 2, max_length: 16}}",
+}
+TUNERS = {"grpo": "lora", "rloo": "full"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_completions_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None:
+    sets = (
+        f"method.objective={METHODS[method].replace('REWARDS', REWARDS)}",
+        f"method.tuner={{type: {TUNERS[method]}}}",
+        *SHARED,
+    )
+    assert "draws completions in groups" in refusal(lab, "llamafactory", *sets)
+    assert "a trainer of its own" in refusal(lab, "unsloth", *sets)
+    proof = lab.prove(*sets, backends=BACKENDS)
+    assert_equal(proof)
+    rounds = proof.evidence("trl").rounds
+    assert len(rounds) == (2 if method == "grpo" else 1)  # two steps with the same completions
+    assert [len(each.completions) for each in rounds] == [8] * len(rounds)
+    group = 4 if method == "grpo" else 2
+    indices = rounds[0].indices or ()
+    assert [len({*indices[at : at + group]}) for at in range(0, 8, group)] == [1] * (8 // group)
+    assert rounds[0].names == ("length", "regex", "python")
+    scores = {row for each in rounds for row in each.rewards}
+    assert len(scores) > 2, "rewards that are all alike teach nothing"
+    kept = (proof.model("trl") / "samples.jsonl").read_text().splitlines()
+    first = json.loads(kept[0])
+    assert len(kept) == 8 * len(rounds)
+    assert list(first["rewards"]) == ["length", "regex", "python"]
+    assert first["tokens"] == len(rounds[0].completions[0])
+    record = proof.certificate.runs["trl"]
+    assert record.samples[0].completion == first["completion"][-1]["content"]
+    checks = {check.name: check for check in proof.certificate.runs["deepspeed"].checks}
+    assert checks["completions"].note.endswith("drawn with the same random numbers")
