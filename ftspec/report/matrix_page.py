@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftspec.backend import OBJECTIVE
 from ftspec.registry import load
 from ftspec.report.matrix import Line
+from ftspec.report.matrix_reasons import absent, reasons
 from ftspec.verify import proven
 from ftspec.verify.proven import Proven
 
@@ -62,6 +63,10 @@ def print_matrix(lines: Sequence[Line], console: Any) -> None:
 
 def page(lines: Sequence[Line]) -> str:
     """docs/matrix.md."""
+    parts: dict[str, list[Line]] = {}
+    for line in lines:
+        parts.setdefault(line.objective, []).append(line)
+    first, *others = parts
     rows = [
         "# What each backend can do",
         "",
@@ -69,20 +74,33 @@ def page(lines: Sequence[Line]) -> str:
         "",
         LEGEND,
         "",
-        *_table([line for line in lines if line.objective == lines[0].objective]),
+        *_objectives(parts),
+        "",
+        f"## {first}",
+        "",
+        *_table(parts[first]),
     ]
-    for objective in dict.fromkeys(line.objective for line in lines[1:]):
-        if objective != lines[0].objective:
-            mine = [line for line in lines if line.objective == objective]
-            said = WHERE_IT_DIFFERS + PREPARED.get(objective, "")
-            rows += ["", f"## {objective}", "", said, "", *_table(mine)]
-    reasons = dict.fromkeys(
-        f"- {load(name).title}, {_words(line)}: {cell.reason}"
-        for line in lines
-        for name, cell in line.cells.items()
-        if cell.support != "full"
-    )
-    return "\n".join([*rows, *_proofs(), "", "## Why not", "", *reasons, ""])
+    for objective in others:
+        said = WHERE_IT_DIFFERS + PREPARED.get(objective, "")
+        rows += ["", f"## {objective}", "", said, "", *_table(parts[objective])]
+    return "\n".join([*rows, *_proofs(), "", "## Why not", "", *reasons(lines, _all_values), ""])
+
+
+def _objectives(parts: Mapping[str, Sequence[Line]]) -> list[str]:
+    """Which backend has which objective, and why others have not."""
+    names, proofs = next(iter(parts.values()))[0].cells, proven.load()
+    rows = [f"| objective | {' | '.join(load(name).title for name in names)} |"]
+    rows.append(f"|---|{'---|' * len(names)}")
+    told = []
+    for objective, lines in parts.items():
+        missing = absent(lines)
+        line = next(line for line in lines if line.path == OBJECTIVE)
+        marks = [_mark(line, name, line.cells[name].support, proofs) for name in names]
+        rows.append(f"| [{objective}](#{objective}) | {' | '.join(marks)} |")
+        told += [
+            f"- {load(name).title} has no {objective}: {why}." for name, why in missing.items()
+        ]
+    return [*rows, "", *told]
 
 
 def _proofs() -> list[str]:
@@ -124,14 +142,26 @@ def _mark(line: Line, name: str, support: str, proofs: Sequence[Proven]) -> str:
 
 
 def _table(lines: Sequence[Line]) -> list[str]:
-    titles = [load(name).title for name in lines[0].cells]
-    rows = [f"| value | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
-    proofs = proven.load()
+    """The backends that have the objective; values of a path that all take alike in one row."""
+    missing, proofs = absent(lines), proven.load()
+    names = [name for name in lines[0].cells if name not in missing]
+    rows = [f"| value | {' | '.join(load(name).title for name in names)} |"]
+    rows.append(f"|---|{'---|' * len(names)}")
+    alike: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        cells = line.cells.items()
-        marks = " | ".join(_mark(line, name, cell.support, proofs) for name, cell in cells)
-        rows.append(f"| `{line.path}` {_value(line.value)} | {marks} |")
+        marks = (_mark(line, name, line.cells[name].support, proofs) for name in names)
+        alike.setdefault((line.path, *marks), []).append(line)
+    for (_path, *marks), mine in alike.items():
+        rows.append(f"| {_all_values(mine)} | {' | '.join(marks)} |")
     return rows
+
+
+def _all_values(lines: Sequence[Line]) -> str:
+    """Each path with its values: `path` one; two, `other` three."""
+    paths: dict[str, list[str]] = {}
+    for line in lines:
+        paths.setdefault(line.path, []).append(_value(line.value))
+    return ", ".join(f"`{path}` {'; '.join(values)}" for path, values in paths.items())
 
 
 def _words(line: Line) -> str:
