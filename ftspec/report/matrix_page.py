@@ -149,8 +149,8 @@ def _table(lines: Sequence[Line]) -> list[str]:
     rows.append(f"|---|{'---|' * len(names)}")
     alike: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        marks = (_mark(line, name, line.cells[name].support, proofs) for name in names)
-        alike.setdefault((line.path, *marks), []).append(line)
+        marked = (_mark(line, name, line.cells[name].support, proofs) for name in names)
+        alike.setdefault((line.path, *marked), []).append(line)
     for (_path, *marks), mine in alike.items():
         rows.append(f"| {_all_values(mine)} | {' | '.join(marks)} |")
     return rows
