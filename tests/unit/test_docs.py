@@ -100,13 +100,15 @@ def test_every_block_of_yaml_is_a_valid_spec() -> None:
 @pytest.mark.parametrize("line", sorted({line for line, _ in _commands()}))
 def test_every_command_parses(line: str) -> None:
     command: click.Command = cli
+    # click keeps the options for help of the first context that a command meets
+    whole = click.Context(cli, info_name="ftspec", **cli.context_settings)
     rest = shlex.split(line)[1:]
     name: str | None = "ftspec"
     while isinstance(command, click.Group):
         name, found, rest = command.resolve_command(click.Context(command), rest)
         assert found is not None
         command = found
-    command.make_context(name, list(rest))
+    command.make_context(name, list(rest), parent=whole)
 
 
 @pytest.mark.parametrize(
