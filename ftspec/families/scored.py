@@ -45,6 +45,7 @@ EMPTY: Mapping[str, Any] = {
     "function": None,
     "name": None,
     "adapter": None,
+    "stage": None,
 }
 """What a reward says of that which does not belong to its kind."""
 LIST = """\

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.plan.choose import choose
@@ -13,7 +14,7 @@ from ftspec.plan.merge import merge_plan
 from ftspec.plan.stages import Plan, TakeResult
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Handed, Loaded
-from ftspec.spec.pipeline import Pipeline, Step
+from ftspec.spec.pipeline import WHOLE, Pipeline, Step
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Chain:
         Raises:
             SpecError, UnsupportedError: what is handed on cannot be used so.
         """
+        return self._rewarded(self._begun(step))
+
+    def _begun(self, step: Step) -> Loaded:
+        """The stage's spec, with the model that it is handed."""
         if step.taken is None:
             return step.loaded
         source = self.link(step.taken.stage)
@@ -71,6 +76,9 @@ class Chain:
         """The stage's link: its plan, begun with a look at what it takes."""
         if (source := self.taken(step)) is not None:
             plan = replace(plan, stages=(TakeResult(source.name, source.plan), *plan.stages))
+        for name in reward_stages(step.loaded):
+            taken = TakeResult(name, self.link(name).plan, begins=False)
+            plan = replace(plan, stages=(taken, *plan.stages))
         self.links.append(Link(step.name, plan, why))
         return self.links[-1]
 
@@ -80,6 +88,25 @@ class Chain:
             return None
         merged = step.taken.adapter == "merge"
         return self.link(f"{step.taken.stage}-merged" if merged else step.taken.stage)
+
+    def _rewarded(self, loaded: Loaded) -> Loaded:
+        """The spec with the reward models that earlier stages leave."""
+        if not reward_stages(loaded):
+            return loaded
+        objective: Any = loaded.spec.method.objective
+        rewards = tuple(self._reward(each) if each.stage else each for each in objective.rewards)
+        method = loaded.spec.method.model_copy(
+            update={"objective": objective.model_copy(update={"rewards": rewards})}
+        )
+        return replace(loaded, spec=loaded.spec.model_copy(update={"method": method}))
+
+    def _reward(self, reward: Any) -> Any:
+        """A reward model by its place: whole weights, or a base and the adapter over it."""
+        source = self.link(reward.stage)
+        place, base = _results(source), source.plan.resolved.values["model.name"].value
+        whole = source.plan.resolved.spec.method.tuner.type in WHOLE
+        found = {"name": place} if whole else {"name": base, "adapter": place}
+        return reward.model_copy(update={"stage": None, **found})
 
     def folder(self, name: str) -> Path | None:
         """Where the next link is compiled."""
@@ -151,6 +178,12 @@ def one_stage(
         with of_stage(step.name):
             chain.end(step, *choose(loaded, None, allow_lossy))
     raise ValueError(name)
+
+
+def reward_stages(loaded: Loaded) -> tuple[str, ...]:
+    """The stages whose reward models a spec names."""
+    rewards = getattr(loaded.spec.method.objective, "rewards", ())
+    return tuple(dict.fromkeys(each.stage for each in rewards if each.stage))
 
 
 @contextmanager

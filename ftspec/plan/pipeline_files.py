@@ -79,7 +79,9 @@ def write_pipeline(
 
 
 def _takes(plan: Plan) -> bool:
-    return plan.resolved.files is not None and any(isinstance(s, TakeResult) for s in plan.stages)
+    return plan.resolved.files is not None and any(
+        isinstance(s, TakeResult) and s.begins for s in plan.stages
+    )
 
 
 def _order(pipeline: Pipeline, links: Sequence[Link]) -> str:

@@ -22,6 +22,7 @@ from ftspec.plan.values import Resolved
 from ftspec.registry import load
 from ftspec.spec.data import Source
 from ftspec.spec.load import Loaded
+from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 
 UNDERSTOOD = frozenset(
@@ -127,6 +128,8 @@ def _rule(
             return Unknown(reason, f"to see them without it: --set {path}=null")
     if values["method.objective.type"].value in PREFERENCES:
         return Unknown("the preview does not show pairs of answers yet")
+    if values["method.objective.type"].value in ONLINE:
+        return Unknown("the preview does not show prompts whose answers are yet to be drawn")
     prepared = Prepared(
         tokens,
         template,

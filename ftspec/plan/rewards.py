@@ -21,6 +21,12 @@ def decide_rewards(spec: Spec, folder: Path, decide: Any) -> None:
         SpecError: a file is not there, is no Python, or has no such function.
     """
     rewards = getattr(spec.method.objective, "rewards", ())
+    for at, each in enumerate(rewards):
+        if each.stage is not None:
+            message = f"there is no stage {each.stage}: this is one run"
+            hint = "name: the folder or hub id of a reward model"
+            path = f"method.objective.rewards.{at}.stage"
+            raise SpecError(Problem(message, path=path, hint=hint))
     own = [(at, each) for at, each in enumerate(rewards) if each.by == "python"]
     texts = tuple(_text(each, f"method.objective.rewards.{at}", folder) for at, each in own)
     if texts:

@@ -54,6 +54,8 @@ class TakeResult:
     """The earlier stage of the spec."""
     source: Plan
     """Its plan: what lies in its folder must be of it."""
+    begins: bool = True
+    """Whether this run begins with it; else it is taken for a reward."""
 
 
 @dataclass(frozen=True)

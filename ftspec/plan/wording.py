@@ -42,7 +42,7 @@ def _words(stage: Stage) -> tuple[str, str]:
             words = "copy the model", said
         case CheckFolder(field, folder):
             words = f"check {field}", f"find {folder}, which {field} names"
-        case TakeResult(name, source):
+        case TakeResult(name, source, _):
             said = (
                 f"see that stage {name} has ended well and its result in {source.folder} is whole"
             )

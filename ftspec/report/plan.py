@@ -74,6 +74,8 @@ def _launch(plan: Plan) -> Launch:
 def _short(value: Any) -> str:
     from rich.markup import escape  # noqa: PLC0415
 
+    if isinstance(value, tuple) and value and isinstance(value[0], dict) and "by" in value[0]:
+        return escape(", ".join(f"{v['weight']:g} x {v['by']}" for v in value))
     if isinstance(value, tuple) and value and isinstance(value[0], dict):
         return escape(", ".join(f"{v['path'] or v['hub']} ({v['format']})" for v in value))
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -69,8 +69,8 @@ def take(stage: TakeResult, resolved: Resolved) -> str:
         RunError: it is not complete, or it is not as planned.
     """
     found = whole(stage.name, stage.source)
-    if resolved.files is None:
-        return found  # an adapter, or a base that is as it was
+    if resolved.files is None or not stage.begins:
+        return found  # an adapter, or a base that is as it was; or a reward model
     folder = results(stage.source)
     planned, stored = (
         resolved.values["derived.stored_dtype"].value,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticKnownError
 
 T = TypeVar("T")
@@ -28,6 +35,8 @@ def _whole(value: Any) -> Any:
     return value
 
 
+StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+"""The name of a stage: it becomes that of a folder."""
 Whole = BeforeValidator(_whole)
 """Beside a `Literal` of numbers, which by itself takes `true` and `1.0` for 1."""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ftspec.spec.base import Items, Node
+from ftspec.spec.base import Items, Node, StageName
 from ftspec.spec.structure import unknown_words
 
 ONLINE = ("grpo", "rloo")
@@ -21,10 +21,10 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "length": ("minimum", "maximum", "unit"),
     "json-schema": ("json_schema",),
     "python": ("file", "function"),
-    "model": ("name", "adapter"),
+    "model": ("name", "adapter", "stage"),
 }
 """What belongs to each kind of reward beside its weight."""
-OPTIONAL = ("minimum", "maximum", "adapter", "unit")
+OPTIONAL = ("minimum", "maximum", "adapter", "unit", "name", "stage")
 """Fields that a kind can do without; of the pattern of `exact-match` its own rule speaks."""
 IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -63,9 +63,11 @@ class Rewarded(Node):
     """Of `python`: the function in it, as trl calls it: lists of `prompts` and `completions` and each column
     of the data by its name; it returns a list of numbers."""
     name: str | None = Field(None, min_length=1, examples=["./runs/reward/trl/model"])
-    """Of `model`: a folder or a hub id. In a file of stages, `stage` names one that trains a reward model."""
+    """Of `model`: a folder or a hub id."""
     adapter: str | None = Field(None, min_length=1)
     """Of `model`: the folder of an adapter that was trained on `name`; it is merged when it is loaded."""
+    stage: StageName | None = None
+    """Of `model`, in a file of stages: an earlier stage that trains a reward model, in place of `name`."""
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Rewarded:
@@ -76,6 +78,12 @@ class Rewarded(Node):
         needed = [name for name in own if name not in OPTIONAL and not getattr(self, name)]
         if needed and (self.by, needed) != ("exact-match", ["pattern"]):
             raise ValueError(f"the reward `{self.by}` needs `{needed[0]}`")
+        if self.by == "model" and (self.name is None) == (self.stage is None):
+            raise ValueError(
+                "a reward model is either a `name` or a `stage`, and one of them is needed"
+            )
+        if self.stage is not None and self.adapter is not None:
+            raise ValueError("`adapter` belongs to a `name`: of a `stage` it is known")
         self._limits()
         self._patterns()
         return self

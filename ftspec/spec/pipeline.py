@@ -224,6 +224,7 @@ class _Reader:
         adapter = f"./{taken.stage}" if taken and taken.adapter == "continue" else None
         filled = _filled(data, (f"./{taken.stage}", "main"), adapter) if taken else data
         loaded = checked(replace(text, data=filled), self.path, sets)
+        self._rewards(loaded, index)
         why = {"output.folder": f"the results of stage {name}"}
         return Step(name, taken, replace(loaded, handed=Handed(name, why)), text)
 
@@ -268,6 +269,21 @@ class _Reader:
                 )
                 message += "and whole weights have that already"
                 self._problem(trail, message, "adapter: continue, or another `init` there")
+
+    def _rewards(self, loaded: Loaded, index: int) -> None:
+        """See that stages that rewards name stand above, and train reward models."""
+        for at, reward in enumerate(getattr(loaded.spec.method.objective, "rewards", ())):
+            if reward.stage is None:
+                continue
+            trail: Trail = (STAGES, index, "method", "objective", "rewards", at, "stage")
+            source = self.steps.get(reward.stage)
+            if source is None:
+                above = ", ".join(f"`{name}`" for name in self.steps) or "none"
+                message = f"there is no stage `{reward.stage}` above this one"
+                self._problem(trail, message, f"there are {above}")
+            elif source.loaded.spec.method.objective.type != "reward":
+                message = f"`{reward.stage}` trains no reward model"
+                self._problem(trail, message, "method: {objective: reward} in that stage")
 
     def _model(self, taken: Taken, earlier: Step, own: Mapping[str, Any]) -> dict[str, Any]:
         """The model section: the stage's own over that of the stage it takes, less what is handed on."""

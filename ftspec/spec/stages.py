@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from ftspec.spec.base import Node
+from ftspec.spec.base import Node, StageName
 from ftspec.spec.root import Spec
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.vocabulary import nodes
-
-StageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-"""It becomes the name of a folder."""
-
 
 NOT_SHARED: Mapping[str, Mapping[str, str]] = {
     "output": {"hub": "every stage would upload to it: say it in the stage that shall"},

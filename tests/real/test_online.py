@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
+from ftspec.errors import RunError
+from ftspec.plan.pipeline import make_pipeline
+from ftspec.run.taken import results
+from ftspec.spec.pipeline import Pipeline, load_any
+from tests.conftest import SPECS
 from tests.real.conftest import Lab
 from tests.real.test_options import assert_equal, refusal
+from tests.real.test_stages import run
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 BACKENDS = ("trl", "deepspeed")
@@ -58,3 +66,26 @@ def test_completions_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None
     assert record.samples[0].completion == first["completion"][-1]["content"]
     checks = {check.name: check for check in proof.certificate.runs["deepspeed"].checks}
     assert checks["completions"].note.endswith("drawn with the same random numbers")
+
+
+def test_a_stage_scores_what_a_later_one_draws(lab: Lab) -> None:
+    shutil.copy(SPECS / "rl-stages-tiny.yaml", lab.specs)
+    pipeline = load_any(lab.specs / "rl-stages-tiny.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert run(links) == ["answers", "reward", "answers-merged", "rl"]
+    assert run(links) == []
+    reward, last = results(links[1].plan), results(links[3].plan)
+    rows = [json.loads(line) for line in (last / "samples.jsonl").read_text().splitlines()]
+    scores = [row["rewards"]["model"] for row in rows]
+    assert len(rows) == 8 and len({*scores}) == 8, "a new head scores every completion otherwise"
+    config = json.loads((last / "adapter_config.json").read_text("utf-8"))
+    assert Path(links[3].plan.folder, config["base_model_name_or_path"]).resolve() == results(
+        links[2].plan
+    )
+    # the reward model that was taken is held: of a changed one nothing stands
+    file = reward / "adapter_model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-4] + bytes(4))
+    with pytest.raises(RunError, match="the result of stage reward was changed"):
+        run(links)

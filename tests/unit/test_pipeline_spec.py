@@ -8,6 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ftspec.errors import SpecError
+from ftspec.plan.pipeline import make_pipeline
+from ftspec.plan.resolve import resolve
+from ftspec.plan.stages import TakeResult
 from ftspec.spec.load import load
 from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.schema import json_schema
@@ -245,3 +248,65 @@ def test_one_run_is_asked_for(tmp_path: Path) -> None:
     read(tmp_path, SHARED + TWO)
     with pytest.raises(SpecError, match="has stages, and here one run is asked for"):
         load(tmp_path / "spec.yaml")
+
+
+REWARDED = """\
+stages:
+  - name: reward
+    data: pairs.jsonl
+    method: {objective: reward, tuner: TUNER}
+  - name: rl
+    data: {train: {path: prompts.jsonl, format: prompt}, overflow: drop}
+    method:
+      tuner: full
+      objective:
+        type: grpo
+        generation: {completions: 2}
+        rewards:
+          - {by: regex, pattern: a}
+          - {by: model, stage: reward}
+"""
+
+
+@pytest.mark.parametrize("tuner", ["full", "lora"])
+def test_a_reward_model_comes_of_an_earlier_stage(tmp_path: Path, tuner: str) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    text = SHARED.replace("./tiny", "org/tiny") + REWARDED.replace("TUNER", tuner)
+    text = text.replace("{max_length: 128}", "{max_length: 128, overflow: drop}")
+    text = text.replace("org/tiny", "{name: org/tiny, dtype: float32}")
+    first, last = make_pipeline(read(tmp_path, text + "hardware: {device: cpu}\n"), "trl")
+    plain, scored = last.plan.resolved.values["method.objective.rewards"].value
+    place = "./runs/spec/reward/trl/model"
+    expected = (place, None) if tuner == "full" else ("org/tiny", place)
+    assert (scored["name"], scored["adapter"], scored["stage"]) == (*expected, None)
+    assert plain["name"] is None
+    (taken,) = (stage for stage in last.plan.stages if isinstance(stage, TakeResult))
+    assert (taken.name, taken.begins, taken.source) == ("reward", False, first.plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("stage: reward}", "stage: rl}"), "there is no stage `rl` above this one"),
+        (("objective: reward, ", ""), "`reward` trains no reward model"),
+    ],
+)
+def test_a_reward_names_a_stage_above_that_trains_one(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    text = SHARED + REWARDED.replace("TUNER", "full").replace(*change)
+    assert [found for _, found in refused(tmp_path, text)] == [message]
+
+
+def test_without_stages_there_is_none_to_name(tmp_path: Path) -> None:
+    rewards = "{by: model, stage: other}"
+    text = SHARED + (
+        "method: {objective: {type: grpo, generation: {completions: 2}, rewards: "
+        + rewards
+        + "}}\n"
+    )
+    text = text.replace("{max_length: 128}", "{train: {path: a.jsonl, format: prompt}}")
+    file = tmp_path / "spec.yaml"
+    file.write_text(text.replace("./tiny", "org/tiny"))
+    with pytest.raises(SpecError, match="there is no stage other: this is one run"):
+        resolve(load(file))

@@ -126,7 +126,7 @@ def test_no_json_is_no_answer() -> None:
         ({"by": "json-schema", "json_schema": {"items": {"a": 1}}}, "`items.a` is not understood"),
         ({"by": "python", "file": "a.py", "function": "os.system"}, "String should match pattern"),
         ({"by": "python", "file": "a.py"}, "needs `function`"),
-        ({"by": "model"}, "needs `name`"),
+        ({"by": "model"}, "either a `name` or a `stage`"),
     ],
 )
 def test_a_reward_that_means_nothing_is_refused(reward: dict[str, Any], message: str) -> None:
@@ -137,7 +137,7 @@ def test_a_reward_that_means_nothing_is_refused(reward: dict[str, Any], message:
 def test_each_kind_has_a_function_and_every_field_a_kind() -> None:
     assert set(FIELDS) == set(scored.CALLS)
     for kind, (function, arguments) in scored.CALLS.items():
-        assert set(arguments.values()) == set(FIELDS[kind])
+        assert set(arguments.values()) == set(FIELDS[kind]) - {"stage"}  # which becomes a name
         assert callable(SHIPPED[function])
     assert {"by", *scored.EMPTY} == set(Rewarded.model_fields)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 fd6554ddf067)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 a1aad0f444fc)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
