@@ -73,11 +73,14 @@ class Backend:
     entry: str = "train.py"
     """The file that is trained from: a script, or a native config."""
     probe: str = "script"
-    """How the probe is put around the entry: `script`, or `llamafactory`."""
+    """How the probe is put around the entry: `script`, `llamafactory`, or `module`, which is named before
+    the entry, as in `python -m MODULE ENTRY`."""
     first_import: str = ""
     """A module that must be imported before transformers."""
     overrides: tuple[str, ...] = ()
     """Requirements that uv must take for those of other packages, for inline script metadata."""
+    columns: tuple[str, ...] = ()
+    """Columns of prepared rows, beside ids and labels, by which it knows them for prepared."""
     packed: tuple[str, ...] = ("seq_lengths",)
     """Columns of prepared rows by which its collator keeps documents apart that share a row."""
     alternating: bool = False

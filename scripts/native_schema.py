@@ -185,6 +185,27 @@ def llamafactory() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "dataset_info", fields(DatasetAttr)
 
 
+def axolotl() -> Iterator[tuple[str, dict[str, Any]]]:
+    """All keys of a config: its schema is pydantic's, and names stand beside their aliases."""
+    from axolotl.utils.schemas import config, datasets
+
+    yield "", modelled(config.AxolotlInputConfig)
+    for name in ("SFTDataset", "UserDefinedPrompterType", "PretrainingDataset", "DPODataset"):
+        yield name, modelled(getattr(datasets, name))
+
+
+def modelled(model: Any) -> dict[str, dict[str, Any]]:
+    """Fields of a pydantic model, as people write them: by their alias where there is one, and by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, info in model.model_fields.items():
+        # declared as text or number, and made a number by a validator
+        kind = "float" if name == "learning_rate" else str(info.annotation)
+        value = "<required>" if info.is_required() else info.get_default(call_default_factory=True)
+        for key in {name, info.alias or name}:
+            found[key] = {"type": kind, "default": plain(value)}
+    return found
+
+
 def takes(annotation: Any) -> list[str]:
     """The values of a type, in words: `int`, `list[str]`, `=gaussian`, `null`."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
@@ -234,7 +255,10 @@ PACKAGES = ("transformers", "peft", "accelerate", "datasets", "torch", "trl")
 def main() -> None:
     """Print the schema of one backend, or the options of peft's adapters."""
     name = sys.argv[1]
-    reader = {"trl": trl, "deepspeed": deepspeed, "unsloth": unsloth, "llamafactory": llamafactory}
+    reader = {
+        "trl": trl, "deepspeed": deepspeed, "unsloth": unsloth, "llamafactory": llamafactory,
+        "axolotl": axolotl,
+    }  # fmt: skip
     stdout, sys.stdout = sys.stdout, sys.stderr  # frameworks greet on stdout
     if name == "peft":
         json.dump(adapters(), stdout, indent=1)

@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "ftspec" / "port" / "tables"
-READ = ("llamafactory", "trl")
+READ = ("llamafactory", "trl", "axolotl")
 """Frameworks with configs of their own; DeepSpeed's defaults stand in its backend's rows."""
 
 

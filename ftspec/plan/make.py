@@ -139,7 +139,8 @@ def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
         if not sources and not (held_out and values["data.prepare"] == "ftspec"):
             continue  # rows that a framework holds out are looked at with those that train
         if values["data.prepare"] == "ftspec":
-            columns = backend.packed if values["data.packing"] == "documents" else ()
+            packed = backend.packed if values["data.packing"] == "documents" else ()
+            columns = (*backend.columns, *packed)
             stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))
         elif all(source["path"] for source in sources):
             lengths = values["data.overflow"] == "error"

@@ -137,6 +137,9 @@ def probed(run: Run, out: Path) -> tuple[list[str], dict[str, str]]:
         message = f"{run.backend.name}: the command {' '.join(run.argv)} does not name {entry}"
         raise VerifyError(Problem(message, hint="this is an error in the backend: report it"))
     at = len(argv) - 1 - argv[::-1].index(entry)
+    if run.backend.probe == "module":
+        argv = [*argv[: at - 2], *argv[at - 1 :]]  # the probe takes the place of `-m`
+        at -= 2
     first = ["--first-import", run.backend.first_import] if run.backend.first_import else []
     tail = [str(PROBE), "--out", str(out), *first, run.backend.probe, *argv[at:]]
     environ = dict(run.environ)

@@ -16,13 +16,19 @@ def test_an_unknown_backend(ftspec: Command, write: Write) -> None:
         same(
             done.err,
             "error[backend]: there is no backend `tlr`\n"
-            "  help: did you mean `trl`? installed are: deepspeed, llamafactory, trl, unsloth\n",
+            "  help: did you mean `trl`? installed are: axolotl, deepspeed, llamafactory, trl, unsloth\n",
         )
     assert ftspec("validate", write(), "--set", "run.backends=[tlr]").code == 5
     assert ftspec("validate", write(), "--set", "native.tlr.x=1").code == 5
 
 
 UNSUPPORTED = {
+    "axolotl": (
+        ("train:\n", "train:\n  warmup_steps: 2\n"),
+        "spec.yaml:3:1: error[unsupported]: axolotl: data.prepare = 'framework': it keeps tokenised rows "
+        "in a folder named by a hash of the config, not of the rows, and would train on the old ones after "
+        "a file has changed (the framework cannot)\n  help: data.prepare: ftspec\n",
+    ),
     "trl": (
         ("device: cpu", "device: cpu\n  zero: 1"),
         "spec.yaml:18:9: error[unsupported]: TRL: hardware.zero.stage = 1: TRL alone does not shard; "

@@ -104,16 +104,17 @@ def test_compile_writes_each_capable_backend_and_names_the_rest(
     done = ftspec("compile", file, "-o", "build", "--set", "hardware.devices=2")
     assert done.code == 0
     assert sorted(path.name for path in Path("build").iterdir()) == sorted(
-        set(names()) - {"unsloth"}
+        set(names()) - {"axolotl", "unsloth"}
     )
-    assert done.err.startswith("unsloth: left out\n")
+    assert done.err.startswith("axolotl: left out\n")
+    assert "\nunsloth: left out\n" in done.err
     assert "Unsloth: hardware.devices = 2: " in done.err
     assert "left out" not in done.out
     told = json.loads(
         ftspec("compile", file, "-o", "build", "--set", "hardware.devices=2", "--json").out
     )
-    assert set(told["refused"]) == {"unsloth"}
-    assert set(told["written"]) == set(names()) - {"unsloth"}
+    assert set(told["refused"]) == {"axolotl", "unsloth"}
+    assert set(told["written"]) == set(names()) - {"axolotl", "unsloth"}
     for paths in told["written"].values():
         assert len(paths) >= 4
         assert all(Path(path).is_file() for path in paths)

@@ -171,6 +171,27 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         del data["packing"]
 
 
+PLAIN = {"data.prepare": "ftspec", "model.dtype": "float32", "precision.compute": "fp32"}
+"""What a backend is asked for in the place of a value that it refused; without one, the default."""
+
+
+def plainer(spec: Spec, result: Lowered) -> Spec | None:
+    """The spec without the values that were refused; None where they cannot be left out."""
+    document = spec.model_dump()
+    for path in dict.fromkeys(refusal.path for refusal in result.refusals):
+        *sections, name = path.removesuffix(".type").split(".")
+        place = document
+        for section in sections:
+            place = place.get(section) or {}
+        place.pop(name, None)
+        if path in PLAIN:
+            place[name] = PLAIN[path]
+    try:
+        return Spec.model_validate(document)
+    except ValueError:
+        return None
+
+
 def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, Any]]:
     """A spec lowered for a backend, without a look at any file."""
     loaded = Loaded(spec, Path("/project/spec.yaml"), {}, digest(spec))

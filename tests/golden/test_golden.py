@@ -23,6 +23,8 @@ SECTIONS = ["model", "method", "dataset", "output", "train", "eval"]
 """The order in LLaMA-Factory's own examples, https://github.com/hiyouga/LLaMA-Factory/tree/main/examples"""
 LINES = {"trl": 60, "deepspeed": 60, "unsloth": 66}
 """A supervised script is shorter than this, its header included; Unsloth's pins more and loads more."""
+FEWER = {"axolotl": 3}
+"""Cases of a backend that takes rows prepared by ftspec alone."""
 MORE = {"qlora": 9, "pissa": 9, "dpo-tiny": 4, "grpo-tiny": 20}
 """Lines that a script has beyond those: of loading a quantised base itself, of more settings, of rewards."""
 
@@ -67,7 +69,7 @@ def test_the_sweep_swept() -> None:
     for backend in names():
         folders = {path.parent.parent.name for path in golden("manifest.json")
                    if path.parent.name == backend}  # fmt: skip
-        assert len(folders) >= 8, f"{backend}: {sorted(folders)}"
+        assert len(folders) >= FEWER.get(backend, 8), f"{backend}: {sorted(folders)}"
 
 
 def test_who_is_missing_is_named_with_a_reason() -> None:

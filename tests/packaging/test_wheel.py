@@ -123,6 +123,12 @@ def test_the_installed_wheel_compiles(installed: Path, tmp_path: Path) -> None:
     )
     manifests = sorted(path.parent.name for path in (tmp_path / "out").glob("*/manifest.json"))
     assert manifests == ["deepspeed", "llamafactory", "trl", "unsloth"]
+    run(
+        *(installed / "ftspec", "compile", ROOT / "specs" / "axolotl-tiny.yaml"),
+        *("--backend", "axolotl", "-o", tmp_path / "other"),
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "other" / "manifest.json").is_file()
 
 
 def test_the_installed_wheel_compiles_the_same_bytes(installed: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ftspec import registry
 from ftspec.errors import BackendError, Problem
 
-OURS = ("deepspeed", "llamafactory", "trl", "unsloth")
+OURS = ("axolotl", "deepspeed", "llamafactory", "trl", "unsloth")
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +58,9 @@ def test_a_missing_one_names_those_that_are_there() -> None:
     found = problem("unslot")
     assert found.message == "there is no backend `unslot`"
     assert found.hint == (
-        "did you mean `unsloth`? installed are: deepspeed, llamafactory, trl, unsloth"
+        "did you mean `unsloth`? installed are: axolotl, deepspeed, llamafactory, trl, unsloth"
     )
-    assert problem("zzz").hint == "installed are: deepspeed, llamafactory, trl, unsloth"
+    assert problem("zzz").hint == "installed are: axolotl, deepspeed, llamafactory, trl, unsloth"
 
 
 def test_without_any_the_hint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ VALID = (
     *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
     *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml"),
     *("dpo-tiny.yaml", "dpo-after-sft.yaml", "kto-tiny.yaml", "reward-tiny.yaml"),
-    *("grpo-tiny.yaml",),
+    *("grpo-tiny.yaml", "axolotl-tiny.yaml"),
     *("gemma-lora.yaml", "gpt-oss-lora.yaml", "mistral-chat.yaml", "llama3-lora.yaml"),
     "qwen3-tools.yaml",
 )

@@ -19,7 +19,7 @@ def record() -> proven.Proven:
 
 def test_a_record_says_what_was_proven_and_names_no_file() -> None:
     found = record()
-    assert set(found.runs) == set(names())
+    assert set(found.runs) == set(names()) - {"axolotl"}
     assert all(found.proves(backend) for backend in found.runs)
     assert found.values["method.tuner.type"] == "lora"
     assert not [path for path in found.values if path.startswith(("model.name", "data.train", "output"))

@@ -18,8 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run a training artefact, noting what it does.")
     parser.add_argument("--out", required=True, type=lambda text: Path(text).resolve())
     parser.add_argument("--first-import", default="")
-    parser.add_argument("kind", choices=["script", "llamafactory"])
-    parser.add_argument("entry")
+    parser.add_argument("kind", choices=["script", "module", "llamafactory"])
+    parser.add_argument("entry", help="a script, a module by its name, or a config")
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     options = parser.parse_args([word for word in sys.argv[1:] if word not in local])
 
@@ -32,8 +32,11 @@ def main() -> None:
 
         sys.argv.insert(0, "llamafactory-cli")  # run_exp reads the config's name from argv[1]
         run_exp(callbacks=[make_probe(options.out)()])
-    else:
-        import transformers.trainer
+        return
+    import transformers.trainer
 
-        transformers.trainer.DEFAULT_CALLBACKS.append(make_probe(options.out))
+    transformers.trainer.DEFAULT_CALLBACKS.append(make_probe(options.out))
+    if options.kind == "module":
+        runpy.run_module(options.entry, run_name="__main__", alter_sys=True)
+    else:
         runpy.run_path(options.entry, run_name="__main__")

@@ -14,6 +14,7 @@ SCHEMA = 1
 PACKAGES = (
     *("torch", "transformers", "peft", "accelerate", "trl", "datasets", "tokenizers", "numpy"),
     *("safetensors", "deepspeed", "unsloth", "unsloth_zoo", "llamafactory", "bitsandbytes"),
+    "axolotl",
 )
 ARGUMENTS = (
     *("seed", "data_seed", "per_device_train_batch_size", "gradient_accumulation_steps"),

@@ -26,6 +26,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return str({**value})  # a class of axolotl's answers to every attribute
     if hasattr(value, "item") and getattr(value, "numel", lambda: 2)() == 1:
         return value.item()
     return str(getattr(value, "value", value))

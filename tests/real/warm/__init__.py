@@ -34,6 +34,11 @@ IMPORTS: Mapping[str, tuple[str, ...]] = {
     "deepspeed": (*_SCRIPTS, "deepspeed", "torch.distributed.run"),
     "llamafactory": ("llamafactory.train.tuner", "torchdata.stateful_dataloader"),
     "unsloth": ("unsloth", "bitsandbytes", "torch._dynamo"),
+    "axolotl": (
+        *("torch", "datasets", "peft", "transformers.trainer", "axolotl.cli.train", "axolotl.cli.config"),
+        *("axolotl.common.datasets", "axolotl.train", "axolotl.core.builders", "axolotl.loaders.model"),
+        "transformers.models.llama.modeling_llama",
+    ),
 }
 """What each framework's trainings import first of all, in their own order, and what they add later."""
 PATIENCE = 300.0

@@ -1,0 +1,41 @@
+"""axolotl 0.19: a YAML config, run by `python -m axolotl.cli.train`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftspec.backend import Backend
+from ftspec.data.template import Template
+from ftspec.data.tokenizer import Tokens
+from ftspec.data.view import Unknown
+from ftspec.mapping import Flat
+from ftspec_axolotl.emit import CONFIG, emit, environment, launch
+from ftspec_axolotl.fields import CPT, SFT, UNPREPARED
+from ftspec_axolotl.read import read
+
+
+def _rows(_native: Flat, _tokens: Tokens, _template: Template | None) -> Unknown:
+    return Unknown(UNPREPARED, "data.prepare: ftspec")
+
+
+backend = Backend(
+    name="axolotl",
+    title="axolotl",
+    package="axolotl",
+    versions=">=0.19,<0.20",
+    maps={"sft": SFT, "cpt": CPT},
+    emit=emit,
+    read=read,
+    launch=launch,
+    env=files(__name__) / "env",
+    pinned=("axolotl", "transformers", "peft", "accelerate", "datasets", "torch"),
+    entry=CONFIG,
+    probe="module",
+    environment=environment,
+    columns=("attention_mask",),
+    rows=_rows,
+    without={
+        name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
+        for name in ("dpo", "reward")
+    },
+)

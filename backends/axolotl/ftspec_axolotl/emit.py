@@ -1,0 +1,66 @@
+"""Native values -> axolotl.yaml, the plugin that seeds a new adapter, launch script, requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftspec.backend import File, Job
+from ftspec.emit import yaml
+from ftspec.emit.plain import one_line
+from ftspec.families.script import companions, headline
+from ftspec.mapping import Flat
+from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.tuners import SEEDED
+
+CONFIG = "axolotl.yaml"
+TITLE = "axolotl"
+SEED_FILE = f"{SEEDED.partition('.')[0]}.py"
+SEED = '''\
+"""Seeds a new adapter: axolotl draws it before its trainer has seeded anything, so always the same one."""
+
+from axolotl.integrations.base import BasePlugin
+from transformers import set_seed
+
+
+class AdapterSeed(BasePlugin):
+    def pre_lora_load(self, cfg, model):
+        set_seed(cfg.seed)
+'''
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "model": (
+        "base_model", "revision", "type_of", "trust", "attn", "load_in", "bf16", "fp16", "tf32",
+        "use_kernels", "torch_compile",
+    ),
+    "method": ("adapter", "lora_", "peft_", "plugins"),
+    "data": (
+        "datasets", "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
+        "group_by", "curriculum", "dataloader",
+    ),
+    "output": ("output_dir", "logging", "save_", "use_tensorboard", "include_tkps"),
+    "train": ("",),
+}  # fmt: skip
+"""Sections of the config, and the beginnings of the keys in each, in order."""
+
+
+def emit(native: Flat, job: Job) -> Sequence[File]:
+    """The files of one run."""
+    config = {key: value for key, value in native.items() if not key.startswith("launch.")}
+    sections = []
+    for title, starts in SECTIONS.items():
+        keys = [key for start in starts for key in config if key.startswith(start)]
+        sections.append((title, {key: config.pop(key) for key in dict.fromkeys(keys)}))
+    text = f"# {one_line(headline(job, TITLE))}\n\n" + yaml.dump([s for s in sections if s[1]])
+    files = [File.text(CONFIG, text)]
+    if native.get("plugins"):
+        files.append(File.text(SEED_FILE, SEED))
+    return [*files, *companions(job, TITLE, launch(native), environment(native))]
+
+
+def launch(_native: Flat) -> Sequence[str]:
+    """argv: one process."""
+    return ("{python}", "-m", "axolotl.cli.train", CONFIG)
+
+
+def environment(native: Flat) -> dict[str, str]:
+    """It trains on a GPU wherever it sees one, and a config cannot forbid it."""
+    return {"CUDA_VISIBLE_DEVICES": ""} if native.get(DEVICE) == "cpu" else {}

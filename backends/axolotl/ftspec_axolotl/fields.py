@@ -1,0 +1,233 @@
+"""Spec paths <-> axolotl's keys.
+
+Names and defaults: axolotl 0.19.0, utils/schemas/*.py; checked against schemas/native/*.json. What they do:
+core/builders/base.py and causal.py. Under it all is transformers' Trainer, so most rows are those of
+TrainingArguments under axolotl's names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.families.sft_script import OWN_PATHS, no_sequences
+from ftspec.families.stored import name_row
+from ftspec.mapping import (
+    FieldMap,
+    Refuse,
+    Row,
+    choice,
+    constant,
+    field,
+    ours,
+    unsupported,
+)
+from ftspec_axolotl.train import train_rows
+from ftspec_axolotl.tuners import tuner_rows
+
+DEVICE = "launch.device"
+"""Native pseudo-key: there is no key for the device, the launch hides GPUs."""
+EIGHT = 8
+"""LLaMA-Factory pads to a multiple of 8, so all backends do (docs/hazards.md#padding)."""
+UNPREPARED = (
+    "it keeps tokenised rows in a folder named by a hash of the config, not of the rows, and would train on "
+    "the old ones after a file has changed"
+)
+BASES = {"fp32": "float32", "bf16": "bfloat16"}
+"""The type in which it loads weights, by the arithmetic (utils/config, resolve_dtype)."""
+
+
+def _lower_prepare(who: str, rows: str) -> Any:
+    if who != "ftspec":
+        raise Refuse(UNPREPARED, "notyet", "data.prepare: ftspec")
+    # no type: rows that have ids, labels and a mask are taken as they are
+    return [{"path": rows}]
+
+
+def _lift_prepare(datasets: Any) -> str:
+    if [[*entry] for entry in datasets] != [["path"]]:
+        raise Refuse("data sets that axolotl prepares itself are read by `ftspec import` only")
+    return "ftspec"
+
+
+def _lower_packing(packing: str | None) -> tuple[()]:
+    if packing == "documents":
+        raise Refuse(
+            "it keeps documents apart by attention masks of its own; rows that ftspec packed so are not "
+            "compiled for it yet",
+            "notimpl",
+            "data.packing: null",
+        )
+    return ()
+
+
+def _lower_dtype(dtype: str, stored: str | None, compute: str) -> tuple[()]:
+    needed, held = BASES.get(compute), stored if dtype == "auto" else dtype
+    if needed is not None and held != needed:
+        raise Refuse(
+            f"it loads weights in the type of the arithmetic, {needed}, and has no key for another one",
+            "notyet",
+            f"model.dtype: {needed}",
+        )
+    return ()
+
+
+def _lower_balance(weight: float | None, own: bool | None) -> tuple[()]:
+    if weight or own:
+        raise Refuse(
+            "mixtures of experts are not compiled for it yet: their balance loss would be the model's own",
+            "notimpl",
+            "model.experts.balance_loss: 0, for a model whose config.json has output_router_logits: false",
+        )
+    return ()
+
+
+def _objective(name: str) -> Row:
+    return Row(
+        ("method.objective.type",), (), lambda _name: (), lambda _base: name, reads=("base_model",)
+    )
+
+
+_ROWS = (
+    # model
+    name_row("base_model"),
+    field("model.revision", "revision_of_model", lift=lambda name: name or "main", absent=None),
+    field("model.trust_remote_code", "trust_remote_code", lift=bool, absent=None),
+    choice(
+        "model.attention",
+        "attn_implementation",
+        {"sdpa": "sdpa", "eager": "eager"},
+        otherwise="it may put another release of flash attention in the place of the one that is named, and "
+        "none is in its lock",
+    ),
+    Row(
+        ("model.dtype",),
+        (),
+        _lower_dtype,
+        lambda bf16: "float32" if bf16 is False else "bfloat16",
+        uses=("derived.stored_dtype", "precision.compute"),
+        reads=("bf16",),
+    ),
+    *(
+        unsupported(
+            f"model.quantization.{name}", "a quantised base is not compiled for it yet", "notimpl"
+        )
+        for name in ("type", "double", "storage")
+    ),
+    *(
+        unsupported(f"model.rope.{name}", "other positions are not compiled for it yet", "notimpl")
+        for name in (
+            *("type", "factor", "theta", "original_length", "beta_fast", "beta_slow"),
+            *("attention_factor", "low_freq_factor", "high_freq_factor"),
+        )
+    ),
+    Row(
+        ("model.experts.balance_loss",),
+        (),
+        _lower_balance,
+        lambda: 0.0,
+        uses=("derived.router_logits",),
+    ),
+    unsupported("model.experts.freeze_router", "there is no key for it", neutral=(False,)),
+    constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
+    constant("load_in_4bit", False, "weights are whole", absent=False),
+    constant("load_in_8bit", False, "weights are whole", absent=False),
+    # data: rows are tokenised before, so these paths are in them
+    *ours("data.train", "data.system", "data.max_length", "data.overflow", "data.train_on"),
+    *ours("model.chat_template"),
+    *(
+        unsupported(
+            f"data.{name}",
+            "it also evaluates before the first step, and an evaluation draws random numbers; not seen to "
+            "train alike yet",
+            "notimpl",
+            neutral,
+            "leave it out",
+        )
+        for name, neutral in (("eval", ((),)), ("eval_size", (None,)))
+    ),
+    unsupported(
+        "train.eval_steps",
+        "it evaluates before the first step as well",
+        "notimpl",
+        (None,),
+        "leave it out",
+    ),
+    Row(
+        ("data.prepare",),
+        ("datasets",),
+        _lower_prepare,
+        _lift_prepare,
+        uses=("derived.train_rows",),
+    ),
+    Row(("data.packing",), (), _lower_packing, lambda: None),
+    field("data.shuffle", "curriculum_sampling", lambda on: not on, lambda on: not on, absent=None),
+    constant(
+        "skip_prepare_dataset",
+        True,
+        "no cache stands in for the rows",
+        absent=False,
+    ),
+    constant(
+        "shuffle_merged_datasets", False, "rows are drawn by the seeded sampler alone", absent=True
+    ),
+    constant("val_set_size", 0.0, "nothing is held out", absent=0.0),
+    constant("sample_packing", False, "rows stand alone", absent=None),
+    constant("eval_sample_packing", False, "rows stand alone", absent=None),
+    constant("pad_to_sequence_len", None, "batches are as long as their longest row", absent=None),
+    constant("pad_to_multiple_of", EIGHT, "as in all backends", absent=None),
+    constant("group_by_length", False, "rows are drawn at random", absent=None),
+    constant("dataloader_drop_last", False, "no row is left out in silence", absent=None),
+    constant("dataloader_num_workers", 0, "rows are read in one order", absent=None),
+    # what it would switch on by itself, or switches kernels
+    constant("activation_offloading", False, "activations stay where they are", absent=False),
+    constant("torch_compile", False, "compiled code rounds otherwise", absent=None),
+    constant("use_kernels", False, "other kernels round otherwise", absent=None),
+    constant("include_tkps", False, "nothing is counted during the steps", absent=True),
+    unsupported("method.objective.loss", "its trainer has the plain loss", neutral=("nll",)),
+    unsupported("method.objective.prompt_weight", "a token trains or it does not", neutral=(0.0,)),
+    *tuner_rows(),
+    *train_rows(),
+    # where
+    Row((("hardware.device"),), (DEVICE,), lambda name: name, lambda name: name, absent=("cuda",)),
+    *(
+        unsupported(
+            f"hardware.{name}",
+            "it averages the means of devices, whatever the number of tokens on each",
+            "notyet",
+            (1,),
+            "hardware.devices: 1",
+        )
+        for name in ("devices", "nodes")
+    ),
+    no_sequences("rows that devices share are not compiled for it yet"),
+    *(
+        unsupported(
+            f"hardware.zero.{name}",
+            "sharding is not compiled for it yet",
+            "notimpl",
+            neutral,
+            "run.backends: deepspeed",
+        )
+        for name, neutral in (
+            ("stage", (None, 0)),
+            ("offload_optimizer", (None, False)),
+            ("offload_parameters", (None, False)),
+            ("leaf_modules", (None,)),
+        )
+    ),
+    unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
+    *ours("output.hub.private"),
+    *ours(*OWN_PATHS),
+)
+SFT = FieldMap("axolotl", (_objective("sft"), *_ROWS))
+CPT = FieldMap(
+    "axolotl",
+    (
+        _objective("cpt"),
+        *(
+            row
+            for row in _ROWS
+            if not row.paths[:1] or not row.paths[0].startswith("method.objective.")
+        ),
+    ),
+)

@@ -1,0 +1,21 @@
+"""axolotl.yaml and launch.sh -> native values. Nothing is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftspec.backend import File
+from ftspec.mapping import Flat
+from ftspec.read import pyyaml, shell, yaml
+from ftspec_axolotl.emit import CONFIG
+from ftspec_axolotl.fields import DEVICE
+
+
+def read(written: Sequence[File]) -> Flat:
+    """Native values of an emitted folder."""
+    texts = {file.path: file.content.decode() for file in written}
+    native: dict[str, Any] = dict(yaml.read_placed(texts[CONFIG], pyyaml.scalar).data)
+    _argv, environ = shell.read(texts["launch.sh"])
+    native[DEVICE] = "cpu" if environ.get("CUDA_VISIBLE_DEVICES") == "" else "cuda"
+    return native

@@ -1,0 +1,290 @@
+"""Spec paths <-> axolotl's keys for the steps: core/builders/base.py of 0.19.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ftspec.families.hf_trainer import training_rows
+from ftspec.families.precision import USES, refuse_format
+from ftspec.mapping import MISSING, Lossy, Refuse, Row, constant, field, only, ours, unsupported
+from ftspec.spec.optimizers import (
+    SGD,
+    Adafactor,
+    Adagrad,
+    AdamW8bit,
+    BAdam,
+    GaLore,
+    Lion,
+    Lion8bit,
+    Muon,
+    PagedAdamW,
+    PagedAdamW8bit,
+    PagedLion,
+    PagedLion8bit,
+    RMSprop,
+)
+from ftspec.spec.vocabulary import tag
+
+OPTIMIZER = "train.optimizer."
+OTHERS = (
+    *(AdamW8bit, PagedAdamW, PagedAdamW8bit, Lion, Lion8bit, PagedLion, PagedLion8bit),
+    *(Adafactor, SGD, RMSprop, Adagrad, Muon, GaLore, BAdam),
+)
+"""Optimizers that are not compiled: the row of the type says so, and once is enough."""
+ALL = 1_000_000
+"""More checkpoints than any run saves: without a number it would keep four."""
+OWN = (
+    *(
+        "train.epochs",
+        "train.batch_size",
+        "train.warmup_steps",
+        "train.max_grad_norm",
+        "train.seed",
+    ),
+    *("train.label_smoothing", "train.neftune_alpha", "train.data_seed", "train.logging_steps"),
+    *("train.save_steps", "train.save_total_limit", "train.eval_steps", "precision.compute"),
+    *("hardware.device", "output.trackers", "output.hub.repo"),
+)
+"""Paths of TrainingArguments that have rows of their own here."""
+
+
+def train_rows() -> tuple[Row, ...]:
+    """Everything about the steps."""
+    return (
+        Row(
+            ("train.schedule.type", "train.warmup_steps", "train.warmup_ratio"),
+            ("lr_scheduler", "warmup_steps", "warmup_ratio"),
+            _lower_warmup,
+            _lift_warmup,
+            uses=("train.schedule.min_ratio",),
+            absent=("cosine", None, None),
+        ),
+        *_shared(),
+        Row(
+            ("train.epochs", "train.steps"),
+            ("num_epochs", "max_steps"),
+            _lower_length,
+            lambda epochs, steps: (None, steps) if steps else (float(epochs), None),
+            absent=(1.0, None),
+        ),
+        Row(
+            ("train.batch_size", "train.micro_batch_size"),
+            ("micro_batch_size", "gradient_accumulation_steps"),
+            _lower_batch,
+            lambda micro, passes: (micro * passes, micro),
+            uses=("derived.replicas",),
+            absent=(1, 1),
+        ),
+        Row(
+            (f"{OPTIMIZER}type",),
+            ("optimizer",),
+            _lower_optimizer,
+            _lift_optimizer,
+            absent=("adamw_torch_fused",),
+        ),
+        *only(
+            f"{OPTIMIZER}type",
+            "adamw",
+            _number(f"{OPTIMIZER}beta1", "adam_beta1", 0.9),
+            _number(f"{OPTIMIZER}beta2", "adam_beta2", 0.999),
+            _number(f"{OPTIMIZER}eps", "adam_epsilon", 1e-8),
+        ),
+        *(
+            row
+            for kind in OTHERS
+            for row in only(
+                f"{OPTIMIZER}type",
+                str(tag(kind)),
+                *ours(*(f"{OPTIMIZER}{name}" for name in kind.model_fields if name != "type")),
+            )
+        ),
+        Row(
+            ("train.max_grad_norm",),
+            ("max_grad_norm",),
+            lambda norm: norm or 0.0,
+            lambda norm: 1.0 if norm is None else norm or None,
+            absent=(None,),
+        ),
+        _number("train.seed", "seed", 42),
+        Row(
+            ("precision.compute",),
+            ("bf16", "fp16"),
+            _lower_precision,
+            lambda bf16, _fp16: "fp32" if bf16 is False else "bf16",
+            uses=USES,
+            absent=("auto", None),
+        ),
+        Row(
+            ("train.gradient_checkpointing",),
+            ("gradient_checkpointing", "gradient_checkpointing_kwargs"),
+            # the variant that all backends share; left out it would be the other one
+            lambda on: (on, {"use_reentrant": False} if on else MISSING),
+            lambda on, _kwargs: bool(on),
+            absent=(False, None),
+        ),
+        _number("train.logging_steps", "logging_steps", 10),
+        Row(
+            ("train.save_steps",),
+            ("save_strategy", "save_steps"),
+            _lower_every,
+            _lift_every,
+            absent=(None, None),
+        ),
+        Row(
+            ("train.save_total_limit",),
+            ("save_total_limit",),
+            lambda count: ALL if count is None else count,
+            lambda count: 4 if count is None else None if count == ALL else count,
+            absent=(None,),
+        ),
+        Row(
+            ("output.trackers",),
+            ("use_tensorboard",),
+            _lower_trackers,
+            lambda on: ("tensorboard",) if on else (),
+            absent=(None,),
+        ),
+        unsupported("train.label_smoothing", "it hands transformers no smoothing", neutral=(0.0,)),
+        unsupported("train.neftune_alpha", "noise was not seen to be the same there", "notimpl"),
+        Row(
+            ("train.data_seed",),
+            (),
+            _lower_data_seed,
+            lambda seed: 42 if seed in (None, MISSING) else seed,
+            uses=("train.seed",),
+            reads=("seed",),
+        ),
+        unsupported(
+            "train.resume", "going on from a checkpoint is not compiled for it yet", "notimpl"
+        ),
+        constant("save_only_model", False, "checkpoints are whole", absent=False),
+        constant("auto_resume_from_checkpoints", False, "a run begins anew", absent=None),
+    )
+
+
+def _shared() -> Iterator[Row]:
+    """The rows of TrainingArguments whose keys are called alike."""
+    for row in training_rows(""):
+        if not row.paths or row.paths[0] in OWN or row.paths[0] == "train.schedule.type":
+            continue
+        if row.paths[0].startswith(OPTIMIZER):
+            continue
+        if row.paths == ("precision.tf32",):
+            yield replace(row, lift=lambda on: on is True, absent=("auto",))
+        elif row.paths == ("train.learning_rate",):
+            yield replace(row, absent=(MISSING,))  # its schema demands one
+        elif row.paths == ("output.folder",):
+            yield replace(row, absent=("./model-out",))
+        else:
+            yield row
+
+
+_schedule = next(row for row in training_rows("") if row.paths[0:1] == ("train.schedule.type",))
+
+
+def _number(path: str, key: str, assumed: float) -> Row:
+    """A number that is null where it is not said, which means transformers' default."""
+    return field(path, key, lift=lambda value: assumed if value is None else value, absent=None)
+
+
+def _lower_length(epochs: float | None, steps: int | None) -> Any:
+    if steps:
+        return MISSING, steps
+    if epochs in (None, 1):
+        return 1.0, MISSING
+    return Lossy(
+        (float(epochs or 1), MISSING),
+        "it counts the steps of all epochs together: where the last batch of an epoch is not full, it trains "
+        "fewer steps than one epoch after another has; train.steps is exact",
+    )
+
+
+def _lower_batch(batch: int, micro: int, replicas: int) -> Any:
+    passes = batch // (micro * replicas)
+    if passes == 1:
+        return micro, passes
+    return Lossy(
+        (micro, passes),
+        "it averages the means of the accumulated batches, so that a token counts more in a batch with few "
+        "of them; train.micro_batch_size as large as the batch is exact",
+    )
+
+
+def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: float | None) -> Any:
+    name, warmup = _schedule.lower(kind, steps, ratio, lowest)
+    if 0 < warmup < 1:
+        return Lossy(
+            (name, MISSING, warmup),
+            "it rounds a share of the steps down, transformers rounds it up; train.warmup_steps is exact",
+        )
+    if warmup == 1:
+        return Lossy(
+            (name, 1, MISSING), "it makes two of one step of warm-up; 0 or 2 steps are exact"
+        )
+    return name, int(warmup), MISSING
+
+
+def _lift_warmup(name: str, steps: int | None, ratio: float | None) -> Any:
+    return _schedule.lift(name, (ratio or 0) if steps is None else steps)
+
+
+def _lower_optimizer(kind: str) -> str:
+    if kind != "adamw":
+        raise Refuse(
+            f"of all optimizers only AdamW is compiled for it yet, not {kind}",
+            "notimpl",
+            "train.optimizer: adamw",
+        )
+    return "adamw_torch_fused"
+
+
+def _lift_optimizer(name: str) -> str:
+    if name not in ("adamw_torch_fused", "adamw_torch"):
+        raise Refuse(f"the optimizer {name!r} is not in this map", "notimpl")
+    return "adamw"
+
+
+def _lower_precision(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
+    refuse_format(compute, device, tuner, dtype)
+    if compute == "fp32":
+        return False, False
+    if compute != "bf16":
+        raise Refuse(f"{compute} is not compiled for it yet", "notimpl", "precision: fp32")
+    if device == "cpu":
+        raise Refuse("its bf16 insists on a GPU that has it", "notyet", "precision: fp32")
+    if tuner == "full":
+        raise Refuse(
+            "weights that train would be held in bfloat16, norms and embeddings in float32",
+            "notyet",
+            "precision: fp32, or method: lora",
+        )
+    return True, False
+
+
+def _lower_data_seed(data_seed: int | None, seed: int) -> tuple[()]:
+    if data_seed not in (None, seed):
+        raise Refuse("it has one seed for all", "notyet", "train.data_seed: that of train.seed")
+    return ()
+
+
+def _lower_every(steps: int | str | None) -> tuple[str, Any]:
+    if steps is None or steps == "epoch":
+        return steps or "no", MISSING
+    return "steps", steps
+
+
+def _lift_every(strategy: str | None, steps: Any) -> Any:
+    if steps:
+        return int(steps)
+    return None if strategy == "no" else "epoch"
+
+
+def _lower_trackers(trackers: tuple[str, ...]) -> bool:
+    others = [name for name in trackers if name != "tensorboard"]
+    if others:
+        raise Refuse(
+            f"{others[0]} is not compiled for it yet", "notimpl", "output.trackers: tensorboard"
+        )
+    return bool(trackers)

@@ -1,0 +1,125 @@
+"""Spec paths <-> axolotl's keys for what trains: all weights, or LoRA (loaders/adapter.py of 0.19.0)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
+from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
+from ftspec.spec.tuners import Partial
+from ftspec.spec.vocabulary import tag
+
+TUNER = "method.tuner."
+OTHERS = (Partial, OFT, IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
+"""Tuners that are not compiled: the row of the type says so, and once is enough."""
+SEEDED = "adapter_seed.AdapterSeed"
+"""The plugin beside the config: axolotl draws a new adapter before anything is seeded."""
+
+
+def tuner_rows() -> tuple[Row, ...]:
+    """The tuner's type, and LoRA's settings."""
+    return (
+        Row((f"{TUNER}type",), ("adapter",), _lower_type, _lift_type, absent=(None,)),
+        *only(f"{TUNER}type", "lora", *_lora_rows()),
+        *(
+            row
+            for kind in OTHERS
+            for row in only(
+                f"{TUNER}type",
+                str(tag(kind)),
+                *ours(*(f"{TUNER}{name}" for name in kind.model_fields if name != "type")),
+            )
+        ),
+    )
+
+
+def _lora_rows() -> tuple[Row, ...]:
+    return (
+        field(f"{TUNER}rank", "lora_r", absent=None),
+        field(f"{TUNER}alpha", "lora_alpha", absent=None),
+        field(f"{TUNER}dropout", "lora_dropout", absent=0.0),
+        Row(
+            (f"{TUNER}targets",),
+            ("lora_target_linear", "lora_target_modules"),
+            _lower_targets,
+            _lift_targets,
+            absent=(None, None),
+        ),
+        Row(
+            (f"{TUNER}modules_to_save",),
+            ("lora_modules_to_save",),
+            lambda modules: list(modules) or MISSING,
+            lambda native: tuple(native or ()),
+            absent=(None,),
+        ),
+        field(f"{TUNER}rslora", "peft_use_rslora", lift=bool, absent=None),
+        field(f"{TUNER}dora", "peft_use_dora", lift=bool, absent=None),
+        *(
+            unsupported(f"{TUNER}{name}", why, "notimpl", (neutral,))
+            for name, why, neutral in _REFUSED
+        ),
+        constant("plugins", [SEEDED], "a new adapter is drawn by train.seed", absent=None),
+        constant("peft_autocast_adapter_dtype", True, "adapters are float32", absent=None),
+        *(
+            constant(f"lora_{part}_kernel", False, "other kernels round otherwise", absent=None)
+            for part in ("mlp", "qkv", "o", "embedding")
+        ),
+    )
+
+
+_REFUSED: tuple[tuple[str, str, Any], ...] = (
+    *(
+        (name, "not compiled for it yet", neutral)
+        for name, neutral in (
+            ("layers", ()),
+            ("parameters", ()),
+            ("rank_pattern", {}),
+            ("alpha_pattern", {}),
+            ("trainable_tokens", ()),
+            ("init.type", "default"),
+            ("init.iterations", None),
+            ("init.rho", None),
+            ("plus_ratio", None),
+            ("plus_embedding_rate", None),
+            ("adapter", None),
+        )
+    ),
+    ("exclude", "its schema has no key for modules that are left out", ()),
+    ("bias", "it writes no biases beside its adapters", "none"),
+)
+"""LoRA's other settings: the reason, and the one value that passes."""
+
+
+def _lower_type(kind: str) -> Any:
+    if kind not in ("full", "lora"):
+        raise Refuse(
+            f"of all tuners only full tuning and LoRA are compiled for it yet, not {kind}",
+            "notimpl",
+            "method: full, or method: lora",
+        )
+    return MISSING if kind == "full" else kind
+
+
+def _lift_type(adapter: str | None) -> str:
+    if adapter not in (None, "lora"):
+        raise Refuse(f"adapter: {adapter} is not in this map", "notimpl")
+    return adapter or "full"
+
+
+def _lower_targets(targets: Any) -> tuple[Any, Any]:
+    if targets == "all-linear":
+        return True, MISSING
+    # a text is a pattern to peft, as here
+    return False, targets["pattern"] if isinstance(targets, dict) else list(targets)
+
+
+def _lift_targets(linear: bool | None, modules: Any) -> Any:
+    if linear:
+        if modules:
+            raise Refuse(
+                "all linear modules and named ones are not one choice in a spec", "notimpl"
+            )
+        return "all-linear"
+    if not modules:
+        raise Refuse("no targets are named", "never")
+    return {"pattern": modules} if isinstance(modules, str) else tuple(modules)

@@ -1,0 +1,47 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "deepspeed==0.19.8", "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1",
+#     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
+# ]
+# ///
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 e86a25294126)
+
+from datasets import load_from_disk
+from transformers import AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "../../../../specs/tiny-model"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_from_disk("data/train")
+
+args = SFTConfig(
+    # results, logging and evaluation
+    output_dir="../runs/axolotl-full/deepspeed/model", save_strategy="steps", save_steps=8,
+    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to=["tensorboard"], eval_strategy="no",
+    # length, batch and optimizer
+    num_train_epochs=2.0, max_steps=-1, per_device_train_batch_size=2,
+    gradient_accumulation_steps=2, average_tokens_across_devices=True, learning_rate=2e-05,
+    lr_scheduler_type="constant_with_warmup", warmup_steps=0.1, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    model_init_kwargs={"revision": "main", "dtype": "float32", "attn_implementation": "sdpa"},
+    trust_remote_code=False, bf16=False, fp16=False, tf32=False, use_cpu=True,
+    use_liger_kernel=False, gradient_checkpointing=True,
+    gradient_checkpointing_kwargs={"use_reentrant": False}, deepspeed="ds_config.json",
+    # data and loss
+    dataset_kwargs={"skip_prepare_dataset": True}, max_length=None, truncation_mode="keep_start",
+    completion_only_loss=False, assistant_only_loss=False, loss_type="nll",
+    router_aux_loss_coef=0.0, packing=False, padding_free=False, pad_to_multiple_of=8,
+    shuffle_dataset=False, train_sampling_strategy="sequential", dataloader_drop_last=False,
+    seed=42, data_seed=42,
+)  # fmt: skip
+trainer = SFTTrainer(
+    model=MODEL, args=args, train_dataset=train,
+    processing_class=tokenizer,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()

@@ -1,0 +1,69 @@
+"""axolotl trains what TRL trains, over rows that ftspec prepared, with other releases of the libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ftspec.verify.verify import Run
+from ftspec_axolotl.emit import CONFIG, SEED_FILE
+from tests.real.conftest import Lab
+from tests.real.test_options import assert_equal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+
+PAIR = ("trl", "axolotl")
+WHOLE = (
+    "data.prepare=ftspec", "train.batch_size=4", "train.micro_batch_size=4", "train.warmup_steps=2",
+)  # fmt: skip
+"""One batch a step: it averages the means of several."""
+CASES = {
+    "lora": ("train.steps=4",),
+    "full": (
+        "method=full", "train.steps=4", "train.schedule=linear", "train.weight_decay=0.1",
+        "data.shuffle=false",
+    ),
+    "options": (
+        "method.tuner.dropout=0.1", "method.tuner.rslora=true", "method.tuner.modules_to_save=[lm_head]",
+        "method.tuner.targets=[q_proj, v_proj, down_proj]", "train.gradient_checkpointing=true",
+        "train.steps=null", "train.epochs=1", "train.batch_size=16", "train.micro_batch_size=16",
+        "train.schedule={type: cosine, min_ratio: 0.1}", "train.optimizer.beta2=0.95",
+        "train.max_grad_norm=0.1", "train.seed=7",
+    ),
+    "dora, patterns of names": (
+        "method.tuner.dora=true", "method.tuner.targets={pattern: '.*layers[.]0.*_proj'}", "train.steps=3",
+        "train.schedule=polynomial",
+    ),
+    "eager, all tokens": (
+        "data.train={path: data/chat.jsonl, format: messages}", "data.train_on=all", "train.steps=3",
+        "train.schedule=constant", "model.attention=eager",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_trains_the_same(lab: Lab, name: str) -> None:
+    proof = lab.prove(*WHOLE, *CASES[name], backends=PAIR)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == set(PAIR)
+    first, other = (proof.weights(backend) for backend in PAIR)
+    assert first.keys() == other.keys()
+
+
+def test_without_its_plugin_an_adapter_begins_elsewhere(lab: Lab) -> None:
+    """What the plugin is for: the same adapter for any seed, and none that another framework draws."""
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        made = {name: lab.compiled(name, folder / name, *WHOLE, "train.steps=2") for name in PAIR}
+        config = made["axolotl"].folder / CONFIG
+        text = config.read_text("utf-8")
+        config.write_text(text.replace("plugins:\n- adapter_seed.AdapterSeed\n", ""), "utf-8")
+        assert config.read_text("utf-8") != text
+        (made["axolotl"].folder / SEED_FILE).unlink()
+        return made
+
+    certificate = lab.compare("axolotl-unseeded", runs).certificate
+    failed = certificate.runs["axolotl"].first_failure()
+    assert failed is not None and failed.name == "initial weights"
