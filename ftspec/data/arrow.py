@@ -29,7 +29,12 @@ TYPES = {"input_ids": "int32", "labels": "int64"}
 """Columns and their types, as `datasets` infers them. Collators add the attention mask."""
 PACKED: Mapping[str, tuple[str, Callable[[Encoded], Sequence[int]]]] = {
     "seq_lengths": ("int32", lambda row: row.lengths),
-    "attention_mask": ("int32", lambda row: _mask(row)),
+    "attention_mask": (
+        "int32",
+        lambda row: (
+            _each(row, lambda number, _: number) if row.lengths else [1] * len(row.input_ids)
+        ),
+    ),
     "position_ids": ("int64", lambda row: _each(row, lambda _, at: at)),
 }
 """Columns by which collators keep the documents of a row apart: trl's, and LLaMA-Factory's two, of which
@@ -57,10 +62,6 @@ def _each(row: Encoded, value: Callable[[int, int], int]) -> list[int]:
         value(number, at) for number, length in enumerate(row.lengths, 1) for at in range(length)
     ]
     return found + [0] * (len(row.input_ids) - len(found))
-
-
-def _mask(row: Encoded) -> list[int]:
-    return _each(row, lambda number, _: number) if row.lengths else [1] * len(row.input_ids)
 
 
 def copy_split(source: Path, target: Path) -> None:

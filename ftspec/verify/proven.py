@@ -15,7 +15,16 @@ from ftspec.verify.certificate import Certificate
 
 FILE = files("ftspec.verify") / "proven.json"
 """Written by scripts/proven.py from the certificates of the real tests."""
-PACKAGES = ("torch", "transformers", "peft", "trl", "llamafactory", "unsloth", "deepspeed", "axolotl")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "llamafactory",
+    "unsloth",
+    "deepspeed",
+    "axolotl",
+)
 
 
 @dataclass(frozen=True)

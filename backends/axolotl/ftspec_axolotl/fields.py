@@ -133,7 +133,7 @@ _ROWS = (
     constant("load_in_8bit", False, "weights are whole", absent=False),
     # data: rows are tokenised before, so these paths are in them
     *ours("data.train", "data.system", "data.max_length", "data.overflow", "data.train_on"),
-    *ours("model.chat_template"),
+    *ours("model.chat_template", "model.template_options"),
     *(
         unsupported(
             f"data.{name}",

@@ -35,8 +35,20 @@ IMPORTS: Mapping[str, tuple[str, ...]] = {
     "llamafactory": ("llamafactory.train.tuner", "torchdata.stateful_dataloader"),
     "unsloth": ("unsloth", "bitsandbytes", "torch._dynamo"),
     "axolotl": (
-        *("torch", "datasets", "peft", "transformers.trainer", "axolotl.cli.train", "axolotl.cli.config"),
-        *("axolotl.common.datasets", "axolotl.train", "axolotl.core.builders", "axolotl.loaders.model"),
+        *(
+            "torch",
+            "datasets",
+            "peft",
+            "transformers.trainer",
+            "axolotl.cli.train",
+            "axolotl.cli.config",
+        ),
+        *(
+            "axolotl.common.datasets",
+            "axolotl.train",
+            "axolotl.core.builders",
+            "axolotl.loaders.model",
+        ),
         "transformers.models.llama.modeling_llama",
     ),
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 6c013dcc91f3)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f586f7ee766b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
