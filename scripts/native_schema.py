@@ -89,6 +89,7 @@ ADAPTERS = (
 
 
 CONFIGS = ("SFTConfig", "DPOConfig", "KTOConfig", "RewardConfig", "GRPOConfig", "RLOOConfig")
+EXPERIMENTAL = ("CPOConfig", "ORPOConfig", "GKDConfig")
 """Arguments of the trainers that scripts are written around."""
 
 
@@ -102,6 +103,9 @@ def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
 
     for name in CONFIGS:
         yield name, fields(getattr(trl, name))
+    for name in EXPERIMENTAL:
+        place = f"trl.experimental.{name.removesuffix('Config').lower()}"
+        yield name, fields(getattr(importlib.import_module(place), name))
     for name in ADAPTERS:
         yield name, fields(getattr(peft, name))
     yield "SFTTrainer", arguments(trl.SFTTrainer.__init__)
@@ -125,13 +129,6 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
 
     for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
         yield name, fields(getattr(trl, name))
-    shared = fields(trl.SFTConfig)
-    for name in ("ORPOConfig", "CPOConfig"):
-        place = f"trl.experimental.{name.removesuffix('Config').lower()}"
-        home = trl if hasattr(trl, name) else importlib.import_module(place)
-        own = fields(getattr(home, name))
-        # of the trainers that no script is written for yet: what they have otherwise than SFTConfig
-        yield name, {key: entry for key, entry in own.items() if shared.get(key) != entry}
 
 
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:

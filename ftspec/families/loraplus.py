@@ -26,13 +26,13 @@ ARGUMENTS
 TEMPLATE = """\
 {% if plus %}
 
-{% if not prompt_weight %}
+{% if not prompt_weight and not pairs %}
 
 {% endif %}
 CLASS
 {% endif %}
 """
-BASES = (*(trainer.name for trainer in TRAINERS), "PromptWeightTrainer")
+BASES = (*(trainer.name for trainer in TRAINERS), "PromptWeightTrainer", "PairsTrainer")
 _USES = (
     "train.learning_rate",
     "train.weight_decay",
@@ -55,7 +55,10 @@ _ARGUMENTS = {
 
 def template() -> str:
     """The Jinja text of the class, which stands behind any other trainer of the script's own."""
-    base = "{% if prompt_weight %}PromptWeightTrainer{% else %}{{ trainer|code }}{% endif %}"
+    base = (
+        "{% if prompt_weight %}PromptWeightTrainer{% elif pairs %}PairsTrainer"
+        "{% else %}{{ trainer|code }}{% endif %}"
+    )
     arguments = "{{ plus|groups(indent=12) }}"
     return TEMPLATE.replace("CLASS", CLASS.replace("BASE", base).replace("ARGUMENTS", arguments))
 

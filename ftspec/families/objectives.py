@@ -16,6 +16,8 @@ SHAPES = {"sft": ("messages", "prompt-completion", "tokens"), "cpt": ("text",)}
 """Which of them each objective of the supervised trainer is given."""
 PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""
+OTHER = "GKDConfig.output_dir"
+"""What a script has whose conversations are learned from a teacher."""
 LOSS = "SFTConfig.loss_type"
 OF_SFT = "method.objective."
 
@@ -26,12 +28,12 @@ def objective_row(objective: str) -> Row:
     Of rows that ftspec prepared the labels alone say what is trained: they read as `sft`.
     """
 
-    def lift(shape: Any) -> str:
-        if shape not in SHAPES[objective]:
+    def lift(shape: Any, learned: Any) -> str:
+        if shape not in SHAPES[objective] or learned is not MISSING:
             raise Refuse(f"its rows are not those of {objective}", "never")
         return objective
 
-    return Row(("method.objective.type",), (), lambda _objective: (), lift, reads=(SHAPE,))
+    return Row(("method.objective.type",), (), lambda _objective: (), lift, reads=(SHAPE, OTHER))
 
 
 def token_loss_rows() -> tuple[Row, ...]:

@@ -20,6 +20,8 @@ from ftspec.families import (
     adapters,
     datasets,
     experts,
+    free,
+    gkd,
     inits,
     loraplus,
     partial,
@@ -43,6 +45,7 @@ SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
 """The argument by which a script names a reference model, and no other one."""
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
+PAIRS = files("ftspec.families") / "templates" / "pairs.py.j2"
 MEASURED = """\
 # Read here already, because the rows are measured by it before the trainer is made
 tokenizer.chat_template = {{ "Path"|call(measured) }}.read_text("utf-8")
@@ -50,6 +53,7 @@ tokenizer.chat_template = {{ "Path"|call(measured) }}.read_text("utf-8")
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
+        "generate_during_eval", "lmbda", "seq_kd", "temperature", "max_new_tokens",
     ),
     "length, batch and optimizer": (
         "num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_", "learning_rate",
@@ -57,15 +61,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "label_smoothing_factor", "neftune",
     ),
     "model, precision and memory": (
-        "model_init", "trust_remote", "disable_dropout", "bf16", "fp16", "tf32", "use_cpu", "use_liger",
-        "gradient_checkpointing", "deepspeed",
+        "model_init", "teacher_model_init", "trust_remote", "disable_dropout", "bf16", "fp16", "tf32",
+        "use_cpu", "use_liger", "gradient_checkpointing", "deepspeed",
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
         "assistant_only", "loss_", "beta", "desirable", "undesirable", "label_smoothing", "ld_alpha",
-        "discopop", "f_divergence", "center_rewards", "use_weighting", "precompute_ref", "sync_ref",
-        "router_aux", "packing", "padding_free", "pad_to", "remove_unused", "shuffle", "train_sampling",
-        "dataloader", "seed", "data_seed",
+        "discopop", "f_divergence", "cpo_alpha", "alpha", "simpo_gamma", "center_rewards",
+        "use_weighting", "precompute_ref", "sync_ref", "router_aux", "packing", "padding_free", "pad_to",
+        "remove_unused", "shuffle", "train_sampling", "dataloader", "seed", "data_seed",
     ),
     "completions": (
         "num_generations", "max_completion", "steps_per_generation", "temperature", "top_", "min_p",
@@ -138,6 +142,8 @@ def emit_script(
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "scored": scored.context(native),
+        "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
+        "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": argument(native, "chat_template_path") if LIMIT in native else None,
         "resume": native.get("train.resume_from_checkpoint"),
@@ -157,6 +163,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     Jinja compiles all that it is given, and a fifth of `ftspec compile` went into what is left out.
     """
     every: dict[str, tuple[Any, Callable[[], str]]] = {
+        "pairs": (values["pairs"], lambda: PAIRS.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "make the optimizer": (values["plus"], loraplus.template),
         "allot the ranks": (values["penalty"], lambda: adalora.TEMPLATE),
@@ -266,7 +273,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         native["train.resume_from_checkpoint"] = resume
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
-    native |= scored.read_rewards(tree)
+    native |= scored.read_rewards(tree) | free.read_likelihood(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

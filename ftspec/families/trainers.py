@@ -36,6 +36,11 @@ class Trainer:
     """Whether it measures from a reference model, and takes one as `ref_model`."""
     scores: bool = False
     """Whether it draws completions, and takes `reward_funcs` for them."""
+    teaches: bool = False
+    """Whether it learns from another model, and takes its name as `teacher_model`."""
+    pairs: bool = False
+    """Whether it tokenises pairs in a way of its own, so that the script has a trainer of its own; and puts
+    a model that it loads on devices of its own choice, unless told otherwise."""
 
     @property
     def prefix(self) -> str:
@@ -62,6 +67,30 @@ KTO = Trainer(
     absent={"learning_rate": 1e-6, "train_sampling_strategy": "sequential"},
     refers=True,
 )
+OF_PAIRS = OF_TOKENS | {
+    *("truncation_mode", "padding_free", "loss_type"),
+    *("pad_to_multiple_of", "router_aux_loss_coef"),
+}
+"""The same, and what trl's experimental trainers do not have either."""
+CPO = Trainer(
+    "cpo",
+    "CPOTrainer",
+    "CPOConfig",
+    "trl.experimental.cpo",
+    lacks=OF_PAIRS,
+    absent={"learning_rate": 1e-6},
+    pairs=True,
+)
+SIMPO = replace(CPO, objective="simpo")
+ORPO = Trainer(
+    "orpo",
+    "ORPOTrainer",
+    "ORPOConfig",
+    "trl.experimental.orpo",
+    lacks=OF_PAIRS,
+    absent={"learning_rate": 1e-6},
+    pairs=True,
+)
 REWARD = Trainer(
     "reward",
     "RewardTrainer",
@@ -84,8 +113,9 @@ GRPO = Trainer(
 RLOO = Trainer(
     "rloo", "RLOOTrainer", "RLOOConfig", lacks=OF_TEXTS, absent={"learning_rate": 1e-6}, scores=True
 )
-TRAINERS = (SFT, DPO, KTO, REWARD, GRPO, RLOO)
-"""Every trainer that scripts are written around and read back from."""
+GKD = Trainer("gkd", "GKDTrainer", "GKDConfig", "trl.experimental.gkd", teaches=True)
+TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO)
+"""Every trainer that scripts are written around and read back from; `SIMPO` is `CPO` in a script."""
 
 
 def trainer_of(native: Flat) -> Trainer:

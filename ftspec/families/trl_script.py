@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.backend import File, Job
-from ftspec.families import adapters
+from ftspec.families import adapters, gkd
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import arguments, emit_script, read_reference, read_script, referring
@@ -36,8 +36,12 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     loaded = adapter is not None or native["tuner"] == "partial" or bool(quantisation)
     more: dict[str, Any] = {}
     if not loaded:
-        more = {
-            f"{config}model_init_kwargs": loading,
+        if trainer_of(native).teaches:
+            taught = {"revision": native[gkd.REVISION], "trust_remote_code": trust}
+            more[f"{config}teacher_model_init_kwargs"] = loading | taught
+        placed = {"device_map": None} if trainer_of(native).pairs else {}
+        more |= {
+            f"{config}model_init_kwargs": loading | placed,
             f"{config}trust_remote_code": trust,
         }
     return emit_script(
@@ -72,8 +76,12 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         loading = {name: read[model + name] for name in names if model + name in read}
     else:
         native = {"tuner": "full"} | adapters.read_adapter(native)
+        loading.pop("device_map", None)
         loading["trust_remote_code"] = native.pop(f"{config}trust_remote_code")
     loading["name"] = read["AutoTokenizer.from_pretrained.0"]
+    if (taught := native.pop(f"{config}teacher_model_init_kwargs", None)) is not None:
+        native[gkd.TEACHER] = read[f"{trainer_of(native).name}.teacher_model"]
+        native[gkd.REVISION] = taught["revision"]
     native |= read_reference(read, loading["name"])
     native |= rope_keys(loading.pop("rope_parameters", None))
     return native | {f"model.{name}": value for name, value in loading.items()}

@@ -152,7 +152,7 @@ def _folder_stages(resolved: Resolved) -> list[Stage]:
     """What must lie there before anything is spent; `compile` may come before the run that makes it."""
     given = resolved.flat()
     named = {"train.resume": given["train.resume"]}
-    for path in ("method.tuner.adapter", "method.objective.reference"):
+    for path in ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher"):
         name = given.get(path)
         if name is not None and is_local(name, resolved.folder):
             named[path] = name

@@ -12,6 +12,9 @@ from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 
+SPOKEN = ("sft", "cpt", "gkd")
+"""Objectives that learn from texts as they are, good ones."""
+
 
 def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     """The tokens that train, once the formats of the rows are known.
@@ -28,6 +31,8 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
         _groups(spec)
         if values["data.overflow"].origin == "default":
             decide("data.overflow", "drop", "the end of a prompt is the question")
+    if spec.method.objective.type == "gkd" and values["data.overflow"].origin == "default":
+        decide("data.overflow", "drop", "trl's distillation cuts the beginning of a long row")
     _formats(values)
     _loss(spec, values, decide)
     _packing(spec)
@@ -57,7 +62,7 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint="method.objective: grpo or rloo, with rewards; or name the answers in `columns`",
             )
         )
-    if objective in ("sft", "cpt") and (pairs := sorted(formats & {*PAIRS})):
+    if objective in SPOKEN and (pairs := sorted(formats & {*PAIRS})):
         raise SpecError(
             Problem(
                 f"these rows are pairs of a chosen and a rejected answer ({', '.join(pairs)})",
@@ -65,7 +70,7 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint="method.objective: dpo",
             )
         )
-    if objective in ("sft", "cpt") and (judged := sorted(formats & {*UNPAIRED})):
+    if objective in SPOKEN and (judged := sorted(formats & {*UNPAIRED})):
         raise SpecError(
             Problem(
                 f"these rows are answers with a label ({', '.join(judged)}), of which some are bad",
@@ -94,7 +99,7 @@ def _formats(values: Mapping[str, Value]) -> None:
 def _learned(objective: str) -> str:
     if objective in ONLINE:
         return "its own completions of prompts"
-    return "answers with a label" if objective == "kto" else "preferences"
+    return {"kto": "answers with a label", "gkd": "conversations"}.get(objective, "preferences")
 
 
 def _groups(spec: Spec) -> None:
@@ -156,6 +161,12 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     """Where a format has one answer, or none, `train_on` can only mean one thing."""
     if values["method.objective.type"].value == "cpt":
         decide("data.train_on", "all", "plain text has no turns")
+        return
+    if values["method.objective.type"].value == "gkd":
+        if (asked := values["data.train_on"]).origin == "spec" and asked.value != "completions":
+            message = "the last answer is learned, and only that"
+            raise SpecError(Problem(message, path="data.train_on", hint="leave it out"))
+        decide("data.train_on", "completions", "the last answer is learned")
         return
     if values["method.objective.type"].value in (*PREFERENCES, *ONLINE):
         if (asked := values["data.train_on"]).origin == "spec" and asked.value == "all":

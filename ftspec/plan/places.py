@@ -42,7 +42,7 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
         moved["model.name"] = _local(rebase(values["model.name"], start, target))
     if values["model.chat_template"] not in ("tokenizer", *NAMED):
         move("model.chat_template")
-    for path in ("method.tuner.adapter", "method.objective.reference"):
+    for path in ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher"):
         named = values.get(path)
         if named is not None and is_local(named, start):
             moved[path] = _local(rebase(named, start, target))

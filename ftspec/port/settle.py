@@ -13,7 +13,7 @@ from typing import Any
 
 from ftspec.backend import OBJECTIVE
 from ftspec.families.preference import BARRED
-from ftspec.families.trainers import SFT, TRAINERS, of_config
+from ftspec.families.trainers import SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
 from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret
 from ftspec.port.format import Format
@@ -21,8 +21,9 @@ from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
 from ftspec.registry import load
+from ftspec.spec.preference import PREFERENCES
 
-QUIET = ("dpo", "kto", "reward")
+QUIET = PREFERENCES
 """Objectives whose trainers switch dropout off: reward models' in trl, others' in LLaMA-Factory as well."""
 
 
@@ -96,7 +97,7 @@ def settle(form: Format, context: Context) -> Settled:
 
 def _of_trainer(form: Format, objective: str) -> Format:
     """The format, whose rules name arguments of the supervised trainer, for that of another objective."""
-    trainer = next((one for one in TRAINERS if one.objective == objective), SFT)
+    trainer = next((one for one in (*TRAINERS, SIMPO) if one.objective == objective), SFT)
 
     def keyed(key: str) -> str:
         return of_config(trainer, key)

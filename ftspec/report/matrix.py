@@ -118,7 +118,8 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 """Variants that make sense beside certain other values alone."""
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
-    name: {"rewards": [{"by": "regex", "pattern": "[0-9]+"}]} for name in ONLINE
+    "gkd": {"teacher": "org/teacher"},
+    **{name: {"rewards": [{"by": "regex", "pattern": "[0-9]+"}]} for name in ONLINE},
 }
 """The least that an objective needs, where its name is not enough."""
 OMITTED = frozenset(

@@ -40,9 +40,13 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "cpt": ("text",),
     "dpo": PAIRS,
     "kto": UNPAIRED,
+    "orpo": PAIRS,
+    "cpo": PAIRS,
+    "simpo": PAIRS,
     "reward": PAIRS,
     "grpo": ("prompt",),
     "rloo": ("prompt",),
+    "gkd": ("messages", "sharegpt", "alpaca"),
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

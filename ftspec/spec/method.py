@@ -21,9 +21,10 @@ from ftspec.spec.adapters import (
     VeRA,
 )
 from ftspec.spec.base import Node
+from ftspec.spec.distillation import GKD
 from ftspec.spec.lora import LoRA
 from ftspec.spec.online import GRPO, RLOO
-from ftspec.spec.preference import DPO, KTO, Reward
+from ftspec.spec.preference import CPO, DPO, KTO, ORPO, Reward, SimPO
 from ftspec.spec.tuners import Partial
 
 WORDS: Mapping[str, Mapping[str, Any]] = {**tuners.WORDS, **lora.WORDS}
@@ -65,7 +66,10 @@ def full_form(value: Any) -> Any:
 
 
 Objective = Annotated[
-    Annotated[SFT | CPT | DPO | KTO | Reward | GRPO | RLOO, Field(discriminator="type")],
+    Annotated[
+        SFT | CPT | DPO | KTO | ORPO | CPO | SimPO | Reward | GKD | GRPO | RLOO,
+        Field(discriminator="type"),
+    ],
     BeforeValidator(full_form),
 ]
 AnyTuner = (
@@ -88,7 +92,9 @@ Tuner = Annotated[
     BeforeValidator(full_form),
 ]
 
-OBJECTIVES = ("sft", "cpt", "dpo", "kto", "reward", "grpo", "rloo")
+OBJECTIVES = (
+    *("sft", "cpt", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd", "grpo", "rloo"),
+)
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),
     *("loha", "lokr", "vera", "adalora", "peft"),

@@ -9,13 +9,9 @@ from ftspec.spec.method import OBJECTIVES, TUNERS
 
 PLANNED_OBJECTIVES: Mapping[str, str] = {
     "ipo": "identity preference optimisation",
-    "orpo": "odds ratio preference optimisation",
-    "simpo": "simple preference optimisation",
-    "cpo": "contrastive preference optimisation",
     "ppo": "proximal policy optimisation",
     "online-dpo": "online direct preference optimisation",
-    "gkd": "generalised knowledge distillation",
-    "distillation": "knowledge distillation",
+    "distillation": "knowledge distillation by the student's own answers alone; `gkd` has a share of them",
 }
 CORDA = "LoRA that begins with the covariance of its inputs; `eva` looks at the inputs too"
 PLANNED_TUNERS: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
 
-PREFERENCES = ("dpo", "kto", "reward")
+PREFERENCES = ("dpo", "kto", "orpo", "cpo", "simpo", "reward")
 """The objectives here, by their names."""
 SMOOTHED = ("sigmoid", "robust", "exo-pair")
 """Losses of DPO that know of labels which are wrong."""
@@ -95,6 +95,64 @@ class KTO(Node):
     """The model that answers are measured from, as in DPO."""
     precompute_reference: bool = False
     """Measure all rows by the reference once, before training: less memory, the same loss."""
+
+
+class ORPO(Node):
+    """Odds ratio preference optimisation: demonstrations and preferences at once, without a reference.
+
+    To the negative log-likelihood of the chosen answer comes the negative log of the sigmoid of the ratio
+    of both answers' odds, of their mean probability per token (https://arxiv.org/abs/2403.07691).
+    """
+
+    type: Literal["orpo"] = "orpo"
+    beta: float = Field(0.1, gt=0)
+    """Weight of the odds ratio beside the likelihood; the paper's lambda."""
+    likelihood: Literal["answers", "rows"] = "answers"
+    """Whose likelihood is raised. `answers`: each chosen answer's own mean over its tokens, as the paper
+    has it. `rows`: the mean over all tokens of the chosen rows of a pass, prompts included, as trl has it."""
+
+
+class CPO(Node):
+    """Contrastive preference optimisation: DPO against a reference that finds all answers equally likely.
+
+    Nothing is measured from a model, and the chosen answer's likelihood holds it in place
+    (https://arxiv.org/abs/2401.08417).
+    """
+
+    type: Literal["cpo"] = "cpo"
+    loss: Literal["sigmoid", "hinge", "ipo"] = "sigmoid"
+    """What is made of the difference of both answers' log-probabilities; `ipo` takes means per token."""
+    beta: float = Field(0.1, gt=0)
+    """How much the difference counts. Of `ipo`, its tau."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of pairs that are believed to be the wrong way round; of the loss `sigmoid`."""
+    sft_weight: float = Field(1.0, ge=0)
+    """Weight of the chosen answer's own likelihood, added to the loss: its mean over the tokens of all
+    chosen answers of a pass."""
+
+    @model_validator(mode="after")
+    def _losses(self) -> CPO:
+        if self.label_smoothing and self.loss != "sigmoid":
+            raise ValueError("`label_smoothing` belongs to the loss sigmoid")
+        return self
+
+
+class SimPO(Node):
+    """Simple preference optimisation: the answers' mean log-probabilities per token, without a reference.
+
+    The chosen answer has to lead by a margin (https://arxiv.org/abs/2405.14734).
+    """
+
+    type: Literal["simpo"] = "simpo"
+    beta: float = Field(2.0, gt=0)
+    """How much the difference of the means counts; the paper takes 2 to 2.5, trl's default is 0.1."""
+    gamma: float = Field(1.0, ge=0)
+    """The margin, of the difference times beta; the paper takes about half of beta."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of pairs that are believed to be the wrong way round."""
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of the chosen answer's own likelihood, added to the loss (CPO-SimPO): its mean over the tokens
+    of all chosen answers of a pass."""
 
 
 class Reward(Node):

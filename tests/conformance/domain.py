@@ -43,7 +43,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     """A valid spec for an objective that can be resolved without looking at files."""
     document = draw(documents(bare=True))
     devices, nodes = draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((1, 1, 1, 2)))
-    micro, accumulation = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    least = 2 if objective == "kto" else 1
+    micro, accumulation = draw(st.integers(least, 4)), draw(st.integers(1, 4))
     first = draw(sources(objective))
     document["data"]["train"] = [first] * draw(st.integers(1, 2))
     document["data"]["eval"] = [first] * draw(st.integers(0, 1))
@@ -61,12 +62,11 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     _apart(document["data"], objective, learned)
     if objective in PREFERENCES:
         _compared(document, draw)
-    if objective == "kto":
-        micro = max(micro, 2)
-        document["data"]["shuffle"] = False
     if objective in ONLINE:
         accumulation *= 2  # whole groups of two
         _drawn(document, draw)
+    if objective == "gkd":
+        _taught(document, draw)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
@@ -127,6 +127,27 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
         tuner.pop(name, None)
     if document["method"]["objective"]["type"] == "reward":
         _scored(document)
+    if document["method"]["objective"]["type"] == "kto":
+        data["shuffle"] = False
+
+
+def _taught(document: dict[str, Any], draw: st.DrawFn) -> None:
+    """What distillation refuses, mostly taken away."""
+    data, tuner = document["data"], document["method"].get("tuner", {})
+    data["train_on"] = "completions"
+    if not draw(st.sampled_from((*(True,) * 7, False))):
+        return
+    data |= {"packing": None, "prepare": "framework"}
+    if data.get("overflow", "drop") == "truncate":
+        data["overflow"] = "drop"
+    for name in ("quantization", "chat_template", "experts"):
+        document["model"].pop(name, None)
+    for name in ("neftune_alpha", "label_smoothing"):
+        document.get("train", {}).pop(name, None)
+    if tuner.get("type", "lora") not in ("full", "lora"):
+        document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
+    for name in ("dropout", "adapter", "init", "plus_ratio", "plus_embedding_rate"):
+        tuner.pop(name, None)
 
 
 def _scored(document: dict[str, Any]) -> None:

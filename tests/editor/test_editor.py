@@ -135,8 +135,8 @@ def test_messages_are_precise(server: LanguageServer, text: str, message: str) -
 
 
 WORDS = ["full", "lora", "oft", "ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera",
-         "adalora", "sft", "cpt", "dpo", "kto", "reward", "qlora", "qoft", "bitfit", "norms", "rslora",
-         "dora", "pissa", "olora", "eva", "loftq"]  # fmt: skip
+         "adalora", "sft", "cpt", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd",
+         "qlora", "qoft", "bitfit", "norms", "rslora", "dora", "pissa", "olora", "eva", "loftq"]  # fmt: skip
 """What may follow `method:`, in the schema's order."""
 SCHEDULES = ["constant", "cosine", "cosine-restarts", "inverse-sqrt", "linear", "polynomial",
              "warmup-stable-decay"]  # fmt: skip
@@ -155,7 +155,11 @@ STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "outp
 @pytest.mark.parametrize(
     ("text", "column", "labels"),
     [
-        ("method: ", 8, sorted([*BARE, "cpt", "dpo", "kto", "reward", "sft"])),
+        (
+            "method: ",
+            8,
+            sorted([*BARE, "cpo", "cpt", "dpo", "gkd", "kto", "orpo", "reward", "sft", "simpo"]),
+        ),
         ("method:\n  tuner: ", 9, sorted(BARE)),
         ("method:\n  tuner:\n    type: ", 10, SECTIONS),
         ("method:\n  tuner:\n    type: lora\n    ", 4, LORA),

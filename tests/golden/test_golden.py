@@ -25,7 +25,7 @@ LINES = {"trl": 60, "deepspeed": 60, "unsloth": 66}
 """A supervised script is shorter than this, its header included; Unsloth's pins more and loads more."""
 FEWER = {"axolotl": 2}
 """Cases of a backend that takes rows prepared by ftspec alone."""
-MORE = {"qlora": 9, "pissa": 9, "dpo-tiny": 4, "grpo-tiny": 20}
+MORE = {"qlora": 9, "pissa": 9, "dpo-tiny": 4, "grpo-tiny": 20, "simpo-tiny": 9, "orpo": 9}
 """Lines that a script has beyond those: of loading a quantised base itself, of more settings, of rewards."""
 
 
@@ -65,7 +65,7 @@ def golden(pattern: str) -> list[Path]:
 
 def test_the_sweep_swept() -> None:
     assert len(cases()) >= 11
-    assert sum(len(expected(case)) for case in cases()) == 544
+    assert sum(len(expected(case)) for case in cases()) == 576
     for backend in names():
         folders = {path.parent.parent.name for path in golden("manifest.json")
                    if path.parent.name == backend}  # fmt: skip
@@ -110,7 +110,7 @@ def test_scripts_are_short_and_their_own(path: Path) -> None:
     assert "argparse" not in text
     classes = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     lengths = [(node.end_lineno or 0) - node.lineno + 1 for node in classes]
-    assert sum(lengths) <= 26, "a trainer of the script's own is a screenful at most"
+    assert sum(lengths) <= 32, "a trainer of the script's own is a screenful at most"
     more = MORE.get(path.parts[-3], 0)
     assert len(text.splitlines()) - sum(lengths) < LINES[path.parent.name] + more
 

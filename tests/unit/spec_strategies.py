@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ftspec.spec.method import OBJECTIVES
 from ftspec.spec.model import NAMED
 from ftspec.spec.scalars import INVISIBLE
 
@@ -64,24 +65,52 @@ def sources() -> st.SearchStrategy[Any]:
 
 def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
-    if word == "dpo":
-        return preferences()
-    if word == "kto":
-        weights = {name: positive() for name in ("beta", "desirable_weight", "undesirable_weight")}
-        models = {
-            "reference": st.none() | st.just("org/other"),
-            "precompute_reference": st.booleans(),
-        }
-        losses = st.sampled_from((*("kto",) * 5, "apo-zero-unpaired"))
-        return optional({**weights, **models}, type=st.just(word), loss=losses)
-    if word == "reward":
-        return optional({"center": st.none() | positive()}, type=st.just(word))
-    if word in ("grpo", "rloo"):
-        return sampled(word)
-    if word != "sft":
-        return st.just({"type": word})
-    weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just(word))
-    return weight | st.just({"type": word, "loss": "dft"})
+    drawn = {
+        "sft": demonstrations,
+        "dpo": preferences,
+        "kto": judgements,
+        "reward": lambda: optional({"center": st.none() | positive()}, type=st.just("reward")),
+        "gkd": distillation,
+        **dict.fromkeys(("grpo", "rloo"), lambda: sampled(word)),
+        **dict.fromkeys(("orpo", "cpo", "simpo"), lambda: unreferred(word)),
+    }
+    return drawn[word]() if word in drawn else st.just({"type": word})
+
+
+def demonstrations() -> st.SearchStrategy[Any]:
+    weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just("sft"))
+    return weight | st.just({"type": "sft", "loss": "dft"})
+
+
+def judgements() -> st.SearchStrategy[Any]:
+    """KTO, mostly with the loss that every backend has."""
+    weights = {name: positive() for name in ("beta", "desirable_weight", "undesirable_weight")}
+    models = {"reference": st.none() | st.just("org/other"), "precompute_reference": st.booleans()}
+    losses = st.sampled_from((*("kto",) * 5, "apo-zero-unpaired"))
+    return optional({**weights, **models}, type=st.just("kto"), loss=losses)
+
+
+def unreferred(word: str) -> st.SearchStrategy[Any]:
+    """ORPO, CPO or SimPO."""
+    own: dict[str, st.SearchStrategy[Any]] = {"sft_weight": st.just(0.0) | positive()}
+    if word == "orpo":
+        own = {"likelihood": st.sampled_from(("answers", "answers", "rows"))}
+    if word == "simpo":
+        own["gamma"] = st.just(0.0) | positive()
+    return optional({"beta": positive(), **own}, type=st.just(word))
+
+
+def distillation() -> st.SearchStrategy[Any]:
+    """A teacher, and what is written during training."""
+    own = {
+        "teacher_revision": words(),
+        "divergence": shares(),
+        "on_policy": st.just(0.0) | shares(),
+        "teacher_writes": st.booleans(),
+        "temperature": positive(),
+        "max_new_tokens": st.integers(1, 4096),
+    }
+    return optional(own, type=st.just("gkd"), teacher=st.just("org/teacher"))
 
 
 def rewards() -> st.SearchStrategy[Any]:
@@ -473,9 +502,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "version": st.just(1),
             "method": optional(
                 {
-                    "objective": st.sampled_from(
-                        ("sft", "cpt", "dpo", "kto", "reward", "grpo", "rloo")
-                    ).flatmap(objectives),
+                    "objective": st.sampled_from(OBJECTIVES).flatmap(objectives),
                     "tuner": tuners(),
                 }
             ),

@@ -14,7 +14,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec_deepspeed.emit import emit, environment, launch, read
-from ftspec_deepspeed.fields import CPT, DPO, GRPO, KTO, REWARD, RLOO, SFT
+from ftspec_deepspeed.fields import CPT, DPO, FREE, GKD, GRPO, KTO, REWARD, RLOO, SFT
 
 backend = Backend(
     name="deepspeed",
@@ -26,7 +26,9 @@ backend = Backend(
         "cpt": CPT,
         "dpo": DPO,
         "kto": KTO,
+        **FREE,
         "reward": REWARD,
+        "gkd": GKD,
         "grpo": GRPO,
         "rloo": RLOO,
     },

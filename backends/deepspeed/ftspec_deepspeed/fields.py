@@ -10,6 +10,8 @@ from typing import Any
 
 from ftspec.families.adapters import lower_tuner
 from ftspec.families.dpo import dpo
+from ftspec.families.free import free
+from ftspec.families.gkd import gkd
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.online import grpo, rloo
@@ -19,6 +21,7 @@ from ftspec.families.preference import Bar
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import NO_STAGE_3, reward
 from ftspec.families.sft_script import CONFIG, shared_rows
+from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.method import TUNERS
 from ftspec_deepspeed.sequences import sequence_row
@@ -268,6 +271,8 @@ SAMPLED = {
 }
 DPO = dpo(SFT, PAIRED)
 KTO = kto(SFT, PAIRED)
+FREE = {each.objective: free(SFT, each, PAIRED) for each in (ORPO, CPO, SIMPO)}
 REWARD = reward(SFT, NO_STAGE_3)
 GRPO = grpo(SFT, SAMPLED)
 RLOO = rloo(SFT, SAMPLED)
+GKD = gkd(SFT, PAIRED)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
-from ftspec_llamafactory.fields import CPT, DPO, KTO, SFT
+from ftspec_llamafactory.fields import CPT, DPO, KTO, ORPO, SFT, SIMPO
 from ftspec_llamafactory.positions import model_copy
 from ftspec_llamafactory.read import read
 from ftspec_llamafactory.rows import slot_rows
@@ -17,7 +17,7 @@ backend = Backend(
     title="LLaMA-Factory",
     package="llamafactory",
     versions=">=0.9.5,<0.9.6",
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO},
+    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, "orpo": ORPO, "simpo": SIMPO},
     emit=emit,
     read=read,
     launch=launch,
@@ -39,6 +39,8 @@ backend = Backend(
             ("grpo", "rloo"),
             "of its stages none draws completions in groups, and its ppo is another method",
         ),
+        "cpo": "it has no such loss",
+        "gkd": "no stage of it learns from a teacher's probabilities; what one wrote trains as sft",
         "reward": "its reward models score with a head of another form, with a bias and a dropout that no "
         "key switches off, and full tuning trains the output head beside it (spec.md#reward)",
     },

@@ -36,6 +36,7 @@ from ftspec.spec.model import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
+from ftspec_llamafactory.free import orpo, simpo
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
@@ -328,3 +329,5 @@ CPT = continued(
 )
 DPO = dpo(SFT)
 KTO = kto(SFT)
+ORPO = orpo(SFT)
+SIMPO = simpo(SFT)

@@ -6,7 +6,7 @@ llamafactory 0.9.5, train/dpo/trainer.py and workflow.py, around the DPOTrainer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ftspec.families.preference import BARRED, OBJECTIVE, Bar, barred
@@ -24,6 +24,8 @@ from ftspec.mapping import (
 
 IN_NAME_ONLY = ("hinge", "ipo")
 """Losses that its `pref_loss` takes."""
+FREE = ("orpo", "simpo")
+"""Objectives of the stage that have no reference: it names them by `pref_loss` too."""
 SCRIPTS = "run.backends: trl, unsloth or deepspeed"
 BARS = {
     **BARRED,
@@ -44,10 +46,10 @@ def dpo(sft: FieldMap) -> FieldMap:
     return compared(sft, _rows())
 
 
-def compared(sft: FieldMap, own: Iterable[Row]) -> FieldMap:
+def compared(sft: FieldMap, own: Iterable[Row], bars: Mapping[str, Bar] = BARS) -> FieldMap:
     """The map of an objective that compares answers: the supervised rows with its ``own``."""
     rows = (row for row in sft.rows if not _of_sft(row))
-    return FieldMap(sft.backend, barred(replaced(rows, *own), BARS))
+    return FieldMap(sft.backend, barred(replaced(rows, *own), bars))
 
 
 def _of_sft(row: Row) -> bool:
@@ -63,6 +65,7 @@ def _rows() -> tuple[Row, ...]:
             ("stage", "do_train"),
             lambda _objective: ("dpo", True),
             _lift_stage,
+            reads=("pref_loss",),
             absent=("sft", False),
         ),
         Row(
@@ -77,7 +80,7 @@ def _rows() -> tuple[Row, ...]:
         Row(
             (f"{OBJECTIVE}sft_weight",),
             ("pref_ftx",),
-            _lower_likelihood,
+            lower_likelihood,
             lambda weight: weight,
             uses=("train.micro_batch_size",),
             absent=(0.0,),
@@ -122,9 +125,11 @@ def reference_rows() -> tuple[Row, ...]:
     )
 
 
-def _lift_stage(stage: str, _do_train: bool) -> str:
+def _lift_stage(stage: str, _do_train: bool, loss: Any) -> str:
     if stage != "dpo":
         raise Refuse(f"stage: {stage} learns from no pairs", "never")
+    if loss in FREE:
+        raise Refuse(f"pref_loss: {loss} is another objective", "never")
     return "dpo"
 
 
@@ -141,8 +146,6 @@ def _lower_loss(loss: str) -> str:
 
 
 def _lift_loss(loss: str) -> str:
-    if loss in ("orpo", "simpo"):
-        raise Refuse(f"pref_loss: {loss} is another objective", "never")
     if loss != "sigmoid":
         raise Refuse(
             f"with pref_loss: {loss} it trains the sigmoid loss: which of them is meant?", "never"
@@ -150,7 +153,7 @@ def _lift_loss(loss: str) -> str:
     return loss
 
 
-def _lower_likelihood(weight: float, micro: int) -> float:
+def lower_likelihood(weight: float, micro: int) -> float:
     if weight and micro > 1:
         raise Refuse(
             "it adds the mean of each answer's own mean over its tokens, not the mean over all tokens",

@@ -11,7 +11,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec.families.trl_script import read_trl
-from ftspec_trl.fields import CPT, DPO, GRPO, KTO, REWARD, RLOO, SFT
+from ftspec_trl.fields import CPT, DPO, FREE, GKD, GRPO, KTO, REWARD, RLOO, SFT
 from ftspec_trl.script import emit, launch
 
 backend = Backend(
@@ -24,7 +24,9 @@ backend = Backend(
         "cpt": CPT,
         "dpo": DPO,
         "kto": KTO,
+        **FREE,
         "reward": REWARD,
+        "gkd": GKD,
         "grpo": GRPO,
         "rloo": RLOO,
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftspec.families.dpo import dpo
+from ftspec.families.free import free
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.optimizers import TYPE, lower_type
@@ -16,6 +17,7 @@ from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.preference import Bar
 from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
+from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
@@ -147,3 +149,4 @@ PAIRED = {
 }
 DPO = dpo(SFT, PAIRED)
 KTO = kto(SFT, PAIRED)
+FREE = {each.objective: free(SFT, each, PAIRED) for each in (ORPO, CPO, SIMPO)}

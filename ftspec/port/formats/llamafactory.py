@@ -32,6 +32,8 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
+FREE = ("orpo", "simpo")
+"""Objectives without a reference."""
 ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
 """ZeRO stages of the files that come with it; all else in them is `auto`, or how data moves."""
 SIGNS = frozenset(
@@ -67,13 +69,21 @@ def _packs(context: Context) -> bool:
     return bool(context.get("packing") or context.get("neat_packing"))
 
 
-def _stage(setting: Setting, _context: Context) -> Outcome:
+def _stage(setting: Setting, context: Context) -> Outcome:
     if setting.value == "pt":
         return Outcome("approximated", spec={"method.objective.type": "cpt"}, why=ENDED)
     if setting.value == "rm":
         return Outcome("approximated", spec={"method.objective.type": "reward"}, why=HEAD)
-    word = setting.value
-    return Outcome("exact", {"stage": setting.value}, {"method.objective.type": word})
+    return Outcome(
+        "exact", {"stage": setting.value}, {"method.objective.type": _objective(context)}
+    )
+
+
+def _objective(context: Context) -> Any:
+    """The stage; two objectives of the stage `dpo` are named by `pref_loss`."""
+    loss = context.get("pref_loss", context.get("dpo_loss"))
+    stage = context.get("stage")
+    return loss if stage == "dpo" and loss in FREE else stage
 
 
 def _named(setting: Setting, context: Context) -> Outcome:
@@ -163,8 +173,8 @@ def _complete(context: Context) -> Completion:
         questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
-    if (stage := context.get("stage")) in ("dpo", "kto"):
-        spec["method.objective.type"] = stage
+    if context.get("stage") in ("dpo", "kto"):
+        spec["method.objective.type"] = _objective(context)
     return Completion(native, spec, tuple(questions))
 
 

@@ -14,12 +14,6 @@ from ftspec.mapping import Refuse
 from ftspec.port.rules import Context
 from ftspec.spec.data import SUFFIXES, unsliced
 
-DEMOS: Mapping[str, str] = {
-    "identity": "identity.json",
-    "alpaca_en_demo": "alpaca_en_demo.json",
-    "alpaca_zh_demo": "alpaca_zh_demo.json",
-}
-"""What its own data folder has under these names: rows of alpaca's kind. Most examples name them."""
 CHAT = {
     "role_tag": "role",
     "content_tag": "content",
@@ -48,6 +42,27 @@ JUDGED = {"kto_tag": "label"}
 """The column more that rows of single answers have."""
 
 
+_PAIRS: Mapping[str, Any] = {
+    "ranking": True,
+    "formatting": "sharegpt",
+    "columns": RANKED["sharegpt"],
+}
+_JUDGED: Mapping[str, Any] = {
+    "formatting": "sharegpt",
+    "columns": {"messages": "messages", "kto_tag": "label"},
+    "tags": CHAT,
+}
+DEMOS: Mapping[str, Mapping[str, Any]] = {
+    **{
+        name: {"file_name": f"{name}.json"}
+        for name in ("identity", "alpaca_en_demo", "alpaca_zh_demo")
+    },
+    **{name: {"file_name": f"{name}.json", **_PAIRS} for name in ("dpo_en_demo", "dpo_zh_demo")},
+    "kto_en_demo": {"file_name": "kto_en_demo.json", **_JUDGED},
+}
+"""What its own data folder has under these names; most examples name them."""
+
+
 class Found(NamedTuple):
     """Sources, and why they are these; or why they are not known."""
 
@@ -73,7 +88,7 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         if registry is not None:
             entry = registry.data.get(name)
         else:
-            entry = {"file_name": DEMOS[name]} if name in DEMOS and folder == "data" else None
+            entry = DEMOS.get(name) if folder == "data" else None
         if entry is None:
             where = "is not in the dataset_info.json" if registry else "stands in dataset_info.json"
             tail = "" if registry else ", which was not given"

@@ -50,6 +50,11 @@ OLD_NAMES = frozenset(
     )
 )
 """Keys that trl 1.16 does not have any more."""
+FREE = ("orpo", "cpo", "simpo")
+ENDS = (
+    "answers end as the chat template ends them; trl's experimental trainers add another end-of-sequence "
+    "token where a template writes something after it, such as the end of a line"
+)
 TARGETS = ("q_proj", "v_proj")
 """What peft takes for llama, mistral, mixtral, gemma, qwen2, qwen3 and others (utils/constants.py)."""
 SIGNS = frozenset(
@@ -131,6 +136,15 @@ def _trainer(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", of=("method.objective.type",))
 
 
+def _margin(setting: Setting, context: Context) -> Outcome:
+    """Of SimPO's recipes: the margin as a share of beta."""
+    beta = context.get("beta", 2.0)
+    if not all(isinstance(value, int | float) for value in (setting.value, beta)):
+        return Outcome("unknown", why="the margin is this number times beta")
+    why = "SimPO's own name: the margin is this times beta"
+    return Outcome("renamed", {"CPOConfig.simpo_gamma": setting.value * beta}, why=why)
+
+
 def _environment(setting: Setting, _context: Context) -> Outcome:
     return Outcome(
         "unknown", why="sets a variable of the environment: set it yourself, ftspec does not"
@@ -171,6 +185,9 @@ def _complete(context: Context) -> Completion:
             or dtype,
         }
     native["model.dtype"] = dtype
+    if context.get("gamma_beta_ratio") is not None:
+        # SimPO's own trainer adds no likelihood where `sft_weight` is not said, and has no other loss
+        native |= {"CPOConfig.loss_type": "simpo", "CPOConfig.cpo_alpha": 0.0}
     if context.get("fp16") and context.get("bf16") is None:
         native[f"{CONFIG}bf16"] = False  # its None means: unless fp16
     own = config_class(context)
@@ -187,6 +204,8 @@ def _complete(context: Context) -> Completion:
             f"{', '.join(old)}: names of an older trl; where a key is missing, the defaults of "
             f"{context.table.title if context.table else 'trl'} are taken",
         )
+    if word in FREE:
+        notes = (*notes, ENDS)
     found = data(context)
     return Completion(
         {**native, **found.native},
@@ -241,6 +260,8 @@ format = Format(
         "max_prompt_length": unless(
             (None,), "nothing is cut", unknown("a limit for prompts of their own is not in a spec")
         ),
+        "gamma_beta_ratio": _margin,
+        "sft_weight": renamed("CPOConfig.cpo_alpha"),
         "env.": _environment,
         "dataset_kwargs.": unknown("how trl's preparation of rows is changed is not in a spec"),
         "model_init_kwargs.": unknown("further arguments of from_pretrained are not in a spec"),

@@ -26,7 +26,7 @@ WHICH_FORMAT: Mapping[str, str] = {
     "sft": "of `prompt` and `completion`, trl trains on the completion alone: data.train_on: completions",
     "kto": "`unpaired` has prompt, completion and label",
     **dict.fromkeys(
-        ("dpo", "reward"),
+        ("dpo", "orpo", "cpo", "simpo", "reward"),
         "`preference` has prompt, chosen and rejected, `preference-implicit` no prompt of its own",
     ),
 }

@@ -37,7 +37,10 @@ DPO_LOSSES = frozenset(
 
 def trainer(context: Context) -> tuple[str, str]:
     """The objective's name, and the question that is left where the content does not decide."""
-    if (said := context.get("trainer")) in CLASSES:
+    said = context.get("trainer")
+    if context.get("loss_type") == "simpo" and said in (None, "cpo"):
+        return "simpo", ""  # a loss of CPOTrainer
+    if said in CLASSES:
         return str(said), ""
     for objective, keys in TELLING.items():
         if any(context.get(key) is not None for key in keys):

@@ -11,7 +11,7 @@ from .drawn import trainer_above, watch_rewards
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_states, record_weights
 from .values import RANK, Recorder, plain
-from .watch import watch_autocast, watch_data, watch_gradients
+from .watch import begins, watch_autocast, watch_data, watch_gradients, widened
 
 SEEN = ("input_ids", "labels", "attention_mask", "position_ids")
 
@@ -57,6 +57,8 @@ def make_probe(folder: Path) -> type:
         def forward(self, module: Any, inputs: Any, given: dict[str, Any]) -> None:
             """One micro-batch as the model is about to see it; a pass for metrics is not one."""
             training = module.training and torch.is_grad_enabled()
+            if inputs and torch.is_tensor(inputs[0]):  # some of trl's trainers name no argument
+                given = {"input_ids": inputs[0], **given}
             if not (self.recorder and training and torch.is_tensor(given.get("input_ids"))):
                 return
             found = documents(given)
@@ -65,8 +67,8 @@ def make_probe(folder: Path) -> type:
             note: dict[str, Any] = {}
             while self.fetched and not note:  # batches are fetched in order, some before their turn
                 candidate = self.fetched.popleft()
-                note = candidate if candidate.get("input_ids") == batch["input_ids"] else {}
-            batch.setdefault("labels", note.get("labels"))
+                note = candidate if begins(batch["input_ids"], candidate.get("input_ids")) else {}
+            batch.setdefault("labels", widened(note.get("labels"), batch["input_ids"]))
             rows = batch["input_ids"]
             masks = batch.get("attention_mask") or [[1] * len(row) for row in rows]
             sides = zip(rows, masks, strict=False)

@@ -35,6 +35,7 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]], asked: list[list[int
     def collating(features: Any) -> Any:
         batch = collate(features)
         note = {k: batch[k].tolist() for k in ("input_ids", "labels") if k in batch}
+        note |= _both_sides(batch, getattr(collate, "pad_token_id", 0))
         rows_of = [row for row in note.get("input_ids", ()) if isinstance(row, list)]
         if rows_of and {*batch} <= SCORED:
             note["labels"] = [[MASKED] * len(row) for row in rows_of]
@@ -47,6 +48,32 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]], asked: list[list[int
     dataset.__getitems__ = fetching
 
     inner.collate_fn = collating
+
+
+def _both_sides(batch: Any, padding: int) -> dict[str, Any]:
+    """Rows of a batch that holds chosen and rejected answers apart, as trl's trainers join them."""
+    found: dict[str, Any] = {}
+    for name, fill in (("input_ids", padding), ("labels", MASKED)):
+        if f"chosen_{name}" in batch and f"rejected_{name}" in batch:
+            rows = [*batch[f"chosen_{name}"].tolist(), *batch[f"rejected_{name}"].tolist()]
+            width = max(map(len, rows))
+            found[name] = [row + [fill] * (width - len(row)) for row in rows]
+    return found
+
+
+def begins(rows: Any, fetched: Any) -> bool:
+    """Whether these are the rows that were fetched, or those with more padding: a trainer may add some."""
+    if rows == fetched or not fetched or len(rows) != len(fetched):
+        return bool(rows == fetched)
+    return all(row[: len(start)] == start for row, start in zip(rows, fetched, strict=True))
+
+
+def widened(labels: Any, rows: Any) -> Any:
+    """Labels for rows that were padded since."""
+    if not labels:
+        return labels
+    pairs = zip(labels, rows, strict=True)
+    return [kept + [MASKED] * (len(row) - len(kept)) for kept, row in pairs]
 
 
 def watch_autocast(recorder: Recorder, model: Any) -> None:

@@ -1,0 +1,36 @@
+"""Objectives that learn from another model: from its probabilities, or from what it writes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ftspec.spec.base import Node
+
+
+class GKD(Node):
+    """Generalised knowledge distillation: the model learns the probabilities of a teacher, token by token.
+
+    The teacher has the same vocabulary. Both read the data's answers, or answers that one of them writes
+    during training (https://arxiv.org/abs/2306.13649).
+    """
+
+    type: Literal["gkd"] = "gkd"
+    teacher: str | None = Field(None, min_length=1, examples=["Qwen/Qwen3-8B"])
+    """The model to learn from: a folder or a hub id. It has to be named."""
+    teacher_revision: str = Field("main", min_length=1)
+    """Branch, tag or commit of the teacher on the hub."""
+    divergence: float = Field(0.5, ge=0, le=1)
+    """What is made of both probabilities: 0 is the divergence from the teacher to the model (all that the
+    teacher may say), 1 that from the model to the teacher (only what it would say), between them the
+    generalised Jensen-Shannon divergence with this weight; the paper's beta."""
+    on_policy: float = Field(0.0, ge=0, le=1)
+    """Share of micro-batches whose answers the model writes itself, drawn by chance; the paper's lambda. Of
+    others, the data's answers are read."""
+    teacher_writes: bool = False
+    """Of the other micro-batches, the teacher writes the answers anew (sequence-level distillation)."""
+    temperature: float = Field(0.9, gt=0)
+    """Of what is written during training. The divergence is taken at temperature 1."""
+    max_new_tokens: int = Field(128, ge=1)
+    """Longest answer that is written during training, in tokens."""
