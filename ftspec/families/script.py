@@ -53,7 +53,7 @@ tokenizer.chat_template = {{ "Path"|call(measured) }}.read_text("utf-8")
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
-        "generate_during_eval", "lmbda", "seq_kd", "temperature", "max_new_tokens",
+        "generate_during_eval",
     ),
     "length, batch and optimizer": (
         "num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_", "learning_rate",
@@ -72,7 +72,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "remove_unused", "shuffle", "train_sampling", "dataloader", "seed", "data_seed",
     ),
     "completions": (
-        "num_generations", "max_completion", "steps_per_generation", "temperature", "top_", "min_p",
+        "num_generations", "max_completion", "max_new_tokens", "lmbda", "seq_kd",
+        "steps_per_generation", "temperature", "top_", "min_p",
         "repetition", "generation_", "chat_template_kw", "cache_impl", "use_vllm", "use_transformers",
         "log_completions",
     ),

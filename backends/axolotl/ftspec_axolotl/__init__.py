@@ -36,6 +36,6 @@ backend = Backend(
     rows=_rows,
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
-        for name in ("dpo", "kto", "reward", "grpo", "rloo")
+        for name in ("dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd", "grpo", "rloo")
     },
 )

@@ -22,7 +22,7 @@ args = GRPOConfig(
     # results, logging and evaluation
     output_dir="../../../../specs/runs/grpo-tiny/deepspeed/model", save_strategy="no",
     push_to_hub=False, logging_steps=1, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no", temperature=1.0,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=4, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
@@ -38,8 +38,8 @@ args = GRPOConfig(
     router_aux_loss_coef=0.0, pad_to_multiple_of=None, remove_unused_columns=False,
     shuffle_dataset=True, dataloader_drop_last=False, seed=42, data_seed=42,
     # completions
-    num_generations=4, max_completion_length=24, steps_per_generation=2, top_p=1.0, top_k=0,
-    top_entropy_quantile=1.0, min_p=None, repetition_penalty=1.0, generation_kwargs=None,
+    num_generations=4, max_completion_length=24, steps_per_generation=2, temperature=1.0, top_p=1.0,
+    top_k=0, top_entropy_quantile=1.0, min_p=None, repetition_penalty=1.0, generation_kwargs=None,
     cache_implementation=None, use_vllm=False, use_transformers_continuous_batching=False,
     log_completions=False,
     # rewards and policy

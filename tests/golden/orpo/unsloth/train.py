@@ -10,9 +10,9 @@
 # ///
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 fb3723ab9520)
 
+from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix
 
-from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
 from torch.nn.functional import pad
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer

@@ -10,9 +10,9 @@
 # ///
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 c2167685d3e9)
 
+from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix
 
-from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
 from torch.nn.functional import pad
 from trl.experimental.cpo import CPOConfig, CPOTrainer
