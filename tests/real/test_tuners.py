@@ -257,7 +257,7 @@ ADAPTERS = {
         frozenset({"vera_lambda_b", "vera_lambda_d"}),
         {"peft_type": "VERA", "r": 16},
     ),
-    "BOFT": peft("BOFT", "boft_block_size: 8", "boft_R", "boft_s"),
+    # not BOFT: peft leaves CXX=gcc behind, and DeepSpeed builds its extension anew, twice, for minutes
     "BONE": peft("BONE", "r: 8", "bone_block"),
     "C3A": peft("C3A", "block_size: 16", "c3a_kernel"),
     "DELORA": peft("DELORA", "r: 4", "delora_A", "delora_B", "delora_lambda"),
