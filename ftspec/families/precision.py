@@ -56,8 +56,8 @@ def refuse_format(compute: str, device: str, tuner: str, dtype: str) -> None:
         raise Refuse("float8 does not run on a CPU: it is a format of GPUs", "never")
     if compute == "fp8":
         raise Refuse(
-            "float8 arithmetic is set up by accelerate, by means of torchao, which only Unsloth's lock has, "
-            "and was not seen to train yet",
+            "float8 arithmetic is set up by accelerate, by means of torchao or transformer-engine, for GPUs "
+            "alone, and was not seen to train yet",
             "notimpl",
             "precision: bf16",
         )

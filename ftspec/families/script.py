@@ -25,6 +25,7 @@ from ftspec.families import (
     inits,
     loraplus,
     partial,
+    qat,
     quantised,
     scored,
 )
@@ -145,6 +146,7 @@ def emit_script(
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
+        **qat.context(native, job.values),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": argument(native, "chat_template_path") if LIMIT in native else None,
         "resume": native.get("train.resume_from_checkpoint"),
@@ -173,6 +175,8 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "load a quantised base": (values.get("quantisation"), quantised.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
         "measure by the template": (values["measured"], lambda: MEASURED),
+        "round in training": (values["qat"], lambda: qat.template("qat")),
+        "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
     }
@@ -275,6 +279,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
+    native |= qat.read_few_bits(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

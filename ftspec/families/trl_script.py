@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families import adapters, gkd
+from ftspec.families.qat import QAT
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
 from ftspec.families.script import arguments, emit_script, read_reference, read_script, referring
@@ -33,7 +34,9 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     trust, config = native["model.trust_remote_code"], trainer_of(native).prefix
     adapter = native.get("model.adapter")
     quantisation = arguments(native, QUANTISED)
-    loaded = adapter is not None or native["tuner"] == "partial" or bool(quantisation)
+    loaded = (
+        adapter is not None or native["tuner"] == "partial" or bool(quantisation) or QAT in native
+    )
     more: dict[str, Any] = {}
     if not loaded:
         if trainer_of(native).teaches:
@@ -71,7 +74,7 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
             native |= {"model.adapter": adapter, "tuner": "lora"}
         else:
-            native = adapters.read_adapter(native)
+            native = {"tuner": "full"} | adapters.read_adapter(native)
         names = (*LOADING, "trust_remote_code", "rope_parameters")
         loading = {name: read[model + name] for name in names if model + name in read}
     else:

@@ -30,8 +30,10 @@ def decide_quantisation(
     """The open values of `model.quantization`; ``config`` is the config.json of a local model.
 
     Raises:
-        SpecError: the tuner trains weights of the base; the base is quantised already.
+        SpecError: the tuner trains weights of the base; the base is quantised already; the copy of the
+            result is rounded as nothing was trained for.
     """
+    _copy(spec, decide)
     held, kept = spec.model.quantization, stored_quantisation(config)
     stored = values["derived.stored_dtype"].value
     if kept is not None:
@@ -66,3 +68,17 @@ def decide_quantisation(
     decide("derived.unpacked_dtype", arithmetic, "precision.compute: 4-bit weights calculate in it")
     if values["model.quantization.storage"].value is None:
         decide("model.quantization.storage", arithmetic, "the type of the arithmetic")
+
+
+def _copy(spec: Spec, decide: Any) -> None:
+    """The copy of the result in few bits: the type it calculates in, and whether it was trained for."""
+    kind = spec.output.quantization
+    if kind == "qat" and spec.train.qat is None:
+        message = "nothing is trained for a rounding, so it cannot be the one of the copy"
+        hint = "train.qat: int4, or output.quantization: nf4"
+        raise SpecError(Problem(message, path="output.quantization", hint=hint))
+    if kind in ("nf4", "fp4"):
+        arithmetic = ARITHMETIC[spec.precision.compute]
+        decide(
+            "derived.copy_arithmetic", arithmetic, "precision.compute: the copy calculates in it"
+        )

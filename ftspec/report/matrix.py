@@ -91,6 +91,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.max_grad_norm": (None, 1.0),
     "train.label_smoothing": (0.1,),
     "train.neftune_alpha": (5.0,),
+    "train.qat.group_size": (128,),
     "train.save_steps": (100, "epoch"),
     "train.eval_steps": (100, "epoch"),
     "train.resume": ("./checkpoint-10",),
@@ -273,6 +274,9 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
     if (path, value) == ("precision.compute", "bf16-pure"):
+        document["method"]["tuner"] = {"type": "full"}
+    if path.startswith("train.qat."):
+        document["train"]["qat"] = {"weights": "int4", path.removeprefix("train.qat."): value}
         document["method"]["tuner"] = {"type": "full"}
     bits = path.startswith("model.quantization.")
     if bits or (path, value) == ("method.tuner.init.type", "loftq"):

@@ -16,13 +16,9 @@ BATCH = (
 )
 LATER = "this is not in this version of ftspec yet"
 
-QAT = (
-    "quantisation-aware training is not in this version of ftspec: of the locks only Unsloth's has torchao, "
-    "whose path on a CPU leaves the scheme out without a word"
-)
 EXPORT = (
-    "results in few bits are not in this version of ftspec: merge the adapter (a stage with `adapter: "
-    "merge`), and quantise that with the program that will serve it"
+    "a copy of the result in few bits is `output.quantization`: nf4, fp4 or int8 by bitsandbytes, or what "
+    "`train.qat` trained for; other formats are made by the program that will serve the model"
 )
 SHIFTED = (
     "LoRA with shifted attention is not in this version of ftspec: LLaMA-Factory alone has it, for "
@@ -154,10 +150,10 @@ FOREIGN: Mapping[str, str] = {
     "neat_packing": "data.packing",
     "packing_strategy": "data.packing",
     "padding_free": "data.packing",
-    "qat": QAT,
-    "qat_scheme": QAT,
-    "quantization_aware_training": QAT,
-    "fake_quant": QAT,
+    "qat": "train.qat",
+    "qat_scheme": "train.qat",
+    "quantization_aware_training": "train.qat",
+    "fake_quant": "train.qat",
     "export_quantization_bit": EXPORT,
     "quantized_export": EXPORT,
     "gguf": EXPORT,

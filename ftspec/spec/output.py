@@ -30,6 +30,10 @@ class Output(Node):
     folder: str | None = Field(None, min_length=1)
     """Folder of the results, relative to the spec's file; each backend writes into a folder of its own
     in it. Left out: `runs/` and the spec's name."""
+    quantization: Literal["nf4", "fp4", "int8", "qat"] | None = None
+    """A further copy of the whole model in few bits, an adapter merged into it first, in the folder
+    `quantized` of the result: `nf4`, `fp4` and `int8` by bitsandbytes, `qat` as `train.qat` says. The head
+    and the embeddings stay whole. null: none."""
     trackers: Items[Tracker] = ()
     """Experiment trackers to report to. Left out: none is started."""
     hub: Hub | None = None

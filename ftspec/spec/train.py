@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
 from ftspec.spec.optimizers import AdamW, Optimizer
+from ftspec.spec.qat import QAT
 from ftspec.spec.schedules import Cosine, Schedule
 
 Steps = Annotated[int, Field(ge=1)]
@@ -46,6 +47,8 @@ class Train(Node):
     """Share of probability spread over the other tokens."""
     neftune_alpha: float | None = Field(None, gt=0)
     """Noise on the embeddings (NEFTune, https://arxiv.org/abs/2310.05914). null: none."""
+    qat: QAT | None = None
+    """Train for a later rounding of the weights. null: do not."""
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of weights and dropout."""
     data_seed: int | None = Field(None, ge=0, lt=2**32)

@@ -407,6 +407,7 @@ def trains() -> st.SearchStrategy[Any]:
         "schedule": schedules(),
         "optimizer": optimizers(),
         "weight_decay": st.floats(0, 10),
+        "qat": st.sampled_from((*(None,) * 9, "int4", {"weights": "int8", "group_size": None})),
         "max_grad_norm": st.none() | positive(),
         "seed": st.integers(0, 2**32 - 1),
         "gradient_checkpointing": st.booleans(),
@@ -488,6 +489,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     output = optional(
         {
             "folder": st.none() | words(),
+            "quantization": st.sampled_from((*(None,) * 9, "nf4", "int8")),
             "trackers": st.lists(st.sampled_from(("wandb", "mlflow")), max_size=2),
             "hub": st.none() | optional({"private": st.booleans()}, repo=st.just("no/1e-4")),
         }

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
+from ftspec.families.qat import NEEDS as FEW_BITS
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
@@ -37,7 +38,7 @@ backend = Backend(
     launch=launch,
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
-    needs={**NEEDS, **for_each(needs(CONFIG))},
+    needs={**NEEDS, **FEW_BITS, **for_each(needs(CONFIG))},
     defaults={
         "hardware.zero.stage": (
             2,

@@ -18,6 +18,7 @@ from ftspec.families.online import grpo, rloo
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.preference import Bar
+from ftspec.families.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import NO_STAGE_3, reward
 from ftspec.families.sft_script import CONFIG, shared_rows
@@ -200,6 +201,8 @@ SFT = FieldMap(
         ),
         *quantisation_rows(_AUTOCAST, absent=False),
         sequence_row(),
+        no_qat(NO_TORCHAO),
+        copy_row(foreseen=False),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),
         Row(
             ("hardware.zero.stage",),

@@ -11,6 +11,7 @@ from typing import Any
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
+from ftspec.families.qat import no_copy, no_qat
 from ftspec.families.sft_script import (
     OWN_PATHS,
     lower_system,
@@ -43,7 +44,7 @@ from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.positions import position_rows
 from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.preference import dpo
-from ftspec_llamafactory.quantised import UNPACKS, quantisation_rows
+from ftspec_llamafactory.quantised import ASKED, UNPACKS, quantisation_rows
 from ftspec_llamafactory.thinking import thinking_row
 from ftspec_llamafactory.tuners import tuner_rows
 
@@ -186,7 +187,7 @@ SFT = FieldMap(
     "llamafactory",
     (
         # model
-        name_row("model_name_or_path", UNPACKS),
+        name_row("model_name_or_path", UNPACKS, readers=ASKED),
         field("model.revision", "model_revision", absent="main"),
         field("model.trust_remote_code", "trust_remote_code", absent=False),
         choice("model.attention", "flash_attn", ATTENTION),
@@ -211,6 +212,12 @@ SFT = FieldMap(
         *expert_rows(),
         *position_rows(),
         *quantisation_rows(),
+        no_qat("it has no such training", "notyet"),
+        no_copy(
+            "its command that trains makes none, and the one that exports rounds by gptqmodel alone, which "
+            "is not in its lock",
+            "notyet",
+        ),
         # method
         Row(
             ("method.objective.type",),

@@ -16,6 +16,8 @@ UNPACKS = {
     for kind in ("fp8", "mxfp4")
 }
 """What it does with checkpoints that are quantised already."""
+ASKED = {"awq": "autoawq, and transformers' gptqmodel"}
+"""What it asks for beside transformers."""
 BITS = {"nf4": 4, "fp4": 4, "int8": 8}
 
 

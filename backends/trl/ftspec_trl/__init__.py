@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
+from ftspec.families.qat import NEEDS as FEW_BITS
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
@@ -36,5 +37,5 @@ backend = Backend(
     env=files(__name__) / "env",
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    needs={**NEEDS, **for_each(needs(CONFIG))},
+    needs={**NEEDS, **FEW_BITS, **for_each(needs(CONFIG))},
 )

@@ -8,6 +8,7 @@ from ftspec.families.gkd import gkd
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
 from ftspec.families.online import grpo, rloo
+from ftspec.families.qat import copy_row, qat_row
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import reward
 from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
@@ -15,7 +16,17 @@ from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import FieldMap
 
 WHY = "its context parallelism is that of FSDP 2, which does not shard anything here"
-SFT = FieldMap("trl", (*shared_rows(), *quantisation_rows(), *no_zero("TRL"), no_sequences(WHY)))
+SFT = FieldMap(
+    "trl",
+    (
+        *shared_rows(),
+        *quantisation_rows(),
+        qat_row(),
+        copy_row(),
+        *no_zero("TRL"),
+        no_sequences(WHY),
+    ),
+)
 CPT = continued(SFT)
 DPO = dpo(SFT)
 KTO = kto(SFT)

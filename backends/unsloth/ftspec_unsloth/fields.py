@@ -15,6 +15,7 @@ from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.preference import Bar
+from ftspec.families.qat import no_copy, no_qat
 from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
 from ftspec.families.trainers import CPO, ORPO, SIMPO
@@ -101,6 +102,11 @@ SFT = FieldMap(
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
         *quantisation_rows(),
+        no_qat(
+            "its loader has a switch for it, qat_scheme, which its path on a CPU leaves out without a word; "
+            "on a GPU it was not seen"
+        ),
+        no_copy("it saves in few bits by functions of its own, which are not compiled for yet"),
         Row(
             (),
             (f"{LOAD}full_finetuning",),

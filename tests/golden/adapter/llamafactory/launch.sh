@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 04b09dd9afea)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 a017816bb02b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

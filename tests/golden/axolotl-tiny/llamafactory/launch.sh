@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f586f7ee766b)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 1c727a6dd790)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 b0023fde53e4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 1a6125cadef1)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

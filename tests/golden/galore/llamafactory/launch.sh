@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from galore (sha256 059fbde5e2fe)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from galore (sha256 c43dbd2e1cdc)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 9a7e414eefe8)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 3326725dd161)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

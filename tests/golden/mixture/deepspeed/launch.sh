@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 a6a65586626c)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 a531a0dde3c8)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 498a65b19578)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 03a7d610a63c)
 
 import torch
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 c4789ca83a5f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 602646bd2a7c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from qlora (sha256 9c6605b0f263)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from qlora (sha256 56d70484382b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
