@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -36,6 +36,18 @@ def users(folder: Path) -> list[psutil.Process]:
         inside = any(part == str(folder) or part.startswith(f"{folder}/") for part in arguments)
         if inside and process.pid != os.getpid():
             found.append(process)
+    return found
+
+
+def opened(processes: Iterable[psutil.Process]) -> set[Path] | None:
+    """The files that these processes have open; None where somebody else's may not be looked at."""
+    found: set[Path] = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            try:
+                found |= {Path(file.path) for file in process.open_files()}
+            except psutil.AccessDenied:
+                return None
     return found
 
 

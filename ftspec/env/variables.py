@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ftspec.env.exclusive import users
+from ftspec.env.exclusive import opened, users
 from ftspec.env.store import OWN, Environment, cache_folder
 
 # They point a Python at the packages of another one, or speak of another environment as the active one.
@@ -49,9 +49,13 @@ def extensions_folder(environment: Environment) -> Path:
 
 
 def stale_builds(environment: Environment) -> list[Path]:
-    """Lock files of killed extension builds: every later run would wait for them, for ever."""
+    """Lock files of killed extension builds: every later run would wait for them, for ever.
+
+    Whoever builds has its lock open (torch/utils/file_baton.py); a lock that nobody has open is left.
+    """
     found = sorted(extensions_folder(environment).glob("**/lock"))
-    return found if found and not users(environment.folder) else []
+    held = opened(users(environment.folder)) if found else set()
+    return [] if held is None else [lock for lock in found if lock.resolve() not in held]
 
 
 def release_builds(environment: Environment) -> list[Path]:

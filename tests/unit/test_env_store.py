@@ -29,6 +29,20 @@ def test_variables_lead_to_the_environment(demo: Backend) -> None:
     stale.parent.mkdir(parents=True)
     stale.touch()
     assert any(finding.mend == f"rm {stale}" for finding in doctor.diagnose([demo]))
+    holds = (
+        "import sys; file = open(sys.argv[1]); print(1, flush=True); input(); file.close(); input()"
+    )
+    command = [sys.executable, "-c", f"{holds}", str(stale), f"{made.folder}/x"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as builder:
+        assert builder.stdin and builder.stdout and builder.stdout.readline() == "1\n"
+        assert release_builds(made) == []  # it has its lock open
+        print(file=builder.stdin)
+        while release_builds(made) == []:  # until it has let go; that it lives on is no matter
+            assert builder.poll() is None
+        assert not stale.exists()
+        builder.communicate("\n", timeout=30)
+    stale.touch()
     assert release_builds(made) == [stale]
     assert not stale.exists()
 
