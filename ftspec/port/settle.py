@@ -174,6 +174,10 @@ def _guarded(row: Row) -> Callable[..., Any]:
     return lift
 
 
+OLDER = {"adamw_torch": "adamw_torch_fused"}
+"""Defaults of older versions that are the same mathematics as today's."""
+
+
 def _versioned(
     given: Mapping[str, Any], fields: FieldMap, form: Format, context: Context
 ) -> dict[str, Any]:
@@ -184,9 +188,11 @@ def _versioned(
     if context.table.version == newest.version:
         return dict(given)
     other = {
-        key: entry[1]
+        key: OLDER.get(str(entry[1]), entry[1])
         for key in fields.keys()  # noqa: SIM118 - a method
-        if (entry := context.table.find(key)) and entry != newest.find(key)
+        if (entry := context.table.find(key)) and (known := newest.find(key)) != entry
+        # types are spelt otherwise in each version; null trackers are those that are installed
+        if entry[1] is not None and (known is None or known[1] != entry[1])
     }
     return {**other, **given}
 

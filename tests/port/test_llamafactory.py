@@ -257,6 +257,16 @@ def test_an_entry_that_a_spec_cannot_say(read: Bring, name: str) -> None:
     assert "TODO: which data?" in imported.composed.text
 
 
+@pytest.mark.parametrize("version", ["0.9.3", "0.9.4"])
+def test_older_versions_have_their_own_defaults(read: Bring, version: str) -> None:
+    found = read(LEAST, version=f"llamafactory=={version}")
+    newest = read(LEAST)
+    assert found.composed.values == newest.composed.values  # the same run, on one device
+    assert "optimizer" not in " ".join(found.notes)
+    several = any("average_tokens_across_devices" in note for note in found.notes)
+    assert several == (version == "0.9.3")  # its transformers averaged the means of devices
+
+
 def test_versions_whose_defaults_are_not_known_are_refused(read: Bring) -> None:
     assert read(LEAST, version="llamafactory==0.9.5").composed.values["method.tuner.rank"] == 8
     with pytest.raises(BackendError, match="not known"):

@@ -135,8 +135,10 @@ class Lab:
         write_plan(plan)
         return as_run(plan, ensure(load_backend(backend)))
 
-    def compare(self, name: str, runs: Callable[[Path], Mapping[str, Run]]) -> Proven:
-        """Train compiled folders and compare them with TRL's; done once for each name.
+    def compare(
+        self, name: str, runs: Callable[[Path], Mapping[str, Run]], reference: str = "trl"
+    ) -> Proven:
+        """Train compiled folders and compare them with the reference's; done once for each name.
 
         ``runs`` compiles below the folder that it is given.
         """
@@ -145,7 +147,7 @@ class Lab:
             if not (folder / CERTIFICATE).exists():
                 spec = Spec(name, "", "")
                 made = {name: warmed(run) for name, run in runs(folder).items()}
-                found = verify(made, "trl", spec, folder, jobs=JOBS, threads=1)
+                found = verify(made, reference, spec, folder, jobs=JOBS, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
 

@@ -1,0 +1,124 @@
+"""Further pairs: a config in its own framework, and its port in another, with other methods and tuners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftspec.emit import yaml
+from ftspec.env.install import ensure
+from ftspec.plan.write import write_plan
+from ftspec.port.carry import carry
+from ftspec.registry import load as load_backend
+from ftspec.verify.prove import as_run
+from ftspec.verify.verify import Run
+from tests.real.conftest import Lab
+from tests.real.test_ported import CHATS, PUBLISHED, SCRIPT, SMALL, UNSLOTH
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+
+FULL = {
+    # examples/train_full/qwen3_full_sft.yaml, without its engine
+    **{key: value for key, value in PUBLISHED.items() if not key.startswith("lora_")},
+    "finetuning_type": "full",
+    "learning_rate": 1.0e-5,
+}
+ADAPTER = 'adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")\n'
+FULL_SCRIPT = SCRIPT.replace(ADAPTER, "").replace(", peft_config=adapter", "")
+PACKED_SCRIPT = SCRIPT.replace("pad_to_multiple_of=8", 'packing=True, packing_strategy="bfd"')
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An original: what stands in which file, and where it is ported to."""
+
+    source: str
+    target: str
+    files: Mapping[str, str]
+    held: Mapping[str, Any] = field(default_factory=dict)
+    """What the spec between them must say."""
+
+
+def factory(config: Mapping[str, Any]) -> Mapping[str, str]:
+    """A config of LLaMA-Factory, shrunk, and its data sets."""
+    text = yaml.dump([("all", {**config, **SMALL})])
+    return {"train.yaml": text, "dataset_info.json": json.dumps({"rows": CHATS})}
+
+
+def script(text: str) -> Mapping[str, str]:
+    return {"train.py": text}
+
+
+CASES = {
+    "llamafactory, all weights": Pair(
+        "llamafactory", "trl", factory(FULL), {"method.tuner.type": "full"}
+    ),
+    "llamafactory, frozen but for a layer": Pair(
+        "llamafactory",
+        "trl",
+        factory({**FULL, "finetuning_type": "freeze", "freeze_trainable_layers": 1}),
+        {"method.tuner.type": "partial"},
+    ),
+    "llamafactory, qlora": Pair(
+        "llamafactory",
+        "trl",
+        factory({**PUBLISHED, "quantization_bit": 4, "quantization_method": "bnb"}),
+        {"model.quantization.type": "nf4"},
+    ),
+    "llamafactory, lora, to unsloth": Pair(
+        "llamafactory", "unsloth", factory(PUBLISHED), {"method.tuner.alpha": 16}
+    ),
+    "llamafactory, rslora and dora, to deepspeed": Pair(
+        "llamafactory",
+        "deepspeed",
+        factory({**PUBLISHED, "use_rslora": True, "use_dora": True}),
+        {"method.tuner.dora": True},
+    ),
+    "trl, all weights": Pair(
+        "trl", "llamafactory", script(FULL_SCRIPT), {"method.tuner.type": "full"}
+    ),
+    "trl, packed": Pair("trl", "deepspeed", script(PACKED_SCRIPT), {"data.packing": "documents"}),
+    "trl, lora, to unsloth": Pair("trl", "unsloth", script(SCRIPT), {"method.tuner.alpha": 8}),
+    "unsloth, lora, to llamafactory": Pair(
+        "unsloth", "llamafactory", script(UNSLOTH), {"train.seed": 3407}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_port_trains_what_its_original_trains(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pair = CASES[name]
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = lab.compiled(pair.source, folder / pair.source)
+        for file, text in pair.files.items():
+            (original.folder / file).write_text(text, "utf-8")
+        monkeypatch.chdir(original.folder)
+        # no row is longer than the limit, so it makes no difference how rows are cut
+        carried = carry(
+            [Path(next(iter(pair.files)))], pair.target, folder / pair.target, allow_lossy=True
+        )
+        write_plan(carried.plan)
+        values = carried.imported.composed.values
+        assert {path: values[path] for path in pair.held} == pair.held
+        lost = [f for f in carried.imported.fates if not f.faithful]
+        assert not lost, [(f.setting.key, f.kind, f.why) for f in lost]
+        return {
+            pair.source: original,
+            pair.target: as_run(carried.plan, ensure(load_backend(pair.target))),
+        }
+
+    proven = lab.compare(f"pair-{[*CASES].index(name)}", runs, pair.source)
+    certificate = proven.certificate
+    assert certificate.verdict == "equal", {
+        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
+    }
+    losses = [step.loss for step in proven.evidence(pair.target).steps]
+    assert len(losses) == 6 and losses[0] != losses[-1]
