@@ -15,7 +15,7 @@ from ftspec.mapping import MISSING, Flat, Refuse, Row, Support, unsupported
 
 QAT = "train.qat"
 """Native pseudo-key: what layers round, a constant of the script."""
-COPY = "output.quantized"
+COPY = "train.quantized_copy"
 """Native pseudo-key: in which bits a copy of the result is saved, a constant of the script."""
 FIELDS = ("weights", "group_size", "activations")
 NEEDS = {QAT: "torchao", **{f"{COPY}={kind}": "bitsandbytes" for kind in ("nf4", "fp4", "int8")}}

@@ -26,15 +26,21 @@ def thinking_row() -> Row:
         ("model.template_options",),
         (THINKING,),
         _lower,
-        lambda on: {} if on is None else {THINKING: on},
+        _lift,
         uses=(
             "data.prepare",
             "method.objective.type",
             "data.train_on",
             "derived.empty_thoughts",
         ),
-        absent=(None,),
+        absent=(True,),
     )
+
+
+def _lift(on: Any) -> dict[str, Any]:
+    if on is None:
+        raise Refuse("empty thoughts that do not train, and none deleted, are not in a spec")
+    return {} if on else {THINKING: False}  # true is what templates with thoughts do by themselves
 
 
 def _lower(
