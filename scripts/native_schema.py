@@ -122,9 +122,17 @@ def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     )
 
 
+def experimental() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Trainers that scripts of TRL and DeepSpeed are written around, out of trl's experimental ones."""
+    from trl.experimental.online_dpo import OnlineDPOConfig
+
+    yield "OnlineDPOConfig", fields(OnlineDPOConfig)
+
+
 def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     """The same, and what trl's command line reads beside the trainer's config."""
     yield from trl_script()
+    yield from experimental()
     import trl
 
     for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
@@ -134,6 +142,7 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
     """The same script, and the engine's own settings."""
     yield from trl_script()
+    yield from experimental()
     from deepspeed.runtime import constants
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 

@@ -7,7 +7,8 @@ group, and count completions in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,8 +17,8 @@ from ftspec.families.objectives import SHAPE
 from ftspec.families.preference import BARRED, NEUTRAL, OBJECTIVE, Bar, barred, trained
 from ftspec.families.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.sft_script import LIMIT
-from ftspec.families.trainers import GRPO, RLOO, Trainer, trained_by
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
+from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, Trainer, trained_by
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, unsupported
 
 PROMPT = "prompt"
 """The shape of the script's rows: a prompt, and whatever else the rewards read."""
@@ -107,15 +108,27 @@ def rloo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> Field
     return _online(sft, RLOO, bars, *rloo_rows())
 
 
+def online_dpo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
+    """The same for online DPO, which is of another family of trainers."""
+    (batch,) = (row for row in sft.rows if row.paths[:1] == ("train.batch_size",))
+    rows = (*pair_rows(ONLINE_DPO.prefix), replace(batch, lower=_at_once(batch.lower)))
+    return _mapped(sft, ONLINE_DPO, bars, *rows)
+
+
 def _online(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row) -> FieldMap:
-    rows = (trained(trainer), *prompt_rows(trainer.prefix), *sampled_rows(trainer), *own)
+    rows = (*order_rows(trainer.prefix), *sampled_rows(trainer), *own)
+    return _mapped(sft, trainer, bars, *rows)
+
+
+def _mapped(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row) -> FieldMap:
+    rows = (trained(trainer), *prompt_rows(trainer.prefix), *drawing_rows(trainer.prefix), *own)
     fields = trained_by(sft, trainer, *rows)
     kept = {path: BARRED[path] for path in SHARED}
     return FieldMap(fields.backend, barred(fields.rows, {**kept, **OWN, **bars}))
 
 
 def prompt_rows(config: str) -> tuple[Row, ...]:
-    """What the script loads: prompts, in the order that the trainer draws."""
+    """What the script loads: prompts, and what else the rewards read."""
     return (
         Row(("data.train",), ("data.train",), _lower_sources, lambda v: v),
         Row(("data.eval",), ("data.eval",), lambda _sources: MISSING, lambda v: v, absent=((),)),
@@ -123,6 +136,16 @@ def prompt_rows(config: str) -> tuple[Row, ...]:
         Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
         Row(("data.train_on",), (SHAPE,), lambda _what: PROMPT, lambda _shape: "completions"),
         Row(("data.system",), (), lambda _text: (), lambda: None),
+        Row(("model.chat_template",), (), lambda _template: (), lambda: "tokenizer"),
+        constant(
+            f"{config}remove_unused_columns", False, "rewards read other columns", absent=False
+        ),
+    )
+
+
+def order_rows(config: str) -> tuple[Row, ...]:
+    """The order that trainers of groups draw prompts in, and what they do not pad or drop."""
+    return (
         Row(
             ("data.max_length", "data.overflow"),
             (LIMIT,),
@@ -152,10 +175,6 @@ def prompt_rows(config: str) -> tuple[Row, ...]:
             lambda _pad: None,
             absent=(None,),
         ),
-        Row(("model.chat_template",), (), lambda _template: (), lambda: "tokenizer"),
-        constant(
-            f"{config}remove_unused_columns", False, "rewards read other columns", absent=False
-        ),
         constant(
             f"{config}disable_dropout",
             True,
@@ -165,9 +184,9 @@ def prompt_rows(config: str) -> tuple[Row, ...]:
     )
 
 
-def sampled_rows(trainer: Trainer) -> tuple[Row, ...]:
-    """Rewards, how completions are drawn, and what both objectives make of them."""
-    config, group = trainer.prefix, 2 if trainer is RLOO else 8
+def drawing_rows(config: str) -> tuple[Row, ...]:
+    """Rewards, and how completions are drawn."""
+    usual = 0.9 if config == ONLINE_DPO.prefix else 1.0
     return (
         Row(
             (f"{OBJECTIVE}rewards",),
@@ -180,9 +199,7 @@ def sampled_rows(trainer: Trainer) -> tuple[Row, ...]:
             uses=("model.trust_remote_code",),
             absent=(MISSING, None),
         ),
-        field(f"{GENERATION}completions", f"{config}num_generations", absent=group),
-        field(f"{GENERATION}max_length", f"{config}max_completion_length", absent=512),
-        field(f"{GENERATION}temperature", f"{config}temperature", absent=1.0),
+        field(f"{GENERATION}temperature", f"{config}temperature", absent=usual),
         field(f"{GENERATION}top_p", f"{config}top_p", absent=1.0),
         field(f"{GENERATION}top_k", f"{config}top_k", absent=0),
         field(f"{GENERATION}min_p", f"{config}min_p", absent=None),
@@ -195,6 +212,22 @@ def sampled_rows(trainer: Trainer) -> tuple[Row, ...]:
             absent=(False,),
         ),
         field(f"{OBJECTIVE}beta", f"{config}beta"),
+        *(
+            constant(config + name, value, reason, absent=value)
+            for name, value, reason in (
+                ("cache_implementation", None, "other caches are not in a spec yet"),
+                ("generation_kwargs", None, "other settings of generation are not in a spec yet"),
+            )
+        ),
+    )
+
+
+def sampled_rows(trainer: Trainer) -> tuple[Row, ...]:
+    """What both objectives make of groups."""
+    config, group = trainer.prefix, 2 if trainer is RLOO else 8
+    return (
+        field(f"{GENERATION}completions", f"{config}num_generations", absent=group),
+        field(f"{GENERATION}max_length", f"{config}max_completion_length", absent=512),
         field(f"{OBJECTIVE}clip", f"{config}epsilon", absent=0.2),
         field(f"{OBJECTIVE}clip_high", f"{config}epsilon_high", absent=None),
         field(f"{OBJECTIVE}iterations", f"{config}num_iterations", absent=1),
@@ -212,8 +245,6 @@ def sampled_rows(trainer: Trainer) -> tuple[Row, ...]:
             constant(config + name, value, reason, absent=value)
             for name, value, reason in (
                 ("sync_ref_model", False, "a reference that follows is not in a spec yet"),
-                ("cache_implementation", None, "other caches are not in a spec yet"),
-                ("generation_kwargs", None, "other settings of generation are not in a spec yet"),
                 ("chat_template_kwargs", None, "values for templates are not in a spec yet"),
                 ("use_transformers_continuous_batching", False, "it is not in a spec yet"),
                 ("log_completions", False, "completions are noted with their rewards"),
@@ -264,6 +295,48 @@ def rloo_rows() -> tuple[Row, ...]:
             absent=(None,),
         ),
     )
+
+
+def pair_rows(config: str) -> tuple[Row, ...]:
+    """What online DPO makes of a pair for each prompt."""
+    return (
+        Row(
+            ("data.max_length", "data.overflow", f"{GENERATION}max_length"),
+            (LIMIT, f"{config}max_length", f"{config}max_new_tokens"),
+            # it cuts the beginning of what is longer than both together: nothing is
+            lambda length, overflow, new: (
+                length if overflow == "drop" else MISSING,
+                length + new,
+                new,
+            ),
+            lambda _limit, whole, new: (whole - new, "drop", new),
+            absent=(None, 512, 64),
+        ),
+        Row(("data.packing",), (), lambda _packing: (), lambda: None),
+        unsupported(
+            "model.experts.balance_loss", "online DPO adds no balance loss", neutral=(0.0,)
+        ),
+        field(f"{OBJECTIVE}loss", f"{config}loss_type", absent="sigmoid"),
+        field(f"{OBJECTIVE}missing_end_penalty", f"{config}missing_eos_penalty", absent=None),
+        constant(f"{config}disable_dropout", True, "the reference must not be noisy", absent=True),
+    )
+
+
+def _at_once(lower: Callable[..., Any]) -> Callable[..., Any]:
+    """A batch that goes through the model in one piece on each device."""
+
+    def checked(*values: Any) -> Any:
+        micro, accumulation = lower(*values)
+        if accumulation > 1:
+            raise Refuse(
+                f"its step does not divide a loss by the {accumulation} accumulated batches: gradients would "
+                "be that many times too large (experimental/online_dpo/online_dpo_trainer.py)",
+                "notyet",
+                "train.micro_batch_size: as large as the batch on one device",
+            )
+        return micro, accumulation
+
+    return checked
 
 
 def _lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:

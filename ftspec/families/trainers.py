@@ -41,6 +41,8 @@ class Trainer:
     pairs: bool = False
     """Whether it tokenises pairs in a way of its own, so that the script has a trainer of its own; and puts
     a model that it loads on devices of its own choice, unless told otherwise."""
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    """What it must be told of the model beside what a spec says: it assumes otherwise than others."""
 
     @property
     def prefix(self) -> str:
@@ -114,7 +116,17 @@ RLOO = Trainer(
     "rloo", "RLOOTrainer", "RLOOConfig", lacks=OF_TEXTS, absent={"learning_rate": 1e-6}, scores=True
 )
 GKD = Trainer("gkd", "GKDTrainer", "GKDConfig", "trl.experimental.gkd", teaches=True)
-TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO)
+ONLINE_DPO = Trainer(
+    "online-dpo",
+    "OnlineDPOTrainer",
+    "OnlineDPOConfig",
+    "trl.experimental.online_dpo",
+    lacks=OF_TEXTS | {"router_aux_loss_coef"},
+    absent={"learning_rate": 5e-7},
+    scores=True,
+    loading={"device_map": None},
+)
+TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO, ONLINE_DPO)
 """Every trainer that scripts are written around and read back from; `SIMPO` is `CPO` in a script."""
 
 

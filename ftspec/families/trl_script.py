@@ -44,7 +44,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
             more[f"{config}teacher_model_init_kwargs"] = loading | taught
         placed = {"device_map": None} if trainer_of(native).pairs else {}
         more |= {
-            f"{config}model_init_kwargs": loading | placed,
+            f"{config}model_init_kwargs": {**loading, **placed, **trainer_of(native).loading},
             f"{config}trust_remote_code": trust,
         }
     return emit_script(

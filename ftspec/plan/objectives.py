@@ -105,7 +105,7 @@ def _learned(objective: str) -> str:
 def _groups(spec: Spec) -> None:
     """A batch counts completions, and holds whole groups of them."""
     objective: Any = spec.method.objective
-    size, batch = objective.generation.completions, spec.train.batch_size
+    size, batch = getattr(objective.generation, "completions", 1), spec.train.batch_size
     if batch % size:
         below = f"{batch // size * size} or " if batch > size else ""
         fitting = [str(n) for n in range(2, min(batch, 64) + 1) if batch % n == 0]

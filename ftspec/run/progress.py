@@ -106,8 +106,8 @@ class Tracker:
             eval_loss=self.now.eval_loss,
             margin=said.get("rewards/margins"),
             accuracy=said.get("rewards/accuracies"),
-            reward=said.get("reward"),
-            kl=said.get("kl"),
+            reward=said.get("reward", said.get("objective/scores")),
+            kl=said.get("kl", said.get("objective/kl")),
             tokens=said.get("completions/mean_length"),
         )
         return self.now

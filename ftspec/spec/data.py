@@ -47,6 +47,7 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "grpo": ("prompt",),
     "rloo": ("prompt",),
     "gkd": ("messages", "sharegpt", "alpaca"),
+    "online-dpo": ("prompt",),
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ftspec.spec.base import Items, Node, StageName
 from ftspec.spec.structure import unknown_words
 
-ONLINE = ("grpo", "rloo")
+ONLINE = ("grpo", "rloo", "online-dpo")
 """The objectives here, by their names."""
 Kind = Literal["format", "regex", "exact-match", "length", "json-schema", "python", "model"]
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -111,11 +111,9 @@ class Rewarded(Node):
             raise ValueError(f"`json_schema`: {word}")
 
 
-class Generation(Node):
+class Drawing(Node):
     """How completions are drawn from the model that is trained."""
 
-    completions: int = Field(8, ge=2)
-    """How many are drawn for each prompt: a group, whose rewards are compared."""
     max_length: int = Field(256, ge=1)
     """Tokens after which a completion is cut off."""
     temperature: float = Field(1.0, gt=0)
@@ -130,6 +128,13 @@ class Generation(Node):
     """Above 1: tokens that stand there already are drawn less often."""
     engine: Literal["transformers", "vllm"] = "transformers"
     """Who draws. `vllm` is faster, needs a GPU, and rounds otherwise than the model that trains."""
+
+
+class Generation(Drawing):
+    """How groups of completions are drawn from the model that is trained."""
+
+    completions: int = Field(8, ge=2)
+    """How many are drawn for each prompt: a group, whose rewards are compared."""
 
 
 class Sampled(Node):
@@ -193,3 +198,22 @@ class RLOO(Sampled):
     """Whether advantages are brought to mean 0 and deviation 1 over the batch."""
     reward_limit: float | None = Field(None, gt=0)
     """Rewards are held between minus this and this. null: as they are."""
+
+
+class OnlineDPO(Node):
+    """Online DPO: two completions are drawn for each prompt, and the better rewarded one is made likelier.
+
+    They are measured from the model as training finds it (https://arxiv.org/abs/2402.04792).
+    """
+
+    type: Literal["online-dpo"] = "online-dpo"
+    rewards: Items[Rewarded] = Field(min_length=1)
+    """What completions are rewarded for."""
+    generation: Drawing = Drawing()
+    """How they are drawn. `train.batch_size` and `train.micro_batch_size` count prompts, with a pair each."""
+    beta: float = Field(0.1, gt=0)
+    """How strongly the model is held to the reference: more is closer. Of `ipo`, its tau."""
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    """What is made of the difference in log-probability ratios, as in DPO."""
+    missing_end_penalty: float | None = Field(None, gt=0)
+    """What is taken off the reward of a completion that was cut off. null: nothing."""

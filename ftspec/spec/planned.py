@@ -10,7 +10,6 @@ from ftspec.spec.method import OBJECTIVES, TUNERS
 PLANNED_OBJECTIVES: Mapping[str, str] = {
     "ipo": "identity preference optimisation",
     "ppo": "proximal policy optimisation",
-    "online-dpo": "online direct preference optimisation",
     "distillation": "knowledge distillation by the student's own answers alone; `gkd` has a share of them",
 }
 CORDA = "LoRA that begins with the covariance of its inputs; `eva` looks at the inputs too"

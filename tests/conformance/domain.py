@@ -52,8 +52,6 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["data"]["eval_size"] = draw(st.sampled_from((0.1, 0.25, 1.0, 2.0, 500.0)))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
-    if objective in ONLINE and document["data"].get("overflow") == "truncate":
-        document["data"]["overflow"] = "drop"
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
     if learned.get("prompt_weight") and document["data"].get("train_on") == "all":
         document["data"]["train_on"] = "completions"  # all tokens would count in full already
@@ -63,7 +61,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective in PREFERENCES:
         _compared(document, draw)
     if objective in ONLINE:
-        accumulation *= 2  # whole groups of two
+        accumulation = 1 if objective == "online-dpo" else 2 * accumulation  # whole groups of two
         _drawn(document, draw)
     if objective == "gkd":
         _taught(document, draw)

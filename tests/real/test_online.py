@@ -13,7 +13,7 @@ from ftspec.plan.pipeline import make_pipeline
 from ftspec.run.taken import results
 from ftspec.spec.pipeline import Pipeline, load_any
 from tests.conftest import SPECS
-from tests.real.conftest import Lab
+from tests.real.conftest import Lab, Proven
 from tests.real.test_options import assert_equal, refusal
 from tests.real.test_stages import run
 
@@ -33,26 +33,35 @@ SHARED = (
 METHODS = {
     "grpo": "{type: grpo, beta: 0.04, rewards: REWARDS, generation: {completions: 4, max_length: 16}}",
     "rloo": "{type: rloo, rewards: REWARDS, iterations: 2, generation: {completions: 2, max_length: 16}}",
+    "online-dpo": "{type: online-dpo, rewards: REWARDS, generation: {max_length: 16}}",
 }
-TUNERS = {"grpo": "lora", "rloo": "full"}
+TUNERS = {"grpo": "lora", "rloo": "full", "online-dpo": "lora"}
+GROUPS = {"grpo": 4, "rloo": 2}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_completions_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None:
+def proven(lab: Lab, method: str, *more: str) -> Proven:
     sets = (
         f"method.objective={METHODS[method].replace('REWARDS', REWARDS)}",
         f"method.tuner={{type: {TUNERS[method]}}}",
         *SHARED,
+        *more,
     )
     assert "draws completions in groups" in refusal(lab, "llamafactory", *sets)
     assert "a trainer of its own" in refusal(lab, "unsloth", *sets)
     proof = lab.prove(*sets, backends=BACKENDS)
     assert_equal(proof)
+    checks = {check.name: check for check in proof.certificate.runs["deepspeed"].checks}
+    assert checks["completions"].note.endswith("drawn with the same random numbers")
+    return proof
+
+
+@pytest.mark.parametrize("method", GROUPS)
+def test_groups_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None:
+    proof = proven(lab, method)
     rounds = proof.evidence("trl").rounds
     assert len(rounds) == (2 if method == "grpo" else 1)  # two steps with the same completions
     assert [len(each.completions) for each in rounds] == [8] * len(rounds)
-    group = 4 if method == "grpo" else 2
-    indices = rounds[0].indices or ()
+    group, indices = GROUPS[method], rounds[0].indices or ()
     assert [len({*indices[at : at + group]}) for at in range(0, 8, group)] == [1] * (8 // group)
     assert rounds[0].names == ("length", "regex", "python")
     scores = {row for each in rounds for row in each.rewards}
@@ -64,8 +73,23 @@ def test_completions_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None
     assert first["tokens"] == len(rounds[0].completions[0])
     record = proof.certificate.runs["trl"]
     assert record.samples[0].completion == first["completion"][-1]["content"]
-    checks = {check.name: check for check in proof.certificate.runs["deepspeed"].checks}
-    assert checks["completions"].note.endswith("drawn with the same random numbers")
+
+
+def test_pairs_are_drawn_and_compared_alike(lab: Lab) -> None:
+    assert "does not divide a loss" in refusal(
+        lab, "trl", f"method.objective={METHODS['online-dpo'].replace('REWARDS', REWARDS)}", *SHARED
+    )
+    proof = proven(lab, "online-dpo", "train.batch_size=4")
+    rounds = proof.evidence("deepspeed").rounds
+    assert [len(each.completions) for each in rounds] == [8, 8]  # each prompt twice
+    for each in rounds:
+        assert each.indices is not None
+        assert each.indices[:4] == each.indices[4:]
+        assert each.completions[:4] != each.completions[4:]
+    losses = [step.loss for step in proof.certificate.runs["trl"].steps]
+    assert losses[0] == 0.6931  # the model is its own reference before the first step
+    kept = (proof.model("trl") / "samples.jsonl").read_text().splitlines()
+    assert [list(json.loads(row)["rewards"]) for row in kept] == [["total"]] * 16
 
 
 def test_a_stage_scores_what_a_later_one_draws(lab: Lab) -> None:

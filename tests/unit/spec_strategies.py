@@ -71,7 +71,7 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
         "kto": judgements,
         "reward": lambda: optional({"center": st.none() | positive()}, type=st.just("reward")),
         "gkd": distillation,
-        **dict.fromkeys(("grpo", "rloo"), lambda: sampled(word)),
+        **dict.fromkeys(("grpo", "rloo", "online-dpo"), lambda: sampled(word)),
         **dict.fromkeys(("orpo", "cpo", "simpo"), lambda: unreferred(word)),
     }
     return drawn[word]() if word in drawn else st.just({"type": word})
@@ -142,6 +142,16 @@ def rewards() -> st.SearchStrategy[Any]:
 
 def sampled(word: str) -> st.SearchStrategy[Any]:
     """An objective that draws completions: one group may be any size that divides the batch."""
+    if word == "online-dpo":
+        own = {
+            "beta": positive(),
+            "loss": st.sampled_from(("sigmoid", "ipo")),
+            "missing_end_penalty": st.none() | positive(),
+            "generation": optional(
+                {"max_length": st.integers(1, 10**6), "top_k": st.integers(0, 99)}
+            ),
+        }
+        return optional(own, type=st.just(word), rewards=rewards())
     generation = optional(
         {
             "max_length": st.integers(1, 10**6),

@@ -36,6 +36,17 @@ backend = Backend(
     rows=_rows,
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
-        for name in ("dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd", "grpo", "rloo")
+        for name in (
+            "dpo",
+            "kto",
+            "orpo",
+            "cpo",
+            "simpo",
+            "reward",
+            "gkd",
+            "grpo",
+            "rloo",
+            "online-dpo",
+        )
     },
 )

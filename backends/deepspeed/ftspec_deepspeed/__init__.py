@@ -15,7 +15,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec_deepspeed.emit import emit, environment, launch, read
-from ftspec_deepspeed.fields import CPT, DPO, FREE, GKD, GRPO, KTO, REWARD, RLOO, SFT
+from ftspec_deepspeed.fields import CPT, DPO, FREE, GKD, GRPO, KTO, ONLINE_DPO, REWARD, RLOO, SFT
 
 backend = Backend(
     name="deepspeed",
@@ -32,6 +32,7 @@ backend = Backend(
         "gkd": GKD,
         "grpo": GRPO,
         "rloo": RLOO,
+        "online-dpo": ONLINE_DPO,
     },
     emit=emit,
     read=read,

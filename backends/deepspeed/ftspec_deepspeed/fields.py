@@ -14,7 +14,7 @@ from ftspec.families.free import free
 from ftspec.families.gkd import gkd
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
-from ftspec.families.online import grpo, rloo
+from ftspec.families.online import grpo, online_dpo, rloo
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.preference import Bar
@@ -279,3 +279,4 @@ REWARD = reward(SFT, NO_STAGE_3)
 GRPO = grpo(SFT, SAMPLED)
 RLOO = rloo(SFT, SAMPLED)
 GKD = gkd(SFT, PAIRED)
+ONLINE_DPO = online_dpo(SFT, SAMPLED)

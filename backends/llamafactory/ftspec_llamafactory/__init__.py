@@ -36,7 +36,7 @@ backend = Backend(
     alternating=True,
     without={
         **dict.fromkeys(
-            ("grpo", "rloo"),
+            ("grpo", "rloo", "online-dpo"),
             "of its stages none draws completions in groups, and its ppo is another method",
         ),
         "cpo": "it has no such loss",

@@ -12,7 +12,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec.families.trl_script import read_trl
-from ftspec_trl.fields import CPT, DPO, FREE, GKD, GRPO, KTO, REWARD, RLOO, SFT
+from ftspec_trl.fields import CPT, DPO, FREE, GKD, GRPO, KTO, ONLINE_DPO, REWARD, RLOO, SFT
 from ftspec_trl.script import emit, launch
 
 backend = Backend(
@@ -30,6 +30,7 @@ backend = Backend(
         "gkd": GKD,
         "grpo": GRPO,
         "rloo": RLOO,
+        "online-dpo": ONLINE_DPO,
     },
     emit=emit,
     read=read_trl,

@@ -7,7 +7,7 @@ from ftspec.families.free import free
 from ftspec.families.gkd import gkd
 from ftspec.families.kto import kto
 from ftspec.families.objectives import continued
-from ftspec.families.online import grpo, rloo
+from ftspec.families.online import grpo, online_dpo, rloo
 from ftspec.families.qat import copy_row, qat_row
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.reward import reward
@@ -35,3 +35,4 @@ REWARD = reward(SFT)
 GRPO = grpo(SFT)
 RLOO = rloo(SFT)
 GKD = gkd(SFT)
+ONLINE_DPO = online_dpo(SFT)

@@ -22,7 +22,7 @@ backend = Backend(
         "gkd": "distillation was not seen to train with its patches",
         "reward": "reward models were not seen to train with its patches",
         **dict.fromkeys(
-            ("grpo", "rloo"),
+            ("grpo", "rloo", "online-dpo"),
             "it puts a trainer of its own in the place of trl's, which was not seen to draw on a CPU",
         ),
     },

@@ -30,6 +30,7 @@ def make_probe(folder: Path) -> type:
             self.clock = {"step": 0, "micro": 0}
             self.tokenizer: Any = None
             self.known: set[int] = set()
+            self.drawn = False
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **seen: Any) -> None:
             """Everything that is decided before the first step."""
@@ -43,6 +44,7 @@ def make_probe(folder: Path) -> type:
             asked: list[list[int] | None] = []
             watch_data(loader, self.fetched, asked)
             if (trainer := trainer_above()) is not None:
+                self.drawn = True
                 watch_rewards(recorder, trainer, asked)
             watch_autocast(recorder, model)
             watch_gradients(recorder, model, seen["optimizer"])
@@ -69,6 +71,8 @@ def make_probe(folder: Path) -> type:
                 candidate = self.fetched.popleft()
                 note = candidate if begins(batch["input_ids"], candidate.get("input_ids")) else {}
             batch.setdefault("labels", widened(note.get("labels"), batch["input_ids"]))
+            if self.drawn and batch["labels"] is None:  # the loss is of whole completions
+                batch["labels"] = [[-100] * len(row) for row in batch["input_ids"]]
             rows = batch["input_ids"]
             masks = batch.get("attention_mask") or [[1] * len(row) for row in rows]
             sides = zip(rows, masks, strict=False)

@@ -7,8 +7,9 @@ from typing import Any
 
 from .values import RANK, Recorder, plain
 
-SCORING = "_calculate_rewards"
-"""The method in which trl's trainers hand completions to all rewards (GRPO and RLOO, 1.16)."""
+SCORING = ("_calculate_rewards", "_calculate_rewards_from_functions")
+"""The methods in which trl's trainers hand completions to all rewards (1.16): of GRPO and RLOO, which give
+each reward, and of online DPO, which gives their sum."""
 
 
 def trainer_above() -> Any:
@@ -16,7 +17,7 @@ def trainer_above() -> Any:
     frame: Any = sys._getframe()
     while frame is not None:
         found = frame.f_locals.get("self")
-        if hasattr(found, SCORING):
+        if any(hasattr(type(found), name) for name in SCORING) and hasattr(found, "state"):
             return found
         frame = frame.f_back
     return None
@@ -28,7 +29,11 @@ def watch_rewards(recorder: Recorder, trainer: Any, asked: list[list[int] | None
     ``asked`` are the rows of each fetch. trl fetches a round again for each pass over it, so that the
     number of the pass is that of the fetch.
     """
-    score = getattr(trainer, SCORING)
+    own = [kind for kind in type(trainer).__mro__ if kind.__module__.startswith("trl.")]
+    if not any(SCORING[0] in vars(kind) for kind in own):
+        _watch_totals(recorder, trainer, asked)
+        return
+    score = getattr(trainer, SCORING[0])
 
     def scoring(inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
         rewards = score(inputs, prompts, completions, ids)
@@ -46,4 +51,27 @@ def watch_rewards(recorder: Recorder, trainer: Any, asked: list[list[int] | None
         )
         return rewards
 
-    setattr(trainer, SCORING, scoring)
+    setattr(trainer, SCORING[0], scoring)
+
+
+def _watch_totals(recorder: Recorder, trainer: Any, asked: list[list[int] | None]) -> None:
+    """The same of a trainer that adds rewards up: it draws once for each fetch, each prompt twice."""
+    score, rounds = getattr(trainer, SCORING[1]), [0]
+
+    def scoring(prompts: Any, completions: Any, completion_ids_list: Any, **more: Any) -> Any:
+        totals = score(prompts, completions, completion_ids_list, **more)
+        at = rounds[0]
+        rounds[0] += 1
+        rows = asked[at] if at < len(asked) else None
+        recorder.put(
+            "round",
+            rank=RANK,
+            step=trainer.state.global_step + 1,
+            indices=rows and [*rows, *rows],
+            completions=[list(map(int, each)) for each in completion_ids_list],
+            names=["total"],
+            rewards=[[plain(total)] for total in totals],
+        )
+        return totals
+
+    setattr(trainer, SCORING[1], scoring)

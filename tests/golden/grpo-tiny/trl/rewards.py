@@ -181,21 +181,39 @@ def keeping(trainer, names, file="samples.jsonl", most=8):
 
         def _calculate_rewards(self, inputs, prompts, completions, ids):
             scores = super()._calculate_rewards(inputs, prompts, completions, ids)
-            if self.accelerator.is_main_process and self.model.training:
-                folder = Path(self.args.output_dir)
-                folder.mkdir(parents=True, exist_ok=True)
-                rounds = list(zip(prompts, completions, ids, scores.tolist(), strict=False))
-                with (folder / file).open("a", encoding="utf-8") as out:
-                    for prompt, completion, tokens, reward in rounds[:most]:
-                        row = {
-                            "step": self.state.global_step + 1,
-                            "prompt": prompt,
-                            "completion": completion,
-                            "tokens": len(tokens),
-                            "rewards": dict(zip(names, reward, strict=True)),
-                        }
-                        print(json.dumps(row, ensure_ascii=False), file=out)
+            self._keep(prompts, completions, ids, scores.tolist(), names)
             return scores
+
+        def _calculate_rewards_from_functions(
+            self, prompts, completions, completion_ids_list, **more
+        ):
+            # of online DPO, which adds the rewards up by itself
+            totals = super()._calculate_rewards_from_functions(
+                prompts=prompts,
+                completions=completions,
+                completion_ids_list=completion_ids_list,
+                **more,
+            )
+            scores = [[total] for total in totals.tolist()]
+            self._keep(prompts, completions, completion_ids_list, scores, ["total"])
+            return totals
+
+        def _keep(self, prompts, completions, ids, scores, names):
+            if not (self.accelerator.is_main_process and self.model.training):
+                return
+            folder = Path(self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            rounds = list(zip(prompts, completions, ids, scores, strict=False))
+            with (folder / file).open("a", encoding="utf-8") as out:
+                for prompt, completion, tokens, reward in rounds[:most]:
+                    row = {
+                        "step": self.state.global_step + 1,
+                        "prompt": prompt,
+                        "completion": completion,
+                        "tokens": len(tokens),
+                        "rewards": dict(zip(names, reward, strict=True)),
+                    }
+                    print(json.dumps(row, ensure_ascii=False), file=out)
 
     Keeping.__name__ = trainer.__name__
     return Keeping
