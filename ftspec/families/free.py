@@ -21,6 +21,12 @@ LIKELIHOOD = "train.likelihood"
 """Native pseudo-key: which tokens' likelihood ORPO raises, which the script's own trainer decides."""
 BARS: Mapping[str, Bar] = {
     **{path: bar for path, bar in BARRED.items() if path != "method.tuner.bias"},
+    "method.tuner.type": Bar(
+        lambda kind: kind in ("full", "lora"),
+        "without a reference only full tuning and LoRA were seen to train from preferences",
+        "notimpl",
+        "method.tuner.type: lora",
+    ),
     "method.tuner.dropout": Bar(
         lambda share: not share,
         "trainers of preferences switch dropout off",

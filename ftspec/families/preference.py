@@ -29,7 +29,7 @@ REFERENCE = "model.reference"
 OBJECTIVE = "method.objective."
 NEUTRAL = ("default", "gaussian", "orthogonal")
 """Initialisations under which a new adapter changes nothing, and leaves the base as it is."""
-TUNERS = ("full", "lora")
+TUNERS = ("full", "partial", "lora")
 """Tuners that were seen to train from preferences."""
 
 
@@ -55,7 +55,7 @@ _DROPOUT = Bar(
 BARRED: Mapping[str, Bar] = {
     "method.tuner.type": Bar(
         lambda kind: kind in TUNERS,
-        "of all tuners only full tuning and LoRA were seen to train from preferences",
+        "of all tuners only full and partial tuning and LoRA were seen to train from preferences",
         "notimpl",
         "method.tuner.type: lora",
     ),
@@ -73,7 +73,8 @@ BARRED: Mapping[str, Bar] = {
     ),
     "model.quantization.type": Bar(
         lambda kind: kind is None,
-        "preferences over a quantised base are not compiled yet",
+        # trl adds a copy of the adapter for the reference, which thaws the adapter, and rounds it to bfloat16
+        "preferences over a quantised base are not compiled yet: trl was seen to round the adapter",
         "notimpl",
         "leave model.quantization out",
     ),

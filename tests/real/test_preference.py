@@ -46,6 +46,12 @@ def test_dpo_of_all_weights(lab: Lab) -> None:
     assert losses[0] == pytest.approx(0.6931472, abs=1e-6) and losses[-1] < losses[0]
 
 
+def test_dpo_of_a_part_of_the_weights(lab: Lab) -> None:
+    """The reference is a frozen copy of the whole."""
+    part = "method.tuner={type: partial, last_layers: 1}"
+    assert_equal(lab.prove(*PAIRS, part, backends=("trl", "llamafactory")))
+
+
 def test_another_beta_is_found(lab: Lab) -> None:
     """The first loss is ln 2 under any beta: the first gradient is not."""
 
