@@ -36,6 +36,8 @@ IDLE = (
     "load_dotenv", "logging.basicConfig", "warnings.filterwarnings", "os.makedirs",
 )  # fmt: skip
 """Calls that set nothing of their own."""
+UNUSED = "unused LoraConfig"
+"""An adapter that is described, and that neither the trainer nor the model is given."""
 KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": True}
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(
@@ -160,9 +162,12 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         (one for one in TRAINERS if {f"{one}Trainer", f"{one}Config"} & names), None
     ):
         data["trainer"] = TRAINERS[trainer]
+    used = _is_used(calls, names)
     for place, value in calls.values.items():
         call, _, name = place.rpartition(".")
         trail = _trail(call, name, value)
+        if trail[:1] == ("LoraConfig",) and not used:
+            trail = (UNUSED, name)
         node: Any = data
         for part in trail[:-1]:
             node = node.setdefault(part, {})
@@ -170,12 +175,21 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
             node[trail[-1]] = list(value) if isinstance(value, tuple) else value
             places[trail] = Place(calls.lines.get(place, 0), 1)
     for call in (*HELPERS, "LoraConfig"):
-        if call in names:
+        if call in names and (used or call != "LoraConfig"):
             data.setdefault(call, {})
     for call in ("from_pretrained", "get_peft_model"):
         if any(f"{name}.{call}" in names for name in FAST):
             data.setdefault(call, {})
     return data, places
+
+
+def _is_used(calls: Calls, names: set[str]) -> bool:
+    """Whether an adapter reaches a trainer, or the model by peft's own function."""
+    given = (f"{one}Trainer.peft_config" for one in TRAINERS)
+    handed = any(
+        place in calls.lines and calls.values.get(place, "") is not None for place in given
+    )
+    return handed or "get_peft_model" in names
 
 
 def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:

@@ -73,6 +73,29 @@ def test_a_script_of_trl(read: Bring) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "tuner"),
+    [
+        (", peft_config=adapter", "lora"),
+        ("", "full"),
+        (", peft_config=None", "full"),
+    ],
+)
+def test_an_adapter_counts_where_a_trainer_is_given_it(read: Bring, given: str, tuner: str) -> None:
+    imported = read(TRL.replace(", peft_config=adapter", given), "train.py")
+    assert imported.composed.values["method.tuner.type"] == tuner
+    kind, why = fate(imported, "LoraConfig.r" if tuner == "lora" else "unused LoraConfig.r")
+    assert kind in ("exact", "renamed") if tuner == "lora" else kind == "inert", why
+
+
+def test_an_adapter_that_peft_puts_around_the_model(read: Bring) -> None:
+    around = TRL.replace(", peft_config=adapter", "").replace(
+        "trainer = ",
+        "from peft import get_peft_model\nmodel = get_peft_model(model, adapter)\ntrainer = ",
+    )
+    assert read(around, "train.py").composed.values["method.tuner.type"] == "lora"
+
+
+@pytest.mark.parametrize(
     ("old", "new", "asked"),
     [
         ("learning_rate=1e-4", "learning_rate=float(LR)", "SFTConfig.learning_rate = float(LR)"),

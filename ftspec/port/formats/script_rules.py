@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl_data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
+from ftspec.port.script import UNUSED
 
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"
 PLAIN_DEFAULTS = {
@@ -106,6 +107,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     "config_class": _part("method.objective.type"),
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
+    f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),
     "get_peft_model": inert("all of it is Unsloth's default"),
     "get_peft_model.": adapter,
     "load_dataset.": _loaded,
