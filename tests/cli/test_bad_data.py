@@ -48,7 +48,9 @@ IN_THE_DATA = {
         "messages; sharegpt: conversations; prompt-completion: prompt + completion; alpaca: "
         "instruction + output; text: text; preference: prompt + chosen + rejected; preference-implicit: "
         "chosen + rejected; sharegpt-ranking: conversations + chosen + rejected; alpaca-ranking: "
-        "instruction + chosen + rejected\n  help: say which column is which: `columns: {messages: q}`\n",
+        "instruction + chosen + rejected; unpaired: prompt + completion + label; messages-unpaired: "
+        "messages + label; sharegpt-unpaired: conversations + label; alpaca-unpaired: instruction + "
+        "output + label; prompt: prompt\n  help: say which column is which: `columns: {messages: q}`\n",
     ),
     "a row too long": (
         GOOD + row("a", "b " * 400) + GOOD,

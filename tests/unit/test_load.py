@@ -186,8 +186,8 @@ def test_files_that_are_no_spec(text: str, words: str) -> None:
         ("train: {bf16: true}", "3:9", "train.bf16", "not a field", "`precision.compute`"),
         ("train: {packing: true}", "3:9", "train.packing", "not a field", "`packing` belongs to `data`"),
         ("lora_alpha: 16", "3:1", "lora_alpha", "not a field", "`method.tuner.alpha`"),
-        ("train: {qat_scheme: int4}", "3:9", "train.qat_scheme", "not a field", "only Unsloth's has torchao"),
-        ("output: {export_quantization_bit: 4}", "3:10", "output.export_quantization_bit", "not a field", "merge the adapter"),
+        ("train: {qat_scheme: int4}", "3:9", "train.qat_scheme", "not a field", "that is `train.qat` here"),
+        ("output: {export_quantization_bit: 4}", "3:10", "output.export_quantization_bit", "not a field", "is `output.quantization`"),
         ("shift_attn: true", "3:1", "shift_attn", "not a field", "before 4.48"),
         ("mixture_of_depths: load", "3:1", "mixture_of_depths", "not a field", "not in its lock"),
         ("stpes: 5", "3:1", "stpes", "not a field", "`train.steps`"),
@@ -304,7 +304,7 @@ def test_planned_initialisations_are_refused_by_name(init: str) -> None:
 
 def test_planned_methods_hide_no_other_problem() -> None:
     found = problems(
-        BASE + "method: {objective: grpo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"
+        BASE + "method: {objective: ppo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"
     )
     assert [problem.path for problem in found] == [
         "method.objective",
@@ -364,7 +364,7 @@ def test_set(sets: list[str], path: str, value: Any) -> None:
         ("train.steps=x", "expected a whole number, got the text 'x'", ""),
         ("train.steps", "expected `path=value`", "--set train.steps=10"),
         ("=1", "expected `path=value`", ""),
-        ("method=grpo", "method `grpo` is not in this version", ""),
+        ("method=ppo", "method `ppo` is not in this version", ""),
         ("train.steps=[1", "a bracket is never closed", ""),
         ("train.steps=*a", "aliases are off", ""),
         ("train.steps=!x 1", "tags are off", ""),

@@ -72,7 +72,7 @@ def test_every_option_is_written_and_read_back(kind: str, name: str) -> None:
         ("HRA", {"target_modules": ["q"], "zzzzz": 1}, "no `zzzzz`; there are r, apply_GS"),
         ("HRA", {"target_modules": ["q"], "r": "8"}, "`r` of HRA is int, not '8'"),
         ("HRA", {"target_modules": ["q"], "r": True}, "`r` of HRA is int, not True"),
-        ("HRA", {"target_modules": [1]}, "`target_modules` of HRA is str or list[str] or null"),
+        ("HRA", {"target_modules": [1]}, "`target_modules` of HRA is list[str] or str or null"),
         ("C3A", {"target_modules": ["q"], "init_weights": "x"}, "gaussian or kaiming_uniform"),
         ("HRA", {}, "need `target_modules`"),
         ("HRA", {"target_modules": ["q"], "task_type": "CAUSAL_LM"}, "no `task_type`"),

@@ -42,12 +42,13 @@ def test_unmarked_turns_are_refused_before_the_run(tmp_path: Path, backend: str)
         make_plan(load(SPECS / "quickstart.yaml", (template, remedy)), backend, tmp_path / "out")
 
 
-def test_a_long_row_is_not_measured_by_another_template(tmp_path: Path) -> None:
+def test_a_long_row_is_measured_by_the_template_that_is_trained_with(tmp_path: Path) -> None:
     (tmp_path / "mine.jinja").write_text(MARKED)
     sets = (f"model.chat_template={tmp_path / 'mine.jinja'}", "data.overflow=drop")
-    with pytest.raises(UnsupportedError) as caught:
-        make_plan(load(SPECS / "quickstart.yaml", sets), "trl", tmp_path / "out")
-    assert "by the tokenizer's own" in caught.value.problems[0].message
+    plan = make_plan(load(SPECS / "quickstart.yaml", sets), "trl", tmp_path / "out")
+    (script,) = (file for file in plan.files() if file.path == "train.py")
+    text = script.content.decode()
+    assert 0 < text.index("tokenizer.chat_template =") < text.index("apply_chat_template")
 
 
 @pytest.mark.parametrize("name", ["chat-ml", "Qwen/Qwen3-4B", "template.txt"])

@@ -31,7 +31,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_the_probe_stands_alone_on_the_standard_library():
     files = sorted(PROBE.glob("*.py"))
-    assert len(files) == 9
+    assert len(files) == 10
     outside: set[str] = set()
     for file in files:
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ def test_the_loader_is_watched_without_iterating_it(probe):
         dataset=Rows([10, 11, 12]), collate_fn=lambda rows: {"input_ids": Ids(rows)}, num_workers=0
     )
     fetched: list[dict[str, object]] = []
-    probe.watch_data(SimpleNamespace(base_dataloader=loader), fetched)
+    probe.watch_data(SimpleNamespace(base_dataloader=loader), fetched, [])
     assert fetched == []
     batch = loader.collate_fn(loader.dataset.__getitems__([2, 0]))
     assert batch == {"input_ids": [12, 10]}
@@ -130,7 +130,7 @@ def test_the_loader_is_watched_without_iterating_it(probe):
 
 def test_worker_processes_are_left_alone(probe):
     loader = SimpleNamespace(dataset=[], collate_fn=None, num_workers=2)
-    probe.watch_data(SimpleNamespace(base_dataloader=loader), [])
+    probe.watch_data(SimpleNamespace(base_dataloader=loader), [], [])
     assert loader.collate_fn is None
 
 
