@@ -9,6 +9,8 @@ REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 # Wide sweeps: no environments either, but too long for the quick part.
 SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_trip.py tests/golden \
   tests/port/test_round_trip.py tests/port/test_corpus.py \
+  tests/unit/test_matrix.py tests/cli/test_matrix.py tests/conformance/test_maps.py \
+  backends/axolotl/tests/test_injection.py \
   tests/unit/test_run_orphans.py tests/unit/test_env.py tests/unit/test_emit_injection.py \
   tests/cli/test_bad_spec.py tests/unit/test_run_execute.py tests/unit/test_families_layout.py
 
