@@ -235,7 +235,7 @@ class FieldMap:
     def lower(self, spec: Flat) -> Lowered:
         """Spec values (resolved: no default left open) -> native values. Collects every refusal."""
         native: dict[str, Any] = {}
-        holding = [row for row in self.rows if _holds(row, spec)]
+        holding = [row for row in self.rows if holds(row, spec)]
         answered = {path for row in holding for path in row.paths}
         unanswered = f"no rule of the {self.backend} backend answers for this field"
         refusals = [
@@ -245,22 +245,14 @@ class FieldMap:
         ]
         notes: list[Note] = []
         for row in holding:
-            try:
-                given = [spec[path] for path in row.paths]
-            except KeyError:
-                continue  # a field of another tuner or objective: not in this spec
-            given += [spec.get(path) for path in row.uses]
-            place = row.paths[0] if row.paths else row.keys[0]
-            try:
-                values = row.lower(*given)
-            except Refuse as refuse:
-                refusals.append(
-                    Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint)
-                )
+            if (found := lower_row(row, spec)) is None:
                 continue
-            if isinstance(values, Lossy):
-                notes.append(Note(place, values.reason))
-                values = values.values
+            values, odd = found
+            if isinstance(odd, Refusal):
+                refusals.append(odd)
+                continue
+            if odd is not None:
+                notes.append(odd)
             if row.keys:
                 pairs = zip(row.keys, _many(values, len(row.keys)), strict=True)
                 native.update({key: value for key, value in pairs if value is not MISSING})
@@ -272,7 +264,7 @@ class FieldMap:
         refusals: list[Refusal] = []
         known: set[str] = set()
         for row in self.rows:
-            if not _holds(row, spec):
+            if not holds(row, spec):
                 continue
             known.update(row.keys, row.reads)
             absent = dict(zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True))
@@ -312,8 +304,29 @@ def _exclusive(rows: Sequence[Row]) -> bool:
     return all(one.when is not None and one.when.apart(other.when) for one, other in pairs)
 
 
-def _holds(row: Row, spec: Flat) -> bool:
+def holds(row: Row, spec: Flat) -> bool:
+    """Whether the row is about a spec of this kind."""
     return row.when is None or spec.get(row.when.path) in row.when.tags
+
+
+def lower_row(row: Row, spec: Flat) -> tuple[Any, Refusal | Note | None] | None:
+    """What a row that holds makes of the spec: its values, and a refusal of them or a note.
+
+    None where the spec has not all of its paths: they are fields of another tuner or objective.
+    """
+    try:
+        given = [spec[path] for path in row.paths]
+    except KeyError:
+        return None
+    given += [spec.get(path) for path in row.uses]
+    place = row.paths[0] if row.paths else row.keys[0]
+    try:
+        values = row.lower(*given)
+    except Refuse as refuse:
+        return None, Refusal(place, spec.get(place), refuse.reason, refuse.support, refuse.hint)
+    if isinstance(values, Lossy):
+        return values.values, Note(place, values.reason)
+    return values, None
 
 
 def replaced(rows: Iterable[Row], *own: Row) -> tuple[Row, ...]:

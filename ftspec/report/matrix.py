@@ -14,8 +14,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from ftspec.backend import OBJECTIVE, Backend, lacks
+from ftspec.mapping import Flat
 from ftspec.plan.resolve import resolve
 from ftspec.registry import load, names
+from ftspec.report.matrix_cells import Asked
 from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded
 from ftspec.spec.model import NAMED
@@ -186,12 +188,11 @@ def _apart(line: Line, plain: Mapping[str, Cell] | None) -> bool:
 
 def _lines(objective: str) -> list[Line]:
     backends = [load(name) for name in names()]
+    asked = {b.name: Asked(b.maps[objective]) for b in backends if objective in b.maps}
 
     def line(name: str, path: str, value: Any, device: str = "cuda") -> Line:
-        spec = _plain_spec(path, value, device, objective)
-        values = resolve(Loaded(spec, Path("spec.yaml"), {}, digest="")).flat()
-        values |= {"derived.train_rows": "data/train", path: value}
-        cells = {b.name: cell(b, values, path) for b in backends}
+        values = plain_values(path, value, device, objective)
+        cells = {b.name: cell(b, values, path, asked.get(b.name)) for b in backends}
         return Line(name, value, cells, objective)
 
     lines = [line(path, path, value) for path, value in candidates(objective)]
@@ -224,22 +225,26 @@ def candidates(objective: str) -> Iterator[tuple[str, Any]]:
         yield from ((path, v) for v in values.values() if v is not None or path in SAMPLES)
 
 
-def cell(backend: Backend, values: Mapping[str, Any], path: str) -> Cell:
+def plain_values(path: str, value: Any, device: str, objective: str) -> dict[str, Any]:
+    """A plain spec with this one value, everything decided."""
+    spec = _plain_spec(path, value, device, objective)
+    values = resolve(Loaded(spec, Path("spec.yaml"), {}, digest="")).flat()
+    return {**values, "derived.train_rows": "data/train", path: value}
+
+
+def cell(backend: Backend, values: Flat, path: str, asked: Asked | None) -> Cell:
     """What the backend makes of one path's value, among the values of a plain spec."""
-    objective = values[OBJECTIVE]
-    if objective not in backend.maps:
-        return Cell("notyet", lacks(backend, objective))
-    left = {
-        p: v for p, (v, _) in backend.defaults.items() if p != path and values.get(p, p) is None
-    }
-    lowered = backend.maps[objective].lower({**values, **left})
-    mine = [r for r in lowered.refusals if _about(r.path, path)]
+    if asked is None:
+        return Cell("notyet", lacks(backend, values[OBJECTIVE]))
+    left = {p: v for p, (v, _) in backend.defaults.items() if p != path}
+    told = asked.tell({**values, **{p: v for p, v in left.items() if values.get(p, p) is None}})
+    mine = [r for r in told.refusals() if _about(r.path, path)]
     mine.sort(
         key=lambda refusal: refusal.path != path
     )  # what is about the value itself comes first
     if mine:
         return Cell(mine[0].support, mine[0].reason)
-    notes = [note for note in lowered.notes if note.path == path]
+    notes = [note for note in told.notes() if note.path == path]
     return Cell("lossy", notes[0].reason) if notes else Cell("full")
 
 

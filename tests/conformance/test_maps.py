@@ -22,7 +22,7 @@ def test_every_path_of_a_spec_is_answered_for(backend: Backend) -> None:
                 if spec.get(OBJECTIVE, objective) != objective:
                     continue
                 asked += 1
-                assert any(_holds(row, spec) for row in fields.by_path.get(leaf.path, ())), (
+                assert any(holds(row, spec) for row in fields.by_path.get(leaf.path, ())), (
                     f"{backend.name} {objective} says nothing about {leaf.path} where {spec}"
                 )
     assert asked >= len(backend.maps) * 60
@@ -36,7 +36,7 @@ def _variants(leaf: Leaf, fields: FieldMap) -> Iterator[dict[str, str]]:
         yield {**dict(zip(free, words, strict=True)), **dict(leaf.tags)}
 
 
-def _holds(row: Row, spec: dict[str, str]) -> bool:
+def holds(row: Row, spec: dict[str, str]) -> bool:
     return row.when is None or spec.get(row.when.path) in row.when.tags
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ftspec.report.matrix import matrix
+import pytest
+
+from ftspec.registry import load, names
+from ftspec.report.matrix import candidates, matrix, plain_values
+from ftspec.report.matrix_cells import Asked
 from ftspec.report.matrix_page import as_json, page
 from tests.conftest import ROOT
 
@@ -22,3 +26,18 @@ def test_the_matrix_tells_backends_apart() -> None:
     assert words["full"] > 200
     assert {"full", "lossy", "notyet", "never"} <= set(words)
     assert len(as_json(lines)) == len(lines)
+
+
+@pytest.mark.parametrize("name", names())
+def test_asking_only_what_changed_is_asking_everything(name: str) -> None:
+    compared = 0
+    for objective, fields in load(name).maps.items():
+        asked = Asked(fields)
+        for path, value in list(candidates(objective))[::5]:
+            values = plain_values(path, value, "cuda", objective)
+            told, whole = asked.tell(values), fields.lower(values)
+            reasons = [(found.path, found.value, found.support) for found in told.refusals()]
+            assert reasons == [(r.path, r.value, r.support) for r in whole.refusals], (path, value)
+            assert told.notes() == list(whole.notes)
+            compared += 1
+    assert compared > 50
