@@ -19,7 +19,7 @@ VALID = (
     *("real-smollm2-alpaca.yaml", "continued-pretraining.yaml", "qlora.yaml"),
     *("prompt-weight.yaml", "moe-lora.yaml", "long-context.yaml", "packed-chat.yaml"),
     *("full-galore.yaml", "freeze-layers.yaml", "oft.yaml", "prompt-tuning.yaml"),
-    *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml"),
+    *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml", "qat.yaml"),
     *("dpo-tiny.yaml", "dpo-after-sft.yaml", "kto-tiny.yaml", "simpo-tiny.yaml"),
     *("reward-tiny.yaml", "distillation.yaml", "grpo-tiny.yaml", "axolotl-tiny.yaml"),
     "online-dpo-tiny.yaml",
@@ -34,7 +34,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *STAGES}, "a new spec belongs into one of the lists here"
-    assert len(found) == 35
+    assert len(found) == 36
 
 
 @pytest.mark.parametrize("name", [*VALID, *STAGES])
