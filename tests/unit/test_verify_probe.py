@@ -128,6 +128,34 @@ def test_the_loader_is_watched_without_iterating_it(probe):
     assert fetched == [{"indices": [2, 0], "input_ids": [12, 10]}]
 
 
+def test_answers_that_a_trainer_joins_later_are_rows_too(probe):
+    class Ids(list):
+        def tolist(self):
+            return [list(row) for row in self]
+
+    class Rows(list):
+        def __getitems__(self, indices):
+            return [self[i] for i in indices]
+
+    sides = {"chosen_input_ids": Ids([[1, 2, 3]]), "rejected_input_ids": Ids([[1, 4]])}
+    sides |= {"chosen_labels": Ids([[-100, 2, 3]]), "rejected_labels": Ids([[-100, 4]])}
+    batches = iter([sides, {"prompt_input_ids": Ids([[1]])}])
+    loader = SimpleNamespace(dataset=Rows([7]), collate_fn=lambda _: next(batches), num_workers=0)
+    fetched: list[dict[str, object]] = []
+    asked: list[object] = []
+    probe.watch_data(SimpleNamespace(base_dataloader=loader), fetched, asked)
+    for _ in range(2):
+        loader.collate_fn(loader.dataset.__getitems__([0]))
+    assert fetched == [
+        {
+            "indices": [0],
+            "input_ids": [[1, 2, 3], [1, 4, 0]],
+            "labels": [[-100, 2, 3], [-100, 4, -100]],
+        }
+    ]
+    assert asked == [[0]]  # its answers are yet to be drawn
+
+
 def test_worker_processes_are_left_alone(probe):
     loader = SimpleNamespace(dataset=[], collate_fn=None, num_workers=2)
     probe.watch_data(SimpleNamespace(base_dataloader=loader), [], [])

@@ -39,7 +39,7 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]], asked: list[list[int
         rows_of = [row for row in note.get("input_ids", ()) if isinstance(row, list)]
         if rows_of and {*batch} <= SCORED:
             note["labels"] = [[MASKED] * len(row) for row in rows_of]
-        if isinstance(batch, list) or "input_ids" not in batch:
+        if isinstance(batch, list) or "input_ids" not in note:
             asked.append(list(rows) or None)
             return batch
         fetched.append({"indices": list(rows) or None, **note})
