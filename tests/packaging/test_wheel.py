@@ -14,7 +14,14 @@ from uv import find_uv_bin
 
 pytestmark = pytest.mark.packaging
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("ftspec", "ftspec_trl", "ftspec_llamafactory", "ftspec_unsloth", "ftspec_deepspeed")
+PACKAGES = (
+    "ftspec",
+    "ftspec_trl",
+    "ftspec_llamafactory",
+    "ftspec_unsloth",
+    "ftspec_axolotl",
+    "ftspec_deepspeed",
+)
 
 
 def run(*command: str | Path, cwd: Path) -> str:
