@@ -13,6 +13,7 @@ from ftspec.port import traces
 from ftspec.port.bring import Imported, bring
 from ftspec.port.documents import parse, read_text
 from ftspec.port.fates import Fate
+from ftspec.port.formats import formats
 from ftspec.port.settle import Settled
 from ftspec.read import yaml
 from ftspec.spec.load import load
@@ -95,7 +96,8 @@ def _is_spec(path: Path) -> bool:
     if path.suffix not in (".yaml", ".yml", ".json"):
         return False
     data = parse(path, read_text(path), yaml.scalar, last_wins=True).data
-    return {"model", "data"} <= set(data)
+    others = (form.recognise(data) for form in formats() if form.recognise is not None)
+    return {"model", "data"} <= set(data) and not any(others)
 
 
 def _of_spec(path: Path) -> Meaning:

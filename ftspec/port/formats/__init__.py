@@ -8,7 +8,16 @@ from functools import cache
 from ftspec.port.format import Format
 
 NAMES = (
-    *("llamafactory", "trl", "axolotl", "torchtune", "deepspeed", "accelerate", "dataset_info"),
+    *(
+        "llamafactory",
+        "trl",
+        "axolotl",
+        "torchtune",
+        "oumi",
+        "deepspeed",
+        "accelerate",
+        "dataset_info",
+    ),
     *("unsloth_script", "trl_script"),
 )
 """In the order in which they are told to people."""

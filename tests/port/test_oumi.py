@@ -1,0 +1,121 @@
+"""Oumi's YAML: what `oumi train` makes of it, and of keys that are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftspec.port.effective import meaning
+from tests.port.conftest import Bring, fate
+
+LORA = """\
+model:
+  model_name: models/llama
+  model_max_length: 512
+  torch_dtype_str: bfloat16
+data:
+  train:
+    datasets:
+      - dataset_name: text_sft
+        dataset_path: rows/chats.jsonl
+        dataset_kwargs: {format: oumi}
+training:
+  trainer_type: TRL_SFT
+  use_peft: True
+  per_device_train_batch_size: 2
+  gradient_accumulation_steps: 8
+  num_train_epochs: 2
+  warmup_ratio: 0.02
+  compile: False
+peft:
+  lora_target_modules: [q_proj, v_proj]
+"""
+ROWS = "data.train.datasets[0].dataset_kwargs"
+FULL = LORA.replace("use_peft: True", "use_peft: False").replace("bfloat16", "float32")
+QLORA = LORA + "  q_lora: True\n"
+
+
+def test_missing_keys_are_oumis_defaults(read: Bring) -> None:
+    imported = read(LORA)
+    found = imported.composed.values
+    assert imported.parts[0].format.name == "oumi"
+    assert imported.faithful, (imported.composed.open, imported.fates)
+    assert (found["model.name"], found["method.tuner.type"]) == ("models/llama", "lora")
+    tuner = [found[f"method.tuner.{key}"] for key in ("rank", "alpha", "dropout")]
+    assert tuner == [8, 8, 0.0]
+    assert (found["train.batch_size"], found["train.epochs"]) == (16, 2.0)
+    assert (found["train.learning_rate"], found["train.weight_decay"]) == (5e-5, 0.0)
+    assert (found["train.schedule.type"], found["train.warmup_ratio"]) == ("linear", 0.02)
+    assert found["train.seed"] == 42
+    other = read(LORA.replace("compile: False", "seed: 7")).composed.values
+    assert (other["train.seed"], other["train.data_seed"]) == (7, 42)  # rows are drawn as before
+    assert (found["train.save_steps"], found["train.logging_steps"]) == (500, 50)
+    assert found["train.gradient_checkpointing"] is False
+    assert found["output.trackers"] == ("tensorboard",)
+    assert (found["data.train_on"], found["data.max_length"]) == ("all", 512)
+    (source,) = found["data.train"]
+    assert (source["path"], source["format"]) == ("rows/chats.jsonl", "messages")
+
+
+def test_full_tuning_leaves_adapters_keys_aside(read: Bring) -> None:
+    imported = read(FULL)
+    assert imported.faithful, imported.fates
+    assert imported.composed.values["method.tuner.type"] == "full"
+    assert fate(imported, "peft.lora_target_modules")[0] == "inert"
+    pure = read(FULL.replace("float32", "bfloat16")).composed.values
+    assert pure["precision.compute"] == "bf16-pure"
+    mixed = FULL.replace("  compile: False", "  mixed_precision_dtype: BF16")
+    assert read(mixed).composed.values["precision.compute"] == "bf16"
+
+
+def test_few_bits_are_fp4_unless_it_is_said(read: Bring) -> None:
+    found = read(QLORA)
+    assert found.composed.values["model.quantization.type"] == "fp4"
+    assert found.composed.values["model.quantization.double"] is False
+    assert fate(found, "peft.q_lora")[0] == "approximated"  # norms become float32 there
+    said = read(QLORA + "  bnb_4bit_quant_type: nf4\n  bnb_4bit_compute_dtype: bfloat16\n")
+    assert said.composed.values["model.quantization.type"] == "nf4"
+    assert fate(said, "peft.bnb_4bit_compute_dtype")[0] == "unknown"  # of a float32 training
+    assert (
+        fate(read(LORA + "  bnb_4bit_quant_type: nf4\n"), "peft.bnb_4bit_quant_type")[0] == "inert"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "kind"),
+    [
+        ("TRL_SFT", "TRL_DPO", "training.trainer_type", "unknown"),
+        ("TRL_SFT", "trl_sft", "training.trainer_type", "unknown"),
+        ("compile: False", "colour: red", "training.colour", "unknown"),
+        ("compile: False", "save_epoch: True", "training.save_epoch", "derived"),
+        ("compile: False", "trainer_kwargs: {loss: x}", "training.trainer_kwargs.loss", "unknown"),
+        ("format: oumi", "assistant_only: True", f"{ROWS}.assistant_only", "unknown"),
+        ("format: oumi", "format: alpaca", f"{ROWS}.format", "approximated"),
+        ("data:\n", "fsdp: {enable_fsdp: True}\ndata:\n", "fsdp.enable_fsdp", "approximated"),
+        ("data:\n", "fsdp: {cpu_offload: True}\ndata:\n", "fsdp.cpu_offload", "inert"),
+        ("model_max_length: 512", "chat_template: llama3-instruct", "model.chat_template", "unknown"),
+    ],
+)  # fmt: skip
+def test_fates(read: Bring, old: str, new: str, key: str, kind: str) -> None:
+    assert fate(read(LORA.replace(old, new)), key)[0] == kind
+
+
+@pytest.mark.parametrize(
+    "line", ["  model_max_length: 512\n", "  trainer_type: TRL_SFT\n", "{format: oumi}"]
+)
+def test_what_is_not_known_is_asked(read: Bring, line: str) -> None:
+    assert read(LORA.replace(line, "{}\n" if "{" in line else "")).composed.open
+
+
+def test_answers_alone(read: Bring) -> None:
+    said = "    collator_name: text_completions_only_with_padding\n    train_target: all_assistant_turns\n"
+    found = read(LORA.replace("training:\n", f"{said}training:\n"))
+    assert found.composed.values["data.train_on"] == "assistant"
+    assert fate(found, "data.train.collator_name")[0] == "approximated"
+
+
+def test_it_is_not_taken_for_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LORA)
+    assert meaning([path]).values["method.tuner.alpha"] == 8
