@@ -50,9 +50,9 @@ IN_THE_SPEC = {
         "  help: remove it\n",
     ),
     "planned method": (
-        [("method: lora", "method: gkd")],
-        "spec.yaml:8:9: error[spec]: method `gkd` is not in this version of ftspec yet\n"
-        "  help: generalised knowledge distillation; this version has {...}\n",
+        [("method: lora", "method: ppo")],
+        "spec.yaml:8:9: error[spec]: method `ppo` is not in this version of ftspec yet\n"
+        "  help: proximal policy optimisation; this version has {...}\n",
     ),
     "values that exclude each other": (
         [("  steps: 4", "  steps: 4\n  epochs: 1")],
@@ -80,7 +80,8 @@ IN_THE_SPEC = {
         "spec.yaml:4:10: error[spec]: data.train: the format of the hub data set org/rows cannot be "
         "seen from here\n"
         "  help: name it: `format: messages` (or sharegpt, alpaca, prompt-completion, text, preference, "
-        "preference-implicit, sharegpt-ranking, alpaca-ranking)\n",
+        "preference-implicit, sharegpt-ranking, alpaca-ranking, prompt, unpaired, messages-unpaired, "
+        "sharegpt-unpaired, alpaca-unpaired)\n",
     ),
 }
 
