@@ -14,12 +14,12 @@ from ftspec.families.preference import (
     BARRED,
     OBJECTIVE,
     Bar,
-    barred,
     pair_rows,
     reference_row,
     trained,
+    trained_by,
 )
-from ftspec.families.trainers import DPO, trained_by
+from ftspec.families.trainers import DPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
 
 CONFIG = DPO.prefix
@@ -29,8 +29,7 @@ LIKELIHOOD = "sft"
 
 def dpo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for DPO, from its supervised one; ``bars`` are the backend's own."""
-    fields = trained_by(sft, DPO, trained(DPO), *pair_rows(), *dpo_rows())
-    return FieldMap(fields.backend, barred(fields.rows, {**BARRED, **bars}))
+    return trained_by(sft, DPO, {**BARRED, **bars}, trained(DPO), *pair_rows(), *dpo_rows())
 
 
 def dpo_rows() -> tuple[Row, ...]:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ftspec.families.preference import BARRED, OBJECTIVE, Bar, barred, pair_rows
-from ftspec.families.trainers import CPO, ORPO, SIMPO, Trainer, trained_by
+from ftspec.families.preference import BARRED, OBJECTIVE, UNSEEN_INIT, Bar, pair_rows, trained_by
+from ftspec.families.trainers import CPO, ORPO, SIMPO, Trainer
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, replaced
 
 LIKELIHOOD = "train.likelihood"
@@ -32,12 +32,7 @@ BARS: Mapping[str, Bar] = {
         "trainers of preferences switch dropout off",
         hint="leave it out",
     ),
-    "method.tuner.init.type": Bar(
-        lambda kind: kind == "default",
-        "other beginnings of adapters were not seen with it",
-        "notimpl",
-        "method.tuner.init: default",
-    ),
+    "method.tuner.init.type": UNSEEN_INIT,
 }
 """What objectives without a reference refuse in every backend."""
 
@@ -48,8 +43,7 @@ def free(
     """The map of a script backend for CPO, SimPO or ORPO, from its supervised one."""
     own = {"cpo": cpo_rows, "simpo": simpo_rows, "orpo": orpo_rows}[trainer.objective]()
     rows = replaced(pair_rows(), *_shared_rows(trainer), *own)
-    fields = trained_by(sft, trainer, *rows)
-    return FieldMap(fields.backend, barred(fields.rows, {**BARS, **bars}))
+    return trained_by(sft, trainer, {**BARS, **bars}, *rows)
 
 
 def cpo_rows() -> Iterable[Row]:

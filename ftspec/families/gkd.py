@@ -13,8 +13,8 @@ from typing import Any
 
 from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
-from ftspec.families.preference import OBJECTIVE, Bar, barred, trained
-from ftspec.families.trainers import GKD, trained_by
+from ftspec.families.preference import OBJECTIVE, UNSEEN_INIT, Bar, source_rows, trained, trained_by
+from ftspec.families.trainers import GKD
 from ftspec.mapping import FieldMap, Lossy, Refuse, Row, constant, field
 
 CONFIG = GKD.prefix
@@ -45,12 +45,7 @@ BARS: Mapping[str, Bar] = {
         "notimpl",
         "merge the adapter first",
     ),
-    "method.tuner.init.type": Bar(
-        lambda kind: kind == "default",
-        "other beginnings of adapters were not seen with it",
-        "notimpl",
-        "method.tuner.init: default",
-    ),
+    "method.tuner.init.type": UNSEEN_INIT,
     "method.tuner.plus_ratio": Bar(
         lambda ratio: ratio is None, "LoRA+ was not seen to learn from a teacher", "notimpl"
     ),
@@ -105,8 +100,7 @@ BARS: Mapping[str, Bar] = {
 
 def gkd(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for distillation, from its supervised one."""
-    fields = trained_by(sft, GKD, trained(GKD), *gkd_rows())
-    return FieldMap(fields.backend, barred(fields.rows, {**BARS, **bars}))
+    return trained_by(sft, GKD, {**BARS, **bars}, trained(GKD), *gkd_rows())
 
 
 def gkd_rows() -> tuple[Row, ...]:
@@ -137,16 +131,7 @@ def gkd_rows() -> tuple[Row, ...]:
         field(f"{OBJECTIVE}temperature", f"{CONFIG}temperature", absent=0.9),
         field(f"{OBJECTIVE}max_new_tokens", f"{CONFIG}max_new_tokens", absent=128),
         constant(f"{CONFIG}disable_dropout", True, "both models read the same", absent=True),
-        *(
-            Row(
-                (f"data.{split}",),
-                (f"data.{split}",),
-                _lower_sources,
-                lambda v: v,
-                absent=() if split == "train" else ((),),
-            )
-            for split in ("train", "eval")
-        ),
+        *source_rows(_lower_sources),
         Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
         Row(("data.train_on",), (SHAPE,), lambda _what: MESSAGES, lambda _shape: "completions"),
     )

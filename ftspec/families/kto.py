@@ -15,12 +15,12 @@ from ftspec.families.preference import (
     OBJECTIVE,
     UNPAIRED,
     Bar,
-    barred,
     pair_rows,
     reference_row,
     trained,
+    trained_by,
 )
-from ftspec.families.trainers import KTO, trained_by
+from ftspec.families.trainers import KTO
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field
 
 CONFIG = KTO.prefix
@@ -29,8 +29,8 @@ ALONE = "beside no other row of a batch the divergence of an answer is its own g
 
 def kto(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for KTO, from its supervised one; ``bars`` are the backend's own."""
-    fields = trained_by(sft, KTO, trained(KTO), *pair_rows(UNPAIRED), *kto_rows())
-    return FieldMap(fields.backend, barred(fields.rows, {**BARRED, **bars}))
+    rows = (trained(KTO), *pair_rows(UNPAIRED), *kto_rows())
+    return trained_by(sft, KTO, {**BARRED, **bars}, *rows)
 
 
 def kto_rows() -> tuple[Row, ...]:

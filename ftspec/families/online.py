@@ -14,10 +14,10 @@ from typing import Any
 
 from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
-from ftspec.families.preference import BARRED, NEUTRAL, OBJECTIVE, Bar, barred, trained
+from ftspec.families.preference import BARRED, NEUTRAL, OBJECTIVE, Bar, trained, trained_by
 from ftspec.families.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.sft_script import LIMIT
-from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, Trainer, trained_by
+from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, Trainer
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, unsupported
 
 PROMPT = "prompt"
@@ -122,9 +122,8 @@ def _online(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row)
 
 def _mapped(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row) -> FieldMap:
     rows = (trained(trainer), *prompt_rows(trainer.prefix), *drawing_rows(trainer.prefix), *own)
-    fields = trained_by(sft, trainer, *rows)
     kept = {path: BARRED[path] for path in SHARED}
-    return FieldMap(fields.backend, barred(fields.rows, {**kept, **OWN, **bars}))
+    return trained_by(sft, trainer, {**kept, **OWN, **bars}, *rows)
 
 
 def prompt_rows(config: str) -> tuple[Row, ...]:

@@ -15,8 +15,8 @@ from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
 from ftspec.families.packing import EIGHT
 from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
-from ftspec.families.trainers import Trainer
-from ftspec.mapping import MISSING, Refuse, Row, Support
+from ftspec.families.trainers import Trainer, trainer_rows
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support
 
 PREFERENCE = "preference"
 """The shape of the script's rows: prompt, chosen and rejected."""
@@ -51,6 +51,12 @@ _DROPOUT = Bar(
     _nothing,
     "trainers of preferences switch dropout off, because the reference must not be noisy",
     hint="leave it out",
+)
+UNSEEN_INIT = Bar(
+    lambda kind: kind == "default",
+    "other beginnings of adapters were not seen with it",
+    "notimpl",
+    "method.tuner.init: default",
 )
 BARRED: Mapping[str, Bar] = {
     "method.tuner.type": Bar(
@@ -122,6 +128,14 @@ def _checked(lower: Callable[..., Any], bars: list[tuple[int, Bar]]) -> Callable
     return checked
 
 
+def trained_by(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row) -> FieldMap:
+    """The map of a script backend for another trainer, from its supervised one.
+
+    ``own`` are the trainer's rows, ``bars`` the values that it does not take.
+    """
+    return FieldMap(sft.backend, barred(trainer_rows(sft, trainer, *own), bars))
+
+
 def trained(trainer: Trainer) -> Row:
     """The objective, which a script shows by its trainer; ``trainer`` has no other one."""
 
@@ -139,6 +153,20 @@ def trained(trainer: Trainer) -> Row:
     )
 
 
+def source_rows(lower: Callable[..., Any]) -> tuple[Row, ...]:
+    """The rows to learn from, and those to evaluate on, of which there may be none."""
+    return tuple(
+        Row(
+            (f"data.{split}",),
+            (f"data.{split}",),
+            lower,
+            lambda v: v,
+            absent=() if split == "train" else ((),),
+        )
+        for split in ("train", "eval")
+    )
+
+
 def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
     """What the script loads: pairs, or single answers, in the columns of that ``shape``."""
 
@@ -148,16 +176,7 @@ def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
         return sources
 
     return (
-        *(
-            Row(
-                (f"data.{split}",),
-                (f"data.{split}",),
-                lower_sources,
-                lambda v: v,
-                absent=() if split == "train" else ((),),
-            )
-            for split in ("train", "eval")
-        ),
+        *source_rows(lower_sources),
         Row(
             ("data.prepare",),
             ("data.prepare",),

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ftspec.families.preference import BARRED, OBJECTIVE, Bar, barred, pair_rows, trained
-from ftspec.families.trainers import REWARD, trained_by
+from ftspec.families.preference import BARRED, OBJECTIVE, Bar, pair_rows, trained, trained_by
+from ftspec.families.trainers import REWARD
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field, only, replaced, unsupported
 
 CONFIG = REWARD.prefix
@@ -72,8 +72,7 @@ def reward(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> Fie
     """The map of a script backend for reward models, from its supervised one."""
     kept = {path: BARRED[path] for path in SHARED}
     rows = replaced(pair_rows(), *reward_rows())
-    fields = trained_by(sft, REWARD, trained(REWARD), *rows)
-    return FieldMap(fields.backend, barred(fields.rows, {**kept, **OWN, **bars}))
+    return trained_by(sft, REWARD, {**kept, **OWN, **bars}, trained(REWARD), *rows)
 
 
 def reward_rows() -> tuple[Row, ...]:

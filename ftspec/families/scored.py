@@ -14,6 +14,7 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.mapping import MISSING, Flat
+from ftspec.spec.online import Rewarded
 
 REWARDS = "rewards"
 """Native pseudo-key: what completions are rewarded for, as (call, arguments)."""
@@ -33,19 +34,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 """Each kind of reward: its function in the copied file, and that one's arguments by field."""
 TRUST = "trust_remote_code"
 EMPTY: Mapping[str, Any] = {
-    "weight": 1.0,
-    "tags": (),
-    "pattern": None,
-    "column": None,
-    "minimum": None,
-    "maximum": None,
-    "unit": "tokens",
-    "json_schema": None,
-    "file": None,
-    "function": None,
-    "name": None,
-    "adapter": None,
-    "stage": None,
+    name: known.default for name, known in Rewarded.model_fields.items() if not known.is_required()
 }
 """What a reward says of that which does not belong to its kind."""
 LIST = """\

@@ -39,8 +39,7 @@ class Trainer:
     teaches: bool = False
     """Whether it learns from another model, and takes its name as `teacher_model`."""
     pairs: bool = False
-    """Whether it tokenises pairs in a way of its own, so that the script has a trainer of its own; and puts
-    a model that it loads on devices of its own choice, unless told otherwise."""
+    """Whether it tokenises pairs in a way of its own, so that the script has a trainer of its own."""
     loading: Mapping[str, Any] = field(default_factory=dict)
     """What it must be told of the model beside what a spec says: it assumes otherwise than others."""
 
@@ -57,6 +56,8 @@ OF_TOKENS = frozenset(
     }
 )  # fmt: skip
 """Arguments that only the supervised trainer has: which tokens of a row count, and what shares a row."""
+ANYWHERE = {"device_map": None}
+"""Of trainers that put a model which they load on devices of their own choice, unless told otherwise."""
 SFT = Trainer("sft", "SFTTrainer", "SFTConfig")
 DPO = Trainer(
     "dpo", "DPOTrainer", "DPOConfig", lacks=OF_TOKENS, absent={"learning_rate": 1e-6}, refers=True
@@ -82,6 +83,7 @@ CPO = Trainer(
     lacks=OF_PAIRS,
     absent={"learning_rate": 1e-6},
     pairs=True,
+    loading=ANYWHERE,
 )
 SIMPO = replace(CPO, objective="simpo")
 ORPO = Trainer(
@@ -92,6 +94,7 @@ ORPO = Trainer(
     lacks=OF_PAIRS,
     absent={"learning_rate": 1e-6},
     pairs=True,
+    loading=ANYWHERE,
 )
 REWARD = Trainer(
     "reward",
@@ -124,7 +127,7 @@ ONLINE_DPO = Trainer(
     lacks=OF_TEXTS | {"router_aux_loss_coef"},
     absent={"learning_rate": 5e-7},
     scores=True,
-    loading={"device_map": None},
+    loading=ANYWHERE,
 )
 TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO, ONLINE_DPO)
 """Every trainer that scripts are written around and read back from; `SIMPO` is `CPO` in a script."""
@@ -156,8 +159,8 @@ def for_each(conditions: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def trained_by(sft: FieldMap, trainer: Trainer, *own: Row) -> FieldMap:
-    """The map of another trainer: the supervised one under its config's name, with its ``own`` rows.
+def trainer_rows(sft: FieldMap, trainer: Trainer, *own: Row) -> Iterator[Row]:
+    """The rows of another trainer: the supervised ones under its config's name, with its ``own``.
 
     Rows of the objective are left behind, as are constants of arguments that it does not have.
 
@@ -165,8 +168,7 @@ def trained_by(sft: FieldMap, trainer: Trainer, *own: Row) -> FieldMap:
         ValueError: a row for a path of the spec writes such an argument, and no own row stands in.
     """
     rows = (row for row in sft.rows if not _of_the_objective(row))
-    kept = replaced(rows, *own)
-    return FieldMap(sft.backend, _renamed(kept, trainer))
+    yield from _renamed(replaced(rows, *own), trainer)
 
 
 def _renamed(rows: Iterable[Row], trainer: Trainer) -> Iterator[Row]:

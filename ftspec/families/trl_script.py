@@ -31,7 +31,8 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     loading = {name: native[f"model.{name}"] for name in LOADING}
     if rope := rope_parameters(native):
         loading["rope_parameters"] = rope
-    trust, config = native["model.trust_remote_code"], trainer_of(native).prefix
+    trust, trainer = native["model.trust_remote_code"], trainer_of(native)
+    config = trainer.prefix
     adapter = native.get("model.adapter")
     quantisation = arguments(native, QUANTISED)
     loaded = (
@@ -39,12 +40,11 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     )
     more: dict[str, Any] = {}
     if not loaded:
-        if trainer_of(native).teaches:
+        if trainer.teaches:
             taught = {"revision": native[gkd.REVISION], "trust_remote_code": trust}
             more[f"{config}teacher_model_init_kwargs"] = loading | taught
-        placed = {"device_map": None} if trainer_of(native).pairs else {}
         more |= {
-            f"{config}model_init_kwargs": {**loading, **placed, **trainer_of(native).loading},
+            f"{config}model_init_kwargs": {**loading, **trainer.loading},
             f"{config}trust_remote_code": trust,
         }
     return emit_script(

@@ -14,7 +14,7 @@ from ftspec.mapping import Lowered, Refusal
 from ftspec.plan import passthrough
 from ftspec.plan.data_stages import FOLDERS
 from ftspec.plan.environ import PRIVATE, clean
-from ftspec.plan.places import is_local, rebase, rebase_values
+from ftspec.plan.places import NAMING, REWARDED, is_local, rebase, rebase_values
 from ftspec.plan.resolve import resolve
 from ftspec.plan.stages import (
     BuildEnvironment,
@@ -152,12 +152,12 @@ def _folder_stages(resolved: Resolved) -> list[Stage]:
     """What must lie there before anything is spent; `compile` may come before the run that makes it."""
     given = resolved.flat()
     named = {"train.resume": given["train.resume"]}
-    for path in ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher"):
+    for path in NAMING:
         name = given.get(path)
         if name is not None and is_local(name, resolved.folder):
             named[path] = name
     for at, reward in enumerate(given.get("method.objective.rewards", ())):
-        for field in ("name", "adapter"):
+        for field in REWARDED:
             if reward[field] is not None and is_local(reward[field], resolved.folder):
                 named[f"method.objective.rewards.{at}.{field}"] = reward[field]
     return [CheckFolder(field, folder) for field, folder in named.items() if folder is not None]

@@ -24,6 +24,8 @@ def own_settings(loaded: Loaded, backend: Backend) -> Mapping[str, Any]:
     for name in loaded.spec.native:
         load(name)
     own = loaded.spec.native.get(backend.name, {})
+    if not own:
+        return own
     rows = {key: row for fields in backend.maps.values() for row in fields.rows for key in row.keys}
     problems = [_claimed(key, rows[key], backend, loaded) for key in own if key in rows]
     if problems:

@@ -12,6 +12,11 @@ from ftspec.spec.home import at_home
 from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
+NAMING = ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher")
+"""Fields that name a folder or a hub id, beside the model itself."""
+REWARDED = ("name", "adapter")
+"""The same of a reward."""
+
 
 def is_local(name: str, folder: Path) -> bool:
     """Whether a model name is a folder: it looks like a path, or is one beside the spec."""
@@ -42,7 +47,7 @@ def rebase_values(values: Mapping[str, Any], start: Path, target: Path) -> dict[
         moved["model.name"] = _local(rebase(values["model.name"], start, target))
     if values["model.chat_template"] not in ("tokenizer", *NAMED):
         move("model.chat_template")
-    for path in ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher"):
+    for path in NAMING:
         named = values.get(path)
         if named is not None and is_local(named, start):
             moved[path] = _local(rebase(named, start, target))
@@ -63,7 +68,7 @@ def _reward(reward: dict[str, Any], start: Path, target: Path) -> dict[str, Any]
     """A reward with the folders of its model as seen from the compiled folder."""
     folders = {
         name: _local(rebase(reward[name], start, target))
-        for name in ("name", "adapter")
+        for name in REWARDED
         if reward[name] is not None and is_local(reward[name], start)
     }
     return {**reward, **folders}

@@ -50,10 +50,10 @@ ADAPTER_RATE = 2e-4
 PREFERENCE_SHARE = 40
 """Preferences want smaller steps than demonstrations: trl's and LLaMA-Factory's examples of DPO and KTO
 take 5e-6 for LoRA, 5e-7 for all weights."""
-
-
 ONLINE_SHARE = 20
 """What trl takes for all weights, 1e-6, beside its 2e-5 for demonstrations; adapters in the same measure."""
+SHARES = {**dict.fromkeys(PREFERENCES, PREFERENCE_SHARE), **dict.fromkeys(ONLINE, ONLINE_SHARE)}
+"""By objective, what the rates for demonstrations are divided by."""
 
 
 def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = None) -> Resolved:
@@ -200,12 +200,9 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         kind = spec.method.tuner.type
         rate = usual_rate(train, DEFAULT_LEARNING_RATE.get(kind, ADAPTER_RATE))
         why = f"the usual rate for {kind}"
-        if spec.method.objective.type in PREFERENCES:
-            rate = float(f"{rate / PREFERENCE_SHARE:.6g}")  # as a person writes it
-            why = f"{why}, divided by {PREFERENCE_SHARE}"
-        if spec.method.objective.type in ONLINE:
-            rate = float(f"{rate / ONLINE_SHARE:.6g}")
-            why = f"{why}, divided by {ONLINE_SHARE}"
+        if (share := SHARES.get(spec.method.objective.type)) is not None:
+            rate = float(f"{rate / share:.6g}")  # as a person writes it
+            why = f"{why}, divided by {share}"
         decide("train.learning_rate", rate, why)
     if train.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if train.warmup_ratio is None else train.warmup_ratio

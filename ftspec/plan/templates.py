@@ -28,7 +28,7 @@ def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
     found = template_of(named, model, folder)
     if found is not None:
         refuse_unread(found, options)
-    marks = marks_turns(named, model, folder)
+    marks = True if named in NAMED else marks_turns(found)
     decide("derived.marks_turns", marks, "the chat template", "machine")
     thoughts = "none" if named in NAMED else None if found is None else empty_thoughts(found)
     decide("derived.empty_thoughts", thoughts, "the chat template", "machine")
@@ -45,11 +45,8 @@ def template_of(template: str, model: str, folder: Path) -> Template | None:
         return None  # whoever reads the rows says what is wrong with it
 
 
-def marks_turns(template: str, model: str, folder: Path) -> bool | None:
-    """Whether the chat template says which text is the assistant's; None where it is not to be seen."""
-    if template in NAMED:
-        return True
-    found = template_of(template, model, folder)
+def marks_turns(found: Template | None) -> bool | None:
+    """Whether a template says which text is the assistant's; None where it is not to be seen."""
     return None if found is None else found.marks_turns
 
 

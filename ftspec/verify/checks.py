@@ -132,16 +132,10 @@ DRAWN = (
 )
 """What is looked at besides where completions are drawn: it stands behind the data order."""
 FOLLOWS = frozenset(
-    {
-        "text",
-        "token ids",
-        "label mask",
-        "batches",
-        "first loss",
-        "first gradient norm",
-        "trajectory",
-    }
-    | {"final update"}
+    (
+        *("text", "token ids", "label mask", "batches", "first loss", "first gradient norm"),
+        *("trajectory", "final update"),
+    )
 )
 """Checks of what follows from the completions: of other completions other numbers follow."""
 

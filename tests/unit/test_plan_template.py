@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ftspec.errors import UnsupportedError
 from ftspec.plan.make import make_plan
-from ftspec.plan.templates import marks_turns
+from ftspec.plan.templates import marks_turns, template_of
 from ftspec.spec.load import load
 from ftspec.spec.model import Model
 from tests.conftest import SPECS
@@ -23,10 +23,10 @@ def test_marks_are_seen_in_a_file_and_in_a_model(tmp_path: Path, source: str, ma
     (tmp_path / "mine.jinja").write_text(source)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "chat_template.jinja").write_text(source)
-    assert marks_turns("mine.jinja", "org/name", tmp_path) is marks
-    assert marks_turns("tokenizer", "./model", tmp_path) is marks
-    assert marks_turns("tokenizer", "org/name", tmp_path) is None
-    assert marks_turns("missing.jinja", "./model", tmp_path) is None
+    assert marks_turns(template_of("mine.jinja", "org/name", tmp_path)) is marks
+    assert marks_turns(template_of("tokenizer", "./model", tmp_path)) is marks
+    assert marks_turns(template_of("tokenizer", "org/name", tmp_path)) is None
+    assert marks_turns(template_of("missing.jinja", "./model", tmp_path)) is None
 
 
 @pytest.mark.parametrize("backend", ["trl", "unsloth", "deepspeed"])

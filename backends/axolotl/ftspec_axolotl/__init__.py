@@ -9,6 +9,7 @@ from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Unknown
 from ftspec.mapping import Flat
+from ftspec.spec.method import OBJECTIVES
 from ftspec_axolotl.emit import CONFIG, emit, environment, launch
 from ftspec_axolotl.fields import CPT, SFT, UNPREPARED
 from ftspec_axolotl.read import read
@@ -36,17 +37,7 @@ backend = Backend(
     rows=_rows,
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
-        for name in (
-            "dpo",
-            "kto",
-            "orpo",
-            "cpo",
-            "simpo",
-            "reward",
-            "gkd",
-            "grpo",
-            "rloo",
-            "online-dpo",
-        )
+        for name in OBJECTIVES
+        if name not in ("sft", "cpt")
     },
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.precision import USES, refuse_format
-from ftspec.mapping import MISSING, Lossy, Refuse, Row, constant, field, only, ours, unsupported
+from ftspec.mapping import MISSING, Lossy, Refuse, Row, constant, field, only, unsupported
 from ftspec.spec.optimizers import (
     SGD,
     Adafactor,
@@ -25,7 +25,7 @@ from ftspec.spec.optimizers import (
     PagedLion8bit,
     RMSprop,
 )
-from ftspec.spec.vocabulary import tag
+from ftspec_axolotl.tuners import told_by_type
 
 OPTIMIZER = "train.optimizer."
 OTHERS = (
@@ -91,15 +91,7 @@ def train_rows() -> tuple[Row, ...]:
             _number(f"{OPTIMIZER}beta2", "adam_beta2", 0.999),
             _number(f"{OPTIMIZER}eps", "adam_epsilon", 1e-8),
         ),
-        *(
-            row
-            for kind in OTHERS
-            for row in only(
-                f"{OPTIMIZER}type",
-                str(tag(kind)),
-                *ours(*(f"{OPTIMIZER}{name}" for name in kind.model_fields if name != "type")),
-            )
-        ),
+        *told_by_type(OPTIMIZER, OTHERS),
         Row(
             ("train.max_grad_norm",),
             ("max_grad_norm",),

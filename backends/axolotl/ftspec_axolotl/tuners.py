@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from pydantic import BaseModel
 
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
@@ -21,16 +24,15 @@ def tuner_rows() -> tuple[Row, ...]:
     return (
         Row((f"{TUNER}type",), ("adapter",), _lower_type, _lift_type, absent=(None,)),
         *only(f"{TUNER}type", "lora", *_lora_rows()),
-        *(
-            row
-            for kind in OTHERS
-            for row in only(
-                f"{TUNER}type",
-                str(tag(kind)),
-                *ours(*(f"{TUNER}{name}" for name in kind.model_fields if name != "type")),
-            )
-        ),
+        *told_by_type(TUNER, OTHERS),
     )
+
+
+def told_by_type(section: str, kinds: Iterable[type[BaseModel]]) -> Iterator[Row]:
+    """The fields of kinds that are not compiled: the row of the type refuses each once, for all of them."""
+    for kind in kinds:
+        paths = (f"{section}{name}" for name in kind.model_fields if name != "type")
+        yield from only(f"{section}type", str(tag(kind)), *ours(*paths))
 
 
 def _lora_rows() -> tuple[Row, ...]:

@@ -15,25 +15,14 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec_deepspeed.emit import emit, environment, launch, read
-from ftspec_deepspeed.fields import CPT, DPO, FREE, GKD, GRPO, KTO, ONLINE_DPO, REWARD, RLOO, SFT
+from ftspec_deepspeed.fields import MAPS
 
 backend = Backend(
     name="deepspeed",
     title="DeepSpeed",
     package="deepspeed",
     versions=">=0.19.8,<0.20",
-    maps={
-        "sft": SFT,
-        "cpt": CPT,
-        "dpo": DPO,
-        "kto": KTO,
-        **FREE,
-        "reward": REWARD,
-        "gkd": GKD,
-        "grpo": GRPO,
-        "rloo": RLOO,
-        "online-dpo": ONLINE_DPO,
-    },
+    maps=MAPS,
     emit=emit,
     read=read,
     launch=launch,

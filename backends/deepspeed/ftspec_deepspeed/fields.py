@@ -9,20 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.adapters import lower_tuner
-from ftspec.families.dpo import dpo
-from ftspec.families.free import free
-from ftspec.families.gkd import gkd
-from ftspec.families.kto import kto
-from ftspec.families.objectives import continued
-from ftspec.families.online import grpo, online_dpo, rloo
+from ftspec.families.maps import Maps, everything
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.precision import USES, refuse_format
 from ftspec.families.preference import Bar
 from ftspec.families.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.quantised import quantisation_rows
-from ftspec.families.reward import NO_STAGE_3, reward
+from ftspec.families.reward import NO_STAGE_3
 from ftspec.families.sft_script import CONFIG, shared_rows
-from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.method import TUNERS
 from ftspec_deepspeed.sequences import sequence_row
@@ -255,7 +249,6 @@ SFT = FieldMap(
         constant(f"{DS}fp16", {"enabled": False}, "weights stay as they are; see torch_autocast"),
     ),
 )
-CPT = continued(SFT)
 PAIRED = {
     "hardware.zero.stage": Bar(
         lambda stage: stage != 3,
@@ -272,11 +265,4 @@ SAMPLED = {
         "hardware.zero.stage: 2",
     ),
 }
-DPO = dpo(SFT, PAIRED)
-KTO = kto(SFT, PAIRED)
-FREE = {each.objective: free(SFT, each, PAIRED) for each in (ORPO, CPO, SIMPO)}
-REWARD = reward(SFT, NO_STAGE_3)
-GRPO = grpo(SFT, SAMPLED)
-RLOO = rloo(SFT, SAMPLED)
-GKD = gkd(SFT, PAIRED)
-ONLINE_DPO = online_dpo(SFT, SAMPLED)
+MAPS = Maps(everything(SFT, PAIRED, NO_STAGE_3, SAMPLED))

@@ -12,7 +12,7 @@ from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
 from ftspec.families.trl_script import read_trl
-from ftspec_trl.fields import CPT, DPO, FREE, GKD, GRPO, KTO, ONLINE_DPO, REWARD, RLOO, SFT
+from ftspec_trl.fields import MAPS
 from ftspec_trl.script import emit, launch
 
 backend = Backend(
@@ -20,18 +20,7 @@ backend = Backend(
     title="TRL",
     package="trl",
     versions=">=1.16,<1.17",
-    maps={
-        "sft": SFT,
-        "cpt": CPT,
-        "dpo": DPO,
-        "kto": KTO,
-        **FREE,
-        "reward": REWARD,
-        "gkd": GKD,
-        "grpo": GRPO,
-        "rloo": RLOO,
-        "online-dpo": ONLINE_DPO,
-    },
+    maps=MAPS,
     emit=emit,
     read=read_trl,
     launch=launch,

@@ -8,7 +8,7 @@ from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
-from ftspec_unsloth.fields import CPT, DPO, FREE, KTO, SFT
+from ftspec_unsloth.fields import MAPS
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows
 from ftspec_unsloth.script import emit, launch, read
@@ -26,7 +26,7 @@ backend = Backend(
             "it puts a trainer of its own in the place of trl's, which was not seen to draw on a CPU",
         ),
     },
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, **FREE},
+    maps=MAPS,
     emit=emit,
     read=read,
     launch=launch,

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ftspec.families.dpo import dpo
-from ftspec.families.free import free
-from ftspec.families.kto import kto
-from ftspec.families.objectives import continued
+from ftspec.families.maps import Maps, answering
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
 from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
@@ -18,7 +15,6 @@ from ftspec.families.preference import Bar
 from ftspec.families.qat import no_copy, no_qat
 from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.stored import name_row
-from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
@@ -144,7 +140,6 @@ SFT = FieldMap(
         ),
     ),
 )
-CPT = continued(SFT)
 PAIRED = {
     "hardware.device": Bar(
         lambda device: device == "cpu",
@@ -153,6 +148,4 @@ PAIRED = {
         "hardware.device: cpu, or run.backends: trl or deepspeed",
     ),
 }
-DPO = dpo(SFT, PAIRED)
-KTO = kto(SFT, PAIRED)
-FREE = {each.objective: free(SFT, each, PAIRED) for each in (ORPO, CPO, SIMPO)}
+MAPS = Maps(answering(SFT, PAIRED))

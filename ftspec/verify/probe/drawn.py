@@ -40,15 +40,8 @@ def watch_rewards(recorder: Recorder, trainer: Any, asked: list[list[int] | None
         at = getattr(trainer, "_step", 0)
         size = len(prompts)
         mine = rewards[RANK * size : (RANK + 1) * size]  # gathered over all processes
-        recorder.put(
-            "round",
-            rank=RANK,
-            step=trainer.state.global_step + 1,
-            indices=asked[at] if at < len(asked) else None,
-            completions=[list(map(int, each)) for each in ids],
-            names=[str(name) for name in trainer.reward_func_names],
-            rewards=[[plain(value) for value in row] for row in mine],
-        )
+        rows = asked[at] if at < len(asked) else None
+        _note(recorder, trainer, rows, ids, trainer.reward_func_names, mine)
         return rewards
 
     setattr(trainer, SCORING[0], scoring)
@@ -63,15 +56,22 @@ def _watch_totals(recorder: Recorder, trainer: Any, asked: list[list[int] | None
         at = rounds[0]
         rounds[0] += 1
         rows = asked[at] if at < len(asked) else None
-        recorder.put(
-            "round",
-            rank=RANK,
-            step=trainer.state.global_step + 1,
-            indices=rows and [*rows, *rows],
-            completions=[list(map(int, each)) for each in completion_ids_list],
-            names=["total"],
-            rewards=[[plain(total)] for total in totals],
-        )
+        sums = [[total] for total in totals]
+        _note(recorder, trainer, rows and [*rows, *rows], completion_ids_list, ["total"], sums)
         return totals
 
     setattr(trainer, SCORING[1], scoring)
+
+
+def _note(
+    recorder: Recorder, trainer: Any, rows: list[int] | None, ids: Any, names: Any, rewards: Any
+) -> None:
+    recorder.put(
+        "round",
+        rank=RANK,
+        step=trainer.state.global_step + 1,
+        indices=rows,
+        completions=[list(map(int, each)) for each in ids],
+        names=[str(name) for name in names],
+        rewards=[[plain(value) for value in row] for row in rewards],
+    )
