@@ -89,8 +89,9 @@ ADAPTERS = (
 
 
 CONFIGS = ("SFTConfig", "DPOConfig", "KTOConfig", "RewardConfig", "GRPOConfig", "RLOOConfig")
-EXPERIMENTAL = ("CPOConfig", "ORPOConfig", "GKDConfig")
 """Arguments of the trainers that scripts are written around."""
+EXPERIMENTAL = ("CPOConfig", "ORPOConfig", "GKDConfig")
+"""The same, of those that trl keeps apart."""
 
 
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
