@@ -1,18 +1,12 @@
 # make demo   prove one spec equal in four frameworks      make test   all tests, real trainings included
-# make check  the quick part: no environments, no wide sweeps, under a minute
+# make check  the quick part: no environments, no wide domains, under a minute
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+# What needs more than this Python: an environment, a GPU, npm, a wheel.
+APART := real or gpu or editor or packaging
 # Instructions for demo-real: these if they are there, else the few that the project ships.
 REAL_DATA ?= ../shared/data/alpaca_en_demo.json
-
-# Wide sweeps: no environments either, but too long for the quick part.
-SWEEPS := tests/unit/test_families_injection.py tests/conformance/test_round_trip.py tests/golden \
-  tests/port/test_round_trip.py tests/port/test_corpus.py \
-  tests/unit/test_matrix.py tests/cli/test_matrix.py tests/conformance/test_maps.py \
-  backends/axolotl/tests/test_injection.py \
-  tests/unit/test_run_orphans.py tests/unit/test_env.py tests/unit/test_emit_injection.py \
-  tests/cli/test_bad_spec.py tests/unit/test_run_execute.py tests/unit/test_families_layout.py
 
 ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py \
   tests/real/test_lora_options.py tests/real/test_quantised.py
@@ -47,11 +41,11 @@ lint: .venv/ready
 	$(BIN)/lint-imports
 
 quick: .venv/ready
-	$(BIN)/python -m pytest -q -n auto -m "not real and not gpu and not editor and not packaging" \
-	  $(addprefix --ignore=,$(SWEEPS))
+	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m "not ($(APART) or sweep)"
 
+# Wide domains, and each law over all its examples: no environments either, but too long for the quick part.
 sweeps: .venv/ready
-	$(BIN)/python -m pytest -q -n auto $(SWEEPS)
+	$(BIN)/python -m pytest -q -n auto -m "(sweep or hypothesis) and not ($(APART))"
 
 real: .venv/ready
 	$(BIN)/ftspec env install all

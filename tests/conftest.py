@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -12,8 +13,16 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"
 
-# A busy machine must not fail a build: no example has a time limit of its own.
-settings.register_profile("ftspec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine must not fail a build: no example has a time limit of its own. Nor must the day: the
+# same code is asked the same examples. FTSPEC_SEARCH=1 looks for new ones.
+settings.register_profile(
+    "ftspec",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="FTSPEC_SEARCH" not in os.environ,
+)
+# `make check` asks for fewer; `make sweeps` for all of them.
+settings.register_profile("quick", settings.get_profile("ftspec"), max_examples=20)
 settings.load_profile("ftspec")
 
 # A shell starts what runs in the background with these ignored, and children inherit it: then no test

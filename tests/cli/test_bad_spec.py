@@ -11,6 +11,8 @@ from ftspec.cli import main
 from tests.cli.conftest import Command, Write, same
 from tests.conftest import SPECS
 
+pytestmark = pytest.mark.sweep
+
 IN_THE_SPEC = {
     "wrong type": (
         [("batch_size: 4", "batch_size: four")],

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from ftspec.registry import names
 from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.sweep
 
 
 def test_matrix_speaks_of_every_backend(ftspec: Command) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
+import pytest
+
 from ftspec.backend import OBJECTIVE, Backend
 from ftspec.mapping import FieldMap, Row
 from ftspec.report.matrix import Line, candidates, matrix
 from ftspec.spec.paths import Leaf, leaf_paths, leaves, tags
+
+pytestmark = pytest.mark.sweep
 
 
 def test_every_path_of_a_spec_is_answered_for(backend: Backend) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ftspec.backend import OBJECTIVE, Backend, lift
 from ftspec.errors import FtspecError, UnsupportedError
 from ftspec.spec.root import Spec
 from tests.conformance.domain import NOT_EMITTED, job, lowered, plainer, specs
+
+pytestmark = pytest.mark.sweep
 
 EXAMPLES = 100
 """For each backend and objective."""

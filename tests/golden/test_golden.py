@@ -19,6 +19,8 @@ from ftspec.read import yaml as read_yaml
 from ftspec.registry import load, names
 from tests.golden.cases import GOLDEN, LEFT_OUT, cases, compiled, expected, lay_out
 
+pytestmark = pytest.mark.sweep
+
 SECTIONS = ["model", "method", "dataset", "output", "train", "eval"]
 """The order in LLaMA-Factory's own examples, https://github.com/hiyouga/LLaMA-Factory/tree/main/examples"""
 LINES = {"trl": 60, "deepspeed": 60, "unsloth": 66}

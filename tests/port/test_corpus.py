@@ -10,6 +10,8 @@ import pytest
 from scripts.corpus import Tally, tally
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.sweep
+
 CORPUS = Path(os.environ.get("FTSPEC_CORPUS", ROOT.parent / "shared" / "corpus"))
 FLOORS = {
     # format: files, whole files, share of settings of which nothing is lost

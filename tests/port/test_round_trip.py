@@ -20,6 +20,8 @@ from tests.conformance.domain import job, lowered, specs
 from tests.conformance.test_round_trip import expressed, plain
 from tests.port.test_corpus import CORPUS
 
+pytestmark = pytest.mark.sweep
+
 EXAMPLES = 100
 ELSEWHERE = ("hardware.", "output.folder", "data.overflow")
 """Of launch.sh; another folder; and what a config of LLaMA-Factory cannot say."""

@@ -28,6 +28,8 @@ from ftspec.read import python as read_python
 from ftspec.read import shell as read_shell
 from ftspec.read import yaml as read_yaml
 
+pytestmark = pytest.mark.sweep
+
 # ruff: noqa: RUF001 - letters that look like others are meant
 # fmt: off
 PYTHON = [

@@ -21,6 +21,8 @@ from ftspec.env.locks import read_lock
 from ftspec.errors import EnvironmentError_
 from tests.unit.fake_uv import LOCK, demo_backend, fake_uv  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.sweep
+
 
 def test_an_environment_is_installed_once(
     demo: Backend, calls: Callable[..., list[str]], tmp_path: Path

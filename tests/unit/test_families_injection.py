@@ -27,6 +27,8 @@ from ftspec.spec.root import Spec
 from tests.conformance.domain import job, lowered
 from tests.unit.test_emit_injection import PAYLOADS
 
+pytestmark = pytest.mark.sweep
+
 WORD = "PAYLOAD"
 """What stands in a slot for comparison."""
 Document = dict[str, Any]

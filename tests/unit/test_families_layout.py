@@ -14,6 +14,8 @@ from ftspec.plan.make import make_plan
 from ftspec.registry import load, names
 from ftspec.spec.load import loads
 
+pytestmark = pytest.mark.sweep
+
 LENGTHS = (
     1,
     20,

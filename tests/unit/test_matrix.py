@@ -12,6 +12,8 @@ from ftspec.report.matrix_cells import Asked
 from ftspec.report.matrix_page import as_json, page
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.sweep
+
 
 def test_the_page_is_the_computed_one() -> None:
     kept = (ROOT / "docs" / "matrix.md").read_text("utf-8")

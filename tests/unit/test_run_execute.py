@@ -33,6 +33,8 @@ from ftspec.run.folder import read_events
 from ftspec.run.perform import Context, perform
 from ftspec.run.state import read_state
 
+pytestmark = pytest.mark.sweep
+
 TRAIN = """
 import json, os, pathlib, struct
 print("{'loss': '2.5', 'epoch': '0.5'}"); print("{'loss': '2.0', 'epoch': '1'}")

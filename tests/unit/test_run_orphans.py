@@ -16,7 +16,10 @@ import pytest
 
 from ftspec.run import supervise
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and subreapers are Linux's")
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.skipif(sys.platform != "linux", reason="/proc and subreapers are Linux's"),
+]
 LIMIT = 5.0
 
 # What torchrun and deepspeed do, and worse: workers in sessions of their own that ignore signals,

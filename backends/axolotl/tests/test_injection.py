@@ -18,6 +18,8 @@ from tests.conformance.domain import job, lowered
 from tests.unit.test_emit_injection import PAYLOADS
 from tests.unit.test_families_injection import WORD, shape
 
+pytestmark = pytest.mark.sweep
+
 BACKEND = load("axolotl")
 SLOTS = {
     "model.name": ("model", "name"),
