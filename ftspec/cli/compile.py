@@ -9,8 +9,8 @@ import click
 
 from ftspec.cli.shared import (
     backend_names,
-    describe,
     json_option,
+    left_out,
     load_specs,
     lossy_option,
     print_json,
@@ -59,8 +59,7 @@ def command(
     if isinstance(loaded, Pipeline):
         _stages(loaded, backend, output, overwrite, allow_lossy, as_json)
         return
-    backend = backend or "all"
-    chosen = backend_names(backend)
+    chosen = backend_names(backend or "all")
     plans, refused = [], {}
     for name in chosen:
         try:
@@ -68,7 +67,7 @@ def command(
                 make_plan(loaded, name, output if len(chosen) == 1 else output / name, allow_lossy)
             )
         except UnsupportedError as error:
-            if backend != "all":
+            if backend not in (None, "all"):
                 raise
             refused[name] = error
     if not plans:
@@ -88,9 +87,8 @@ def command(
         for note in plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
     for name, refusal in refused.items():
-        click.echo(f"{name}: left out", err=True)
-        for problem in refusal.problems:
-            click.echo(f"  {describe(problem, refusal.code)}".replace("\n", "\n  "), err=True)
+        brief = backend is None and name not in loaded.spec.run.backends
+        click.echo("\n".join(left_out(name, "left out", refusal, brief, spec)), err=True)
 
 
 def _stages(

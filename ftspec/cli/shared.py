@@ -182,6 +182,14 @@ def describe(problem: Problem, code: str) -> str:
     return f"{text}\n  {click.style('help', fg='cyan')}: {hint}" if hint else text
 
 
+def left_out(name: str, what: str, error: FtspecError, brief: bool, spec: Path) -> list[str]:
+    """Why a backend takes no part, as lines; briefly where nobody has asked for that backend."""
+    if brief:
+        return [f"{name}: {what} (`ftspec validate {spec}` says why)"]
+    reasons = (describe(problem, error.code) for problem in error.problems)
+    return [f"{name}: {what}", *(f"  {reason}".replace("\n", "\n  ") for reason in reasons)]
+
+
 def backend_names(value: str) -> tuple[str, ...]:
     """`all`, one name, or several with commas."""
     from ftspec.registry import load, names

@@ -10,9 +10,9 @@ import click
 from ftspec.cli.shared import (
     backend_names,
     console,
-    describe,
     environment_options,
     json_option,
+    left_out,
     lossy_option,
     print_json,
     spec_argument,
@@ -26,7 +26,7 @@ from ftspec.cli.shared import (
     "--steps", type=click.IntRange(min=2), help="Train so many steps. Default: as the spec says."
 )
 @click.option(
-    "--backends", default="all", show_default=True, help="Backends to compare, with commas, or all."
+    "--backends", help="Backends to compare, with commas. Default: all that can express the spec."
 )
 @click.option(
     "--reference",
@@ -51,7 +51,7 @@ def command(
     spec: Path,
     sets: tuple[str, ...],
     steps: int | None,
-    backends: str,
+    backends: str | None,
     reference: str,
     output: Path | None,
     stage: str | None,
@@ -77,14 +77,16 @@ def command(
 
     if python is not None:
         raise click.UsageError("a proof needs one environment per backend: --python does not fit")
-    names = backend_names(backends)
+    names = backend_names(backends or "all")
     sets = (*sets, *((f"run.environment={environment}",) if environment else ()))
     loaded, folder = effective(spec, sets, steps, output, stage)
     with Live(console(stderr=True), quiet=as_json) as live:
         trackers: dict[str, Tracker] = {}
 
         def on_line(name: str, line: str) -> None:
-            progress = trackers.setdefault(name, Tracker()).read(line)
+            train = loaded.spec.train
+            tracker = trackers.setdefault(name, Tracker(train.steps, train.logging_steps))
+            progress = tracker.read(line)
             if progress is not None:
                 live.progress(name, progress)
 
@@ -115,8 +117,8 @@ def command(
     else:
         print_certificate(certificate, console())
         for name, error in proof.refused.items():
-            click.echo(f"{name}: not compared, it cannot express this spec")
-            for problem in error.problems:
-                click.echo(f"  {describe(problem, error.code)}".replace("\n", "\n  "))
+            brief = backends is None and name not in loaded.spec.run.backends
+            what = "not compared, it cannot express this spec"
+            click.echo("\n".join(left_out(name, what, error, brief, spec)))
         click.echo(f"\n{folder / CERTIFICATE}\n{folder / PAGE}")
     sys.exit(certificate.exit_code)
