@@ -20,6 +20,12 @@ from ftspec.cli.shared import (
 )
 
 
+def _enough(_context: click.Context, _option: click.Parameter, seeds: int) -> int:
+    if 1 < seeds < 8:
+        raise click.BadParameter("of fewer than 8 seeds a test can find nothing: 8 or more, or 1")
+    return seeds
+
+
 @click.command(epilog="Example: ftspec verify specs/quickstart.yaml --steps 6")
 @spec_argument
 @click.option(
@@ -44,6 +50,15 @@ from ftspec.cli.shared import (
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Runs side by side. Default: what memory allows."
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 16),
+    callback=_enough,
+    default=8,
+    show_default=True,
+    help="Where backends draw other completions: compare distributions over so many seeds, 8 to 16. "
+    "1: only the spec's own.",
+)
 @environment_options
 @lossy_option
 @json_option
@@ -56,6 +71,7 @@ def command(
     output: Path | None,
     stage: str | None,
     jobs: int | None,
+    seeds: int,
     environment: str | None,
     torch: str,
     python: Path | None,
@@ -98,6 +114,7 @@ def command(
             torch=torch,
             allow_lossy=allow_lossy,
             jobs=jobs,
+            seeds=seeds,
             say=live.say,
             on_line=on_line,
         )

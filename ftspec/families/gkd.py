@@ -1,8 +1,10 @@
 """Rows of distillation in a script: trl's experimental GKDConfig, around SFTTrainer.
 
 trl 1.15 and 1.16, experimental/gkd. Rows are conversations, whose last answer is learned; of a row that is
-too long the LAST tokens are kept. The divergence is taken at temperature 1 whatever `temperature` says,
-and is divided by the tokens of the data's answers also where other answers were written in their place.
+too long the LAST tokens are kept. The divergence is taken at temperature 1 whatever `temperature` says. It
+is divided by the tokens of the data's answers in a step, also where other answers are written in their
+place, which is no mean of anything: scripts whose answers are written tell the trainer not to count. It
+then takes the mean over the tokens of each micro-batch, and transformers' Trainer that of the micro-batches.
 """
 
 from __future__ import annotations
@@ -15,17 +17,22 @@ from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
 from ftspec.families.preference import OBJECTIVE, UNSEEN_INIT, Bar, source_rows, trained, trained_by
 from ftspec.families.trainers import GKD
-from ftspec.mapping import FieldMap, Lossy, Refuse, Row, constant, field
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
 
 CONFIG = GKD.prefix
 TEACHER = "model.teacher"
 """Native pseudo-key: the model to learn from, which the trainer loads."""
 REVISION = "model.teacher_revision"
 MESSAGES = "messages"
-WRITTEN = (
-    "the divergence of written answers is divided by how many tokens the data's answers have in that step, "
-    "not by how many were written (experimental/gkd/gkd_trainer.py)"
-)
+OVER_WRITTEN = "train.over_written"
+"""Native pseudo-key: whether the divergence is divided by the tokens that were read, micro-batch by
+micro-batch, and not by those of the data."""
+COUNTS = "trainer.model_accepts_loss_kwargs"
+"""The attribute of transformers' Trainer by which a script says it."""
+BY_WRITTEN = """\
+# The tokens of a step are counted before answers are written; without, each micro-batch has its own mean
+trainer.model_accepts_loss_kwargs = False
+"""
 
 
 def _nothing(value: Any) -> bool:
@@ -115,18 +122,11 @@ def gkd_rows() -> tuple[Row, ...]:
         field(f"{OBJECTIVE}teacher_revision", REVISION, absent="main"),
         field(f"{OBJECTIVE}divergence", f"{CONFIG}beta", absent=0.5),
         Row(
-            (f"{OBJECTIVE}on_policy",),
-            (f"{CONFIG}lmbda",),
-            lambda share: Lossy(share, WRITTEN) if share else share,
-            lambda share: share,
-            absent=(0.5,),
-        ),
-        Row(
-            (f"{OBJECTIVE}teacher_writes",),
-            (f"{CONFIG}seq_kd",),
-            lambda on: Lossy(on, WRITTEN) if on else on,
-            lambda on: on,
-            absent=(False,),
+            (f"{OBJECTIVE}on_policy", f"{OBJECTIVE}teacher_writes"),
+            (f"{CONFIG}lmbda", f"{CONFIG}seq_kd", OVER_WRITTEN),
+            lambda share, teacher: (share, teacher, bool(share or teacher) or MISSING),
+            _lift_written,
+            absent=(0.5, False, MISSING),
         ),
         field(f"{OBJECTIVE}temperature", f"{CONFIG}temperature", absent=0.9),
         field(f"{OBJECTIVE}max_new_tokens", f"{CONFIG}max_new_tokens", absent=128),
@@ -141,6 +141,16 @@ def _lower_teacher(name: str | None) -> str:
     if name is None:
         raise Refuse("there is no teacher to learn from", "never", "name one")
     return name
+
+
+def _lift_written(share: float, teacher: bool, over_written: Any) -> tuple[float, bool]:
+    if bool(share or teacher) != (over_written is True):
+        raise Refuse(
+            "the divergence of written answers is divided by the tokens of the data's answers",
+            "never",
+            f"{COUNTS} = False",
+        )
+    return share, teacher
 
 
 def _lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:

@@ -87,7 +87,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
 CALLS = (
     *(trainer.config for trainer in TRAINERS),
-    *(*adapters.classes(), inits.EVA.rstrip("."), "trainer.train"),
+    *(*adapters.classes(), inits.EVA.rstrip("."), "trainer.train", gkd.COUNTS),
 )
 """Calls that scripts make; each makes its own trainer's."""
 NAMES = (
@@ -141,6 +141,7 @@ def emit_script(
         "settings": {"": {key: _listed(value) for key, value in made[1].items()}} if made else None,
         "partial": partial.context(native),
         "frozen": native[experts.FROZEN],
+        "over_written": native.get(gkd.OVER_WRITTEN),
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "scored": scored.context(native),
@@ -179,6 +180,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
+        "count what is written": (values["over_written"], lambda: gkd.BY_WRITTEN),
     }
     texts = {name: source() if printed else "" for name, (printed, source) in every.items()}
     loads = {
@@ -276,6 +278,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     resume = native.pop("trainer.train.resume_from_checkpoint", None)
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
+    if native.pop(gkd.COUNTS, True) is False:
+        native[gkd.OVER_WRITTEN] = True
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)

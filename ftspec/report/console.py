@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ftspec.report.html import drawn
 from ftspec.verify.certificate import Certificate, CheckRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -16,10 +17,12 @@ MARKS = {
     "within": ("✓", "ok", "green", "within tolerance"),
     "differs": ("✗", "NO", "red", "differs"),
     "not-compared": ("?", "?", "yellow", "not compared"),
+    "random": ("~", "~", "cyan", "random"),
 }
 """Verdict -> sign, sign in plain ASCII, colour, word."""
 VERDICTS = {
     "equal": ("PROVEN EQUAL", "green"),
+    "alike": ("EQUAL where nothing is random, ALIKE over seeds where it is", "green"),
     "differs": ("NOT EQUAL", "red"),
     "incomplete": ("NOT PROVEN: something could not be compared", "yellow"),
     "failed": ("NOT PROVEN: a run failed", "red"),
@@ -40,6 +43,9 @@ def print_certificate(certificate: Certificate, console: Console) -> None:
         if explanation := explain(certificate, name, run):
             console.print()
             console.print(_framed(explanation, f"{run.title}", console))
+    for sentence in drawn(certificate):
+        console.print()
+        console.print(Text(sentence if _fancy(console) else _ascii(sentence, console)))
     console.print()
     console.print(Text.assemble(*conclusion(certificate)))
 

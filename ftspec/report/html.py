@@ -8,18 +8,20 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.report.chart import Chart, chart
-from ftspec.verify.certificate import Certificate, RunRecord, StepRecord
+from ftspec.verify.certificate import Certificate, RunRecord, SeedsRecord, StepRecord
 from ftspec.verify.compare import relative
+from ftspec.verify.seeds import spread
 
 WORDS = {
     "reference": "the reference",
     "equal": "proven equal",
+    "alike": "alike over seeds",
     "differs": "not equal",
     "incomplete": "not proven",
     "failed": "failed",
 }
 NOTHING = "-"
-SIGNS = {"equal": "✓", "within": "✓", "differs": "✗", "not-compared": "?"}
+SIGNS = {"equal": "✓", "within": "✓", "differs": "✗", "not-compared": "?", "random": "~"}
 
 
 def page(certificate: Certificate) -> str:
@@ -58,6 +60,8 @@ def facts(certificate: Certificate) -> dict[str, Any]:
         "command": command(certificate),
         "samples": {run.title: run.samples for run in certificate.runs.values() if run.samples},
         "drawn": drawn(certificate),
+        "seeded": {run.title: run.seeds for run in others.values() if run.seeds},
+        "spread": spread,
     }
 
 
@@ -73,6 +77,8 @@ def drawn(certificate: Certificate) -> list[str]:
                 f"{run.title}: {found['completions'].note}, the same token by token: all that follows "
                 "from them was compared as exactly as in a run without chance."
             )
+        elif run.seeds:
+            said.append(over_seeds(run, run.seeds))
         else:
             said.append(
                 f"{run.title}: {found['completions'].note}. What follows from them was not compared; "
@@ -80,6 +86,20 @@ def drawn(certificate: Certificate) -> list[str]:
                 f"exactly, lengths and rewards as two samples ({found['draws'].note})."
             )
     return said
+
+
+def over_seeds(run: RunRecord, found: SeedsRecord) -> str:
+    """What was compared exactly and what as distributions, and what that can tell."""
+    seeds, p = found.seeds, found.p
+    verb = "No difference was" if p > found.level else "A difference was"
+    return (
+        f"{run.title} draws other completions than the reference, so both were run with the {len(seeds)} "
+        f"seeds {seeds[0]} to {seeds[-1]}. Compared exactly, or within their tolerance, under each seed: "
+        f"{_list(list(found.exact))}. Compared as distributions: "
+        f"{_list([each.name for each in found.quantities])}. Not compared: single tokens, and the losses and "
+        f"weights that follow from them. {verb} found at level {found.level:g} (p = {p:.3g}; "
+        f"{found.test}). A difference that is small beside those between seeds is not found by this."
+    )
 
 
 def summary(certificate: Certificate) -> str:
@@ -93,6 +113,12 @@ def summary(certificate: Certificate) -> str:
         return (
             f"{_list(named)} {verb} proven to train the same thing as {against}: "
             f"all {checks} checks passed, from the order of the data to the final weights."
+        )
+    if certificate.verdict == "alike":
+        seeds = max(len(run.seeds.seeds) for run in others if run.seeds)
+        return (
+            f"{_list(named)} and {against} are the same in all that is not random, under each of {seeds} "
+            "seeds; between the distributions of what they draw at random no difference was found."
         )
     if certificate.verdict == "differs":
         first = [(run.title, run.first_failure()) for run in others if run.conclusion == "differs"]
@@ -149,7 +175,9 @@ def command(certificate: Certificate) -> str:
     names = ",".join(certificate.runs)
     steps = max((len(run.steps) for run in certificate.runs.values()), default=0)
     options = f"--backends {names} --reference {certificate.reference} --steps {steps}"
-    return f"ftspec verify {certificate.spec_name}.yaml {options}"
+    seeded = [run.seeds for run in certificate.runs.values() if run.seeds]
+    seeds = f" --seeds {len(seeded[0].seeds)}" if seeded else ""
+    return f"ftspec verify {certificate.spec_name}.yaml {options}{seeds}"
 
 
 def number(value: float | None) -> str:

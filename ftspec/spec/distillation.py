@@ -27,7 +27,9 @@ class GKD(Node):
     generalised Jensen-Shannon divergence with this weight; the paper's beta."""
     on_policy: float = Field(0.0, ge=0, le=1)
     """Share of micro-batches whose answers the model writes itself, drawn by chance; the paper's lambda. Of
-    others, the data's answers are read."""
+    others, the data's answers are read. Above 0 the divergence is the mean over the tokens of each
+    micro-batch, and micro-batches count alike, however long their answers; at 0 (and without
+    `teacher_writes`) every token of a step counts alike."""
     teacher_writes: bool = False
     """Of the other micro-batches, the teacher writes the answers anew (sequence-level distillation)."""
     temperature: float = Field(0.9, gt=0)

@@ -153,6 +153,7 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
     "completions": (_OTHERS, (_always, "number-of-steps")),
     "draws": ((_always, "random-completions"),),
     "rewards": ((_always, "rewards"),),
+    "distributions": ((_always, "random-completions"),),
 }
 
 
@@ -176,7 +177,7 @@ class Cause:
 def likely(reference: Evidence, other: Evidence, result: Result) -> Cause | None:
     """The first cause that fits what a check found; None where it found nothing wrong."""
     outcome, rows = result.outcome, CAUSES[result.check.name]
-    if outcome.passed:
+    if outcome.passed or outcome.verdict == "random":
         return None
     if outcome.verdict == "not-compared":
         rows = (*(row for row in rows if row[0] is s.logs_no_norm), _OTHERS, _UNSEEN)

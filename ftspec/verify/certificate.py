@@ -12,9 +12,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ftspec.errors import VerifyError
 
 SCHEMA = 1
-Conclusion = Literal["reference", "equal", "differs", "incomplete", "failed"]
-"""equal: every check passed. differs: one did not. incomplete: something could not be compared.
-failed: the run itself failed."""
+Conclusion = Literal["reference", "equal", "alike", "differs", "incomplete", "failed"]
+"""equal: every check passed. alike: all that is not random is equal under each of several seeds, and no
+difference was found between the distributions of what is random. differs: a check did not pass.
+incomplete: something could not be compared. failed: the run itself failed."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class CheckRecord:
     name: str
     compares: str
     verdict: str
-    """equal, within, differs or not-compared."""
+    """equal, within, differs, not-compared or random."""
     measured: float | None
     tolerance: float
     why: str
@@ -67,6 +68,29 @@ class SampleRecord:
 
 
 @dataclass(frozen=True)
+class QuantityRecord:
+    """A random quantity: one number of each run, in the order of the seeds."""
+
+    name: str
+    reference: tuple[float, ...]
+    other: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SeedsRecord:
+    """What was compared over seeds, where two backends draw different completions."""
+
+    seeds: tuple[int, ...]
+    test: str
+    level: float
+    """How often the test finds a difference where there is none."""
+    p: float
+    exact: tuple[str, ...]
+    """The checks that were made exactly, or within their tolerance, under each seed."""
+    quantities: tuple[QuantityRecord, ...]
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One backend's run."""
 
@@ -86,11 +110,13 @@ class RunRecord:
     """Of a failed run: what its log says."""
     samples: tuple[SampleRecord, ...] = ()
     """Of a run that draws completions: the first and the last ones that were kept."""
+    seeds: SeedsRecord | None = None
+    """Of a run that draws other completions than the reference, where more seeds were run."""
 
     def first_failure(self) -> CheckRecord | None:
         """The first difference; without one, the first thing not compared."""
         ranked = ("differs", "not-compared")
-        failing = [check for check in self.checks if not check.passed]
+        failing = [check for check in self.checks if check.verdict in ranked]
         return min(failing, key=lambda check: ranked.index(check.verdict), default=None)
 
 
@@ -115,14 +141,14 @@ class Certificate:
     def verdict(self) -> Conclusion:
         """The worst of the runs'."""
         found = {run.conclusion for run in self.runs.values()} - {"reference"}
-        ranked: tuple[Conclusion, ...] = ("differs", "failed", "incomplete", "equal")
+        ranked: tuple[Conclusion, ...] = ("differs", "failed", "incomplete", "alike", "equal")
         # Nothing compared with the reference is nothing proven.
         return next((one for one in ranked if one in found), "incomplete")
 
     @property
     def exit_code(self) -> int:
-        """0 if every run was proven equal to the reference, 1 otherwise."""
-        return 0 if self.verdict == "equal" else 1
+        """0 if every run is equal to the reference, or alike where it is random; 1 otherwise."""
+        return 0 if self.verdict in ("equal", "alike") else 1
 
 
 def to_json(certificate: Certificate) -> str:

@@ -9,10 +9,10 @@ vocabulary can demand more than a row's tolerance: see `ftspec.verify.tail`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ftspec.verify.compare import Outcome
+from ftspec.verify.compare import EQUAL, Outcome
 from ftspec.verify.drawn import completions, draws, rewards
 from ftspec.verify.evidence import Evidence
 from ftspec.verify.inputs import batches, data_order, label_mask, text, token_ids
@@ -23,6 +23,7 @@ from ftspec.verify.learning import (
     learning_rates,
     trajectory,
 )
+from ftspec.verify.seeds import LEVEL, Pair, distributions
 from ftspec.verify.state import initial_weights, optimizer_groups, trainables
 from ftspec.verify.tail import of_first_gradient, of_first_loss, of_later_losses, reason
 
@@ -131,6 +132,14 @@ DRAWN = (
     Check("rewards", "each reward of every completion that both runs drew", 0, EXACT, rewards),
 )
 """What is looked at besides where completions are drawn: it stands behind the data order."""
+SEEDED = Check(
+    "distributions",
+    "lengths, rewards, divergence, losses, gradients and updates over seeds: a permutation test by signs",
+    0,
+    f"what chance exceeds in {LEVEL:.0%} of all signs",
+    lambda _one, _two, _tolerance: EQUAL,
+)
+"""What stands for `draws` where runs with several seeds were made; its tolerance is the test's."""
 FOLLOWS = frozenset(
     (
         *("text", "token ids", "label mask", "batches", "first loss", "first gradient norm"),
@@ -176,10 +185,39 @@ def compare(
     return tuple(result(check) for check in checks)
 
 
+def compare_over_seeds(pairs: Mapping[int, Pair]) -> tuple[Result, ...]:
+    """All checks over runs with several seeds, where completions are not the same.
+
+    What is not random is compared under each seed, what is random as distributions.
+    """
+    under = {seed: compare(*each) for seed, each in pairs.items()}
+
+    def combined(at: int) -> Result:
+        found = {seed: results[at] for seed, results in under.items()}
+        first = next(iter(found.values()))
+        name = first.check.name
+        if name == "draws":
+            outcome, _, _ = distributions([*pairs.values()])
+            return Result(SEEDED, outcome, outcome.tolerance, SEEDED.why)
+        random = name in FOLLOWS or name in ("completions", "rewards")
+        for seed, each in found.items():
+            if each.outcome.verdict == "differs" or not (random or each.outcome.passed):
+                where = f"seed {seed}: {each.outcome.where}".rstrip(": ")
+                return replace(each, outcome=replace(each.outcome, where=where))
+        passed = [each for each in found.values() if each.outcome.passed]
+        if name in FOLLOWS or name == "completions" or not passed:
+            return replace(first, outcome=replace(first.outcome, verdict="random"))
+        worst = max(passed, key=lambda each: each.outcome.measured or 0.0)
+        note = f"under {'each of ' if len(passed) == len(found) else ''}{len(passed)} seeds"
+        return replace(worst, outcome=replace(worst.outcome, note=note))
+
+    return tuple(combined(at) for at in range(len(next(iter(under.values())))))
+
+
 def first_failure(results: Sequence[Result]) -> Result | None:
     """The first difference; without one, the first thing that could not be compared; else None."""
     found = [result for result in results if result.outcome.verdict == "differs"]
-    missing = [result for result in results if not result.outcome.passed]
+    missing = [result for result in results if result.outcome.verdict == "not-compared"]
     return next(iter(found or missing), None)
 
 

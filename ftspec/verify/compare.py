@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar
 One = TypeVar("One")
 Two = TypeVar("Two")
 
-Verdict = Literal["equal", "within", "differs", "not-compared"]
+Verdict = Literal["equal", "within", "differs", "not-compared", "random"]
 """equal: identical, to the last bit. within: not identical, but inside the tolerance.
-not-compared: something was not observed; the note says what, and it never counts as a pass."""
+not-compared: something was not observed; the note says what, and it never counts as a pass.
+random: it follows from other random numbers, and was compared as distributions over seeds instead."""
 
 
 @dataclass(frozen=True)

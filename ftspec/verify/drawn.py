@@ -64,6 +64,13 @@ def rewards(reference: Evidence, other: Evidence, _: float) -> Outcome:
     return Outcome("equal", note=f"{len(shared)} of {len(ours)} completions are in both runs")
 
 
+def means(evidence: Evidence) -> dict[str, float]:
+    """The mean length of a run's completions, and the mean of each of their rewards."""
+    if not evidence.rounds:
+        return {}
+    return {f"mean {name}": sum(all_) / len(all_) for name, all_ in _samples(evidence) if all_}
+
+
 def _missing(reference: Evidence, other: Evidence) -> Outcome | None:
     seen = pair(lambda e: bool(e.rounds), reference, other)
     return EQUAL if seen == (False, False) else unobserved("its completions", *seen)

@@ -105,6 +105,8 @@ class Step:
     loss: float
     grad_norm: float | None = None
     learning_rate: float | None = None
+    kl: float | None = None
+    """Where completions are drawn: the mean divergence from the model as training found it."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,13 @@ def read(folder: Path) -> Evidence:
         states=_one(first, "states").get("numbers", {}),
         gradient=_one(first, "gradient").get("norms", {}),
         steps=tuple(
-            Step(log["step"], log["loss"], log.get("grad_norm"), log.get("learning_rate"))
+            Step(
+                log["step"],
+                log["loss"],
+                log.get("grad_norm"),
+                log.get("learning_rate"),
+                log.get("kl", log.get("objective/kl")),
+            )
             for log in first.get("log", ())
             if "loss" in log
         ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ftspec.verify.compare import EQUAL, Outcome, differs, first_difference, pair, unobserved
-from ftspec.verify.evidence import Batch, Evidence
+from ftspec.verify.evidence import Batch, Evidence, Round
 
 MASKED = -100
 AROUND = 60
@@ -78,15 +79,19 @@ def data_order(reference: Evidence, other: Evidence, _: float) -> Outcome:
 
 
 def _shows_rows(evidence: Evidence) -> bool:
-    taken = evidence.rounds or evidence.batches
+    taken = _fetches(evidence)
     return bool(taken) and all(each.indices for each in taken)
+
+
+def _fetches(evidence: Evidence) -> Sequence[Batch | Round]:
+    """The batches; where these do not show their rows, the rounds of drawing completions for them."""
+    shown = evidence.batches and all(batch.indices for batch in evidence.batches)
+    return evidence.batches if shown or not evidence.rounds else evidence.rounds
 
 
 def _taken(evidence: Evidence) -> list[tuple[int, int]]:
     """Step and row of the data set, in the order of training; of prompts, in that of drawing."""
-    if evidence.rounds:
-        return [(each.step, index) for each in evidence.rounds for index in each.indices or ()]
-    return [(batch.step, index) for batch in evidence.batches for index in batch.indices or ()]
+    return [(each.step, index) for each in _fetches(evidence) for index in each.indices or ()]
 
 
 def text(reference: Evidence, other: Evidence, _: float) -> Outcome:

@@ -96,6 +96,13 @@ def final_update(reference: Evidence, other: Evidence, tolerance: float) -> Outc
     return differs(f"most in {worst}", *norms, measured=distance, tolerance=tolerance, note=note)
 
 
+def update_norm(evidence: Evidence) -> float | None:
+    """The length of what training added to the weights; None where it was not seen."""
+    if not (evidence.finished and evidence.before and evidence.after):
+        return None
+    return math.sqrt(sum(_square(_added(evidence, name)) for name in evidence.before))
+
+
 def _first(evidence: Evidence) -> Step | None:
     return evidence.steps[0] if evidence.steps else None
 

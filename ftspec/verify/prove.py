@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ftspec.emit.disk import write_atomic
@@ -26,7 +26,8 @@ from ftspec.spec.load import Loaded, load, spec_name
 from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.write import dump
 from ftspec.verify.certificate import Certificate, to_json
-from ftspec.verify.verify import Run, Spec, verify
+from ftspec.verify.seeds import FEWEST
+from ftspec.verify.verify import SEEDS, Run, Spec, verify
 
 QUIET = ("train.logging_steps=1", "train.save_steps=null", "output.trackers=[]", "output.hub=null")
 """What a proof sets beside the steps: it needs every step's numbers, and sends nothing anywhere."""
@@ -99,12 +100,14 @@ def prove(
     torch: str = "auto",
     allow_lossy: bool = False,
     jobs: int | None = None,
+    seeds: int = FEWEST,
     say: Callable[[str], None] = lambda _text: None,
     on_line: Callable[[str, str], None] | None = None,
 ) -> Proof:
     """Prove that the backends train the same thing, or find the first place where they do not.
 
-    Writes the compiled files, the evidence and the certificate into ``folder``.
+    Writes the compiled files, the evidence and the certificate into ``folder``. Where completions are drawn
+    and are not the same, that many ``seeds`` are run, from the spec's upwards.
 
     Raises:
         SpecError: a folder that an earlier run should have left is not there.
@@ -135,17 +138,38 @@ def prove(
             strict=True,
         )
     )
+    first = loaded.spec.train.seed
+
+    def reseeded(seed: int, some: Sequence[str]) -> dict[str, Run]:
+        place = folder / SEEDS / str(seed)
+        found, _ = compile_all(with_seed(loaded, seed), some, place, allow_lossy)
+        return {name: as_run(plan, places[name]) for name, plan in found.items()}
+
     certificate = verify(
         {name: as_run(plan, places[name]) for name, plan in plans.items()},
         reference,
         Spec(loaded.file.name.removesuffix(".yaml"), loaded.digest, dump(loaded.spec)),
         folder,
         jobs=jobs,
+        seeds=range(first, first + seeds),
+        reseeded=reseeded,
         on_line=on_line,
         on_end=lambda name, error: say(f"{name}: {'failed' if error else 'trained'}"),
     )
     write_atomic(folder / CERTIFICATE, to_json(certificate).encode())
     return Proof(certificate, folder, refused)
+
+
+def with_seed(loaded: Loaded, seed: int) -> Loaded:
+    """The spec under another seed, with results of its own."""
+    spec, name = loaded.spec, f"{SEEDS}/{seed}"
+    train = {"seed": seed} | ({} if spec.train.data_seed is None else {"data_seed": seed})
+    output = {"folder": f"{spec.output.folder}/{name}"}
+    changed = {
+        "train": spec.train.model_copy(update=train),
+        "output": spec.output.model_copy(update=output),
+    }
+    return replace(loaded, spec=spec.model_copy(update=changed))
 
 
 def as_run(plan: Plan, place: Environment) -> Run:

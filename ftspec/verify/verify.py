@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import ftspec
 from ftspec.backend import Backend
@@ -27,16 +29,20 @@ from ftspec.verify.certificate import (
     Certificate,
     CheckRecord,
     Conclusion,
+    QuantityRecord,
     RunRecord,
+    SeedsRecord,
     StepRecord,
 )
-from ftspec.verify.checks import Result, compare
+from ftspec.verify.checks import SEEDED, Result, compare, compare_over_seeds
+from ftspec.verify.drawn import completions
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.machine import GIB, machine, scrubbed
 from ftspec.verify.samples import samples
+from ftspec.verify.seeds import LEVEL, TEST, Pair, distributions
 
 PROBE = Path(__file__).with_name("probe")
-EVIDENCE, LOG = "evidence", "verify.log"
+EVIDENCE, LOG, SEEDS = "evidence", "verify.log", "seeds"
 NEED = 2 * GIB
 """Memory of a run beside its model: four frameworks with a tiny model took 1.0 to 1.6 GB."""
 SILENT = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -86,6 +92,8 @@ def verify(
     jobs: int | None = None,
     threads: int | None = None,
     need: int = NEED,
+    seeds: Sequence[int] = (),
+    reseeded: Callable[[int, Sequence[str]], Mapping[str, Run]] | None = None,
     on_line: Callable[[str, str], None] | None = None,
     on_end: Callable[[str, str], None] | None = None,
 ) -> Certificate:
@@ -94,6 +102,9 @@ def verify(
     ``into`` gets a folder per backend with its evidence and its log. ``need`` is the memory of one
     run in bytes, ``threads`` the CPU threads of each. ``on_line`` hears (backend, line of output),
     ``on_end`` (backend, error or "").
+
+    Backends that draw other completions than the reference are run again under the other ``seeds``, of
+    which the first is the one of ``runs``; ``reseeded`` compiles these backends for a seed.
 
     A run that fails is certified as failed; the others go on.
 
@@ -108,8 +119,29 @@ def verify(
         raise VerifyError(Problem("one run proves nothing", hint="name two or more backends"))
     at_once = jobs or side_by_side(len(runs), need)
     each = threads or max(1, _cores() // at_once)
-    ended = _train(runs, into, jobs=at_once, threads=each, on_line=on_line, on_end=on_end)
+    train = partial(_train, into=into, jobs=at_once, threads=each, on_line=on_line, on_end=on_end)
+    ended = train(runs)
     names = [reference, *(name for name in runs if name != reference)]
+    others = _others(ended, reference) if reseeded and seeds[1:] else []
+    again: dict[int, dict[str, Ended]] = {}
+    if reseeded and others:
+        made = {
+            f"{SEEDS}/{seed}/{name}": run
+            for seed in seeds[1:]
+            for name, run in reseeded(seed, [reference, *others]).items()
+        }
+        more = train(made)
+        again = {
+            seed: {name: more[f"{SEEDS}/{seed}/{name}"] for name in (reference, *others)}
+            for seed in seeds[1:]
+        }
+
+    def under(name: str) -> dict[int, tuple[Ended, Ended]]:
+        """The pairs of runs by seed; empty where one is enough."""
+        if name not in others:
+            return {}
+        return {s: (e[reference], e[name]) for s, e in {seeds[0]: ended, **again}.items()}
+
     return Certificate(
         schema=SCHEMA,
         ftspec=ftspec.__version__,
@@ -120,7 +152,9 @@ def verify(
         reference=reference,
         machine=machine(),
         runs={
-            name: certified(runs[name], ended[name], ended[reference], name == reference)
+            name: certified(
+                runs[name], ended[name], ended[reference], name == reference, under(name)
+            )
             for name in names
         },
     )
@@ -163,14 +197,27 @@ def side_by_side(count: int, need: int = NEED) -> int:
     return max(1, min(count, fitting, _cores()))
 
 
-def certified(run: Run, ended: Ended, against: Ended, is_reference: bool) -> RunRecord:
-    """The record of one run, compared with the reference."""
+def certified(
+    run: Run,
+    ended: Ended,
+    against: Ended,
+    is_reference: bool,
+    under: Mapping[int, tuple[Ended, Ended]] = MappingProxyType({}),
+) -> RunRecord:
+    """The record of one run, compared with the reference; ``under`` several seeds, where it is random."""
     evidence = ended.evidence
-    checks = () if is_reference else compare(against.evidence, evidence)
+    broken = [
+        f"seed {seed}: {each.error}" for seed, both in under.items() for each in both if each.error
+    ]
+    pairs = {s: (a.evidence, b.evidence) for s, (a, b) in under.items()} if not broken else {}
+    error = "\n".join((*((ended.error,) if ended.error else ()), *broken))
+    checks: tuple[Result, ...] = ()
+    if not is_reference:
+        checks = compare_over_seeds(pairs) if pairs else compare(against.evidence, evidence)
     setting = {key: value for key, value in evidence.setting.items() if key != "schema"}
     return RunRecord(
         title=run.backend.title,
-        conclusion=_conclusion(ended, checks, is_reference),
+        conclusion=_conclusion(error, checks, is_reference),
         versions=dict(sorted(evidence.versions.items())),
         lock=run.lock,
         files=_files(run.folder),
@@ -180,8 +227,41 @@ def certified(run: Run, ended: Ended, against: Ended, is_reference: bool) -> Run
         ),
         seconds=round(ended.seconds, 1),
         checks=tuple(_record(result, against.evidence, evidence) for result in checks),
-        error=scrubbed(ended.error),
+        error=scrubbed(error),
         samples=samples(run.folder),
+        seeds=_seeds(pairs, checks) if pairs else None,
+    )
+
+
+def _others(ended: Mapping[str, Ended], reference: str) -> list[str]:
+    """Backends that drew completions, and other ones than the reference."""
+    if ended[reference].error:
+        return []
+    ours = ended[reference].evidence
+    return [
+        name
+        for name, each in ended.items()
+        if name != reference
+        and not each.error
+        and completions(ours, each.evidence, 0).verdict == "not-compared"
+        and ours.rounds
+        and each.evidence.rounds
+    ]
+
+
+def _seeds(pairs: Mapping[int, Pair], checks: Sequence[Result]) -> SeedsRecord:
+    _, found, p = distributions([*pairs.values()])
+    return SeedsRecord(
+        seeds=tuple(pairs),
+        test=TEST,
+        level=LEVEL,
+        p=p,
+        exact=tuple(
+            each.check.name
+            for each in checks
+            if each.outcome.passed and each.check.name != SEEDED.name
+        ),
+        quantities=tuple(QuantityRecord(q.name, q.reference, q.other) for q in found),
     )
 
 
@@ -260,8 +340,8 @@ def _record(result: Result, reference: Evidence, other: Evidence) -> CheckRecord
     )
 
 
-def _conclusion(ended: Ended, results: Sequence[Result], is_reference: bool) -> Conclusion:
-    if ended.error:
+def _conclusion(error: str, results: Sequence[Result], is_reference: bool) -> Conclusion:
+    if error:
         return "failed"
     if is_reference:
         return "reference"
@@ -271,6 +351,8 @@ def _conclusion(ended: Ended, results: Sequence[Result], is_reference: bool) -> 
         if "differs" in verdicts
         else "incomplete"
         if "not-compared" in verdicts
+        else "alike"
+        if "random" in verdicts
         else "equal"
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .documents import documents
-from .drawn import trainer_above, watch_rewards
+from .drawn import WRITING, trainer_above, watch_rewards, watch_writing
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_states, record_weights
 from .values import RANK, Recorder, plain
@@ -43,7 +43,10 @@ def make_probe(folder: Path) -> type:
             record_optimizer(recorder, model, seen["optimizer"])
             asked: list[list[int] | None] = []
             watch_data(loader, self.fetched, asked)
-            if (trainer := trainer_above()) is not None:
+            trainer = trainer_above()
+            if hasattr(trainer, WRITING):
+                watch_writing(recorder, trainer, self.fetched)
+            elif trainer is not None:
                 self.drawn = True
                 watch_rewards(recorder, trainer, asked)
             watch_autocast(recorder, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from typing import Any
 
 from .values import RANK, Recorder, plain
@@ -11,13 +12,18 @@ SCORING = ("_calculate_rewards", "_calculate_rewards_from_functions")
 """The methods in which trl's trainers hand completions to all rewards (1.16): of GRPO and RLOO, which give
 each reward, and of online DPO, which gives their sum."""
 
+WRITING = "generate_on_policy_outputs"
+"""The method in which trl's distillation lets one of both models write answers, for one micro-batch."""
+
 
 def trainer_above() -> Any:
     """The trainer that is calling back, if it draws completions; callbacks are not given it."""
     frame: Any = sys._getframe()
     while frame is not None:
         found = frame.f_locals.get("self")
-        if any(hasattr(type(found), name) for name in SCORING) and hasattr(found, "state"):
+        if any(hasattr(type(found), name) for name in (*SCORING, WRITING)) and hasattr(
+            found, "state"
+        ):
             return found
         frame = frame.f_back
     return None
@@ -61,6 +67,26 @@ def _watch_totals(recorder: Recorder, trainer: Any, asked: list[list[int] | None
         return totals
 
     setattr(trainer, SCORING[1], scoring)
+
+
+def watch_writing(recorder: Recorder, trainer: Any, fetched: deque[dict[str, Any]]) -> None:
+    """Note each round of distillation: the data's rows, and the tokens that were written to answer them.
+
+    What was fetched for the micro-batch, the first of ``fetched``, becomes what was written.
+    """
+    write = getattr(trainer, WRITING)
+
+    def writing(model: Any, inputs: Any, config: Any) -> Any:
+        ids, mask, labels = write(model, inputs, config)
+        note = fetched[0] if fetched else {}
+        width = inputs["prompts"].shape[1]
+        sides = zip(ids.tolist(), mask.tolist(), strict=True)
+        own = [[t for t, on in zip(row[width:], m[width:], strict=True) if on] for row, m in sides]
+        _note(recorder, trainer, note.get("indices"), own, [], [[] for _ in own])
+        note |= {"input_ids": ids.tolist(), "labels": labels.tolist()}
+        return ids, mask, labels
+
+    setattr(trainer, WRITING, writing)
 
 
 def _note(
