@@ -15,7 +15,7 @@ from ftspec.families.preference import (
     OBJECTIVE,
     Bar,
     pair_rows,
-    reference_row,
+    reference_rows,
     trained,
     trained_by,
 )
@@ -53,7 +53,7 @@ def dpo_rows() -> tuple[Row, ...]:
         ),
         field(f"{OBJECTIVE}discopop_tau", f"{CONFIG}discopop_tau", absent=0.05),
         field(f"{OBJECTIVE}ld_alpha", f"{CONFIG}ld_alpha", absent=None),
-        reference_row(),
+        *reference_rows(),
         field(
             f"{OBJECTIVE}precompute_reference", f"{CONFIG}precompute_ref_log_probs", absent=False
         ),

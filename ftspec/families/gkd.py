@@ -17,7 +17,7 @@ from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
 from ftspec.families.preference import OBJECTIVE, UNSEEN_INIT, Bar, source_rows, trained, trained_by
 from ftspec.families.trainers import GKD
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, ours
 
 CONFIG = GKD.prefix
 TEACHER = "model.teacher"
@@ -119,6 +119,7 @@ def gkd_rows() -> tuple[Row, ...]:
             _lower_teacher,
             lambda name: name,
         ),
+        *ours(f"{OBJECTIVE}teacher_stage"),
         field(f"{OBJECTIVE}teacher_revision", REVISION, absent="main"),
         field(f"{OBJECTIVE}divergence", f"{CONFIG}beta", absent=0.5),
         Row(

@@ -16,7 +16,7 @@ from ftspec.families.preference import (
     UNPAIRED,
     Bar,
     pair_rows,
-    reference_row,
+    reference_rows,
     trained,
     trained_by,
 )
@@ -47,7 +47,7 @@ def kto_rows() -> tuple[Row, ...]:
         field(f"{OBJECTIVE}beta", f"{CONFIG}beta", absent=0.1),
         field(f"{OBJECTIVE}desirable_weight", f"{CONFIG}desirable_weight", absent=1.0),
         field(f"{OBJECTIVE}undesirable_weight", f"{CONFIG}undesirable_weight", absent=1.0),
-        reference_row(),
+        *reference_rows(),
         field(
             f"{OBJECTIVE}precompute_reference", f"{CONFIG}precompute_ref_log_probs", absent=False
         ),

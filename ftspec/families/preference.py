@@ -16,7 +16,7 @@ from ftspec.families.objectives import SHAPE
 from ftspec.families.packing import EIGHT
 from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.families.trainers import Trainer, trainer_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
 
 PREFERENCE = "preference"
 """The shape of the script's rows: prompt, chosen and rejected."""
@@ -260,9 +260,9 @@ def _lower_template(template: str) -> tuple[()]:
     return ()
 
 
-def reference_row() -> Row:
-    """The model that answers are measured from."""
-    return Row(
+def reference_rows() -> tuple[Row, ...]:
+    """The model that answers are measured from. Of a stage, its place is known when rows are asked."""
+    return *ours(f"{OBJECTIVE}reference_stage"), Row(
         (f"{OBJECTIVE}reference",),
         (REFERENCE,),
         _lower_reference,

@@ -15,6 +15,7 @@ from ftspec.plan.stages import Plan, TakeResult
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Handed, Loaded
 from ftspec.spec.pipeline import WHOLE, Pipeline, Step
+from ftspec.spec.stages import MODELS
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Chain:
         Raises:
             SpecError, UnsupportedError: what is handed on cannot be used so.
         """
-        return self._rewarded(self._begun(step))
+        return self._modelled(self._rewarded(self._begun(step)))
 
     def _begun(self, step: Step) -> Loaded:
         """The stage's spec, with the model that it is handed."""
@@ -53,9 +54,7 @@ class Chain:
         values = source.plan.resolved.flat()
         name, revision, why = _results(source), "main", f"what stage {source.name} leaves"
         files: tuple[str, str] | None = source.plan.resolved.read_from
-        adapter, stored = None, values["model.dtype"]
-        if stored == "auto":
-            stored = values["derived.stored_dtype"]
+        adapter, stored = None, _stored(source)
         if step.taken.adapter == "continue":
             adapter, name, revision = name, values["model.name"], values["model.revision"]
             files, stored = source.plan.resolved.files, values["derived.stored_dtype"]
@@ -76,7 +75,7 @@ class Chain:
         """The stage's link: its plan, begun with a look at what it takes."""
         if (source := self.taken(step)) is not None:
             plan = replace(plan, stages=(TakeResult(source.name, source.plan), *plan.stages))
-        for name in reward_stages(step.loaded):
+        for name in self._beside(step.loaded):
             taken = TakeResult(name, self.link(name).plan, begins=False)
             plan = replace(plan, stages=(taken, *plan.stages))
         self.links.append(Link(step.name, plan, why))
@@ -100,12 +99,37 @@ class Chain:
         )
         return replace(loaded, spec=loaded.spec.model_copy(update={"method": method}))
 
+    def _modelled(self, loaded: Loaded) -> Loaded:
+        """The spec with the models of earlier stages that it measures from, or learns from."""
+        stages = model_stages(loaded)
+        if not stages:
+            return loaded
+        objective: Any = loaded.spec.method.objective
+        found: dict[str, str | None] = dict.fromkeys(stages)
+        own = loaded.handed or Handed("")
+        for asking, name in stages.items():
+            source, plain = self.link(name), MODELS[asking]
+            merged = None if _whole(source) else self._merged(source)
+            found[plain] = _results(merged, source) if merged else _results(source)
+            why = {**own.why, f"method.objective.{plain}": f"what stage {name} leaves"}
+            stored = _stored(source) if asking == "reference_stage" else own.reference_stored
+            own = replace(own, why=why, reference_stored=stored)
+        changed = objective.model_copy(update=found)
+        method = loaded.spec.method.model_copy(update={"objective": changed})
+        spec = loaded.spec.model_copy(update={"method": method})
+        return replace(loaded, spec=spec, handed=own)
+
+    def _beside(self, loaded: Loaded) -> tuple[str, ...]:
+        """The links whose results a stage reads beside the model that it begins with."""
+        models = model_stages(loaded).values()
+        links = [n if _whole(self.link(n)) else f"{n}-merged" for n in models]
+        return tuple(dict.fromkeys((*reward_stages(loaded), *links)))
+
     def _reward(self, reward: Any) -> Any:
         """A reward model by its place: whole weights, or a base and the adapter over it."""
         source = self.link(reward.stage)
         place, base = _results(source), source.plan.resolved.values["model.name"].value
-        whole = source.plan.resolved.spec.method.tuner.type in WHOLE
-        found = {"name": place} if whole else {"name": base, "adapter": place}
+        found = {"name": place} if _whole(source) else {"name": base, "adapter": place}
         return reward.model_copy(update={"stage": None, **found})
 
     def folder(self, name: str) -> Path | None:
@@ -184,6 +208,26 @@ def reward_stages(loaded: Loaded) -> tuple[str, ...]:
     """The stages whose reward models a spec names."""
     rewards = getattr(loaded.spec.method.objective, "rewards", ())
     return tuple(dict.fromkeys(each.stage for each in rewards if each.stage))
+
+
+def model_stages(loaded: Loaded) -> dict[str, str]:
+    """The stages whose models a spec measures from or learns from, by the fields that name them."""
+    objective = loaded.spec.method.objective
+    named = {asking: getattr(objective, asking, None) for asking in MODELS}
+    return {asking: name for asking, name in named.items() if name is not None}
+
+
+def _stored(link: Link) -> str | None:
+    """The type in which a stage saves weights; of an adapter, that in which it will be merged."""
+    values = link.plan.resolved.flat()
+    lifted = values["model.dtype"] if _whole(link) else "auto"
+    found: str | None = values["derived.stored_dtype"] if lifted == "auto" else lifted
+    return found
+
+
+def _whole(link: Link) -> bool:
+    """Whether a stage leaves whole weights, not an adapter."""
+    return link.plan.resolved.spec.method.tuner.type in WHOLE
 
 
 @contextmanager

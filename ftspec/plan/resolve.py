@@ -82,7 +82,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     for path, why in (handed.why if handed else {}).items():
         decide(path, values[path].value, why)
     config = _model(loaded, values, decide)
-    _reference(spec, folder, decide)
+    _reference(loaded, decide)
     decide_rewards(spec, folder, decide)
     decide_positions(spec, config, values, decide)
     decide_experts(spec, config, decide)
@@ -164,11 +164,13 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     return config
 
 
-def _reference(spec: Spec, folder: Path, decide: Any) -> None:
+def _reference(loaded: Loaded, decide: Any) -> None:
     """How another model is stored that answers are measured from."""
-    name = getattr(spec.method.objective, "reference", None)
-    if name is not None:
-        kept = stored_dtype(model_config(folder / at_home(name)))
+    name = getattr(loaded.spec.method.objective, "reference", None)
+    if loaded.handed and (kept := loaded.handed.reference_stored):
+        decide("derived.reference_dtype", kept, "the type that the earlier stage saves", "machine")
+    elif name is not None:
+        kept = stored_dtype(model_config(loaded.file.parent / at_home(name)))
         decide("derived.reference_dtype", kept, "config.json of the reference", "machine")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.home import at_home
 from ftspec.spec.root import Spec
+from ftspec.spec.stages import MODELS
 
 LARGEST = 1 << 20
 """Bytes of a file of rewards: what is larger is not one."""
@@ -18,8 +19,14 @@ def decide_rewards(spec: Spec, folder: Path, decide: Any) -> None:
     """Read the files that rewards of the kind `python` name, to be copied.
 
     Raises:
-        SpecError: a file is not there, is no Python, or has no such function.
+        SpecError: an objective names a stage, and this is one run; a file is not there, is no Python, or
+            has no such function.
     """
+    for field, plain in MODELS.items():
+        if (name := getattr(spec.method.objective, field, None)) is not None:
+            message = f"there is no stage {name}: this is one run"
+            path = f"method.objective.{field}"
+            raise SpecError(Problem(message, path=path, hint=f"{plain}: a folder or a hub id"))
     rewards = getattr(spec.method.objective, "rewards", ())
     for at, each in enumerate(rewards):
         if each.stage is not None:

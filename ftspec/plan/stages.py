@@ -55,7 +55,7 @@ class TakeResult:
     source: Plan
     """Its plan: what lies in its folder must be of it."""
     begins: bool = True
-    """Whether this run begins with it; else it is taken for a reward."""
+    """Whether this run begins with it; else it is a reward, a reference or a teacher."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def take(stage: TakeResult, resolved: Resolved) -> str:
     """
     found = whole(stage.name, stage.source)
     if resolved.files is None or not stage.begins:
-        return found  # an adapter, or a base that is as it was; or a reward model
+        return found  # an adapter, or a base that is as it was; or a model beside it
     folder = results(stage.source)
     planned, stored = (
         resolved.values["derived.stored_dtype"].value,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ftspec.spec.base import Node
+from ftspec.spec.base import Node, StageName
 
 
 class GKD(Node):
@@ -18,7 +18,10 @@ class GKD(Node):
 
     type: Literal["gkd"] = "gkd"
     teacher: str | None = Field(None, min_length=1, examples=["Qwen/Qwen3-8B"])
-    """The model to learn from: a folder or a hub id. It has to be named."""
+    """The model to learn from: a folder or a hub id. It has to be named, or its stage."""
+    teacher_stage: StageName | None = None
+    """In a file of stages: an earlier stage whose model is the teacher, in place of `teacher`. An adapter
+    that it leaves is added to its base first."""
     teacher_revision: str = Field("main", min_length=1)
     """Branch, tag or commit of the teacher on the hub."""
     divergence: float = Field(0.5, ge=0, le=1)
@@ -36,3 +39,11 @@ class GKD(Node):
     """Of what is written during training. The divergence is taken at temperature 1."""
     max_new_tokens: int = Field(128, ge=1)
     """Longest answer that is written during training, in tokens."""
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> GKD:
+        if self.teacher is not None and self.teacher_stage is not None:
+            raise ValueError("`teacher` and `teacher_stage` exclude each other: keep one")
+        if self.teacher_stage is not None and self.teacher_revision != "main":
+            raise ValueError("`teacher_revision` belongs to a `teacher` on the hub, not to a stage")
+        return self

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.load import STAGES, Handed, Loaded, checked, read, spec_name
 from ftspec.spec.method import WORDS
-from ftspec.spec.stages import NOT_SHARED, Stage, Taken, full, overlay
+from ftspec.spec.stages import MODELS, NOT_SHARED, Stage, Taken, full, overlay
 from ftspec.spec.text import Path as Trail
 from ftspec.spec.text import Text, parse
 
@@ -210,7 +210,7 @@ class _Reader:
         data = overlay(self.shared, own)
         earlier = self.steps[taken.stage] if taken else None
         if taken and earlier:
-            self._adapter(taken, earlier, index)
+            self._adapter(taken.adapter, earlier, (STAGES, index, "model"))
             data["model"] = self._model(taken, earlier, own["model"])
             if taken.adapter == "continue":
                 data["method"] = self._method(own)
@@ -225,47 +225,49 @@ class _Reader:
         filled = _filled(data, (f"./{taken.stage}", "main"), adapter) if taken else data
         loaded = checked(replace(text, data=filled), self.path, sets)
         self._rewards(loaded, index)
+        self._models(loaded, index)
         why = {"output.folder": f"the results of stage {name}"}
         return Step(name, taken, replace(loaded, handed=Handed(name, why)), text)
 
-    def _adapter(self, taken: Taken, earlier: Step, index: int) -> None:
+    def _adapter(self, wish: str | None, earlier: Step, at: Trail) -> None:
         """See that what the earlier stage leaves can be handed on in the way that is asked for."""
+        source = earlier.name
         tuner = earlier.loaded.spec.method.tuner.type
         if earlier.loaded.spec.method.objective.type == "reward":
-            message = f"`{taken.stage}` trains a reward model, which scores answers and writes none"
+            message = f"`{source}` trains a reward model, which scores answers and writes none"
             hint = "begin with the stage that it begins with"
-            self._problem((STAGES, index, "model", "stage"), message, hint)
+            self._problem((*at, "stage"), message, hint)
             return
-        trail: Trail = (STAGES, index, "model", "adapter")
+        trail: Trail = (*at, "adapter")
         if tuner in WHOLE:
-            if taken.adapter:
-                message = (
-                    f"`{taken.stage}` trains weights of its own ({tuner}) and leaves no adapter"
-                )
+            if wish:
+                message = f"`{source}` trains weights of its own ({tuner}) and leaves no adapter"
                 self._problem(trail, message, "leave `adapter` out")
             return
-        left = f"`{taken.stage}` leaves an adapter ({tuner})"
-        if taken.adapter is None:
+        left = f"`{source}` leaves an adapter ({tuner})"
+        if wish is None:
             hint = "adapter: continue, to train it further; adapter: merge, to add it to the base first"
             self._problem(trail[:-1], f"{left}: say what becomes of it", hint)
-        elif taken.adapter == "continue" and tuner != "lora":
-            hint = "adapter: merge" if tuner in MERGED else f"another tuner in `{taken.stage}`"
+        elif wish == "continue" and tuner != "lora":
+            hint = "adapter: merge" if tuner in MERGED else f"another tuner in `{source}`"
             self._problem(trail, f"{left}, and only those of lora can be trained further", hint)
-        elif taken.adapter == "merge" and tuner not in MERGED:
-            hint = f"another tuner in `{taken.stage}`"
+        elif wish == "merge" and tuner not in MERGED:
+            hint = f"another tuner in `{source}`"
             self._problem(
                 trail, f"{left}, and only those of lora are merged in this version of ftspec", hint
             )
-        elif taken.adapter == "merge":
+        elif wish == "merge":
             lora: Any = earlier.loaded.spec.method.tuner
             beside = ("modules_to_save", "trainable_tokens")
             if found := [name for name in beside if getattr(lora, name, ())]:
-                message = f"`{taken.stage}` trains {found[0]} beside its adapter: merging those is not in "
+                message = (
+                    f"`{source}` trains {found[0]} beside its adapter: merging those is not in "
+                )
                 message += "this version of ftspec"
                 self._problem(trail, message, f"leave `{found[0]}` out there, or adapter: continue")
             if getattr(getattr(lora, "init", None), "type", None) == "loftq":
                 message = (
-                    f"`{taken.stage}` begins with what quantisation took from the weights (loftq), "
+                    f"`{source}` begins with what quantisation took from the weights (loftq), "
                 )
                 message += "and whole weights have that already"
                 self._problem(trail, message, "adapter: continue, or another `init` there")
@@ -284,6 +286,24 @@ class _Reader:
             elif source.loaded.spec.method.objective.type != "reward":
                 message = f"`{reward.stage}` trains no reward model"
                 self._problem(trail, message, "method: {objective: reward} in that stage")
+
+    def _models(self, loaded: Loaded, index: int) -> None:
+        """See that stages whose models are a reference or a teacher stand above, and leave such a model."""
+        for field in MODELS:
+            name = getattr(loaded.spec.method.objective, field, None)
+            if name is None:
+                continue
+            trail: Trail = (STAGES, index, "method", "objective", field)
+            if name not in self.steps:
+                above = ", ".join(f"`{each}`" for each in self.steps) or "none"
+                message = f"there is no stage `{name}` above this one"
+                self._problem(trail, message, f"there are {above}")
+                continue
+            whole = self.steps[name].loaded.spec.method.tuner.type in WHOLE
+            self._adapter(None if whole else "merge", self.steps[name], trail)
+            if not whole and f"{name}-merged" in self.names:
+                message = f"`{name}-merged` is what the merge of `{name}` is called"
+                self._problem(trail, message, f"another name for stage `{name}-merged`")
 
     def _model(self, taken: Taken, earlier: Step, own: Mapping[str, Any]) -> dict[str, Any]:
         """The model section: the stage's own over that of the stage it takes, less what is handed on."""

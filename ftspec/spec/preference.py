@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ftspec.spec.base import Node
+from ftspec.spec.base import Node, StageName
 
 PREFERENCES = ("dpo", "kto", "orpo", "cpo", "simpo", "reward")
 """The objectives here, by their names."""
@@ -14,7 +14,26 @@ SMOOTHED = ("sigmoid", "robust", "exo-pair")
 """Losses of DPO that know of labels which are wrong."""
 
 
-class DPO(Node):
+class Referring(Node):
+    """What objectives share that measure answers from a reference model."""
+
+    reference: str | None = Field(None, min_length=1, examples=["./runs/sft/trl/model"])
+    """The model that answers are measured from: a folder or a hub id. Left out: the model as training finds
+    it, which is the base model alone under a new adapter, and a frozen copy otherwise."""
+    reference_stage: StageName | None = None
+    """In a file of stages: an earlier stage whose model that is, in place of `reference`. An adapter that it
+    leaves is added to its base first."""
+    precompute_reference: bool = False
+    """Measure all rows by the reference once, before training: less memory, the same loss."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if self.reference is not None and self.reference_stage is not None:
+            raise ValueError("`reference` and `reference_stage` exclude each other: keep one")
+        return self
+
+
+class DPO(Referring):
     """Direct preference optimisation: a chosen answer is made likelier than a rejected one.
 
     Both are measured from a reference model (https://arxiv.org/abs/2305.18290).
@@ -53,11 +72,6 @@ class DPO(Node):
     sft_weight: float = Field(0.0, ge=0)
     """Weight of the chosen answer's own likelihood, added to the loss: its mean over the tokens of all
     chosen answers of a pass."""
-    reference: str | None = Field(None, min_length=1, examples=["./runs/sft/trl/model"])
-    """The model that both answers are measured from: a folder or a hub id. Left out: the model as training
-    finds it, which is the base model alone under a new adapter, and a frozen copy otherwise."""
-    precompute_reference: bool = False
-    """Measure all rows by the reference once, before training: less memory, the same loss."""
 
     @model_validator(mode="after")
     def _losses(self) -> DPO:
@@ -73,7 +87,7 @@ class DPO(Node):
         return self
 
 
-class KTO(Node):
+class KTO(Referring):
     """Kahneman-Tversky optimisation: single answers, each with a label that says whether it is good.
 
     An answer gains or loses beside the KL divergence between model and reference, which is estimated from
@@ -91,10 +105,6 @@ class KTO(Node):
     for their numbers: the good ones' share times weight is best between 1 and 4/3 of the bad ones'."""
     undesirable_weight: float = Field(1.0, ge=0)
     """Weight of bad answers in the loss."""
-    reference: str | None = Field(None, min_length=1, examples=["./runs/sft/trl/model"])
-    """The model that answers are measured from, as in DPO."""
-    precompute_reference: bool = False
-    """Measure all rows by the reference once, before training: less memory, the same loss."""
 
 
 class ORPO(Node):

@@ -16,6 +16,9 @@ NOT_SHARED: Mapping[str, Mapping[str, str]] = {
 }
 """What cannot be the same for every stage, and why."""
 
+MODELS: Mapping[str, str] = {"reference_stage": "reference", "teacher_stage": "teacher"}
+"""Fields of objectives that name an earlier stage, and those that the place of its model goes into."""
+
 
 class Taken(Node):
     """In a stage, `model` may take what an earlier stage left in place of a `name`."""

@@ -1,7 +1,7 @@
 """Distillation: what a model learns from a teacher's probabilities, and from itself.
 
-On-policy answers are drawn by chance: no test compares them, and no backend is said to be equal there. What
-is compared is the divergence on the data's answers, which nothing random touches.
+Answers that are written while it trains are drawn by chance, from random numbers that follow from the seed:
+both backends write the same ones, token by token.
 """
 
 from __future__ import annotations
@@ -60,3 +60,47 @@ def test_nothing_is_learned_from_oneself(lab: Lab) -> None:
     proof = lab.prove(*taught("tiny-model"), backends=("trl", "deepspeed"))
     losses = [step.loss for step in proof.evidence("trl").steps]
     assert losses == pytest.approx([0.0, 0.0, 0.0], abs=1e-6)
+
+
+WRITTEN = {
+    "the model": ("on_policy: 1", 6),
+    "the teacher": ("teacher_writes: true", 6),
+    # drawn by chance, and alike in both: Python's random numbers follow from the seed
+    "the model, or the data": ("on_policy: 0.5", None),
+}
+
+
+@pytest.mark.parametrize("who", WRITTEN)
+def test_what_is_written_is_learned_alike(lab: Lab, teacher: Path, who: str) -> None:
+    more, rounds = WRITTEN[who]
+    objective = f"{{type: gkd, teacher: ./teacher, {more}, max_new_tokens: 12}}"
+    proof = lab.prove(*STEPS, f"method.objective={objective}", backends=BACKENDS)
+    assert_equal(proof)
+    evidence = proof.evidence("trl")
+    written = evidence.rounds
+    assert (
+        len(written) == rounds if rounds else 0 < len(written) < 6
+    )  # of three steps with two each
+    read = rows(evidence)
+    assert len(read) == 12
+    for row in read:
+        assert 0 < sum(label != MASKED for label in row.labels or ()) < len(row.ids)
+    drawn = {tokens for each in written for tokens in each.completions}
+    answers = {tuple(label for label in row.labels or () if label != MASKED) for row in read}
+    assert drawn <= answers and (len(drawn) == len(answers)) == (rounds is not None)
+
+
+def test_the_divergence_is_the_mean_over_what_was_written(lab: Lab, teacher: Path) -> None:
+    """An answer of one token each: were they counted by the data's answers, the loss would be tiny."""
+    short, long = (
+        lab.prove(
+            *STEPS,
+            f"method.objective={{type: gkd, teacher: ./teacher, on_policy: 1, max_new_tokens: {most}}}",
+            backends=BACKENDS,
+        )
+        for most in (1, 12)
+    )
+    losses = [proof.evidence("trl").steps[0].loss for proof in (short, long)]
+    assert losses[0] > losses[1] / 3
+    seen = {len(tokens) for each in short.evidence("trl").rounds for tokens in each.completions}
+    assert seen == {1}

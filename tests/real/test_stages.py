@@ -143,3 +143,50 @@ def test_the_shipped_example_learns_answers_and_then_preferences(lab: Lab) -> No
     assert len(margins) == 4
     assert margins[0] == 0  # the reference is the merged model itself
     assert margins[-1] > 0
+
+
+BESIDE = (
+    SPEC[: SPEC.index("stages:")]
+    + """\
+stages:
+  - name: answers
+    data: data/chat.jsonl
+    method: {tuner: {type: lora, rank: 4}}
+    run: trl
+  - name: taught
+    data: data/chat.jsonl
+    method: {objective: {type: gkd, teacher_stage: answers}, tuner: full}
+    run: trl
+  - name: chosen
+    model: {stage: taught}
+    data: data/preferences.jsonl
+    method: {objective: {type: dpo, reference_stage: answers}, tuner: full}
+    run: llamafactory
+"""
+)
+
+
+def test_a_stage_is_the_teacher_of_one_and_the_reference_of_another(lab: Lab) -> None:
+    (lab.specs / "beside.yaml").write_text(BESIDE, "utf-8")
+    pipeline = load_any(lab.specs / "beside.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert run(links) == ["answers", "answers-merged", "taught", "chosen"]
+    assert run(make_pipeline(pipeline)) == []  # a plan is the same before and after
+    merged, taught, chosen = (results(link.plan) for link in links[1:])
+
+    def losses(folder: Path) -> list[float]:
+        state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
+        return [entry["loss"] for entry in state["log_history"] if "loss" in entry]
+
+    # it begins as the base, which the teacher has left
+    assert losses(taught)[0] > 0
+    assert abs(losses(chosen)[0] - 0.6931) > 1e-5, "measured from another model than itself"
+    text = (links[3].plan.folder / "train.yaml").read_text("utf-8")
+    assert f"answers-merged/trl/{merged.name}" in text
+    file = merged / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-4] + bytes(4))
+    with pytest.raises(RunError, match="the result of stage answers-merged was changed"):
+        run(links)
+    file.write_bytes(content)

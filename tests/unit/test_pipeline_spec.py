@@ -298,6 +298,78 @@ def test_a_reward_names_a_stage_above_that_trains_one(
     assert [found for _, found in refused(tmp_path, text)] == [message]
 
 
+MODELS = """\
+hardware: {device: cpu}
+precision: fp32
+stages:
+  - name: first
+    data: {train: {path: chat.jsonl, format: messages}, overflow: drop}
+    method: {tuner: TUNER}
+  - name: taught
+    data: {train: {path: chat.jsonl, format: messages}, overflow: drop}
+    method: {objective: {type: gkd, teacher_stage: first}, tuner: full}
+  - name: chosen
+    model: {stage: taught}
+    data: {train: pairs.jsonl, overflow: truncate}
+    method: {objective: {type: dpo, reference_stage: first}, tuner: full}
+"""
+
+
+@pytest.mark.parametrize("tuner", ["full", "lora"])
+def test_a_teacher_and_a_reference_come_of_an_earlier_stage(tmp_path: Path, tuner: str) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    text = SHARED.replace("./tiny", "{name: org/tiny, dtype: float32}")
+    links = make_pipeline(read(tmp_path, text + MODELS.replace("TUNER", tuner)), "trl")
+    merged = ["first-merged"] if tuner == "lora" else []
+    assert [link.name for link in links] == ["first", *merged, "taught", "chosen"]
+    place = f"./runs/spec/{'first-merged' if merged else 'first'}/trl/model"
+    for link, field in zip(links[-2:], ("teacher", "reference"), strict=True):
+        value = link.plan.resolved.values[f"method.objective.{field}"]
+        assert (value.value, value.origin) == (place, "derived")
+        assert link.plan.resolved.values[f"method.objective.{field}_stage"].value is None
+        taken = [s for s in link.plan.stages if isinstance(s, TakeResult)]
+        assert [*merged, "first"][0] in [s.name for s in taken if not s.begins]
+        script = next(f for f in link.plan.files() if f.path == "train.py").content.decode()
+        assert f"/{place.removeprefix('./runs/spec/')}" in script
+    assert links[-1].plan.resolved.values["derived.reference_dtype"].value in (None, "float32")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("teacher_stage: first", "teacher_stage: taught"),
+            "there is no stage `taught` above this one",
+        ),
+        (
+            ("reference_stage: first", "reference_stage: first, reference: org/a"),
+            "stage chosen: `reference` and `reference_stage` exclude each other: keep one",
+        ),
+        (
+            ("tuner: TUNER", "tuner: oft"),
+            "`first` leaves an adapter (oft), and only those of lora are merged",
+        ),
+    ],
+)
+def test_a_teacher_and_a_reference_are_named_as_they_can_be(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    text = SHARED + MODELS.replace(*change).replace("TUNER", "full")
+    found = [found for _, found in refused(tmp_path, text)]
+    assert found and all(each.startswith(message) for each in found)
+
+
+def test_a_teacher_of_a_stage_needs_stages(tmp_path: Path) -> None:
+    method = "method: {objective: {type: gkd, teacher_stage: other}}\n"
+    file = tmp_path / "spec.yaml"
+    text = (SHARED + method).replace(
+        "{max_length: 128}", "{train: {path: a.jsonl, format: messages}}"
+    )
+    file.write_text(text.replace("./tiny", "org/tiny"))
+    with pytest.raises(SpecError, match="there is no stage other: this is one run"):
+        resolve(load(file))
+
+
 def test_without_stages_there_is_none_to_name(tmp_path: Path) -> None:
     rewards = "{by: model, stage: other}"
     text = SHARED + (

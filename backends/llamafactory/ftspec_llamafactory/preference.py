@@ -18,6 +18,7 @@ from ftspec.mapping import (
     constant,
     field,
     only,
+    ours,
     replaced,
     unsupported,
 )
@@ -110,6 +111,7 @@ def reference_rows() -> tuple[Row, ...]:
             neutral=(False,),
             hint="method.objective.precompute_reference: false, which gives the same loss",
         ),
+        *ours(f"{OBJECTIVE}reference_stage"),
         Row(
             (f"{OBJECTIVE}reference",),
             ("ref_model",),
