@@ -23,11 +23,15 @@ ADAPTERS = Path(__file__).parent.parent / "ftspec" / "spec" / "peft_options.json
 """Beside the models, because a spec's options are checked against it wherever ftspec is installed."""
 
 
-def dumped(name: str, lock: str = "aligned") -> str:
+TEMPLATES = Path(__file__).parent.parent / "ftspec" / "data" / "templates" / "llamafactory.json"
+"""LLaMA-Factory's chat templates, which every backend may be asked for."""
+
+
+def dumped(name: str, lock: str = "aligned", script: Path = SCRIPT) -> str:
     """The schema of the backend's framework, as its environment says; `peft` as TRL's says."""
     place = ensure(load("trl" if name == "peft" else name), lock)
     environ = variables(place, {**os.environ, "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"})
-    command = [str(place.python), str(SCRIPT), name]
+    command = [str(place.python), str(script), name]
     done = subprocess.run(command, env=environ, cwd=place.folder, check=True, capture_output=True)
     return done.stdout.decode()
 
@@ -43,6 +47,8 @@ def main() -> None:
                 old.unlink()
         print(target.relative_to(TARGET.parent.parent))
     write_atomic(ADAPTERS, dumped("peft").encode())
+    found = dumped("llamafactory", script=SCRIPT.with_name("native_templates.py"))
+    write_atomic(TEMPLATES, found.encode())
 
 
 if __name__ == "__main__":

@@ -18,16 +18,16 @@ from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
 from ftspec.data.hold_out import HoldOut
-from ftspec.data.named import named_template
+from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import Tokens, load_tokenizer
 from ftspec.errors import DataError, Problem, SpecError
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
-from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
 Overflow = Literal["truncate", "drop", "error"]
@@ -123,7 +123,7 @@ def prepare(
     a row. ``part``: which of the rows, where some are held out. All rows that cannot be trained on are
     named at once, and then nothing is written.
     """
-    side = text_side(tokenizer, revision, template, base, options)
+    side = text_side(tokenizer, revision, template, base, options, train_on)
     rules = _Rules(*side, max_length, overflow, train_on, packing, system, part)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
@@ -194,9 +194,16 @@ def check(
 
 
 def text_side(
-    name: str, revision: str, template: str, base: Path, options: Mapping[str, Any] = NO_OPTIONS
+    name: str,
+    revision: str,
+    template: str,
+    base: Path,
+    options: Mapping[str, Any] = NO_OPTIONS,
+    train_on: TrainOn = "assistant",
 ) -> tuple[Tokens, Template | None]:
     """A model's tokenizer and the chat template that goes with it, with the values that it is given.
+
+    A named template with thoughts asks whether the last answer alone trains.
 
     Raises:
         SpecError: the template reads no such value.
@@ -205,7 +212,8 @@ def text_side(
     local = name.startswith((".", "/", "~")) or is_folder(folder)
     tokens = load_tokenizer(folder if local else name, revision)
     if template in NAMED:
-        return tokens, Template(named_template(template), tokens.special, template)
+        text = named_template(template, last=train_on == "completions")
+        return tokens, Template(text, tokens.special, template, dict(options))
     file = None if template == OWN_TEMPLATE else base / at_home(template)
     found = load_template(tokens.folder, tokens.special, file)
     if found is not None and options:

@@ -15,6 +15,7 @@ from ftspec.families.datasets import context
 from ftspec.families.objectives import SHAPE
 from ftspec.families.packing import EIGHT
 from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.template import given_template
 from ftspec.families.trainers import Trainer, trainer_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
 
@@ -218,12 +219,7 @@ def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
             lambda _pad: None,
             absent=(None,),
         ),
-        Row(
-            ("model.chat_template",),
-            (),
-            _lower_template,
-            lambda: "tokenizer",
-        ),
+        given_template(),
     )
 
 
@@ -248,16 +244,6 @@ def _lower_overflow(overflow: str) -> Any:
             "data.overflow: error",
         )
     return MISSING
-
-
-def _lower_template(template: str) -> tuple[()]:
-    if template != "tokenizer":
-        raise Refuse(
-            "trl's trainers of preferences take no template beside the tokenizer's own",
-            "notimpl",
-            "save the template with the tokenizer",
-        )
-    return ()
 
 
 def reference_rows() -> tuple[Row, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import ftspec
 from ftspec.backend import File, Job
-from ftspec.data.named import named_template
 from ftspec.emit.header import requirements
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import render
@@ -34,23 +33,25 @@ from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
 from ftspec.families.preference import REFERENCE
 from ftspec.families.sft_script import HELD_OUT, LIMIT, SYSTEM
-from ftspec.families.template import NAMED_FILE, OPTIONS
+from ftspec.families.template import OPTIONS, TEMPLATE, named_in, template_text
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.unify import match
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
-from ftspec.spec.model import NAMED
 
 SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
 """The argument by which a script names a reference model, and no other one."""
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
 PAIRS = files("ftspec.families") / "templates" / "pairs.py.j2"
-MEASURED = """\
-# Read here already, because the rows are measured by it before the trainer is made
-tokenizer.chat_template = {{ "Path"|call(measured) }}.read_text("utf-8")
+READ = """\
+tokenizer.chat_template = {{ "Path"|call(template) }}.read_text("utf-8")
 """
+MEASURED = (
+    "# Read here already, because the rows are measured by it before the trainer is made\n" + READ
+)
+GIVEN = 'tokenizer.chat_template = Path("@file").read_text("utf-8")'
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
         "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
@@ -119,6 +120,7 @@ def emit_script(
     model, because it cannot make one as this script loads it.
     """
     made, trainer = adapters.configuration(native), trainer_of(native)
+    named = argument(native, "chat_template_path")
     splits = {
         variable: _split(native, job, split) for split, variable in datasets.VARIABLES.items()
     }
@@ -149,7 +151,8 @@ def emit_script(
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **qat.context(native, job.values),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
-        "measured": argument(native, "chat_template_path") if LIMIT in native else None,
+        "measured": named is not None,
+        "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
         "several": any(split.get("parts") and not split["part"] for split in used),
@@ -175,7 +178,10 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "make the rewards": (values["scored"], lambda: scored.LIST),
         "load a quantised base": (values.get("quantisation"), quantised.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
-        "measure by the template": (values["measured"], lambda: MEASURED),
+        "read the template": (
+            values["template"],
+            lambda: MEASURED if values["measured"] else READ,
+        ),
         "round in training": (values["qat"], lambda: qat.template("qat")),
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
@@ -226,13 +232,9 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
 
 def template_file(native: Flat) -> list[File]:
     """The chat template that a spec names, beside the script that reads it; nothing for another one."""
-    path = argument(native, "chat_template_path") or ""
-    name = path.removesuffix(NAMED_FILE)
-    return (
-        [File.text(path, named_template(name))]
-        if path.endswith(NAMED_FILE) and name in NAMED
-        else []
-    )
+    path = argument(native, "chat_template_path") or native.get(TEMPLATE) or ""
+    name = named_in(path)
+    return [File.text(path, template_text(name))] if name else []
 
 
 def companions(job: Job, title: str, argv: Sequence[str], environ: Mapping[str, str]) -> list[File]:
@@ -288,6 +290,9 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]
+        given = match(GIVEN, statement)
+        if given is not None and argument(native, "chat_template_path") is None:
+            native[TEMPLATE] = given["file"]
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:

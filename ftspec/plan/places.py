@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
-from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_folder
 
 NAMING = ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher")

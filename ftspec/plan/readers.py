@@ -106,6 +106,7 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         spec.model.chat_template,
         resolved.folder,
         spec.model.template_options,
+        resolved.values["data.train_on"].value,
     )
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}

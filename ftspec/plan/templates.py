@@ -11,10 +11,13 @@ from ftspec.data.prepare import refuse_unread
 from ftspec.data.template import Template, load_template
 from ftspec.data.thinking import empty_thoughts
 from ftspec.errors import DataError, Problem, SpecError
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
-from ftspec.spec.model import NAMED
 from ftspec.spec.present import is_file
 from ftspec.spec.root import Spec
+
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files of a model that takes images or sound."""
 
 
 def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
@@ -32,6 +35,15 @@ def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
     decide("derived.marks_turns", marks, "the chat template", "machine")
     thoughts = "none" if named in NAMED else None if found is None else empty_thoughts(found)
     decide("derived.empty_thoughts", thoughts, "the chat template", "machine")
+    sees = _sees_images(folder / at_home(model))
+    decide("derived.sees_images", sees, "the model's files", "machine")
+
+
+def _sees_images(model: Path) -> bool | None:
+    """Whether a model comes with a processor of images; None where it is not here."""
+    if not is_file(model / "config.json"):
+        return None
+    return any(is_file(model / file) for file in PROCESSORS)
 
 
 def template_of(template: str, model: str, folder: Path) -> Template | None:

@@ -20,13 +20,12 @@ from ftspec.registry import load, names
 from ftspec.report.matrix_cells import Asked
 from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded
-from ftspec.spec.model import NAMED
 from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import leaves, tags
 from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
-    "model.chat_template": ("tokenizer", *NAMED, "template.jinja"),
+    "model.chat_template": ("tokenizer", "chatml", "llama3", "qwen3", "template.jinja"),
     "model.template_options": ({"enable_thinking": True}, {"enable_thinking": False}),
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),

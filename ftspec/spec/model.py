@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ftspec.spec.base import Node
+from ftspec.spec.chat_templates import NAMED, SWITCH, THINKING
 from ftspec.spec.experts import Experts
 from ftspec.spec.rope import RoPE
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
-NAMED = {
-    "chatml": "chatml",
-    "deepseek3": "deepseek3",
-    "llama3": "llama3",
-    "phi4": "phi4",
-    "qwen": "qwen",
-    "qwen3_nothink": "chatml",
-    "qwen3_5_nothink": "chatml",
-}
-"""Chat templates by the names that LLaMA-Factory has for them, and the file of each (data/templates/)."""
 RESERVED = frozenset(
     {
         "messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt",
@@ -76,8 +68,8 @@ class Model(Node):
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)
     """`tokenizer`: the template that comes with the tokenizer. Or a name that LLaMA-Factory has, for the
-    same text in every backend: `chatml`, `deepseek3`, `llama3`, `phi4`, `qwen` (with Qwen's system prompt),
-    `qwen3_nothink`, `qwen3_5_nothink`. Or the path of a Jinja file, which ends in `.jinja` or `.j2`."""
+    same text in every backend: `chatml`, `llama3`, `qwen3`, `gemma` and
+    [others](#chat-templates-by-name). Or the path of a Jinja file, which ends in `.jinja` or `.j2`."""
     template_options: dict[str, bool | int | float | str] = Field(
         default_factory=dict, examples=[{"enable_thinking": False}]
     )
@@ -96,8 +88,10 @@ class Model(Node):
         # trl takes any other name for a model whose template, and tokens, it copies (sft_trainer.py)
         known = ("tokenizer", *NAMED)
         if self.chat_template not in known and not self.chat_template.endswith((".jinja", ".j2")):
+            near = difflib.get_close_matches(self.chat_template, known, 3) or ("chatml", "llama3")
             raise ValueError(
-                f"`chat_template` is one of {', '.join(known)}, or a file that ends in .jinja or .j2"
+                "`chat_template` is tokenizer, a file that ends in .jinja or .j2, or a name of "
+                f"docs/spec.md#chat-templates-by-name, such as {', '.join(near)}"
             )
         return self
 
@@ -106,8 +100,11 @@ class Model(Node):
         for name in self.template_options:
             if name in RESERVED or not name.isidentifier():
                 raise ValueError(f"`template_options` cannot name {name!r}: no template reads it")
-        if self.template_options and self.chat_template in NAMED:
-            raise ValueError(
-                f"`template_options` would have no effect: the template {self.chat_template} reads none"
-            )
+        if self.chat_template in NAMED:
+            read = {SWITCH} if self.chat_template in THINKING else set()
+            if idle := sorted(self.template_options.keys() - read):
+                raise ValueError(
+                    f"`template_options` {idle[0]} would have no effect: the template {self.chat_template} "
+                    f"reads {SWITCH if read else 'none'}"
+                )
         return self

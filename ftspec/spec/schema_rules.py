@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.data import SUFFIXES
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
-from ftspec.spec.model import NAMED
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
 
@@ -89,9 +89,9 @@ RULES: Mapping[str, list[Schema]] = {
         {
             "properties": {
                 "chat_template": {
-                    "pattern": rf"^({'|'.join(TEMPLATES)})$|\.(jinja|j2)$",
-                    "patternErrorMessage": f"{', '.join(TEMPLATES)}; or a file that ends in .jinja "
-                    "or .j2",
+                    "pattern": rf"^({'|'.join(TEMPLATES).replace('.', '[.]')})$|[.](jinja|j2)$",
+                    "patternErrorMessage": "tokenizer; a name of docs/spec.md#chat-templates-by-name, "
+                    "such as chatml; or a file that ends in .jinja or .j2",
                 }
             }
         }

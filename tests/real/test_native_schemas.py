@@ -30,3 +30,8 @@ def script() -> ModuleType:
 def test_the_schema_is_what_the_framework_says(name: str, script: ModuleType) -> None:
     (kept,) = (ROOT / "schemas" / "native").glob(f"{name}-*.json")
     assert kept.read_text() == script.dumped(name)
+
+
+def test_the_templates_are_what_the_framework_has(script: ModuleType) -> None:
+    path = ROOT / "scripts" / "native_templates.py"
+    assert script.TEMPLATES.read_text("utf-8") == script.dumped("llamafactory", script=path)

@@ -18,7 +18,7 @@ from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab
-from tests.real.test_ported import CHATS, PUBLISHED, SCRIPT, SMALL, UNSLOTH
+from tests.real.test_ported import CHATS, PAIRS, PREFERENCE, PUBLISHED, SCRIPT, SMALL, UNSLOTH
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -27,6 +27,25 @@ FULL = {
     **{key: value for key, value in PUBLISHED.items() if not key.startswith("lora_")},
     "finetuning_type": "full",
     "learning_rate": 1.0e-5,
+}
+KTO = {
+    # examples/train_lora/llama3_lora_kto.yaml: good answers weigh more, so that a divergence counts, and it
+    # is measured on the answers of a batch, as elsewhere, not of 1,000 rows
+    **PUBLISHED,
+    "stage": "kto",
+    "pref_beta": 0.1,
+    "kto_chosen_weight": 3.0,
+    "kto_rejected_weight": 0.1,
+    "learning_rate": 1.0e-2,
+    "preprocessing_batch_size": 4,
+    "disable_shuffling": True,
+    "template": "chatml",
+}
+JUDGED = {
+    "file_name": "../../specs/data/feedback.jsonl",
+    "formatting": "sharegpt",
+    "columns": {"messages": "messages", "kto_tag": "label"},
+    "tags": CHATS["tags"],
 }
 ADAPTER = 'adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")\n'
 FULL_SCRIPT = SCRIPT.replace(ADAPTER, "").replace(", peft_config=adapter", "")
@@ -44,10 +63,12 @@ class Pair:
     """What the spec between them must say."""
 
 
-def factory(config: Mapping[str, Any]) -> Mapping[str, str]:
+def factory(
+    config: Mapping[str, Any], rows: Mapping[str, Any] = CHATS, **small: Any
+) -> Mapping[str, str]:
     """A config of LLaMA-Factory, shrunk, and its data sets."""
-    text = yaml.dump([("all", {**config, **SMALL})])
-    return {"train.yaml": text, "dataset_info.json": json.dumps({"rows": CHATS})}
+    text = yaml.dump([("all", {**config, **SMALL, **small})])
+    return {"train.yaml": text, "dataset_info.json": json.dumps({"rows": rows})}
 
 
 def script(text: str) -> Mapping[str, str]:
@@ -78,6 +99,29 @@ CASES = {
         "deepspeed",
         factory({**PUBLISHED, "use_rslora": True, "use_dora": True}),
         {"method.tuner.dora": True},
+    ),
+    "llamafactory, a named template": Pair(
+        "llamafactory",
+        "trl",
+        factory({**PUBLISHED, "template": "qwen"}),
+        {"model.chat_template": "qwen"},
+    ),
+    "llamafactory, dpo, a named template": Pair(
+        "llamafactory",
+        "trl",
+        factory({**PUBLISHED, **PREFERENCE, "template": "qwen3_nothink"}, PAIRS),
+        {"method.objective.type": "dpo", "model.chat_template": "qwen3_nothink"},
+    ),
+    "llamafactory, kto": Pair(
+        "llamafactory",
+        "trl",
+        factory(
+            KTO,
+            JUDGED,
+            per_device_train_batch_size=4,
+            gradient_accumulation_steps=1,
+        ),
+        {"method.objective.type": "kto", "method.objective.desirable_weight": 3.0},
     ),
     "trl, all weights": Pair(
         "trl", "llamafactory", script(FULL_SCRIPT), {"method.tuner.type": "full"}

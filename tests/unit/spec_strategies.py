@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.method import OBJECTIVES
-from ftspec.spec.model import NAMED
 from ftspec.spec.scalars import INVISIBLE
 
 AWKWARD = (

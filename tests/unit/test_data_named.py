@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ftspec.data.example import Message
-from ftspec.data.named import named_template, special_tokens
+from ftspec.data.example import Example, Message
+from ftspec.data.named import special_tokens, templates
+from ftspec.data.named_text import named_template
 from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
-from ftspec.errors import SpecError
+from ftspec.errors import DataError, SpecError
 from ftspec.plan.make import make_plan
+from ftspec.spec.chat_templates import NAMED, THINKING
 from ftspec.spec.load import load
-from ftspec.spec.model import NAMED
 from ftspec_llamafactory import named
-from ftspec_llamafactory.slots import HOLE
+from ftspec_llamafactory.rows import SlotRows
 from tests.conftest import SPECS
 from tests.unit.preview_samples import TOKENS
 
@@ -30,31 +32,70 @@ TALK = [
 SYSTEM = Message("system", "Be brief.")
 
 
+def texts(name: str, system: str, talk: list[Message], **how: bool) -> list[str]:
+    """What LLaMA-Factory's slots make of each turn."""
+    rule = SlotRows(TOKENS, named.named_slots(name, TOKENS), 10**6, False, **how)
+    said = [Message("system", system), *talk] if system else talk
+    return ["".join(turn) for turn in rule._turns(Example("chat", said))]
+
+
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("system", [True, False])
-def test_the_text_is_that_of_the_slots(name: str, system: bool) -> None:
-    template = Template(named_template(name), TOKENS.special)
-    slots = named.named_slots(name, TOKENS)
-    said = SYSTEM.content if system else slots.default_system
-    text = slots.prefix + (slots.system.replace(HOLE, said) if said else "")
-    answers = []
-    for message in TALK:
-        slot = slots.user if message.role == "user" else slots.assistant
-        text += slot.replace(HOLE, message.content)
-        if message.role == "assistant":
-            answers.append(slot.replace(HOLE, message.content))
-    rendered = template.render([SYSTEM, *TALK] if system else TALK)
-    assert rendered.text == text
-    assert [rendered.text[start:end] for start, end in rendered.spans] == answers
-    opened = template.render([SYSTEM, *TALK[:1]] if system else TALK[:1], prompt=True).text
-    assert text.startswith(opened) and text[len(opened) :].startswith(TALK[1].content)
+@pytest.mark.parametrize("system", ["Be brief.", ""])
+@pytest.mark.parametrize("last", [True, False])
+def test_the_text_is_that_of_the_slots(name: str, system: str, last: bool) -> None:
+    template = Template(named_template(name, last), TOKENS.special)
+    for thinking in (True, False) if name in THINKING else (True,):
+        given = replace(template, options={"enable_thinking": thinking})
+        first, *middle, answer = turns = texts(
+            name, system, TALK, last_only=last, thinking=thinking
+        )
+        talk = [Message("system", system), *TALK] if system else TALK
+        rendered = given.render(talk)
+        assert rendered.text == "".join(turns)
+        assert rendered.text[slice(*rendered.spans[-1])] == answer
+        assert len(rendered.spans) == 2
+        asked = given.render(talk[:-1], prompt=True).text
+        assert asked == "".join((first, *middle))
+
+
+@pytest.mark.parametrize("name", THINKING)
+def test_thoughts_that_answers_have(name: str) -> None:
+    opened, closed = templates()[name].thought_words
+    talk = [
+        Message("user", "One?"),
+        Message("assistant", f"{opened}Hm.{closed}\nTwo.{opened}a{opened}b{closed} c {opened}d"),
+        Message("user", "Three?"),
+        Message("assistant", f"{opened}So.{closed}Four."),
+    ]
+    for last in (True, False):
+        for thinking in (True, False):
+            said = Template(
+                named_template(name, last), TOKENS.special, options={"enable_thinking": thinking}
+            ).render(talk)
+            assert said.text == "".join(texts(name, "", talk, last_only=last, thinking=thinking))
+            assert ("Hm." in said.text) == (thinking and not last)
+            assert ("So." in said.text) == thinking
+
+
+def test_turns_that_it_has_no_words_for_are_refused() -> None:
+    template = Template(named_template("chatml"), TOKENS.special)
+    with pytest.raises(DataError, match="no such turn of the role tool"):
+        template.render([*TALK, Message("tool", "x")])
+
+
+def test_why_the_others_cannot_be_named() -> None:
+    assert {name for name, one in templates().items() if not one.unfit} == set(NAMED)
+    assert {name for name in NAMED if templates()[name].thought_words} == set(THINKING)
+    assert len(templates()) == 121
+    assert "end of an answer" in templates()["glm4"].unfit
+    assert "plain words" in templates()["vicuna"].unfit
 
 
 def test_what_they_print_of_the_vocabulary() -> None:
     assert special_tokens("llama3") == ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
     assert special_tokens("deepseek3") == ("<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>")
     assert special_tokens("qwen3_nothink") == ("<|im_start|>", "<|im_end|>")
-    assert set(named.NAMED) == set(NAMED)
+    assert "</think>" in special_tokens("mimo_v2")  # the answer follows at once
 
 
 def test_a_tokenizer_without_the_tokens_is_refused() -> None:

@@ -192,7 +192,7 @@ def test_a_config_is_known_by_its_native_values() -> None:
     assert isinstance(rule, SlotRows) and rule.slots.user.startswith(
         "<|im_start|>user\n{{content}}"
     )
-    for key, value in (("template", "qwen2_vl"), ("packing", True), ("preserve_thinking", True)):
+    for key, value in (("template", "vicuna"), ("packing", True), ("preserve_thinking", True)):
         found = slot_rows({**CONFIG, key: value}, TOKENS, MARKED)
         assert isinstance(found, Unknown) and key in found.reason
     prompted = slot_rows({**CONFIG, "default_system": "Be brief."}, TOKENS, MARKED)
@@ -218,5 +218,4 @@ def test_a_default_system_prompt_becomes_a_slot_of_its_own() -> None:
         user="<|im_start|>user\n{{content}}<|im_end|>\n<|im_start|>assistant\n",
         assistant="{{content}}<|im_end|>\n",
         default_system="Be brief.",
-        thinks=False,
     )

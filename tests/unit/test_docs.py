@@ -19,6 +19,7 @@ from ftspec.cli import COMMANDS, cli, main
 from ftspec.errors import FtspecError
 from ftspec.plan.make import make_plan
 from ftspec.registry import names
+from ftspec.spec.chat_templates import NAMED, THINKING
 from ftspec.spec.load import load
 from ftspec.spec.pipeline import read_any
 from ftspec.spec.text import parse
@@ -284,3 +285,11 @@ def test_no_page_speaks_of_somebodys_machine() -> None:
             r"(?<![\w.~])/(home|root|work|opt|tmp|mnt|Users)/", page.read_text("utf-8")
         )
         assert found is None, f"{page.name}: {found}"
+
+
+def test_every_named_template_is_listed() -> None:
+    text = (ROOT / "docs" / "spec.md").read_text("utf-8")
+    section = text.partition("### Chat templates by name")[2].partition("\n### ")[0]
+    paragraphs = [part for part in section.split("\n\n") if part.lstrip().startswith("`")]
+    listed = [re.findall(r"`([^`]+)`", part) for part in paragraphs[1:]]
+    assert listed == [[name for name in NAMED if name not in THINKING], [*THINKING]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ftspec.data.named import templates
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
@@ -33,7 +34,7 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
-from ftspec.spec.model import NAMED
+from ftspec.spec.chat_templates import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
@@ -48,8 +49,8 @@ from ftspec_llamafactory.quantised import ASKED, UNPACKS, quantisation_rows
 from ftspec_llamafactory.thinking import thinking_row
 from ftspec_llamafactory.tuners import tuner_rows
 
-SAVED = "chatml"
-"""The named template that it puts in the place of the tokenizer's own (replace_jinja_template)."""
+SAVED = ("chatml", "chatml_de")
+"""The named templates that it puts in the place of the tokenizer's own (replace_jinja_template)."""
 SMALLEST = 1e-6
 """A smaller `val_size` holds nothing out."""
 ATTENTION = {
@@ -72,7 +73,7 @@ def _lower_overflow(overflow: str, who: str) -> Any:
     )
 
 
-def _lower_template(template: str, who: str) -> Any:
+def _lower_template(template: str, who: str, sees: bool | None) -> Any:
     # the template `empty` adds no token to prepared rows, and changes no tokenizer
     native = "empty" if who == "ftspec" else template
     if template == "tokenizer":
@@ -83,7 +84,13 @@ def _lower_template(template: str, who: str) -> Any:
             "notyet",
             "data.prepare: ftspec; or save the template with the tokenizer",
         )
-    if native == SAVED:
+    if native != "empty" and templates()[native].plugin and sees is False:
+        raise Refuse(
+            "this template is for models that take images, and it stops where the model has no processor",
+            "notyet",
+            "name a template of the same text, such as qwen3_nothink for qwen3_5_nothink",
+        )
+    if native in SAVED:
         return native
     return Lossy(
         native,
@@ -96,7 +103,9 @@ def _lift_template(template: str | None) -> str:
     if template in (None, "empty"):
         return "tokenizer"
     if template not in NAMED:
-        raise Refuse(f"its own template {template!r} is not in a spec", "notimpl")
+        known = templates().get(template)
+        reason = known.unfit if known else "it has none of this name"
+        raise Refuse(f"its own template {template!r} is not in a spec: {reason}", "notyet")
     return template
 
 
@@ -197,7 +206,7 @@ SFT = FieldMap(
             ("template",),
             _lower_template,
             _lift_template,
-            uses=("data.prepare",),
+            uses=("data.prepare", "derived.sees_images"),
             absent=(None,),
         ),
         Row(

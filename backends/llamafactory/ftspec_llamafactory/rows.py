@@ -14,15 +14,17 @@ from typing import Any
 
 from ftspec.data.carried import REMEDY, by_alternating
 from ftspec.data.example import Example
+from ftspec.data.named import HOLE
 from ftspec.data.template import Template
-from ftspec.data.thinking import CLOSED, OPENED, THINKING, thinks
+from ftspec.data.thinking import THINKING
 from ftspec.data.tokenise import IGNORED
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
 from ftspec.errors import DataError
 from ftspec.mapping import Flat
-from ftspec_llamafactory.named import NAMED, named_slots
-from ftspec_llamafactory.slots import HOLE, Slots, slots
+from ftspec.spec.chat_templates import NAMED
+from ftspec_llamafactory.named import named_slots
+from ftspec_llamafactory.slots import Slots, slots
 
 NUMBER = "{{idx}}"
 """A hole of user turns for their number; where a person's own text holds it, it is filled as well."""
@@ -86,26 +88,35 @@ class SlotRows:
         for at, message in enumerate(messages):
             content, texts = message.content, []
             if at == 0:
+                said = self.slots.system.replace(HOLE, system, 1) if system else ""
                 texts = [self.slots.prefix]
-                texts += [self.slots.system.replace(HOLE, system, 1)] if system else []
+                if self.slots.system_in_user:
+                    content = said + content
+                else:
+                    texts.append(said)
             if message.role == "user":
                 text = self.slots.user.replace(HOLE, content, 1)
                 texts.append(text.replace(NUMBER, str(at // 2), 1))
                 answer = messages[at + 1].content
+                if self.slots.thought_words and not self.thinking:
+                    answer = _without_thought(answer, *self.slots.thought_words)
                 if not self.thinking and self._emptied(answer, at + 2 == len(messages)):
-                    texts.append(OPENED + CLOSED)
+                    texts.append("".join(self.slots.thought_words))
             else:
                 last = at + 1 == len(messages)
-                if self.slots.thinks and self.last_only and not last:
-                    content = _without_thought(content)
-                elif self.thinking and self._emptied(content, last):
-                    texts.append(OPENED + CLOSED)
+                if self.slots.thought_words:
+                    if not self.thinking or (self.last_only and not last):
+                        content = _without_thought(content, *self.slots.thought_words)
+                    if self.thinking and self._emptied(content, last):
+                        texts.append("".join(self.slots.thought_words))
                 texts.append(self.slots.assistant.replace(HOLE, content, 1))
             yield [text for text in texts if text]
 
     def _emptied(self, answer: str, last: bool) -> bool:
         """Whether an answer gets an empty thought."""
-        return self.slots.thinks and not thinks(answer) and (last or not self.last_only)
+        words = [word.strip() for word in self.slots.thought_words]
+        kept = any(word in answer for word in words)
+        return bool(words) and not kept and (last or not self.last_only)
 
     def _view(self, pairs: list[tuple[list[Part], list[Part]]]) -> View:
         """Turns as long as there is room for them."""
@@ -166,8 +177,8 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
     return SlotRows(tokens, taken, cutoff, on_prompt, native["mask_history"], thinking)
 
 
-def _without_thought(content: str) -> str:
-    thought = f"{re.escape(OPENED)}.*?{re.escape(CLOSED)}"
+def _without_thought(content: str, opened: str, closed: str) -> str:
+    thought = f"{re.escape(opened)}.*?{re.escape(closed)}"
     return re.sub(thought, "", content, flags=re.DOTALL).lstrip("\n")
 
 

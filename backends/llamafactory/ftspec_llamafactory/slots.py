@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ftspec.data.example import Message
+from ftspec.data.named import HOLE
 from ftspec.data.template import Template
+from ftspec.data.thinking import CLOSED, OPENED
 from ftspec.data.tokenizer import Tokens
 from ftspec.errors import DataError, Problem
-
-HOLE = "{{content}}"
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class Slots:
     assistant: str
     default_system: str
     """What stands in for a missing system prompt."""
-    thinks: bool
-    """Whether an answer without a thought gets an empty one."""
+    thought_words: tuple[str, ...] = ()
+    """Around thoughts, where an answer without one gets an empty one."""
+    system_in_user: bool = False
+    """Whether the system prompt stands inside the first user turn."""
 
 
 def slots(tokens: Tokens, template: Template) -> Slots:
@@ -56,7 +58,8 @@ def slots(tokens: Tokens, template: Template) -> Slots:
         if HOLE not in slot:
             message = f"LLaMA-Factory finds no place for the {name} content in the chat template"
             raise DataError(Problem(message, file=template.file))
-    return Slots(prefix, system, user, assistant, default_system, thinks)
+    words = (OPENED, CLOSED) if thinks else ()
+    return Slots(prefix, system, user, assistant, default_system, words)
 
 
 def _more(short: str, long: str) -> str:

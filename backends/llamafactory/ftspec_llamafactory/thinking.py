@@ -12,6 +12,7 @@ from ftspec.data.carried import REMEDY
 from ftspec.data.thinking import THINKING
 from ftspec.families.template import lower_options
 from ftspec.mapping import MISSING, Lossy, Refuse, Row
+from ftspec.spec.chat_templates import THINKING as THOUGHTFUL
 
 OTHERWISE = (
     "before answers without a thought it puts an empty one, and trains it or not, in another way than this "
@@ -32,6 +33,7 @@ def thinking_row() -> Row:
             "method.objective.type",
             "data.train_on",
             "derived.empty_thoughts",
+            "model.chat_template",
         ),
         absent=(True,),
     )
@@ -44,10 +46,19 @@ def _lift(on: Any) -> dict[str, Any]:
 
 
 def _lower(
-    options: dict[str, Any], who: str, objective: str, train_on: str, thoughts: str | None
+    options: dict[str, Any],
+    who: str,
+    objective: str,
+    train_on: str,
+    thoughts: str | None,
+    template: str,
 ) -> Any:
     given = lower_options(options, who, objective)
-    if who == "ftspec" or objective != "sft":
+    if who == "ftspec" or objective == "cpt":
+        return MISSING
+    if template in THOUGHTFUL:
+        return options.get(THINKING, True)  # one of its own: the text everywhere is what it means
+    if objective != "sft":
         return MISSING
     if given is MISSING:
         return MISSING if _same(True, train_on, thoughts or "none") else Lossy(MISSING, OTHERWISE)

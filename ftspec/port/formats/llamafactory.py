@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.data.named import templates
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
@@ -23,7 +24,7 @@ from ftspec.port.rules import (
     unless,
 )
 from ftspec.read import yaml
-from ftspec.spec.model import NAMED
+from ftspec.spec.chat_templates import NAMED, THINKING
 
 PLAIN = plain()
 TRAINING = training_rules()
@@ -128,17 +129,21 @@ def _template(setting: Setting, context: Context) -> Outcome:
         return Outcome("exact", {"template": setting.value})
     if setting.value in NAMED:
         return PLAIN(setting, context)
+    known = templates().get(str(setting.value))
+    reason = known.unfit if known else "none has that name"
     return Outcome(
         "approximated",
-        why=f"its own template {setting.value!r} becomes the one that comes with the tokenizer",
+        why=f"its own template becomes the one that comes with the tokenizer: {reason}",
     )
 
 
 def _thinking(setting: Setting, context: Context) -> Outcome:
+    if context.get("template") in (*NAMED, "empty") and context.get("template") not in THINKING:
+        return Outcome("inert", why="its template has no thoughts")
+    if setting.value is not None and context.get("template") in THINKING:
+        return PLAIN(setting, context)
     if setting.value is True:
         return Outcome("inert", why="what a template with thoughts does anyway")
-    if context.get("template") in (*NAMED, "empty"):
-        return Outcome("inert", why="its template has no thoughts")
     if setting.value is None:
         return Outcome("unknown", why="empty thoughts that do not train, and none deleted")
     return Outcome(
