@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.families.preference import (
-    BARRED,
+    MEASURED,
     OBJECTIVE,
     Bar,
     pair_rows,
@@ -29,7 +29,7 @@ LIKELIHOOD = "sft"
 
 def dpo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for DPO, from its supervised one; ``bars`` are the backend's own."""
-    return trained_by(sft, DPO, {**BARRED, **bars}, trained(DPO), *pair_rows(), *dpo_rows())
+    return trained_by(sft, DPO, {**MEASURED, **bars}, trained(DPO), *pair_rows(), *dpo_rows())
 
 
 def dpo_rows() -> tuple[Row, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ftspec.families.preference import (
-    BARRED,
+    MEASURED,
     OBJECTIVE,
     UNPAIRED,
     Bar,
@@ -30,7 +30,7 @@ ALONE = "beside no other row of a batch the divergence of an answer is its own g
 def kto(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for KTO, from its supervised one; ``bars`` are the backend's own."""
     rows = (trained(KTO), *pair_rows(UNPAIRED), *kto_rows())
-    return trained_by(sft, KTO, {**BARRED, **bars}, *rows)
+    return trained_by(sft, KTO, {**MEASURED, **bars}, *rows)
 
 
 def kto_rows() -> tuple[Row, ...]:

@@ -155,9 +155,12 @@ class SimPO(Node):
 
     type: Literal["simpo"] = "simpo"
     beta: float = Field(2.0, gt=0)
-    """How much the difference of the means counts; the paper takes 2 to 2.5, trl's default is 0.1."""
+    """How much the difference of the means counts. The paper takes 2 to 2.5 (its table 8); trl 1.16 and
+    LLaMA-Factory 0.9.5 take 0.1 where nothing is said, which is DPO's."""
     gamma: float = Field(1.0, ge=0)
-    """The margin, of the difference times beta; the paper takes about half of beta."""
+    """The margin by which beta times the difference has to lead. The default is half of the default beta: a
+    gamma / beta of 0.5 is where the authors begin (README of princeton-nlp/SimPO); the paper's runs have 0.1
+    to 0.8. trl and LLaMA-Factory take 0.5 where nothing is said, five times their beta."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     """Share of pairs that are believed to be the wrong way round."""
     sft_weight: float = Field(0.0, ge=0)

@@ -53,6 +53,8 @@ HAZARDS = {
     "gradient-norm-of-zero-0": "DeepSpeed logs no gradient norm at ZeRO stage 0",
     "clipping": "gradients are clipped at another norm, or rounding has grown",
     "preference-loss": "answers are compared by another loss, another beta, or from another reference",
+    "judged-answers": "single answers weigh otherwise, or their divergence is measured on other rows",
+    "teacher": "another teacher or divergence, or its probabilities are taken otherwise",
     "balance-loss": "the balance loss of a mixture of experts is in one run only, or weighs otherwise",
     "rotary-positions": "rotary positions are stretched otherwise, or in one run only",
     "not-a-number": "a loss is not a number: the run broke down, and shows nothing",
@@ -73,7 +75,12 @@ _BROKEN: tuple[Symptom, str] = (s.is_broken, "not-a-number")
 _NOISE: tuple[Symptom, str] = (s.drops_out, "dropout-and-noise")
 _PRECISION: tuple[Symptom, str] = (s.has_other_precision, "precision")
 _CODE: tuple[Symptom, str] = (s.has_other_code, "builds-and-threads")
-_PAIRS: tuple[Symptom, str] = (s.compares_answers, "preference-loss")
+_JUDGED: tuple[Symptom, str] = (s.has_arguments("KTOConfig"), "judged-answers")
+_ANSWERS: tuple[tuple[Symptom, str], ...] = (
+    (s.compares_answers, "preference-loss"),
+    _JUDGED,
+    (s.has_arguments("GKDConfig"), "teacher"),
+)
 
 CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
     "data order": (
@@ -132,18 +139,19 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         (s.has_other_angles, "rotary-positions"),
         (s.balances_alone, "balance-loss"),
         (s.is_off_by_the_count, "loss-denominator"),
-        *(_NOISE, _PRECISION, _CODE, _PAIRS),
+        *(_NOISE, _PRECISION, _CODE, *_ANSWERS),
         (_always, "loss-denominator"),
     ),
     "first gradient norm": (
         (s.logs_no_norm, "gradient-norm-of-zero-0"),
         *(_BROKEN, (s.differ("max_grad_norm"), "clipping"), _NOISE, _PRECISION, _CODE),
-        _PAIRS,
+        *_ANSWERS,
         (_always, "gradient-norm"),
     ),
     "trajectory": (
         (s.has_other_steps, "number-of-steps"),
         *(_BROKEN, (s.differ("max_grad_norm"), "clipping"), _NOISE, _PRECISION, _CODE),
+        _JUDGED,  # its divergence is zero until the model has moved
         (_always, "clipping"),
     ),
     "final update": (

@@ -113,6 +113,11 @@ def compares_answers(one: Evidence, two: Evidence, _: Outcome) -> bool:
     return any(len(batch.input_ids) == 2 * len(batch.indices or ()) for batch in first)
 
 
+def has_arguments(kind: str) -> Callable[[Evidence, Evidence, Outcome], bool]:
+    """Whether a run's training arguments are of this class: they are those of trl's trainer for a method."""
+    return lambda one, two, _: kind in (one.setting.get("config"), two.setting.get("config"))
+
+
 def has_other_angles(one: Evidence, two: Evidence, _: Outcome) -> bool:
     """Rotary positions turn by other angles."""
     return one.setting.get("angles") != two.setting.get("angles")

@@ -123,6 +123,29 @@ def test_a_saved_adapter_goes_on_over_a_quantised_base(lab: Lab) -> None:
     assert packed(proof.evidence("llamafactory"))[0] == "nf4-double"
 
 
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_answers_are_compared_over_a_quantised_base(lab: Lab, objective: str) -> None:
+    """trl copies the adapter for the reference, and rounds what trains: it is given back as it was."""
+    rows = "preferences" if objective == "dpo" else "feedback"
+    proof = lab.prove(
+        *QLORA,
+        f"data.train=data/{rows}.jsonl",
+        "data.train_on=completions",
+        f"method.objective={objective}",
+        "train.learning_rate=1e-3",
+    )
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == set(BACKENDS)
+    for backend in proof.certificate.runs:
+        evidence = proof.evidence(backend)
+        assert packed(evidence)[0] == "nf4-double", backend
+        assert {tensor.dtype for tensor in evidence.trainable.values()} == {"float32"}, backend
+        drawn = [values for name, values in evidence.before.items() if "lora_A" in name]
+        assert len(drawn) == LAYERS and not any(map(_in_bfloat16, drawn)), backend
+        if objective == "dpo":  # ln 2: the reference is the base with nothing over it
+            assert evidence.steps[0].loss == pytest.approx(0.6931472, abs=1e-6)
+
+
 TWO = "stage 2 x 2"
 SHARDED = {f"stage {stage}": (f"hardware.zero={stage}",) for stage in (0, 1)}
 

@@ -55,3 +55,4 @@ def test_answers_paired_over_more_rows_are_found(lab: Lab) -> None:
     certificate = lab.compare("another block", runs).certificate
     found = certificate.runs["llamafactory"].first_failure()
     assert found is not None and found.name == "trajectory"
+    assert found.link.endswith("#judged-answers")

@@ -345,6 +345,16 @@ def test_nan_in_the_weights_is_a_difference():
     assert outcome.where == f"most in {name}"
 
 
+@pytest.mark.parametrize(
+    ("config", "anchor"), [("KTOConfig", "judged-answers"), ("GKDConfig", "teacher")]
+)
+def test_the_trainer_tells_what_else_a_loss_may_come_of(config, anchor):
+    whole = evidence(setting={**evidence().setting, "config": config})
+    other = replace(whole, steps=with_step(0, loss=2.6).steps)
+    cause = likely(whole, other, named(compare(whole, other), "first loss"))
+    assert cause is not None and cause.anchor == anchor
+
+
 def test_flattened_groups_are_compared_by_size():
     flat = evidence(groups=(Group(settings(), 32, None),))
     outcome = named(compare(evidence(), flat), "optimizer groups").outcome

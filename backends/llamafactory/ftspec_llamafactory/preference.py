@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ftspec.families.preference import BARRED, OBJECTIVE, Bar, barred
+from ftspec.families.preference import MEASURED, OBJECTIVE, Bar, barred
 from ftspec.mapping import (
     MISSING,
     FieldMap,
@@ -29,7 +29,7 @@ FREE = ("orpo", "simpo")
 """Objectives of the stage that have no reference: it names them by `pref_loss` too."""
 SCRIPTS = "run.backends: trl, unsloth or deepspeed"
 BARS = {
-    **BARRED,
+    **MEASURED,
     "model.experts.balance_loss": Bar(
         lambda weight: not weight,
         "its stages dpo and kto never add a balance loss: it takes the model's logits, not its loss",

@@ -86,6 +86,7 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         leaves=sorted({type(m).__name__ for m in model.modules() if getattr(m, "_z3_leaf", 0)}),
         vocabulary=getattr(model.config, "vocab_size", None),
         dtypes=sorted({held(p) for p in model.parameters()}),
+        config=type(args).__name__,
         max_steps=state.max_steps,
         rows=len(loader.dataset) if hasattr(loader.dataset, "__len__") else None,
         args={name: plain(getattr(args, name, None)) for name in ARGUMENTS},

@@ -51,16 +51,14 @@ model = AutoModelForCausalLM.from_pretrained(
     revision="main", dtype="float32", attn_implementation="sdpa", trust_remote_code=False,
 )  # fmt: skip
 model = get_peft_model(model, peft_config)
-# SFTTrainer rounds what trains over a quantised base to bfloat16: it gets the adapter frozen
-trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-for parameter in trained:
-    parameter.requires_grad = False
+# SFTTrainer rounds what trains over quantised weights to bfloat16: it is given back as it was
+trained = {each: each.data for each in model.parameters() if each.requires_grad}
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,
     processing_class=tokenizer,
 )  # fmt: skip
-for parameter in trained:
-    parameter.requires_grad = True
+for parameter, data in trained.items():
+    parameter.data = data.to(parameter.device)
 trainer.train()
 trainer.save_model()
 trainer.save_state()

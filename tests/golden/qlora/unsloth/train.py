@@ -49,16 +49,14 @@ args = SFTConfig(
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
-# SFTTrainer rounds what trains over a quantised base to bfloat16: it gets the adapter frozen
-trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-for parameter in trained:
-    parameter.requires_grad = False
+# SFTTrainer rounds what trains over quantised weights to bfloat16: it is given back as it was
+trained = {each: each.data for each in model.parameters() if each.requires_grad}
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,
     processing_class=tokenizer,
 )  # fmt: skip
-for parameter in trained:
-    parameter.requires_grad = True
+for parameter, data in trained.items():
+    parameter.data = data.to(parameter.device)
 trainer.train()
 trainer.save_model()
 trainer.save_state()
