@@ -13,7 +13,7 @@ from ftspec.data.view import Rule, Unknown
 from ftspec.emit.file import File
 from ftspec.mapping import FieldMap, Flat, Lifted
 
-__all__ = ["MODEL_COPY", "Backend", "File", "Job", "lacks", "lift"]
+__all__ = ["MODEL_COPY", "Apart", "Backend", "File", "Job", "lacks", "lift", "lock_of"]
 
 MODEL_COPY = "model-copy"
 """Folder under the compiled folder: a local model with another config.json."""
@@ -44,6 +44,18 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """An environment of its own for an objective that the backend's other ones cannot train."""
+
+    lock: str
+    """Its lock, beside the others."""
+    versions: str
+    """Versions of the backend's package that its map holds for, as a specifier set."""
+    reason: str
+    """Why the others cannot."""
+
+
+@dataclass(frozen=True)
 class Backend:
     """A training framework that specs are compiled to."""
 
@@ -64,7 +76,7 @@ class Backend:
     """Native values -> the argv that trains, run inside the compiled folder. `{python}` and `{bin}`
     stand for the environment's interpreter and its folder of programs."""
     env: Traversable
-    """Folder with one lock per environment: aligned.lock, latest.lock."""
+    """Folder with one lock per environment: aligned.lock, latest.lock, and those of `apart`."""
     pinned: tuple[str, ...]
     """Distributions that an emitted script names in its PEP 723 header."""
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +101,8 @@ class Backend:
     """Native values, tokenizer and chat template -> what the framework's own data path makes of a row."""
     without: Mapping[str, str] = field(default_factory=dict)
     """Objectives that have no map here although the framework knows them, and why."""
+    apart: Mapping[str, Apart] = field(default_factory=dict)
+    """Objectives that train in an environment of their own, and in which."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
     model_copy: Callable[[Flat], Mapping[str, Any]] = lambda _native: {}
@@ -101,6 +115,15 @@ class Backend:
 def lacks(backend: Backend, objective: str) -> str:
     """Why a backend has no map for an objective."""
     return backend.without.get(objective, f"{backend.title} has no {objective}")
+
+
+def lock_of(backend: Backend, objective: str, asked: str) -> tuple[str, str]:
+    """The lock of the environment in which a backend trains an objective, and why it is that one.
+
+    ``asked`` is what the spec asks for; without a reason it is this.
+    """
+    apart = backend.apart.get(objective)
+    return (asked, "") if apart is None else (apart.lock, apart.reason)
 
 
 def lift(backend: Backend, native: Flat) -> Lifted:

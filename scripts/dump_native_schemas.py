@@ -27,9 +27,19 @@ TEMPLATES = Path(__file__).parent.parent / "ftspec" / "data" / "templates" / "ll
 """LLaMA-Factory's chat templates, which every backend may be asked for."""
 
 
-def dumped(name: str, lock: str = "aligned", script: Path = SCRIPT) -> str:
+def every() -> list[str]:
+    """The backends, each followed by its environments for single objectives, as `trl.ppo`."""
+    return [
+        full
+        for name in names()
+        for full in (name, *(f"{name}.{own.lock}" for own in load(name).apart.values()))
+    ]
+
+
+def dumped(name: str, script: Path = SCRIPT) -> str:
     """The schema of the backend's framework, as its environment says; `peft` as TRL's says."""
-    place = ensure(load("trl" if name == "peft" else name), lock)
+    backend, _, lock = name.partition(".")
+    place = ensure(load("trl" if name == "peft" else backend), lock or "aligned")
     environ = variables(place, {**os.environ, "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"})
     command = [str(place.python), str(script), name]
     done = subprocess.run(command, env=environ, cwd=place.folder, check=True, capture_output=True)
@@ -37,8 +47,8 @@ def dumped(name: str, lock: str = "aligned", script: Path = SCRIPT) -> str:
 
 
 def main() -> None:
-    """Write one file per backend, and remove those of other versions."""
-    for name in names():
+    """Write one file per environment, and remove those of other versions."""
+    for name in every():
         text = dumped(name)
         target = TARGET / f"{name}-{json.loads(text)['version']}.json"
         write_atomic(target, text.encode())

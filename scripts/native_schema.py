@@ -1,6 +1,7 @@
 """Read names, types and defaults out of an installed framework: `python native_schema.py BACKEND`.
 
-Runs inside a backend's environment (`make schemas`) and prints the JSON that is kept in schemas/native/.
+Runs inside a backend's environment (`make schemas`) and prints the JSON that is kept in schemas/native/;
+BACKEND.LOCK is what an environment for one objective has beside it.
 Every native name, and every meaning of a missing key, is checked against it. Nothing is typed by hand.
 """
 
@@ -140,6 +141,13 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, fields(getattr(trl, name))
 
 
+def ppo() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The call that only TRL's environment for PPO has."""
+    import trl
+
+    yield "PPOConfig", fields(trl.PPOConfig)
+
+
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
     """The same script, and the engine's own settings."""
     yield from trl_script()
@@ -264,7 +272,7 @@ def main() -> None:
     name = sys.argv[1]
     reader = {
         "trl": trl, "deepspeed": deepspeed, "unsloth": unsloth, "llamafactory": llamafactory,
-        "axolotl": axolotl,
+        "axolotl": axolotl, "trl.ppo": ppo,
     }  # fmt: skip
     stdout, sys.stdout = sys.stdout, sys.stderr  # frameworks greet on stdout
     if name == "peft":
@@ -274,7 +282,7 @@ def main() -> None:
     calls = dict(reader[name]())
     schema = {
         "backend": name,
-        "version": importlib.metadata.version(name),
+        "version": importlib.metadata.version(name.partition(".")[0]),
         "with": {package: importlib.metadata.version(package) for package in PACKAGES},
         "calls": calls,
     }

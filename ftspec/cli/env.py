@@ -13,10 +13,9 @@ from ftspec.cli.shared import backend_names, console, json_option, print_json
 LOCK = click.option(
     "--environment",
     "lock",
-    type=click.Choice(["aligned", "latest"]),
     default="aligned",
     show_default=True,
-    help="Which lock.",
+    help="Which lock: aligned, latest, or one for an objective, such as ppo.",
 )
 TORCH = click.option(
     "--torch",
@@ -75,20 +74,27 @@ def list_(as_json: bool) -> None:
 
 @command.command("install", epilog="Example: ftspec env install all --environment latest")
 @click.argument("backends")
-@LOCK
+@click.option(
+    "--environment",
+    "lock",
+    help="Only this lock: aligned, latest, or one for an objective, such as ppo. Default: aligned, "
+    "and those for objectives.",
+)
 @TORCH
 @json_option
-def install(backends: str, lock: str, torch: str, as_json: bool) -> None:
+def install(backends: str, lock: str | None, torch: str, as_json: bool) -> None:
     """Install the environments of BACKENDS (names with commas, or all), once each."""
     from ftspec.env.install import ensure_all
+    from ftspec.env.locks import having
     from ftspec.registry import load
 
-    names = backend_names(backends)
+    members = [load(name) for name in backend_names(backends)]
+    wanted = having(members, lock)
 
     def say(progress: Any) -> None:
         click.echo(f"{progress.subject}: {progress.text}", err=True)
 
-    places = ensure_all([load(name) for name in names], lock, torch, None if as_json else say)
+    places = ensure_all(wanted, torch, None if as_json else say)
     if as_json:
         print_json(
             [
@@ -98,7 +104,7 @@ def install(backends: str, lock: str, torch: str, as_json: bool) -> None:
         )
     else:
         for place in places:
-            click.echo(f"{place.backend}: {place.python}")
+            click.echo(f"{place.backend} {place.lock}: {place.python}")
             for note in place.notes:
                 click.echo(f"  {note}")
 
@@ -108,9 +114,7 @@ def install(backends: str, lock: str, torch: str, as_json: bool) -> None:
 @click.option(
     "--stale", is_flag=True, help="Only those of older locks, which nothing uses any more."
 )
-@click.option(
-    "--environment", "lock", type=click.Choice(["aligned", "latest"]), help="Only this lock."
-)
+@click.option("--environment", "lock", help="Only this lock.")
 @json_option
 def remove(backends: str, stale: bool, lock: str | None, as_json: bool) -> None:
     """Remove the environments of BACKENDS (names with commas, or all), whatever their state."""
@@ -139,10 +143,12 @@ def remove(backends: str, stale: bool, lock: str | None, as_json: bool) -> None:
 @json_option
 def lock_(backends: str, lock: str, as_json: bool) -> None:
     """Resolve the locks of BACKENDS anew from their .in files, and write them."""
+    from ftspec.env.locks import having
     from ftspec.env.relock import relock
     from ftspec.registry import load
 
-    done = [relock(load(name), lock) for name in backend_names(backends)]
+    members = [load(name) for name in backend_names(backends)]
+    done = [relock(member, name) for member, name in having(members, lock)]
     if as_json:
         print_json(
             [

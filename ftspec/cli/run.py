@@ -75,7 +75,7 @@ def command(
     plan, why = choose(loaded, backend, allow_lossy)
     with Live(console(stderr=True), quiet=as_json) as live:
         live.say(f"{plan.backend} ({why}), in {plan.folder}")
-        place = find_environment(plan.backend, loaded.spec.run.environment, torch, python, live.say)
+        place = find_environment(plan.backend, plan.lock(), torch, python, live.say)
         result = execute(plan, place, live.event, overwrite)
     if as_json:
         last = result.progress
@@ -120,13 +120,13 @@ def _stages(
         # before anything is spent: what the last stage needs is installed as well
         places: dict[Any, Any] = {}
         for link in links:
-            key = link.plan.backend, link.plan.resolved.spec.run.environment
+            key = link.plan.backend, link.plan.lock()
             if key not in places:
                 places[key] = find_environment(*key, torch, python, live.say)
 
         def place(link: Link) -> Any:
             live.say(f"{link.name}: {link.plan.backend} ({link.why}), in {link.plan.folder}")
-            return places[link.plan.backend, link.plan.resolved.spec.run.environment]
+            return places[link.plan.backend, link.plan.lock()]
 
         def tell(done: Done) -> None:
             if done.result is None:

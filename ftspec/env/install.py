@@ -31,21 +31,20 @@ def ensure(
     Raises:
         EnvironmentError_: it cannot be installed; the error says why and what to do.
     """
-    return ensure_all((backend,), lock, torch, progress)[0]
+    return ensure_all(((backend, lock),), torch, progress)[0]
 
 
 def ensure_all(
-    backends: Sequence[Backend],
-    lock: str = "aligned",
-    torch: str = "auto",
-    progress: Listener | None = None,
+    wanted: Sequence[tuple[Backend, str]], torch: str = "auto", progress: Listener | None = None
 ) -> tuple[Environment, ...]:
     """The environments of all members of a comparison, with one and the same build of torch.
+
+    ``wanted`` are backends, each with the name of its lock.
 
     Raises:
         EnvironmentError_: one of them cannot be installed; the error says why and what to do.
     """
-    locks = tuple(read_lock(backend, lock) for backend in backends)
+    locks = tuple(read_lock(backend, lock) for backend, lock in wanted)
     choice = choose(locks, torch)
     return tuple(_ensure(each, choice, progress) for each in locks)
 

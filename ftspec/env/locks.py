@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,6 +75,21 @@ class Pinned(NamedTuple):
 def lock_names(backend: Backend) -> tuple[str, ...]:
     """Names of the locks a backend brings, sorted."""
     return tuple(sorted(_stems(backend, ".lock")))
+
+
+def having(backends: Sequence[Backend], name: str | None = None) -> tuple[tuple[Backend, str], ...]:
+    """The backends with a lock of that name; without one, `aligned` and those for objectives.
+
+    A name that none of them has stands beside each of them: reading it says what there is.
+    """
+    if name is None:
+        return tuple(
+            (backend, lock)
+            for backend in backends
+            for lock in dict.fromkeys(("aligned", *(own.lock for own in backend.apart.values())))
+        )
+    found = tuple((backend, name) for backend in backends if name in lock_names(backend))
+    return found or tuple((backend, name) for backend in backends)
 
 
 def read_lock(backend: Backend, name: str = "aligned") -> Lock:

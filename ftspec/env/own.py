@@ -44,11 +44,12 @@ def own(python: Path, backend: Backend, lock: str = "aligned") -> Environment:
     )
     if version is None:
         raise EnvironmentError_(Problem(f"{python} has no {backend.package}", hint=remedy))
-    if not SpecifierSet(backend.versions).contains(version, prereleases=True):
+    apart = (each.versions for each in backend.apart.values() if each.lock == lock)
+    known = next(apart, backend.versions)
+    if not SpecifierSet(known).contains(version, prereleases=True):
         raise EnvironmentError_(
             Problem(
-                f"{python} has {backend.package} {version}; this ftspec knows {backend.versions}",
-                hint=remedy,
+                f"{python} has {backend.package} {version}; this ftspec knows {known}", hint=remedy
             )
         )
     return Environment(

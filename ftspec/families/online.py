@@ -129,7 +129,7 @@ def _mapped(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row)
 def prompt_rows(config: str) -> tuple[Row, ...]:
     """What the script loads: prompts, and what else the rewards read."""
     return (
-        Row(("data.train",), ("data.train",), _lower_sources, lambda v: v),
+        Row(("data.train",), ("data.train",), lower_sources, lambda v: v),
         Row(("data.eval",), ("data.eval",), lambda _sources: MISSING, lambda v: v, absent=((),)),
         Row(("data.eval_size",), (), lambda _size: (), lambda: None),
         Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
@@ -338,7 +338,8 @@ def _at_once(lower: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def _lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
+def lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
+    """The prompts, where one statement can load them."""
     context(sources, PROMPT, "")  # refuses what one statement cannot load
     return sources
 

@@ -118,6 +118,9 @@ def reward_files(native: Flat, job: Job) -> list[File]:
 def read_rewards(tree: ast.Module) -> dict[str, Any]:
     """The rewards out of a script's syntax tree; nothing where it has none."""
     for node in tree.body:
+        alone = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reward_model"
+        if alone and isinstance(node, ast.Assign):
+            return {REWARDS: (_call(node.value),)}
         named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reward_funcs"
         if named and isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
             return {REWARDS: tuple(_call(item) for item in node.value.elts)}

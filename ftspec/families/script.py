@@ -58,13 +58,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "generate_during_eval",
     ),
     "length, batch and optimizer": (
-        "num_train_epochs", "max_steps", "per_device", "gradient_acc", "average_", "learning_rate",
+        "num_train_epochs", "max_steps", "total_episodes", "per_device", "gradient_acc", "average_",
+        "learning_rate",
         "lr_", "warmup", "optim", "adam", "weight_decay", "max_grad_norm",
         "label_smoothing_factor", "neftune",
     ),
     "model, precision and memory": (
         "model_init", "teacher_model_init", "trust_remote", "disable_dropout", "bf16", "fp16", "tf32",
-        "use_cpu", "use_liger", "gradient_checkpointing", "deepspeed",
+        "use_cpu", "use_liger", "gradient_checkpointing", "deepspeed", "model_adapter",
     ),
     "data and loss": (
         "dataset", "chat_template", "max_length", "truncation", "completion_only",
@@ -77,9 +78,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "num_generations", "max_completion", "max_new_tokens", "lmbda", "seq_kd",
         "steps_per_generation", "temperature", "top_", "min_p",
         "repetition", "generation_", "chat_template_kw", "cache_impl", "use_vllm", "use_transformers",
-        "log_completions",
+        "log_completions", "response_length", "stop_token", "missing_eos", "local_rollout",
+        "num_sample",
     ),
     "rewards and policy": (
+        "num_ppo", "num_mini", "kl_", "cliprange", "vf_coef", "gamma", "lam", "whiten", "ref_adapter",
         "reward_", "multi_objective", "scale_rewards", "normalize", "epsilon", "delta", "importance",
         "num_iterations", "mask_truncated", "entropy", "use_adaptive", "use_bias", "off_policy",
         "cast_lm",

@@ -129,7 +129,15 @@ ONLINE_DPO = Trainer(
     scores=True,
     loading=ANYWHERE,
 )
-TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO, ONLINE_DPO)
+PPO = Trainer(
+    "ppo",
+    "PPOTrainer",
+    "PPOConfig",
+    lacks=OF_TEXTS | {"router_aux_loss_coef", "dataloader_drop_last"},
+    absent={"learning_rate": 5e-5},
+)
+"""It trains from a script of its own (ppo_script.py)."""
+TRAINERS = (SFT, DPO, KTO, CPO, ORPO, REWARD, GKD, GRPO, RLOO, ONLINE_DPO, PPO)
 """Every trainer that scripts are written around and read back from; `SIMPO` is `CPO` in a script."""
 
 

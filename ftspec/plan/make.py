@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftspec.backend import MODEL_COPY, Backend, Job, lacks
+from ftspec.backend import MODEL_COPY, Backend, Job, lacks, lock_of
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
 from ftspec.errors import FtspecError, Problem, UnsupportedError
@@ -92,7 +92,8 @@ def make_plan(
         raise UnsupportedError(problems)
     native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
     named = tuple(dict.fromkeys((*backend.pinned, *_needed(backend, native))))
-    lock = pinned(backend, loaded.spec.run.environment, {*named, backend.package})
+    place, why = lock_of(backend, values["method.objective.type"], loaded.spec.run.environment)
+    lock = pinned(backend, place, {*named, backend.package})
     pins = {package: lock.versions[package] for package in named if package in lock.versions}
     job = Job(
         spec_name=resolved.name,
@@ -116,7 +117,7 @@ def make_plan(
         *_folder_stages(resolved),
         *([CopyModel(values["model.name"], MODEL_COPY, changed)] if changed else []),
         *(WriteFile(file) for file in files),
-        BuildEnvironment(name, loaded.spec.run.environment, lock.key),
+        BuildEnvironment(name, place, lock.key, why),
         Launch(tuple(backend.launch(native)), environ, cleared),
         Collect(values["output.folder"]),
     )

@@ -85,6 +85,8 @@ class BuildEnvironment:
     lock: str
     key: str
     """First 12 digits of the lock's SHA-256."""
+    why: str = ""
+    """Why it is not the environment that the spec asks for; empty where it is."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,10 @@ class Plan:
     def results(self) -> str:
         """Where the results go, relative to the folder."""
         return next((stage.folder for stage in self.stages if isinstance(stage, Collect)), "")
+
+    def lock(self) -> str:
+        """The environment it trains in: the name of its lock."""
+        return next(stage.lock for stage in self.stages if isinstance(stage, BuildEnvironment))
 
     def digest(self) -> str:
         """One hash for all that decides what a run trains: emitted files and commands."""

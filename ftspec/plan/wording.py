@@ -50,8 +50,9 @@ def _words(stage: Stage) -> tuple[str, str]:
         case WriteFile(file):
             size = len(file.content)
             words = f"write {file.path}", f"write {file.path} ({size} bytes)"
-        case BuildEnvironment(backend, lock, key):
+        case BuildEnvironment(backend, lock, key, why):
             said = f"have the environment {backend} ({lock}, lock {key})"
+            said += f", because {why}" if why else ""
             words = f"environment: {lock}", said
         case Launch(argv):
             words = "train", f"start {shlex.join(portable(argv))}"

@@ -122,6 +122,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, Any]] = {
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "gkd": {"teacher": "org/teacher"},
     **{name: {"rewards": [{"by": "regex", "pattern": "[0-9]+"}]} for name in ONLINE},
+    "ppo": {"rewards": [{"by": "model", "name": "org/reward"}]},
 }
 """The least that an objective needs, where its name is not enough."""
 OMITTED = frozenset(

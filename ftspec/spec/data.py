@@ -48,6 +48,7 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "rloo": ("prompt",),
     "gkd": ("messages", "sharegpt", "alpaca"),
     "online-dpo": ("prompt",),
+    "ppo": ("prompt",),
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

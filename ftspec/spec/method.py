@@ -23,7 +23,7 @@ from ftspec.spec.adapters import (
 from ftspec.spec.base import Node
 from ftspec.spec.distillation import GKD
 from ftspec.spec.lora import LoRA
-from ftspec.spec.online import GRPO, RLOO, OnlineDPO
+from ftspec.spec.online import GRPO, PPO, RLOO, OnlineDPO
 from ftspec.spec.preference import CPO, DPO, KTO, ORPO, Reward, SimPO
 from ftspec.spec.tuners import Partial
 
@@ -67,7 +67,7 @@ def full_form(value: Any) -> Any:
 
 Objective = Annotated[
     Annotated[
-        SFT | CPT | DPO | KTO | ORPO | CPO | SimPO | Reward | GKD | GRPO | RLOO | OnlineDPO,
+        SFT | CPT | DPO | KTO | ORPO | CPO | SimPO | Reward | GKD | GRPO | RLOO | OnlineDPO | PPO,
         Field(discriminator="type"),
     ],
     BeforeValidator(full_form),
@@ -94,7 +94,7 @@ Tuner = Annotated[
 
 OBJECTIVES = (
     *("sft", "cpt", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd", "grpo", "rloo"),
-    "online-dpo",
+    *("online-dpo", "ppo"),
 )
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ftspec.spec.base import Items, Node, StageName
 from ftspec.spec.structure import unknown_words
 
-ONLINE = ("grpo", "rloo", "online-dpo")
+ONLINE = ("grpo", "rloo", "online-dpo", "ppo")
 """The objectives here, by their names."""
 Kind = Literal["format", "regex", "exact-match", "length", "json-schema", "python", "model"]
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -217,3 +217,50 @@ class OnlineDPO(Node):
     """What is made of the difference in log-probability ratios, as in DPO."""
     missing_end_penalty: float | None = Field(None, gt=0)
     """What is taken off the reward of a completion that was cut off. null: nothing."""
+
+
+class PPO(Node):
+    """Proximal policy optimisation: a value model learns what tokens are worth, and the model to do better.
+
+    Completions are scored by a reward model. The value model begins as a copy of it, all of its weights
+    train, and it is not saved (https://arxiv.org/abs/1707.06347, https://arxiv.org/abs/1909.08593). A step of
+    `train.steps` and of the schedule is one batch of completions.
+    """
+
+    type: Literal["ppo"] = "ppo"
+    rewards: Items[Rewarded] = Field(min_length=1, max_length=1)
+    """What completions are rewarded for: one reward model, with the vocabulary of the model that trains."""
+    generation: Drawing = Drawing()
+    """How they are drawn, one for each prompt. `train.batch_size` counts them."""
+    beta: float = Field(0.05, ge=0)
+    """Weight of the divergence (KL) from the model as training finds it, taken off each token's reward."""
+    kl_estimator: Literal["k1", "k3"] = "k1"
+    """How the divergence of a token is estimated from its log-probabilities, with d = log p - log q of the
+    model and of the first one: `k1` is d, `k3` is exp(-d) - 1 + d, which is never negative and less noisy."""
+    gamma: float = Field(1.0, ge=0, le=1)
+    """What the reward of the next token counts beside that of this one."""
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    """Of generalised advantage estimation: 0 trusts the value model alone, 1 the rewards alone
+    (https://arxiv.org/abs/1506.02438)."""
+    clip: float = Field(0.2, gt=0)
+    """How far the probability of what was drawn may move before it counts no more: 1 - clip to 1 + clip."""
+    value_clip: float = Field(0.2, gt=0)
+    """How far a value may move from what it was when completions were drawn."""
+    value_weight: float = Field(0.1, ge=0)
+    """Weight of the value model's loss beside that of the model."""
+    iterations: int = Field(4, ge=1)
+    """How often a batch of completions is gone through, each time in another order."""
+    mini_batches: int = Field(1, ge=1)
+    """Into how many parts a batch is divided; the optimizer makes a step after each of them."""
+    whiten_rewards: bool = False
+    """Whether the rewards of tokens are brought to deviation 1 over the batch."""
+    missing_end_penalty: float | None = Field(None, gt=0)
+    """What is taken off the score of a completion that was cut off. null: nothing."""
+
+    @model_validator(mode="after")
+    def _by_a_model(self) -> PPO:
+        if self.rewards[0].by != "model":
+            raise ValueError(
+                "the value model begins as the reward model: `rewards` is one of `by: model`"
+            )
+        return self

@@ -9,7 +9,6 @@ from ftspec.spec.method import OBJECTIVES, TUNERS
 
 PLANNED_OBJECTIVES: Mapping[str, str] = {
     "ipo": "identity preference optimisation",
-    "ppo": "proximal policy optimisation",
     "distillation": "knowledge distillation by the student's own answers alone; `gkd` has a share of them",
 }
 CORDA = "LoRA that begins with the covariance of its inputs; `eva` looks at the inputs too"

@@ -127,14 +127,11 @@ def prove(
     for stage in next(iter(plans.values())).stages:  # before an environment is made for nothing
         if isinstance(stage, CheckFolder):
             require_folder(stage.folder, stage.field, loaded.file.parent)
-    lock = loaded.spec.run.environment
-    backends = [load_backend(name) for name in plans]
+    wanted = [(load_backend(name), plan.lock()) for name, plan in plans.items()]
     places = dict(
         zip(
             plans,
-            ensure_all(
-                backends, lock, torch, lambda progress: say(f"{progress.subject}: {progress.text}")
-            ),
+            ensure_all(wanted, torch, lambda progress: say(f"{progress.subject}: {progress.text}")),
             strict=True,
         )
     )

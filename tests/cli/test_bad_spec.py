@@ -52,9 +52,9 @@ IN_THE_SPEC = {
         "  help: remove it\n",
     ),
     "planned method": (
-        [("method: lora", "method: ppo")],
-        "spec.yaml:8:9: error[spec]: method `ppo` is not in this version of ftspec yet\n"
-        "  help: proximal policy optimisation; this version has {...}\n",
+        [("method: lora", "method: ipo")],
+        "spec.yaml:8:9: error[spec]: method `ipo` is not in this version of ftspec yet\n"
+        "  help: identity preference optimisation; this version has {...}\n",
     ),
     "values that exclude each other": (
         [("  steps: 4", "  steps: 4\n  epochs: 1")],

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from ftspec.backend import Backend
 from ftspec.registry import load, names
@@ -31,4 +32,10 @@ def native_schema(backend: Backend) -> dict[str, Any]:
     """What the installed framework itself says about its names, types and defaults."""
     (file,) = (ROOT / "schemas" / "native").glob(f"{backend.name}-*.json")
     schema: dict[str, Any] = json.loads(file.read_text())
+    for own in backend.apart.values():  # what only an environment for one objective has
+        (more,) = (ROOT / "schemas" / "native").glob(f"{backend.name}.{own.lock}-*.json")
+        apart = json.loads(more.read_text())
+        assert apart["version"] in SpecifierSet(own.versions)
+        assert not {*apart["calls"]} & {*schema["calls"]}
+        schema["calls"] |= apart["calls"]
     return schema

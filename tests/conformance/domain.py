@@ -63,6 +63,10 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective in ONLINE:
         accumulation = 1 if objective == "online-dpo" else 2 * accumulation  # whole groups of two
         _drawn(document, draw)
+    if objective == "ppo":
+        _proximal(document, draw)
+        devices, nodes = draw(st.sampled_from((1, 1, 1, 2))), 1
+        accumulation = draw(st.sampled_from((accumulation, learned.get("mini_batches", 1))))
     if objective == "gkd":
         _taught(document, draw)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
@@ -178,6 +182,20 @@ def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
         document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
     for name in ("dropout", "bias", "init", "adapter", "plus_ratio", "plus_embedding_rate"):
         tuner.pop(name, None)
+
+
+def _proximal(document: dict[str, Any], draw: st.DrawFn) -> None:
+    """What PPO refuses beside that, mostly taken away."""
+    if not draw(st.sampled_from((*(True,) * 7, False))):
+        return
+    train = document.setdefault("train", {})
+    train |= {"gradient_checkpointing": False, "steps": draw(st.integers(1, 10**6))}
+    for name in ("epochs", "save_steps"):
+        train.pop(name, None)
+    for name in ("precision", "output"):
+        document.pop(name, None)
+    document["data"].pop("shuffle", None)
+    document["model"].pop("experts", None)
 
 
 def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), "trl.ppo"])
 def test_the_schema_is_what_the_framework_says(name: str, script: ModuleType) -> None:
     (kept,) = (ROOT / "schemas" / "native").glob(f"{name}-*.json")
     assert kept.read_text() == script.dumped(name)
@@ -35,3 +35,8 @@ def test_the_schema_is_what_the_framework_says(name: str, script: ModuleType) ->
 def test_the_templates_are_what_the_framework_has(script: ModuleType) -> None:
     path = ROOT / "scripts" / "native_templates.py"
     assert script.TEMPLATES.read_text("utf-8") == script.dumped("llamafactory", script=path)
+
+
+def test_every_environment_is_asked(script: ModuleType) -> None:
+    kept = {path.name.rpartition("-")[0] for path in (ROOT / "schemas" / "native").iterdir()}
+    assert {*script.every()} == kept >= {*names(), "trl.ppo"}

@@ -73,6 +73,7 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
         "gkd": distillation,
         **dict.fromkeys(("grpo", "rloo", "online-dpo"), lambda: sampled(word)),
         **dict.fromkeys(("orpo", "cpo", "simpo"), lambda: unreferred(word)),
+        "ppo": proximal,
     }
     return drawn[word]() if word in drawn else st.just({"type": word})
 
@@ -185,6 +186,23 @@ def sampled(word: str) -> st.SearchStrategy[Any]:
     return optional(
         {**shared, **own[word]}, type=st.just(word), rewards=rewards(), generation=generation
     )
+
+
+def proximal() -> st.SearchStrategy[Any]:
+    """PPO, with what its trainer draws by."""
+    model = optional({"adapter": st.just("org/adapter")}, by=st.just("model"), name=words())
+    own = {
+        "generation": optional({"max_length": st.integers(1, 10**6), "temperature": positive()}),
+        "beta": st.just(0.0) | positive(),
+        "kl_estimator": st.sampled_from(("k1", "k3")),
+        **{name: shares() for name in ("gamma", "gae_lambda")},
+        **{name: positive() for name in ("clip", "value_clip", "value_weight")},
+        "iterations": st.integers(1, 9),
+        "mini_batches": st.integers(1, 4),
+        "whiten_rewards": st.booleans(),
+        "missing_end_penalty": st.none() | positive(),
+    }
+    return optional(own, type=st.just("ppo"), rewards=st.lists(model, min_size=1, max_size=1))
 
 
 def preferences() -> st.SearchStrategy[Any]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ftspec.backend import Backend
+from ftspec.backend import Backend, lock_of
 from ftspec.env import relock
-from ftspec.env.locks import Lock, lock_names, parse_lock, read_lock
+from ftspec.env.locks import Lock, having, lock_names, parse_lock, read_lock
 from ftspec.errors import EnvironmentError_
+from ftspec.registry import load, names
 from tests.unit.fake_uv import LOCK, backend, demo_backend, fake_uv  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
@@ -63,8 +64,30 @@ def _shipped(path: Path) -> Lock:
     return read_lock(backend(path.parent, path.parents[2].name), path.stem)
 
 
-def test_every_backend_ships_both_locks() -> None:
-    assert len(SHIPPED) == 10
+def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None:
+    named = {(path.parents[2].name, path.stem) for path in SHIPPED}
+    both = {(name, lock) for name in names() for lock in ("aligned", "latest")}
+    apart = {(name, own.lock) for name in names() for own in load(name).apart.values()}
+    assert apart == {("trl", "ppo")}
+    assert named == both | apart
+    assert len(SHIPPED) == len(named) == 11
+
+
+def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -> None:
+    trl, unsloth = load("trl"), load("unsloth")
+    assert lock_of(trl, "ppo", "aligned") == ("ppo", trl.apart["ppo"].reason)
+    assert lock_of(trl, "grpo", "latest") == ("latest", "")
+    assert lock_of(unsloth, "ppo", "aligned") == ("aligned", "")
+    assert having([trl, unsloth]) == ((trl, "aligned"), (trl, "ppo"), (unsloth, "aligned"))
+    assert having([trl, unsloth], "ppo") == ((trl, "ppo"),)
+    assert having([trl, unsloth], "none") == ((trl, "none"), (unsloth, "none"))
+
+
+def test_the_lock_of_an_objective_shares_the_aligned_versions() -> None:
+    aligned, ppo = (read_lock(load("trl"), name).pins for name in ("aligned", "ppo"))
+    for name in ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers"):
+        assert aligned[name] == ppo[name], name
+    assert ppo["trl"] == "0.24.0"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parents[2].name}-{path.stem}")

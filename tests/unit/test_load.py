@@ -304,7 +304,7 @@ def test_planned_initialisations_are_refused_by_name(init: str) -> None:
 
 def test_planned_methods_hide_no_other_problem() -> None:
     found = problems(
-        BASE + "method: {objective: ppo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"
+        BASE + "method: {objective: ipo, tuner: {type: boft, bits: 4}}\ntrain: {stepz: 1}"
     )
     assert [problem.path for problem in found] == [
         "method.objective",
@@ -364,7 +364,7 @@ def test_set(sets: list[str], path: str, value: Any) -> None:
         ("train.steps=x", "expected a whole number, got the text 'x'", ""),
         ("train.steps", "expected `path=value`", "--set train.steps=10"),
         ("=1", "expected `path=value`", ""),
-        ("method=ppo", "method `ppo` is not in this version", ""),
+        ("method=ipo", "method `ipo` is not in this version", ""),
         ("train.steps=[1", "a bracket is never closed", ""),
         ("train.steps=*a", "aliases are off", ""),
         ("train.steps=!x 1", "tags are off", ""),

@@ -39,5 +39,6 @@ backend = Backend(
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
         for name in OBJECTIVES
         if name not in ("sft", "cpt")
-    },
+    }
+    | {"ppo": "of its trainers of `rl` none is PPO (utils/schemas/enums.py: RLType)"},
 )

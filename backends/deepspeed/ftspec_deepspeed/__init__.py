@@ -38,5 +38,9 @@ backend = Backend(
         "hardware.zero.offload_parameters": (False, "nothing is moved to CPU memory unasked"),
     },
     environment=environment,
+    without={
+        "ppo": "trl 1.16, which it trains with, has no PPO; and the one of trl 0.24 makes its engine without "
+        "this backend's ds_config.json (trainer/ppo_trainer.py: an Accelerator of its own)",
+    },
     rows=script_rows,
 )

@@ -39,6 +39,8 @@ backend = Backend(
             ("grpo", "rloo", "online-dpo"),
             "of its stages none draws completions in groups, and its ppo is another method",
         ),
+        "ppo": "its stage ppo is written for trl 0.8.6 to 0.9.6 and stops under any other "
+        "(train/ppo/trainer.py), and the rest of it needs trl 0.18 to 0.24 (extras/misc.py)",
         "cpo": "it has no such loss",
         "gkd": "no stage of it learns from a teacher's probabilities; what one wrote trains as sft",
         "reward": "its reward models score with a head of another form, with a bias and a dropout that no "

@@ -1,19 +1,19 @@
-"""TRL 1.16: one script around SFTTrainer."""
+"""TRL 1.16: one script around SFTTrainer and its siblings; and PPO, which TRL 0.24 has."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-from ftspec.backend import Backend
+from ftspec.backend import Apart, Backend
 from ftspec.families.optimizers import needs
+from ftspec.families.ppo import LOCK, REASON, VERSIONS
 from ftspec.families.qat import NEEDS as FEW_BITS
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
 from ftspec.families.trainers import for_each
-from ftspec.families.trl_script import read_trl
 from ftspec_trl.fields import MAPS
-from ftspec_trl.script import emit, launch
+from ftspec_trl.script import emit, launch, read
 
 backend = Backend(
     name="trl",
@@ -22,9 +22,10 @@ backend = Backend(
     versions=">=1.16,<1.17",
     maps=MAPS,
     emit=emit,
-    read=read_trl,
+    read=read,
     launch=launch,
     env=files(__name__) / "env",
+    apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
     needs={**NEEDS, **FEW_BITS, **for_each(needs(CONFIG))},

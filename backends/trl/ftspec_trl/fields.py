@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ftspec.families.maps import Maps, everything
+from ftspec.families.ppo import ppo
 from ftspec.families.qat import copy_row, qat_row
 from ftspec.families.quantised import quantisation_rows
 from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
@@ -20,4 +23,4 @@ SFT = FieldMap(
         no_sequences(WHY),
     ),
 )
-MAPS = Maps(everything(SFT))
+MAPS = Maps({**everything(SFT), "ppo": partial(ppo, SFT)})

@@ -1,14 +1,16 @@
-"""The script, its launch command, and the way back."""
+"""The scripts, their launch command, and the way back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families.launch import torchrun
+from ftspec.families.ppo_script import FILE, emit_ppo, is_ppo, read_ppo
 from ftspec.families.scored import reward_files
 from ftspec.families.script import SCRIPT, companions, template_file
-from ftspec.families.trl_script import emit_trl
+from ftspec.families.trl_script import emit_trl, read_trl
 from ftspec.mapping import Flat
 
 TITLE = "TRL"
@@ -21,9 +23,15 @@ def launch(native: Flat) -> Sequence[str]:
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """train.py, launch.sh, requirements.txt."""
+    scripts = emit_ppo(native, job, TITLE) if is_ppo(native) else [emit_trl(native, job, TITLE)]
     return [
-        emit_trl(native, job, TITLE),
+        *scripts,
         *template_file(native),
         *reward_files(native, job),
         *companions(job, TITLE, launch(native), {}),
     ]
+
+
+def read(written: Sequence[File]) -> dict[str, Any]:
+    """Native values of a folder."""
+    return read_ppo(written) if FILE in {file.path for file in written} else read_trl(written)

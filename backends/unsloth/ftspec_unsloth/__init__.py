@@ -25,6 +25,7 @@ backend = Backend(
             ("grpo", "rloo", "online-dpo"),
             "it puts a trainer of its own in the place of trl's, which was not seen to draw on a CPU",
         ),
+        "ppo": "the trl that it trains with, 1.15, has no PPO",
     },
     maps=MAPS,
     emit=emit,
