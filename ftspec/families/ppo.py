@@ -72,6 +72,9 @@ BARS: Mapping[str, Bar] = {
         "notimpl",
         "leave it out",
     ),
+    f"{GENERATION}engine": Bar(
+        lambda engine: engine == "transformers", "it draws with transformers alone"
+    ),
     "output.hub.repo": Bar(
         lambda repo: repo is None,
         "its model was not seen to reach the hub",
@@ -165,9 +168,7 @@ def ppo_rows() -> tuple[Row, ...]:
         unsupported(f"{GENERATION}top_k", DRAWN, neutral=(0,)),
         unsupported(f"{GENERATION}min_p", DRAWN, neutral=(None,)),
         unsupported(f"{GENERATION}repetition_penalty", DRAWN, neutral=(1.0,)),
-        unsupported(
-            f"{GENERATION}engine", "it draws with transformers alone", neutral=("transformers",)
-        ),
+        Row((f"{GENERATION}engine",), (), lambda _engine: (), lambda: "transformers"),
         field(f"{OBJECTIVE}missing_end_penalty", f"{CONFIG}missing_eos_penalty", absent=None),
         field(f"{OBJECTIVE}beta", f"{CONFIG}kl_coef", absent=0.05),
         field(f"{OBJECTIVE}kl_estimator", f"{CONFIG}kl_estimator", absent="k1"),

@@ -110,7 +110,7 @@ class Lab:
                 if "trl" in refused or len(plans) < 2:
                     raise next(iter(refused.values()))
                 made = {
-                    name: warmed(as_run(plan, ensure(load_backend(name))))
+                    name: warmed(as_run(plan, ensure(load_backend(name), plan.lock())))
                     for name, plan in plans.items()
                 }
                 spec = Spec(loaded.file.stem, loaded.digest, dump(loaded.spec))
@@ -133,7 +133,7 @@ class Lab:
             loaded = load(self.spec, (*sets, f"output.folder='{place}'"))
         plan = make_plan(loaded, backend, folder, lossy)
         write_plan(plan)
-        return as_run(plan, ensure(load_backend(backend)))
+        return as_run(plan, ensure(load_backend(backend), plan.lock()))
 
     def compare(
         self, name: str, runs: Callable[[Path], Mapping[str, Run]], reference: str = "trl"

@@ -1,22 +1,148 @@
-"""PPO, really trained, in TRL's environment for it: after a reward model of an earlier stage, and by itself."""
+"""PPO, really trained in TRL's environment for it: after a reward model of an earlier stage, and alone."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from ftspec.plan.choose import choose
+from ftspec.env.install import ensure
+from ftspec.errors import RunError
+from ftspec.families.ppo_script import FILE, TEMPLATES
+from ftspec.plan.make import make_plan
 from ftspec.plan.pipeline import make_pipeline
 from ftspec.plan.stages import Plan
+from ftspec.registry import load as load_backend
+from ftspec.run.execute import execute
 from ftspec.run.taken import results
+from ftspec.spec.load import load
 from ftspec.spec.pipeline import Pipeline, load_any
 from tests.conftest import SPECS
 from tests.real.conftest import Lab
-from tests.real.test_options import refusal
 from tests.real.test_stages import run
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+TRL = load_backend("trl")
+SCORER = "ppo-scorer"
+ALONE = (
+    "data.train=data/prompts.jsonl",
+    "method={objective: {type: ppo, rewards: [{by: model, name: ./ppo-scorer}], "
+    "generation: {max_length: 8}, iterations: 3, mini_batches: 2}, tuner: full}",
+    "train.steps=2",
+    "train.batch_size=8",
+    "train.micro_batch_size=4",
+    "train.save_steps=2",
+)
+
+
+def scorer(lab: Lab) -> None:
+    """A reward model over the tiny model, whose head is drawn once and saved."""
+    target = lab.specs / SCORER
+    shutil.copytree(lab.specs / "tiny-model", target, dirs_exist_ok=True)
+    tensors = load_file(target / "model.safetensors")
+    size = tensors.pop("lm_head.weight").shape[1]
+    tensors["score.weight"] = np.random.default_rng(0).standard_normal((1, size), "float32")
+    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((target / "config.json").read_text("utf-8"))
+    one = {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "score"}}
+    (target / "config.json").write_text(json.dumps(config | one), "utf-8")
+
+
+def rounds(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What a run has logged, and the completions that it has kept."""
+    state = json.loads((folder / "trainer_state.json").read_text("utf-8"))
+    lines = (folder / "samples.jsonl").read_text("utf-8").splitlines()
+    return state["log_history"], [json.loads(line) for line in lines]
+
+
+def test_ppo_learns_from_the_reward_model_of_a_stage(lab: Lab) -> None:
+    shutil.copy(SPECS / "ppo-stages-tiny.yaml", lab.specs)
+    pipeline = load_any(lab.specs / "ppo-stages-tiny.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert [link.plan.lock() for link in links] == ["aligned", "aligned", "aligned", "ppo"]
+    assert run(links) == ["answers", "reward", "answers-merged", "ppo"]
+    assert run(links) == []
+    last = results(links[-1].plan)
+    logged, kept = rounds(last)
+    assert [each["step"] for each in logged] == [1, 2]
+    assert [each["step"] for each in kept] == [1] * 8 + [2] * 8
+    scores = np.array([each["rewards"]["model"] for each in kept]).reshape(2, 8)
+    assert len({*scores.flat}) == 16, "the head scores every completion otherwise"
+    assert {each["tokens"] for each in kept} == {16}, "no end is drawn by chance: all are cut off"
+    for at, each in enumerate(logged):  # the score, less the penalty of what was cut off
+        assert each["reward"] == pytest.approx(scores[at].mean() - 1.0, abs=1e-5)
+        assert each["completions/mean_length"] == 16
+        assert each["grad_norm"] > 0
+        assert each["loss"] == pytest.approx(
+            each["loss/policy_avg"] + 0.1 * each["loss/value_avg"], abs=1e-6
+        )
+    assert abs(logged[0]["kl"]) < 1e-4, "completions are drawn before the first step"
+    assert all(each["prompt"].endswith("<|im_start|>assistant\n") for each in kept)
+    trained = load_file(last / "adapter_model.safetensors")
+    assert any(value.any() for name, value in trained.items() if "lora_B" in name)
+
+
+@pytest.fixture(scope="module")
+def twice(lab: Lab) -> list[Plan]:
+    """The same run in two folders, every weight trained."""
+    scorer(lab)
+    plans = []
+    for name in ("one", "other"):
+        loaded = load(lab.spec, (*ALONE, f"output.folder=runs/ppo-{name}"))
+        plan = make_plan(loaded, "trl")
+        execute(plan, ensure(TRL, plan.lock()))
+        plans.append(plan)
+    return plans
+
+
+def test_the_seed_decides_what_is_drawn_and_learned(lab: Lab, twice: list[Plan]) -> None:
+    one, other = map(results, twice)
+    assert rounds(one)[1] == rounds(other)[1]
+    begun = load_file(lab.specs / "tiny-model" / "model.safetensors")
+    weights, again = (load_file(folder / "model.safetensors") for folder in (one, other))
+    assert weights.keys() == begun.keys()
+    moved = [name for name in begun if not np.array_equal(weights[name], begun[name])]
+    assert moved == [name for name in begun if np.abs(weights[name] - begun[name]).max() > 0]
+    assert len(moved) > 15
+    assert all(np.array_equal(weights[name], again[name]) for name in begun)
+    drawn = json.loads((one / "generation_config.json").read_text("utf-8"))
+    own = json.loads((lab.specs / "tiny-model" / "generation_config.json").read_text("utf-8"))
+    assert {**drawn, **own} == drawn, "the model's own file is saved, not what completions need"
+
+
+def test_steps_are_counted_and_prompts_rendered_as_said(lab: Lab, twice: list[Plan]) -> None:
+    script = Path(__file__).with_name("ppo_checks.py")
+    model, checkpoint = lab.specs / "tiny-model", results(twice[0]) / "checkpoint-2"
+    command = [ensure(TRL, "ppo").python, script, TEMPLATES / FILE, model, checkpoint]
+    done = subprocess.run(list(map(str, command)), capture_output=True, check=True)
+    found = json.loads(done.stdout.decode().splitlines()[-1])
+    assert found["steps"] == [2 * 3 * 2], "batches x iterations x mini-batches"
+    text, chat = found["texts"]
+    assert text == "What is 3 + 4?"
+    assert chat == "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"
+    assert found["side"] == "left"
+    assert "needs one that ends no text" in found["refused"]
+
+
+def test_a_model_without_a_head_scores_nothing(lab: Lab) -> None:
+    sets = (ALONE[0], ALONE[1].replace(SCORER, "tiny-model"), *ALONE[2:])
+    plan = make_plan(load(lab.spec, (*sets, "output.folder=runs/ppo-headless")), "trl")
+    with pytest.raises(RunError, match=r"tiny-model is no reward model: it has no score\.weight"):
+        execute(plan, ensure(TRL, plan.lock()))
+
+
+def test_too_few_prompts_end_the_run_at_once(lab: Lab) -> None:
+    scorer(lab)
+    rows = (lab.specs / "data" / "prompts.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (lab.specs / "few.jsonl").write_text("".join(rows[:3]), "utf-8")
+    loaded = load(lab.spec, (*ALONE, "data.train=few.jsonl", "output.folder=runs/ppo-few"))
+    plan = make_plan(loaded, "trl")
+    with pytest.raises(RunError, match="3 prompts are less than a batch of 8"):
+        execute(plan, ensure(TRL, plan.lock()))

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from ftspec.env.install import ensure
+from ftspec.env.store import Environment
 from ftspec.errors import RunError
 from ftspec.plan.pipeline import Link, make_pipeline
 from ftspec.registry import load as load_backend
@@ -73,7 +74,11 @@ def planned(lab: Lab) -> tuple[Link, ...]:
 
 def run(links: tuple[Link, ...]) -> list[str]:
     """The names of the stages that were run."""
-    done = run_links(links, lambda link: ensure(load_backend(link.plan.backend)))
+
+    def place(link: Link) -> Environment:
+        return ensure(load_backend(link.plan.backend), link.plan.lock())
+
+    done = run_links(links, place)
     return [one.link.name for one in done if one.result]
 
 

@@ -160,11 +160,21 @@ def model(name, adapter, trust_remote_code):
     from transformers import AutoModelForSequenceClassification
 
     dtype = "auto" if adapter is None else torch.float32
-    scored = AutoModelForSequenceClassification.from_pretrained(
-        name, num_labels=1, dtype=dtype, trust_remote_code=trust_remote_code
+    scored, told = AutoModelForSequenceClassification.from_pretrained(
+        name,
+        num_labels=1,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        output_loading_info=True,
     )
+    drawn = told["missing_keys"]  # a head that is not there is drawn, and its scores mean nothing
     if adapter is not None:
-        scored = PeftModel.from_pretrained(scored, adapter).merge_and_unload(safe_merge=True)
+        scored = PeftModel.from_pretrained(scored, adapter)
+        saved = scored.active_peft_config.modules_to_save or ()
+        drawn = [key for key in drawn if not {*key.split(".")} & {*saved}]
+        scored = scored.merge_and_unload(safe_merge=True)
+    if drawn:
+        raise ValueError(f"{adapter or name} is no reward model: it has no {', '.join(drawn)}")
     return scored.eval()
 
 

@@ -13,6 +13,7 @@ from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
 from ftspec.port.formats.llamafactory_data import sources, split_names
+from ftspec.port.formats.llamafactory_ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -75,6 +76,8 @@ def _stage(setting: Setting, context: Context) -> Outcome:
         return Outcome("approximated", spec={"method.objective.type": "cpt"}, why=ENDED)
     if setting.value == "rm":
         return Outcome("approximated", spec={"method.objective.type": "reward"}, why=HEAD)
+    if setting.value == "ppo":
+        return Outcome("approximated", spec={"method.objective.type": "ppo"}, why=NEARLY)
     return Outcome(
         "exact", {"stage": setting.value}, {"method.objective.type": _objective(context)}
     )
@@ -186,6 +189,9 @@ def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {"data.overflow": "truncate"}
     if context.get("stage") in ("dpo", "kto"):
         spec["method.objective.type"] = _objective(context)
+    if is_ppo(context):
+        spec |= drawn(context)
+        questions += asked(context)
     return Completion(native, spec, tuple(questions))
 
 
@@ -256,15 +262,9 @@ format = Format(
             "image_do_pan_and_scan",
             "crop_to_patches",
         ),
-        **group(
-            "for generation, not for training",
-            "max_new_tokens",
-            "top_k",
-            "top_p",
-            "temperature",
-            "infer_backend",
-            "predict_with_generate",
-        ),
+        **ppo_rules(),
+        "infer_backend": inert(GENERATED),
+        "predict_with_generate": inert(GENERATED),
     },
     own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn")),
     mentions={"dataset_dir": "dataset_info", "deepspeed": "deepspeed"},

@@ -1,0 +1,31 @@
+"""What only PPO's environment can tell: `python ppo_checks.py PPO.PY MODEL CHECKPOINT`. Prints JSON."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import AutoTokenizer
+
+place, model, checkpoint = map(Path, sys.argv[1:])
+spec = importlib.util.spec_from_file_location("ppo", place)
+ppo = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ppo)
+
+tokenizer = AutoTokenizer.from_pretrained(model)
+said = [{"role": "user", "content": "What is 3 + 4?"}]
+asked = [Dataset.from_list([{"prompt": each}]) for each in ("What is 3 + 4?", said)]
+ids = [ppo.tokenised(rows, tokenizer)[0]["input_ids"] for rows in asked]
+texts = [tokenizer.decode(each) for each in ids]
+tokenizer.pad_token = tokenizer.eos_token
+try:
+    refused = str(ppo.tokenised(asked[0], tokenizer))
+except ValueError as error:
+    refused = str(error)
+state = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+steps = sorted({int(each["step"]) for each in state["state"].values()})
+json.dump(
+    {"texts": texts, "side": tokenizer.padding_side, "refused": refused, "steps": steps}, sys.stdout
+)
