@@ -21,6 +21,7 @@ from ftspec.spec.docs import description
 from ftspec.spec.root import Spec
 from ftspec.spec.stages import Stage, Taken
 from ftspec.spec.vocabulary import fields, nodes, tag
+from ftspec.spec.writing import Writing
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 MARKED = re.compile(r"(?P<begin><!-- fields: (?P<model>\w+) -->\n).*?(?P<end><!-- end -->)", re.S)
@@ -41,7 +42,7 @@ def models() -> dict[str, type[Node]]:
     found |= {model.__name__: model for _, _, model in fields()}
     for _, name, owner in fields():  # a variant without fields of its own
         found |= {model.__name__: model for model in nodes(owner.model_fields[name].annotation)}
-    return found | {model.__name__: model for model in (Stage, Taken)}
+    return found | {model.__name__: model for model in (Stage, Taken, Writing)}
 
 
 def kind(annotation: Any) -> str:

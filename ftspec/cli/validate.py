@@ -108,7 +108,7 @@ def _checked(plan: Any, done: set[Any]) -> dict[str, Any]:
     from ftspec.plan.stages import CheckData
 
     for stage in plan.stages:
-        if not isinstance(stage, CheckData):
+        if not isinstance(stage, CheckData) or stage.later:
             continue
         plain = replace(stage, alternating=False)
         if plain not in done:

@@ -113,7 +113,7 @@ def make_plan(
     environ = {**setting, **backend.environment(native)}
     changed = backend.model_copy(native)
     stages: Sequence[Stage] = (
-        *_data_stages(values, backend),
+        *_data_stages(values, backend, bool(loaded.handed and loaded.handed.written)),
         *_folder_stages(resolved),
         *([CopyModel(values["model.name"], MODEL_COPY, changed)] if changed else []),
         *(WriteFile(file) for file in files),
@@ -132,7 +132,7 @@ def _needed(backend: Backend, native: Mapping[str, Any]) -> Iterator[str]:
             yield package
 
 
-def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
+def _data_stages(values: Mapping[str, Any], backend: Backend, written: bool) -> list[Stage]:
     stages: list[Stage] = []
     for split in ("train", "eval"):
         sources = values[f"data.{split}"]
@@ -145,7 +145,8 @@ def _data_stages(values: Mapping[str, Any], backend: Backend) -> list[Stage]:
             stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))
         elif all(source["path"] for source in sources):
             lengths = values["data.overflow"] == "error"
-            stages.append(CheckData(split, lengths, backend.alternating))
+            later = written and split == "train"
+            stages.append(CheckData(split, lengths, backend.alternating, later))
     return stages
 
 

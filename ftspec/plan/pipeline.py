@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.errors import FtspecError, Problem, SpecError
+from ftspec.plan.answers import answers_plan
 from ftspec.plan.choose import choose
 from ftspec.plan.merge import merge_plan
 from ftspec.plan.stages import Plan, TakeResult
@@ -16,6 +17,7 @@ from ftspec.spec.home import at_home
 from ftspec.spec.load import Handed, Loaded
 from ftspec.spec.pipeline import WHOLE, Pipeline, Step
 from ftspec.spec.stages import MODELS
+from ftspec.spec.writing import Writing
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Chain:
         Raises:
             SpecError, UnsupportedError: what is handed on cannot be used so.
         """
+        if step.write and step.write.teacher_stage:
+            source = self.link(step.write.teacher_stage)
+            if not _whole(source):
+                self._merged(source)  # here, so that the stage's own folder has its number
         return self._modelled(self._rewarded(self._begun(step)))
 
     def _begun(self, step: Step) -> Loaded:
@@ -67,7 +73,8 @@ class Chain:
         if adapter is not None:
             phrases["method.tuner.adapter"] = f"what stage {source.name} leaves"
         own = step.loaded.handed
-        handed = Handed(step.name, {**(own.why if own else {}), **phrases}, files, stored)
+        why_all = {**(own.why if own else {}), **phrases}
+        handed = Handed(step.name, why_all, files, stored, written=step.write is not None)
         with of_stage(step.name):
             return step.begin((name, revision), adapter, handed, self.pipeline.file)
 
@@ -75,6 +82,10 @@ class Chain:
         """The stage's link: its plan, begun with a look at what it takes."""
         if (source := self.taken(step)) is not None:
             plan = replace(plan, stages=(TakeResult(source.name, source.plan), *plan.stages))
+        if step.write is not None:
+            written = self._written(step, step.write, plan)
+            taken = TakeResult(written.name, written.plan, begins=False)
+            plan = replace(plan, stages=(taken, *plan.stages))
         for name in self._beside(step.loaded):
             taken = TakeResult(name, self.link(name).plan, begins=False)
             plan = replace(plan, stages=(taken, *plan.stages))
@@ -132,9 +143,24 @@ class Chain:
         found = {"name": place} if _whole(source) else {"name": base, "adapter": place}
         return reward.model_copy(update={"stage": None, **found})
 
-    def folder(self, name: str) -> Path | None:
-        """Where the next link is compiled."""
-        return None if self.output is None else self.output / f"{len(self.links) + 1}-{name}"
+    def folder(self, name: str, ahead: bool = False) -> Path | None:
+        """Where the next link is compiled, or the one after it, where one goes ``ahead``."""
+        number = len(self.links) + 1 + ahead
+        return None if self.output is None else self.output / f"{number}-{name}"
+
+    def _written(self, step: Step, write: Writing, plan: Plan) -> Link:
+        """The writing before a stage, as a link of its own."""
+        name, taken, teacher = f"{step.name}-answers", None, write.teacher or ""
+        if write.teacher_stage is not None:
+            source = self.link(write.teacher_stage)
+            link = source if _whole(source) else self._merged(source)
+            teacher = _results(link, None if link is source else source)
+            taken = TakeResult(link.name, link.plan, begins=False)
+        place = at_home(f"{plan.resolved.values['output.folder'].value}-answers")
+        folder = self.folder(name) or plan.resolved.folder / place
+        made = answers_plan(plan, step.name, write, folder, teacher, taken)
+        self.links.append(Link(name, made, f"where stage {step.name} trains"))
+        return self.links[-1]
 
     def link(self, name: str) -> Link:
         """The link of a name."""
@@ -177,7 +203,8 @@ def make_pipeline(
     for step in pipeline.steps:
         loaded = chain.begin(step)
         with of_stage(step.name):
-            chain.end(step, *choose(loaded, backend, allow_lossy, chain.folder(step.name)))
+            folder = chain.folder(step.name, ahead=step.write is not None)
+            chain.end(step, *choose(loaded, backend, allow_lossy, folder))
     return tuple(chain.links)
 
 

@@ -15,7 +15,7 @@ from ftspec.emit.manifest import NAME, sha256
 from ftspec.emit.plain import one_line
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.plan.pipeline import Link
-from ftspec.plan.stages import CopyModel, Plan, TakeResult
+from ftspec.plan.stages import CopyModel, Plan, PrepareData, TakeResult
 from ftspec.plan.write import write_plan
 from ftspec.spec.pipeline import Pipeline
 
@@ -64,6 +64,14 @@ def write_pipeline(
                     hint="`ftspec run`, which makes the copy when it gets there; or another run.backends",
                 )
             )
+        if any(isinstance(stage, PrepareData) for stage in link.plan.stages) and _waits(link.plan):
+            raise UnsupportedError(
+                Problem(
+                    f"stage {link.name}: ftspec tokenises its rows, and a teacher has yet to write them",
+                    "data.prepare",
+                    hint="`ftspec run`, which prepares them when it gets there; or data.prepare: framework",
+                )
+            )
     written = {link.name: write_plan(link.plan, overwrite) for link in links}
     order = File.text(ORDER, _order(pipeline, links), executable=True)
     facts = {
@@ -82,6 +90,10 @@ def _takes(plan: Plan) -> bool:
     return plan.resolved.files is not None and any(
         isinstance(s, TakeResult) and s.begins for s in plan.stages
     )
+
+
+def _waits(plan: Plan) -> bool:
+    return any(isinstance(s, TakeResult) and bool(s.source.answers()) for s in plan.stages)
 
 
 def _order(pipeline: Pipeline, links: Sequence[Link]) -> str:

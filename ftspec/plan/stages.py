@@ -34,6 +34,8 @@ class CheckData:
     """Whether rows are tokenised to find those beyond data.max_length."""
     alternating: bool = False
     """Whether the framework leaves out conversations whose turns do not alternate."""
+    later: bool = False
+    """Whether a step before writes the rows: they are looked at when the run gets there."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Collect:
 
     folder: str
     """Where the backend saves, relative to the compiled folder."""
+    file: str = ""
+    """The file that has to be there; "" for weights."""
 
 
 Stage = (
@@ -142,6 +146,10 @@ class Plan:
     def lock(self) -> str:
         """The environment it trains in: the name of its lock."""
         return next(stage.lock for stage in self.stages if isinstance(stage, BuildEnvironment))
+
+    def answers(self) -> str:
+        """The file among the results that is no weights; "" where weights are left."""
+        return next((stage.file for stage in self.stages if isinstance(stage, Collect)), "")
 
     def digest(self) -> str:
         """One hash for all that decides what a run trains: emitted files and commands."""

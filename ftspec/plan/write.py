@@ -28,7 +28,7 @@ def write_plans(plans: Iterable[Plan], overwrite: bool = False) -> dict[str, tup
     for plan in plans:
         prepared = []
         for stage in plan.stages:
-            if isinstance(stage, CheckData):
+            if isinstance(stage, CheckData) and not stage.later:
                 data.check(stage, plan)
             elif isinstance(stage, PrepareData):
                 prepared.append(data.prepare(stage, plan))

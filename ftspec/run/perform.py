@@ -157,7 +157,7 @@ def _launch(stage: Launch, context: Context) -> None:
 @perform.register
 def _collect(stage: Collect, context: Context) -> None:
     folder = (context.plan.folder / stage.folder).resolve()
-    context.files = collect(folder)
+    context.files = collect(folder, stage.file)
     noted: dict[str, Any] = {"folder": stage.folder, "files": context.files}
     if context.inputs:
         noted["inputs"] = context.inputs

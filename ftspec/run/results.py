@@ -71,14 +71,16 @@ def hashes(folder: Path) -> dict[str, dict[str, Any]]:
     return listed
 
 
-def collect(folder: Path) -> dict[str, dict[str, Any]]:
-    """The hashes of a whole result.
+def collect(folder: Path, file: str = "") -> dict[str, dict[str, Any]]:
+    """The hashes of a whole result: weights, or that ``file``.
 
     Raises:
         RunError: there is none, or it is damaged; every reason at once.
     """
     try:
-        wrong = problems(folder)
+        wrong = [] if file else problems(folder)
+        if file and not (folder / file).is_file():
+            wrong = [Problem(f"the run ended, but {folder} holds no {file}")]
         if wrong:
             raise RunError(wrong)
         return hashes(folder)

@@ -54,7 +54,7 @@ def whole(name: str, plan: Plan) -> str:
     files = noted(plan).get("files")
     if not isinstance(files, dict) or not files:
         raise _incomplete(f"stage {name} noted no results in {plan.folder}")
-    there = collect(results(plan))
+    there = collect(results(plan), plan.answers())
     changed = sorted(file for file in files if there.get(file) != files[file])
     if changed:
         listed = ", ".join(changed)

@@ -39,6 +39,8 @@ class Handed:
     itself is there."""
     stored: str | None = None
     """With `files`: the type in which the weights of that result will be stored, where it is known."""
+    written: bool = False
+    """Whether the rows that train are written in a step before: their file is not there until then."""
     reference_stored: str | None = None
     """The same of a reference that an earlier stage will leave."""
 

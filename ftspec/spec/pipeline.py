@@ -13,14 +13,18 @@ from pydantic import ValidationError
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.load import STAGES, Handed, Loaded, checked, read, spec_name
 from ftspec.spec.method import WORDS
+from ftspec.spec.names import close
 from ftspec.spec.stages import MODELS, NOT_SHARED, Stage, Taken, full, overlay
 from ftspec.spec.text import Path as Trail
 from ftspec.spec.text import Text, parse
+from ftspec.spec.writing import Writing
 
 WHOLE = ("full", "partial")
 """Tuners that leave whole weights. All others leave an adapter."""
 MERGED = ("lora",)
 """Tuners whose adapter was seen to be added to weights."""
+ANSWERS = "answers.jsonl"
+"""The file that a teacher's answers are written to."""
 KEPT = ("type", "plus_ratio", "plus_embedding_rate")
 """What is said of an adapter that is trained further: its rank and targets are its own."""
 
@@ -36,6 +40,8 @@ class Step:
     """The spec. Where a model is taken, a stand-in holds its place: see `begin`."""
     text: Text
     """The document that the spec was made from: shared sections, and the stage's own over them."""
+    write: Writing | None = None
+    """Answers that a teacher writes first: `data.train` names the file that they will lie in."""
 
     def begin(
         self, model: tuple[str, str], adapter: str | None, handed: Handed, path: Path
@@ -206,7 +212,8 @@ class _Reader:
     def _step(self, name: str, stage: Mapping[str, Any], index: int, sets: Sequence[str]) -> Step:
         """The stage as a spec of its own."""
         taken = self.taken[name]
-        own = {key: value for key, value in stage.items() if key not in ("name", "version")}
+        own = {k: v for k, v in stage.items() if k not in ("name", "version", "write")}
+        write = self._write(stage, index)
         data = overlay(self.shared, own)
         earlier = self.steps[taken.stage] if taken else None
         if taken and earlier:
@@ -220,6 +227,8 @@ class _Reader:
         if isinstance(folder, dict) and not (isinstance(given, dict) and given.get("folder")):
             base = folder.get("folder") or f"runs/{spec_name(self.path)}"
             data["output"] = {**folder, "folder": f"{str(base).rstrip('/')}/{name}"}
+        if write is not None:
+            data["data"] = self._written(data, own, data["output"], index)
         text = self._text(data, own, index)
         adapter = f"./{taken.stage}" if taken and taken.adapter == "continue" else None
         filled = _filled(data, (f"./{taken.stage}", "main"), adapter) if taken else data
@@ -227,7 +236,50 @@ class _Reader:
         self._rewards(loaded, index)
         self._models(loaded, index)
         why = {"output.folder": f"the results of stage {name}"}
-        return Step(name, taken, replace(loaded, handed=Handed(name, why)), text)
+        if write is not None:
+            why["data.train"] = f"what the teacher of stage {name} writes"
+        handed = Handed(name, why, written=write is not None)
+        return Step(name, taken, replace(loaded, handed=handed), text, write)
+
+    def _write(self, stage: Mapping[str, Any], index: int) -> Writing | None:
+        """What a teacher writes before a stage; None where it says nothing, or nothing good."""
+        if stage.get("write") is None:
+            return None
+        trail: Trail = (STAGES, index, "write")
+        try:
+            found = Writing.model_validate(stage["write"])
+        except ValidationError as error:
+            for each in error.errors():
+                message, hint = str(each["msg"]).removeprefix("Value error, "), ""
+                if each["type"] == "extra_forbidden":
+                    message = f"`{each['loc'][-1]}` is no field of `write`"
+                    near = close(str(each["loc"][-1]), Writing.model_fields)
+                    hint = f"did you mean `{near}`?" if near else ""
+                self._problem((*trail, *each["loc"]), message[:1].lower() + message[1:], hint)
+            return None
+        name = stage["name"]
+        if f"{name}-answers" in self.names:
+            message = f"`{name}-answers` is what the writing before `{name}` is called"
+            self._problem(trail, message, f"another name for stage `{name}-answers`")
+        if found.teacher_stage is not None:
+            self._earlier(found.teacher_stage, (*trail, "teacher_stage"))
+        return found
+
+    def _written(
+        self, data: Mapping[str, Any], own: Mapping[str, Any], output: Any, index: int
+    ) -> dict[str, Any]:
+        """The data section of a stage whose rows a teacher writes."""
+        mine = full("data", own.get("data", {}))
+        if isinstance(mine, dict) and mine.get("train") is not None:
+            message = "`data.train` and `write` exclude each other: keep one"
+            self._problem((STAGES, index, "data"), message)
+        section = full("data", data.get("data", {}))
+        full_output = full("output", output)
+        folder = full_output.get("folder") if isinstance(full_output, dict) else None
+        place = f"{str(folder).rstrip('/')}-answers/model/{ANSWERS}"
+        place = place if place.startswith((".", "/", "~")) else f"./{place}"
+        train = {"path": place, "format": "messages"}
+        return {**(section if isinstance(section, dict) else {}), "train": [train]}
 
     def _adapter(self, wish: str | None, earlier: Step, at: Trail) -> None:
         """See that what the earlier stage leaves can be handed on in the way that is asked for."""
@@ -293,17 +345,20 @@ class _Reader:
             name = getattr(loaded.spec.method.objective, field, None)
             if name is None:
                 continue
-            trail: Trail = (STAGES, index, "method", "objective", field)
-            if name not in self.steps:
-                above = ", ".join(f"`{each}`" for each in self.steps) or "none"
-                message = f"there is no stage `{name}` above this one"
-                self._problem(trail, message, f"there are {above}")
-                continue
-            whole = self.steps[name].loaded.spec.method.tuner.type in WHOLE
-            self._adapter(None if whole else "merge", self.steps[name], trail)
-            if not whole and f"{name}-merged" in self.names:
-                message = f"`{name}-merged` is what the merge of `{name}` is called"
-                self._problem(trail, message, f"another name for stage `{name}-merged`")
+            self._earlier(name, (STAGES, index, "method", "objective", field))
+
+    def _earlier(self, name: str, trail: Trail) -> None:
+        """See that a stage stands above and leaves a model, whole or once its adapter was added."""
+        if name not in self.steps:
+            above = ", ".join(f"`{each}`" for each in self.steps) or "none"
+            message = f"there is no stage `{name}` above this one"
+            self._problem(trail, message, f"there are {above}")
+            return
+        whole = self.steps[name].loaded.spec.method.tuner.type in WHOLE
+        self._adapter(None if whole else "merge", self.steps[name], trail)
+        if not whole and f"{name}-merged" in self.names:
+            message = f"`{name}-merged` is what the merge of `{name}` is called"
+            self._problem(trail, message, f"another name for stage `{name}-merged`")
 
     def _model(self, taken: Taken, earlier: Step, own: Mapping[str, Any]) -> dict[str, Any]:
         """The model section: the stage's own over that of the stage it takes, less what is handed on."""

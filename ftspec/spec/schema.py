@@ -28,6 +28,7 @@ from ftspec.spec.schema_rules import ENDINGS, NULL, RULES
 from ftspec.spec.schema_stages import SNIPPETS, with_stages
 from ftspec.spec.shorthand import BASE, QUANTISED
 from ftspec.spec.vocabulary import fields, nodes, tag
+from ftspec.spec.writing import Writing
 
 IDENTITY = "urn:ftspec:schema:v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -52,7 +53,7 @@ def json_schema() -> Schema:
             "JsonValue": {},
         },
     }
-    return with_stages(schema, _described)
+    return with_stages(schema, _described, _section(Writing.model_json_schema(), Writing))
 
 
 def schema_text() -> str:

@@ -41,8 +41,8 @@ ABSENT: Schema = {"type": "null", "not": {"type": "null"}}
 """No value at all; so written, the message for a value of any type is the rule's own."""
 
 
-def with_stages(schema: Schema, described: Callable[[str], Schema]) -> Schema:
-    """The schema of one run, and beside it that of several in one file."""
+def with_stages(schema: Schema, described: Callable[[str], Schema], writing: Schema) -> Schema:
+    """The schema of one run, and beside it that of several in one file; ``writing`` is that of `write`."""
     sections = {k: v for k, v in schema["properties"].items() if k != "version"}
     needed = schema["required"]
     parts = {
@@ -60,6 +60,10 @@ def with_stages(schema: Schema, described: Callable[[str], Schema]) -> Schema:
         "type": "object",
         "properties": {
             "name": name,
+            "write": {
+                **_field(Stage, "write", described),
+                "anyOf": [{"$ref": "#/$defs/Writing"}, {"type": "null"}],
+            },
             **shared,
             "model": {**shared["model"], "$ref": "#/$defs/StageModel"},
         },
@@ -83,7 +87,13 @@ def with_stages(schema: Schema, described: Callable[[str], Schema]) -> Schema:
         "if": {"required": ["stages"]},
         "then": {"properties": {**{name: shared[name] for name in needed}, **_once()}},
         "else": {"required": needed, "properties": {name: sections[name] for name in needed}},
-        "$defs": {**schema["$defs"], **parts, "StageModel": taking, "Stage": stage},
+        "$defs": {
+            **schema["$defs"],
+            **parts,
+            "StageModel": taking,
+            "Writing": writing,
+            "Stage": stage,
+        },
     }
 
 

@@ -9,6 +9,7 @@ from ftspec.spec.base import Node, StageName
 from ftspec.spec.root import Spec
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.vocabulary import nodes
+from ftspec.spec.writing import Writing
 
 NOT_SHARED: Mapping[str, Mapping[str, str]] = {
     "output": {"hub": "every stage would upload to it: say it in the stage that shall"},
@@ -35,6 +36,9 @@ class Stage(Node):
 
     name: StageName
     """What other stages and messages call it. Its results lie in a folder of this name."""
+    write: Writing | None = None
+    """Answers that a teacher writes first, in a step of its own: the stage trains on them, in place of
+    `data.train`. null: the stage trains on data that is there."""
 
 
 def overlay(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

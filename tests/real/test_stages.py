@@ -195,3 +195,27 @@ def test_a_stage_is_the_teacher_of_one_and_the_reference_of_another(lab: Lab) ->
     with pytest.raises(RunError, match="the result of stage answers-merged was changed"):
         run(links)
     file.write_bytes(content)
+
+
+def test_a_teacher_writes_and_a_pupil_learns(lab: Lab) -> None:
+    shutil.copy(SPECS / "written-tiny.yaml", lab.specs)
+    pipeline = load_any(lab.specs / "written-tiny.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert run(links) == ["teacher", "pupil-answers", "pupil"]
+    assert run(make_pipeline(pipeline)) == []  # a plan is the same before and after
+    file = results(links[1].plan) / "answers.jsonl"
+    rows = [json.loads(line)["messages"] for line in file.read_text("utf-8").splitlines()]
+    prompts = (lab.specs / "data" / "prompts.jsonl").read_text("utf-8").splitlines()
+    assert 0 < len(rows) <= len(prompts)
+    asked = [json.loads(line)["prompt"] for line in prompts]
+    for *turns, answer in rows:
+        assert (turns if isinstance(asked[0], list) else turns[-1]["content"]) in asked
+        assert answer["role"] == "assistant" and answer["content"].strip()
+    assert len({turns[-1]["content"] for turns in rows}) > len(rows) / 2, "they are drawn"
+    # answers that were changed by hand are not taken
+    content = file.read_bytes()
+    file.write_bytes(content + content.splitlines(keepends=True)[0])
+    with pytest.raises(RunError, match="the result of stage pupil-answers was changed"):
+        run(links)
+    file.write_bytes(content)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from ftspec.errors import SpecError
+from ftspec.errors import SpecError, UnsupportedError
 from ftspec.plan.pipeline import make_pipeline
+from ftspec.plan.pipeline_files import write_pipeline
 from ftspec.plan.resolve import resolve
 from ftspec.plan.stages import TakeResult
 from ftspec.spec.load import load
@@ -296,6 +298,87 @@ def test_a_reward_names_a_stage_above_that_trains_one(
 ) -> None:
     text = SHARED + REWARDED.replace("TUNER", "full").replace(*change)
     assert [found for _, found in refused(tmp_path, text)] == [message]
+
+
+WRITTEN = """\
+hardware: {device: cpu}
+precision: fp32
+stages:
+  - name: first
+    data: {train: {path: chat.jsonl, format: messages}, overflow: drop}
+    method: {tuner: TUNER}
+  - name: pupil
+    write: {teacher_stage: first, prompts: prompts.jsonl, temperature: 0.0, system: "'{{ x }}'", top_k: 3}
+    data: {overflow: drop}
+    method: {tuner: lora}
+"""
+
+
+@pytest.mark.parametrize("tuner", ["full", "lora"])
+def test_a_teacher_writes_what_a_stage_trains_on(tmp_path: Path, tuner: str) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a"}\n')
+    turns = [{"role": role, "content": "b"} for role in ("user", "assistant")]
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    text = SHARED.replace("./tiny", "{name: org/tiny, dtype: float32}")
+    pipeline = read(tmp_path, text + WRITTEN.replace("TUNER", tuner))
+    assert VALIDATOR.is_valid(parse(text + WRITTEN.replace("TUNER", tuner)).data)
+    links = make_pipeline(pipeline, "trl", tmp_path / "build")
+    merged = ["first-merged"] if tuner == "lora" else []
+    assert [link.name for link in links] == ["first", *merged, "pupil-answers", "pupil"]
+    written, pupil = links[-2:]
+    # folders stand in the order in which they run, whichever was planned first
+    assert [link.plan.folder.name for link in links] == [
+        f"{at}-{link.name}" for at, link in enumerate(links, 1)
+    ]
+    (source,) = pupil.plan.resolved.values["data.train"].value
+    assert source["path"] == "./runs/spec/pupil-answers/model/answers.jsonl"
+    assert (pupil.plan.folder / written.plan.results()).name == "model"
+    names = [s.name for s in written.plan.stages if isinstance(s, TakeResult)]
+    assert names == [*merged, "first"][:1]
+    assert [s.name for s in pupil.plan.stages if isinstance(s, TakeResult)] == ["pupil-answers"]
+    script = next(f for f in written.plan.files() if f.path == "write.py").content.decode()
+    for part in (
+        "do_sample=False",
+        "temperature=1.0",
+        "top_k=0",
+        "max_new_tokens=512",
+        "'{{ x }}'",
+    ):
+        assert part in script
+    files = write_pipeline(pipeline, links, tmp_path / "build")  # the answers are not there yet
+    assert len(files["pupil-answers"]) == 4
+    prepared = read(tmp_path, text + WRITTEN.replace("TUNER", tuner), "data.prepare=ftspec")
+    links = make_pipeline(prepared, "trl", tmp_path / "more")
+    with pytest.raises(UnsupportedError, match="a teacher has yet to write them"):
+        write_pipeline(prepared, links, tmp_path / "more")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("teacher_stage: first", "teacher_stage: pupil"),
+            "there is no stage `pupil` above this one",
+        ),
+        (
+            ("teacher_stage: first", "teacher_stage: first, teacher: a"),
+            "who writes is a `teacher` or",
+        ),
+        (("prompts.jsonl", "prompts.txt"), "a file of `prompts` ends in one of"),
+        (("temperature: 0.0", "temperature: 0, completions: 2"), "at `temperature` 0 all"),
+        (("temperature: 0.0", "temprature: 0.0"), "`temprature` is no field of `write`"),
+        (
+            ("data: {overflow: drop}", "data: a.jsonl"),
+            "`data.train` and `write` exclude each other",
+        ),
+        (("name: first", "name: pupil-answers"), "`pupil-answers` is what the writing before"),
+        (("tuner: TUNER", "tuner: oft"), "`first` leaves an adapter (oft), and only those of lora"),
+    ],
+)
+def test_bad_writing(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    text = SHARED + WRITTEN.replace(*change).replace("TUNER", "full")
+    found = [found for line, found in refused(tmp_path, text) if line]
+    assert [each for each in found if each.startswith(message)], found
 
 
 MODELS = """\

@@ -26,7 +26,10 @@ VALID = (
     *("gemma-lora.yaml", "gpt-oss-lora.yaml", "mistral-chat.yaml", "llama3-lora.yaml"),
     "qwen3-tools.yaml",
 )
-STAGES = ("stages.yaml", "stages-tiny.yaml", "rl-stages-tiny.yaml", "ppo-stages-tiny.yaml")
+STAGES = (
+    *("stages.yaml", "stages-tiny.yaml", "rl-stages-tiny.yaml", "ppo-stages-tiny.yaml"),
+    "written-tiny.yaml",
+)
 MODELINE = "# yaml-language-server: $schema=../schemas/ftspec.v1.json"
 VALIDATOR = Draft202012Validator(json_schema())
 
@@ -34,7 +37,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *STAGES}, "a new spec belongs into one of the lists here"
-    assert len(found) == 37
+    assert len(found) == 38
 
 
 @pytest.mark.parametrize("name", [*VALID, *STAGES])
