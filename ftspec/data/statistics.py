@@ -66,6 +66,16 @@ class Statistics:
     """What else there is to know about rows."""
     packed: Packed | None = None
     """Rows of batches, where several of these share one."""
+    pairs: int = 0
+    """Rows with two answers."""
+    longer: int = 0
+    """Pairs whose chosen answer has more trained tokens than the other one."""
+    same: Named = field(default_factory=Named)
+    """Pairs whose answers have the same tokens."""
+    judged: Counter[bool] = field(default_factory=Counter)
+    """Answers that are judged by themselves, by their label."""
+    open: int = 0
+    """Prompts whose answers are yet to be drawn."""
 
     def add(self, view: View | DataError, place: str, special: frozenset[int]) -> None:
         """Count a row. ``special``: ids of special tokens."""
@@ -75,7 +85,7 @@ class Statistics:
             self.refused.add(place)
         if isinstance(view, DataError):
             return
-        self.lengths[view.length] += 1
+        self.lengths[max(side.length for side in view.sides)] += 1
         if problems:
             return
         if view.note:
@@ -83,17 +93,28 @@ class Statistics:
         if view.left_out:
             self.left_out.setdefault(view.left_out, Named()).add(place)
             return
-        tokens, trained = view.tokens, view.trained_tokens
+        tokens, trained = (
+            sum(getattr(side, name) for side in view.sides) for name in ("tokens", "trained_tokens")
+        )
+        length = sum(side.length for side in view.sides)
         self.kept += 1
+        self.open += view.open
+        if view.good is not None:
+            self.judged[view.good] += 1
+        if view.rejected is not None:
+            self.pairs += 1
+            self.longer += view.trained_tokens > view.rejected.trained_tokens
+            if view.input_ids == view.rejected.input_ids:
+                self.same.add(place)
         self.tokens += tokens
         if self.packed is not None:
             self.packed.add(tokens)
         self.trained += trained
         self.ended += not special.isdisjoint(view.labels[1:])
-        if tokens < view.length:
+        if tokens < length:
             self.cut.add(place)
-            self.lost += view.length - tokens
-        if not trained:
+            self.lost += length - tokens
+        if not all(side.trained_tokens or side.open for side in view.sides):
             self.untrained.add(place)
 
     @property

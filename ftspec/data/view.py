@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice
 from typing import Any, Protocol
 
 from ftspec.data.carried import anything
@@ -61,6 +61,17 @@ class View:
     """Why `ftspec run` stops at the row."""
     joined: bool = False
     """Whether it stands in a block behind others, so that its first token is predicted as well."""
+    rejected: View | None = None
+    """Of a pair: the prompt with the answer that was not chosen."""
+    good: bool | None = None
+    """Of an answer that is judged by itself: its label."""
+    open: bool = False
+    """Whether an answer is yet to be drawn, so that nothing of the row is trained by itself."""
+
+    @property
+    def sides(self) -> tuple[View, ...]:
+        """The view, and that of the other answer of a pair."""
+        return (self, self.rejected) if self.rejected else (self,)
 
     @property
     def input_ids(self) -> list[int]:
@@ -210,14 +221,23 @@ class Checked:
 
     def ask(self, example: Example) -> Asked:
         """What both ask."""
-        check, own = self.check.ask(example), self.rule.ask(example)
-        count = len(check.texts)
+        sides = (example, *((example.rejected,) if example.rejected else ()))
+        checks, own = [self.check.ask(side) for side in sides], self.rule.ask(example)
+        ends = [*accumulate(len(check.texts) for check in checks)]
+        texts = (*(text for check in checks for text in check.texts), *own.texts)
 
         def view(encodings: Sequence[Any]) -> View:
-            checked = check.view(encodings[:count])
-            return checked if checked.refused else own.view(encodings[count:])
+            starts = [0, *ends[:-1]]
+            looked = [
+                check.view(encodings[start:end])
+                for check, start, end in zip(checks, starts, ends, strict=True)
+            ]
+            refused = next((each for each in looked if each.refused), None)
+            if refused is None or example.rejected is None:
+                return refused or own.view(encodings[ends[-1] :])
+            return replace(own.view(encodings[ends[-1] :]), refused=refused.refused)
 
-        return Asked((*check.texts, *own.texts), own.special, view)
+        return Asked(texts, own.special, view)
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""

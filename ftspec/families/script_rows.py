@@ -18,6 +18,7 @@ from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
 from ftspec.errors import DataError, Problem
+from ftspec.families.answer_rows import answer_rows, is_supervised
 from ftspec.families.objectives import SHAPE
 from ftspec.families.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.mapping import Flat
@@ -98,6 +99,8 @@ class ScriptRows:
 
 def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
     """The rule of a script with these native values."""
+    if not is_supervised(native):
+        return answer_rows(native, tokens, template)
     shape = native[SHAPE]
     packing: Packing | None = None
     if native.get(f"{CONFIG}packing"):

@@ -22,8 +22,6 @@ from ftspec.plan.values import Resolved
 from ftspec.registry import load
 from ftspec.spec.data import Source
 from ftspec.spec.load import Loaded
-from ftspec.spec.online import ONLINE
-from ftspec.spec.preference import PREFERENCES
 
 UNDERSTOOD = frozenset(
     f"data.{name}"
@@ -72,8 +70,10 @@ class Readers:
     def steps(self, rows: int) -> tuple[int, int]:
         """Optimizer steps of one pass over so many rows, and of the whole run."""
         values = self.resolved.flat()
+        # batches of trainers that draw in groups count completions
+        group = values.get("method.objective.generation.completions", 1)
         once = steps_per_epoch(
-            rows,
+            rows * group,
             values["train.micro_batch_size"],
             values["derived.replicas"],
             values["derived.accumulation_steps"],
@@ -127,10 +127,6 @@ def _rule(
         if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
             reason = f"the preview does not show what {path}: {value.value} does to rows"
             return Unknown(reason, f"to see them without it: --set {path}=null")
-    if values["method.objective.type"].value in PREFERENCES:
-        return Unknown("the preview does not show pairs of answers yet")
-    if values["method.objective.type"].value in ONLINE:
-        return Unknown("the preview does not show prompts whose answers are yet to be drawn")
     prepared = Prepared(
         tokens,
         template,

@@ -13,6 +13,8 @@ from ftspec.data.view import View
 from ftspec.errors import DataError, Problem
 from ftspec.plan.readers import Group, Readers
 
+UNEVEN = 0.9
+"""Share of pairs beyond which one length of the chosen answer is worth a word."""
 MOST = 99
 """Per cent of the rows that the length in a hint would keep whole."""
 
@@ -57,7 +59,8 @@ def sides(looked: Looked, groups: Sequence[Group]) -> list[Side]:
     for group, view in zip(groups, looked.views, strict=True):
         key: Any = str(view)
         if isinstance(view, View):
-            key = (tuple(view.input_ids), tuple(view.trained), view.left_out, view.refused)
+            seen = tuple((tuple(one.input_ids), tuple(one.trained)) for one in view.sides)
+            key = (seen, view.left_out, view.refused)
         before = found[key].backends if key in found else ()
         found[key] = Side((*before, *group.backends), found[key].view if before else view)
     return list(found.values())
@@ -120,10 +123,30 @@ def _of_one(statistics: Statistics, readers: Readers) -> Iterator[str]:
         yield f"rows with nothing to train on: {_named(statistics.untrained)}"
     for note, named in statistics.notes.items():
         yield f"{note}: {_named(named)}"
-    if statistics.kept and not statistics.ended:
+    yield from _of_answers(statistics)
+    if statistics.kept > statistics.open and not statistics.ended:
         yield "no row trains a special token: where an answer ends is perhaps not learned"
     if 0 < statistics.batched < spec.train.batch_size:
         yield f"{statistics.batched} rows are less than one batch of {spec.train.batch_size}"
+
+
+def _of_answers(statistics: Statistics) -> Iterator[str]:
+    """What only rows with two answers have, and those with a label."""
+    if statistics.same.count:
+        yield f"pairs of two equal answers, from which nothing is learned: {_named(statistics.same)}"
+    if (
+        statistics.pairs
+        and max(statistics.longer, statistics.pairs - statistics.longer) > UNEVEN * statistics.pairs
+    ):
+        which = "longer" if statistics.longer > statistics.pairs / 2 else "no longer"
+        part = max(statistics.longer, statistics.pairs - statistics.longer)
+        yield (
+            f"the chosen answer is {which} than the other one in {share(part, statistics.pairs)} of the "
+            "pairs: length alone tells them apart"
+        )
+    if len(statistics.judged) == 1:
+        (label,) = statistics.judged
+        yield f"all answers are {'good' if label else 'bad'}: of KTO's two losses one is never trained"
 
 
 def share(part: int, whole: int) -> str:
@@ -188,12 +211,20 @@ def _side(side: Side) -> dict[str, Any]:
     if isinstance(view, DataError):
         problems = [asdict(problem) for problem in view.problems]
         return {"backends": side.backends, "problems": problems}
-    pieces = view.pieces()
     return {
         "backends": side.backends,
         "problems": [asdict(problem) for problem in view.refused],
         "left_out": view.left_out,
         "note": view.note,
+        **({} if view.good is None else {"label": view.good}),
+        **_tokens(view),
+        **({"rejected": _tokens(view.rejected)} if view.rejected else {}),
+    }
+
+
+def _tokens(view: View) -> dict[str, Any]:
+    pieces = view.pieces()
+    return {
         "text": "".join(pieces),
         "length": view.length,
         "input_ids": view.input_ids,
@@ -204,6 +235,16 @@ def _side(side: Side) -> dict[str, Any]:
     }
 
 
+def _counted(statistics: Statistics) -> dict[str, Any]:
+    """What only rows with two answers have, and those with a label."""
+    found: dict[str, Any] = {}
+    if statistics.pairs:
+        found["pairs"] = {"chosen_longer": statistics.longer, "same": asdict(statistics.same)}
+    if statistics.judged:
+        found["labels"] = {"good": statistics.judged[True], "bad": statistics.judged[False]}
+    return found
+
+
 def _numbers(statistics: Statistics, readers: Readers) -> dict[str, Any]:
     steps = readers.steps(statistics.batched)
     return {
@@ -211,6 +252,7 @@ def _numbers(statistics: Statistics, readers: Readers) -> dict[str, Any]:
         "refused": asdict(statistics.refused),
         "left_out": {reason: asdict(named) for reason, named in statistics.left_out.items()},
         "untrained": asdict(statistics.untrained),
+        **_counted(statistics),
         "cut": {**asdict(statistics.cut), "tokens_lost": statistics.lost},
         "tokens_per_epoch": statistics.tokens,
         "trained_tokens_per_epoch": statistics.counted,

@@ -76,7 +76,7 @@ def _table(preview: Preview, survey: Survey, console: Console) -> object:
     for names, _ in columns:
         table.add_column(Text("\n".join(names)), justify="right")
     for name in columns[0][1] if columns else ():
-        table.add_row(name, *(column[name] for _, column in columns))
+        table.add_row(name, *(column.get(name, "-") for _, column in columns))
     return table
 
 
@@ -87,6 +87,7 @@ def _column(statistics: Statistics, readers: Readers) -> dict[str, str]:
     passes = f"{steps / once:.3g}"
     return {
         "trained on": f"{statistics.kept:,}",
+        **_answers(statistics),
         "stop the run": f"{statistics.refused.count:,}",
         "left out": f"{left_out:,}",
         "nothing to train on": f"{statistics.untrained.count:,}",
@@ -105,6 +106,17 @@ def _column(statistics: Statistics, readers: Readers) -> dict[str, str]:
         "epochs of the run": passes,
         "trained tokens per step": f"{statistics.counted / once:,.0f}",
     }
+
+
+def _answers(statistics: Statistics) -> dict[str, str]:
+    """What is counted of pairs, and of answers with a label."""
+    found = {}
+    if statistics.pairs:
+        found["chosen answer is the longer one"] = share(statistics.longer, statistics.pairs)
+    if statistics.judged:
+        good, bad = statistics.judged[True], statistics.judged[False]
+        found["good and bad answers"] = f"{good:,} and {bad:,}"
+    return found
 
 
 def _packed(statistics: Statistics) -> dict[str, str]:

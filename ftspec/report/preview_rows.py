@@ -45,7 +45,10 @@ def print_rows(
         console.print(Text(f"row {looked.number}, {visible(looked.place)}", style="bold"))
         different = sides(looked, groups)
         views = [side.view for side in different]
-        if len(views) == 2 and console.width >= WIDE and all(isinstance(v, View) for v in views):
+        if any(isinstance(view, View) and view.rejected for view in views):
+            for side in different:
+                _print_pair(side, console, full)
+        elif len(views) == 2 and console.width >= WIDE and all(isinstance(v, View) for v in views):
             console.print(_beside(different, console, full))
         else:
             for side in different:
@@ -54,6 +57,29 @@ def print_rows(
         for side in different[1:]:
             if said := _difference(different[0], side, console):
                 console.print(Text(said, style="yellow"))
+
+
+def _print_pair(side: Side, console: Console, full: bool) -> None:
+    """Both answers of a pair, side by side where there is room."""
+    from rich.text import Text  # noqa: PLC0415
+
+    view = side.view
+    if isinstance(view, DataError) or view.rejected is None:
+        console.print(_heading(side))
+        console.print(_body(view, console, full))
+        return
+    names = ", ".join(side.backends)
+    heads = []
+    for word, one in (("chosen", view), ("rejected", view.rejected)):
+        said = Text.assemble((names, "cyan"), (f", {word}", "bold"), _counts(one))
+        heads.append(said if one.rejected is None else _remarks(said, one))
+    bodies = [in_tokens(one, console, full) for one in view.sides]
+    if console.width >= WIDE:
+        console.print(_columns(heads, bodies, console))
+        return
+    for head, body in zip(heads, bodies, strict=True):
+        console.print(head)
+        console.print(body)
 
 
 def in_tokens(view: View, console: Console, full: bool = False) -> Text:
@@ -106,10 +132,22 @@ def _heading(side: Side) -> Text:
     names, view = ", ".join(side.backends), side.view
     if isinstance(view, DataError):
         return Text.assemble((names, "cyan"), (": stops the run", "red"))
+    label = {None: "", True: ", a good answer", False: ", a bad answer"}[view.good]
+    return _remarks(Text.assemble((names, "cyan"), label, _counts(view)), view)
+
+
+def _counts(view: View) -> str:
+    """How many tokens, and what becomes of them."""
+    if view.open:
+        return f": {view.tokens:,} tokens; the answer is yet to be drawn"
     told = f": {view.tokens:,} tokens, {view.trained_tokens:,} of them trained"
     if view.tokens < view.length:
         told += f"; cut, {view.length - view.tokens:,} are lost"
-    text = Text.assemble((names, "cyan"), told)
+    return told
+
+
+def _remarks(text: Text, view: View) -> Text:
+    """What else there is to say of a row, behind the rest."""
     if view.left_out:
         text.append(f"; left out, {view.left_out}", style="yellow")
     if view.note:
@@ -128,14 +166,19 @@ def _body(view: View | DataError, console: Console, full: bool) -> Text:
 
 
 def _beside(different: Sequence[Side], console: Console, full: bool) -> Any:
+    bodies = [_body(side.view, console, full) for side in different]
+    return _columns([_heading(side) for side in different], bodies, console)
+
+
+def _columns(heads: Sequence[Text], bodies: Sequence[Text], console: Console) -> Any:
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     style = box.SIMPLE_HEAD if _coloured(console) else box.ASCII
     table = Table(box=style, expand=True, pad_edge=False)
-    for side in different:
-        table.add_column(_heading(side), ratio=1, overflow="fold")
-    table.add_row(*(_body(side.view, console, full) for side in different))
+    for head in heads:
+        table.add_column(head, ratio=1, overflow="fold")
+    table.add_row(*bodies)
     return table
 
 
@@ -143,12 +186,15 @@ def _difference(one: Side, other: Side, console: Console) -> str:
     """Where two views part."""
     if not (isinstance(one.view, View) and isinstance(other.view, View)):
         return ""
-    at = first_difference(one.view, other.view)
-    if at is None:
-        return ""
-    pairs = ((one.backends[0], one.view), (other.backends[0], other.view))
-    told = [f"{name} has {_token(view, at, console)}" for name, view in pairs]
-    return f"first difference at token {at}: {told[0]}, {told[1]}"
+    answers = zip(("", " of the rejected answer"), one.view.sides, other.view.sides, strict=False)
+    for which, ours, theirs in answers:
+        at = first_difference(ours, theirs)
+        if at is None:
+            continue
+        pairs = ((one.backends[0], ours), (other.backends[0], theirs))
+        told = [f"{name} has {_token(view, at, console)}" for name, view in pairs]
+        return f"first difference at token {at}{which}: {told[0]}, {told[1]}"
+    return ""
 
 
 def _token(view: View, at: int, console: Console) -> str:

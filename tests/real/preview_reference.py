@@ -40,7 +40,10 @@ def main() -> None:
 def rows(dataset: Any) -> Any:
     if isinstance(dataset, dict):
         (dataset,) = dataset.values()
-    return dataset and [{key: row[key] for key in ("input_ids", "labels")} for row in dataset]
+    return dataset and [
+        {key: value for key, value in row.items() if key.endswith(("ids", "labels"))}
+        for row in dataset
+    ]
 
 
 if __name__ == "__main__":

@@ -337,3 +337,39 @@ def test_a_row_that_is_refused_for_llamafactory_is_one_that_it_leaves_out(projec
     looked = list(look(asked.sources("train"), asked.folder, asked.tokens, rules, Findings()))
     refused = [row.views[0] for row in looked if not isinstance(row.views[0], View)]
     assert [error.problems[0].line for error in refused] == [len(given)]
+
+
+def test_pairs_are_cut_as_the_framework_cuts(project: Path) -> None:
+    """trl cuts each answer behind the prompt when it makes a batch; LLaMA-Factory shares the room."""
+    sets = (
+        "data.train=data/preferences.jsonl",
+        "data.train_on=completions",
+        "method.objective=dpo",
+        "data.overflow=truncate",
+        "data.max_length=40",
+    )
+    asked = readers(load(project / "quickstart.yaml", sets), ("trl", "llamafactory"))
+    rules = [group.rule for group in asked.groups]
+    assert len(rules) == 2
+    looked = list(look(asked.sources("train"), asked.folder, asked.tokens, rules, Findings()))
+    said: dict[str, list[View]] = {"trl": [], "llamafactory": []}
+    for row in looked:
+        for group, view in zip(asked.groups, row.views, strict=True):
+            assert isinstance(view, View)
+            if not view.left_out:
+                said[group.backends[0]].append(view)
+    real = {name: theirs(project, name, *sets, check=False)["train"] for name in said}
+    assert len(said["trl"]) == len(real["trl"]) < len(looked) == len(real["llamafactory"])
+    for view, row in zip(said["trl"], real["trl"], strict=True):
+        assert view.rejected is not None
+        for side, name in ((view, "chosen"), (view.rejected, "rejected")):
+            whole = row["prompt_ids"] + row[f"{name}_ids"]
+            assert side.input_ids == whole[:40]  # by its collator
+            given = len(row["prompt_ids"])
+            assert side.labels == ([-100] * given + row[f"{name}_ids"])[:40]
+    for view, row in zip(said["llamafactory"], real["llamafactory"], strict=True):
+        assert view.rejected is not None
+        for side, name in ((view, "chosen"), (view.rejected, "rejected")):
+            assert side.input_ids == row[f"{name}_input_ids"]
+            assert side.labels == row[f"{name}_labels"]
+    assert sum(len(view.labels) < view.length for view in said["llamafactory"]) > 10

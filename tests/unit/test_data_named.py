@@ -36,7 +36,7 @@ def texts(name: str, system: str, talk: list[Message], **how: bool) -> list[str]
     """What LLaMA-Factory's slots make of each turn."""
     rule = SlotRows(TOKENS, named.named_slots(name, TOKENS), 10**6, False, **how)
     said = [Message("system", system), *talk] if system else talk
-    return ["".join(turn) for turn in rule._turns(Example("chat", said))]
+    return ["".join(turn) for turn in rule.turns(Example("chat", said))]
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -6,11 +6,11 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.optimizers import needs
+from ftspec_llamafactory.answers import rows
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, DPO, KTO, ORPO, SFT, SIMPO
 from ftspec_llamafactory.positions import model_copy
 from ftspec_llamafactory.read import read
-from ftspec_llamafactory.rows import slot_rows
 
 backend = Backend(
     name="llamafactory",
@@ -46,6 +46,6 @@ backend = Backend(
         "reward": "its reward models score with a head of another form, with a bias and a dropout that no "
         "key switches off, and full tuning trains the output head beside it (spec.md#reward)",
     },
-    rows=slot_rows,
+    rows=rows,
     model_copy=model_copy,
 )

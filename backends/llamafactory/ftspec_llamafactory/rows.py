@@ -29,7 +29,6 @@ from ftspec_llamafactory.slots import Slots, slots
 NUMBER = "{{idx}}"
 """A hole of user turns for their number; where a person's own text holds it, it is filled as well."""
 ASSUMED = {
-    "stage": "sft",
     "packing": False,
     "neat_packing": False,
     "preserve_thinking": False,
@@ -61,7 +60,7 @@ class SlotRows:
 
     def ask(self, example: Example) -> Asked:
         """One text for each slot that is not empty."""
-        turns = list(self._turns(example))
+        turns = list(self.turns(example))
         texts = tuple(text for turn in turns for text in turn)
 
         def view(encodings: Sequence[Any]) -> View:
@@ -80,7 +79,7 @@ class SlotRows:
             f"proportion, turn by turn, and {first} whole",
         )
 
-    def _turns(self, example: Example) -> Iterator[list[str]]:
+    def turns(self, example: Example) -> Iterator[list[str]]:
         """The texts of each turn; what stands before the first one belongs to it."""
         system, messages = self.slots.default_system, list(example.messages)
         if messages[0].role == "system":
@@ -126,11 +125,11 @@ class SlotRows:
         for number, (prompt, answer) in enumerate(reversed(pairs) if self.last_only else pairs):
             if room <= 0:
                 break
-            counts = share(_count(prompt), _count(answer), room)
+            counts = share(kept_tokens(prompt), kept_tokens(answer), room)
             room -= sum(counts)
-            asked, said = list(_first(prompt, counts[0])), list(_first(answer, counts[1]))
+            asked, said = list(beginning(prompt, counts[0])), list(beginning(answer, counts[1]))
             trained = not (self.last_only and number)
-            labels = [*_labels(asked, self.on_prompt), *_labels(said, trained)]
+            labels = [*labelled(asked, self.on_prompt), *labelled(said, trained)]
             kept.append(([*asked, *said], labels))
         if self.last_only:
             kept.reverse()
@@ -172,9 +171,9 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
             taken = replace(taken, default_system=native["default_system"])
     except DataError as error:
         return Unknown(error.problems[0].message, REMEDY)
-    cutoff, on_prompt = native["cutoff_len"], native["train_on_prompt"]
+    cutoff, on_prompt = native["cutoff_len"], native.get("train_on_prompt", False)
     thinking = native.get(THINKING, True)
-    return SlotRows(tokens, taken, cutoff, on_prompt, native["mask_history"], thinking)
+    return SlotRows(tokens, taken, cutoff, on_prompt, native.get("mask_history", False), thinking)
 
 
 def _without_thought(content: str, opened: str, closed: str) -> str:
@@ -182,11 +181,12 @@ def _without_thought(content: str, opened: str, closed: str) -> str:
     return re.sub(thought, "", content, flags=re.DOTALL).lstrip("\n")
 
 
-def _count(parts: Iterable[Part]) -> int:
+def kept_tokens(parts: Iterable[Part]) -> int:
+    """How many tokens of the parts are in the row."""
     return sum(part.kept for part in parts)
 
 
-def _first(parts: Iterable[Part], count: int) -> Iterator[Part]:
+def beginning(parts: Iterable[Part], count: int) -> Iterator[Part]:
     """The first ``count`` tokens of the parts."""
     for part in parts:
         taken = min(part.kept, count)
@@ -194,6 +194,7 @@ def _first(parts: Iterable[Part], count: int) -> Iterator[Part]:
         yield replace(part, kept=taken)
 
 
-def _labels(parts: Iterable[Part], trained: bool) -> list[int]:
+def labelled(parts: Iterable[Part], trained: bool) -> list[int]:
+    """The ids of the parts where they are trained."""
     ids = [token for part in parts for token in part.encoding.ids[: part.kept]]
     return ids if trained else [IGNORED] * len(ids)
