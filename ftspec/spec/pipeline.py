@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.load import STAGES, Handed, Loaded, checked, read, spec_name
 from ftspec.spec.method import WORDS
-from ftspec.spec.names import close
 from ftspec.spec.stages import MODELS, NOT_SHARED, Stage, Taken, full, overlay
 from ftspec.spec.text import Path as Trail
 from ftspec.spec.text import Text, parse
@@ -249,6 +248,8 @@ class _Reader:
         try:
             found = Writing.model_validate(stage["write"])
         except ValidationError as error:
+            from ftspec.spec.names import close  # noqa: PLC0415 - most specs are right
+
             for each in error.errors():
                 message, hint = str(each["msg"]).removeprefix("Value error, "), ""
                 if each["type"] == "extra_forbidden":
