@@ -42,6 +42,8 @@ class Example:
     """Tool schemas that the template may print."""
     prompt: str = ""
     completion: str = ""
+    apart: bool = False
+    """Whether prompt and completion are tokenised each by itself."""
     rejected: Example | None = None
     """Of a pair: the same prompt with the answer that was not chosen."""
     label: bool | None = None

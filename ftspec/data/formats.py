@@ -17,8 +17,9 @@ from ftspec.data.conversation import OUT_OF_SCOPE, chat, kind_of, text_of
 from ftspec.data.example import Example, Message
 from ftspec.data.findings import Findings, placed
 from ftspec.data.sources import Row, rows
+from ftspec.data.written import written
 from ftspec.errors import DataError, Problem
-from ftspec.spec.data import PAIRS, UNPAIRED, Format, Source
+from ftspec.spec.data import PAIRS, UNPAIRED, Format, Source, Written
 
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
 """Columns that multimodal data sets have."""
@@ -68,6 +69,8 @@ def detect(
 
 def detect_source(source: Source, base: Path, labelled: bool = False) -> Format:
     """The format of a local source: the one it names, else that of its first row."""
+    if source.template is not None:
+        return "prompt-completion"
     if source.format != "auto":
         return source.format
     found = Findings()
@@ -117,7 +120,12 @@ def fit(columns: Iterable[str], format: Format, mapping: Mapping[str, str], file
         raise DataError(problems)
 
 
-def conversation(row: Row, format: Format, columns: Mapping[str, str] | None = None) -> Example:
+def conversation(
+    row: Row,
+    format: Format,
+    columns: Mapping[str, str] | None = None,
+    template: Written | None = None,
+) -> Example:
     """What a row says. Raises with the row's place if it cannot be trained on."""
     mapping, shape = columns or {}, SHAPES[format]
     if shown := [name for name in NOT_TEXT if row.values.get(name)]:
@@ -129,6 +137,8 @@ def conversation(row: Row, format: Format, columns: Mapping[str, str] | None = N
         name: row.values.get(mapping.get(name, name)) for name in (*shape.required, *shape.optional)
     }
     try:
+        if template is not None:
+            return written(template, row.values)
         _require(values, shape.required, mapping, row)
         return shape.read(values)
     except DataError as error:

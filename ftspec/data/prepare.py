@@ -239,7 +239,7 @@ def examples(
         format: Format = source.format
         for row in rows(source, base, found):
             try:
-                if row.index == 0:
+                if row.index == 0 and source.template is None:
                     if format == "auto":
                         format = detect(row.values, source.columns, row.file)
                     fit(row.values, format, source.columns, row.file)
@@ -247,7 +247,7 @@ def examples(
                 found.add(error.problems)
                 break  # the whole source is of another form: one word about it, not one per row
             try:
-                example = conversation(row, format, source.columns)
+                example = conversation(row, format, source.columns, source.template)
                 accept(format, example)
             except DataError as error:
                 found.add(placed(error, row.file, row.line, row.index + 1))
@@ -259,44 +259,65 @@ def _encoded(
     sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally, accept: Accept
 ) -> Iterator[Encoded]:
     """All rows as they are trained on; raises at the end if any row had a problem."""
-    found = Findings()
+    found, part = Findings(), rules.part
     pairs: Iterable[tuple[Row, Example]] = examples(sources, base, found, accept)
-    if rules.part is not None:
+    if part is not None:
         every = list(pairs)
         found.check()  # before numbers are drawn: they are those of all rows
-        pairs = rules.part.of(every)
+        if part.last and rules.overflow == "drop":
+            short = [pair for pair in part.drawn(every) if _fits(*pair, rules, found)]
+            tally.rows = tally.dropped = len(every) - len(short)
+            pairs = part.cut(short)
+        else:
+            pairs = part.of(every)
     for row, example in pairs:
         if example.kind == "chat" and rules.template is None:
             raise DataError(no_template(rules.tokens))
         tally.note(example)
         try:
-            told = with_system(example, rules.system)
-            sides = (told, told.rejected) if told.rejected else (told,)
-            encoded = [
-                encode(side, tokens=rules.tokens, template=rules.template, train_on=rules.train_on)
-                for side in sides
-            ]
-            whole = max(encoded, key=lambda side: len(side.input_ids))  # of a pair the longer one
+            whole = _whole(example, rules)
             tally.longest = max(tally.longest, len(whole.input_ids))
             limit = sys.maxsize if rules.packing == "blocks" else rules.max_length
-            short = fitted(whole, limit, rules.overflow)
+            within = fitted(whole, limit, rules.overflow)
         except DataError as error:
             found.add(placed(error, row.file, row.line, row.index + 1))
             continue
-        if short is None:
+        if within is None:
             tally.dropped += 1
         else:
             tally.kept += 1
-            tally.truncated += len(short.input_ids) < len(whole.input_ids)
-            tally.tokens += len(short.input_ids)
-            tally.trained_tokens += short.trained
-            yield short
+            tally.truncated += len(within.input_ids) < len(whole.input_ids)
+            tally.tokens += len(within.input_ids)
+            tally.trained_tokens += within.trained
+            yield within
     found.check()
     if not tally.kept:
         message = f"no row is left: all are longer than {rules.max_length} tokens"
         raise DataError(
             Problem(message, path="data.max_length", hint="raise it, or set overflow: truncate")
         )
+
+
+def _whole(example: Example, rules: _Rules) -> Encoded:
+    """The row uncut; of a pair the longer one."""
+    told = with_system(example, rules.system)
+    sides = (told, told.rejected) if told.rejected else (told,)
+    encoded = [
+        encode(side, tokens=rules.tokens, template=rules.template, train_on=rules.train_on)
+        for side in sides
+    ]
+    return max(encoded, key=lambda side: len(side.input_ids))
+
+
+def _fits(row: Row, example: Example, rules: _Rules, found: Findings) -> bool:
+    """Whether a row is not left out as too long."""
+    if example.kind == "chat" and rules.template is None:
+        raise DataError(no_template(rules.tokens))
+    try:
+        return len(_whole(example, rules).input_ids) <= rules.max_length
+    except DataError as error:
+        found.add(placed(error, row.file, row.line, row.index + 1))
+        return False
 
 
 def fitted(whole: Encoded, limit: int, overflow: Overflow) -> Encoded | None:

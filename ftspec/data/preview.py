@@ -28,6 +28,10 @@ Encodings = Mapping[tuple[str, bool], Any]
 """By text, and whether special tokens stand around it: rules often ask for the same."""
 
 
+Numbered = tuple[int, Row, str, Example]
+"""A row with its number in the split and its format."""
+
+
 @dataclass(frozen=True)
 class Looked:
     """A row, and what each rule makes of it."""
@@ -38,6 +42,11 @@ class Looked:
     example: Example
     views: tuple[View | DataError, ...]
     """One for each rule. An error says why the row cannot be trained on there."""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether a rule does not train on it."""
+        return any(isinstance(view, View) and bool(view.left_out) for view in self.views)
 
     @property
     def place(self) -> str:
@@ -58,13 +67,28 @@ def look(
 
     ``sources`` name their formats. ``part``: which of the rows, where some are held out; then all are
     held in memory. Texts are tokenised in batches on another thread, while this one
-    reads and renders the next batch.
+    reads and renders the next batch. What one of the rules leaves out is not among rows that are held
+    out from the end.
     """
     refuse_hub(sources)
-    rows = _rows(sources, base, found)
-    if part is not None:
-        drawn = part.of(list(rows))
-        rows = ((number, *rest) for number, (_, *rest) in enumerate(drawn))  # type: ignore[misc]
+    rows: Iterable[Numbered] = _rows(sources, base, found)
+    if part is None:
+        yield from _looked(rows, tokens, rules)
+    elif part.last:
+        every = list(_looked(part.drawn(list(rows)), tokens, rules))
+        chosen = part.cut([one for one in every if not one.left_out])
+        kept = {id(one) for one in chosen}
+        shown = [one for one in every if id(one) in kept or (one.left_out and not part.held)]
+        yield from (replace(one, number=number) for number, one in enumerate(shown))
+    else:
+        drawn = enumerate(part.of(list(rows)))
+        again = ((number, row, kind, example) for number, (_, row, kind, example) in drawn)
+        yield from _looked(again, tokens, rules)
+
+
+def _looked(rows: Iterable[Numbered], tokens: Tokens, rules: Sequence[Rule]) -> Iterator[Looked]:
+    """Rows with what each rule makes of them. Texts are tokenised on another thread."""
+    rows = iter(rows)
     waiting: list[tuple[list[tuple[int, Row, Example, Answers]], Future[Encodings]]] = []
     with ThreadPoolExecutor(1) as pool:
         while True:
@@ -121,9 +145,7 @@ def refuse_hub(sources: Sequence[Source]) -> None:
             raise DataError(Problem(message, path="data", hint=hint))
 
 
-def _rows(
-    sources: Sequence[Source], base: Path, found: Findings
-) -> Iterator[tuple[int, Row, str, Example]]:
+def _rows(sources: Sequence[Source], base: Path, found: Findings) -> Iterator[Numbered]:
     """Rows with their number in the split and their format."""
     start = 0
     for source in sources:
@@ -147,8 +169,9 @@ def _encoded(tokens: Tokens, batch: Iterable[Answers]) -> Encodings:
     found: dict[tuple[str, bool], Any] = {}
     asked = [each for answers in batch for each in answers if isinstance(each, Asked)]
     for special in (False, True):
-        texts = {text: None for each in asked if each.special == special for text in each.texts}
-        encodings = tokens.tokenizer.encode_batch(list(texts), add_special_tokens=special)
+        pairs = dict.fromkeys(pair for each in asked for pair in each.pairs())
+        texts = [text for text, around in pairs if around == special]
+        encodings = tokens.tokenizer.encode_batch(texts, add_special_tokens=special)
         found |= {(text, special): each for text, each in zip(texts, encodings, strict=True)}
     return found
 
@@ -157,7 +180,7 @@ def _view(asked: Asked | DataError, row: Row, encoded: Encodings) -> View | Data
     if isinstance(asked, DataError):
         return asked
     try:
-        view = asked.view([encoded[text, asked.special] for text in asked.texts])
+        view = asked.view([encoded[pair] for pair in asked.pairs()])
     except DataError as error:
         return _placed(error, row)
     if not view.refused:

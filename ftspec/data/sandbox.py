@@ -75,6 +75,12 @@ def environment() -> Sandbox:
     return made
 
 
+@cache
+def writing() -> Sandbox:
+    """The environment of texts that rows are written by: plain Jinja, to the last character."""
+    return Sandbox(keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+
+
 def _raise(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
 

@@ -93,7 +93,7 @@ class Template:
         }
         try:
             with compiled.environment.spans_into(spans, blocks):  # type: ignore[attr-defined]
-                for block in _bounded(compiled.generate(values)):
+                for block in bounded(compiled.generate(values)):
                     blocks.append(block)  # one by one: spans are counted from what is there
         except Exception as error:  # a template is foreign code and raises what it likes
             _refuse(error, self.file)
@@ -139,7 +139,8 @@ def _sized(source: str, special: Mapping[str, str], file: Path) -> Template:
     return Template(source, dict(special), str(file))
 
 
-def _bounded(blocks: Iterator[str]) -> Iterator[str]:
+def bounded(blocks: Iterator[str]) -> Iterator[str]:
+    """What a template prints, piece by piece, up to LONGEST characters; then OverflowError."""
     length = 0
     for block in blocks:
         length += len(block)

@@ -53,6 +53,13 @@ class Question:
     """Whether the tokenizer puts its own special tokens around them, such as BOS."""
     mask: Callable[[Sequence[Any]], list[bool]]
     """From the encodings of ``texts``: which tokens of the whole are trained. May raise DataError."""
+    after: tuple[str, ...] = ()
+    """Texts that go on behind the first one, without special tokens; their encodings stand last."""
+
+    def ids(self, encodings: Sequence[Any]) -> list[int]:
+        """The ids of the row."""
+        behind = encodings[len(self.texts) :]
+        return [token for encoding in (encodings[0], *behind) for token in encoding.ids]
 
 
 def encode(
@@ -60,9 +67,10 @@ def encode(
 ) -> Encoded:
     """Ids and labels of one example, uncut. Raises if it cannot be said what is trained."""
     question = ask(example, tokens=tokens, template=template, train_on=train_on)
+    pairs = [(text, question.special) for text in question.texts]
+    pairs += [(text, False) for text in question.after]
     encodings = [
-        tokens.tokenizer.encode(text, add_special_tokens=question.special)
-        for text in question.texts
+        tokens.tokenizer.encode(text, add_special_tokens=special) for text, special in pairs
     ]
     return answer(question, encodings)
 
@@ -73,7 +81,7 @@ def answer(question: Question, encodings: Sequence[Any]) -> Encoded:
     The first label is always -100: nothing predicts the first token, yet transformers up to 5.6
     counts its label in the denominator of the loss where later ones do not (hazards.md#loss-denominator).
     """
-    ids: list[int] = list(encodings[0].ids)
+    ids = question.ids(encodings)
     labels = labels_of(ids, question.mask(encodings))
     return Encoded(ids, [IGNORED, *labels[1:]])
 
@@ -169,6 +177,12 @@ def _common(part: Sequence[int], ids: Sequence[int], strict: str = "") -> int:
     return next((at for at, (one, other) in pairs if one != other), min(len(part), len(ids)))
 
 
+def _behind(everything: bool, encodings: Sequence[Any]) -> list[bool]:
+    """The tokens behind the prompt, or all of them."""
+    prompt, completion = (len(encoding.ids) for encoding in encodings)
+    return [everything] * prompt + [True] * completion
+
+
 def _marked(whole: Rendered, encodings: Sequence[Any]) -> list[bool]:
     """Tokens of the spans that the template marks, as transformers counts them."""
     (encoding,) = encodings
@@ -193,6 +207,8 @@ def _plain(example: Example, tokens: Tokens, train_on: TrainOn, diverging: bool)
         message = "the tokenizer names no eos_token, and plain text must end with one"
         raise DataError(Problem(message, file=str(tokens.folder / "tokenizer_config.json")))
     text = example.completion if example.completion.endswith(eos) else example.completion + eos
+    if example.apart:
+        return Question((example.prompt,), True, partial(_behind, train_on == "all"), (text,))
     whole = example.prompt + text
     if example.kind == "text" or train_on == "all":
         return Question((whole,), True, _all)

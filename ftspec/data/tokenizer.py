@@ -56,14 +56,19 @@ def load_tokenizer(name: str | Path, revision: str = "main") -> Tokens:
         ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    config = _config(folder)
-    special = {key: text for key in NAMED if (text := _token_text(config.get(key)))}
+    config, special = _config(folder), named_tokens(folder)
     try:
         _add_tokens(tokenizer, config, special)
     except (AttributeError, TypeError, ValueError):
         message = "the added tokens of the tokenizer are not in transformers' form"
         raise DataError(Problem(message, file=str(folder / "tokenizer_config.json"))) from None
     return Tokens(tokenizer, special, folder)
+
+
+def named_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens that a tokenizer's files name, `eos_token` and so on; nothing else is read."""
+    config = _config(folder)
+    return {key: text for key in NAMED if (text := _token_text(config.get(key)))}
 
 
 def _config(folder: Path) -> dict[str, Any]:

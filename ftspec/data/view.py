@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any, Protocol
 
 from ftspec.data.carried import anything
@@ -18,7 +18,7 @@ from ftspec.data.example import Example
 from ftspec.data.pack import WINDOW, Packing, Packs
 from ftspec.data.prepare import Overflow, fitted
 from ftspec.data.template import Template
-from ftspec.data.tokenise import IGNORED, Encoded, TrainOn, answer, ask
+from ftspec.data.tokenise import IGNORED, Encoded, Question, TrainOn, answer, ask
 from ftspec.data.tokenizer import Tokens
 from ftspec.errors import DataError, Problem
 
@@ -112,6 +112,14 @@ class Asked:
     special: bool
     """Whether the tokenizer puts its own special tokens around each, such as BOS."""
     view: Callable[[Sequence[Any]], View]
+    after: tuple[str, ...] = ()
+    """Texts without special tokens around them; their encodings stand last."""
+
+    def pairs(self) -> list[tuple[str, bool]]:
+        """Each text, with whether special tokens stand around it."""
+        return [(text, self.special) for text in self.texts] + [
+            (text, False) for text in self.after
+        ]
 
 
 class Rule(Protocol):
@@ -129,6 +137,18 @@ class Rule(Protocol):
     @property
     def packs(self) -> Packs | None:
         """How rows come to share one of a batch; None where each stands alone."""
+
+
+def parts_of(question: Question, encodings: Sequence[Any], kept: int) -> tuple[Part, ...]:
+    """The texts of the row, and how many tokens of each are among the first ``kept``."""
+    texts = (question.texts[0], *question.after)
+    found, room = [], kept
+    for text, encoding in zip(
+        texts, (encodings[0], *encodings[len(question.texts) :]), strict=True
+    ):
+        found.append(Part(text, encoding, min(room, len(encoding.ids))))
+        room -= found[-1].kept
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -181,12 +201,12 @@ class Prepared:
                 refused = error.problems
             length = len(whole.input_ids)
             kept = whole if short is None else short
-            part = Part(question.texts[0], encodings[0], len(kept.input_ids))
+            parts = parts_of(question, encodings, len(kept.input_ids))
             reason = f"longer than {self.max_length:,} tokens" if short is None else ""
             labels = list(kept.input_ids if endless else kept.labels)
-            return View((part,), labels, length, reason, refused=refused, joined=endless)
+            return View(parts, labels, length, reason, refused=refused, joined=endless)
 
-        return Asked(question.texts, question.special, view)
+        return Asked(question.texts, question.special, view, question.after)
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""
@@ -223,21 +243,22 @@ class Checked:
         """What both ask."""
         sides = (example, *((example.rejected,) if example.rejected else ()))
         checks, own = [self.check.ask(side) for side in sides], self.rule.ask(example)
-        ends = [*accumulate(len(check.texts) for check in checks)]
-        texts = (*(text for check in checks for text in check.texts), *own.texts)
+        every = (*checks, own)
+        texts = tuple(text for asked in every for text in asked.texts)
 
         def view(encodings: Sequence[Any]) -> View:
-            starts = [0, *ends[:-1]]
-            looked = [
-                check.view(encodings[start:end])
-                for check, start, end in zip(checks, starts, ends, strict=True)
-            ]
-            refused = next((each for each in looked if each.refused), None)
+            first, behind = iter(encodings[: len(texts)]), iter(encodings[len(texts) :])
+            *looked, said = (
+                [*islice(first, len(asked.texts)), *islice(behind, len(asked.after))]
+                for asked in every
+            )
+            views = [check.view(found) for check, found in zip(checks, looked, strict=True)]
+            refused = next((each for each in views if each.refused), None)
             if refused is None or example.rejected is None:
-                return refused or own.view(encodings[ends[-1] :])
-            return replace(own.view(encodings[ends[-1] :]), refused=refused.refused)
+                return refused or own.view(said)
+            return replace(own.view(said), refused=refused.refused)
 
-        return Asked(texts, own.special, view)
+        return Asked(texts, own.special, view, tuple(t for asked in every for t in asked.after))
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""

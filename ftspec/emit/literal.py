@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,18 @@ def call(head: str, parts: Sequence[tuple[str, tuple[Any, ...]]]) -> str:
         for text, values in parts
     ]
     return f"{head}(\n{''.join(lines)})"
+
+
+def lines(head: str, text: str) -> str:
+    """A call with one text, at the start of a line; one line of the text to a line where it is too long.
+
+    The formatter might lay it out otherwise, so the statement ends in `# fmt: skip` then.
+    """
+    check(text, "text")
+    if len(head) + len(quote(text)) + 2 <= WIDTH:
+        return f"{head}({quote(text)})"
+    pieces = "".join(f"    {quote(line)}\n" for line in re.findall(r"[^\n]*\n|[^\n]+", text))
+    return f"{head}(\n{pieces})  # fmt: skip"
 
 
 def _fill(parts: Iterable[str], indent: int) -> list[str]:

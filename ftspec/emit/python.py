@@ -8,6 +8,7 @@ A template writes every value through one of these filters, or rendering fails:
                                around it must end in `# fmt: skip`
     {{ text|assign("NAME") }}  a constant that holds a string
     {{ head|call(a, b=c) }}    a statement that calls; broken up where it is too long for a line
+    {{ head|lines(text) }}     a call with one text; a line of the text to a line where it is too long
     {{ text|comment }}         one harmless line, without the `#`
     {{ name|code }}            a dotted name out of `allowed`
     {{ pins|metadata }}        the PEP 723 block
@@ -100,6 +101,7 @@ def _environment() -> jinja2.Environment:
         "groups": _groups,
         "assign": _assign,
         "call": _call,
+        "lines": _lines,
         "comment": _comment,
         "code": code,
         "metadata": lambda pins, overrides=(): Source(header.metadata(pins, overrides)),
@@ -149,6 +151,12 @@ def _call(head: str, /, *positional: Any, **named: Any) -> Source:
     ]
     parts += [(f"{name}=", (_defined(value),)) for name, value in named.items()]
     return Source(literal.call(head, parts))
+
+
+def _lines(head: str, text: Any) -> Source:
+    if type(head) is not str or not _HEAD.fullmatch(head):
+        raise TemplateError(f"{plain.shown(head)} is not the head of a call")
+    return Source(literal.lines(head, _defined(text)))
 
 
 def _comment(text: str) -> Source:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from ftspec.families.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOOLS
+from ftspec.families.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOOLS, WRITTEN
 from ftspec.families.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, sliced, unsliced
 
+PREPARED = "data.prepare: ftspec"
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
@@ -68,6 +69,12 @@ train, evaluation = held_out["train"], held_out["test"]
 """
 HOLD_OUT = 'held_out = train.train_test_split(test_size="@size", seed="@seed")'
 """The statement that draws rows to evaluate on; all have their shape by then."""
+_SHUFFLE = """\
+{{ "ROWS = ROWS.shuffle"|call(seed=ROWS.shuffled) }}
+"""
+SHUFFLE = 'train = train.shuffle(seed="@seed")'
+HOLD_LAST = 'held_out = train.train_test_split(test_size="@size", shuffle=False)'
+"""The same in two statements: the last rows are held out, of those that are not too long."""
 _DROP = """\
 ROWS = ROWS.filter(
     lambda row: len(
@@ -78,6 +85,7 @@ ROWS = ROWS.filter(
 DROPS: Mapping[str, str] = {
     "messages": _DROP.replace("MESSAGES", 'row["messages"]'),
     "prompt-completion": _DROP.replace("MESSAGES", 'row["prompt"] + row["completion"]'),
+    WRITTEN: 'ROWS = ROWS.filter(lambda row: len(row["input_ids"]) <= "@limit")\n',
     "prompt": """\
 ROWS = ROWS.filter(
     lambda row: len(
@@ -100,8 +108,8 @@ class Split(NamedTuple):
     """Longer conversations are left out."""
     system: str | None = None
     """Put before conversations that begin with no system prompt."""
-    held_out: tuple[float, int] | None = None
-    """How many rows are held out of it, and the seed that they are drawn by."""
+    held_out: tuple[float, int, str] | None = None
+    """How many rows are held out of it, the seed that they are drawn by, and which of those."""
     options: dict[str, Any] | None = None
     """Values that the chat template is given."""
 
@@ -117,15 +125,21 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
         text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
     if printed["options"]:
         text += OPTIONS.replace('"@options"', "{{ ROWS.options|py }}")
-    if printed["held_out"]:
-        text += _HOLD_OUT
-    if printed["limit"]:
-        text += DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
+    drop = DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
+    if printed["shuffled"] is not None:
+        text += _SHUFFLE + (drop if printed["limit"] else "") + _HOLD_OUT
+    else:
+        text += _HOLD_OUT if printed["held_out"] else ""
+        text += drop if printed["limit"] else ""
     return text.replace("ROWS", name)
 
 
 def _holes(source: str, name: str) -> str:
     """`"@column"` as the Jinja expression that prints the column's name."""
+    for text in ("prompt", "completion"):
+        head = f"{text} = sandbox.from_string"
+        printed = f'{{{{ "{head}"|lines({name}.template.{text}) }}}}'
+        source = source.replace(f'{head}("@{text} text")', printed)
     for column in {column for columns in OF_KIND.values() for column in columns}:
         source = source.replace(f'"@{column}"', f"{{{{ {name}.columns[{column!r}]|py }}}}")
     return source
@@ -137,12 +151,12 @@ def context(
     tokens: str,
     limit: int | None = None,
     system: str | None = None,
-    held_out: tuple[float, int] | None = None,
+    held_out: tuple[float, int, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
 
-    ``held_out``: how many of its rows the other split is made of, and the seed.
+    ``held_out``: how many of its rows the other split is made of, the seed, and which of those drawn.
 
     Raises:
         Refuse: sources of different formats, of files and hub data sets, or of several file types;
@@ -152,7 +166,10 @@ def context(
         return {**taken(shape, None), "tokens": tokens}
     same("format", sources)
     same("columns", sources)
-    kind = sources[0]["format"]
+    if any(source.get("template") != sources[0].get("template") for source in sources):
+        raise Refuse("sources of different templates in one split", "notimpl", PREPARED)
+    template = sources[0].get("template")
+    kind = WRITTEN if template else sources[0]["format"]
     if limit and kind in ("text", "prompt-completion"):
         raise Refuse(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
@@ -167,16 +184,21 @@ def context(
         "kind": kind,
         "shape": shape,
         "columns": names,
+        "template": template,
         "renamed": renamed,
         "limit": limit,
         "system": system,
         "taken": False,
         "options": options,
         "held_out": None,
+        "shuffled": None,
     }
     if held_out is not None:
-        size, seed = held_out
-        shared["held_out"] = {"test_size": int(size) if size >= 1 else size, "seed": seed}
+        size, seed, draw = held_out
+        last = draw == "last"
+        how = {"shuffle": False} if last else {"seed": seed}
+        shared["held_out"] = {"test_size": int(size) if size >= 1 else size, **how}
+        shared["shuffled"] = seed if last else None
     files = [source["path"] for source in sources if source["path"]]
     loaders = {_loader(file) for file in files}
     if files and (len(files) < len(sources) or len(loaders) > 1):
@@ -197,6 +219,7 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
         "renamed": {},
         "system": None,
         "held_out": None,
+        "shuffled": None,
         "options": None,
     }
     return {**nothing, "shape": shape, "limit": limit, "taken": True}
@@ -240,11 +263,13 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     if name not in targets or (held_out and split == "eval"):
         return Split()
     start = targets.index(name)
-    rest = list(takewhile(lambda node: _target(node) in (name, "roles"), body[start + 1 :]))
+    rest = list(takewhile(lambda node: _target(node) == name or _helps(node), body[start + 1 :]))
     first = body[start]
     if match(f'{name} = load_from_disk("@folder")', first):
         return Split(shape="tokens")
     limit = _last(rest, DROPS, name).get("limit")
+    if held_out and held_out[2] == "last":
+        held_out = (held_out[0], _last(rest, {"": SHUFFLE}, name).get("seed"), "last")
     options = _last(rest, {"": OPTIONS}, name).get("options")
     system = _last(rest, SYSTEMS, name).get("system")
     parts = _parts(first.value) if isinstance(first, ast.Assign) else []
@@ -253,21 +278,34 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
             columns = {ours: theirs for ours, theirs in holes.items() if ours in OF_KIND[kind]}
             columns = {o: theirs for o, theirs in columns.items() if o != theirs or o == "tools"}
-            format = kind.removesuffix(TOOLS)
-            sources = tuple({**part, "format": format, "columns": columns} for part in parts)
+            format = "prompt-completion" if kind == WRITTEN else kind.removesuffix(TOOLS)
+            texts = {
+                key.removesuffix(" text"): text for key, text in holes.items() if " text" in key
+            }
+            said = {"format": format, "columns": columns, "template": texts or None}
+            sources = tuple({**part, **said} for part in parts)
             return Split(sources, shape, limit, system, held_out, options)
     return None
+
+
+def _helps(node: ast.stmt) -> bool:
+    """Whether it assigns a variable that the statements of a split need beside its own."""
+    made = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
+    of_texts = made.startswith(("sandbox.from_string(", "ImmutableSandboxedEnvironment("))
+    return _target(node) == "roles" or of_texts
 
 
 _BOTH = ("train, evaluation", "(train, evaluation)")
 """Both names as one target, as releases of Python write it."""
 
 
-def _held_out(tree: ast.Module) -> tuple[float, int] | None:
-    """How many rows a statement holds out, and the seed."""
+def _held_out(tree: ast.Module) -> tuple[float, Any, str] | None:
+    """How many rows a statement holds out, the seed where it says it, and which rows of those drawn."""
     for node in tree.body:
         if (holes := match(HOLD_OUT, node)) is not None:
-            return holes["size"], holes["seed"]
+            return holes["size"], holes["seed"], "first"
+        if (holes := match(HOLD_LAST, node)) is not None:
+            return holes["size"], None, "last"
     return None
 
 

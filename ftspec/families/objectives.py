@@ -12,14 +12,20 @@ from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
 
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
-SHAPES = {"sft": ("messages", "prompt-completion", "tokens"), "cpt": ("text",)}
+SHAPES = {"sft": ("messages", "prompt-completion", "written", "tokens"), "cpt": ("text",)}
 """Which of them each objective of the supervised trainer is given."""
 PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""
+AVERAGE = "train.average"
+"""Native pseudo-key: what the loss of a step is the mean of, a statement of the script."""
+AVERAGED = "trainer.model_accepts_loss_kwargs = False  # a step is the mean of its passes' means"
+"""The statement: transformers then hands no count of tokens to the loss, and divides by the passes
+(trainer.py, training_step and _get_num_items_in_batch)."""
 OTHER = "GKDConfig.output_dir"
 """What a script has whose conversations are learned from a teacher."""
 LOSS = "SFTConfig.loss_type"
 OF_SFT = "method.objective."
+OF_AVERAGE = f"{OF_SFT}average"
 
 
 def objective_row(objective: str) -> Row:
@@ -47,7 +53,35 @@ def token_loss_rows() -> tuple[Row, ...]:
             lambda weight: weight,
             absent=(0.0,),
         ),
+        Row(
+            (OF_AVERAGE,),
+            (AVERAGE,),
+            _lower_average,
+            lambda average: average,
+            uses=("method.objective.prompt_weight", "method.tuner.type"),
+            absent=("tokens",),
+        ),
     )
+
+
+def _lower_average(average: str, of_prompts: float | None, tuner: str) -> Any:
+    if average == "tokens":
+        return MISSING
+    if of_prompts:
+        raise Refuse(
+            "the trainer that weighs prompt tokens adds them up over the whole batch",
+            "notimpl",
+            "method.objective.prompt_weight: 0",
+        )
+    if tuner == "adalora":
+        raise Refuse(
+            "the trainer that adds AdaLoRA's penalty divides it by the passes already", "notimpl"
+        )
+    return average
+
+
+def _of_answers(row: Row) -> bool:
+    return bool(row.paths) and row.paths[0].startswith(OF_SFT)
 
 
 def continued(
@@ -58,7 +92,7 @@ def continued(
     ``plain_loss`` is the key, the value and the default of the only loss that plain text has.
     """
     key, value, absent = plain_loss
-    rows = (row for row in sft.rows if not row.paths[:1] or not row.paths[0].startswith(OF_SFT))
+    rows = (row for row in sft.rows if row.paths == (OF_AVERAGE,) or not _of_answers(row))
     why = "plain text is trained by its plain likelihood"
     return FieldMap(
         sft.backend,

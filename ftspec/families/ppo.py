@@ -96,7 +96,9 @@ def prompt_rows() -> tuple[Row, ...]:
     return (
         Row(("data.train",), ("data.train",), lower_sources, lambda v: v),
         Row(("data.eval",), ("data.eval",), lambda _sources: MISSING, lambda v: v, absent=((),)),
-        Row(("data.eval_size",), (), lambda _size: (), lambda: None),
+        Row(
+            ("data.eval_size", "data.eval_draw"), (), lambda *_held_out: (), lambda: (None, "first")
+        ),
         Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
         Row(("data.train_on",), (SHAPE,), lambda _what: PROMPT, lambda _shape: "completions"),
         Row(("data.system",), (), lambda _text: (), lambda: None),

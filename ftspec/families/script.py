@@ -29,7 +29,7 @@ from ftspec.families import (
     scored,
 )
 from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.objectives import PROMPT_WEIGHT, SHAPE
+from ftspec.families.objectives import AVERAGE, AVERAGED, PROMPT_WEIGHT, SHAPE
 from ftspec.families.peft import moves
 from ftspec.families.preference import REFERENCE
 from ftspec.families.sft_script import HELD_OUT, LIMIT, SYSTEM
@@ -149,6 +149,7 @@ def emit_script(
         "over_written": native.get(gkd.OVER_WRITTEN),
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
+        "averaged": AVERAGE in native,
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
@@ -158,6 +159,7 @@ def emit_script(
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
+        "texts": any(split.get("template") for split in used),
         "several": any(split.get("parts") and not split["part"] for split in used),
     }
     values |= {**splits, **more}
@@ -187,6 +189,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         ),
         "round in training": (values["qat"], lambda: qat.template("qat")),
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
+        "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
         "count what is written": (values["over_written"], lambda: gkd.BY_WRITTEN),
@@ -220,7 +223,9 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
     folder = job.values[f"derived.{split}_rows"]
     limit, system = native.get(LIMIT), native.get(SYSTEM)
     if split == "eval" and HELD_OUT in native:
-        return datasets.taken(native[SHAPE], limit)
+        # of the last ones that were drawn, too long ones have been left out before
+        done = native[HELD_OUT][2] == "last"
+        return datasets.taken(native[SHAPE], None if done else limit)
     sources = native.get(f"data.{split}", ())
     return datasets.context(
         sources,
@@ -296,6 +301,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         given = match(GIVEN, statement)
         if given is not None and argument(native, "chat_template_path") is None:
             native[TEMPLATE] = given["file"]
+        if match(AVERAGED, statement) is not None:
+            native[AVERAGE] = "batches"
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:

@@ -16,7 +16,7 @@ from ftspec.data.pack import Packing, Packs
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import Asked, Part, Rule, Unknown, View
+from ftspec.data.view import Asked, Rule, Unknown, View, parts_of
 from ftspec.errors import DataError, Problem
 from ftspec.families.answer_rows import answer_rows, is_supervised
 from ftspec.families.objectives import SHAPE
@@ -62,7 +62,7 @@ class ScriptRows:
         )
 
         def view(encodings: Sequence[Any]) -> View:
-            ids = encodings[0].ids
+            ids = question.ids(encodings)
             mask = question.mask(encodings)
             if self.train_on == "assistant" and not any(mask):
                 raise DataError(Problem("the row has nothing to train on, which stops trl"))
@@ -75,17 +75,17 @@ class ScriptRows:
                 reason = f"longer than {self.max_length:,} tokens"
             elif self.packing is None and all(label == IGNORED for label in labels[:kept]):
                 reason = "no trained token is left, and trl leaves such rows out"
-            prompt = encodings[1].ids if len(encodings) > 1 else []
+            prompt = encodings[1].ids if len(question.texts) > 1 else []
             note = (
                 "the prompt alone has other tokens at its end than in the whole row, and training "
                 "starts where they diverge"
                 if list(ids[: len(prompt)]) != list(prompt)
                 else ""
             )
-            part = Part(question.texts[0], encodings[0], kept)
-            return View((part,), labels[:kept], len(ids), reason, note, joined=endless)
+            parts = parts_of(question, encodings, kept)
+            return View(parts, labels[:kept], len(ids), reason, note, joined=endless)
 
-        return Asked(question.texts, question.special, view)
+        return Asked(question.texts, question.special, view, question.after)
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""
@@ -120,7 +120,7 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
     else:
         train_on = "completions" if native[f"{CONFIG}completion_only_loss"] else "all"
     limit = native.get(LIMIT)
-    if shape not in ("messages", "prompt-completion", "text"):
+    if shape not in ("messages", "prompt-completion", "written", "text"):
         return Unknown(f"rows of the shape {shape}")
     return ScriptRows(
         tokens,

@@ -22,6 +22,7 @@ from ftspec.families.packing import packing_row
 from ftspec.families.partial import partial_rows
 from ftspec.families.peft import lora_rows
 from ftspec.families.rope import rope_rows
+from ftspec.families.shapes import WRITTEN
 from ftspec.families.stored import name_row
 from ftspec.families.template import template_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
@@ -32,7 +33,7 @@ TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
 HELD_OUT = "data.held_out"
-"""Native pseudo-key: how many rows are held out, and the seed that they are drawn by."""
+"""Native pseudo-key: how many rows are held out, the seed that they are drawn by, and which of those."""
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
@@ -62,9 +63,9 @@ def data_rows() -> tuple[Row, ...]:
             for split in ("train", "eval")
         ),
         Row(
-            ("data.eval_size",),
+            ("data.eval_size", "data.eval_draw"),
             (HELD_OUT,),
-            lambda size, who, seed: MISSING if size is None or who == "ftspec" else (size, seed),
+            _lower_held_out,
             _lift_held_out,
             uses=("data.prepare", "train.seed"),
             reads=(f"{CONFIG}seed",),
@@ -267,12 +268,16 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     return sources
 
 
-def _lift_held_out(held_out: Any, seed: int) -> float | None:
+def _lower_held_out(size: float | None, draw: str, who: str, seed: int) -> Any:
+    return MISSING if size is None or who == "ftspec" else (size, seed, draw)
+
+
+def _lift_held_out(held_out: Any, seed: int) -> tuple[float | None, str]:
     if held_out is None:
-        return None
+        return None, "first"
     if held_out[1] != seed:
         raise Refuse("rows are held out by another seed than the trainer's", "notimpl")
-    return float(held_out[0])
+    return float(held_out[0]), held_out[2]
 
 
 def _lower_overflow(
@@ -289,8 +294,12 @@ def _lower_overflow(
 
 
 def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
-    """Which columns the trainer gets: `messages`, `prompt-completion` or `text`."""
+    """Which columns the trainer gets: `messages`, `prompt-completion`, `written` or `text`."""
     formats = {source["format"] for source in sources}
+    if (count := sum(bool(source.get("template")) for source in sources)) == len(sources) > 0:
+        return WRITTEN
+    if count:
+        raise Refuse("rows that are written by a template cannot be mixed with others", "notimpl")
     if formats == {"text"}:
         return "text"
     if "text" in formats:
@@ -334,7 +343,7 @@ def _lower_train_on(
             "data.prepare: ftspec, or {% generation %} around the assistant's turns in a "
             "model.chat_template",
         )
-    if shape == "prompt-completion":
+    if shape in ("prompt-completion", WRITTEN):
         return train_on != "all", False, shape
     return False, shape == "messages" and train_on == "assistant", shape
 

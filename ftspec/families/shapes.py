@@ -27,9 +27,12 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 TOOLS = "+tools"
 """How the kind of rows ends whose tools are in a column that the spec names."""
+WRITTEN = "written"
+"""The kind of rows that a spec's texts write, and their shape: ids, and which are the completion's."""
 OF_KIND: Mapping[str, tuple[str, ...]] = {
     **COLUMNS,
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
+    WRITTEN: (),
 }
 """The columns of each kind of rows."""
 
@@ -71,6 +74,23 @@ ROWS = ROWS.map(
 )  # fmt: skip
 """
 _QUESTION = '"\\n".join(filter(None, (row["@instruction"], row["@input"])))'
+_WRITTEN = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+prompt = sandbox.from_string("@prompt text")
+completion = sandbox.from_string("@completion text")
+ROWS = ROWS.map(lambda row: {
+    "prompt_ids": tokenizer(prompt.render(row))["input_ids"],
+    "completion_ids": tokenizer(
+        completion.render(row).removesuffix(tokenizer.eos_token) + tokenizer.eos_token,
+        add_special_tokens=False,
+    )["input_ids"],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+ROWS = ROWS.map(lambda row: {
+    "input_ids": row["prompt_ids"] + row["completion_ids"],
+    "completion_mask": [0] * len(row["prompt_ids"]) + [1] * len(row["completion_ids"]),
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+"""Each text is tokenised by itself; trl takes rows with ids as they are, and makes labels of the mask."""
 STATEMENTS: Mapping[tuple[str, str], str] = {
     ("messages", "messages"): 'ROWS = ROWS.select_columns(["@messages"])\n',
     ("messages", "prompt-completion"): _SPLIT,
@@ -100,6 +120,7 @@ ROWS = ROWS.map(lambda row: {{
     ("prompt-completion", "prompt-completion"): (
         'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
     ),
+    (WRITTEN, WRITTEN): _WRITTEN,
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
     ("preference", "preference"): (
         'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'

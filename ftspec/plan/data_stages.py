@@ -72,7 +72,8 @@ def part_of(resolved: Resolved, split: str) -> HoldOut | None:
     """Which part of the rows to train on a split is, where some are held out."""
     size = resolved.values["data.eval_size"].value
     seed = resolved.values["train.seed"].value
-    return None if size is None else HoldOut(size, seed, held=split == "eval")
+    last = resolved.values["data.eval_draw"].value == "last"
+    return None if size is None else HoldOut(size, seed, split == "eval", last)
 
 
 def split_sources(resolved: Resolved, split: str) -> tuple[Source, ...]:

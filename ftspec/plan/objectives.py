@@ -39,6 +39,7 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
         decide("data.overflow", "drop", "trl's distillation cuts the beginning of a long row")
     _formats(values)
     _loss(spec, values, decide)
+    _average(values, decide)
     _packing(spec)
     _train_on(values, decide)
 
@@ -144,6 +145,14 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
                 hint="train.label_smoothing: 0",
             )
         )
+
+
+def _average(values: Mapping[str, Value], decide: Any) -> None:
+    """One pass for a step has one mean."""
+    average = values.get("method.objective.average")
+    passes = values["derived.accumulation_steps"].value * values["derived.processes"].value
+    if average is not None and average.value == "batches" and passes == 1:
+        decide("method.objective.average", "tokens", "one forward pass for a step: the same")
 
 
 def _packing(spec: Spec) -> None:

@@ -26,7 +26,17 @@ from ftspec.spec.load import Loaded
 UNDERSTOOD = frozenset(
     f"data.{name}"
     for name in (
-        *("train", "eval", "eval_size", "system", "max_length", "overflow", "train_on", "prepare"),
+        *(
+            "train",
+            "eval",
+            "eval_size",
+            "eval_draw",
+            "system",
+            "max_length",
+            "overflow",
+            "train_on",
+            "prepare",
+        ),
         *("packing", "shuffle"),
     )
 )

@@ -285,9 +285,15 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
     """
     renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
     kind = source.format
+    if source.template is not None:
+        kind = "prompt-completion"
     if kind == "auto":
         kind = "text" if objective == "cpt" else _recognised(source, folder, objective == "kto")
-    if kind in TOOLED and ("tools" in source.columns or has_tools(source, folder)):
+    if (
+        source.template is None
+        and kind in TOOLED
+        and ("tools" in source.columns or has_tools(source, folder))
+    ):
         renamed["tools"] = source.columns.get("tools", "tools")  # kept: a script must name it
     names = [source.columns.get(column, column) for column in {*COLUMNS[kind], *renamed}]
     if len(set(names)) < len(names):

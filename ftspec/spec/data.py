@@ -69,6 +69,22 @@ def unsliced(split: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found and found[2] else (split, None)
 
 
+class Written(Node):
+    """A prompt and a completion, written from the columns of each row.
+
+    Both are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
+    print what they hold to the last character, and stop at a column that is not there; `{% if context is
+    defined and context %}` asks first. Each is tokenised by itself, so that no token spans both: the
+    prompt as a text of the tokenizer, the completion without special tokens of its own and with one end
+    of text.
+    """
+
+    prompt: str = Field(min_length=1, examples=["### Question:\n{{ question }}\n\n### Answer:\n"])
+    """What comes first. It trains where `data.train_on` is `all`."""
+    completion: str = Field(min_length=1, examples=["{{ answer }}"])
+    """What is learned."""
+
+
 class Source(Node):
     """One data source: a local file, or a data set of the hub."""
 
@@ -93,6 +109,8 @@ class Source(Node):
     messages), beside any columns that the rewards read."""
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
+    template: Written | None = None
+    """Texts that make a prompt and a completion of any columns. null: rows are what their format says."""
 
     @classmethod
     def expand(cls, value: Any) -> Any:
@@ -112,6 +130,12 @@ class Source(Node):
             raise ValueError("a source is either a `path` or a `hub` id, and one of them is needed")
         if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
+        if self.template is not None and (
+            self.columns or self.format not in ("auto", "prompt-completion")
+        ):
+            raise ValueError(
+                "`template` names the columns itself, beside no `columns` and no `format`"
+            )
         if self.path is not None and self.subset is not None:
             raise ValueError("`subset` belongs to a hub data set, not to a file")
         found = SLICE.fullmatch(self.split)
@@ -133,6 +157,10 @@ class Data(Node):
     """Rows of `train` that are held out to evaluate on, drawn at random (seeded by train.seed): below 1
     a share of them, else a count. The same rows in every backend; the others train in the order in
     which they were drawn. null: all train."""
+    eval_draw: Literal["first", "last"] = "first"
+    """Which of the rows that `eval_size` has drawn are held out. `first`: the first ones, as
+    `train_test_split` of Hugging Face datasets takes them, and LLaMA-Factory. `last`: the last ones, once
+    those are left out that `overflow: drop` finds too long, as axolotl takes them."""
     system: str | None = Field(None, min_length=1)
     """System prompt for conversations that begin with none. null: they are trained without one."""
     max_length: int = Field(2048, ge=8)
@@ -159,4 +187,6 @@ class Data(Node):
             raise ValueError("rows to evaluate on are named (`eval`) or held out (`eval_size`)")
         if (self.eval_size or 0) >= 1 and self.eval_size != int(self.eval_size or 0):
             raise ValueError("`eval_size` is a share below 1, or a whole number of rows")
+        if self.eval_draw == "last" and self.eval_size is None:
+            raise ValueError("`eval_draw` says which rows `eval_size` holds out: give it too")
         return self

@@ -31,6 +31,10 @@ WORDS: Mapping[str, Mapping[str, Any]] = {**tuners.WORDS, **lora.WORDS}
 """Words that stand for a tuner with its settings: `method: bitfit`, `method: dora`."""
 
 
+Average = Literal["tokens", "batches"]
+"""What the loss of a step is the mean of."""
+
+
 class SFT(Node):
     """Supervised fine-tuning: next-token prediction on demonstrations."""
 
@@ -43,6 +47,11 @@ class SFT(Node):
     loss is the weighted mean over all tokens of the batch: the sum of weight x loss divided by the sum of
     weights. 0: not at all. 1: the same as `data.train_on: all`. Long prompts with short answers learn
     better with a little, about 0.1 (https://arxiv.org/abs/2401.13586)."""
+    average: Average = "tokens"
+    """What the loss of a step is the mean of, where several forward passes make one: by accumulation, or on
+    several devices. `tokens`: all trained tokens of the batch, each of which counts alike. `batches`: the
+    means of the passes, so that a token counts more in a pass with few of them. It is what axolotl does,
+    and what transformers did before 4.46. With one pass for a step there is no difference."""
 
 
 class CPT(Node):
@@ -52,6 +61,8 @@ class CPT(Node):
     """
 
     type: Literal["cpt"] = "cpt"
+    average: Average = "tokens"
+    """As in supervised fine-tuning."""
 
 
 class Full(Node):

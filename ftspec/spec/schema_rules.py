@@ -77,6 +77,13 @@ RULES: Mapping[str, list[Schema]] = {
             "rows to evaluate on are named (`eval`) or held out (`eval_size`)",
         ),
         {
+            "if": {"required": ["eval_draw"], "properties": {"eval_draw": {"const": "last"}}},
+            "then": {
+                **_given("eval_size"),
+                "errorMessage": "`eval_draw` says which rows `eval_size` holds out: give it too",
+            },
+        },
+        {
             "properties": {
                 "eval_size": {
                     "anyOf": [NULL, {"exclusiveMaximum": 1}, {"multipleOf": 1}],

@@ -35,6 +35,9 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
     columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
     limit = draw(st.none() | st.none() | st.integers(1, 10**9))
+    if kind == "prompt-completion" and draw(st.booleans()):
+        texts = {name: draw(words()) for name in ("prompt", "completion")}
+        return {**place, "limit": limit, "format": kind, "template": texts}
     return {**place, "limit": limit, "format": kind, "columns": columns}
 
 
@@ -50,6 +53,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     document["data"]["eval"] = [first] * draw(st.integers(0, 1))
     if not document["data"]["eval"] and draw(st.booleans()):
         document["data"]["eval_size"] = draw(st.sampled_from((0.1, 0.25, 1.0, 2.0, 500.0)))
+        document["data"]["eval_draw"] = draw(st.sampled_from(("first", "first", "last")))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
@@ -172,7 +176,7 @@ def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
     if not draw(st.sampled_from((*(True,) * 7, False))):
         return
     data |= {"packing": None, "prepare": "framework", "overflow": "drop", "eval": []}
-    for name in ("system", "eval_size"):
+    for name in ("system", "eval_size", "eval_draw"):
         data.pop(name, None)
     for name in ("quantization", "chat_template"):
         document["model"].pop(name, None)

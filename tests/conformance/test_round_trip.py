@@ -55,7 +55,11 @@ def test_what_is_compiled_comes_back(backend: Backend, objective: str) -> None:
         back = lift(backend, backend.read(files))
         assert not back.unknown, f"nobody claims {back.unknown}"
         assert not back.refusals
+        nearly = {note.path for note in result.notes}  # may come back as what it became
         for path, value in expressed(values, backend).items():
+            if path in nearly and plain(back.spec.get(path)) != plain(value):
+                seen["nearly"] += 1
+                continue
             assert plain(back.spec.get(path)) == plain(value), path
         seen["held"] += 1
 
@@ -69,7 +73,9 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.overflow"] == "drop" and values["data.prepare"] == "framework":
         kept["data.overflow"] = "drop"
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
-        for path in ("train", "eval", "eval_size", "train_on", "max_length", "system"):
+        for path in (
+            *("train", "eval", "eval_size", "eval_draw", "train_on", "max_length", "system"),
+        ):
             kept.pop(f"data.{path}")
         for name in ("chat_template", "template_options"):  # they wrote the rows
             kept.pop(f"model.{name}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ftspec.data.conversation import Message
-from ftspec.data.template import Template
+from ftspec.data.written import written
+from tests.conftest import SPECS
 from tests.port.conftest import Bring, fate
 
 LORA = """\
@@ -83,11 +83,22 @@ def test_a_batch_size_is_that_of_one_device(read: Bring) -> None:
     assert found["train.micro_batch_size"] == 2
 
 
-@pytest.mark.parametrize(("steps", "kind"), [(1, "exact"), (4, "approximated")])
-def test_accumulated_batches_are_averaged_otherwise(read: Bring, steps: int, kind: str) -> None:
-    port = read(f"{LORA}gradient_accumulation_steps: {steps}\n")
+@pytest.mark.parametrize(
+    ("said", "steps", "devices", "kind", "average"),
+    [
+        ("", 1, 1, "exact", "tokens"),
+        ("", 4, 1, "derived", "batches"),
+        ("", 1, 2, "exact", "batches"),
+        ("rl: dpo\n", 4, 1, "exact", None),
+    ],
+)
+def test_the_means_of_batches_are_averaged(
+    read: Bring, said: str, steps: int, devices: int, kind: str, average: str | None
+) -> None:
+    port = read(f"{LORA}{said}gradient_accumulation_steps: {steps}\n", devices=devices)
     assert fate(port, "gradient_accumulation_steps")[0] == kind
-    assert port.composed.values["train.batch_size"] == 2 * steps
+    assert port.composed.values["train.batch_size"] == 2 * steps * devices
+    assert port.composed.values.get("method.objective.average", None) == average
 
 
 def test_qlora_is_four_bits_as_axolotl_loads_them(read: Bring) -> None:
@@ -112,12 +123,6 @@ def test_turns_under_other_names(read: Bring) -> None:
     assert imported.faithful
 
 
-def test_its_alpaca_prompt_is_not_the_chat_template(read: Bring) -> None:
-    kind, why = fate(read(LORA.replace("chat_template", "alpaca")), "datasets[0].type")
-    assert kind == "approximated"
-    assert "### Instruction" in why
-
-
 def test_plain_text_is_continued_pre_training(read: Bring) -> None:
     text = LORA.replace("type: chat_template", "type: completion\n    field: chapter")
     found = values(read, text + "sample_packing: true\n")
@@ -128,9 +133,9 @@ def test_plain_text_is_continued_pre_training(read: Bring) -> None:
 
 
 def test_rows_of_a_type_that_is_not_known_are_a_question(read: Bring) -> None:
-    imported = read(LORA.replace("chat_template", "jeopardy"))
+    imported = read(LORA.replace("chat_template", "steps"))
     assert fate(imported, "datasets[0].type")[0] == "unknown"
-    assert any("jeopardy" in question for question in imported.composed.open)
+    assert any("steps" in question for question in imported.composed.open)
 
 
 def test_other_trainers_are_named(read: Bring) -> None:
@@ -142,6 +147,15 @@ def test_special_tokens_are_no_secret(read: Bring) -> None:
     imported = read(LORA + 'special_tokens:\n  pad_token: "<pad>"\n  eos_token: "<end>"\n')
     assert fate(imported, "special_tokens.pad_token") == ("inert", "padding is not trained on")
     assert fate(imported, "special_tokens.eos_token")[0] == "unknown"
+
+
+def test_special_tokens_of_a_model_that_is_there_are_compared(read: Bring) -> None:
+    text = LORA.replace("org/model", str(SPECS / "tiny-model"))
+    found = read(text + 'special_tokens:\n  unk_token: "<unk>"\n  eos_token: "<|im_end|>"\n')
+    assert fate(found, "special_tokens.eos_token") == ("inert", "the tokenizer's own")
+    other = read(text + 'special_tokens:\n  eos_token: "<end>"\n')
+    kind, why = fate(other, "special_tokens.eos_token")
+    assert kind == "unknown" and "the tokenizer has '<|im_end|>'" in why
 
 
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
@@ -158,20 +172,57 @@ def test_a_key_that_axolotl_does_not_know_is_told(read: Bring) -> None:
 
 
 ALPACA = (
-    "<s>Below is an instruction that describes a task. Write a response that appropriately completes the "
-    "request.\n\n### Instruction:\nAdd 1 and 1.\n\n### Response:\n2</s>"
+    "Below is an instruction that describes a task. Write a response that appropriately completes the "
+    "request.\n\n### Instruction:\nAdd 1 and 1.\n\n### Response:\n"
 )
 """prompters.py of axolotl, AlpacaPrompter, of a row without an input."""
 
 
-def test_its_alpaca_prompt_is_written_as_a_template(read: Bring) -> None:
+def test_its_alpaca_prompt_writes_the_rows(read: Bring) -> None:
     imported = read(LORA.replace("chat_template", "alpaca"))
-    (text,) = imported.files.values()
-    turns = [
-        Message("user", "Add 1 and 1."),
-        Message("assistant", "2"),
-    ]
-    assert Template(text, {"bos_token": "<s>", "eos_token": "</s>"}).render(turns).text == ALPACA
+    (source,) = imported.composed.spec.data.train
+    assert imported.faithful and source.template is not None
+    row = {"instruction": "Add 1 and 1.", "input": "", "output": "2"}
+    example = written(source.template, row)
+    assert (example.prompt, example.completion) == (ALPACA, "2")
+
+
+OWN = """\
+    type:
+      field_instruction: question
+      field_output: {column}
+      format: "{form}"
+      no_input_format: "Q: {{instruction}} A:"
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "form", "why"),
+    [
+        ("answer", "Q: {instruction} {input} A:", ""),
+        ("answer", "{{% if {instruction} %}}", ""),  # braces of a format, which Jinja would run
+        ("the answer", "Q: {instruction}", "no text can name the column 'the answer'"),
+        ("self", "Q: {instruction}", "no text can name the column 'self'"),
+        ("answer", "Q: {instruction!r}", "a field 'instruction'"),
+        ("answer", "Q: {topic}", "a field 'topic'"),
+        ("answer", "Q: {", "a prompt"),
+    ],
+)
+def test_a_prompt_of_its_own(read: Bring, column: str, form: str, why: str) -> None:
+    text = LORA.replace("    type: chat_template\n", OWN.format(column=column, form=form))
+    imported = read(text)
+    kind, reason = fate(imported, "datasets[0].type.format")
+    assert kind == ("unknown" if why else "derived")
+    assert imported.faithful == (not why)
+    if why and form != "Q: {":
+        assert why in reason
+    if not why:
+        (source,) = imported.composed.spec.data.train
+        assert source.template is not None
+        row = {"question": "Why?", "input": "So.", "answer": "{{ 1 }}"}
+        expected = form.format(instruction="Why?", input="So.")
+        example = written(source.template, row)
+        assert (example.prompt, example.completion) == (expected, "{{ 1 }}")
 
 
 @pytest.mark.parametrize("name", ["llama3", "chatml", "gemma3", "qwen3"])
@@ -196,6 +247,21 @@ def test_rows_that_are_held_out(read: Bring, said: str, size: float | None) -> N
     imported = read(f"{LORA}val_set_size: {said}\nevals_per_epoch: 1\n")
     assert imported.composed.values["data.eval_size"] == size
     assert imported.composed.values["train.eval_steps"] == ("epoch" if size else None)
+    assert imported.composed.values["data.eval_draw"] == ("last" if size else "first")
+    assert fate(imported, "val_set_size")[0] in ("derived", "inert")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("val_set_size: 1", "unknown"),  # a share: nothing would be left
+        ("val_set_size: 0.1\nshuffle_merged_datasets: false", "approximated"),
+        ("val_set_size: 0.1\ncurriculum_sampling: true", "approximated"),
+        ("val_set_size: 0.1\nrl: dpo", "approximated"),
+    ],
+)
+def test_rows_that_a_spec_holds_out_otherwise(read: Bring, said: str, kind: str) -> None:
+    assert fate(read(f"{LORA}{said}\n"), "val_set_size")[0] == kind
 
 
 def test_a_slice_of_a_split_is_a_limit(read: Bring) -> None:

@@ -27,6 +27,10 @@ ELSEWHERE = ("hardware.", "output.folder", "data.overflow")
 """Of launch.sh; another folder; and what a config of LLaMA-Factory cannot say."""
 
 
+SHORTEST = 8
+"""The least `data.max_length`."""
+
+
 @pytest.mark.parametrize("objective", ["sft", "cpt"])
 def test_import_undoes_compile(objective: str) -> None:
     backend = load("llamafactory")
@@ -48,6 +52,8 @@ def test_import_undoes_compile(objective: str) -> None:
         if values["data.prepare"] == "ftspec" and (values["data.eval"] or values["data.eval_size"]):
             seen["prepared"] += 1  # both splits are handed over as one folder, not where from
             return
+        if values["data.packing"] and values["data.max_length"] == SHORTEST:
+            return  # its own packing leaves one token less, which no spec may say
         try:
             files = backend.emit(result.native, job(resolved, values, backend))
         except UnsupportedError:
@@ -61,6 +67,8 @@ def test_import_undoes_compile(objective: str) -> None:
                     paths[-1].write_bytes(file.content)
             imported = bring(paths, devices=values["derived.processes"])
         lost = [fate for fate in imported.fates if fate.kind in ("unknown", "kept", "approximated")]
+        if values["model.template_options"]:  # it would delete thoughts too, were there any
+            lost = [fate for fate in lost if fate.setting.key != "enable_thinking"]
         assert not lost, lost
         for path, value in expressed(values, backend).items():
             if not path.startswith(ELSEWHERE):

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 PREPARED = (*THREE, "data.prepare=ftspec")
 WEIGHT = 0.1
 SCRIPTS = ("trl", "unsloth", "deepspeed")
+MEANS = (*PREPARED, "train.warmup_steps=0", "method.objective.average=batches")
+"""A step is the mean of the means of two passes."""
 
 
 def first_loss(proof: Proven, backend: str = "trl") -> float:
@@ -65,3 +67,24 @@ def test_weights_are_shared_by_processes(lab: Lab) -> None:
         }
 
     assert_equal(lab.compare("weighed by two", runs))
+
+
+def test_means_of_batches_are_averaged(lab: Lab) -> None:
+    assert "counts the tokens of the whole batch" in refusal(lab, "llamafactory", *MEANS)
+    proof = lab.prove(*MEANS, backends=(*SCRIPTS, "axolotl"))
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == {*SCRIPTS, "axolotl"}
+    # passes with unequal numbers of trained tokens, so that the mean over tokens is another one
+    assert abs(first_loss(proof) - first_loss(proven(lab, LORA, "ftspec"))) > 1e-5
+
+
+def test_means_of_devices_are_averaged(lab: Lab) -> None:
+    """Two processes with one pass each are what one process with two passes is."""
+
+    def runs(folder):  # type: ignore[no-untyped-def]
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *MEANS),
+            "trl x 2": lab.compiled("trl", folder / "two", *MEANS, "hardware.devices=2"),
+        }
+
+    assert_equal(lab.compare("averaged by two", runs))

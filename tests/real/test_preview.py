@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 import tokenizers
 from tokenizers.processors import TemplateProcessing
@@ -23,6 +24,7 @@ from ftspec.data.preview import look
 from ftspec.data.view import View
 from ftspec.emit.disk import write_files
 from ftspec.env.install import ensure
+from ftspec.plan.data_stages import prepare_split
 from ftspec.plan.make import make_plan
 from ftspec.plan.readers import readers
 from ftspec.plan.write import write_plan
@@ -127,6 +129,39 @@ def test_rows_held_out_are_the_same_in_the_same_order(project: Path, backend: st
     said = compare(project, backend, *CUT, limits, "data.eval_size=0.1")
     assert len(said) == 51 - 6
     assert len(ours(project, backend, "eval", *CUT, limits, "data.eval_size=0.1")) == 6
+
+
+def test_the_last_rows_are_held_out_of_those_that_are_not_too_long(project: Path) -> None:
+    sets = (
+        *("data.overflow=drop", "data.max_length=48", "data.train_on=completions"),
+        *("data.eval_size=0.2", "data.eval_draw=last"),
+    )
+    real = theirs(project, "trl", *sets)
+    assert 10 < len(real["train"]) < 45 and len(real["eval"]) > 2
+    assert [row["input_ids"] for row in real["train"]] != sorted(
+        row["input_ids"] for row in real["train"]
+    )
+    for prepared in ((), ("data.prepare=ftspec",)):
+        for split, rows in real.items():
+            assert ours(project, "trl", split, *sets, *prepared) == rows
+    assert written(project, *sets) == real
+
+
+def written(project: Path, *sets: str) -> dict[str, Any]:
+    """The rows that ftspec writes where it prepares them, by split."""
+    made = make_plan(load(project / "quickstart.yaml", (*sets, "data.prepare=ftspec")), "trl")
+    found = {}
+    for split in ("train", "eval"):
+        folder = project.parent / "written" / split
+        shutil.rmtree(folder, ignore_errors=True)
+        prepare_split(made.resolved, split, folder)
+        (file,) = folder.glob("*.arrow")
+        with pyarrow.memory_map(str(file)) as memory:
+            table = pyarrow.ipc.open_stream(memory).read_all()
+        found[split] = [
+            {key: row[key] for key in ("input_ids", "labels")} for row in table.to_pylist()
+        ]
+    return found
 
 
 def test_packed_rows_are_made_of_the_rows_that_are_shown(project: Path) -> None:

@@ -55,8 +55,10 @@ def sources() -> st.SearchStrategy[Any]:
         "columns": st.dictionaries(words(), words(), max_size=2),
     }
     first = {"split": st.just("train"), "limit": st.none() | st.integers(1, 10**9)}
+    texts = {"template": st.fixed_dictionaries({"prompt": words(), "completion": words()})}
     return (
-        optional(rest, path=paths)
+        optional({"limit": st.none()}, path=paths, **texts)
+        | optional(rest, path=paths)
         | optional({**rest, "subset": words()}, hub=words())
         | optional({**rest, **first}, hub=words())
         | optional({**rest, **first}, path=paths)
@@ -67,6 +69,7 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
     drawn = {
         "sft": demonstrations,
+        "cpt": lambda: optional({"average": averages()}, type=st.just("cpt")),
         "dpo": preferences,
         "kto": judgements,
         "reward": lambda: optional({"center": st.none() | positive()}, type=st.just("reward")),
@@ -75,12 +78,18 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
         **dict.fromkeys(("orpo", "cpo", "simpo"), lambda: unreferred(word)),
         "ppo": proximal,
     }
-    return drawn[word]() if word in drawn else st.just({"type": word})
+    return drawn[word]()
+
+
+def averages() -> st.SearchStrategy[str]:
+    """Mostly the mean that every backend has."""
+    return st.sampled_from((*("tokens",) * 3, "batches"))
 
 
 def demonstrations() -> st.SearchStrategy[Any]:
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just("sft"))
-    return weight | st.just({"type": "sft", "loss": "dft"})
+    loss = st.sampled_from(("nll", "dft"))
+    return weight | optional({"average": averages()}, type=st.just("sft"), loss=loss)
 
 
 def judgements() -> st.SearchStrategy[Any]:

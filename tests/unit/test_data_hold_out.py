@@ -24,6 +24,12 @@ def test_the_rows_are_those_of_train_test_split(
     assert HoldOut(size, seed, held=False).of(rows) == trained
 
 
+def test_the_last_rows_of_the_same_order() -> None:
+    rows = list(range(7))  # drawn: 3, 2, 6, 4, 1, 5, 0
+    assert HoldOut(0.3, 42, held=True, last=True).of(rows) == [1, 5, 0]
+    assert HoldOut(0.3, 42, held=False, last=True).of(rows) == [3, 2, 6, 4]
+
+
 @pytest.mark.parametrize(("size", "rows"), [(3, 3), (0.99, 2), (0.5, 1), (5, 0)])
 def test_something_must_be_left_to_train_on(size: float, rows: int) -> None:
     with pytest.raises(DataError, match="none would train"):

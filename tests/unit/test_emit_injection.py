@@ -124,6 +124,7 @@ call = SimpleNamespace(
 filled = SimpleNamespace(
 {{ {value: {"a": value}, "rest": {"b": (value,)}}|groups }}
 )  # fmt: skip
+{{ "text = str"|lines(value) }}
 """
 
 
@@ -153,7 +154,7 @@ EXPECTED = shape(script("PAYLOAD"), "PAYLOAD")
 
 def test_enough_payloads_of_every_kind() -> None:
     assert len(PAYLOADS) >= 300
-    assert EXPECTED[1] == 10
+    assert EXPECTED[1] == 11
     assert sum("canary" in payload for payload in PAYLOADS) >= 40
 
 

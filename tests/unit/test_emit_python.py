@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ftspec.emit.header import metadata, requirements
-from ftspec.emit.literal import NAMES, WIDTH, Code, arguments, filled, literal, quote
+from ftspec.emit.literal import NAMES, WIDTH, Code, arguments, filled, lines, literal, quote
 from ftspec.emit.plain import one_line
 from ftspec.emit.python import Source, TemplateError, render
 from ftspec.errors import UnsupportedError
@@ -61,6 +61,18 @@ def test_literals_are_laid_out_as_ruff_does(tmp_path: Path) -> None:
     isolated = ["--isolated", "--no-cache", "--line-length", str(WIDTH)]
     subprocess.run([*ruff, "format", *isolated, "--diff", path], check=True)
     subprocess.run([*ruff, "check", *isolated, "--extend-select", "I", path], check=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["short", "one\n" * 40, "\n" * 200, "x" * 200, "a\r\nb\u2028" * 30]
+)
+def test_a_long_text_has_a_line_for_each_of_its_own(text: str) -> None:
+    source = lines("text = str", text)
+    scope: dict[str, str] = {}
+    exec(source, scope)  # noqa: S102 - that is what is tested
+    assert scope["text"] == text
+    count = text.count("\n") + (text[-1:] != "\n")
+    assert len(source.split("\n")) == (1 if text == "short" else count + 2)
 
 
 def test_groups_fill_their_lines() -> None:

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ftspec.data.written import written
 from ftspec.emit.python import render
+from ftspec.errors import DataError
 from ftspec.families.datasets import VARIABLES, Split, context, read_split, same, taken, template
-from ftspec.families.shapes import OF_KIND, STATEMENTS, TOOLS
+from ftspec.families.shapes import OF_KIND, STATEMENTS, TOOLS, WRITTEN
 from ftspec.mapping import Refuse
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import SUFFIXES, Written
 from tests.unit.spec_strategies import words
 
 NAMES = ("MODEL", "model")
@@ -46,8 +50,18 @@ class Rows:
         return Rows(renamed, self.loaded)
 
 
-class Tokenizer:
+def letters(text: str) -> list[int]:
     """One token per letter."""
+    return [ord(letter) for letter in text]
+
+
+class Tokenizer:
+    """The same, as transformers offers it."""
+
+    eos_token = "<end>"
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": letters(text)}
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> dict[str, list[int]]:
         return {"input_ids": [0] * sum(len(message["content"]) for message in messages)}
@@ -61,6 +75,7 @@ def source(**fields: Any) -> dict[str, Any]:
         "split": "train",
         "limit": None,
         "columns": {},
+        "template": None,
     }
     return {**nothing, "format": "messages", **fields}
 
@@ -82,6 +97,8 @@ def run(text: str, split: str, rows: list[dict[str, Any]]) -> Rows:
         "concatenate_datasets": concatenate_datasets,
         "load_from_disk": lambda folder: Rows([], (folder,)),
         "tokenizer": Tokenizer(),
+        "ImmutableSandboxedEnvironment": ImmutableSandboxedEnvironment,
+        "StrictUndefined": StrictUndefined,
     }
     exec(text, scope)  # noqa: S102 - that is what is tested
     found = scope[VARIABLES[split]]
@@ -188,18 +205,29 @@ def test_the_first_rows_of_each_source() -> None:
 
 
 def test_rows_held_out_have_their_shape_already_and_long_ones_leave_both_parts() -> None:
-    values = context((source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, 7))
+    values = context((source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, 7, "first"))
     others = taken("messages", 5)
     text = render(template("train", values), allowed=NAMES, train=values)
     text += render(template("eval", others), allowed=NAMES, evaluation=others)
     assert "train_test_split(test_size=2, seed=7)" in text
     found = read_split(ast.parse(text), "train")
     assert found is not None
-    assert (found.held_out, found.limit, found.system) == ((2, 7), 5, "Be brief.")
+    assert (found.held_out, found.limit, found.system) == ((2, 7, "first"), 5, "Be brief.")
     assert read_split(ast.parse(text), "eval") == Split()
     assert text.count(".filter(") == 2
-    share = context((source(path="a.json"),), "messages", "", None, None, (0.25, 7))
+    share = context((source(path="a.json"),), "messages", "", None, None, (0.25, 7, "first"))
     assert "test_size=0.25" in render(template("train", share), allowed=NAMES, train=share)
+
+
+def test_the_last_rows_are_held_out_once_long_ones_have_left() -> None:
+    how = ("messages", "", 5, "Be brief.", (2.0, 7, "last"))
+    values = context((source(path="a.json"),), *how)
+    text = render(template("train", values), allowed=NAMES, train=values)
+    places = [text.index(word) for word in (".shuffle(seed=7)", ".filter(", "shuffle=False")]
+    assert places == sorted(places)
+    found = read_split(ast.parse(text), "train")
+    assert found is not None
+    assert (found.held_out, found.limit, found.system) == ((2, 7, "last"), 5, "Be brief.")
 
 
 def test_what_one_statement_cannot_load_is_refused() -> None:
@@ -208,6 +236,7 @@ def test_what_one_statement_cannot_load_is_refused() -> None:
         (source(path="a.json"), source(path="a.csv")),
         (source(path="a.json"), source(path="b.json", format="alpaca")),
         (source(path="a.json"), source(path="b.json", columns={"messages": "x"})),
+        (source(path="a.json", template={"prompt": "a", "completion": "b"}), source(path="b.json")),
     ):
         with pytest.raises(Refuse) as caught:
             context(sources, "messages", "")
@@ -250,7 +279,11 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
             if place.get("split", "train") == "train"
             else None
         )
+        if kind == WRITTEN:
+            return source(**place, format="prompt-completion", template=texts, limit=limit)
         return source(**place, format=kind.removesuffix(TOOLS), columns=columns, limit=limit)
+
+    texts = {"prompt": draw(words()), "completion": draw(words())}
 
     hub = draw(st.booleans())
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
@@ -272,6 +305,24 @@ def test_the_source_says_again_what_it_was_made_from(
     assert absent.sources == ()
 
 
+@given(words(), words())
+def test_texts_write_what_ftspec_writes(asked: str, said: str) -> None:
+    """The script's own statements, executed, beside the data floor: the same texts of the same row."""
+    texts = {"prompt": f"{asked}: {{{{ question }}}}\n", "completion": "{{ answer }}"}
+    made = source(path="a.json", format="prompt-completion", template=texts)
+    row = {"question": said, "answer": "{{ 7 * 7 }}<end>", "other": 1}
+    try:
+        example = written(Written(**texts), row)
+    except DataError:
+        return  # a text that is no Jinja
+    text = script("train", made, shape=WRITTEN, limit=1000)
+    (found,) = run(text, "train", [row]).rows
+    prompt, completion = (letters(part) for part in (example.prompt, example.completion))
+    assert found["input_ids"] == prompt + completion
+    assert found["completion_mask"] == [0] * len(prompt) + [1] * len(completion)
+    assert example.completion == "{{ 7 * 7 }}<end>"  # a value is no template, and ends once
+
+
 def test_statements_of_somebody_else_are_not_guessed_at() -> None:
     text = script("train", source(path="a.json"), shape="messages")
     for old, new in (
@@ -287,7 +338,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 20
+    assert len(STATEMENTS) == 21
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

@@ -133,7 +133,14 @@ _ROWS = (
     constant("load_in_4bit", False, "weights are whole", absent=False),
     constant("load_in_8bit", False, "weights are whole", absent=False),
     # data: rows are tokenised before, so these paths are in them
-    *ours("data.train", "data.system", "data.max_length", "data.overflow", "data.train_on"),
+    *ours(
+        "data.train",
+        "data.eval_draw",
+        "data.system",
+        "data.max_length",
+        "data.overflow",
+        "data.train_on",
+    ),
     *ours("model.chat_template", "model.template_options"),
     *(
         unsupported(
@@ -230,7 +237,9 @@ CPT = FieldMap(
         *(
             row
             for row in _ROWS
-            if not row.paths[:1] or not row.paths[0].startswith("method.objective.")
+            if row.paths[:1] == ("method.objective.average",)
+            or not row.paths[:1]
+            or not row.paths[0].startswith("method.objective.")
         ),
     ),
 )

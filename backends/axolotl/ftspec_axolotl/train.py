@@ -72,10 +72,18 @@ def train_rows() -> tuple[Row, ...]:
         Row(
             ("train.batch_size", "train.micro_batch_size"),
             ("micro_batch_size", "gradient_accumulation_steps"),
-            _lower_batch,
+            lambda batch, micro, replicas: (micro, batch // (micro * replicas)),
             lambda micro, passes: (micro * passes, micro),
             uses=("derived.replicas",),
             absent=(1, 1),
+        ),
+        Row(
+            ("method.objective.average",),
+            (),
+            _lower_average,
+            lambda passes: "batches" if passes not in (1, None, MISSING) else "tokens",
+            uses=("derived.accumulation_steps",),
+            reads=("gradient_accumulation_steps",),
         ),
         Row(
             (f"{OPTIMIZER}type",),
@@ -193,14 +201,15 @@ def _lower_length(epochs: float | None, steps: int | None) -> Any:
     )
 
 
-def _lower_batch(batch: int, micro: int, replicas: int) -> Any:
-    passes = batch // (micro * replicas)
-    if passes == 1:
-        return micro, passes
+def _lower_average(average: str, passes: int) -> Any:
+    # core/trainers/base.py turns the counting of tokens off for every causal model
+    if average == "batches" or passes == 1:
+        return ()
     return Lossy(
-        (micro, passes),
+        (),
         "it averages the means of the accumulated batches, so that a token counts more in a batch with few "
-        "of them; train.micro_batch_size as large as the batch is exact",
+        "of them; method.objective.average: batches says it, and train.micro_batch_size as large as the "
+        "batch has no difference",
     )
 
 

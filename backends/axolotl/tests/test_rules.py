@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.backend import lift
 from ftspec.errors import UnsupportedError
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan, PrepareData
+from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
 from tests.conftest import SPECS
 
@@ -58,6 +60,13 @@ def test_what_it_nearly_does(
     made = plan(tmp_path, *sets, lossy=True)
     assert {key: made.native[key] for key in native} == native
     assert len(made.notes) == 1
+
+
+def test_the_means_of_batches_are_what_it_averages(tmp_path: Path) -> None:
+    sets = ("train.micro_batch_size=2", "method.objective.average=batches")
+    made = plan(tmp_path, *sets)
+    assert not made.notes and made.native["gradient_accumulation_steps"] == 2
+    assert lift(load_backend("axolotl"), made.native).spec["method.objective.average"] == "batches"
 
 
 def test_one_epoch_is_exact(tmp_path: Path) -> None:

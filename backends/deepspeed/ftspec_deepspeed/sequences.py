@@ -22,6 +22,7 @@ USES = (
     "train.label_smoothing",
     "model.experts.balance_loss",
     "data.packing",
+    "method.objective.average",
 )
 
 
@@ -61,6 +62,7 @@ def _lower(
     smoothing: float,
     balance: float,
     packing: str | None,
+    average: str | None,
 ) -> int:
     if size == 1:
         return size
@@ -83,6 +85,7 @@ def _lower(
         "method.objective.prompt_weight": of_prompts,
         "train.label_smoothing": smoothing,
         "model.experts.balance_loss": balance,
+        "method.objective.average: batches": average == "batches",
     }
     if lost := [name for name, asked in named.items() if asked]:
         raise Refuse(

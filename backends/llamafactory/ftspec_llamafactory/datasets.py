@@ -81,6 +81,8 @@ INSTEAD = {
 def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     """One source as LLaMA-Factory registers it."""
     kind = source["format"]
+    if source.get("template"):
+        raise Refuse("it writes no rows by texts of a spec", "notyet", "data.prepare: ftspec")
     if kind in REFUSED:
         raise Refuse(REFUSED[kind], "notyet", INSTEAD.get(kind, "data.prepare: ftspec"))
     if "tools" in source["columns"]:
@@ -138,4 +140,5 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         "limit": limit,
         "format": kind,
         "columns": columns,
+        "template": None,
     }

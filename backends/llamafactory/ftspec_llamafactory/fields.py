@@ -134,6 +134,16 @@ def _lower_eval_size(size: float | None, who: str) -> float:
     return size
 
 
+def _lower_eval_draw(draw: str, who: str) -> tuple[()]:
+    if draw != "first" and who != "ftspec":
+        raise Refuse(
+            "it holds out the first rows that were drawn (data/data_utils.py)",
+            "notyet",
+            "data.prepare: ftspec",
+        )
+    return ()
+
+
 def _lower_prepare(
     who: str, train_rows: str, evaluated: tuple[Any, ...], size: float | None
 ) -> Any:
@@ -291,6 +301,13 @@ SFT = FieldMap(
             uses=("data.prepare",),
             absent=(0.0,),
         ),
+        Row(
+            ("data.eval_draw",),
+            (),
+            _lower_eval_draw,
+            lambda: "first",
+            uses=("data.prepare",),
+        ),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
         choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),
         unsupported(
@@ -298,6 +315,14 @@ SFT = FieldMap(
             "a token trains or it does not, its config has no weights",
             neutral=(0.0,),
             hint="run.backends: trl, unsloth or deepspeed",
+        ),
+        unsupported(
+            "method.objective.average",
+            "it counts the tokens of the whole batch for every text model (train/sft/trainer.py), and has no "
+            "key for it",
+            "notyet",
+            ("tokens",),
+            "train.micro_batch_size: as large as the batch on one device; or run.backends: trl",
         ),
         constant("resize_vocab", False, "new tokens are not in a spec yet", absent=False),
         constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),

@@ -43,6 +43,7 @@ def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> 
         "subset": None if file or subset in (None, "default") else str(subset),
         "split": "train" if file else name,
         "limit": limit,
+        "template": None,
         "format": _format(columns),
         "columns": {},
     }

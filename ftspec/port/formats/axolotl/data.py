@@ -6,118 +6,28 @@ Types of rows are its prompt strategies (prompt_strategies/ of 0.19.0).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-from ftspec.port.fates import Kind, Setting
+from ftspec.data.tokenizer import named_tokens
+from ftspec.errors import DataError
+from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.entries import PROMPT, Row, entries, objective, row
 from ftspec.port.formats.axolotl.words import EMPTY, evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
-from ftspec.spec.data import SUFFIXES, unsliced
+from ftspec.spec.data import unsliced
+from ftspec.spec.present import is_folder
 
-CHATS = ("chat_template", "chat_template.default", "chat_template.load")
 ROLES = {
     "system": ["system"], "user": ["user", "human"], "assistant": ["assistant", "gpt"], "tool": ["tool"],
 }  # fmt: skip
-ALPACA = (
-    "its own prompt (### Instruction: ...) becomes the chat template of the model: other tokens"
+PARTS = (
+    *("system_prompt", "system_format", "format", "no_input_format"),
+    *("field_system", "field_instruction", "field_input", "field_output"),
 )
-HEADINGS = (
-    "its own prompt (### Instruction: ...) as a chat template: of a row with an input, that stands below "
-    "the instruction without a heading of its own"
-)
-CHUNKS = "a text longer than sequence_len becomes several rows there, and is cut here"
+TOKENS = "special tokens are the tokenizer's own in a spec: if these are, nothing is lost"
 TEMPLATES = files(__package__) / "templates"
 """What its names of chat templates mean."""
-
-
-class Row(NamedTuple):
-    """What one entry says."""
-
-    source: dict[str, Any]
-    kind: Kind = "derived"
-    why: str = ""
-    objective: str = "sft"
-    question: str = ""
-
-
-def row(entry: Mapping[str, Any]) -> Row:
-    """One entry of `datasets`; with a question where its rows are not understood."""
-    place, files = str(entry.get("path") or ""), entry.get("data_files")
-    if place in ("json", "csv", "parquet") and isinstance(files, str):
-        place = files
-    file = place.lower().endswith(tuple(SUFFIXES)) and "://" not in place
-    split, limit = unsliced(str(entry.get("split") or "train"))
-    base = {
-        "path": place if file else None,
-        "hub": None if file else place,
-        "subset": None if file or not entry.get("name") else str(entry["name"]),
-        "split": "train" if file else split,
-        "limit": limit,
-    }
-    kind = entry.get("type")
-    if kind in CHATS:
-        return _chat(entry, base)
-    if isinstance(kind, str) and kind.split(":")[0] in (
-        "alpaca",
-        "alpaca_chat",
-        "alpaca_chat.load_qa",
-    ):
-        return Row({**base, "format": "alpaca", "columns": {}}, "approximated", ALPACA)
-    if kind in ("completion", "pretrain"):
-        name = entry.get("field") or entry.get("text_column") or "text"
-        columns = {} if name == "text" else {"text": name}
-        return Row({**base, "format": "text", "columns": columns}, "approximated", CHUNKS, "cpt")
-    word = "a prompt of its own" if isinstance(kind, dict) else f"type {kind!r}"
-    question = f"data.train: {place}: {word}: which format have its rows?"
-    return Row(
-        {**base, "format": "auto", "columns": {}},
-        "unknown",
-        f"{word} is not in a spec",
-        "sft",
-        question,
-    )
-
-
-def _chat(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
-    names = {"role": "role", "content": "content"} | dict(
-        entry.get("message_property_mappings") or {}
-    )
-    for key in names:
-        names[key] = entry.get(f"message_field_{key}") or names[key]
-    field = entry.get("field_messages") or "messages"
-    known = {
-        ("role", "content"): ("messages", "messages"),
-        ("from", "value"): ("sharegpt", "conversations"),
-    }
-    shape = known.get((names["role"], names["content"]))
-    if shape is None:
-        why = f"turns with the keys {names['role']!r} and {names['content']!r} are not in a spec"
-        question = f"data.train: {base['path'] or base['hub']}: {why}"
-        return Row({**base, "format": "auto", "columns": {}}, "unknown", why, "sft", question)
-    columns = {} if field == shape[1] else {shape[1]: field}
-    return Row({**base, "format": shape[0], "columns": columns})
-
-
-def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
-    """The entries of a list of data sets."""
-    value = context.get(key)
-    value = [value] if isinstance(value, dict) else value
-    return [one for one in value or () if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def objective(context: Context) -> str:
-    """What is learned, in a spec's word."""
-    word = context.get("rl")
-    if context.get("reward_model"):
-        return "reward"
-    if word:
-        return {"gdpo": "grpo", "ipo": "dpo"}.get(str(word), str(word))
-    rows = [row(one) for one in entries(context)]
-    texts = [one.objective for one in rows if one.kind != "unknown"]
-    if context.get("pretraining_dataset") or (texts and set(texts) == {"cpt"}):
-        return "cpt"
-    return "sft"
 
 
 def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -128,7 +38,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     if held:
         spec["data.eval"] = tuple(one.source for one in held)
     if not held:
-        spec["data.eval_size"] = held_out(context)
+        spec |= drawn(context)
     learns = objective(context)
     questions = [one.question for one in train if one.question]
     if learns == "sft" and any(one.objective == "cpt" for one in train):
@@ -164,23 +74,25 @@ def _part(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", of=(path,))
 
 
-def prompts(context: Context) -> bool:
-    """Whether all rows are written with alpaca's own prompt, as a template can write it too."""
-    found = entries(context)
-    said = context.get("chat_template")
-    return not said and bool(found) and all(one.get("type") == "alpaca" for one in found)
-
-
 def _type(setting: Setting, context: Context) -> Outcome:
     found = _of(setting, context)
-    if found is not None and setting.value == "alpaca" and prompts(context):
-        written = _written((TEMPLATES / "alpaca_prompt.jinja").read_text("utf-8"), context)
-        return written._replace(kind="approximated", why=HEADINGS, of=("data.train",))
     if found is None:
         return Outcome("unknown", why="which rows it speaks of is not clear")
     if objective(context) not in ("sft", "cpt") and found.kind == "unknown":
         return Outcome("unknown", why=f"{found.why} yet")
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
+
+
+def _of_prompt(setting: Setting, context: Context) -> Outcome:
+    """A part of a prompt of its own: a format, or the name of a column."""
+    found, name = _of(setting, context), setting.key.rpartition(".")[2]
+    if found is None or found.kind == "unknown":
+        return Outcome(
+            "unknown", why=found.why if found else "a prompt of its own is not in a spec"
+        )
+    if name not in PARTS:
+        return Outcome("unknown", why=f"a prompt has no part {name}")
+    return Outcome("derived", why=PROMPT, of=("data.train",))
 
 
 def _split(setting: Setting, context: Context) -> Outcome:
@@ -223,19 +135,43 @@ def _field(setting: Setting, context: Context) -> Outcome:
 
 
 def held_out(context: Context) -> float | None:
-    """The rows that are held out (utils/data/sft.py): beyond 1 it is a count, and 1 itself all of them."""
+    """The rows that are held out (utils/data/sft.py): beyond 1 it is a count, else a share."""
     size = context.get("val_set_size")
     if not isinstance(size, int | float) or isinstance(size, bool) or not size:
         return None
     return float(int(size)) if size > 1 else float(size)
 
 
+def drawn(context: Context) -> dict[str, Any]:
+    """How many rows are held out, and which: the last of those that are shuffled and not too long."""
+    size = held_out(context)
+    return {"data.eval_size": size} | ({} if size is None else {"data.eval_draw": "last"})
+
+
 def _held_out(setting: Setting, context: Context) -> Outcome:
     size = held_out(context)
     if size is None:
         return Outcome("derived", why="nothing is held out", of=("data.eval",))
-    why = "as many rows, drawn in another way: it holds out the last ones of those that it has shuffled"
-    return Outcome("approximated", spec={"data.eval_size": size}, why=why)
+    if size == 1:
+        return Outcome("unknown", why="of all rows none would train: axolotl stops")
+    why, spec = _otherwise_drawn(context), drawn(context)
+    if why:
+        return Outcome("approximated", spec=spec, why=f"as many rows, but {why}")
+    why = "the last ones of those that are shuffled"
+    if context.get("seed") is None:  # no default reaches its rows (utils/schemas/validation.py)
+        why += ": without a seed axolotl draws others in each run, and here train.seed draws them"
+    return Outcome("derived", spec=spec, why=why)
+
+
+def _otherwise_drawn(context: Context) -> str:
+    """Why the rows that a spec holds out are not the same (utils/data/shared.py, merge_datasets)."""
+    if context.get("curriculum_sampling") or taken(context, "shuffle_merged_datasets") is False:
+        return "it does not shuffle before it holds the last ones out"
+    if context.get("shuffle_before_merging_datasets") and len(entries(context)) > 1:
+        return "it shuffles each data set before all of them"
+    if objective(context) not in ("sft", "cpt"):
+        return "it leaves long rows out before it shuffles"
+    return ""
 
 
 def _packs(setting: Setting, context: Context) -> Outcome:
@@ -280,6 +216,22 @@ def _jinja(setting: Setting, context: Context) -> Outcome:
     return _written(text, context)
 
 
+def _special(setting: Setting, context: Context) -> Outcome:
+    """A special token, which a local model's own files may name as well."""
+    name, model = setting.key.rpartition(".")[2], str(context.get("base_model") or "")
+    folder = context.document.path.parent / model
+    try:
+        own = named_tokens(folder) if model and is_folder(folder) else {}
+    except DataError:
+        own = {}
+    if setting.value == own.get(name):
+        return Outcome("inert", why="the tokenizer's own")
+    if name in own:
+        why = f"the tokenizer has {own[name]!r}, and special tokens are its own in a spec"
+        return Outcome("unknown", why=why)
+    return Outcome("unknown", why=TOKENS)
+
+
 def _eval_packing(_setting: Setting, context: Context) -> Outcome:
     if not evaluates(context):
         return Outcome("inert", why="nothing is evaluated")
@@ -292,7 +244,7 @@ _ENTRY: dict[str, Rule] = {
     "split": said(_split),
     "ds_type": inert("the file's ending tells it"),
     "type": _type,
-    "type.": unknown("a prompt of its own is not in a spec"),
+    "type.": said(_of_prompt),
     "field": said(_field),
     "text_column": said(_field),
     "field_messages": said(_field),
@@ -338,11 +290,7 @@ DATA_RULES: dict[str, Rule] = {
     "min_sample_len": said(unknown("leaving out short rows is not in a spec")),
     "special_tokens": inert(EMPTY),
     "special_tokens.pad_token": said(inert("padding is not trained on")),
-    "special_tokens.": said(
-        unknown("special tokens are the tokenizer's own in a spec: if these are, nothing is lost")
-    ),
+    "special_tokens.": said(_special),
     "tokens": off_or(unknown("tokens beyond the tokenizer's own are not in a spec")),
-    "tokens.": said(
-        unknown("special tokens are the tokenizer's own in a spec: if these are, nothing is lost")
-    ),
+    "tokens.": said(_special),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.accelerate import FSDP, SHARDING
-from ftspec.port.formats.axolotl.data import objective
+from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
 from ftspec.port.formats.deepspeed import MOVED
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown

@@ -6,6 +6,7 @@ from typing import Any
 
 from ftspec.families.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import (
     CONFIG,
     EMPTY,
@@ -25,12 +26,9 @@ OPTIMIZERS = {
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
 AVERAGED = (
-    "axolotl averages the means of the accumulated batches, where every row counts alike however many of "
-    "its tokens are trained; here each trained token of the whole batch counts alike"
+    "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
-"""core/trainers/base.py, __init__: it turns `model_accepts_loss_kwargs` off for Llama and its like. Seen in
-a run of 0.19.0: the first gradient norm of two batches of two rows is 1.517, as of the averaged means; that
-of the token mean is 1.513."""
+"""core/trainers/base.py, __init__: it turns `model_accepts_loss_kwargs` off for every causal model."""
 ROUNDED = "a share of the steps is rounded down there, up here: at most one step more"
 
 
@@ -126,8 +124,18 @@ def _epochs(setting: Setting, context: Context) -> Outcome:
 
 def _accumulation(_setting: Setting, context: Context) -> Outcome:
     steps = accumulation(context)
-    native = {f"{CONFIG}gradient_accumulation_steps": steps}
-    return Outcome("exact", native) if steps == 1 else Outcome("approximated", native, why=AVERAGED)
+    native, averaged = {f"{CONFIG}gradient_accumulation_steps": steps}, average(context)
+    if steps == 1 or not averaged:
+        return Outcome("exact", native)
+    return Outcome("derived", native, averaged, AVERAGED)
+
+
+def average(context: Context) -> dict[str, Any]:
+    """What the loss of a step is the mean of, where several passes make one."""
+    passes = accumulation(context) * context.devices * context.nodes
+    if passes == 1 or objective(context) not in ("sft", "cpt"):
+        return {}
+    return {"method.objective.average": "batches"}
 
 
 def accumulation(context: Context) -> int:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.format import Completion
-from ftspec.port.formats.axolotl.data import data, objective
+from ftspec.port.formats.axolotl.data import data
+from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.model import attention, targets
-from ftspec.port.formats.axolotl.train import ROUNDED, accumulation, evaluation, save, warmup
+from ftspec.port.formats.axolotl.train import (
+    ROUNDED,
+    accumulation,
+    average,
+    evaluation,
+    save,
+    warmup,
+)
 from ftspec.port.formats.axolotl.words import (
     BITS,
     CONFIG,
@@ -58,7 +66,7 @@ def complete(context: Context) -> Completion:
     spec |= {"precision.compute": word, "method.objective.type": objective(context)}
     if objective(context) == "dpo":
         spec["method.objective.loss"] = "sigmoid"
-    spec |= {**warmup(context), **save(context), **evaluation(context)}
+    spec |= {**warmup(context), **save(context), **evaluation(context), **average(context)}
     if context.get("adapter"):
         found, more = _adapter(context, half)
         native |= found

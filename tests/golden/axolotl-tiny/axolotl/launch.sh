@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 1c727a6dd790)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 fc5e1f92ba7a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 7a1d75e2df5e)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 9d19bba98d1d)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

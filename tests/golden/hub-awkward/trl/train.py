@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 be4bebf72dcc)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 0be149cf5125)
 
 from datasets import concatenate_datasets, load_dataset
 from peft import LoraConfig

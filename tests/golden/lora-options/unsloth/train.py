@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from lora-options (sha256 d4a066da273d)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from lora-options (sha256 a6a4cd674d06)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

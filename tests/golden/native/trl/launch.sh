@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 ac9bdf2d9c15)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 e8397c270c8e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 3424ba6e3abd)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 5e3538d5a6cb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 568d2d2f598d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 5c9b7f20a627)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 568d2d2f598d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 5c9b7f20a627)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 03a7d610a63c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 c39d8cb59cfa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,0 +1,44 @@
+"""Rows that a template of the spec writes: scripts write what ftspec writes, and all of them train alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftspec.verify.inputs import MASKED, rows
+from tests.real.conftest import Lab
+from tests.real.test_options import THREE, assert_equal, refusal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+SCRIPTS = ("trl", "unsloth", "deepspeed")
+WRITTEN = (
+    *THREE,
+    "data.train={path: data/alpaca.jsonl, template: {prompt: \"Q: {{ instruction }}"
+    "{% if input is defined and input %} ({{ input }}){% endif %}\\nA:\", completion: ' {{ output }}'}}",
+    "data.max_length=96",
+    "data.overflow=drop",
+    "train.warmup_steps=0",
+    "train.micro_batch_size=4",
+)  # fmt: skip
+
+
+def test_scripts_write_the_rows_that_ftspec_writes(lab: Lab) -> None:
+    assert "writes no rows by texts of a spec" in refusal(lab, "llamafactory", *WRITTEN)
+    proof = lab.prove(*WRITTEN, backends=SCRIPTS)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == set(SCRIPTS)
+    row = rows(proof.evidence("trl"))[0]
+    assert row.text is not None and row.text.startswith("Q: ") and row.text.count("\nA: ") == 1
+    labels = row.labels or ()
+    assert MASKED in labels and row.ids[labels.index(next(x for x in labels if x != MASKED)) :]
+
+    def runs(folder):  # type: ignore[no-untyped-def]
+        prepared = (*WRITTEN, "data.prepare=ftspec")
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *WRITTEN),
+            **{
+                f"{name}, prepared": lab.compiled(name, folder / name, *prepared)
+                for name in ("llamafactory", "axolotl")
+            },
+        }
+
+    assert_equal(lab.compare("written", runs))

@@ -1,0 +1,68 @@
+"""Rows that a spec's texts write: what they print, and what stops a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ftspec.data.tokenise import encode
+from ftspec.data.tokenizer import load_tokenizer
+from ftspec.data.written import written
+from ftspec.errors import DataError
+from ftspec.spec.data import Source, Written
+from tests.conftest import SPECS
+
+TEXTS = Written(
+    prompt="\n  Q: {{ q }}\n{% if c is defined and c %}\nC: {{ c }}{% endif %}\n",
+    completion="{{ a }}",
+)
+
+
+def test_every_character_of_a_text_is_printed() -> None:
+    row: dict[str, Any] = {"q": "{{ 7 * 7 }}", "c": None, "a": " 4\n"}
+    made = written(TEXTS, row)
+    assert (made.prompt, made.completion) == ("\n  Q: {{ 7 * 7 }}\n\n", " 4\n")
+    assert written(TEXTS, {**row, "c": "x"}).prompt == "\n  Q: {{ 7 * 7 }}\n\nC: x\n"
+    assert written(TEXTS, {"q": 5, "a": "b"}).prompt == "\n  Q: 5\n\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "words"),
+    [
+        ("{{ missing }}", "x", "prompt fails: 'missing' is undefined"),
+        ("{{ q", "x", "prompt is not valid Jinja"),
+        ("x", "{{ q.__class__ }}", "completion fails: access to attribute '__class__'"),
+        ("{{ cycler.__init__.__globals__ }}", "x", "access to attribute"),
+        ("x", "{% if false %}a{% endif %} ", "the completion is empty"),
+        ("{% for n in range(10 ** 9) %}xxxxxxxx{% endfor %}", "x", "fails: Range too big"),
+        ("{{ q.append(1) }}", "x", "prompt fails"),
+    ],
+)
+def test_what_stops_a_run(prompt: str, completion: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        written(Written(prompt=prompt, completion=completion), {"q": [1]})
+
+
+@pytest.mark.parametrize("train_on", ["completions", "all"])
+def test_prompt_and_completion_are_tokenised_each_by_itself(train_on: Any) -> None:
+    """As one text, a token would span both."""
+    tokens = load_tokenizer(SPECS / "tiny-model")
+    apart = written(Written(prompt="Say hel", completion="lo"), {})
+    made = encode(apart, tokens=tokens, template=None, train_on=train_on)
+    ids = [
+        tokens.tokenizer.encode(text, add_special_tokens=False).ids for text in ("Say hel", "lo")
+    ]
+    end = tokens.named_id("eos_token")
+    assert list(made.input_ids) == [*ids[0], *ids[1], end]
+    assert made.input_ids[:-1] != tokens.tokenizer.encode("Say hello", add_special_tokens=False).ids
+    trained = len(made.input_ids) - 1 if train_on == "all" else len(ids[1]) + 1
+    assert made.trained == trained
+
+
+def test_a_template_names_its_columns_itself() -> None:
+    texts = {"prompt": "x", "completion": "y"}
+    for more in ({"columns": {"prompt": "q"}}, {"format": "alpaca"}):
+        with pytest.raises(ValidationError, match="names the columns itself"):
+            Source.model_validate({"path": "a.jsonl", "template": texts, **more})
