@@ -20,6 +20,8 @@ from ftspec.plan.write import write_plan
 from ftspec.spec.pipeline import Pipeline
 
 ORDER = "run.sh"
+ALIGNED = "aligned"
+"""The lock whose environment is called by its backend alone."""
 SCRIPT = """\
 #!/bin/sh
 # {headline}
@@ -98,17 +100,23 @@ def _waits(plan: Plan) -> bool:
 
 def _order(pipeline: Pipeline, links: Sequence[Link]) -> str:
     """run.sh. Everything in it is ours or was checked: names of stages, and of backends as variables."""
-    variables = {link.plan.backend: _variable(link.plan.backend) for link in links}
+    places = [_place(link.plan) for link in links]
     stages = "\n".join(
-        f'stage {shlex.quote(link.plan.folder.name)} "${{{variables[link.plan.backend]}:-}}"'
-        for link in links
+        f'stage {shlex.quote(link.plan.folder.name)} "${{{_variable(place)}:-}}"'
+        for link, place in zip(links, places, strict=True)
     )
-    example = " ".join(f"{name}=envs/{backend}/bin" for backend, name in variables.items())
+    example = " ".join(f"{_variable(each)}=envs/{each}/bin" for each in dict.fromkeys(places))
     made = f"compiled by ftspec {ftspec.__version__} from {pipeline.name}"
     headline = f"All stages; {made} (sha256 {pipeline.digest[:12]})"
     return SCRIPT.format(headline=one_line(headline), example=one_line(example), stages=stages)
 
 
-def _variable(backend: str) -> str:
-    """`TRL_BIN`: where the programs of a backend's environment are."""
-    return re.sub(r"[^A-Z0-9]", "_", backend.upper()) + "_BIN"
+def _place(plan: Plan) -> str:
+    """The environment of a stage: its backend, and which of several where it is not the usual one."""
+    lock = plan.lock()
+    return plan.backend if lock == ALIGNED else f"{plan.backend}-{lock}"
+
+
+def _variable(place: str) -> str:
+    """`TRL_BIN`, `TRL_PPO_BIN`: where the programs of an environment are."""
+    return re.sub(r"[^A-Z0-9]", "_", place.upper()) + "_BIN"

@@ -77,7 +77,7 @@ def test_an_interrupted_installation_is_done_again(
     registry.load.cache_clear()
     assert done.code == 0, done.err
     assert "an earlier installation is incomplete: starting afresh" in done.err
-    assert done.out.startswith(f"demo: {tmp_path}/cache/environments/demo-aligned-")
+    assert done.out.startswith(f"demo aligned: {tmp_path}/cache/environments/demo-aligned-")
 
 
 def test_an_interpreter_that_is_none(ftspec: Command, write: Write) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from ftspec.plan.pipeline import make_pipeline
 from ftspec.plan.wording import sentence
 from ftspec.spec.pipeline import Pipeline, load_any
 from tests.cli.conftest import Command
+from tests.conftest import SPECS
 
 HERE = 'cd "$(dirname "$0")"\n'
 STAGES = """\
@@ -182,3 +184,17 @@ def test_nothing_begins_before_every_stage_can_be_planned(ftspec: Command, stage
     done = ftspec("run", staged, "--set", "stages.third.train.schedule=nonsense")
     assert done.code == 2
     assert not Path("runs").exists()
+
+
+def test_a_stage_names_the_environment_that_it_needs(ftspec: Command, tmp_path: Path) -> None:
+    """TRL twice, and PPO not in the same environment as the reward model before it."""
+    spec = SPECS / "ppo-stages-tiny.yaml"
+    assert ftspec("compile", spec, "-o", tmp_path / "build").code == 0
+    script = (tmp_path / "build" / "run.sh").read_text("utf-8")
+    assert re.findall(r'^stage (\S+) "\$\{(\w+):-\}"$', script, re.MULTILINE) == [
+        ("1-answers", "LLAMAFACTORY_BIN"),
+        ("2-reward", "TRL_BIN"),
+        ("3-answers-merged", "LLAMAFACTORY_BIN"),
+        ("4-ppo", "TRL_PPO_BIN"),
+    ]
+    assert "TRL_PPO_BIN=envs/trl-ppo/bin sh run.sh" in script

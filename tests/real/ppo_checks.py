@@ -19,7 +19,10 @@ said = [{"role": "user", "content": "What is 3 + 4?"}]
 asked = [Dataset.from_list([{"prompt": each}]) for each in ("What is 3 + 4?", said)]
 ids = [ppo.tokenised(rows, tokenizer)[0]["input_ids"] for rows in asked]
 texts = [tokenizer.decode(each) for each in ids]
+side = ppo.padding(tokenizer).padding_side, tokenizer.padding_side
 tokenizer.pad_token = tokenizer.eos_token
+new = ppo.padding(tokenizer).pad_token_id, len(tokenizer)
+tokenizer.pad_token = tokenizer.decode(ids[0][0])
 try:
     refused = str(ppo.tokenised(asked[0], tokenizer))
 except ValueError as error:
@@ -27,5 +30,5 @@ except ValueError as error:
 state = torch.load(checkpoint / "optimizer.pt", weights_only=True)
 steps = sorted({int(each["step"]) for each in state["state"].values()})
 json.dump(
-    {"texts": texts, "side": tokenizer.padding_side, "refused": refused, "steps": steps}, sys.stdout
+    {"texts": texts, "side": side, "new": new, "refused": refused, "steps": steps}, sys.stdout
 )

@@ -30,6 +30,7 @@ from tests.real.test_stages import run
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 TRL = load_backend("trl")
 SCORER = "ppo-scorer"
+ENDING = ("ppo-ending", "ppo-ending-padded")
 ALONE = (
     "data.train=data/prompts.jsonl",
     "method={objective: {type: ppo, rewards: [{by: model, name: ./ppo-scorer}], "
@@ -39,6 +40,21 @@ ALONE = (
     "train.micro_batch_size=4",
     "train.save_steps=2",
 )
+
+
+def ending(lab: Lab) -> None:
+    """The tiny model, made to end some completions; and again with one token for end and padding."""
+    for name in ENDING:
+        target = lab.specs / name
+        shutil.copytree(lab.specs / "tiny-model", target, dirs_exist_ok=True)
+        tensors = load_file(target / "model.safetensors")
+        end = np.zeros_like(tensors["lm_head.weight"][2])
+        end[0] = 5.5
+        tensors["lm_head.weight"][2] = end  # likely where one number of the last state is large
+        save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
+    config = lab.specs / ENDING[1] / "tokenizer_config.json"
+    given = json.loads(config.read_text("utf-8"))
+    config.write_text(json.dumps(given | {"pad_token": given["eos_token"]}), "utf-8")
 
 
 def scorer(lab: Lab) -> None:
@@ -91,30 +107,42 @@ def test_ppo_learns_from_the_reward_model_of_a_stage(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def twice(lab: Lab) -> list[Plan]:
-    """The same run in two folders, every weight trained."""
+    """One run under two tokenizers, every weight trained."""
     scorer(lab)
+    ending(lab)
     plans = []
-    for name in ("one", "other"):
-        loaded = load(lab.spec, (*ALONE, f"output.folder=runs/ppo-{name}"))
-        plan = make_plan(loaded, "trl")
+    for name in ENDING:
+        sets = (*ALONE, f"model=./{name}", f"output.folder=runs/{name}")
+        plan = make_plan(load(lab.spec, sets), "trl")
         execute(plan, ensure(TRL, plan.lock()))
         plans.append(plan)
     return plans
 
 
-def test_the_seed_decides_what_is_drawn_and_learned(lab: Lab, twice: list[Plan]) -> None:
+def test_the_seed_decides_what_is_drawn_whatever_pads(lab: Lab, twice: list[Plan]) -> None:
     one, other = map(results, twice)
-    assert rounds(one)[1] == rounds(other)[1]
-    begun = load_file(lab.specs / "tiny-model" / "model.safetensors")
+    logged, kept = rounds(one)
+    assert rounds(other)[1] == kept
+    lengths = {each["tokens"] for each in kept}
+    assert len(lengths) > 2, "some end by themselves, and some are cut off"
+    assert max(lengths) == 8
+    begun = load_file(lab.specs / ENDING[0] / "model.safetensors")
     weights, again = (load_file(folder / "model.safetensors") for folder in (one, other))
     assert weights.keys() == begun.keys()
-    moved = [name for name in begun if not np.array_equal(weights[name], begun[name])]
-    assert moved == [name for name in begun if np.abs(weights[name] - begun[name]).max() > 0]
-    assert len(moved) > 15
+    assert sum(not np.array_equal(weights[name], begun[name]) for name in begun) > 15
     assert all(np.array_equal(weights[name], again[name]) for name in begun)
-    drawn = json.loads((one / "generation_config.json").read_text("utf-8"))
-    own = json.loads((lab.specs / "tiny-model" / "generation_config.json").read_text("utf-8"))
-    assert {**drawn, **own} == drawn, "the model's own file is saved, not what completions need"
+    assert logged[-1]["completions/mean_length"] < 8
+    for folder, name in ((one, ENDING[0]), (other, ENDING[1])):
+        for file, key in (
+            ("generation_config.json", "eos_token_id"),
+            ("tokenizer_config.json", "pad_token"),
+        ):
+            saved, own = (
+                json.loads((at / file).read_text("utf-8")) for at in (folder, lab.specs / name)
+            )
+            assert saved[key] == own[key], "what is saved is not what training needs"
+            assert saved.get("repetition_penalty") == own.get("repetition_penalty")
+        assert "ppo_pad" not in (folder / "tokenizer.json").read_text("utf-8")
 
 
 def test_steps_are_counted_and_prompts_rendered_as_said(lab: Lab, twice: list[Plan]) -> None:
@@ -127,8 +155,9 @@ def test_steps_are_counted_and_prompts_rendered_as_said(lab: Lab, twice: list[Pl
     text, chat = found["texts"]
     assert text == "What is 3 + 4?"
     assert chat == "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"
-    assert found["side"] == "left"
-    assert "needs one that ends no text" in found["refused"]
+    assert found["side"] == ["left", "right"]
+    assert found["new"][0] == found["new"][1], "its number is one that the model has no row for"
+    assert "a prompt holds it" in found["refused"]
 
 
 def test_a_model_without_a_head_scores_nothing(lab: Lab) -> None:

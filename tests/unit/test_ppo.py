@@ -130,7 +130,7 @@ def test_other_backends_say_what_their_frameworks_lack() -> None:
     reasons = {
         "llamafactory": "written for trl 0.8.6 to 0.9.6",
         "unsloth": "1.15, has no PPO",
-        "deepspeed": "without this backend's ds_config.json",
+        "deepspeed": "PPOConfig has an empty `world_size`",
         "axolotl": "none is PPO",
     }
     assert {*reasons} == {*names()} - {"trl"}

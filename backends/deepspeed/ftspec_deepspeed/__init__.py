@@ -39,8 +39,9 @@ backend = Backend(
     },
     environment=environment,
     without={
-        "ppo": "trl 1.16, which it trains with, has no PPO; and the one of trl 0.24 makes its engine without "
-        "this backend's ds_config.json (trainer/ppo_trainer.py: an Accelerator of its own)",
+        "ppo": "trl 1.16, which it trains with, has no PPO; and trl 0.24's PPOConfig has an empty "
+        "`world_size`, with which transformers stops where it makes the engine's batch "
+        "(integrations/deepspeed.py)",
     },
     rows=script_rows,
 )
