@@ -33,6 +33,7 @@ KINDS: Mapping[str, Kind] = {
     "grpo": "drawn",
     "rloo": "drawn",
     "online-dpo": "drawn",
+    "ppo": "drawn",
 }
 """By the trainer: those of pairs measure from a reference, compare freely, or score."""
 HOW: Mapping[Kind, str] = {
