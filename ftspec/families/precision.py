@@ -1,22 +1,26 @@
 """Number formats of the arithmetic, as TrainingArguments has them: two flags for mixed precision.
 
 Without a flag layers calculate in the type of their weights, so that `bf16-pure` is no flag but weights
-in bfloat16. float8 needs torchao or transformer-engine (accelerate 1.11, accelerator.py:480).
+in bfloat16. fp8 is bf16 around products in float8, which a statement of the script makes (float8.py).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import Refuse, Row
+from ftspec.families.float8 import FLOAT8
+from ftspec.mapping import Refuse, Row, Support
 
+Reason = tuple[str, Support]
 FLAGS = {
     "fp32": (False, False),
     "bf16": (True, False),
     "fp16": (False, True),
     "bf16-pure": (False, False),
+    "fp8": (True, False),
 }
 """bf16 and fp16."""
+NO_FLOAT8: Reason = ("products in float8 are not compiled for it yet", "notimpl")
 USES = ("hardware.device", "method.tuner.type", "model.dtype")
 
 
@@ -28,39 +32,34 @@ def precision_row() -> Row:
         lower_precision,
         lift_precision,
         uses=USES,
-        reads=("tuner", "model.dtype"),
+        reads=("tuner", "model.dtype", FLOAT8),
         absent=(False, False),
     )
 
 
 def lower_precision(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
     """The flags, or why a format makes no sense there."""
-    refuse_format(compute, device, tuner, dtype)
+    refuse_format(compute, device, tuner, dtype, None)
     return FLAGS[compute]
 
 
-def lift_precision(bf16: Any, fp16: Any, tuner: Any, dtype: Any) -> str:
+def lift_precision(bf16: Any, fp16: Any, tuner: Any, dtype: Any, float8: Any = None) -> str:
     """The format that the flags ask for, over weights of this type."""
     if bf16 and fp16:
         raise Refuse("bf16 and fp16 exclude each other", "never")
     if not (bf16 or fp16):
         return "bf16-pure" if (tuner, dtype) == ("full", "bfloat16") else "fp32"
-    return "bf16" if bf16 else "fp16"
+    return "fp8" if bf16 and float8 else "bf16" if bf16 else "fp16"
 
 
-def refuse_format(compute: str, device: str, tuner: str, dtype: str) -> None:
-    """What no backend can do there."""
+def refuse_format(
+    compute: str, device: str, tuner: str, dtype: str, float8: Reason | None = NO_FLOAT8
+) -> None:
+    """What no backend can do there; ``float8``: why this one does not multiply in float8."""
     if compute == "fp16" and device == "cpu":
         raise Refuse("float16 does not run on a CPU; float32 would be used in silence", "never")
-    if compute == "fp8" and device == "cpu":
-        raise Refuse("float8 does not run on a CPU: it is a format of GPUs", "never")
-    if compute == "fp8":
-        raise Refuse(
-            "float8 arithmetic is set up by accelerate, by means of torchao or transformer-engine, for GPUs "
-            "alone, and was not seen to train yet",
-            "notimpl",
-            "precision: bf16",
-        )
+    if compute == "fp8" and float8 is not None:
+        raise Refuse(*float8, "precision: bf16, or run.backends: trl")
     if compute == "bf16-pure" and tuner != "full":
         raise Refuse(
             "what trains beside a frozen base is always float32; `bf16-pure` is for full tuning",

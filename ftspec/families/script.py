@@ -19,6 +19,7 @@ from ftspec.families import (
     adapters,
     datasets,
     experts,
+    float8,
     free,
     gkd,
     inits,
@@ -154,6 +155,7 @@ def emit_script(
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **qat.context(native, job.values),
+        "float8": native.get(float8.FLOAT8),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
@@ -188,6 +190,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
             lambda: MEASURED if values["measured"] else READ,
         ),
         "round in training": (values["qat"], lambda: qat.template("qat")),
+        "multiply in float8": (values["float8"], lambda: float8.TEMPLATE),
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
@@ -293,7 +296,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
-    native |= qat.read_few_bits(tree)
+    native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

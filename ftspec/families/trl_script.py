@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families import adapters, gkd
+from ftspec.families.float8 import FLOAT8
 from ftspec.families.qat import QAT
 from ftspec.families.quantised import CALL as QUANTISED
 from ftspec.families.rope import rope_keys, rope_parameters
@@ -36,7 +37,11 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
     adapter = native.get("model.adapter")
     quantisation = arguments(native, QUANTISED)
     loaded = (
-        adapter is not None or native["tuner"] == "partial" or bool(quantisation) or QAT in native
+        adapter is not None
+        or native["tuner"] == "partial"
+        or bool(quantisation)
+        or QAT in native
+        or FLOAT8 in native
     )
     more: dict[str, Any] = {}
     if not loaded:

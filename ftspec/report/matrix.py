@@ -133,6 +133,8 @@ OMITTED = frozenset(
 )  # fmt: skip
 """Paths that ftspec answers for alike on every backend."""
 TUNER = "method.tuner."
+WHOLE = {f"{TUNER}type": TUNER, "precision.compute": "precision.fp8"}
+"""Where a value is refused, what belongs to it alone is refused with it."""
 SHARED = ("data.", "train.", "method.tuner.init.")
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {
@@ -249,9 +251,9 @@ def cell(backend: Backend, values: Flat, path: str, asked: Asked | None) -> Cell
 
 
 def _about(refused: str, path: str) -> bool:
-    """Whether a refusal is about the path: about it, about the whole tuner, or its section's first."""
-    tuner = refused == f"{TUNER}type" and path.startswith(TUNER)
-    return refused == path or path.startswith(SHARED) or tuner
+    """Whether a refusal is about the path: about it, about what it belongs to, or its section's first."""
+    whole = WHOLE.get(refused)
+    return refused == path or path.startswith(SHARED) or bool(whole and path.startswith(whole))
 
 
 def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
@@ -280,6 +282,8 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document["hardware"]["zero"] = 3
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}
+    if path == "precision.fp8_recipe":
+        document["precision"] = {"compute": "fp8", "fp8_recipe": value}
     if path.startswith("train.qat."):
         document["train"]["qat"] = {"weights": "int4", path.removeprefix("train.qat."): value}
         document["method"]["tuner"] = {"type": "full"}

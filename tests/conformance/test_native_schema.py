@@ -10,7 +10,7 @@ from typing import Any
 from ftspec.backend import Backend
 from ftspec.mapping import MISSING
 
-PSEUDO = ("data.", "launch.", "model.", "train.", "tuner", "dataset_info.", "partial.", "peft.",
+PSEUDO = ("data.", "precision.", "launch.", "model.", "train.", "tuner", "dataset_info.", "partial.", "peft.",
           "rewards")  # fmt: skip
 """Keys that stand for statements or for the command line, not for an argument."""
 PLACES = {

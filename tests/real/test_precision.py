@@ -29,7 +29,6 @@ def test_weights_in_bfloat16_train_alike(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("sets", "reason"),
     [
-        (("precision=fp8",), "float8 does not run on a CPU"),
         (("precision=fp16",), "float16 does not run on a CPU"),
         (("precision=bf16-pure",), "is for full tuning"),
         ((FULL, "precision=fp32", "model.dtype=bfloat16"), "multiplied in bfloat16"),

@@ -367,6 +367,7 @@ def schedules() -> st.SearchStrategy[Any]:
     )
 
 
+RECIPES = ("tensorwise", "rowwise", "rowwise_with_gw_hp")
 FORMATS = ("fp32", "fp32", "bf16", "bf16", "fp16", "bf16-pure", "fp8")
 """Formats of the arithmetic; those that most backends have more often."""
 
@@ -545,7 +546,12 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
                     "tuner": tuners(),
                 }
             ),
-            "precision": optional({"compute": st.sampled_from(FORMATS)}),
+            "precision": st.sampled_from(FORMATS).flatmap(
+                lambda compute: optional(
+                    {"fp8_recipe": st.sampled_from(RECIPES)} if compute == "fp8" else {},
+                    compute=st.just(compute),
+                )
+            ),
             "train": trains(),
             "hardware": hardware,
             "output": output,

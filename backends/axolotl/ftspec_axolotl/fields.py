@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.float8 import no_float8
 from ftspec.families.qat import no_copy, no_qat
 from ftspec.families.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.stored import name_row
@@ -224,6 +225,7 @@ _ROWS = (
         )
     ),
     unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
+    no_float8(),
     no_qat("it trains so by torchao, by settings of its own, which are not compiled for yet"),
     no_copy("its command that trains makes none"),
     *ours("output.hub.private"),

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.adapters import lower_tuner
+from ftspec.families.float8 import no_float8
 from ftspec.families.maps import Maps, everything
 from ftspec.families.optimizers import TYPE, lower_type
-from ftspec.families.precision import USES, refuse_format
+from ftspec.families.precision import USES, Reason, refuse_format
 from ftspec.families.preference import Bar
 from ftspec.families.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.quantised import quantisation_rows
@@ -88,10 +89,14 @@ def _lift_leaves(native: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 _AUTOCAST = f"{DS}torch_autocast"
+NO_FLOAT8: Reason = (
+    "torchao, which multiplies in float8, is not in its lock",
+    "notimpl",
+)
 
 
 def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[Any, ...]:
-    refuse_format(compute, device, tuner, dtype)
+    refuse_format(compute, device, tuner, dtype, NO_FLOAT8)
     if compute == "bf16-pure":
         raise Refuse(
             "ZeRO keeps float32 copies of 16-bit weights and trains those (zero/stage_1_and_2.py)",
@@ -195,6 +200,7 @@ SFT = FieldMap(
         ),
         *quantisation_rows(_AUTOCAST, absent=False),
         sequence_row(),
+        no_float8(),
         no_qat(NO_TORCHAO),
         copy_row(foreseen=False),
         constant(f"{CONFIG}deepspeed", "ds_config.json", "the engine's own settings"),

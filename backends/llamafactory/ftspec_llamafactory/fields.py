@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.data.named import templates
+from ftspec.families.float8 import no_float8
 from ftspec.families.hf_trainer import training_rows
 from ftspec.families.launch import launch_rows
 from ftspec.families.objectives import continued
@@ -231,6 +232,7 @@ SFT = FieldMap(
         *expert_rows(),
         *position_rows(),
         *quantisation_rows(),
+        no_float8(),
         no_qat("it has no such training", "notyet"),
         no_copy(
             "its command that trains makes none, and the one that exports rounds by gptqmodel alone, which "

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.precision import FLAGS, USES, refuse_format
+from ftspec.families.precision import FLAGS, USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Refuse, Row
 
 HINT = "model.dtype: auto"
+NO_FLOAT8: Reason = (
+    "its `fp8` asks accelerate by an environment variable, when the trainer's arguments have named another "
+    "precision, and it trains without float8 (train/fp8_utils.py; seen: the same losses)",
+    "notyet",
+)
 
 
 def dtype_row() -> Row:
@@ -54,7 +59,7 @@ def _lift_dtype(pure: Any) -> Any:
 
 
 def _lower(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool, bool]:
-    refuse_format(compute, device, tuner, dtype)
+    refuse_format(compute, device, tuner, dtype, NO_FLOAT8)
     if compute == "bf16-pure" and device == "cpu":
         raise Refuse("its pure_bf16 insists on a GPU (hparams/parser.py)", "notyet")
     return (*FLAGS[compute], compute == "bf16-pure")

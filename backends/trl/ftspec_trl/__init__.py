@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Apart, Backend
+from ftspec.families.float8 import NEEDS as IN_FLOAT8
 from ftspec.families.optimizers import needs
 from ftspec.families.ppo import LOCK, REASON, VERSIONS
 from ftspec.families.qat import NEEDS as FEW_BITS
@@ -28,5 +29,5 @@ backend = Backend(
     apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    needs={**NEEDS, **FEW_BITS, **for_each(needs(CONFIG))},
+    needs={**NEEDS, **FEW_BITS, **IN_FLOAT8, **for_each(needs(CONFIG))},
 )

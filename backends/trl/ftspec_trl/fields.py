@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ftspec.families.float8 import float8_row
 from ftspec.families.maps import Maps, everything
 from ftspec.families.ppo import ppo
 from ftspec.families.qat import copy_row, qat_row
@@ -18,6 +19,7 @@ SFT = FieldMap(
         *shared_rows(),
         *quantisation_rows(),
         qat_row(),
+        float8_row(),
         copy_row(),
         *no_zero("TRL"),
         no_sequences(WHY),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ftspec.families.float8 import no_float8
 from ftspec.families.maps import Maps, answering
 from ftspec.families.optimizers import TYPE, lower_type
 from ftspec.families.packing import gathers_on_cpu, packing_row
@@ -98,6 +99,7 @@ SFT = FieldMap(
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
         *quantisation_rows(),
+        no_float8(),
         no_qat(
             "its loader has a switch for it, qat_scheme, which its path on a CPU leaves out without a word; "
             "on a GPU it was not seen"

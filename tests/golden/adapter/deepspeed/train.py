@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 827d5e954d19)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 63d76a82261d)
 
 from datasets import load_dataset
 from peft import PeftModel

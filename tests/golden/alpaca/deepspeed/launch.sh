@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 51659d7ab367)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 d4bd6d0d60d8)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

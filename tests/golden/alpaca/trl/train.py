@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 51659d7ab367)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 d4bd6d0d60d8)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 2024f3ab8d9b)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 219cfabecd9b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 74a98af97b4b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 fa7d7eddd134)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

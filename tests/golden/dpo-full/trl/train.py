@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-full (sha256 72bad141fcf2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-full (sha256 4f92af445cac)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

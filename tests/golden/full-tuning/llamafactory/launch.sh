@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 1f6cc0279d89)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 d35cf317b7da)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 0be149cf5125)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 9de0e6e2830e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 fc6d8bf4fa40)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 459727689197)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

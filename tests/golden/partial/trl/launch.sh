@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 7aff5221112d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 cda85851fdfb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

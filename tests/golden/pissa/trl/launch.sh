@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 5fdc3da9eeb9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 8449f239d7fa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

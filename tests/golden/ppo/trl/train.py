@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 5c9b7f20a627)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 4f3b1eb78074)
 
 from copy import deepcopy
 

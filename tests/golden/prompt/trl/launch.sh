@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 3673f67bd69b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 4154a4b00dbe)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 3673f67bd69b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 4154a4b00dbe)
 
 from datasets import load_dataset
 from peft import PromptTuningConfig
