@@ -55,18 +55,18 @@ def _lift_batch(
     return micro * accumulation * devices * machines // share, micro
 
 
-def _lower_every(steps: int | str | None) -> tuple[str, Any]:
+def _lower_every(steps: float | str | None) -> tuple[str, Any]:
     if steps is None:
         return "no", MISSING
     return ("epoch", MISSING) if steps == "epoch" else ("steps", steps)
 
 
-def _lift_every(strategy: str, steps: Any) -> int | str | None:
+def _lift_every(strategy: str, steps: Any) -> float | str | None:
     if strategy in ("no", "epoch"):
         return None if strategy == "no" else "epoch"
-    if strategy != "steps" or not float(steps).is_integer():
+    if strategy != "steps" or not (0 < steps < 1 or float(steps).is_integer()):
         raise Refuse(f"{strategy!r} every {steps!r} is not in a spec yet", "notimpl")
-    return int(steps)
+    return float(steps) if steps < 1 else int(steps)
 
 
 def _lower_hub(repo: str | None, private: bool | None) -> tuple[Any, ...]:

@@ -12,6 +12,8 @@ from ftspec.spec.qat import QAT
 from ftspec.spec.schedules import Cosine, Schedule
 
 Steps = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""A share of all steps, rounded up to whole ones, as transformers rounds it (trainer_callback.py)."""
 EXCLUSIVE = (("epochs", "steps"), ("warmup_steps", "warmup_ratio"))
 """Fields that say the same in two ways."""
 
@@ -57,12 +59,14 @@ class Train(Node):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     logging_steps: int = Field(10, ge=1)
     """Log every so many steps."""
-    save_steps: Steps | Literal["epoch"] | None = None
-    """Save a checkpoint every so many steps, or after each `epoch`. null: only the end result."""
+    save_steps: Steps | Share | Literal["epoch"] | None = None
+    """Save a checkpoint every so many steps, or after each `epoch`. Below 1 it is a share of all steps,
+    rounded up. null: only the end result."""
     save_total_limit: int | None = Field(None, ge=1)
     """Keep at most so many checkpoints. null: all."""
-    eval_steps: Steps | Literal["epoch"] | None = None
-    """Evaluate every so many steps, or after each `epoch`. null: never."""
+    eval_steps: Steps | Share | Literal["epoch"] | None = None
+    """Evaluate every so many steps, or after each `epoch`. Below 1 it is a share of all steps, rounded up.
+    null: never."""
     resume: str | None = Field(None, min_length=1)
     """Go on from this checkpoint folder."""
 

@@ -137,3 +137,20 @@ def test_fates_of_an_engines_settings(
 def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
     text = f"compute_environment: LOCAL_MACHINE\nnum_processes: 1\n{more}\n"
     assert read(text, name="launch.yaml").composed.values[path] == value
+
+
+@pytest.mark.parametrize(
+    ("tuner", "kind"),
+    [
+        ("lora", "renamed"),
+        ("lora\nadditional_target: lm_head", "approximated"),
+        ("full", "approximated"),
+    ],
+)
+def test_of_an_adapter_everything_decays_anyway(
+    read: Bring, tmp_path: Path, tuner: str, kind: str
+) -> None:
+    engine = {"steps_per_print": 1, "optimizer": {"type": "AdamW", "params": {"weight_decay": 0.1}}}
+    (tmp_path / "ds.json").write_text(json.dumps(engine))
+    text = f"stage: sft\ndo_train: true\nfinetuning_type: {tuner}\nmodel_name_or_path: m\ndeepspeed: ds.json\n"
+    assert fate(read(text), "optimizer.params.weight_decay")[0] == kind

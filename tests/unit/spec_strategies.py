@@ -449,7 +449,7 @@ def trains() -> st.SearchStrategy[Any]:
         "max_grad_norm": st.none() | positive(),
         "seed": st.integers(0, 2**32 - 1),
         "gradient_checkpointing": st.booleans(),
-        "save_steps": st.none() | st.just("epoch") | count,
+        "save_steps": st.none() | st.just("epoch") | count | st.floats(0.01, 0.99),
         "resume": st.none() | words(),
     }
     lengths: list[dict[str, Any]] = [{"epochs": positive()}, {"steps": count}]

@@ -276,7 +276,7 @@ def _lower_data_seed(data_seed: int | None, seed: int) -> tuple[()]:
     return ()
 
 
-def _lower_every(steps: int | str | None) -> tuple[str, Any]:
+def _lower_every(steps: float | str | None) -> tuple[str, Any]:
     if steps is None or steps == "epoch":
         return steps or "no", MISSING
     return "steps", steps
@@ -284,7 +284,7 @@ def _lower_every(steps: int | str | None) -> tuple[str, Any]:
 
 def _lift_every(strategy: str | None, steps: Any) -> Any:
     if steps:
-        return int(steps)
+        return float(steps) if steps < 1 else int(steps)
     return None if strategy == "no" else "epoch"
 
 

@@ -37,6 +37,15 @@ SIGNS = frozenset(
 )  # fmt: skip
 
 
+REMOVED = {
+    "compression_training": "weights or layers that are cut while they train were taken out",
+    "curriculum_learning": "rows that grow longer were taken out at this place",
+    "progressive_layer_drop": "layers that are left out by chance were taken out",
+    "eigenvalue": "rounding by curvature was taken out",
+}
+"""Blocks of older versions (runtime/config.py), and what they did."""
+
+
 def unless_auto(rule: Rule) -> Rule:
     """`auto` takes the value from elsewhere."""
     return unless(("auto",), AUTO, rule)
@@ -99,15 +108,26 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why=f"the engine's own optimizer {setting.value} is not in a spec")
 
 
-def _decay(setting: Setting, _context: Context) -> Outcome:
+def _decay(setting: Setting, context: Context) -> Outcome:
     spec = {"train.weight_decay": setting.value}
     if not setting.value:
         return Outcome("renamed", spec=spec)
+    if _adapts(context):
+        why = "of an adapter all weights decay here as well: it has no biases and norms"
+        return Outcome("renamed", spec=spec, why=why)
     return Outcome(
         "approximated",
         spec=spec,
         why="the engine's optimizer decays biases and norms too",
     )
+
+
+def _adapts(context: Context) -> bool:
+    """Whether the file that says the training tunes an adapter and nothing else."""
+    said = context.main.data if context.main else {}
+    factory = "stage" in said and said.get("finetuning_type", "lora") == "lora"
+    whole = said.get("additional_target") or said.get("lora_modules_to_save")
+    return (factory or said.get("use_peft") is True) and not whole
 
 
 def _betas(setting: Setting, _context: Context) -> Outcome:
@@ -150,8 +170,10 @@ def _technique(setting: Setting, context: Context) -> Outcome:
         if isinstance(shared, dict) and shared.get("enabled") is False:
             return Outcome("inert", why="it is off")
         node = node.get(part)
-    root = setting.key.partition(".")[0].replace("_", " ")
-    return Outcome("unknown", why=f"{root} is not in a spec")
+    root = setting.key.partition(".")[0]
+    if root in REMOVED:
+        return Outcome("unknown", why=f"{REMOVED[root]}, and DeepSpeed 0.19.8 stops at it")
+    return Outcome("unknown", why=f"{root.replace('_', ' ')} is not in a spec")
 
 
 def _complete(context: Context) -> Completion:

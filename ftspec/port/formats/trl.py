@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.template import TEMPLATE
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
-from ftspec.port.formats.trl_data import DATA_RULES, data
+from ftspec.port.formats.trl_data import DATA_RULES, data, said
 from ftspec.port.formats.trl_trainers import config_class, trainer
 from ftspec.port.rules import (
     Context,
@@ -26,8 +27,12 @@ from ftspec.port.rules import (
     unless_none,
 )
 from ftspec.read import pyyaml
+from ftspec.spec.online import ONLINE
 
 CONFIG = "SFTConfig."
+LOSS = f"{CONFIG}loss_type"
+REWARDS = "TODO.py"
+"""A file that a person has to write, since the source names functions of its own project."""
 BITS = "BitsAndBytesConfig."
 OPENED = {
     "lora_r": "LoraConfig.r",
@@ -123,9 +128,10 @@ def _template(setting: Setting, context: Context) -> Outcome:
     if not text:
         return Outcome("inert", why="the template of the tokenizer")
     name = f"{context.document.path.stem}.chat_template.jinja"
+    taken = trainer(context)[0] == "sft"
     return Outcome(
         "derived",
-        {f"{CONFIG}chat_template_path": f"./{name}"},
+        {f"{CONFIG}chat_template_path" if taken else TEMPLATE: f"./{name}"},
         why=f"written to {name}",
         files={name: str(text)},
     )
@@ -143,6 +149,54 @@ def _margin(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why="the margin is this number times beta")
     why = "SimPO's own name: the margin is this times beta"
     return Outcome("renamed", {"CPOConfig.simpo_gamma": setting.value * beta}, why=why)
+
+
+def _simpo_loss(setting: Setting, context: Context) -> Outcome:
+    """Of SimPO's recipes, `sigmoid` is the loss of its paper: trl's `simpo`."""
+    if context.get("gamma_beta_ratio") is None:
+        return _plain(setting, context)
+    if setting.value != "sigmoid":
+        return Outcome("unknown", why=f"trl's SimPO has no loss {setting.value}")
+    return Outcome("renamed", {"CPOConfig.loss_type": "simpo"}, why="what trl calls simpo")
+
+
+def _rewards(setting: Setting, context: Context) -> Outcome:
+    """Names of functions: where they stand is for a person to say, how much they weigh is said."""
+    names = setting.value if isinstance(setting.value, list) else [setting.value]
+    if not all(isinstance(name, str) and name.isidentifier() for name in names):
+        return Outcome("unknown", why="rewards are named functions, or models")
+    weights = context.get("reward_weights") or [1.0] * len(names)
+    rewards = tuple(
+        {"by": "python", "file": REWARDS, "function": name, "weight": weight}
+        for name, weight in zip(names, weights, strict=False)
+    )
+    why = f"functions of the project that the recipe belongs to: copy them into {REWARDS}"
+    return Outcome("unknown", spec={"method.objective.rewards": rewards}, why=why)
+
+
+def _weights(setting: Setting, context: Context) -> Outcome:
+    if not context.get("reward_funcs"):
+        return _plain(setting, context)
+    return Outcome("derived", why="the weight of each reward", of=("method.objective.rewards",))
+
+
+def _prompt(setting: Setting, context: Context) -> Outcome:
+    """How long a prompt may be: what online trainers read is prompts alone."""
+    if setting.value is None:
+        return Outcome("inert", why="nothing is cut")
+    if trainer(context)[0] in ONLINE:
+        return Outcome(
+            "approximated",
+            spec={"data.max_length": setting.value, "data.overflow": "drop"},
+            why="a longer prompt loses its beginning there; here it is left out",
+        )
+    return Outcome("unknown", why="a limit for prompts of their own is not in a spec")
+
+
+def _unpadded(setting: Setting, context: Context) -> Outcome:
+    if trainer(context)[0] == "dpo":
+        return Outcome("inert", why="what is padded does not train; trl's DPO pads all the same")
+    return _plain(setting, context)
 
 
 def _environment(setting: Setting, _context: Context) -> Outcome:
@@ -187,7 +241,7 @@ def _complete(context: Context) -> Completion:
     native["model.dtype"] = dtype
     if context.get("gamma_beta_ratio") is not None:
         # SimPO's own trainer adds no likelihood where `sft_weight` is not said, and has no other loss
-        native |= {"CPOConfig.loss_type": "simpo", "CPOConfig.cpo_alpha": 0.0}
+        native |= {LOSS: "simpo", "CPOConfig.cpo_alpha": 0.0}
     if context.get("fp16") and context.get("bf16") is None:
         native[f"{CONFIG}bf16"] = False  # its None means: unless fp16
     own = config_class(context)
@@ -197,6 +251,7 @@ def _complete(context: Context) -> Completion:
             f"{CONFIG}{name}": entry[1]
             for name, entry in defaults.items()
             if name in context.table.calls["SFTConfig"] and name not in context.document.data
+            if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     notes: tuple[str, ...] = ()
     if old := sorted(OLD_NAMES & set(context.document.data)):
@@ -257,12 +312,22 @@ format = Format(
         "max_length": _length(_plain),
         "max_seq_length": _length(renamed(f"{CONFIG}max_length")),
         "chat_template": _template,
-        "max_prompt_length": unless(
-            (None,), "nothing is cut", unknown("a limit for prompts of their own is not in a spec")
-        ),
+        "max_prompt_length": _prompt,
+        "padding_free": _unpadded,
+        "loss_type": _simpo_loss,
+        "reward_funcs": _rewards,
+        "reward_funcs[]": _rewards,
+        "reward_weights": _weights,
+        "system_prompt": says("data.system"),
+        "dataset_prompt_column": said("data.train", why="the column of prompts"),
         "gamma_beta_ratio": _margin,
         "sft_weight": renamed("CPOConfig.cpo_alpha"),
         "env.": _environment,
+        **group(
+            "trl reads skip_prepare_dataset alone: a conversation has the tokens of its template",
+            "dataset_kwargs.add_special_tokens",
+            "dataset_kwargs.append_concat_token",
+        ),
         "dataset_kwargs.": unknown("how trl's preparation of rows is changed is not in a spec"),
         "model_init_kwargs.": unknown("further arguments of from_pretrained are not in a spec"),
         "gradient_checkpointing_use_reentrant": inert("both ways recompute the same activations"),

@@ -18,8 +18,9 @@ from ftspec.spec.data import SUFFIXES, unsliced
 
 SHAPE = "data.shape"
 OTHER_ROWS = (
-    "as many rows are held out, but others: trl draws them without a seed, recipes by their own"
+    "as many rows are held out, but others: a recipe draws them by a seed of its own, twice"
 )
+DRAWN = "trl draws them without a seed: as many rows are held out"
 LOADERS = ("json", "csv", "parquet")
 ASKED = "data.train: which format have its rows? name it"
 WHICH_FORMAT: Mapping[str, str] = {
@@ -65,6 +66,10 @@ def data(context: Context) -> Completion:
         spec["data.eval"] = tuple(held_out)
     questions = []
     native: dict[str, Any] = {SHAPE: "messages"}
+    if column := context.get("dataset_prompt_column"):  # of open-r1
+        for one in (*train, *held_out):
+            named = {} if column == "prompt" else {"prompt": column}
+            one |= {"format": "prompt", "columns": named}
     formats = {one["format"] for one in train}
     if formats == {"prompt-completion"}:
         native[SHAPE] = "prompt-completion"
@@ -122,7 +127,7 @@ def _mixed(mixer: Mapping[str, Any], splits: Sequence[Any], kind: str) -> list[d
     ]
 
 
-def _said(path: str, kind: Any = "derived", why: str = "") -> Rule:
+def said(path: str, kind: Any = "derived", why: str = "") -> Rule:
     """A part of what `data` reads as a whole."""
 
     def rule(setting: Setting, _context: Context) -> Outcome:
@@ -148,6 +153,13 @@ def _test_split(setting: Setting, _context: Context) -> Outcome:
     return Outcome("approximated", spec={"data.eval_size": setting.value}, why=OTHER_ROWS)
 
 
+def _trl_split(setting: Setting, _context: Context) -> Outcome:
+    """The same in trl's own configs, where it is chance which rows these are (scripts/utils.py)."""
+    if setting.value is None:
+        return Outcome("inert", why="nothing is said")
+    return Outcome("derived", spec={"data.eval_size": setting.value}, why=DRAWN)
+
+
 def _columns(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", why="the columns tell the format", of=("data.train",))
 
@@ -163,10 +175,10 @@ def _split(setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "unknown", why="of a file, a spec takes the first rows alone: data.train.limit"
         )
-    return _said("data.train")(setting, context)
+    return said("data.train")(setting, context)
 
 
-_PLACE = _said("data.train")
+_PLACE = said("data.train")
 _ENTRY: dict[str, Rule] = {
     "id": _PLACE,
     "path": _PLACE,
@@ -185,7 +197,7 @@ DATA_RULES: dict[str, Rule] = {
     "dataset_name": _PLACE,
     "dataset_config": _PLACE,
     "dataset_train_split": _split,
-    "dataset_test_split": _said("data.eval"),
+    "dataset_test_split": said("data.eval"),
     "dataset_streaming": unless(
         (False,), "rows are loaded whole", unknown("a stream is shuffled in another way")
     ),
@@ -194,7 +206,7 @@ DATA_RULES: dict[str, Rule] = {
     **{f"datasets[].{key}": rule for key, rule in _ENTRY.items()},
     "dataset_mixture.seed": inert("rows are drawn in random order anyway, by the trainer's seed"),
     "dataset_mixture.test_split_size": _test_split,
-    "test_split_size": _test_split,
+    "test_split_size": _trl_split,
     "streaming": unless((False,), "rows are loaded whole", unknown("a stream")),
     "dataset_mixer.": _share,
     "dataset_splits": _PLACE,
