@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
+from ftspec.port.compiled import compiled_folder, read_compiled
 from ftspec.port.compose import Composed, compose
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
@@ -58,7 +59,7 @@ def bring(
     version: str | None = None,
     devices: int | None = None,
 ) -> Imported:
-    """Read files that belong together.
+    """Read files that belong together, or a folder that ftspec compiled.
 
     ``wanted`` is the format of the file that says the training. ``version`` is `package==version`.
 
@@ -66,6 +67,9 @@ def bring(
         SpecError: a file cannot be read, or is in no known format; two say the same kind of thing.
         BackendError: the defaults of that version are not known.
     """
+    if wanted is None and (folder := compiled_folder(paths)) is not None:
+        settled = [read_compiled(folder)]
+        return Imported(tuple(settled), compose(settled), tuple(settled[0].assumed))
     parts = _parts(paths, wanted)
     found = mentioned(parts)
     main, companions = together([*parts, *found])

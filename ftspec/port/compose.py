@@ -16,6 +16,7 @@ from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
+from ftspec.spec.online import FIELDS
 from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
@@ -26,6 +27,7 @@ PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
     "data.train": ({"path": "TODO.jsonl"}, "TODO: which data? the source does not say"),
 }
 """What a spec cannot do without, where the source does not say it."""
+REWARDS = "method.objective.rewards"
 STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
 """What is checked in the place of a method that ftspec has not yet; the text keeps its own word."""
 
@@ -156,8 +158,16 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         node = root
         for section in sections:
             node = node.setdefault(section, {})
-        node[name] = _plain(value)
+        node[name] = _plain(_rewards(value) if path == REWARDS else value)
     return root
+
+
+def _rewards(rewards: Any) -> Any:
+    """Rewards without what is of another kind, as a spec has them."""
+    return [
+        {name: one[name] for name in one if name in ("by", "weight", *FIELDS[one["by"]])}
+        for one in rewards
+    ]
 
 
 def _plain(value: Any) -> Any:

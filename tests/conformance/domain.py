@@ -122,8 +122,7 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
         return
     data |= {"packing": None, "prepare": "framework"}
     document["model"].pop("quantization", None)
-    for name in ("chat_template", "template_options"):
-        document["model"].pop(name, None)
+    document["model"].pop("template_options", None)
     data.pop("system", None)
     if data.get("overflow") == "drop":
         data["overflow"] = "truncate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,5 +153,6 @@ def test_of_an_adapter_everything_decays_anyway(
 ) -> None:
     engine = {"steps_per_print": 1, "optimizer": {"type": "AdamW", "params": {"weight_decay": 0.1}}}
     (tmp_path / "ds.json").write_text(json.dumps(engine))
-    text = f"stage: sft\ndo_train: true\nfinetuning_type: {tuner}\nmodel_name_or_path: m\ndeepspeed: ds.json\n"
+    trained = f"stage: sft\ndo_train: true\nfinetuning_type: {tuner}\n"
+    text = f"{trained}model_name_or_path: m\ndeepspeed: ds.json\n"
     assert fate(read(text), "optimizer.params.weight_decay")[0] == kind

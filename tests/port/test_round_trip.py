@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ftspec.errors import UnsupportedError
+from ftspec.emit.disk import write_files
+from ftspec.emit.manifest import manifest
+from ftspec.errors import FtspecError, UnsupportedError
 from ftspec.port.bring import bring
+from ftspec.port.compiled import moved
 from ftspec.port.settle import derived, same
-from ftspec.registry import load
+from ftspec.registry import load, names
 from ftspec.spec.load import loads
 from ftspec.spec.root import Spec
-from tests.conformance.domain import job, lowered, specs
+from tests.conformance.domain import job, lowered, plainer, specs
 from tests.conformance.test_round_trip import expressed, plain
 from tests.port.test_corpus import CORPUS
 
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.sweep
 EXAMPLES = 100
 ELSEWHERE = ("hardware.", "output.folder", "data.overflow")
 """Of launch.sh; another folder; and what a config of LLaMA-Factory cannot say."""
+PLACES = ("output.", "hardware.device", "model.chat_template", "train.warmup")
+"""What is a path, or may be said in two ways."""
 
 
 SHORTEST = 8
@@ -80,6 +85,66 @@ def test_import_undoes_compile(objective: str) -> None:
     assert seen["held"] >= EXAMPLES // 20, seen
 
 
+EACH = [(name, objective) for name in names() for objective in load(name).maps]
+
+
+@pytest.mark.parametrize(("name", "objective"), EACH)
+def test_a_compiled_folder_comes_back_whole(
+    name: str, objective: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = load(name)
+    seen: Counter[str] = Counter()
+    folder = tmp_path / "build"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    @settings(
+        max_examples=EXAMPLES // 4,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    )
+    @given(specs(objective))
+    def law(spec: Spec) -> None:
+        resolved, result, values = lowered(spec, backend)
+        if result.refusals:
+            second = plainer(spec, result)
+            if second is None:
+                return
+            try:
+                resolved, result, values = lowered(second, backend)
+            except FtspecError:
+                return
+            if result.refusals:
+                return
+        made = job(resolved, values, backend)
+        try:
+            files = [*backend.emit(result.native, made)]
+        except UnsupportedError:
+            return
+        proof = manifest(made, backend, files, lock_key="", versions={})
+        write_files(folder, [*files, proof], overwrite=True)
+        imported = bring([folder])
+        assert [fate for fate in imported.fates if fate.kind != "exact"] == []
+        wanted = expressed(values, backend)
+        wanted |= moved(wanted, name, folder)
+        for path, value in wanted.items():
+            found = imported.composed.values.get(path)
+            if path == "hardware.device" and value == "cuda":
+                assert found == "auto"  # a GPU where there is one: what frameworks do
+            else:
+                assert plain(found) == plain(value), path
+        assert loads(imported.composed.text).spec == imported.composed.spec
+        seen["held"] += 1
+        seen["whole"] += not imported.composed.open
+        seen["prepared"] += values["data.prepare"] == "ftspec"
+
+    law()
+    assert seen["held"] >= EXAMPLES // 20, seen
+    assert seen["whole"] == seen["held"] - seen["prepared"], seen
+
+
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of published configs is not here")
 @pytest.mark.parametrize("name", ["llamafactory", "trl"])
 def test_no_value_that_is_called_exact_changes_when_it_is_compiled_again(name: str) -> None:
@@ -102,3 +167,38 @@ def test_no_value_that_is_called_exact_changes_when_it_is_compiled_again(name: s
                 checked += 1
         assert backend.maps
     assert checked >= {"llamafactory": 700, "trl": 250}[name]
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of published configs is not here")
+@pytest.mark.parametrize(("name", "least"), [("llamafactory", 30), ("trl", 6)])
+def test_what_is_imported_stays_when_it_is_compiled_and_imported_again(
+    name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = load(name)
+    monkeypatch.chdir(tmp_path)
+    held = 0
+    for path in sorted((CORPUS / name).iterdir()):
+        imported = bring([path])
+        if imported.composed.values["method.objective.type"] not in backend.maps:
+            continue  # such as `ppo`
+        try:
+            resolved, result, values = lowered(imported.composed.spec, backend)
+        except FtspecError:
+            continue  # its rows, or its model, are not here
+        if result.refusals:
+            continue
+        made = job(resolved, values, backend)
+        files = [*backend.emit(result.native, made)]
+        proof = manifest(made, backend, files, lock_key="", versions={})
+        write_files(tmp_path / "build", [*files, proof], overwrite=True)
+        again = bring([tmp_path / "build"]).composed.values
+        wanted = expressed(values, backend)
+        for spec_path, value in {**wanted, **moved(wanted, name, tmp_path / "build")}.items():
+            if spec_path != "hardware.device":
+                assert plain(again.get(spec_path)) == plain(value), (path.name, spec_path)
+        for spec_path, value in imported.composed.values.items():
+            said = value is not None and spec_path in wanted
+            if said and not spec_path.startswith(("data.train", "data.eval", *PLACES)):
+                assert plain(again.get(spec_path)) == plain(value), (path.name, spec_path)
+        held += 1
+    assert held >= least

@@ -52,6 +52,15 @@ _JUDGED: Mapping[str, Any] = {
     "columns": {"messages": "messages", "kto_tag": "label"},
     "tags": CHAT,
 }
+_IMAGES: Mapping[str, Any] = {
+    "formatting": "sharegpt",
+    "columns": {"messages": "messages", "images": "images"},
+    "tags": CHAT,
+}
+_TOOLS: Mapping[str, Any] = {
+    "formatting": "sharegpt",
+    "columns": {"messages": "conversations", "tools": "tools"},
+}
 DEMOS: Mapping[str, Mapping[str, Any]] = {
     **{
         name: {"file_name": f"{name}.json"}
@@ -59,8 +68,29 @@ DEMOS: Mapping[str, Mapping[str, Any]] = {
     },
     **{name: {"file_name": f"{name}.json", **_PAIRS} for name in ("dpo_en_demo", "dpo_zh_demo")},
     "kto_en_demo": {"file_name": "kto_en_demo.json", **_JUDGED},
+    "c4_demo": {"file_name": "c4_demo.jsonl", "columns": {"prompt": "text"}},
+    "wiki_demo": {"file_name": "wiki_demo.txt", "columns": {"prompt": "text"}},
+    "mllm_demo": {"file_name": "mllm_demo.json", **_IMAGES},
+    "llava_1k_en": {"hf_hub_url": "BUAADreamer/llava-en-zh-2k", "subset": "en", **_IMAGES},
+    "rlhf_v": {
+        "hf_hub_url": "llamafactory/RLHF-V",
+        **_PAIRS,
+        "columns": {**RANKED["sharegpt"], "images": "images"},
+    },
+    **{
+        f"glaive_toolcall_{one}_demo": {"file_name": f"glaive_toolcall_{one}_demo.json", **_TOOLS}
+        for one in ("en", "zh")
+    },
+    **{
+        name: {"hf_hub_url": f"llamafactory/{name}"}
+        for name in ("alpaca_en", "alpaca_zh", "alpaca_gpt4_en", "alpaca_gpt4_zh")
+    },
+    **{
+        f"dpo_mix_{one}": {"hf_hub_url": "llamafactory/DPO-En-Zh-20k", "subset": one, **_PAIRS}
+        for one in ("en", "zh")
+    },
 }
-"""What its own data folder has under these names; most examples name them."""
+"""What its own dataset_info.json has under these names; most examples name them."""
 
 
 class Found(NamedTuple):
@@ -105,7 +135,11 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
         limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
         found.append({**source, "limit": min(limits, default=None)})
-    why = "dataset_info.json" if registry else "the data folder of LLaMA-Factory itself has these"
+    why = (
+        "dataset_info.json"
+        if registry
+        else "the dataset_info.json of LLaMA-Factory itself has these"
+    )
     return Found(tuple(found), why, nearly=nearly)
 
 
