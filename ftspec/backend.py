@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
+from types import MappingProxyType
 from typing import Any
 
 from ftspec.data.template import Template
@@ -108,6 +109,9 @@ class Backend:
     model_copy: Callable[[Flat], Mapping[str, Any]] = lambda _native: {}
     """Native values -> entries that its config.json must have, where only a copy of a local model in
     the folder `MODEL_COPY` can tell the framework; nothing where it loads the model itself."""
+    besides: Mapping[str, Apart] = field(default_factory=dict)
+    """Native keys that, where they are on, need an environment of their own, and which. It is installed
+    when a run asks for it, or by its name."""
     environment: Callable[[Flat], Mapping[str, str]] = lambda _native: {}
     """Native values -> environment variables that its launch needs."""
 
@@ -117,11 +121,16 @@ def lacks(backend: Backend, objective: str) -> str:
     return backend.without.get(objective, f"{backend.title} has no {objective}")
 
 
-def lock_of(backend: Backend, objective: str, asked: str) -> tuple[str, str]:
+def lock_of(
+    backend: Backend, objective: str, asked: str, native: Flat = MappingProxyType({})
+) -> tuple[str, str]:
     """The lock of the environment in which a backend trains an objective, and why it is that one.
 
-    ``asked`` is what the spec asks for; without a reason it is this.
+    ``asked`` is what the spec asks for; without a reason it is this. ``native`` values may need another.
     """
+    for key, needed in backend.besides.items():
+        if native.get(key):
+            return needed.lock, needed.reason
     apart = backend.apart.get(objective)
     return (asked, "") if apart is None else (apart.lock, apart.reason)
 

@@ -44,7 +44,8 @@ def own(python: Path, backend: Backend, lock: str = "aligned") -> Environment:
     )
     if version is None:
         raise EnvironmentError_(Problem(f"{python} has no {backend.package}", hint=remedy))
-    apart = (each.versions for each in backend.apart.values() if each.lock == lock)
+    others = (*backend.apart.values(), *backend.besides.values())
+    apart = (each.versions for each in others if each.lock == lock)
     known = next(apart, backend.versions)
     if not SpecifierSet(known).contains(version, prereleases=True):
         raise EnvironmentError_(

@@ -89,12 +89,6 @@ OWN: Mapping[str, Bar] = {
     "hardware.sequence_parallel": Bar(
         lambda share: share == 1, "these trainers do not split rows over devices"
     ),
-    f"{GENERATION}engine": Bar(
-        lambda engine: engine == "transformers",
-        "vLLM is in no lock of this version",
-        "notimpl",
-        "method.objective.generation.engine: transformers",
-    ),
 }
 
 
@@ -205,13 +199,7 @@ def drawing_rows(config: str) -> tuple[Row, ...]:
         field(f"{GENERATION}top_k", f"{config}top_k", absent=0),
         field(f"{GENERATION}min_p", f"{config}min_p", absent=None),
         field(f"{GENERATION}repetition_penalty", f"{config}repetition_penalty", absent=1.0),
-        Row(
-            (f"{GENERATION}engine",),
-            (f"{config}use_vllm",),
-            lambda engine: engine == "vllm",
-            lambda vllm: "vllm" if vllm else "transformers",
-            absent=(False,),
-        ),
+        engine_row(config),
         field(f"{OBJECTIVE}beta", f"{config}beta"),
         *(
             constant(config + name, value, reason, absent=value)
@@ -220,6 +208,61 @@ def drawing_rows(config: str) -> tuple[Row, ...]:
                 ("generation_kwargs", None, "other settings of generation are not in a spec yet"),
             )
         ),
+    )
+
+
+def engine_row(config: str) -> Row:
+    """Who draws: the model that trains, or vLLM beside it, in the same process and on the same GPU.
+
+    trl 1.16, generation/vllm_generation.py and grpo_trainer.py. Where nothing is said here, vLLM's own
+    choice holds: the length that the model was made for.
+    """
+    beside = {
+        "vllm_mode": "colocate",
+        "vllm_tensor_parallel_size": 1,
+        "vllm_model_impl": "vllm",
+        "vllm_enable_sleep_mode": False,
+        "vllm_structured_outputs_regex": None,
+    }
+    if config != ONLINE_DPO.prefix:
+        beside["vllm_max_model_length"] = None
+    if config == GRPO.prefix:
+        beside |= {
+            "vllm_importance_sampling_correction": True,
+            "vllm_importance_sampling_mode": "sequence_mask",
+            "vllm_importance_sampling_clip_max": 3.0,
+            "vllm_importance_sampling_clip_min": None,
+        }
+    share = 0.55 if config == ONLINE_DPO.prefix else 0.3
+
+    def lower(engine: str, memory: float, device: str, environment: str) -> tuple[Any, ...]:
+        if engine == "transformers":
+            return (False, *(MISSING for _ in range(len(beside) + 1)))
+        if device == "cpu":
+            raise Refuse("vLLM draws on an NVIDIA GPU alone", "never", "hardware.device: cuda")
+        if environment == "latest":
+            raise Refuse(
+                "the lock with vLLM is over the aligned versions",
+                "notimpl",
+                "run.environment: aligned",
+            )
+        return (True, memory, *beside.values())
+
+    def lift(vllm: bool, memory: float, *others: Any) -> tuple[str, float]:
+        if not vllm:
+            return "transformers", 0.3
+        for (name, value), other in zip(beside.items(), others, strict=True):
+            if other != value:
+                raise Refuse(f"{name}={other!r} is not in a spec: it is {value!r}", "notimpl")
+        return "vllm", memory
+
+    return Row(
+        (f"{GENERATION}engine", f"{GENERATION}memory"),
+        tuple(config + name for name in ("use_vllm", "vllm_gpu_memory_utilization", *beside)),
+        lower,
+        lift,
+        uses=("hardware.device", "run.environment"),
+        absent=(False, share, *beside.values()),
     )
 
 

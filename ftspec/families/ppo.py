@@ -171,6 +171,7 @@ def ppo_rows() -> tuple[Row, ...]:
         unsupported(f"{GENERATION}min_p", DRAWN, neutral=(None,)),
         unsupported(f"{GENERATION}repetition_penalty", DRAWN, neutral=(1.0,)),
         Row((f"{GENERATION}engine",), (), lambda _engine: (), lambda: "transformers"),
+        unsupported(f"{GENERATION}memory", "it is vLLM's", neutral=(0.3,)),
         field(f"{OBJECTIVE}missing_end_penalty", f"{CONFIG}missing_eos_penalty", absent=None),
         field(f"{OBJECTIVE}beta", f"{CONFIG}kl_coef", absent=0.05),
         field(f"{OBJECTIVE}kl_estimator", f"{CONFIG}kl_estimator", absent="k1"),

@@ -78,7 +78,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "completions": (
         "num_generations", "max_completion", "max_new_tokens", "lmbda", "seq_kd",
         "steps_per_generation", "temperature", "top_", "min_p",
-        "repetition", "generation_", "chat_template_kw", "cache_impl", "use_vllm", "use_transformers",
+        "repetition", "generation_", "chat_template_kw", "cache_impl", "use_vllm", "vllm_",
+        "use_transformers",
         "log_completions", "response_length", "stop_token", "missing_eos", "local_rollout",
         "num_sample",
     ),

@@ -92,7 +92,8 @@ def make_plan(
         raise UnsupportedError(problems)
     native = {**lowered.native, **passthrough.own_settings(loaded, backend)}
     named = tuple(dict.fromkeys((*backend.pinned, *_needed(backend, native))))
-    place, why = lock_of(backend, values["method.objective.type"], loaded.spec.run.environment)
+    asked = loaded.spec.run.environment
+    place, why = lock_of(backend, values["method.objective.type"], asked, native)
     lock = pinned(backend, place, {*named, backend.package})
     pins = {package: lock.versions[package] for package in named if package in lock.versions}
     job = Job(

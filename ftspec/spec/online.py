@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -127,7 +127,16 @@ class Drawing(Node):
     repetition_penalty: float = Field(1.0, gt=0)
     """Above 1: tokens that stand there already are drawn less often."""
     engine: Literal["transformers", "vllm"] = "transformers"
-    """Who draws. `vllm` is faster, needs a GPU, and rounds otherwise than the model that trains."""
+    """Who draws. `vllm` is faster, needs a GPU, and rounds otherwise than the model that trains; GRPO weighs
+    what was drawn by that difference, as trl does it."""
+    memory: float = Field(0.3, gt=0, lt=1)
+    """Of `vllm`: the share of the GPU's memory that it takes, beside the model that trains."""
+
+    @model_validator(mode="after")
+    def _of_its_engine(self) -> Self:
+        if "memory" in self.model_fields_set and self.memory != 0.3 and self.engine != "vllm":
+            raise ValueError("`memory` belongs to the engine `vllm`")
+        return self
 
 
 class Generation(Drawing):

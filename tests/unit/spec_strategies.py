@@ -162,17 +162,18 @@ def sampled(word: str) -> st.SearchStrategy[Any]:
             ),
         }
         return optional(own, type=st.just(word), rewards=rewards())
-    generation = optional(
-        {
-            "max_length": st.integers(1, 10**6),
-            "temperature": positive(),
-            "top_p": st.floats(0, 1, exclude_min=True),
-            "top_k": st.integers(0, 10**6),
-            "min_p": st.none() | shares(),
-            "repetition_penalty": positive(),
-        },
-        completions=st.just(2),
-    )
+    drawn = {
+        "max_length": st.integers(1, 10**6),
+        "temperature": positive(),
+        "top_p": st.floats(0, 1, exclude_min=True),
+        "top_k": st.integers(0, 10**6),
+        "min_p": st.none() | shares(),
+        "repetition_penalty": positive(),
+    }
+    memory = {"memory": st.floats(0.1, 0.9)}
+    by_itself = optional(drawn, completions=st.just(2))
+    by_vllm = optional({**drawn, **memory}, completions=st.just(2), engine=st.just("vllm"))
+    generation = st.one_of(by_itself, by_itself, by_itself, by_vllm)
     shared = {
         "beta": st.just(0.0) | positive(),
         "clip": positive(),

@@ -68,9 +68,10 @@ def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None
     named = {(path.parents[2].name, path.stem) for path in SHIPPED}
     both = {(name, lock) for name in names() for lock in ("aligned", "latest")}
     apart = {(name, own.lock) for name in names() for own in load(name).apart.values()}
-    assert apart == {("trl", "ppo")}
-    assert named == both | apart
-    assert len(SHIPPED) == len(named) == 11
+    besides = {(name, own.lock) for name in names() for own in load(name).besides.values()}
+    assert (apart, besides) == ({("trl", "ppo")}, {("trl", "vllm")})
+    assert named == both | apart | besides
+    assert len(SHIPPED) == len(named) == 12
 
 
 def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -> None:
@@ -78,15 +79,19 @@ def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -
     assert lock_of(trl, "ppo", "aligned") == ("ppo", trl.apart["ppo"].reason)
     assert lock_of(trl, "grpo", "latest") == ("latest", "")
     assert lock_of(unsloth, "ppo", "aligned") == ("aligned", "")
+    drawing = {"GRPOConfig.use_vllm": True}
+    assert lock_of(trl, "grpo", "aligned", drawing)[0] == "vllm"
+    assert lock_of(trl, "grpo", "aligned", {"GRPOConfig.use_vllm": False}) == ("aligned", "")
+    assert having([trl], "vllm") == ((trl, "vllm"),)  # by its name, not with all others
     assert having([trl, unsloth]) == ((trl, "aligned"), (trl, "ppo"), (unsloth, "aligned"))
     assert having([trl, unsloth], "ppo") == ((trl, "ppo"),)
     assert having([trl, unsloth], "none") == ((trl, "none"), (unsloth, "none"))
 
 
 def test_the_lock_of_an_objective_shares_the_aligned_versions() -> None:
-    aligned, ppo = (read_lock(load("trl"), name).pins for name in ("aligned", "ppo"))
+    aligned, ppo, vllm = (read_lock(load("trl"), name).pins for name in ("aligned", "ppo", "vllm"))
     for name in ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers"):
-        assert aligned[name] == ppo[name], name
+        assert aligned[name] == ppo[name] == vllm[name], name
     assert ppo["trl"] == "0.24.0"
 
 

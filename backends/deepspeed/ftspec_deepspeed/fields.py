@@ -264,6 +264,12 @@ PAIRED = {
     ),
 }
 SAMPLED = {
+    "method.objective.generation.engine": Bar(
+        lambda engine: engine == "transformers",
+        "vLLM is in the lock of the trl backend alone",
+        "notimpl",
+        "run.backends: trl",
+    ),
     "hardware.zero.stage": Bar(
         lambda stage: stage != 3,
         "under stage 3 completions were not seen to be drawn",

@@ -12,9 +12,13 @@ from ftspec.families.qat import NEEDS as FEW_BITS
 from ftspec.families.quantised import NEEDS
 from ftspec.families.script_rows import script_rows
 from ftspec.families.sft_script import CONFIG
-from ftspec.families.trainers import for_each
+from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, for_each
 from ftspec_trl.fields import MAPS
 from ftspec_trl.script import emit, launch, read
+
+DRAWING = tuple(f"{each.prefix}use_vllm" for each in (GRPO, RLOO, ONLINE_DPO))
+"""Keys that let vLLM draw completions."""
+VLLM = Apart("vllm", ">=1.16,<1.17", "vLLM draws completions, and is in no other lock")
 
 backend = Backend(
     name="trl",
@@ -29,5 +33,12 @@ backend = Backend(
     apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    needs={**NEEDS, **FEW_BITS, **IN_FLOAT8, **for_each(needs(CONFIG))},
+    besides=dict.fromkeys(DRAWING, VLLM),
+    needs={
+        **NEEDS,
+        **FEW_BITS,
+        **IN_FLOAT8,
+        **for_each(needs(CONFIG)),
+        **dict.fromkeys(DRAWING, "vllm"),
+    },
 )

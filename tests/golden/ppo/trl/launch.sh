@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 4f3b1eb78074)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cee5243ea6cf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 4f3b1eb78074)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cee5243ea6cf)
 
 from copy import deepcopy
 
