@@ -51,6 +51,8 @@ def rewards(reference: Evidence, other: Evidence, _: float) -> Outcome:
     names = pair(lambda e: e.rounds[0].names, reference, other)
     if names[0] != names[1]:
         return differs("names of the rewards", *names)
+    if not names[0]:
+        return Outcome("equal", note="nothing is rewarded")
     ours, theirs = pair(_scored, reference, other)
     shared = [drawn for drawn in ours if drawn in theirs]
     for row, tokens in shared:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ftspec.report.html import drawn as said
 from ftspec.report.html import page, summary
+from ftspec.verify import prove as module
 from ftspec.verify.causes import likely
-from ftspec.verify.certificate import from_json, to_json
+from ftspec.verify.certificate import Certificate, from_json, to_json
 from ftspec.verify.checks import FOLLOWS, compare_over_seeds
 from ftspec.verify.evidence import Evidence, Round, Step
 from ftspec.verify.seeds import FEWEST, LEVEL, by_signs, distributions, quantities
 from ftspec.verify.verify import Ended, certified
+from tests.conftest import SPECS
+from tests.unit.test_verify_certificate import certificate
 from tests.unit.test_verify_runs import run
 from tests.unit.verify_samples import evidence
 
@@ -106,6 +112,22 @@ def test_a_reward_of_the_same_completion_is_held_where_both_drew_it() -> None:
     assert found["rewards"].where.startswith("seed 43: reward regex")
 
 
+def test_what_is_not_rewarded_is_no_reward_that_was_compared() -> None:
+    """Distillation: answers are written, and nothing scores them."""
+
+    def bare(run: Evidence) -> Evidence:
+        (only,) = run.rounds
+        return replace(run, rounds=(replace(only, names=(), rewards=((),) * 8),))
+
+    held = {seed: (bare(one), bare(two)) for seed, (one, two) in pairs().items()}
+    results = compare_over_seeds(held)
+    (found,) = (each for each in results if each.check.name == "rewards")
+    assert (found.outcome.verdict, found.outcome.measured) == ("equal", None)
+    names = [each.name for each in quantities([*held.values()])]
+    assert "mean length" in names and not any("reward" in name for name in names)
+    assert bare(pairs()[42][0]).rounds[0].names == ()
+
+
 def test_a_ruin_and_too_few_seeds_show_nothing() -> None:
     broken = [(one, replace(two, steps=(Step(1, math.nan),))) for one, two in pairs().values()]
     assert distributions(broken)[0].verdict == "differs"
@@ -121,8 +143,6 @@ def test_the_certificate_says_what_was_compared(tmp_path) -> None:
         "trl": certified(made[0], ours, ours, True),
         "deepspeed": certified(made[1], theirs, ours, False, held),
     }
-    from tests.unit.test_verify_certificate import certificate
-
     whole = replace(certificate(), reference="trl", runs=records)
     assert whole.verdict == "alike" and whole.exit_code == 0
     assert from_json(to_json(whole)) == whole
@@ -134,3 +154,33 @@ def test_the_certificate_says_what_was_compared(tmp_path) -> None:
     failed = {**held, 45: (ours, Ended(error="no memory"))}
     record = certified(made[1], theirs, ours, False, failed)
     assert (record.conclusion, record.error) == ("failed", "seed 45: no memory")
+
+
+def test_other_seeds_are_compiled_into_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `prove` hands on to be run: under each seed the same spec, but for the seed."""
+    given: dict[str, Any] = {}
+
+    def kept(runs: Any, *_: Any, **more: Any) -> Certificate:
+        given.update(more, runs=runs)
+        return certificate()
+
+    monkeypatch.setattr(module, "verify", kept)
+    monkeypatch.setattr(module, "ensure_all", lambda backends, *_: [None] * len(backends))
+    monkeypatch.setattr(module, "as_run", lambda plan, _place: plan)
+    for part in ("tiny-model", "data"):
+        shutil.copytree(SPECS / part, tmp_path / part)
+    shutil.copy(SPECS / "grpo-tiny.yaml", tmp_path)
+    loaded, folder = module.effective(tmp_path / "grpo-tiny.yaml", (), 2, tmp_path / "proof")
+    module.prove(loaded, ["trl", "deepspeed"], folder, reference="trl", seeds=8)
+    assert list(given["seeds"]) == list(range(42, 50))
+    first, other = given["runs"]["trl"], given["reseeded"](43, ["trl"])["trl"]
+    assert (first.folder, other.folder) == (folder / "trl", folder / "seeds" / "43" / "trl")
+    apart = {key for key in first.native if first.native[key] != other.native[key]}
+    assert apart == {"GRPOConfig.seed", "GRPOConfig.data_seed", "model.name",
+                     "data.train"}  # fmt: skip
+    assert other.native["GRPOConfig.seed"] == other.native["GRPOConfig.data_seed"] == 43
+    assert (other.folder / "train.py").is_file()
+    places = [(run.folder / run.results()).resolve() for run in (first, other)]
+    assert len({*places}) == 2
