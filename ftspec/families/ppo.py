@@ -46,13 +46,6 @@ BARS: Mapping[str, Bar] = {
         "notyet",
         "precision: fp32, or bf16-pure for full tuning",
     ),
-    "train.gradient_checkpointing": Bar(
-        lambda on: not on,
-        "it never switches checkpointing on, and cannot switch it off to draw completions "
-        "(PolicyAndValueWrapper)",
-        "notyet",
-        "train.gradient_checkpointing: false",
-    ),
     "train.resume": Bar(lambda folder: folder is None, "its loop goes on from no checkpoint"),
     "train.save_steps": Bar(
         lambda steps: steps != "epoch",

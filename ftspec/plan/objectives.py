@@ -27,10 +27,6 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     shuffle = values["data.shuffle"]
     if getattr(spec.method.objective, "loss", "") == "kto" and shuffle.origin == "default":
         decide("data.shuffle", False, "kto measures a batch beside the answers of its other rows")
-    if spec.method.objective.type == "ppo":
-        checkpointing = values["train.gradient_checkpointing"]
-        if checkpointing.origin == "default":
-            decide("train.gradient_checkpointing", False, "PPO's trainer has none")
     if spec.method.objective.type in ONLINE:
         _groups(spec)
         if values["data.overflow"].origin == "default":

@@ -192,7 +192,7 @@ def _proximal(document: dict[str, Any], draw: st.DrawFn) -> None:
     if not draw(st.sampled_from((*(True,) * 7, False))):
         return
     train = document.setdefault("train", {})
-    train |= {"gradient_checkpointing": False, "steps": draw(st.integers(1, 10**6))}
+    train["steps"] = draw(st.integers(1, 10**6))
     for name in ("epochs", "save_steps"):
         train.pop(name, None)
     for name in ("precision", "output"):

@@ -13,7 +13,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ftspec.env.install import ensure
-from ftspec.errors import RunError
+from ftspec.env.own import own
+from ftspec.errors import EnvironmentError_, RunError
 from ftspec.families.ppo_script import FILE, TEMPLATES
 from ftspec.plan.make import make_plan
 from ftspec.plan.pipeline import make_pipeline
@@ -107,19 +108,22 @@ def test_ppo_learns_from_the_reward_model_of_a_stage(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def twice(lab: Lab) -> list[Plan]:
-    """One run under two tokenizers, every weight trained."""
+    """One run under two tokenizers, every weight trained; the other one recomputes its activations."""
     scorer(lab)
     ending(lab)
     plans = []
     for name in ENDING:
         sets = (*ALONE, f"model=./{name}", f"output.folder=runs/{name}")
+        sets += (f"train.gradient_checkpointing={str(name == ENDING[1]).lower()}",)
         plan = make_plan(load(lab.spec, sets), "trl")
         execute(plan, ensure(TRL, plan.lock()))
         plans.append(plan)
     return plans
 
 
-def test_the_seed_decides_what_is_drawn_whatever_pads(lab: Lab, twice: list[Plan]) -> None:
+def test_the_seed_decides_what_is_drawn_whatever_pads_or_is_recomputed(
+    lab: Lab, twice: list[Plan]
+) -> None:
     one, other = map(results, twice)
     logged, kept = rounds(one)
     assert rounds(other)[1] == kept
@@ -165,6 +169,19 @@ def test_a_model_without_a_head_scores_nothing(lab: Lab) -> None:
     plan = make_plan(load(lab.spec, (*sets, "output.folder=runs/ppo-headless")), "trl")
     with pytest.raises(RunError, match=r"tiny-model is no reward model: it has no score\.weight"):
         execute(plan, ensure(TRL, plan.lock()))
+
+
+def test_an_interpreter_of_ones_own_is_held_to_the_versions_of_its_lock() -> None:
+    python = ensure(TRL, "ppo").python
+    assert own(python, TRL, "ppo").notes == ()
+    with pytest.raises(
+        EnvironmentError_, match=r"has trl 0\.24\.0; this ftspec knows >=1\.16,<1\.17"
+    ):
+        own(python, TRL, "aligned")
+    with pytest.raises(
+        EnvironmentError_, match=r"has trl 1\.16\.0; this ftspec knows >=0\.24,<0\.25"
+    ):
+        own(ensure(TRL).python, TRL, "ppo")
 
 
 def test_too_few_prompts_end_the_run_at_once(lab: Lab) -> None:

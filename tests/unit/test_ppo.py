@@ -99,7 +99,6 @@ def test_passes_over_the_rows_are_only_nearly_the_same() -> None:
             "takes the score as it is",
         ),
         ("precision=bf16", "its Accelerator without the trainer's precision"),
-        ("train.gradient_checkpointing=true", "never switches checkpointing on"),
         ("train.save_steps=epoch", "knows no end of an epoch"),
         ("train.data_seed=7", "by the trainer's seed"),
         ("train.resume=./checkpoint-1", "goes on from no checkpoint"),
@@ -147,9 +146,10 @@ def test_only_one_reward_model_rewards() -> None:
             PPO.model_validate({"type": "ppo", "rewards": rewards})
 
 
-def test_checkpointing_is_off_where_nothing_is_said() -> None:
-    value = planned().resolved.values["train.gradient_checkpointing"]
-    assert (value.value, value.why) == (False, "PPO's trainer has none")
+def test_checkpointing_is_told_to_the_trainer() -> None:
+    found = written()
+    assert found["gradient_checkpointing"] is True
+    assert found["gradient_checkpointing_kwargs"] == {"use_reentrant": False}
 
 
 def test_rows_are_prompts() -> None:

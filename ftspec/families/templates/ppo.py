@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 from torch.nn.utils import clip_grad_norm_
@@ -51,12 +52,27 @@ def tokenised(rows, tokenizer):
 class Trainer(PPOTrainer):
     """trl's trainer with a limit for gradients, fewer log lines, and samples of completions."""
 
-    def __init__(self, *, model, reward_model, processing_class, **named):
+    def __init__(self, *, args, model, reward_model, value_model, processing_class, **named):
         padded = padding(processing_class)
-        super().__init__(model=model, reward_model=reward_model, processing_class=padded, **named)
+        if args.gradient_checkpointing:
+            for each in (model, value_model):
+                each.gradient_checkpointing_enable(args.gradient_checkpointing_kwargs)
+        super().__init__(
+            args=args,
+            model=model,
+            reward_model=reward_model,
+            value_model=value_model,
+            processing_class=padded,
+            **named,
+        )
+        # trl switches checkpointing off to draw, and on again, on what holds both models
+        self.model.gradient_checkpointing_disable = model.gradient_checkpointing_disable
+        self.model.gradient_checkpointing_enable = partial(
+            model.gradient_checkpointing_enable, args.gradient_checkpointing_kwargs
+        )
         if len(self.dataloader) == 0:
             raise ValueError(
-                f"{self.train_dataset_len} prompts are less than a batch of {self.args.batch_size}"
+                f"{self.train_dataset_len} prompts are less than a batch of {args.batch_size}"
             )
         scored = AutoTokenizer.from_pretrained(reward_model.name_or_path)
         if scored.get_vocab() != processing_class.get_vocab():

@@ -52,7 +52,8 @@ args = PPOConfig(
     label_smoothing_factor=0.0, neftune_noise_alpha=None,
     # model, precision and memory
     bf16=False, fp16=False, tf32=False, use_cpu=True, use_liger_kernel=False,
-    gradient_checkpointing=False, model_adapter_name=None,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
+    model_adapter_name=None,
     # data and loss
     dataloader_drop_last=True, seed=42, data_seed=42,
     # completions
