@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.families.objectives import SHAPE
-from ftspec.families.online import GENERATION, OWN, PROMPT, SHARED, lower_sources
+from ftspec.families.online import OWN, PROMPT, SHARED, lower_sources
 from ftspec.families.preference import BARRED, OBJECTIVE, Bar, trained, trained_by
 from ftspec.families.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.sft_script import LIMIT
 from ftspec.families.trainers import PPO
+from ftspec.families.vllm import GENERATION
 from ftspec.mapping import MISSING, FieldMap, Lossy, Refuse, Row, constant, field, unsupported
 
 CONFIG = PPO.prefix

@@ -30,8 +30,8 @@ from ftspec.plan.stages import (
 from ftspec.plan.values import Resolved
 from ftspec.registry import load
 from ftspec.spec.data import SUFFIXES
+from ftspec.spec.earlier import ANSWERS
 from ftspec.spec.home import at_home
-from ftspec.spec.pipeline import ANSWERS
 from ftspec.spec.writing import Writing
 
 SCRIPT = "write.py"

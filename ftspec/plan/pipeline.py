@@ -13,9 +13,10 @@ from ftspec.plan.answers import answers_plan
 from ftspec.plan.choose import choose
 from ftspec.plan.merge import merge_plan
 from ftspec.plan.stages import Plan, TakeResult
+from ftspec.spec.earlier import WHOLE
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Handed, Loaded
-from ftspec.spec.pipeline import WHOLE, Pipeline, Step
+from ftspec.spec.pipeline import Pipeline, Step
 from ftspec.spec.stages import MODELS
 from ftspec.spec.writing import Writing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftspec.errors import Problem, SpecError
+from ftspec.spec import earlier
+from ftspec.spec.earlier import ANSWERS
 from ftspec.spec.load import STAGES, Handed, Loaded, checked, read, spec_name
 from ftspec.spec.method import WORDS
-from ftspec.spec.stages import MODELS, NOT_SHARED, Stage, Taken, full, overlay
+from ftspec.spec.root import Spec
+from ftspec.spec.stages import NOT_SHARED, Stage, Taken, full, overlay
 from ftspec.spec.text import Path as Trail
 from ftspec.spec.text import Text, parse
 from ftspec.spec.writing import Writing
 
-WHOLE = ("full", "partial")
-"""Tuners that leave whole weights. All others leave an adapter."""
-MERGED = ("lora",)
-"""Tuners whose adapter was seen to be added to weights."""
-ANSWERS = "answers.jsonl"
-"""The file that a teacher's answers are written to."""
 KEPT = ("type", "plus_ratio", "plus_embedding_rate")
 """What is said of an adapter that is trained further: its rank and targets are its own."""
 
@@ -214,10 +211,11 @@ class _Reader:
         own = {k: v for k, v in stage.items() if k not in ("name", "version", "write")}
         write = self._write(stage, index)
         data = overlay(self.shared, own)
-        earlier = self.steps[taken.stage] if taken else None
-        if taken and earlier:
-            self._adapter(taken.adapter, earlier, (STAGES, index, "model"))
-            data["model"] = self._model(taken, earlier, own["model"])
+        source = self.steps[taken.stage] if taken else None
+        if taken and source:
+            spec = source.loaded.spec
+            self._note((STAGES, index, "model"), earlier.adapter(source.name, spec, taken.adapter))
+            data["model"] = self._model(taken, source, own["model"])
             if taken.adapter == "continue":
                 data["method"] = self._method(own)
             sets = [text for text in sets if not _pointless(text, taken)]
@@ -232,8 +230,8 @@ class _Reader:
         adapter = f"./{taken.stage}" if taken and taken.adapter == "continue" else None
         filled = _filled(data, (f"./{taken.stage}", "main"), adapter) if taken else data
         loaded = checked(replace(text, data=filled), self.path, sets)
-        self._rewards(loaded, index)
-        self._models(loaded, index)
+        self._note((STAGES, index), earlier.rewards(loaded.spec, self._above()))
+        self._note((STAGES, index), earlier.models(loaded.spec, self._above(), self.names))
         why = {"output.folder": f"the results of stage {name}"}
         if write is not None:
             why["data.train"] = f"what the teacher of stage {name} writes"
@@ -244,26 +242,8 @@ class _Reader:
         """What a teacher writes before a stage; None where it says nothing, or nothing good."""
         if stage.get("write") is None:
             return None
-        trail: Trail = (STAGES, index, "write")
-        try:
-            found = Writing.model_validate(stage["write"])
-        except ValidationError as error:
-            from ftspec.spec.names import close  # noqa: PLC0415 - most specs are right
-
-            for each in error.errors():
-                message, hint = str(each["msg"]).removeprefix("Value error, "), ""
-                if each["type"] == "extra_forbidden":
-                    message = f"`{each['loc'][-1]}` is no field of `write`"
-                    near = close(str(each["loc"][-1]), Writing.model_fields)
-                    hint = f"did you mean `{near}`?" if near else ""
-                self._problem((*trail, *each["loc"]), message[:1].lower() + message[1:], hint)
-            return None
-        name = stage["name"]
-        if f"{name}-answers" in self.names:
-            message = f"`{name}-answers` is what the writing before `{name}` is called"
-            self._problem(trail, message, f"another name for stage `{name}-answers`")
-        if found.teacher_stage is not None:
-            self._earlier(found.teacher_stage, (*trail, "teacher_stage"))
+        found, wrong = earlier.writing(stage["write"], stage["name"], self._above(), self.names)
+        self._note((STAGES, index, "write"), wrong)
         return found
 
     def _written(
@@ -282,88 +262,17 @@ class _Reader:
         train = {"path": place, "format": "messages"}
         return {**(section if isinstance(section, dict) else {}), "train": [train]}
 
-    def _adapter(self, wish: str | None, earlier: Step, at: Trail) -> None:
-        """See that what the earlier stage leaves can be handed on in the way that is asked for."""
-        source = earlier.name
-        tuner = earlier.loaded.spec.method.tuner.type
-        if earlier.loaded.spec.method.objective.type == "reward":
-            message = f"`{source}` trains a reward model, which scores answers and writes none"
-            hint = "begin with the stage that it begins with"
-            self._problem((*at, "stage"), message, hint)
-            return
-        trail: Trail = (*at, "adapter")
-        if tuner in WHOLE:
-            if wish:
-                message = f"`{source}` trains weights of its own ({tuner}) and leaves no adapter"
-                self._problem(trail, message, "leave `adapter` out")
-            return
-        left = f"`{source}` leaves an adapter ({tuner})"
-        if wish is None:
-            hint = "adapter: continue, to train it further; adapter: merge, to add it to the base first"
-            self._problem(trail[:-1], f"{left}: say what becomes of it", hint)
-        elif wish == "continue" and tuner != "lora":
-            hint = "adapter: merge" if tuner in MERGED else f"another tuner in `{source}`"
-            self._problem(trail, f"{left}, and only those of lora can be trained further", hint)
-        elif wish == "merge" and tuner not in MERGED:
-            hint = f"another tuner in `{source}`"
-            self._problem(
-                trail, f"{left}, and only those of lora are merged in this version of ftspec", hint
-            )
-        elif wish == "merge":
-            lora: Any = earlier.loaded.spec.method.tuner
-            beside = ("modules_to_save", "trainable_tokens")
-            if found := [name for name in beside if getattr(lora, name, ())]:
-                message = (
-                    f"`{source}` trains {found[0]} beside its adapter: merging those is not in "
-                )
-                message += "this version of ftspec"
-                self._problem(trail, message, f"leave `{found[0]}` out there, or adapter: continue")
-            if getattr(getattr(lora, "init", None), "type", None) == "loftq":
-                message = (
-                    f"`{source}` begins with what quantisation took from the weights (loftq), "
-                )
-                message += "and whole weights have that already"
-                self._problem(trail, message, "adapter: continue, or another `init` there")
+    def _above(self) -> dict[str, Spec]:
+        """The stages that were read so far."""
+        return {name: step.loaded.spec for name, step in self.steps.items()}
 
-    def _rewards(self, loaded: Loaded, index: int) -> None:
-        """See that stages that rewards name stand above, and train reward models."""
-        for at, reward in enumerate(getattr(loaded.spec.method.objective, "rewards", ())):
-            if reward.stage is None:
-                continue
-            trail: Trail = (STAGES, index, "method", "objective", "rewards", at, "stage")
-            source = self.steps.get(reward.stage)
-            if source is None:
-                above = ", ".join(f"`{name}`" for name in self.steps) or "none"
-                message = f"there is no stage `{reward.stage}` above this one"
-                self._problem(trail, message, f"there are {above}")
-            elif source.loaded.spec.method.objective.type != "reward":
-                message = f"`{reward.stage}` trains no reward model"
-                self._problem(trail, message, "method: {objective: reward} in that stage")
+    def _note(self, trail: Trail, wrong: Iterable[earlier.Wrong]) -> None:
+        for each in wrong:
+            self._problem((*trail, *each.at), each.message, each.hint)
 
-    def _models(self, loaded: Loaded, index: int) -> None:
-        """See that stages whose models are a reference or a teacher stand above, and leave such a model."""
-        for field in MODELS:
-            name = getattr(loaded.spec.method.objective, field, None)
-            if name is None:
-                continue
-            self._earlier(name, (STAGES, index, "method", "objective", field))
-
-    def _earlier(self, name: str, trail: Trail) -> None:
-        """See that a stage stands above and leaves a model, whole or once its adapter was added."""
-        if name not in self.steps:
-            above = ", ".join(f"`{each}`" for each in self.steps) or "none"
-            message = f"there is no stage `{name}` above this one"
-            self._problem(trail, message, f"there are {above}")
-            return
-        whole = self.steps[name].loaded.spec.method.tuner.type in WHOLE
-        self._adapter(None if whole else "merge", self.steps[name], trail)
-        if not whole and f"{name}-merged" in self.names:
-            message = f"`{name}-merged` is what the merge of `{name}` is called"
-            self._problem(trail, message, f"another name for stage `{name}-merged`")
-
-    def _model(self, taken: Taken, earlier: Step, own: Mapping[str, Any]) -> dict[str, Any]:
+    def _model(self, taken: Taken, source: Step, own: Mapping[str, Any]) -> dict[str, Any]:
         """The model section: the stage's own over that of the stage it takes, less what is handed on."""
-        base = earlier.loaded.spec.model.model_dump(mode="json", exclude_unset=True)
+        base = source.loaded.spec.model.model_dump(mode="json", exclude_unset=True)
         if taken.adapter != "continue":
             # weights that were merged or trained whole are in no few bits; the shared wish still holds
             shared = full("model", self.shared.get("model", {}))
