@@ -149,7 +149,7 @@ LORA = ["adapter", "alpha", "alpha_pattern", "bias", "dora", "dropout", "exclude
         "modules_to_save", "parameters", "plus_embedding_rate", "plus_ratio", "rank", "rank_pattern",
         "rslora", "targets", "trainable_tokens"]  # fmt: skip
 STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "output", "precision", "run",
-         "train"]  # fmt: skip
+         "train", "write"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
