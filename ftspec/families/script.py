@@ -292,8 +292,9 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     resume = native.pop("trainer.train.resume_from_checkpoint", None)
     if resume is not None:
         native["train.resume_from_checkpoint"] = resume
-    if native.pop(gkd.COUNTS, True) is False:
-        native[gkd.OVER_WRITTEN] = True
+    if native.pop(gkd.COUNTS, True) is False:  # the same statement, of a loss that is not the same
+        learnt = trainer_of(native).teaches
+        native |= {gkd.OVER_WRITTEN: True} if learnt else {AVERAGE: "batches"}
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
@@ -305,8 +306,6 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         given = match(GIVEN, statement)
         if given is not None and argument(native, "chat_template_path") is None:
             native[TEMPLATE] = given["file"]
-        if match(AVERAGED, statement) is not None:
-            native[AVERAGE] = "batches"
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:
