@@ -45,6 +45,12 @@ SIGNS = frozenset(
         "pref_beta", "mask_history", "train_on_prompt", "max_samples",
     )
 )  # fmt: skip
+UNHEARD = (
+    "with transformers 5 it trains without float8 for all that: accelerate is asked by an environment "
+    "variable, and the trainer's arguments have named another precision. With transformers 4 it multiplies in float8, "
+    "which is `precision: {compute: fp8, fp8_recipe: rowwise}`"
+)
+"""train/fp8_utils.py; seen with 0.9.5 and transformers 5.6: the same losses with and without."""
 
 
 def _listed(setting: Setting, context: Context) -> Outcome:
@@ -263,10 +269,13 @@ format = Format(
             "crop_to_patches",
         ),
         **ppo_rules(),
+        "fp8": unless((False,), "no", nearly(UNHEARD)),
+        "fp8_backend": inert("it belongs to fp8"),
+        "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),
         "infer_backend": inert(GENERATED),
         "predict_with_generate": inert(GENERATED),
     },
-    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn")),
+    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn", "fp8_backend")),
     mentions={"dataset_dir": "dataset_info", "deepspeed": "deepspeed"},
     idle={
         **IDLE,
