@@ -47,8 +47,8 @@ SIGNS = frozenset(
 )  # fmt: skip
 UNHEARD = (
     "with transformers 5 it trains without float8 for all that: accelerate is asked by an environment "
-    "variable, and the trainer's arguments have named another precision. With transformers 4 it multiplies in float8, "
-    "which is `precision: {compute: fp8, fp8_recipe: rowwise}`"
+    "variable, and the trainer's arguments have named another precision. With transformers 4 it multiplies "
+    "in float8, which is `precision: {compute: fp8, fp8_recipe: rowwise}`"
 )
 """train/fp8_utils.py; seen with 0.9.5 and transformers 5.6: the same losses with and without."""
 
