@@ -36,7 +36,8 @@ class GKD(Node):
     teacher_writes: bool = False
     """Of the other micro-batches, the teacher writes the answers anew (sequence-level distillation)."""
     temperature: float = Field(0.9, gt=0)
-    """Of what is written during training. The divergence is taken at temperature 1."""
+    """Of what is written during training. The divergence is taken at temperature 1. What else the writing
+    model's own `generation_config.json` says, such as a repetition penalty, holds as well."""
     max_new_tokens: int = Field(128, ge=1)
     """Longest answer that is written during training, in tokens."""
 
