@@ -119,12 +119,17 @@ def preview(
     from ftspec.report.preview import as_json as preview_as_json
     from ftspec.report.preview_numbers import print_numbers, print_readers
     from ftspec.report.preview_rows import print_rows
+    from ftspec.spec.home import at_home
 
     loaded = load_stage(spec, sets, stage)
     asked = readers(loaded, backend_names(backend or ",".join(loaded.spec.run.backends)))
     if not asked.sources(split):
         hint = "give data.eval or data.eval_size, or leave --split out"
         raise DataError(Problem("there are no rows to evaluate on", path="data.eval", hint=hint))
+    written = loaded.handed is not None and loaded.handed.written and split == "train"
+    if written and not (asked.folder / at_home(str(asked.sources(split)[0].path))).is_file():
+        hint = "`ftspec run` has them written when it gets there"
+        raise DataError(Problem("no teacher has written these rows yet", path="write", hint=hint))
     counted = None if no_stats else survey([group.rule for group in asked.groups], asked.tokens)
     chosen = Chosen(frozenset()) if stats_only else rows
     shown, found, complete = _read(asked, split, chosen, counted)

@@ -44,7 +44,8 @@ def print_numbers(preview: Preview, console: Console) -> None:
         console.print(_table(preview, survey, console))
         drawn: list[tuple[list[str], list[tuple[int, int, int]]]] = []
         for group, statistics in zip(readers.groups, survey.statistics, strict=True):
-            if (bars := histogram(statistics.lengths)) not in [other for _, other in drawn]:
+            bars = histogram(statistics.lengths)
+            if bars and bars not in [other for _, other in drawn]:
                 drawn.append((list(group.backends), bars))
         for names, bars in drawn:
             whose = f", {', '.join(names)}" if len(drawn) > 1 else ""

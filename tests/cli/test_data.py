@@ -389,3 +389,15 @@ def test_prompts_are_shown_without_an_answer(ftspec: Command, write: Write) -> N
     assert view["text"].endswith("<|im_start|>assistant\n")
     assert found["statistics"]["readers"][0]["steps_per_epoch"] == 3  # 3 groups of 4, a batch of 4
     assert not any("nothing to train on" in text for text in found["warnings"])
+
+
+def test_rows_that_a_teacher_has_yet_to_write(
+    ftspec: Command, write: Write, somewhere: Path
+) -> None:
+    text = write().read_text("utf-8")
+    (somewhere / "prompts.jsonl").write_text('{"prompt": "Why?"}\n')
+    stage = "stages:\n  - name: pupil\n    write: {teacher: ./tiny-model, prompts: prompts.jsonl}\n"
+    Path("stages.yaml").write_text(text.replace("  train: chat.jsonl\n", "") + stage)
+    done = ftspec("data", "preview", "stages.yaml", "--stage", "pupil")
+    assert done.code == 3
+    assert "no teacher has written these rows yet" in done.err and "Traceback" not in done.err
