@@ -40,8 +40,8 @@ HOW: Mapping[Kind, str] = {
     "compared": "prompt and answer rendered and tokenised as one text, once for each answer",
     "free": "prompt and answer rendered and tokenised as one text, once for each answer",
     "scored": "prompt and answer as one text, scored whole, once for each answer",
-    "judged": "prompt and answer rendered and tokenised as one text (not shown: the answers of other rows, on "
-    "which the divergence is measured)",
+    "judged": "prompt and answer rendered and tokenised as one text (not shown: the answers of other rows, "
+    "on which the divergence is measured)",
     "taught": "the conversation rendered and tokenised as one text; the last answer is read by both models",
     "drawn": "the prompt alone; answers to it are drawn while it trains",
 }
