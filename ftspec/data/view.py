@@ -22,6 +22,9 @@ from ftspec.data.tokenise import IGNORED, Encoded, Question, TrainOn, answer, as
 from ftspec.data.tokenizer import Tokens
 from ftspec.errors import DataError, Problem
 
+WRITTEN = "written by the spec's template, prompt and completion tokenised each by itself"
+"""What becomes of rows that have a template, in plain words."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -170,6 +173,8 @@ class Prepared:
     overflow: Overflow
     packing: Packing | None = None
     system: str | None = None
+    written: bool = False
+    """Whether a template of the spec writes the rows."""
 
     @property
     def packs(self) -> Packs | None:
@@ -211,7 +216,7 @@ class Prepared:
     def describe(self) -> tuple[str, str]:
         """In plain words."""
         return (
-            "prepared by ftspec: rendered once and tokenised as one text",
+            f"prepared by ftspec: {WRITTEN if self.written else 'rendered once and tokenised as one text'}",
             self.packs.describe()
             if self.packs and self.packing == "blocks"
             else {

@@ -16,7 +16,7 @@ from ftspec.data.pack import Packing, Packs
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import Asked, Rule, Unknown, View, parts_of
+from ftspec.data.view import WRITTEN, Asked, Rule, Unknown, View, parts_of
 from ftspec.errors import DataError, Problem
 from ftspec.families.answer_rows import answer_rows, is_supervised
 from ftspec.families.objectives import SHAPE
@@ -41,6 +41,8 @@ class ScriptRows:
     """The prompt that the script puts before conversations that begin with none."""
     tools: bool = False
     """Whether the script takes a column of tools over."""
+    written: bool = False
+    """Whether a template of the spec writes the rows."""
 
     @property
     def packs(self) -> Packs | None:
@@ -89,7 +91,7 @@ class ScriptRows:
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""
-        how = "rendered by the chat template and tokenised as one text"
+        how = WRITTEN if self.written else "rendered by the chat template and tokenised as one text"
         if self.packs and self.packing == "blocks":
             return how, f"{self.packs.describe()}, a thousand documents at a time"
         long = "is left out" if self.drop else f"keeps its first {self.max_length:,} tokens"
@@ -131,4 +133,5 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
         packing,
         native.get(SYSTEM),
         any("tools" in source["columns"] for source in native.get("data.train", ())),
+        shape == "written",
     )

@@ -34,6 +34,7 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     if spec.method.objective.type == "gkd" and values["data.overflow"].origin == "default":
         decide("data.overflow", "drop", "trl's distillation cuts the beginning of a long row")
     _formats(values)
+    _templates(spec)
     _loss(spec, values, decide)
     _average(values, decide)
     _packing(spec)
@@ -95,6 +96,15 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint="method.objective: cpt (continued pre-training)",
             )
         )
+
+
+def _templates(spec: Spec) -> None:
+    """Rows that a template writes have no turns."""
+    written = any(source.template for source in (*spec.data.train, *spec.data.eval))
+    if written and spec.data.system is not None:
+        message = "rows that a template writes have no turns, and no system prompt"
+        hint = "write it into data.train.template.prompt"
+        raise SpecError(Problem(message, path="data.system", hint=hint))
 
 
 def _learned(objective: str) -> str:

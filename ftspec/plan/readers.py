@@ -145,6 +145,7 @@ def _rule(
         values["data.overflow"].value,
         values["data.packing"].value,
         values["data.system"].value,
+        any(source["template"] for source in values["data.train"].value),
     )
     if values["data.prepare"].value == "ftspec":
         return prepared

@@ -203,7 +203,7 @@ def _proximal(document: dict[str, Any], draw: st.DrawFn) -> None:
 
 def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
     """What excludes each other, one of it taken away."""
-    if objective == "cpt":
+    if objective == "cpt" or "template" in data["train"][0]:  # there are no turns
         data.pop("system", None)
     if data.get("packing") == "blocks":
         data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})

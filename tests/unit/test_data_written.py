@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from ftspec.data.tokenise import encode
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.data.written import written
-from ftspec.errors import DataError
+from ftspec.errors import DataError, SpecError
+from ftspec.plan.resolve import resolve
 from ftspec.spec.data import Source, Written
+from ftspec.spec.load import load
 from tests.conftest import SPECS
 
 TEXTS = Written(
@@ -59,6 +61,11 @@ def test_prompt_and_completion_are_tokenised_each_by_itself(train_on: Any) -> No
     assert made.input_ids[:-1] != tokens.tokenizer.encode("Say hello", add_special_tokens=False).ids
     trained = len(made.input_ids) - 1 if train_on == "all" else len(ids[1]) + 1
     assert made.trained == trained
+
+
+def test_a_system_prompt_has_no_place() -> None:
+    with pytest.raises(SpecError, match="no system prompt"):
+        resolve(load(SPECS / "template.yaml", ("data.system=Be brief.",)))
 
 
 def test_a_template_names_its_columns_itself() -> None:
