@@ -158,6 +158,19 @@ def test_special_tokens_of_a_model_that_is_there_are_compared(read: Bring) -> No
     assert kind == "unknown" and "the tokenizer has '<|im_end|>'" in why
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("lora_fan_in_fan_out: true", "inert"),
+        ("lora_fan_in_fan_out: true\nlora_target_parameters: [mlp.up]", "unknown"),
+        ("model_type: AutoModelForSequenceClassification", "unknown"),
+        ("model_type: AutoModelForSequenceClassification\nreward_model: true", "inert"),
+    ],
+)
+def test_what_is_decided_anyway(read: Bring, said: str, kind: str) -> None:
+    assert fate(read(f"{LORA}{said}\n"), said.partition(":")[0])[0] == kind
+
+
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
     imported = read(LORA + "dataset_num_proc: 4\nflash_attention: true\nwandb_name: x\n")
     assert imported.faithful

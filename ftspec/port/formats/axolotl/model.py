@@ -82,12 +82,21 @@ def _double(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {BITS + setting.key.rpartition(".")[2]: setting.value})
 
 
-def _class(setting: Setting, _context: Context) -> Outcome:
+def _class(setting: Setting, context: Context) -> Outcome:
     if str(setting.value).endswith(("ForCausalLM", "LMHeadModel")) or "Tokenizer" in str(
         setting.value
     ):
         return Outcome("inert", why="the class follows from the model's files")
+    if context.get("reward_model") and str(setting.value).endswith("ForSequenceClassification"):
+        return Outcome("inert", why="a reward model scores whole answers")
     return Outcome("unknown", why=f"{setting.value} is no causal language model of text")
+
+
+def _lying(_setting: Setting, context: Context) -> Outcome:
+    """peft 0.20, tuners/lora/layer.py, dispatch_default: it asks each layer, whatever is said."""
+    if context.get("lora_target_parameters"):
+        return Outcome("unknown", why="weights that lie the other way round are not in a spec")
+    return Outcome("inert", why="peft sees from each layer how its weights lie")
 
 
 def _same_place(setting: Setting, context: Context) -> Outcome:
@@ -174,7 +183,7 @@ MODEL_RULES: dict[str, Rule] = {
     "peft_use_rslora": _lora("use_rslora"),
     "peft_init_lora_weights": _lora("init_lora_weights"),
     "peft_trainable_token_indices": _lora("trainable_token_indices"),
-    "lora_fan_in_fan_out": off_or(unknown("weights that lie the other way round are not in a spec")),
+    "lora_fan_in_fan_out": off_or(_lying),
     "loraplus_lr_ratio": said(lambda s, _c: Outcome("renamed", spec={"method.tuner.plus_ratio": s.value})),
     "loraplus_lr_embedding": said(
         lambda s, c: Outcome("renamed", spec={"method.tuner.plus_embedding_rate": s.value})
