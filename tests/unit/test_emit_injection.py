@@ -175,7 +175,7 @@ def test_python_structure_and_value_hold(payload: str) -> None:
     assert comments[0].startswith("# /// script") is False
     assert [line[:1] for line in comments[:2]] == ["#", "#"]
     assert source.count("# /// script\n") == 1
-    calls = read_python.read_calls(source, ["SimpleNamespace"])
+    calls = read_python.read_calls(source, ["SimpleNamespace", "str"])
     assert calls.foreign == ()
     assert calls.values == {
         "SimpleNamespace.a": payload,
@@ -183,6 +183,7 @@ def test_python_structure_and_value_hold(payload: str) -> None:
         "SimpleNamespace.c": {payload: payload},
         "SimpleNamespace#2.a": payload,
         "SimpleNamespace#2.b": (payload,),
+        "str.0": payload,
     }
 
 
