@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ftspec.port.effective import Meaning
@@ -24,6 +25,8 @@ class Difference(NamedTuple):
     words: str
 
 
+LONGEST = 1024
+"""Characters of what may be the name of a file."""
 AROUND = (
     "output.", "train.logging_steps", "train.save_", "train.eval_steps", "train.resume", "data.eval",
     "train.gradient_checkpointing", "hardware.", "model.trust_remote_code",
@@ -117,12 +120,34 @@ def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
     one, other = left.values, right.values
     for path in dict.fromkeys((*one, *other)):
         first, second = one.get(path), other.get(path)
-        if same(first, second) or _idle(path, one, other):
+        if same(first, second) or _idle(path, one, other) or _one_place(first, second, left, right):
+            continue
+        if (left.compiled and path not in one) or (right.compiled and path not in other):
             continue
         if (left.partial or right.partial) and _untold(first, second):
             continue
         words = WORDS.get(path, _say(""))(first, second, one, other) if _both(first, second) else ""
         yield Difference(path, first, second, _weight(path), words)
+
+
+def _one_place(first: Any, second: Any, left: Meaning, right: Meaning) -> bool:
+    """Whether both name the same files, each from where its own names start."""
+    if not isinstance(first, str | list | tuple) or not isinstance(second, str | list | tuple):
+        return False
+    ones = [_resolved(first, start) for start in left.starts]
+    others = [_resolved(second, start) for start in right.starts]
+    return any(same(one, other) for one in ones for other in others)
+
+
+def _resolved(value: Any, start: Path) -> Any:
+    """The value with names of files that are there in full."""
+    if isinstance(value, list | tuple):
+        return [_resolved(one, start) for one in value]
+    if isinstance(value, dict) and "path" in value:
+        return {**value, "path": _resolved(value["path"], start)}
+    if not isinstance(value, str) or "\0" in value or len(value) > LONGEST:
+        return value
+    return str((start / value).resolve()) if (start / value).exists() else value
 
 
 def _both(first: Any, second: Any) -> bool:

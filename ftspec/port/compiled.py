@@ -89,9 +89,8 @@ def moved(values: Mapping[str, Any], backend: str, folder: Path) -> dict[str, An
             for one in rewards
         )
     if output := values.get("output.folder"):  # a run has a folder in it for each backend
-        found["output.folder"] = rebase(
-            output.removesuffix(f"/{backend}/model"), folder, Path.cwd()
-        )
+        place = rebase(output, folder, Path.cwd())
+        found["output.folder"] = place.removesuffix(f"/{backend}/model")
     return found
 
 

@@ -21,6 +21,10 @@ from ftspec.spec.paths import flatten, leaf_paths
 
 ELSEWHERE = ("version", "native", "run.", "derived.")
 """Paths that say nothing about the training."""
+UNTOLD = ("data.overflow", "output.folder")
+"""What a compiled folder does not tell: what happens to long rows before a run, and where it was to work."""
+RUN = 4
+"""How many folders above a saved file may be the one that its training was started in."""
 
 
 class Effect(NamedTuple):
@@ -42,7 +46,11 @@ class Meaning:
     """Settings that no spec path says: nobody can compare them."""
     imported: Imported | None = None
     partial: bool = False
-    """Whether it tells only a part: nothing is known of paths that it has not."""
+    """Whether it tells only a part: nothing is known of paths that it has not, or has as null."""
+    compiled: bool = False
+    """Whether it is a folder that ftspec compiled: nothing is known of the few paths that it has not."""
+    starts: tuple[Path, ...] = ()
+    """Where its relative names of files may start."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -74,22 +82,25 @@ def meaning(
         if path in values and not path.startswith(ELSEWHERE)
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
-    return Meaning(str(paths[0]), effects, lost, imported)
+    return Meaning(str(paths[0]), effects, lost, imported, starts=(Path.cwd(),))
 
 
 def _of_results(path: Path) -> Meaning:
     """What a training left behind."""
     whole = traces.compiled(path) if path.is_dir() else None
     if whole is not None:
-        told = {name: (value, str(path)) for name, value in whole.items()}
+        told = {name: (value, str(path)) for name, value in whole.items() if name not in UNTOLD}
+        starts: tuple[Path, ...] = (path,)
     else:
         told = traces.told(path)
+        starts = (Path.cwd(), path, *list(path.resolve().parents)[:RUN])
     effects = tuple(
         Effect(name, *told[name])
         for name in leaf_paths()
         if name in told and not name.startswith(ELSEWHERE)
     )
-    return Meaning(str(path), effects, partial=whole is None)
+    whole_run = whole is not None
+    return Meaning(str(path), effects, partial=not whole_run, compiled=whole_run, starts=starts)
 
 
 def _is_spec(path: Path) -> bool:
@@ -117,7 +128,7 @@ def _of_spec(path: Path) -> Meaning:
         effects.append(
             Effect(name, value, set_at if name in written else why or "ftspec's default")
         )
-    return Meaning(str(path), tuple(effects))
+    return Meaning(str(path), tuple(effects), starts=(path.parent,))
 
 
 def _origin(path: str, parts: Sequence[Settled]) -> str:

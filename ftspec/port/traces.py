@@ -24,10 +24,9 @@ STATES = {
     "max_steps": "train.steps",
     "num_train_epochs": "train.epochs",
     "logging_steps": "train.logging_steps",
-    "save_steps": "train.save_steps",
-    "eval_steps": "train.eval_steps",
 }
-"""Names of transformers' TrainerState (trainer_callback.py)."""
+"""Names of transformers' TrainerState (trainer_callback.py). It has `save_steps` and `eval_steps` too,
+which say nothing: they are there whether or not anything was saved or evaluated."""
 
 
 def is_trace(path: Path) -> bool:

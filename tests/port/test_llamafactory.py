@@ -353,3 +353,14 @@ def test_settings_of_ppo_are_idle_in_other_stages(read: Bring) -> None:
     for key in ("ppo_epochs", "reward_model", "max_new_tokens", "top_p"):
         assert fate(imported, key)[0] == "inert"
     assert imported.composed.spec.method.objective.type == "sft"
+
+
+def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
+    least = LEAST.replace("alpaca_en_demo", "mllm_demo,identity,strange") + "max_samples: 5\n"
+    imported = read(least)
+    kind, why = fate(imported, "dataset")
+    assert kind == "unknown" and "images" in why and "'strange' stands in dataset_info.json" in why
+    (source,) = imported.composed.spec.data.train
+    assert (source.path, source.limit) == ("data/identity.json", 5)
+    assert fate(imported, "max_samples")[0] == "derived"
+    assert fate(read(least.replace("mllm_demo,identity,", "")), "max_samples")[0] == "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,29 @@ def test_a_compiled_folder_tells_everything(tmp_path: Path, backend: str) -> Non
 def test_a_folder_that_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="nothing in it tells"):
         meaning([tmp_path])
+
+
+@pytest.mark.parametrize("backend", ["trl", "llamafactory", "unsloth", "deepspeed"])
+def test_a_compiled_folder_trains_what_its_spec_says(tmp_path: Path, backend: str) -> None:
+    spec = SPECS / "quickstart.yaml"
+    folder = tmp_path / backend / "runs"
+    write_plan(make_plan(load(spec), backend, folder))
+    (folder / "model").mkdir()
+    told = compare(meaning([folder]), meaning([spec]))
+    assert not [line for line in told if line.weight == "training"]
+    other = tmp_path / "other.yaml"
+    other.write_text(spec.read_text("utf-8").replace("seed: 42", "seed: 43"), "utf-8")
+    found = {line.path for line in compare(meaning([folder]), meaning([other]))}
+    assert "train.seed" in found
+    # an adapter names its base from where its training was started
+    base = os.path.relpath(SPECS / "tiny-model", folder)
+    saved = {**ADAPTER, "base_model_name_or_path": base}
+    (folder / "model" / "adapter_config.json").write_text(json.dumps(saved))
+    told = compare(meaning([folder / "model"]), meaning([spec]))
+    assert "model.name" not in {line.path for line in told}
+
+
+def test_what_was_not_done_is_not_told(tmp_path: Path) -> None:
+    state = {"max_steps": 7, "save_steps": 500, "eval_steps": 500}
+    found = meaning([written(tmp_path / "out", trainer_state=state)]).values
+    assert found == {"train.steps": 7}

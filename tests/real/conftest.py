@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from ftspec.spec.write import dump
 from ftspec.verify.certificate import Certificate, from_json, to_json
 from ftspec.verify.evidence import Evidence, read
 from ftspec.verify.prove import CERTIFICATE, as_run, compile_all, effective
+from ftspec.verify.proven import condensed
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 from tests.real.warm import interpreter, warmed
@@ -64,6 +65,8 @@ class Proven:
 
 DEVICE = os.environ.get("FTSPEC_TEST_DEVICE", "cpu")
 """`cuda`: the same proofs on a GPU."""
+PLAIN = "version: 1\nmodel: m\ndata: rows.jsonl\n"
+"""In the place of the spec of a pair, which is in its own files."""
 KEEP = os.environ.get("FTSPEC_KEEP_PROOFS")
 """A folder in which each proof's certificate is kept, for `scripts/proven.py`."""
 
@@ -76,6 +79,28 @@ def keep(text: str, key: str) -> None:
         test = re.sub(r"[^\w-]+", "-", words).strip("-")
         Path(KEEP).mkdir(parents=True, exist_ok=True)
         (Path(KEEP) / f"{test}-{key[:4]}.json").write_text(text, "utf-8")
+
+
+def keep_pair(name: str, original: str, port: str, certificate: Certificate) -> None:
+    """Keep what the proof of a port says, in few lines, for docs/certificates/pairs."""
+    if not KEEP:
+        return
+    (run,) = (run for run in certificate.runs.values() if run.conclusion != "reference")
+    record = condensed(name, replace(certificate, spec=PLAIN))
+    words = re.sub(r"\W+", "-", name).strip("-")
+    folder = Path(KEEP) / "pairs"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {
+        "pair": name,
+        "original": original,
+        "port": port,
+        "date": record.date,
+        "device": record.device,
+        "verdict": certificate.verdict,
+        "checks": {check.name: check.measured or check.verdict for check in run.checks},
+        "versions": record.versions,
+    }
+    (folder / f"{words}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def on(device: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
-from tests.real.conftest import Lab
+from tests.real.conftest import Lab, keep_pair
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -114,6 +114,7 @@ def test_a_published_config_trains_the_same_in_trl(
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
     }
+    keep_pair(f"llamafactory, published {name}", "llamafactory", "trl", certificate)
     losses = [step.loss for step in proven.evidence("llamafactory").steps]
     assert len(losses) == SMALL["max_steps"] and losses[0] != losses[-1]
 
@@ -204,5 +205,6 @@ def test_a_script_trains_the_same_elsewhere(
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
     }
+    keep_pair(f"{backend}, script", backend, target, certificate)
     losses = [step.loss for step in proven.evidence(target).steps]
     assert len(losses) == 6 and losses[0] != losses[-1]

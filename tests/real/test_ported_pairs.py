@@ -17,7 +17,7 @@ from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
-from tests.real.conftest import Lab
+from tests.real.conftest import Lab, keep_pair
 from tests.real.test_ported import CHATS, PAIRS, PREFERENCE, PUBLISHED, SCRIPT, SMALL, UNSLOTH
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -164,5 +164,6 @@ def test_a_port_trains_what_its_original_trains(
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
     }
+    keep_pair(name, pair.source, pair.target, certificate)
     losses = [step.loss for step in proven.evidence(pair.target).steps]
     assert len(losses) == 6 and losses[0] != losses[-1]

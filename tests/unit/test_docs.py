@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -293,3 +294,18 @@ def test_every_named_template_is_listed() -> None:
     paragraphs = [part for part in section.split("\n\n") if part.lstrip().startswith("`")]
     listed = [re.findall(r"`([^`]+)`", part) for part in paragraphs[1:]]
     assert listed == [[name for name in NAMED if name not in THINKING], [*THINKING]]
+
+
+def test_every_ported_pair_has_its_certificate() -> None:
+    page = (ROOT / "docs" / "porting.md").read_text("utf-8")
+    linked = re.findall(r"\| \[([^]]+)\]\((certificates/pairs/[^)]+\.json)\) \|", page)
+    files = sorted((ROOT / "docs" / "certificates" / "pairs").glob("*.json"))
+    assert sorted(ROOT / "docs" / name for _, name in linked) == files
+    assert len(files) >= 16
+    for said, name in linked:
+        kept = json.loads((ROOT / "docs" / name).read_text("utf-8"))
+        assert kept["verdict"] == "equal"
+        assert {*kept["checks"]} <= {check.name for check in CHECKS} and len(kept["checks"]) >= 13
+        measured = kept["checks"]["final update"]
+        assert said == (f"{measured:.1e}" if isinstance(measured, float) else "identical")
+        assert {*kept["versions"]} == {kept["original"], kept["port"]}

@@ -34,6 +34,10 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
+FLOAT8 = (
+    "0.9.5 trains without float8 whatever it says: it asks by a variable of the environment, when the "
+    "trainer's arguments have named another precision (train/fp8_utils.py; seen: the same losses)"
+)
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
 ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
@@ -108,7 +112,7 @@ def _named(setting: Setting, context: Context) -> Outcome:
     found = sources(split_names(setting.value), context)
     path = "data.eval" if setting.key == "eval_dataset" else "data.train"
     if found.missing:
-        return Outcome("unknown", why=found.missing)
+        return Outcome("unknown", spec={path: found.sources}, why=found.missing)
     kind: Kind = "approximated" if found.nearly else "derived"
     return Outcome(kind, spec={path: found.sources}, why=found.nearly or found.why)
 
@@ -120,7 +124,7 @@ def _limited(setting: Setting, context: Context) -> Outcome:
     if not isinstance(setting.value, int) or setting.value < 1:
         return Outcome("unknown", why="a count of rows is a whole number from 1 on")
     found = sources(split_names(context.get("dataset")), context)
-    if found.missing:
+    if not found.sources:
         return Outcome("unknown", why="a limit for rows that are not known either")
     return Outcome("derived", why="`limit` of each source", of=("data.train",))
 
@@ -253,6 +257,7 @@ format = Format(
             "cache_dir",
             "data_shared_file_system",
         ),
+        **group(FLOAT8, "fp8", "fp8_backend", "fp8_enable_fsdp_float8_all_gather"),
         "enable_liger_kernel": inert(KERNEL),
         "use_v1_kernels": inert(KERNEL),
         **group(

@@ -110,10 +110,10 @@ def split_names(value: Any) -> tuple[str, ...]:
 
 
 def sources(names: tuple[str, ...], context: Context) -> Found:
-    """The sources that these names stand for."""
+    """The sources that these names stand for; of what is missing, the first, beside those that are known."""
     folder = context.get("dataset_dir", "data")
     registry = context.companions.get("dataset_info")
-    found, nearly = [], ""
+    found, nearly, missing = [], "", []
     for name in names:
         if registry is not None:
             entry = registry.data.get(name)
@@ -122,7 +122,8 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         if entry is None:
             where = "is not in the dataset_info.json" if registry else "stands in dataset_info.json"
             tail = "" if registry else ", which was not given"
-            return Found(missing=f"{name!r} {where}{tail}")
+            missing.append(f"{name!r} {where}{tail}")
+            continue
         if _without_system(entry):
             nearly = (
                 f"{name!r} names tags but no system_tag: there, conversations that begin with a system "
@@ -131,16 +132,15 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         try:
             source = _source(entry, str(folder))
         except Refuse as refuse:
-            return Found(missing=f"{name!r}: {refuse.reason}")
+            missing.append(f"{name!r}: {refuse.reason}")
+            continue
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
         limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
         found.append({**source, "limit": min(limits, default=None)})
-    why = (
-        "dataset_info.json"
-        if registry
-        else "the dataset_info.json of LLaMA-Factory itself has these"
-    )
-    return Found(tuple(found), why, nearly=nearly)
+    why = "dataset_info.json"
+    if registry is None:
+        why = "the dataset_info.json of LLaMA-Factory itself has these"
+    return Found(tuple(found), why, missing="; ".join(missing), nearly=nearly)
 
 
 def _without_system(entry: Mapping[str, Any]) -> bool:
