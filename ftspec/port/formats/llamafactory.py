@@ -34,10 +34,6 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
-FLOAT8 = (
-    "0.9.5 trains without float8 whatever it says: it asks by a variable of the environment, when the "
-    "trainer's arguments have named another precision (train/fp8_utils.py; seen: the same losses)"
-)
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
 ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
@@ -257,7 +253,6 @@ format = Format(
             "cache_dir",
             "data_shared_file_system",
         ),
-        **group(FLOAT8, "fp8", "fp8_backend", "fp8_enable_fsdp_float8_all_gather"),
         "enable_liger_kernel": inert(KERNEL),
         "use_v1_kernels": inert(KERNEL),
         **group(
