@@ -171,6 +171,11 @@ def test_what_is_decided_anyway(read: Bring, said: str, kind: str) -> None:
     assert fate(read(f"{LORA}{said}\n"), said.partition(":")[0])[0] == kind
 
 
+def test_its_rounding_in_training_is_another(read: Bring) -> None:
+    kind, why = fate(read(LORA + "qat:\n  weight_dtype: int4\n"), "qat.weight_dtype")
+    assert kind == "unknown" and "rounds the head" in why
+
+
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
     imported = read(LORA + "dataset_num_proc: 4\nflash_attention: true\nwandb_name: x\n")
     assert imported.faithful

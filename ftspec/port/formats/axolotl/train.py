@@ -305,6 +305,8 @@ TRAIN_RULES: dict[str, Rule] = {
     "resume_from_checkpoint": said(_resume),
     "group_by_length": off_or(_grouped),
     "deepspeed": said(_engine),
+    # utils/quantization.py, prepare_model_for_qat: every linear layer, by Int4WeightFakeQuantizeConfig
+    "qat.": said(unknown("it rounds the head too, and otherwise than a spec's train.qat")),
     "deepspeed.": unknown("an engine's settings inside: give them as a file"),
     "wandb_project": off_or(_wandb),
     "use_wandb": off_or(_wandb),
