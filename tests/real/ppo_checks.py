@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from datasets import Dataset
@@ -27,8 +28,15 @@ try:
     refused = str(ppo.tokenised(asked[0], tokenizer))
 except ValueError as error:
     refused = str(error)
+# a gradient of norm 5 under a limit of 0.5: the norm that is noted, and what is left
+layer = torch.nn.Linear(2, 1, bias=False)
+layer.weight.grad = torch.tensor([[3.0, 4.0]])
+trainer = SimpleNamespace(args=SimpleNamespace(max_grad_norm=0.5), model=layer, norms=[])
+ppo.Trainer._clip(trainer)
+norms = [*trainer.norms, layer.weight.grad.norm().item()]
 state = torch.load(checkpoint / "optimizer.pt", weights_only=True)
 steps = sorted({int(each["step"]) for each in state["state"].values()})
 json.dump(
-    {"texts": texts, "side": side, "new": new, "refused": refused, "steps": steps}, sys.stdout
+    {"texts": texts, "side": side, "new": new, "norms": norms, "refused": refused, "steps": steps},
+    sys.stdout,
 )

@@ -24,6 +24,7 @@ from ftspec.run.execute import execute
 from ftspec.run.taken import results
 from ftspec.spec.load import load
 from ftspec.spec.pipeline import Pipeline, load_any
+from ftspec.verify.prove import as_run
 from tests.conftest import SPECS
 from tests.real.conftest import Lab
 from tests.real.test_stages import run
@@ -40,7 +41,21 @@ ALONE = (
     "train.batch_size=8",
     "train.micro_batch_size=4",
     "train.save_steps=2",
+    "train.max_grad_norm=null",
 )
+BARE = {
+    "import ppo\n": "",
+    "from trl import PPOConfig\n": "from trl import PPOConfig, PPOTrainer\n",
+    "prompts = ppo.tokenised(train, tokenizer)\n": """\
+tokenizer.padding_side = "left"
+prompts = train.map(
+    lambda row: tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True),
+    remove_columns=train.column_names,
+)
+""",
+    "trainer = ppo.Trainer(": "trainer = PPOTrainer(",
+}
+"""What makes the script one around trl's own trainer, without the file that is copied beside it."""
 
 
 def ending(lab: Lab) -> None:
@@ -149,6 +164,27 @@ def test_the_seed_decides_what_is_drawn_whatever_pads_or_is_recomputed(
         assert "ppo_pad" not in (folder / "tokenizer.json").read_text("utf-8")
 
 
+def test_trls_own_trainer_trains_the_same(twice: list[Plan]) -> None:
+    plan = twice[0]
+    bare = plan.folder.with_name("bare")
+    shutil.copytree(plan.folder, bare, ignore=shutil.ignore_patterns("model", "run", "ppo.py"))
+    text = (bare / "train.py").read_text("utf-8")
+    for ours, theirs in BARE.items():
+        assert text.count(ours) == 1, ours
+        text = text.replace(ours, theirs)
+    (bare / "train.py").write_text(text, "utf-8")
+    place = as_run(plan, ensure(TRL, plan.lock()))
+    command = [str(place.python), "train.py"]
+    environ = dict(place.environ)
+    done = subprocess.run(command, cwd=bare, env=environ, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    weights, again = (
+        load_file(folder / "model.safetensors") for folder in (results(plan), bare / "model")
+    )
+    assert weights.keys() == again.keys()
+    assert all(np.array_equal(weights[name], again[name]) for name in weights)
+
+
 def test_steps_are_counted_and_prompts_rendered_as_said(lab: Lab, twice: list[Plan]) -> None:
     script = Path(__file__).with_name("ppo_checks.py")
     model, checkpoint = lab.specs / "tiny-model", results(twice[0]) / "checkpoint-2"
@@ -159,6 +195,7 @@ def test_steps_are_counted_and_prompts_rendered_as_said(lab: Lab, twice: list[Pl
     text, chat = found["texts"]
     assert text == "What is 3 + 4?"
     assert chat == "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"
+    assert found["norms"] == pytest.approx([5.0, 0.5])
     assert found["side"] == ["left", "right"]
     assert found["new"][0] == found["new"][1], "its number is one that the model has no row for"
     assert "a prompt holds it" in found["refused"]
