@@ -66,6 +66,23 @@ def test_products_are_rounded_to_float8(lab: Lab, method: str) -> None:
     assert all(abs(a.loss - b.loss) < 0.01 for a, b in zip(float8, bf16, strict=True))
 
 
+def test_llama_factory_is_asked_and_trains_without(lab: Lab) -> None:
+    def runs(folder: Path) -> dict[str, Run]:
+        asked = "native.llamafactory={fp8: true, fp8_backend: torchao}"
+        return {
+            name: lab.compiled("llamafactory", folder / name, *SHORT, "precision=bf16", *sets)
+            for name, sets in (("asked", (asked,)), ("plain", ()))
+        }
+
+    proof = lab.compare("float8 that is not heard", runs, reference="plain")
+    asked, plain = (proof.evidence(name).steps for name in ("asked", "plain"))
+    assert len(asked) == 3
+    assert "fp8: true" in (proof.folder / "asked" / "train.yaml").read_text("utf-8")
+    assert [(step.loss, step.grad_norm) for step in asked] == [
+        (step.loss, step.grad_norm) for step in plain
+    ]
+
+
 def test_where_nothing_multiplies_in_float8(lab: Lab) -> None:
     reasons = {
         "deepspeed": "not in its lock",
