@@ -106,6 +106,16 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             native[f"{prefix}eval_steps"] = every  # transformers: as often as it logs
         return Outcome("exact" if setting.key == "eval_strategy" else "renamed", native)
 
+    def unless_set(switch: str) -> Rule:
+        """Inert without another setting, which alone has it read."""
+
+        def rule(setting: Setting, context: Context) -> Outcome:
+            if context.get(switch):
+                return same(setting, context)
+            return Outcome("inert", why=f"nothing reads it without {switch}")
+
+        return rule
+
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {
         "warmup_ratio": ratio,
@@ -158,7 +168,32 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             "low_cpu_mem_usage",
             "torch_empty_cache_steps",
             "eval_accumulation_steps",
+            "ddp_backend",
+            "ddp_static_graph",
+            "local_rank",
+            "activation_offloading",
         ),
+        **group(
+            "how it evaluates, not what it trains",
+            "batch_eval_metrics",
+            "include_for_metrics",
+            "eval_do_concat_batches",
+            "eval_use_gather_object",
+            "prediction_loss_only",
+            "bf16_full_eval",
+            "fp16_full_eval",
+            "eval_packing",
+        ),
+        "use_cache": inert("what generation keeps; training keeps nothing"),
+        "full_determinism": inert("the same mathematics in kernels that repeat to the last digit"),
+        "liger_kernel_config": inert(KERNEL),
+        "liger_kernel_config.": inert(KERNEL),
+        "torch_compile_backend": inert(KERNEL),
+        "torch_compile_mode": inert(KERNEL),
+        "length_column_name": unless_set("group_by_length"),
+        "ignore_data_skip": unless_set("resume_from_checkpoint"),
+        "metric_for_best_model": unless_set("load_best_model_at_end"),
+        "greater_is_better": unless_set("load_best_model_at_end"),
         **group(
             "what is shown or kept, not what is trained",
             "log_level",
@@ -176,5 +211,13 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             "include_num_input_tokens_seen",
             "include_tokens_per_second",
             "skip_memory_metrics",
+            "save_on_each_node",
+            "enable_jit_checkpoint",
+            "restore_callback_states_from_checkpoint",
+            "debug",
+            "project",
+            "trackio_space_id",
+            "trackio_bucket_id",
+            "trackio_static_space_id",
         ),
     }

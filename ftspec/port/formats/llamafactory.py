@@ -13,6 +13,7 @@ from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
 from ftspec.port.formats.llamafactory_data import sources, split_names
+from ftspec.port.formats.llamafactory_idle import idle_rules
 from ftspec.port.formats.llamafactory_ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.rules import (
     Context,
@@ -212,6 +213,7 @@ format = Format(
     complete=_complete,
     rules={
         **TRAINING,
+        **idle_rules(),
         "deepspeed": _engine,
         "stage": _stage,
         "preprocessing_batch_size": _block,
