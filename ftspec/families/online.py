@@ -197,7 +197,14 @@ def drawing_rows(config: str) -> tuple[Row, ...]:
         field(f"{GENERATION}temperature", f"{config}temperature", absent=usual),
         field(f"{GENERATION}top_p", f"{config}top_p", absent=1.0),
         field(f"{GENERATION}top_k", f"{config}top_k", absent=0),
-        field(f"{GENERATION}min_p", f"{config}min_p", absent=None),
+        Row(
+            (f"{GENERATION}min_p",),
+            (f"{config}min_p",),
+            # None would be what the model's own generation_config.json says
+            lambda share: 0.0 if share is None else share,
+            lambda share: share or None,
+            absent=(None,),
+        ),
         field(f"{GENERATION}repetition_penalty", f"{config}repetition_penalty", absent=1.0),
         engine_row(config),
         field(f"{OBJECTIVE}beta", f"{config}beta"),

@@ -112,7 +112,11 @@ class Rewarded(Node):
 
 
 class Drawing(Node):
-    """How completions are drawn from the model that is trained."""
+    """How completions are drawn from the model that is trained.
+
+    What is not said here, such as a ban on repeated word groups, is as the model's own
+    `generation_config.json` has it.
+    """
 
     max_length: int = Field(256, ge=1)
     """Tokens after which a completion is cut off."""
@@ -122,7 +126,7 @@ class Drawing(Node):
     """Only the likeliest tokens that together have this probability are drawn. 1: all."""
     top_k: int = Field(0, ge=0)
     """Only so many of the likeliest tokens are drawn. 0: all."""
-    min_p: float | None = Field(None, ge=0, le=1)
+    min_p: float | None = Field(None, gt=0, le=1)
     """Only tokens that have this share of the likeliest one's probability are drawn. null: all."""
     repetition_penalty: float = Field(1.0, gt=0)
     """Above 1: tokens that stand there already are drawn less often."""

@@ -167,7 +167,7 @@ def sampled(word: str) -> st.SearchStrategy[Any]:
         "temperature": positive(),
         "top_p": st.floats(0, 1, exclude_min=True),
         "top_k": st.integers(0, 10**6),
-        "min_p": st.none() | shares(),
+        "min_p": st.none() | st.floats(0, 1, exclude_min=True),
         "repetition_penalty": positive(),
     }
     memory = {"memory": st.floats(0.1, 0.9)}

@@ -39,7 +39,7 @@ args = GRPOConfig(
     shuffle_dataset=True, dataloader_drop_last=False, seed=42, data_seed=42,
     # completions
     num_generations=4, max_completion_length=24, steps_per_generation=2, temperature=1.0, top_p=1.0,
-    top_k=0, top_entropy_quantile=1.0, min_p=None, repetition_penalty=1.0, generation_kwargs=None,
+    top_k=0, top_entropy_quantile=1.0, min_p=0.0, repetition_penalty=1.0, generation_kwargs=None,
     cache_implementation=None, use_vllm=False, use_transformers_continuous_batching=False,
     log_completions=False,
     # rewards and policy
