@@ -17,7 +17,7 @@ from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS
-from ftspec.spec.paths import flatten, leaf_paths
+from ftspec.spec.paths import flatten, leaf_paths, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
 from ftspec.spec.write import lay_out, natural
@@ -29,7 +29,8 @@ PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
 """What a spec cannot do without, where the source does not say it."""
 REWARDS = "method.objective.rewards"
 STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
-"""What is checked in the place of a method that ftspec has not yet; the text keeps its own word."""
+"""What is checked in the place of a method that ftspec has not. The text keeps its own word, so that nobody
+trains by another method than the source names."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,14 @@ def compose(parts: Sequence[Settled]) -> Composed:
     origins = {path: found for part in parts for path, found in part.origins.items()}
     natives = {part.format.backend: dict(part.native) for part in parts if part.native}
     refused = _nothing_to_evaluate(values)
-    words = {path: values[path] for path in STAND_INS if _is_planned(values.get(path))}
+    words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
     chosen |= {path: value for path, (value, _) in holes.items()}
     spec, invalid = _checked(chosen, natives)
     refused |= invalid
-    refused |= {
-        path: f"`{word}` ({title(word)}) is not in ftspec yet" for path, word in words.items()
-    }
+    refused |= {path: _no_method(word) for path, word in words.items()}
+    words |= {path: values[path] for path in STAND_INS if path in invalid}
     for part in parts:
         part.fates[:] = [_judged(fate, refused) for fate in part.fates]
     questions = conflicts + [question for part in parts for question in part.questions]
@@ -104,8 +104,13 @@ def _nothing_to_evaluate(values: dict[str, Any]) -> dict[str, str]:
     return {"train.eval_steps": "there is nothing to evaluate on: data.eval is not known"}
 
 
-def _is_planned(word: Any) -> bool:
-    return title(word) is not None
+def _is_foreign(path: str, word: Any) -> bool:
+    return word is not None and (title(word) is not None or word not in tags()[path])
+
+
+def _no_method(word: Any) -> str:
+    meaning = title(word)
+    return f"`{word}` ({meaning}) is not in ftspec yet" if meaning else f"`{word}` is not in ftspec"
 
 
 def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, Any]:
