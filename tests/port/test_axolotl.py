@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ftspec.data.written import written
+from ftspec.port.bring import Imported
 from tests.conftest import SPECS
 from tests.port.conftest import Bring, fate
 
@@ -22,6 +23,14 @@ lora_target_linear: true
 micro_batch_size: 2
 learning_rate: 2e-5
 """
+
+
+ALPACAS = LORA.replace("chat_template", "alpaca")
+
+
+def lost(imported: Imported) -> list[str]:
+    """Settings of which something is lost: of chats it trains fewer tokens."""
+    return [one.setting.key for one in imported.fates if not one.faithful]
 
 
 def values(read: Bring, text: str, **how: Any) -> dict[str, Any]:
@@ -48,6 +57,12 @@ def test_what_a_missing_key_means(read: Bring) -> None:
     assert found["train.seed"] == 42
 
 
+def test_the_end_of_a_turn_trains_otherwise(read: Bring) -> None:
+    kind, why = fate(read(LORA), "datasets[0].type")
+    assert kind == "approximated" and "line break" in why
+    assert fate(read(f"{LORA}rl: dpo\n"), "datasets[0].type")[0] == "unknown"
+
+
 def test_a_rate_that_yaml_takes_for_text_is_a_number(read: Bring) -> None:
     imported = read(LORA)
     assert imported.composed.values["train.learning_rate"] == 2e-5
@@ -55,7 +70,7 @@ def test_a_rate_that_yaml_takes_for_text_is_a_number(read: Bring) -> None:
 
 
 def test_it_is_recognised_and_whole(read: Bring) -> None:
-    imported = read(LORA)
+    imported = read(ALPACAS)
     assert imported.parts[0].format.name == "axolotl"
     assert imported.faithful, imported.composed.open
 
@@ -120,7 +135,7 @@ def test_turns_under_other_names(read: Bring) -> None:
     assert source["format"] == "sharegpt"
     assert source["columns"] == {"conversations": "talk"}
     assert source["split"] == "train[:20%]"
-    assert imported.faithful
+    assert lost(imported) == ["datasets[0].type"]
 
 
 def test_plain_text_is_continued_pre_training(read: Bring) -> None:
@@ -178,7 +193,7 @@ def test_its_rounding_in_training_is_another(read: Bring) -> None:
 
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
     imported = read(LORA + "dataset_num_proc: 4\nflash_attention: true\nwandb_name: x\n")
-    assert imported.faithful
+    assert lost(imported) == ["datasets[0].type"]
     assert "native" not in imported.composed.text
     assert imported.composed.values["model.attention"] == "flash_attention_2"
 
@@ -249,7 +264,7 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
     assert fate(imported, "chat_template")[0] == "derived"
     (file,) = imported.files
     assert imported.composed.values["model.chat_template"] == f"./{file}"
-    assert imported.faithful
+    assert lost(imported) == ["datasets[0].type"]
 
 
 def test_a_name_is_no_path(read: Bring) -> None:
