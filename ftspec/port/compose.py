@@ -28,6 +28,8 @@ PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
 }
 """What a spec cannot do without, where the source does not say it."""
 REWARDS = "method.objective.rewards"
+REWARDED = ("grpo", "rloo")
+NO_REWARDS = "TODO: which rewards? the source does not say, or not in a way that is understood"
 STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
 """What is checked in the place of a method that ftspec has not. The text keeps its own word, so that nobody
 trains by another method than the source names."""
@@ -59,6 +61,8 @@ def compose(parts: Sequence[Settled]) -> Composed:
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
+    if chosen.get("method.objective.type") in REWARDED and not chosen.get(REWARDS):
+        holes[REWARDS] = (({"by": "python", "file": "TODO.py", "function": "TODO"},), NO_REWARDS)
     chosen |= {path: value for path, (value, _) in holes.items()}
     spec, invalid = _checked(chosen, natives)
     refused |= invalid

@@ -211,3 +211,50 @@ def test_a_slice_of_a_file_is_a_limit_or_is_told(
     found = read(f"model_name_or_path: org/model\nmax_length: 512\ndtype: float32\n{entry}")
     assert fate(found, "datasets[0].split")[0] == kind
     assert found.composed.values["data.train"][0]["limit"] == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind", "why"),
+    [
+        ("num_generations: 4\nscale_rewards: true\n", "scale_rewards", "renamed", ""),
+        ("beta: 0.1\nrpo_alpha: 1.0\n", "rpo_alpha", "unknown", "likelihood"),
+        ("beta: 0.1\nrpo_alpha: null\n", "rpo_alpha", "inert", "off"),
+        ("beta: 0.1\nlabel_pad_token_id: -100\n", "label_pad_token_id", "inert", "padded"),
+        (
+            "beta: 0.1\nref_model_sync_steps: 64\n",
+            "ref_model_sync_steps",
+            "inert",
+            "sync_ref_model",
+        ),
+        ("beta: 0.1\nmax_prompt_length: 512\n", "max_prompt_length", "approximated", "beginning"),
+        (
+            "num_generations: 4\nmax_prompt_length: 9\n",
+            "max_prompt_length",
+            "approximated",
+            "left out",
+        ),
+        ("num_generations: 4\ncode_provider: e2b\n", "code_provider", "unknown", "reward function"),
+        ("chars_per_token: 3.6\n", "chars_per_token", "inert", "packing"),
+    ],
+)
+def test_keys_of_older_versions_and_of_recipes(
+    read: Bring, text: str, key: str, kind: str, why: str
+) -> None:
+    found = fate(read("model_name_or_path: m\ndataset_name: d\noutput_dir: o\n" + text), key)
+    assert found[0] == kind and why in found[1]
+
+
+def test_named_rewards_are_functions_that_a_person_writes(read: Bring) -> None:
+    text = "model_name_or_path: m\ndataset_name: d\noutput_dir: o\nnum_generations: 4\nbeta: 0.04\n"
+    imported = read(text + "reward_funcs: [accuracy, format]\nreward_weights: [1.0, 0.5]\n")
+    first, second = imported.composed.spec.method.objective.rewards  # type: ignore[union-attr]
+    assert (first.by, first.file, first.function, first.weight) == (
+        "python",
+        "TODO.py",
+        "accuracy",
+        1,
+    )
+    assert (second.function, second.weight) == ("format", 0.5)
+    assert imported.composed.values["method.objective.beta"] == 0.04
+    assert fate(imported, "reward_funcs")[0] == "unknown"
+    assert not imported.faithful

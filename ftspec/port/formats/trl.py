@@ -13,6 +13,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl_data import DATA_RULES, data, said
+from ftspec.port.formats.trl_older import OLDER
 from ftspec.port.formats.trl_trainers import config_class, trainer
 from ftspec.port.rules import (
     Context,
@@ -31,6 +32,10 @@ from ftspec.spec.online import ONLINE
 
 CONFIG = "SFTConfig."
 LOSS = f"{CONFIG}loss_type"
+PROMPTS = (
+    "a longer prompt loses its beginning there, in some versions only in rows that are too long; here a row "
+    "loses its end beyond max_length"
+)
 REWARDS = "TODO.py"
 """A file that a person has to write, since the source names functions of its own project."""
 BITS = "BitsAndBytesConfig."
@@ -190,7 +195,7 @@ def _prompt(setting: Setting, context: Context) -> Outcome:
             spec={"data.max_length": setting.value, "data.overflow": "drop"},
             why="a longer prompt loses its beginning there; here it is left out",
         )
-    return Outcome("unknown", why="a limit for prompts of their own is not in a spec")
+    return Outcome("approximated", why=PROMPTS)
 
 
 def _unpadded(setting: Setting, context: Context) -> Outcome:
@@ -289,6 +294,7 @@ format = Format(
     native_key=lambda key: f"{CONFIG}{key}",
     rules={
         **training_rules(CONFIG),
+        **OLDER,
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
         "trainer": _trainer,

@@ -1,0 +1,85 @@
+"""Keys of older trl, of alignment-handbook and of open-r1 that trl 1.16 does not have, or has otherwise.
+
+Read off the argument classes of trl 0.9 to 0.29, and off the recipes' own (open_r1/configs.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Kind, Setting
+from ftspec.port.formats.hf_arguments import KERNEL
+from ftspec.port.rules import Context, Outcome, Rule, group, unknown, unless
+
+SHOWN = "what is shown or kept, not what is trained"
+PADS = "what is padded does not train"
+DRAWN = "where completions are drawn, and how fast, not which"
+OF_A_REWARD = "an argument of a reward function of the project that the recipe belongs to"
+NOTHING: tuple[Any, ...] = (None, False, 0, [], "")
+
+
+def _scale(setting: Setting, _context: Context) -> Outcome:
+    """Once a switch, since then a word (trainer/grpo_config.py)."""
+    words = {True: "group", "true": "group", "True": "group", False: "none", "false": "none"}
+    word = words.get(setting.value, setting.value)
+    kind: Kind = "exact" if word == setting.value else "renamed"
+    return Outcome(kind, {"GRPOConfig.scale_rewards": word})
+
+
+def off(why: str) -> Rule:
+    """Inert where nothing is said by it, else not understood."""
+    return unless(NOTHING, "it is off", unknown(why))
+
+
+def with_switch(switch: str, why: str) -> Rule:
+    """Read only where the switch is on."""
+
+    def rule(_setting: Setting, context: Context) -> Outcome:
+        if not context.get(switch):
+            return Outcome("inert", why=f"nothing reads it without {switch}")
+        return Outcome("unknown", why=why)
+
+    return rule
+
+
+OLDER: dict[str, Rule] = {
+    "scale_rewards": _scale,
+    "rpo_alpha": off("the likelihood of the chosen answer in the loss is not in a spec beside DPO's"),
+    "reference_free": off("DPO without a reference is not in a spec: orpo, cpo and simpo are"),
+    "is_encoder_decoder": off("only decoders are in a spec"),
+    "force_use_ref_model": off("a reference beside an adapter is the base with the adapter off"),
+    "model_adapter_name": off("several adapters in one model are not in a spec"),
+    "ref_adapter_name": off("several adapters in one model are not in a spec"),
+    "max_target_length": off("a limit for answers of their own is not in a spec"),
+    "ref_model_mixup_alpha": with_switch("sync_ref_model", "a reference that follows is not in a spec"),
+    "ref_model_sync_steps": with_switch("sync_ref_model", "a reference that follows is not in a spec"),
+    "vllm_guided_decoding_regex": off("completions that follow a pattern are not in a spec"),
+    "tokenizer_name_or_path": unless((None,), "the model's own", unknown("another model's tokenizer")),
+    **group(PADS, "label_pad_token_id", "padding_value", "pad_token"),
+    **group(
+        KERNEL, "use_num_logits_to_keep", "use_logits_to_keep", "use_liger", "use_liger_loss",
+    ),
+    **group("how it evaluates, not what it trains", "generate_during_eval"),
+    **group(
+        "how rows are read in older packing, not which",
+        "num_of_sequences", "chars_per_token", "dataset_batch_size",
+    ),
+    **group(
+        SHOWN, "num_completions_to_print", "log_unique_prompts", "wandb_log_unique_prompts",
+        "log_completions_hub_repo", "callbacks", "benchmarks", "wandb_log_model",
+    ),
+    **group(
+        DRAWN, "vllm_device", "vllm_max_model_len", "vllm_server_host", "vllm_server_port",
+        "vllm_server_timeout", "vllm_server_base_url", "vllm_group_port", "vllm_enable_prefix_caching",
+    ),
+    **{
+        key: unknown(OF_A_REWARD)
+        for key in (
+            "cosine_min_value_wrong", "cosine_max_value_wrong", "cosine_min_value_correct",
+            "cosine_max_value_correct", "cosine_max_len", "repetition_n_grams", "repetition_max_penalty",
+            "code_language", "code_eval_test_batch_size", "code_eval_scoring_mode", "code_provider",
+            "parallel_code_exec_per_proc", "e2b_router_url", "morph_router_url", "ioi_provider",
+            "piston_endpoint", "max_completion_len", "soft_punish_cache",
+        )
+    },
+}  # fmt: skip
