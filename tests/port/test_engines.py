@@ -112,6 +112,10 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
          "compression_training.sparse_pruning.shared_parameters.enabled", "inert"),
         ({"compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": True}}}},
          "compression_training.sparse_pruning.shared_parameters.enabled", "unknown"),
+        ({"gradient_allreduce_op": "mean"}, "gradient_allreduce_op", "inert"),
+        ({"gradient_allreduce_op": "sum"}, "gradient_allreduce_op", "unknown"),
+        ({"zero_optimization": {"stage": 3, "zero_quantized_nontrainable_weights": True}},
+         "zero_optimization.zero_quantized_nontrainable_weights", "approximated"),
         ({"no_such": 1}, "no_such", "unknown"),
     ],
 )  # fmt: skip

@@ -42,6 +42,7 @@ REMOVED = {
     "curriculum_learning": "rows that grow longer were taken out at this place",
     "progressive_layer_drop": "layers that are left out by chance were taken out",
     "eigenvalue": "rounding by curvature was taken out",
+    "quantize_training": "weights that are rounded while they train were taken out",
 }
 """Blocks of older versions (runtime/config.py), and what they did."""
 
@@ -208,6 +209,17 @@ format = Format(
         f"{ZERO}cpu_offload": says("hardware.zero.offload_optimizer"),
         f"{ZERO}zero_quantized_weights": unless((False,), "off", nearly("weights travel in 8 bits")),
         f"{ZERO}zero_quantized_gradients": unless((False,), "off", nearly("gradients travel in 4 bits")),
+        f"{ZERO}zero_quantized_nontrainable_weights": unless(
+            (False,), "off", nearly("frozen weights are rounded")
+        ),
+        f"{ZERO}zeropp_loco_param.": nearly("what 4-bit gradients lose is made up for later"),
+        "gradient_allreduce_op": unless(
+            ("mean",), "as everywhere", unknown("gradients that are summed over devices")
+        ),
+        "seq_parallel_communication_data_type": nearly("sums over a split row travel in another type"),
+        "expert_parallel.": unknown("experts that are spread over devices are not in a spec yet"),
+        "quantize_training.": _technique,
+        "sparse_attention.": unknown("attention to a part of the row is not in a spec"),
         f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
         ZERO: inert(MOVED),
         "fp16.enabled": unless_auto(_half),
@@ -256,7 +268,9 @@ format = Format(
             "monitor_config.",
         ),
         **group(
-            MOVED, "prescale_gradients", "gradient_predivide_factor", "disable_allgather",
+            MOVED, "disable_python_gc", "managed_gradient_accumulation", "nebula.", "graph_harvesting",
+            "use_data_before_expert_parallelism", "prescale_gradients", "gradient_predivide_factor",
+            "disable_allgather",
             "zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "aio.", "sparse_gradients",
             "activation_checkpointing.", "dataloader_drop_last", "cuda_visible_devices", "elasticity.",
             "checkpoint.", "zero_optimization",
