@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from ftspec.families.dpo import dpo
-from ftspec.families.free import free
-from ftspec.families.gkd import gkd
-from ftspec.families.kto import kto
-from ftspec.families.objectives import continued
-from ftspec.families.online import grpo, online_dpo, rloo
-from ftspec.families.preference import Bar
-from ftspec.families.reward import reward
+from ftspec.families.objectives.dpo import dpo
+from ftspec.families.objectives.free import free
+from ftspec.families.objectives.gkd import gkd
+from ftspec.families.objectives.kto import kto
+from ftspec.families.objectives.online import grpo, online_dpo, rloo
+from ftspec.families.objectives.preference import Bar
+from ftspec.families.objectives.reward import reward
+from ftspec.families.objectives.supervised import continued
 from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.mapping import FieldMap
 

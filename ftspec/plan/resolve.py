@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.data.formats import TOOLED, detect_source, has_tools
 from ftspec.errors import Problem, SpecError
-from ftspec.families.shapes import COLUMNS
+from ftspec.families.rows.shapes import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.mixtures import decide_experts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftspec.backend import OBJECTIVE
-from ftspec.families.preference import BARRED
+from ftspec.families.objectives.preference import BARRED
 from ftspec.families.trainers import SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
 from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret

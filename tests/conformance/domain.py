@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ftspec.backend import Backend, Job
-from ftspec.families.shapes import COLUMNS
+from ftspec.families.rows.shapes import COLUMNS
 from ftspec.mapping import Lowered
 from ftspec.plan import make
 from ftspec.plan.resolve import resolve

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from ftspec.env.install import ensure
 from ftspec.env.own import own
 from ftspec.errors import EnvironmentError_, RunError
-from ftspec.families.ppo_script import FILE, TEMPLATES
+from ftspec.families.scripts.ppo_script import FILE, TEMPLATES
 from ftspec.plan.make import make_plan
 from ftspec.plan.pipeline import make_pipeline
 from ftspec.plan.stages import Plan

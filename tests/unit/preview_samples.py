@@ -12,7 +12,7 @@ from ftspec.data.example import Example, Message
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.data.view import Asked, Prepared, Rule, View
-from ftspec.families.script_rows import ScriptRows
+from ftspec.families.rows.script_rows import ScriptRows
 from ftspec_llamafactory.rows import SlotRows
 from ftspec_llamafactory.slots import slots
 

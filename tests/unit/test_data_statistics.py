@@ -21,7 +21,7 @@ from ftspec.data.sources import Row
 from ftspec.data.statistics import Repeats, Survey, histogram, percentiles, survey
 from ftspec.data.view import Prepared, Rule, View
 from ftspec.errors import DataError
-from ftspec.families.script_rows import ScriptRows
+from ftspec.families.rows.script_rows import ScriptRows
 from ftspec.plan.batch import steps_per_epoch
 from ftspec.spec.data import Source
 from ftspec_llamafactory.rows import SlotRows

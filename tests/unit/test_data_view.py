@@ -13,7 +13,7 @@ from ftspec.data.tokenise import IGNORED, encode
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
 from ftspec.errors import DataError
-from ftspec.families.script_rows import ScriptRows, script_rows
+from ftspec.families.rows.script_rows import ScriptRows, script_rows
 from ftspec_llamafactory.rows import SlotRows, share, slot_rows
 from ftspec_llamafactory.slots import Slots, slots
 from tests.unit.preview_samples import MARKED, TOKENS, chats, encoded, rules, seen

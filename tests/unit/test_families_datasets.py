@@ -16,8 +16,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ftspec.data.written import written
 from ftspec.emit.python import render
 from ftspec.errors import DataError
-from ftspec.families.datasets import VARIABLES, Split, context, read_split, same, taken, template
-from ftspec.families.shapes import OF_KIND, STATEMENTS, TOOLS, WRITTEN
+from ftspec.families.rows.datasets import (
+    VARIABLES,
+    Split,
+    context,
+    read_split,
+    same,
+    taken,
+    template,
+)
+from ftspec.families.rows.shapes import OF_KIND, STATEMENTS, TOOLS, WRITTEN
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written
 from tests.unit.spec_strategies import words

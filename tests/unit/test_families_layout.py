@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftspec.emit.python import TemplateError, render
-from ftspec.families.script import GROUPS, grouped
+from ftspec.families.scripts.script import GROUPS, grouped
 from ftspec.plan.make import make_plan
 from ftspec.registry import load, names
 from ftspec.spec.load import loads

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from ftspec.errors import SpecError
-from ftspec.families.adapters import CALLS, REFUSED
+from ftspec.families.tuners.adapters import CALLS, REFUSED
 from ftspec.registry import load as backend
 from ftspec.spec.adapters import OF_THEIR_OWN, PeftKind
 from ftspec.spec.load import loads

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from ftspec.errors import SpecError
-from ftspec.families import scored
+from ftspec.families.objectives import scored
 from ftspec.plan.make import make_plan
 from ftspec.spec.load import load
 from ftspec.spec.online import FIELDS, GRPO, Rewarded

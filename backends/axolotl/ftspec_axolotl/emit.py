@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ftspec.backend import File, Job
 from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
-from ftspec.families.script import companions, headline
+from ftspec.families.scripts.script import companions, headline
 from ftspec.mapping import Flat
 from ftspec_axolotl.fields import DEVICE
 from ftspec_axolotl.tuners import SEEDED

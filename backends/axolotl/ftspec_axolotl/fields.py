@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.float8 import no_float8
-from ftspec.families.qat import no_copy, no_qat
-from ftspec.families.sft_script import OWN_PATHS, no_sequences
-from ftspec.families.stored import name_row
+from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
+from ftspec.families.weights.float8 import no_float8
+from ftspec.families.weights.qat import no_copy, no_qat
+from ftspec.families.weights.stored import name_row
 from ftspec.mapping import (
     FieldMap,
     Refuse,

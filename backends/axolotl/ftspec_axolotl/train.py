@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.hf_trainer import training_rows
-from ftspec.families.precision import USES, Reason, refuse_format
+from ftspec.families.training.hf_trainer import training_rows
+from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, constant, field, only, unsupported
 from ftspec.spec.optimizers import (
     SGD,

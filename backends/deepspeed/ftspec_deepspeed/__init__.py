@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
-from ftspec.families.optimizers import needs
-from ftspec.families.qat import NEEDS as FEW_BITS
-from ftspec.families.quantised import NEEDS
-from ftspec.families.script_rows import script_rows
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.rows.script_rows import script_rows
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import for_each
+from ftspec.families.training.optimizers import needs
+from ftspec.families.weights.qat import NEEDS as FEW_BITS
+from ftspec.families.weights.quantised import NEEDS
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import MAPS
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.emit import json
-from ftspec.families.launch import SEQUENCES, torchrun
-from ftspec.families.scored import reward_files
-from ftspec.families.script import SCRIPT, companions, template_file
+from ftspec.families.objectives.scored import reward_files
+from ftspec.families.scripts.script import SCRIPT, companions, template_file
+from ftspec.families.scripts.trl_script import emit_trl, read_trl
 from ftspec.families.trainers import argument
-from ftspec.families.trl_script import emit_trl, read_trl
+from ftspec.families.training.launch import SEQUENCES, torchrun
 from ftspec.mapping import Flat
 from ftspec.read import json as read_json
 from ftspec.read.shell import read as read_shell

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.adapters import lower_tuner
-from ftspec.families.float8 import no_float8
 from ftspec.families.maps import Maps, everything
-from ftspec.families.optimizers import TYPE, lower_type
-from ftspec.families.precision import USES, Reason, refuse_format
-from ftspec.families.preference import Bar
-from ftspec.families.qat import NO_TORCHAO, copy_row, no_qat
-from ftspec.families.quantised import quantisation_rows
-from ftspec.families.reward import NO_STAGE_3
-from ftspec.families.sft_script import CONFIG, shared_rows
+from ftspec.families.objectives.preference import Bar
+from ftspec.families.objectives.reward import NO_STAGE_3
+from ftspec.families.scripts.sft_script import CONFIG, shared_rows
+from ftspec.families.training.optimizers import TYPE, lower_type
+from ftspec.families.tuners.adapters import lower_tuner
+from ftspec.families.weights.float8 import no_float8
+from ftspec.families.weights.precision import USES, Reason, refuse_format
+from ftspec.families.weights.qat import NO_TORCHAO, copy_row, no_qat
+from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.method import TUNERS
 from ftspec_deepspeed.sequences import sequence_row

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftspec.families.launch import SEQUENCES
+from ftspec.families.training.launch import SEQUENCES
 from ftspec.mapping import Flat, Refuse, Row
 
 SIZE = "PARALLELISM_CONFIG_SP_SIZE"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
-from ftspec.families.optimizers import needs
+from ftspec.families.training.optimizers import needs
 from ftspec_llamafactory.answers import rows
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, DPO, KTO, ORPO, SFT, SIMPO

@@ -8,10 +8,10 @@ from typing import Any
 from ftspec.backend import MODEL_COPY, File, Job
 from ftspec.emit import json, yaml
 from ftspec.emit.plain import one_line
-from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.rope import KEY as ROPE_KEY
-from ftspec.families.rope import rope_parameters
-from ftspec.families.script import companions, headline
+from ftspec.families.scripts.script import companions, headline
+from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.weights.rope import KEY as ROPE_KEY
+from ftspec.families.weights.rope import rope_parameters
 from ftspec.mapping import Flat
 
 CONFIG = "train.yaml"

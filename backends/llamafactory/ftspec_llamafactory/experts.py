@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.experts import refuse_smoothing
+from ftspec.families.weights.experts import refuse_smoothing
 from ftspec.mapping import Lossy, Refuse, Row, unsupported
 
 KNOWN = (

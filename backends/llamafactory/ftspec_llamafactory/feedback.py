@@ -7,8 +7,8 @@ divergence is measured on each prompt with the answer of the row before it, with
 
 from __future__ import annotations
 
-from ftspec.families.kto import ALONE
-from ftspec.families.preference import OBJECTIVE
+from ftspec.families.objectives.kto import ALONE
+from ftspec.families.objectives.preference import OBJECTIVE
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field
 from ftspec_llamafactory.preference import ANSWERS, SCRIPTS, compared, reference_rows
 

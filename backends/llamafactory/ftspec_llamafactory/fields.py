@@ -9,19 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.data.named import templates
-from ftspec.families.float8 import no_float8
-from ftspec.families.hf_trainer import training_rows
-from ftspec.families.launch import launch_rows
-from ftspec.families.objectives import continued
-from ftspec.families.qat import no_copy, no_qat
-from ftspec.families.sft_script import (
+from ftspec.families.objectives.supervised import continued
+from ftspec.families.scripts.sft_script import (
     OWN_PATHS,
     lower_system,
     no_sequences,
     no_zero,
     shape_of,
 )
-from ftspec.families.stored import name_row
+from ftspec.families.training.hf_trainer import training_rows
+from ftspec.families.training.launch import launch_rows
+from ftspec.families.weights.float8 import no_float8
+from ftspec.families.weights.qat import no_copy, no_qat
+from ftspec.families.weights.stored import name_row
 from ftspec.mapping import (
     MISSING,
     FieldMap,

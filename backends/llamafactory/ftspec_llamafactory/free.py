@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families import free
-from ftspec.families.preference import OBJECTIVE
+from ftspec.families.objectives import free
+from ftspec.families.objectives.preference import OBJECTIVE
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field, unsupported
 from ftspec_llamafactory.preference import ANSWERS, BARS, SCRIPTS, compared, lower_likelihood
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.peft import INIT_USES, lower_init
+from ftspec.families.tuners.peft import INIT_USES, lower_init
 from ftspec.mapping import MISSING, Refuse, Row, only, ours, unsupported
 
 ADAPTER = "method.tuner.adapter"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ftspec.families.optimizers import NAMES, TYPE, USES, lift_type, possible
+from ftspec.families.training.optimizers import NAMES, TYPE, USES, lift_type, possible
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, field, identity, only
 
 OWN = {"muon": "use_muon", "galore": "use_galore", "badam": "use_badam"}

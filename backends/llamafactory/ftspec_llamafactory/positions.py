@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.rope import rope_parameters, rope_rows
+from ftspec.families.weights.rope import rope_parameters, rope_rows
 from ftspec.mapping import Flat, Refuse, Row
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.precision import FLAGS, USES, Reason, refuse_format
+from ftspec.families.weights.precision import FLAGS, USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Refuse, Row
 
 HINT = "model.dtype: auto"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ftspec.families.preference import MEASURED, OBJECTIVE, Bar, barred
+from ftspec.families.objectives.preference import MEASURED, OBJECTIVE, Bar, barred
 from ftspec.mapping import (
     MISSING,
     FieldMap,

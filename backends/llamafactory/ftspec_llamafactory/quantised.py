@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
+from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
 from ftspec.mapping import MISSING, Refuse, Row
 
 UNPACKS = {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.backend import File
-from ftspec.families.launch import NODES, PROCESSES
-from ftspec.families.rope import rope_keys
+from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.weights.rope import rope_keys
 from ftspec.mapping import Flat
 from ftspec.read import json, shell, yaml
 from ftspec_llamafactory.emit import CONFIG, ROPE, SPLITS

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftspec.data.carried import REMEDY
 from ftspec.data.thinking import THINKING
-from ftspec.families.template import lower_options
+from ftspec.families.rows.template import lower_options
 from ftspec.mapping import MISSING, Lossy, Refuse, Row
 from ftspec.spec.chat_templates import THINKING as THOUGHTFUL
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Apart, Backend
-from ftspec.families.float8 import NEEDS as IN_FLOAT8
-from ftspec.families.optimizers import needs
-from ftspec.families.ppo import LOCK, REASON, VERSIONS
-from ftspec.families.qat import NEEDS as FEW_BITS
-from ftspec.families.quantised import NEEDS
-from ftspec.families.script_rows import script_rows
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.objectives.ppo import LOCK, REASON, VERSIONS
+from ftspec.families.rows.script_rows import script_rows
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, for_each
+from ftspec.families.training.optimizers import needs
+from ftspec.families.weights.float8 import NEEDS as IN_FLOAT8
+from ftspec.families.weights.qat import NEEDS as FEW_BITS
+from ftspec.families.weights.quantised import NEEDS
 from ftspec_trl.fields import MAPS
 from ftspec_trl.script import emit, launch, read
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from ftspec.families.float8 import float8_row
 from ftspec.families.maps import Maps, everything
-from ftspec.families.ppo import ppo
-from ftspec.families.qat import copy_row, qat_row
-from ftspec.families.quantised import quantisation_rows
-from ftspec.families.sft_script import no_sequences, no_zero, shared_rows
+from ftspec.families.objectives.ppo import ppo
+from ftspec.families.scripts.sft_script import no_sequences, no_zero, shared_rows
+from ftspec.families.weights.float8 import float8_row
+from ftspec.families.weights.qat import copy_row, qat_row
+from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.mapping import FieldMap
 
 WHY = "its context parallelism is that of FSDP 2, which does not shard anything here"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.backend import File, Job
-from ftspec.families.launch import torchrun
-from ftspec.families.ppo_script import FILE, emit_ppo, is_ppo, read_ppo
-from ftspec.families.scored import reward_files
-from ftspec.families.script import SCRIPT, companions, template_file
-from ftspec.families.trl_script import emit_trl, read_trl
+from ftspec.families.objectives.scored import reward_files
+from ftspec.families.scripts.ppo_script import FILE, emit_ppo, is_ppo, read_ppo
+from ftspec.families.scripts.script import SCRIPT, companions, template_file
+from ftspec.families.scripts.trl_script import emit_trl, read_trl
+from ftspec.families.training.launch import torchrun
 from ftspec.mapping import Flat
 
 TITLE = "TRL"

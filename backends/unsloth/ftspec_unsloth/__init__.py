@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
-from ftspec.families.optimizers import needs
-from ftspec.families.sft_script import CONFIG
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import for_each
+from ftspec.families.training.optimizers import needs
 from ftspec_unsloth.fields import MAPS
 from ftspec_unsloth.quantised import LOAD
 from ftspec_unsloth.rows import rows

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ftspec.families.float8 import no_float8
 from ftspec.families.maps import Maps, answering
-from ftspec.families.optimizers import TYPE, lower_type
-from ftspec.families.packing import gathers_on_cpu, packing_row
-from ftspec.families.precision import FLAGS, USES, lift_precision, refuse_format
-from ftspec.families.preference import Bar
-from ftspec.families.qat import no_copy, no_qat
-from ftspec.families.sft_script import CONFIG, no_sequences, no_zero, shared_rows
-from ftspec.families.stored import name_row
+from ftspec.families.objectives.preference import Bar
+from ftspec.families.rows.packing import gathers_on_cpu, packing_row
+from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
+from ftspec.families.training.optimizers import TYPE, lower_type
+from ftspec.families.weights.float8 import no_float8
+from ftspec.families.weights.precision import FLAGS, USES, lift_precision, refuse_format
+from ftspec.families.weights.qat import no_copy, no_qat
+from ftspec.families.weights.stored import name_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows

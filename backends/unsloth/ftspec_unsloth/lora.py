@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.peft import EMBEDDINGS, MOVING, matched
+from ftspec.families.tuners.peft import EMBEDDINGS, MOVING, matched
 from ftspec.mapping import Refuse, Row
 
 

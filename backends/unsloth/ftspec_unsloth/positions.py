@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.rope import rope_rows
+from ftspec.families.weights.rope import rope_rows
 from ftspec.mapping import Refuse, Row
 
 

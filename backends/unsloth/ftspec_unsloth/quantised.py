@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.quantised import FOUR_BITS, UNPACKED
+from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED
 from ftspec.mapping import Refuse, Row
 
 LOAD = "from_pretrained."

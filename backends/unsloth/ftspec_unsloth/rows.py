@@ -6,7 +6,7 @@ from ftspec.data.carried import REMEDY
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Rule, Unknown
-from ftspec.families.script_rows import script_rows
+from ftspec.families.rows.script_rows import script_rows
 from ftspec.families.trainers import argument
 from ftspec.mapping import Flat
 

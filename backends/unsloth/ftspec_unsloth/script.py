@@ -7,9 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.backend import File, Job
-from ftspec.families.launch import torchrun
-from ftspec.families.rope import rope_keys, rope_parameters
-from ftspec.families.script import (
+from ftspec.families.scripts.script import (
     SCRIPT,
     arguments,
     companions,
@@ -20,6 +18,8 @@ from ftspec.families.script import (
     template_file,
 )
 from ftspec.families.trainers import TRAINERS, argument
+from ftspec.families.training.launch import torchrun
+from ftspec.families.weights.rope import rope_keys, rope_parameters
 from ftspec.mapping import Flat
 from ftspec_unsloth.fields import ADAPT
 from ftspec_unsloth.quantised import LOAD

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.optimizers import NAMES
+from ftspec.families.training.optimizers import NAMES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.trl_data import source

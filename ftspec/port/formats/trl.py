@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.template import TEMPLATE
+from ftspec.families.rows.template import TEMPLATE
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.optimizers import NAMES, SYNONYMS
+from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import (

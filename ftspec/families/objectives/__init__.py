@@ -1,0 +1,1 @@
+"""What a run learns: rows of field maps for each objective."""

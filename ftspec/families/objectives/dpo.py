@@ -1,0 +1,96 @@
+"""Rows of direct preference optimisation in a script: trl's DPOConfig.
+
+Names, defaults and formulas: trl 1.15 and 1.16, trainer/dpo_config.py and dpo_trainer.py; checked
+against schemas/native/*.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ftspec.families.objectives.preference import (
+    MEASURED,
+    OBJECTIVE,
+    Bar,
+    pair_rows,
+    reference_rows,
+    trained,
+    trained_by,
+)
+from ftspec.families.trainers import DPO
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
+
+CONFIG = DPO.prefix
+LIKELIHOOD = "sft"
+"""trl's name of the chosen answer's own likelihood among the losses that it adds up."""
+
+
+def dpo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
+    """The map of a script backend for DPO, from its supervised one; ``bars`` are the backend's own."""
+    return trained_by(sft, DPO, {**MEASURED, **bars}, trained(DPO), *pair_rows(), *dpo_rows())
+
+
+def dpo_rows() -> tuple[Row, ...]:
+    """The fields of the objective, and what a spec's DPO always means."""
+    return (
+        Row(
+            (f"{OBJECTIVE}loss", f"{OBJECTIVE}sft_weight"),
+            (f"{CONFIG}loss_type", f"{CONFIG}loss_weights"),
+            _lower_loss,
+            _lift_loss,
+            absent=(("sigmoid",), None),
+        ),
+        field(f"{OBJECTIVE}beta", f"{CONFIG}beta", absent=0.1),
+        Row(
+            (f"{OBJECTIVE}label_smoothing",),
+            (f"{CONFIG}label_smoothing",),
+            _lower_smoothing,
+            lambda share: share,
+            uses=(f"{OBJECTIVE}loss",),
+            absent=(0.0,),
+        ),
+        field(f"{OBJECTIVE}discopop_tau", f"{CONFIG}discopop_tau", absent=0.05),
+        field(f"{OBJECTIVE}ld_alpha", f"{CONFIG}ld_alpha", absent=None),
+        *reference_rows(),
+        field(
+            f"{OBJECTIVE}precompute_reference", f"{CONFIG}precompute_ref_log_probs", absent=False
+        ),
+        *(
+            constant(CONFIG + name, value, reason, absent=value)
+            for name, value, reason in (
+                ("f_divergence_type", "reverse_kl", "other divergences are not in a spec yet"),
+                ("use_weighting", False, "weights of pairs are not in a spec yet"),
+                ("sync_ref_model", False, "a reference that follows is not in a spec yet"),
+                ("disable_dropout", True, "the reference must not be noisy"),
+                ("padding_free", False, "trl falls back from it with a warning"),
+            )
+        ),
+    )
+
+
+def _lower_loss(loss: str, likelihood: float) -> tuple[Any, Any]:
+    name = loss.replace("-", "_")
+    return ((name, LIKELIHOOD), (1.0, likelihood)) if likelihood else ((name,), MISSING)
+
+
+def _lift_loss(losses: Any, weights: Any) -> tuple[str, float]:
+    names = [losses] if isinstance(losses, str) else list(losses)
+    shares = [1.0] * len(names) if weights is None else list(weights)
+    if len(names) == len(shares) in (1, 2) and shares[0] == 1 and names[0] != LIKELIHOOD:
+        if not names[1:]:
+            return names[0].replace("_", "-"), 0.0
+        if names[1] == LIKELIHOOD:
+            return names[0].replace("_", "-"), float(shares[1])
+    raise Refuse(f"the losses {names} with the weights {shares} are not in a spec", "notimpl")
+
+
+def _lower_smoothing(share: float, loss: str) -> float:
+    if share and loss == "sigmoid":
+        raise Refuse(
+            "its sigmoid loss ignores label smoothing (trainer/dpo_trainer.py)",
+            "notyet",
+            "method.objective.loss: robust, another formula; or run.backends: llamafactory",
+        )
+    return share

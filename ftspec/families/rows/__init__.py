@@ -1,0 +1,1 @@
+"""Which rows a script reads, and what it makes of them."""

@@ -1,0 +1,346 @@
+"""How a script loads its rows, and brings them into the columns that trl trains on.
+
+Each (format, shape) is one statement, written from its template and recognised by the same template.
+`ROWS` stands for the variable: `train` or `evaluation`. Columns are named by their place in the format.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from ftspec.families.rows.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOOLS, WRITTEN
+from ftspec.families.scripts.unify import RENAMED, match, match_all
+from ftspec.mapping import Refuse
+from ftspec.spec.data import SUFFIXES, sliced, unsliced
+
+PREPARED = "data.prepare: ftspec"
+VARIABLES = {"train": "train", "eval": "evaluation"}
+"""The script's name of a split."""
+_FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
+_HUB = 'load_dataset("@hub", split="@split")'
+_SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
+
+
+_LOAD = """\
+{% if ROWS.tokens %}
+{{ "ROWS = load_from_disk"|call(ROWS.tokens) }}
+{% elif ROWS.taken %}
+{% elif ROWS.files %}
+{{ "ROWS = load_dataset"|call(ROWS.loader, data_files=ROWS.files, split="train") }}
+{% elif ROWS.part %}
+{{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
+{% else %}
+ROWS = concatenate_datasets([
+{% for part in ROWS.parts %}
+    {{ "load_dataset"|call(*part.name, **part.where) }},
+{% endfor %}
+])  # fmt: skip
+{% endif %}
+{% if not ROWS.tokens %}
+"""
+_AFTER = """\
+{% if ROWS.renamed %}
+ROWS = ROWS.rename_columns({{ ROWS.renamed|py }})
+{% endif %}
+{% endif %}
+"""
+_SYSTEM = """\
+ROWS = ROWS.map(lambda row: {
+    "COLUMN": row["COLUMN"]
+    if row["COLUMN"][0]["role"] in ("system", "developer")
+    else [{"role": "system", "content": "@system"}, *row["COLUMN"]],
+})  # fmt: skip
+"""
+SYSTEMS: Mapping[str, str] = {
+    "messages": _SYSTEM.replace("COLUMN", "messages"),
+    "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
+    "preference": _SYSTEM.replace("COLUMN", "prompt"),
+    "unpaired": _SYSTEM.replace("COLUMN", "prompt"),
+}
+"""By shape, the statement that puts a system prompt before conversations that begin with none."""
+OPTIONS = 'ROWS = ROWS.map(lambda row: {"chat_template_kwargs": "@options"})\n'
+"""The statement that hands values to the chat template."""
+_HOLD_OUT = """\
+{{ "held_out = ROWS.train_test_split"|call(**ROWS.held_out) }}
+train, evaluation = held_out["train"], held_out["test"]
+"""
+HOLD_OUT = 'held_out = train.train_test_split(test_size="@size", seed="@seed")'
+"""The statement that draws rows to evaluate on; all have their shape by then."""
+_SHUFFLE = """\
+{{ "ROWS = ROWS.shuffle"|call(seed=ROWS.shuffled) }}
+"""
+SHUFFLE = 'train = train.shuffle(seed="@seed")'
+HOLD_LAST = 'held_out = train.train_test_split(test_size="@size", shuffle=False)'
+"""The same in two statements: the last rows are held out, of those that are not too long."""
+_DROP = """\
+ROWS = ROWS.filter(
+    lambda row: len(
+        tokenizer.apply_chat_template(MESSAGES)["input_ids"]
+    ) <= "@limit"
+)  # fmt: skip
+"""
+DROPS: Mapping[str, str] = {
+    "messages": _DROP.replace("MESSAGES", 'row["messages"]'),
+    "prompt-completion": _DROP.replace("MESSAGES", 'row["prompt"] + row["completion"]'),
+    WRITTEN: 'ROWS = ROWS.filter(lambda row: len(row["input_ids"]) <= "@limit")\n',
+    "prompt": """\
+ROWS = ROWS.filter(
+    lambda row: len(
+        tokenizer(row["prompt"])["input_ids"]
+        if isinstance(row["prompt"], str)
+        else tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
+    ) <= "@limit"
+)  # fmt: skip
+""",
+}
+"""By shape, the statement that leaves out conversations longer than a limit; trl itself only cuts."""
+
+
+class Split(NamedTuple):
+    """What a script's statements say about one split."""
+
+    sources: tuple[dict[str, Any], ...] = ()
+    shape: str = ""
+    limit: int | None = None
+    """Longer conversations are left out."""
+    system: str | None = None
+    """Put before conversations that begin with no system prompt."""
+    held_out: tuple[float, int, str] | None = None
+    """How many rows are held out of it, the seed that they are drawn by, and which of those."""
+    options: dict[str, Any] | None = None
+    """Values that the chat template is given."""
+
+
+def template(split: str, printed: Mapping[str, Any]) -> str:
+    """The Jinja text that loads a split; its values come from `context` under the variable's name.
+
+    ``printed`` are those values: statements for other rows are left out.
+    """
+    name, shape = VARIABLES[split], printed["shape"]
+    text = _LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + _AFTER
+    if printed["system"]:
+        text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
+    if printed["options"]:
+        text += OPTIONS.replace('"@options"', "{{ ROWS.options|py }}")
+    drop = DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
+    if printed["shuffled"] is not None:
+        text += _SHUFFLE + (drop if printed["limit"] else "") + _HOLD_OUT
+    else:
+        text += _HOLD_OUT if printed["held_out"] else ""
+        text += drop if printed["limit"] else ""
+    return text.replace("ROWS", name)
+
+
+def _holes(source: str, name: str) -> str:
+    """`"@column"` as the Jinja expression that prints the column's name."""
+    for text in ("prompt", "completion"):
+        head = f"{text} = sandbox.from_string"
+        printed = f'{{{{ "{head}"|lines({name}.template.{text}) }}}}'
+        source = source.replace(f'{head}("@{text} text")', printed)
+    for column in {column for columns in OF_KIND.values() for column in columns}:
+        source = source.replace(f'"@{column}"', f"{{{{ {name}.columns[{column!r}]|py }}}}")
+    return source
+
+
+def context(
+    sources: tuple[dict[str, Any], ...],
+    shape: str,
+    tokens: str,
+    limit: int | None = None,
+    system: str | None = None,
+    held_out: tuple[float, int, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What `template` prints for a split.
+
+    ``held_out``: how many of its rows the other split is made of, the seed, and which of those drawn.
+
+    Raises:
+        Refuse: sources of different formats, of files and hub data sets, or of several file types;
+            a limit for rows that no chat template renders.
+    """
+    if shape == "tokens":
+        return {**taken(shape, None), "tokens": tokens}
+    same("format", sources)
+    same("columns", sources)
+    if any(source.get("template") != sources[0].get("template") for source in sources):
+        raise Refuse("sources of different templates in one split", "notimpl", PREPARED)
+    template = sources[0].get("template")
+    kind = WRITTEN if template else sources[0]["format"]
+    if limit and kind in ("text", "prompt-completion"):
+        raise Refuse(
+            f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
+        )
+    if "tools" in sources[0]["columns"]:
+        kind = _with_tools(kind, limit)
+    names = {column: sources[0]["columns"].get(column, column) for column in OF_KIND[kind]}
+    expected = RENAMED_TO.get((kind, shape), {})
+    renamed = {names[ours]: theirs for ours, theirs in expected.items() if names[ours] != theirs}
+    shared = {
+        "tokens": "",
+        "kind": kind,
+        "shape": shape,
+        "columns": names,
+        "template": template,
+        "renamed": renamed,
+        "limit": limit,
+        "system": system,
+        "taken": False,
+        "options": options,
+        "held_out": None,
+        "shuffled": None,
+    }
+    if held_out is not None:
+        size, seed, draw = held_out
+        last = draw == "last"
+        how = {"shuffle": False} if last else {"seed": seed}
+        shared["held_out"] = {"test_size": int(size) if size >= 1 else size, **how}
+        shared["shuffled"] = seed if last else None
+    files = [source["path"] for source in sources if source["path"]]
+    loaders = {_loader(file) for file in files}
+    if files and (len(files) < len(sources) or len(loaders) > 1):
+        raise Refuse(
+            "files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec"
+        )
+    if files and not any(source.get("limit") for source in sources):
+        return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
+    parts = [_part(source) for source in sources]
+    return shared | {"files": None, "part": parts[0] if len(parts) == 1 else None, "parts": parts}
+
+
+def taken(shape: str, limit: int | None) -> dict[str, Any]:
+    """What `template` prints for rows that another split's statements have brought into shape."""
+    nothing: dict[str, Any] = {
+        "tokens": "",
+        "kind": "",
+        "renamed": {},
+        "system": None,
+        "held_out": None,
+        "shuffled": None,
+        "options": None,
+    }
+    return {**nothing, "shape": shape, "limit": limit, "taken": True}
+
+
+def _with_tools(kind: str, limit: int | None) -> str:
+    """The kind of rows whose tools are named."""
+    if f"{kind}{TOOLS}" not in OF_KIND:
+        raise Refuse(f"tools of {kind} rows are not taken over", "notimpl", "data.prepare: ftspec")
+    if limit:
+        raise Refuse("rows are measured without their tools", "notimpl", "data.prepare: ftspec")
+    return f"{kind}{TOOLS}"
+
+
+def _part(source: dict[str, Any]) -> dict[str, Any]:
+    """What `load_dataset` is given for one source alone."""
+    split = sliced("train" if source["path"] else source["split"], source.get("limit"))
+    if source["path"]:
+        name = [_loader(source["path"])]
+        return {"name": name, "where": {"data_files": source["path"], "split": split}}
+    name = [source[key] for key in ("hub", "subset") if source[key]]
+    return {"name": name, "where": {"split": split}}
+
+
+def _loader(file: str) -> str:
+    return SUFFIXES[file[file.rindex(".") :].lower()]
+
+
+def same(key: str, sources: tuple[dict[str, Any], ...]) -> None:
+    """Refuse sources that differ in ``key``: one statement brings all rows into shape."""
+    if any(source[key] != sources[0][key] for source in sources):
+        raise Refuse(f"sources of different {key} in one split", "notimpl", "data.prepare: ftspec")
+
+
+def read_split(tree: ast.Module, split: str) -> Split | None:
+    """What a script's statements for a split say; None if they are not understood."""
+    name = VARIABLES[split]
+    body = [node for node in tree.body if _target(node) not in (*_BOTH, "held_out")]
+    held_out = _held_out(tree) if len(body) < len(tree.body) else None
+    targets = [_target(node) for node in body]
+    if name not in targets or (held_out and split == "eval"):
+        return Split()
+    start = targets.index(name)
+    rest = list(takewhile(lambda node: _target(node) == name or _helps(node), body[start + 1 :]))
+    first = body[start]
+    if match(f'{name} = load_from_disk("@folder")', first):
+        return Split(shape="tokens")
+    limit = _last(rest, DROPS, name).get("limit")
+    if held_out and held_out[2] == "last":
+        held_out = (held_out[0], _last(rest, {"": SHUFFLE}, name).get("seed"), "last")
+    options = _last(rest, {"": OPTIONS}, name).get("options")
+    system = _last(rest, SYSTEMS, name).get("system")
+    parts = _parts(first.value) if isinstance(first, ast.Assign) else []
+    for (kind, shape), source in STATEMENTS.items():
+        holes = match_all(source.replace("ROWS", name), rest)
+        if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
+            columns = {ours: theirs for ours, theirs in holes.items() if ours in OF_KIND[kind]}
+            columns = {o: theirs for o, theirs in columns.items() if o != theirs or o == "tools"}
+            format = "prompt-completion" if kind == WRITTEN else kind.removesuffix(TOOLS)
+            texts = {
+                key.removesuffix(" text"): text for key, text in holes.items() if " text" in key
+            }
+            said = {"format": format, "columns": columns, "template": texts or None}
+            sources = tuple({**part, **said} for part in parts)
+            return Split(sources, shape, limit, system, held_out, options)
+    return None
+
+
+def _helps(node: ast.stmt) -> bool:
+    """Whether it assigns a variable that the statements of a split need beside its own."""
+    made = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
+    of_texts = made.startswith(("sandbox.from_string(", "ImmutableSandboxedEnvironment("))
+    return _target(node) == "roles" or of_texts
+
+
+_BOTH = ("train, evaluation", "(train, evaluation)")
+"""Both names as one target, as releases of Python write it."""
+
+
+def _held_out(tree: ast.Module) -> tuple[float, Any, str] | None:
+    """How many rows a statement holds out, the seed where it says it, and which rows of those drawn."""
+    for node in tree.body:
+        if (holes := match(HOLD_OUT, node)) is not None:
+            return holes["size"], holes["seed"], "first"
+        if (holes := match(HOLD_LAST, node)) is not None:
+            return holes["size"], None, "last"
+    return None
+
+
+def _last(statements: list[ast.stmt], known: Mapping[str, str], name: str) -> dict[str, Any]:
+    """What fills the holes of the last statement, which is taken away; nothing if it is not ``known``."""
+    for source in known.values() if statements else ():
+        if (holes := match(source.replace("ROWS", name), statements[-1])) is not None:
+            statements.pop()
+            return holes
+    return {}
+
+
+def _target(node: ast.stmt) -> str:
+    """The name that a statement assigns to; empty for any other statement."""
+    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+
+
+def _renamed_right(holes: dict[str, Any], expected: Mapping[str, str]) -> bool:
+    """Whether selected columns end up under the names that trl expects: it tells formats apart."""
+    renames = holes.get(RENAMED, {})
+    return all(renames.get(holes[ours], holes[ours]) == theirs for ours, theirs in expected.items())
+
+
+def _parts(value: ast.expr) -> list[dict[str, Any]]:
+    empty = {"path": None, "hub": None, "subset": None, "split": "train", "limit": None}
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "concatenate_datasets":
+        (items,) = value.args
+        return [part for item in getattr(items, "elts", ()) for part in _parts(item)]
+    statement = ast.Expr(value)
+    if (holes := match(_FILE, statement)) is not None:
+        files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
+        limit = unsliced(holes["split"])[1]
+        return [{**empty, "path": file, "limit": limit} for file in files]
+    for form in (_HUB, _SUBSET):
+        if (holes := match(form, statement)) is not None:
+            split, limit = unsliced(holes["split"])
+            return [{**empty, **holes, "split": split, "limit": limit}]
+    return []

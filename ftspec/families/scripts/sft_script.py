@@ -1,0 +1,363 @@
+"""Rows of the supervised script that TRL, DeepSpeed and Unsloth share.
+
+trl's SFTConfig around transformers' TrainingArguments, a model by name, peft's LoraConfig.
+
+Names and defaults: trl 1.15 and 1.16, trainer/sft_config.py; checked against schemas/native/*.json.
+Keys are `Call.argument`, as they stand in the emitted script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ftspec.families.objectives.supervised import SHAPE, objective_row, token_loss_rows
+from ftspec.families.rows.datasets import context
+from ftspec.families.rows.packing import packing_row
+from ftspec.families.rows.shapes import WRITTEN
+from ftspec.families.rows.template import template_rows
+from ftspec.families.training.hf_trainer import training_rows
+from ftspec.families.training.launch import launch_rows
+from ftspec.families.tuners.adapters import adapter_rows, lower_tuner
+from ftspec.families.tuners.loraplus import plus_rows
+from ftspec.families.tuners.partial import partial_rows
+from ftspec.families.tuners.peft import lora_rows
+from ftspec.families.weights.experts import expert_rows
+from ftspec.families.weights.rope import rope_rows
+from ftspec.families.weights.stored import name_row
+from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
+
+CONFIG = "SFTConfig."
+TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
+"""Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
+LIMIT = "data.drop_beyond"
+"""Native pseudo-key: conversations of more tokens are left out."""
+HELD_OUT = "data.held_out"
+"""Native pseudo-key: how many rows are held out, the seed that they are drawn by, and which of those."""
+SYSTEM = "data.system"
+"""Native pseudo-key: the system prompt of conversations that begin with none."""
+OWN_PATHS = (
+    "version",
+    "run.backends",
+    "run.environment",
+    "run.telemetry",
+    "native",
+)
+"""Paths that ftspec answers for itself: who runs, where, with how many processes."""
+
+
+_WHO_AND_WHAT = ("data.prepare", "data.train_on")
+
+
+def data_rows() -> tuple[Row, ...]:
+    """What the script loads, and which of its tokens count."""
+    return (
+        *(
+            Row(
+                (f"data.{split}",),
+                (f"data.{split}",),
+                _lower_sources,
+                lambda v: v,
+                uses=_WHO_AND_WHAT,
+            )
+            for split in ("train", "eval")
+        ),
+        Row(
+            ("data.eval_size", "data.eval_draw"),
+            (HELD_OUT,),
+            _lower_held_out,
+            _lift_held_out,
+            uses=("data.prepare", "train.seed"),
+            reads=(f"{CONFIG}seed",),
+            absent=(None,),
+        ),
+        Row(
+            ("data.prepare",),
+            ("data.prepare", f"{CONFIG}dataset_kwargs"),
+            lambda who: (who, {"skip_prepare_dataset": True} if who == "ftspec" else MISSING),
+            lambda who, _kwargs: who,
+        ),
+        Row(
+            ("data.train_on",),
+            (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE),
+            _lower_train_on,
+            _lift_train_on,
+            uses=("data.train", "data.prepare", "derived.marks_turns"),
+            absent=(None, False, MISSING),
+        ),
+        Row(
+            ("data.system",),
+            (SYSTEM,),
+            lower_system,
+            lambda text: text,
+            uses=("data.prepare", "data.train"),
+            absent=(None,),
+        ),
+        Row(
+            ("data.max_length",),
+            (f"{CONFIG}max_length",),
+            # rows that ftspec prepared are cut already, and None is what says "do not cut"
+            lambda length, who: None if who == "ftspec" else length,
+            lambda length: MISSING if length is None else length,
+            uses=("data.prepare",),
+            absent=(1024,),
+        ),
+        Row(
+            ("data.overflow",),
+            (LIMIT,),
+            _lower_overflow,
+            lambda limit: "truncate" if limit is None else "drop",
+            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
+            absent=(None,),
+        ),
+        Row(
+            ("data.shuffle",),
+            (f"{CONFIG}train_sampling_strategy",),
+            lambda shuffle: "random" if shuffle else "sequential",
+            _lift_sampling,
+            absent=("random",),
+        ),
+    )
+
+
+def loss_rows() -> tuple[Row, ...]:
+    """The loss, and what disturbs it on purpose."""
+    return (
+        *token_loss_rows(),
+        constant(f"{CONFIG}use_liger_kernel", False, "other kernels round otherwise", absent=False),
+        packing_row(CONFIG),
+        constant(
+            f"{CONFIG}truncation_mode",
+            "keep_start",
+            "trl's other modes are deprecated",
+            absent="keep_start",
+        ),
+        constant(
+            f"{CONFIG}shuffle_dataset",
+            False,
+            "rows are drawn by the seeded sampler alone",
+            absent=False,
+        ),
+    )
+
+
+def checkpointing_rows() -> tuple[Row, ...]:
+    """Gradient checkpointing as TrainingArguments has it."""
+    return (
+        Row(
+            ("train.gradient_checkpointing",),
+            (f"{CONFIG}gradient_checkpointing", f"{CONFIG}gradient_checkpointing_kwargs"),
+            # non-reentrant: the variant torch recommends, and the only one all backends share
+            lambda on: (on, {"use_reentrant": False} if on else MISSING),
+            lambda on, _kwargs: bool(on),
+            absent=(True, None),
+        ),
+    )
+
+
+def model_rows() -> tuple[Row, ...]:
+    """The model, by name: SFTTrainer loads it with these arguments."""
+    return (
+        name_row("model.name"),
+        field("model.revision", "model.revision", absent="main"),
+        field("model.dtype", "model.dtype", absent="float32"),
+        field("model.attention", "model.attn_implementation"),
+        field("model.trust_remote_code", "model.trust_remote_code", absent=False),
+        *rope_rows(),
+        *expert_rows(CONFIG),
+        *template_rows(CONFIG),
+        Row(
+            ("train.resume",),
+            ("train.resume_from_checkpoint",),
+            lambda folder: MISSING if folder is None else folder,
+            lambda folder: folder,
+            absent=(None,),
+        ),
+    )
+
+
+def tuner_rows() -> tuple[Row, ...]:
+    """Full tuning, a part of the weights, a new LoRA adapter, or a saved one trained further."""
+    return (
+        objective_row("sft"),
+        Row(
+            ("method.tuner.type",),
+            ("tuner",),
+            lower_tuner,
+            lambda tuner: tuner,
+            uses=("model.quantization.type",),
+        ),
+        *only(
+            "method.tuner.type",
+            "lora",
+            Row(
+                ("method.tuner.adapter",),
+                ("model.adapter",),
+                lambda adapter: MISSING if adapter is None else adapter,
+                lambda adapter: adapter,
+                absent=(None,),
+            ),
+            *(adapted(row) for row in lora_rows("LoraConfig.")),
+            *plus_rows(CONFIG),
+        ),
+        *partial_rows(),
+        *adapter_rows(),
+    )
+
+
+def adapted(row: Row) -> Row:
+    """A LoRA row that writes nothing where a saved adapter's own configuration decides."""
+
+    def lower(*values: Any) -> Any:
+        *own, adapter, dtype, stored = values
+        held = stored if dtype == "auto" else dtype
+        if row.paths == ("method.tuner.modules_to_save",) and own[0] and held != "float32":
+            raise Refuse(
+                "modules that are trained in full beside an adapter keep the model's own type, and "
+                "only float32 trains them alike everywhere",
+                "notimpl",
+                "model.dtype: float32",
+            )
+        if adapter is None:
+            return row.lower(*own)
+        return MISSING if len(row.keys) == 1 else (MISSING,) * len(row.keys)
+
+    uses = (*row.uses, "method.tuner.adapter", "model.dtype", "derived.stored_dtype")
+    return replace(row, lower=lower, uses=uses)
+
+
+def shared_rows() -> tuple[Row, ...]:
+    """All of the above: what a script backend starts from."""
+    return (
+        *model_rows(),
+        *data_rows(),
+        *tuner_rows(),
+        *checkpointing_rows(),
+        *loss_rows(),
+        *training_rows(CONFIG, TRL_DEFAULTS),
+        *launch_rows(),
+        *ours(*OWN_PATHS),
+    )
+
+
+def no_sequences(reason: str) -> Row:
+    """Refusal of a backend in which no devices share a row."""
+    return unsupported(
+        "hardware.sequence_parallel", reason, "notyet", (1,), "run.backends: deepspeed"
+    )
+
+
+def no_zero(title: str) -> tuple[Row, ...]:
+    """Refusals of a backend that does not shard."""
+    why = f"{title} alone does not shard; the deepspeed backend does"
+    return (
+        unsupported(
+            "hardware.zero.stage", why, "never", neutral=(None, 0), hint="run.backends: deepspeed"
+        ),
+        unsupported("hardware.zero.offload_optimizer", why, "never", neutral=(None, False)),
+        unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
+        unsupported("hardware.zero.leaf_modules", why, "never"),
+    )
+
+
+def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str) -> Any:
+    if who == "ftspec":
+        return MISSING  # the script reads the prepared folder
+    if sources:
+        context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
+    return sources
+
+
+def _lower_held_out(size: float | None, draw: str, who: str, seed: int) -> Any:
+    return MISSING if size is None or who == "ftspec" else (size, seed, draw)
+
+
+def _lift_held_out(held_out: Any, seed: int) -> tuple[float | None, str]:
+    if held_out is None:
+        return None, "first"
+    if held_out[1] != seed:
+        raise Refuse("rows are held out by another seed than the trainer's", "notimpl")
+    return float(held_out[0]), held_out[2]
+
+
+def _lower_overflow(
+    overflow: str,
+    limit: int,
+    who: str,
+    sources: tuple[dict[str, Any], ...],
+    train_on: str,
+) -> Any:
+    if overflow != "drop" or who == "ftspec":
+        return MISSING  # trl keeps the first max_length tokens; `error` was seen to before the run
+    context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
+    return limit
+
+
+def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
+    """Which columns the trainer gets: `messages`, `prompt-completion`, `written` or `text`."""
+    formats = {source["format"] for source in sources}
+    if (count := sum(bool(source.get("template")) for source in sources)) == len(sources) > 0:
+        return WRITTEN
+    if count:
+        raise Refuse("rows that are written by a template cannot be mixed with others", "notimpl")
+    if formats == {"text"}:
+        return "text"
+    if "text" in formats:
+        raise Refuse("plain text and conversations cannot be trained in one run", "never")
+    if formats == {"prompt-completion"}:
+        return "prompt-completion"
+    if "prompt-completion" in formats:
+        raise Refuse("prompt-completion data cannot be mixed with conversations", "notimpl")
+    return "prompt-completion" if train_on == "completions" else "messages"
+
+
+def lower_system(system: str | None, who: str, sources: tuple[dict[str, Any], ...]) -> Any:
+    """The prompt where the framework's own path puts it in; prepared rows hold it."""
+    if system is None or not sources:
+        return MISSING
+    formats = {source["format"] for source in sources}
+    if formats == {"text"}:
+        raise Refuse("plain text has no turns, and no system prompt", "never")
+    if who == "ftspec":
+        return MISSING
+    if "prompt-completion" in formats:
+        raise Refuse(
+            "whether prompts are conversations is not seen before the rows are read",
+            "notimpl",
+            "data.prepare: ftspec",
+        )
+    return system
+
+
+def _lower_train_on(
+    train_on: str, sources: tuple[dict[str, Any], ...], who: str, marks_turns: bool | None
+) -> tuple[Any, ...]:
+    if who == "ftspec":
+        return False, False, "tokens"  # the labels say it
+    shape = shape_of(sources, train_on)
+    if shape == "messages" and train_on == "assistant" and marks_turns is False:
+        raise Refuse(
+            "the chat template does not mark the assistant's turns; trl would stop, or write the rows "
+            "with a template of its own where it knows this one",
+            "notyet",
+            "data.prepare: ftspec, or {% generation %} around the assistant's turns in a "
+            "model.chat_template",
+        )
+    if shape in ("prompt-completion", WRITTEN):
+        return train_on != "all", False, shape
+    return False, shape == "messages" and train_on == "assistant", shape
+
+
+def _lift_train_on(completion: Any, assistant: Any, shape: Any) -> Any:
+    if shape == "tokens":
+        return MISSING
+    if assistant:
+        return "assistant"
+    # trl's own default: only the completion where there is one
+    return "completions" if completion or (completion is None and shape != "messages") else "all"
+
+
+def _lift_sampling(strategy: str) -> bool:
+    if strategy not in ("random", "sequential"):
+        raise Refuse(f"the sampling strategy {strategy!r} is not in a spec yet", "notimpl")
+    return strategy == "random"

@@ -1,0 +1,1 @@
+"""Settings of transformers' Trainer, its optimizers and schedules, and how it is launched."""

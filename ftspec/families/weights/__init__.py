@@ -1,0 +1,1 @@
+"""How weights are held, and in which numbers they calculate."""
