@@ -20,16 +20,14 @@ from ftspec.families.objectives.preference import (
     trained,
     trained_by,
 )
+from ftspec.families.objectives.prompts import limit_row, one_seed_row, prompt_rows
 from ftspec.families.objectives.scored import REWARDS, lift_rewards, lower_rewards
-from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.objectives.vllm import GENERATION, engine_row
-from ftspec.families.rows.datasets import context
 from ftspec.families.scripts.sft_script import LIMIT
 from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, Trainer
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, unsupported
 
-PROMPT = "prompt"
-"""The shape of the script's rows: a prompt, and whatever else the rewards read."""
+ONE_SEED = "these trainers draw the order of prompts by the trainer's seed, whatever data_seed is"
 SHARED = ("train.label_smoothing", "data.packing", "data.prepare", "model.quantization.type")
 """What they refuse for the same reasons as all that compare answers."""
 OWN: Mapping[str, Bar] = {
@@ -122,39 +120,18 @@ def _online(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row)
 
 
 def _mapped(sft: FieldMap, trainer: Trainer, bars: Mapping[str, Bar], *own: Row) -> FieldMap:
-    rows = (trained(trainer), *prompt_rows(trainer.prefix), *drawing_rows(trainer.prefix), *own)
+    whole = constant(
+        f"{trainer.prefix}remove_unused_columns", False, "rewards read other columns", absent=False
+    )
+    rows = (trained(trainer), *prompt_rows(), whole, *drawing_rows(trainer.prefix), *own)
     kept = {path: BARRED[path] for path in SHARED}
     return trained_by(sft, trainer, {**kept, **OWN, **bars}, *rows)
-
-
-def prompt_rows(config: str) -> tuple[Row, ...]:
-    """What the script loads: prompts, and what else the rewards read."""
-    return (
-        Row(("data.train",), ("data.train",), lower_sources, lambda v: v),
-        Row(("data.eval",), ("data.eval",), lambda _sources: MISSING, lambda v: v, absent=((),)),
-        Row(
-            ("data.eval_size", "data.eval_draw"), (), lambda *_held_out: (), lambda: (None, "first")
-        ),
-        Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
-        Row(("data.train_on",), (SHAPE,), lambda _what: PROMPT, lambda _shape: "completions"),
-        Row(("data.system",), (), lambda _text: (), lambda: None),
-        Row(("model.chat_template",), (), lambda _template: (), lambda: "tokenizer"),
-        constant(
-            f"{config}remove_unused_columns", False, "rewards read other columns", absent=False
-        ),
-    )
 
 
 def order_rows(config: str) -> tuple[Row, ...]:
     """The order that trainers of groups draw prompts in, and what they do not pad or drop."""
     return (
-        Row(
-            ("data.max_length", "data.overflow"),
-            (LIMIT,),
-            lambda length, overflow: length if overflow == "drop" else MISSING,
-            lambda limit: (limit, "drop"),
-            absent=(MISSING,),
-        ),
+        limit_row(),
         Row(
             ("data.shuffle",),
             (f"{config}shuffle_dataset",),
@@ -162,14 +139,7 @@ def order_rows(config: str) -> tuple[Row, ...]:
             lambda shuffle: shuffle,
             absent=(True,),
         ),
-        Row(
-            ("train.data_seed",),
-            (f"{config}data_seed",),
-            _lower_data_seed,
-            lambda seed: seed,
-            uses=("train.seed",),
-            absent=(None,),
-        ),
+        one_seed_row(config, ONE_SEED),
         Row(
             ("data.packing",),
             (f"{config}pad_to_multiple_of",),
@@ -340,22 +310,6 @@ def _at_once(lower: Callable[..., Any]) -> Callable[..., Any]:
         return micro, accumulation
 
     return checked
-
-
-def lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
-    """The prompts, where one statement can load them."""
-    context(sources, PROMPT, "")  # refuses what one statement cannot load
-    return sources
-
-
-def _lower_data_seed(data_seed: int, seed: int) -> int:
-    if data_seed != seed:
-        raise Refuse(
-            "these trainers draw the order of prompts by the trainer's seed, whatever data_seed is",
-            "notyet",
-            "leave train.data_seed out",
-        )
-    return data_seed
 
 
 def _lift_rounds(rounds: int | None, accumulation: int) -> tuple[()]:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftspec.families.objectives.online import OWN, PROMPT, SHARED, lower_sources
+from ftspec.families.objectives.online import OWN, SHARED
 from ftspec.families.objectives.preference import BARRED, OBJECTIVE, Bar, trained, trained_by
+from ftspec.families.objectives.prompts import limit_row, one_seed_row, prompt_rows
 from ftspec.families.objectives.scored import REWARDS, lift_rewards, lower_rewards
-from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.objectives.vllm import GENERATION
-from ftspec.families.scripts.sft_script import LIMIT
 from ftspec.families.trainers import PPO
 from ftspec.mapping import MISSING, FieldMap, Lossy, Refuse, Row, constant, field, unsupported
 
@@ -31,6 +30,7 @@ EPOCHS = (
     "it draws whole batches: rows that fill none at the end of a pass are left out of it, and others drawn "
     "in their place; train.steps is exact"
 )
+ONE_SEED = "it draws prompts, completions and mini-batches by the trainer's seed"
 WHITENED = 8
 """The least completions of a mini-batch whose rewards the trainer whitens."""
 BARS: Mapping[str, Bar] = {
@@ -82,38 +82,18 @@ BARS: Mapping[str, Bar] = {
 def ppo(sft: FieldMap) -> FieldMap:
     """The map of a script backend for PPO, from its supervised one."""
     kept = {path: BARRED[path] for path in SHARED}
-    return trained_by(sft, PPO, {**kept, **OWN, **BARS}, trained(PPO), *prompt_rows(), *ppo_rows())
+    return trained_by(
+        sft, PPO, {**kept, **OWN, **BARS}, trained(PPO), *prompt_rows(), *order_rows(), *ppo_rows()
+    )
 
 
-def prompt_rows() -> tuple[Row, ...]:
-    """What the script loads and tokenises, and the order in which the trainer draws it."""
+def order_rows() -> tuple[Row, ...]:
+    """The order in which the trainer draws prompts: whole batches, always shuffled."""
     return (
-        Row(("data.train",), ("data.train",), lower_sources, lambda v: v),
-        Row(("data.eval",), ("data.eval",), lambda _sources: MISSING, lambda v: v, absent=((),)),
-        Row(
-            ("data.eval_size", "data.eval_draw"), (), lambda *_held_out: (), lambda: (None, "first")
-        ),
-        Row(("data.prepare",), ("data.prepare",), lambda who: who, lambda who: who),
-        Row(("data.train_on",), (SHAPE,), lambda _what: PROMPT, lambda _shape: "completions"),
-        Row(("data.system",), (), lambda _text: (), lambda: None),
         Row(("data.shuffle",), (), lambda _on: (), lambda: True),
         Row(("data.packing",), (), lambda _packing: (), lambda: None),
-        Row(("model.chat_template",), (), lambda _template: (), lambda: "tokenizer"),
-        Row(
-            ("data.max_length", "data.overflow"),
-            (LIMIT,),
-            lambda length, overflow: length if overflow == "drop" else MISSING,
-            lambda limit: (limit, "drop"),
-            absent=(MISSING,),
-        ),
-        Row(
-            ("train.data_seed",),
-            (f"{CONFIG}data_seed",),
-            _lower_data_seed,
-            lambda seed: seed,
-            uses=("train.seed",),
-            absent=(None,),
-        ),
+        limit_row(),
+        one_seed_row(CONFIG, ONE_SEED),
         constant(
             f"{CONFIG}dataloader_drop_last",
             True,
@@ -246,13 +226,3 @@ def _lower_whitening(on: bool, batch: int, parts: int) -> bool:
             hint=f"a train.batch_size of {WHITENED * parts} would do",
         )
     return on
-
-
-def _lower_data_seed(data_seed: int, seed: int) -> int:
-    if data_seed != seed:
-        raise Refuse(
-            "it draws prompts, completions and mini-batches by the trainer's seed",
-            "notyet",
-            "leave train.data_seed out",
-        )
-    return data_seed
