@@ -109,6 +109,7 @@ def test_the_sdist_holds_no_tests_and_no_runs(built: Path) -> None:
         "schemas",
         "README.md",
         "LICENSE",
+        "NOTICE",
         "PKG-INFO",
         "pyproject.toml",
         ".gitignore",
