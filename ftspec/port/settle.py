@@ -178,6 +178,10 @@ OLDER = {"adamw_torch": "adamw_torch_fused"}
 """Defaults of older versions that are the same mathematics as today's."""
 
 
+def _newer(value: Any) -> Any:
+    return OLDER.get(value, value) if isinstance(value, str) else value
+
+
 def _versioned(
     given: Mapping[str, Any], fields: FieldMap, form: Format, context: Context
 ) -> dict[str, Any]:
@@ -235,7 +239,7 @@ def _verdicts(
             yield key, ("inert", "it means something for other tuners only")
         elif key in lifted.unknown:
             yield key, _unmapped(key, value, context, form)
-        elif key in again and not same(again[key], value):
+        elif key in again and not same(_newer(again[key]), _newer(value)):
             why = _accepted(form, key)
             nearly = f"{shown(value)} becomes {shown(again[key])}"
             yield key, ("inert", why) if why else ("approximated", nearly)
