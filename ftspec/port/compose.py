@@ -155,7 +155,7 @@ def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
         found["train.learning_rate"] = DEFAULT_LEARNING_RATE.get(kind)
     if values.get("train.steps") is None:
         found["train.epochs"] = 1.0
-    with contextlib.suppress(SpecError):
+    with contextlib.suppress(SpecError, ArithmeticError, TypeError, ValueError):  # no batch at all
         found["train.micro_batch_size"] = micro_batch(values.get("train.batch_size", 16), processes)
     return found
 

@@ -87,13 +87,27 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(4 * SIZE + 1)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise SpecError(Problem(f"the file cannot be read: {why}", file=str(path))) from error
+        raise SpecError(_unread(path, error)) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise SpecError(Problem("the file is not UTF-8 text", file=str(path), line=line)) from error
+        hint = (
+            "name a config: YAML, JSON, a script, a notebook; of other encodings save it as UTF-8"
+        )
+        problem = Problem("the file is not UTF-8 text", file=str(path), line=line, hint=hint)
+        raise SpecError(problem) from error
+
+
+def _unread(path: Path, error: Exception) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        hint = "name a config, a folder that ftspec compiled, or a command line in quotes"
+        return Problem("there is no such file", file=str(path), hint=hint)
+    if isinstance(error, IsADirectoryError):
+        message = "this is a folder, and not one that ftspec compiled for a backend"
+        return Problem(message, file=str(path), hint="name the config in it")
+    why = getattr(error, "strerror", None) or str(error)
+    return Problem(f"the file cannot be read: {why}", file=str(path), hint="check its permissions")
 
 
 def parse(path: Path, text: str, scalar: Scalar, last_wins: bool) -> Document:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port import script, shell
@@ -12,6 +12,10 @@ from ftspec.port.documents import Document, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.read import yaml
+from ftspec.spec.load import STAGES
+from ftspec.spec.root import Spec
+
+T = TypeVar("T")
 
 
 class Part(NamedTuple):
@@ -35,7 +39,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     text = read_text(path)
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
-    if path.suffix == ".ipynb" and shell.trains(lines := script.shell_lines(text)):
+    if path.suffix == ".ipynb" and shell.trains(lines := _in_file(path, script.shell_lines, text)):
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise)]
     return [recognise(path, wanted)]
 
@@ -48,7 +52,7 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
     """
     text = read_text(path)
     if script.is_script(path):
-        document = _script(path, text)
+        document = _in_file(path, script.read, path, text)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
     if wanted is not None:
@@ -59,9 +63,10 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
     return Part(form, parse(path, text, form.scalar, form.last_wins))
 
 
-def _script(path: Path, text: str) -> Document:
+def _in_file(path: Path, read: Callable[..., T], *given: object) -> T:
+    """What a reader makes of a file's text; the file is named in its problems."""
     try:
-        return script.read(path, text)
+        return read(*given)
     except SpecError as error:
         placed_at = [
             Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
@@ -87,7 +92,10 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     names = [name for name, score in scores.items() if score == best]
     hint = f"--from {'|'.join(NAMES)} names it"
     if best == 0:
-        keys = ", ".join(list(data)[:4]) or "none"
+        keys = ", ".join(map(str, list(data)[:4])) or "none"
+        if {"model", "data"} <= set(data) <= {*Spec.model_fields, STAGES}:
+            message, hint = "this is a spec of ftspec already", "`ftspec plan` shows what it does"
+            raise SpecError(Problem(message, file=str(path), hint=hint))
         raise SpecError(
             Problem(f"not in a format that is known (its keys: {keys})", file=str(path), hint=hint)
         )

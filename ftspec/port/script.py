@@ -138,7 +138,7 @@ def _code(text: str) -> Iterator[str]:
     notebook = json.read(text)
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise wrong("a notebook has a list of cells")
+        raise wrong("a notebook has a list of cells", hint="save it anew as .ipynb, or as a script")
     for cell in cells:
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             code = cell.get("source") or ""

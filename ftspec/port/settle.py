@@ -7,7 +7,7 @@ to the same native value again. So what `compile` learns, `import` knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from ftspec.port.tables import table
 from ftspec.registry import load
 from ftspec.spec.preference import PREFERENCES
 
+ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What reading a value of an unexpected kind comes to, such as a text where a number stands."""
 QUIET = PREFERENCES
 """Objectives whose trainers switch dropout off: reward models' in trl, others' in LLaMA-Factory as well."""
 
@@ -140,6 +142,8 @@ def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
         return rule(_typed(setting, form, context), context)
     except NotOfType as wrong:
         return Outcome("unknown", why=str(wrong))
+    except ODD:
+        return Outcome("unknown", why="no value that is understood there")
 
 
 def _typed(setting: Setting, form: Format, context: Context) -> Setting:
@@ -155,23 +159,29 @@ def _part(fields: FieldMap, start: str) -> FieldMap:
     A compiled file never has one, a file that people wrote may.
     """
     rows = [row for row in fields.rows if not start or _within(row, start)]
-    return FieldMap(fields.backend, [replace(row, lift=_guarded(row)) for row in rows])
+    return FieldMap(
+        fields.backend,
+        [
+            replace(row, lift=_guarded(row.lift, row.keys), lower=_guarded(row.lower, row.paths))
+            for row in rows
+        ],
+    )
 
 
 def _within(row: Row, start: str) -> bool:
     return bool(row.keys) and all(key.startswith(start) for key in row.keys)
 
 
-def _guarded(row: Row) -> Callable[..., Any]:
-    def lift(*values: Any) -> Any:
+def _guarded(translate: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    def guarded(*values: Any) -> Any:
         try:
-            return row.lift(*values)
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            pairs = zip(row.keys, values, strict=False)
-            told = ", ".join(f"{key}: {shown(value)}" for key, value in pairs)
+            return translate(*values)
+        except ODD as error:
+            pairs = zip(names, values, strict=False)
+            told = ", ".join(f"{name}: {shown(value)}" for name, value in pairs)
             raise Refuse(f"{told} is no value that is understood there") from error
 
-    return lift
+    return guarded
 
 
 OLDER = {"adamw_torch": "adamw_torch_fused"}

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ftspec.read.placed import Place, Placed, Trail
-from ftspec.read.text import DEPTH, refuse_huge, wrong
+from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
@@ -28,7 +28,8 @@ def read(text: str) -> Any:
             parse_float=_float,
         )
     except json.JSONDecodeError as error:
-        raise wrong(f"not JSON: {error.msg}", error.lineno, error.colno) from error
+        hint = "check this line and the one above"
+        raise wrong(f"not JSON: {error.msg}", error.lineno, error.colno, hint) from error
     except RecursionError as error:
         raise wrong(f"JSON nested deeper than {DEPTH} levels") from error
     except ValueError as error:  # an integer of thousands of digits
@@ -45,7 +46,7 @@ def read_placed(text: str) -> Placed:
     """
     value = read(text)
     if not isinstance(value, dict):
-        raise wrong(f"a config is an object, not a {type(value).__name__}", 1, 1)
+        raise wrong(f"a config is an object, and this is {kind(value)}", 1, 1, KEYS)
     return Placed(value, dict(_places(text.removeprefix("\ufeff"))))
 
 

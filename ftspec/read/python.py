@@ -73,7 +73,9 @@ def read_calls(
             tree = ast.parse(source)
         return _Script(source, tree, calls, known).read()
     except SyntaxError as error:
-        raise wrong(f"not Python: {error.msg}", error.lineno or 0, error.offset or 0) from error
+        line, column = error.lineno or 0, error.offset or 0
+        hint = "check this line and the one above"
+        raise wrong(f"not Python: {error.msg}", line, column, hint) from error
     except (RecursionError, MemoryError) as error:
         raise wrong("not Python that can be read: nested too deeply") from error
     except ValueError as error:  # NUL, an integer of thousands of digits

@@ -10,9 +10,20 @@ DEPTH = 64
 """Deepest nesting that is read."""
 
 
+KEYS = "a config is made of keys and values; rows of data are none"
+"""The way out, where a file holds something else."""
+
+
 def wrong(message: str, line: int = 0, column: int = 0, hint: str = "") -> SpecError:
     """The error for a text that cannot be read; lines and columns from 1."""
     return SpecError(Problem(message, line=line, column=column, hint=hint))
+
+
+def kind(value: object) -> str:
+    """What a JSON or YAML value is called in a message."""
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else f"one value, {str(value)[:20]!a}"
 
 
 def refuse_huge(text: str, kind: str) -> None:

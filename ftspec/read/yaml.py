@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ftspec.read.placed import Earlier, Place, Placed, Trail
-from ftspec.read.text import DEPTH, refuse_huge, wrong
+from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
 NODES = 10_000
 """Most nodes with aliases expanded: OmegaConf's own limit."""
@@ -87,13 +87,14 @@ def read_placed(
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise wrong(f"not YAML: {error.problem or error.context}", line, column) from error
+        message = f"not YAML: {error.problem or error.context}"
+        raise wrong(message, line, column, "check this line and the one above") from error
     except YAMLError as error:
         raise wrong(f"not YAML: {str(error).splitlines()[0]}") from error
     except RecursionError as error:
         raise wrong(f"YAML nested deeper than {DEPTH} levels") from error
     if not isinstance(value, dict):
-        raise wrong(f"a config is a mapping, not a {type(value).__name__}", 1, 1)
+        raise wrong(f"a config is a mapping, and this is {kind(value)}", 1, 1, KEYS)
     return Placed(value, constructor.places, tuple(constructor.earlier))
 
 

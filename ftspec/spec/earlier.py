@@ -120,6 +120,10 @@ def _missing(name: str, at: Trail, above: Specs) -> Wrong:
     return Wrong(at, f"there is no stage `{name}` above this one", f"there are {known}")
 
 
+EXAMPLE = "write: {teacher: org/model, prompts: prompts.jsonl}"
+TEACHERS = "a folder or a hub id; an earlier stage is `teacher_stage: NAME`"
+
+
 def _invalid(error: ValidationError) -> Iterator[Wrong]:
     from ftspec.spec.names import close  # noqa: PLC0415 - most specs are right
 
@@ -128,5 +132,13 @@ def _invalid(error: ValidationError) -> Iterator[Wrong]:
         if each["type"] == "extra_forbidden":
             message = f"`{each['loc'][-1]}` is no field of `write`"
             near = close(str(each["loc"][-1]), Writing.model_fields)
-            hint = f"did you mean `{near}`?" if near else ""
+            fields = ", ".join(Writing.model_fields)
+            hint = f"did you mean `{near}`?" if near else f"fields here: {fields}"
+        elif each["type"] == "missing":
+            message, hint = f"`{each['loc'][-1]}` is missing in `write`", EXAMPLE
+        elif each["type"] == "model_type":
+            message, hint = "expected a section", EXAMPLE
+        elif each["type"] == "string_type":
+            hint = EXAMPLE if each["loc"][-1:] != ("teacher",) else TEACHERS
+            message = "expected text"
         yield Wrong(each["loc"], message[:1].lower() + message[1:], hint)

@@ -31,6 +31,8 @@ DEPTHS = (
 
 FOREIGN: Mapping[str, str] = {
     # what other tools call it -> our path, or a sentence
+    "stages": "this spec is one run; several are a list `stages` at the top: docs/stages.md",
+    "write": "a stage writes before it trains: it stands in an item of `stages`, docs/stages.md",
     "accumulation_steps": BATCH,
     "gradient_accumulation": BATCH,
     "gradient_accumulation_steps": BATCH,

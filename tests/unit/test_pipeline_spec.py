@@ -465,3 +465,30 @@ def test_without_stages_there_is_none_to_name(tmp_path: Path) -> None:
     file.write_text(text.replace("./tiny", "org/tiny"))
     with pytest.raises(SpecError, match="there is no stage other: this is one run"):
         resolve(load(file))
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        ("5", "expected a section", "teacher: org/model"),
+        ("{teacher: org/model}", "`prompts` is missing in `write`", "prompts: prompts.jsonl"),
+        ("{prompts: a.jsonl, words: 5}", "`words` is no field of `write`", "fields here"),
+        ("{teacher: {stage: a}, prompts: a.jsonl}", "expected text", "teacher_stage: NAME"),
+    ],
+)
+def test_what_is_wrong_in_write_has_a_way_out(
+    tmp_path: Path, written: str, message: str, hint: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, f"{SHARED}stages:\n  - {{name: a, write: {written}}}\n")
+    found = {problem.message: problem for problem in caught.value.problems}
+    assert hint in found[message].hint
+    assert found[message].line
+
+
+@pytest.mark.parametrize("name", ["stages.a.train.steps", "write.prompts"])
+def test_a_spec_of_one_run_is_told_where_stages_stand(tmp_path: Path, name: str) -> None:
+    (file := tmp_path / "spec.yaml").write_text("model: org/m\ndata: a.jsonl\n", "utf-8")
+    with pytest.raises(SpecError) as caught:
+        load_any(file, [f"{name}=1"])
+    assert "docs/stages.md" in caught.value.problems[0].hint

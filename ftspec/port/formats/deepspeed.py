@@ -18,6 +18,7 @@ from ftspec.port.rules import (
     nearly,
     renamed,
     says,
+    section,
     unknown,
     unless,
 )
@@ -181,7 +182,7 @@ def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {}
     if "gradient_clipping" not in context.document.data:
         spec["train.max_grad_norm"] = None  # the engine's own default; the script's is not asked
-    halves = [(context.get(name) or {}).get("enabled") for name in ("bf16", "fp16")]
+    halves = [section(context, name).get("enabled") for name in ("bf16", "fp16")]
     if not any(halves) and context.main is None:
         spec["precision.compute"] = "fp32"
     return Completion({}, spec)

@@ -63,7 +63,9 @@ def _adapted(context: Context) -> bool:
 
 def _targets(context: Context) -> list[str]:
     model = section(context, "model")
-    named = [MODULES.get(str(one), str(one)) for one in model.get("lora_attn_modules") or ()]
+    modules = model.get("lora_attn_modules")
+    modules = modules if isinstance(modules, list) else []
+    named = [MODULES.get(str(one), str(one)) for one in modules]
     mlp = list(MLP) if model.get("apply_lora_to_mlp") else []
     return [*named, *mlp, *(["lm_head"] if model.get("apply_lora_to_output") else [])]
 

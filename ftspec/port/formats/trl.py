@@ -14,7 +14,7 @@ from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl_data import DATA_RULES, data, said
 from ftspec.port.formats.trl_older import OLDER
-from ftspec.port.formats.trl_trainers import config_class, trainer
+from ftspec.port.formats.trl_trainers import CLASSES, config_class, trainer
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -142,8 +142,10 @@ def _template(setting: Setting, context: Context) -> Outcome:
     )
 
 
-def _trainer(_setting: Setting, context: Context) -> Outcome:
+def _trainer(setting: Setting, context: Context) -> Outcome:
     """`sft` of the command `trl sft`."""
+    if setting.value not in list(CLASSES):
+        return Outcome("unknown", why="no trainer of trl that ftspec knows")
     return Outcome("derived", of=("method.objective.type",))
 
 

@@ -53,7 +53,7 @@ def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> 
 def _format(columns: Sequence[str]) -> str:
     if tuple(columns) == ("messages",):
         return "messages"
-    return "prompt-completion" if {*columns} == {"prompt", "completion"} else "auto"
+    return "prompt-completion" if sorted(map(str, columns)) == ["completion", "prompt"] else "auto"
 
 
 def data(context: Context) -> Completion:

@@ -40,7 +40,7 @@ def trainer(context: Context) -> tuple[str, str]:
     said = context.get("trainer")
     if context.get("loss_type") == "simpo" and said in (None, "cpo"):
         return "simpo", ""  # a loss of CPOTrainer
-    if said in CLASSES:
+    if isinstance(said, str) and said in CLASSES:
         return str(said), ""
     for objective, keys in TELLING.items():
         if any(context.get(key) is not None for key in keys):

@@ -93,7 +93,8 @@ def warmup(context: Context) -> dict[str, Any]:
         context.get("warmup_ratio"),
         known_steps(context),
     )
-    if steps is None and total and isinstance(ratio, int | float):
+    steps, ratio = _number(steps), _number(ratio)
+    if steps is None and total and ratio is not None:
         steps = int(ratio * total)
     elif steps is None and total:
         steps = min(int(0.03 * total), 100)
@@ -105,6 +106,10 @@ def warmup(context: Context) -> dict[str, Any]:
     return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
 
 
+def _number(value: Any) -> float | int | None:
+    return value if isinstance(value, int | float) else None
+
+
 def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
     if context.get("warmup_steps") is not None:
         return Outcome("inert", why="warmup_steps stands in its place")
@@ -112,7 +117,9 @@ def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=warmup(context), why=why)
 
 
-def _warmup_steps(_setting: Setting, context: Context) -> Outcome:
+def _warmup_steps(setting: Setting, context: Context) -> Outcome:
+    if setting.value is not None and _number(setting.value) is None:
+        return Outcome("unknown", why="it is no number of steps")
     return Outcome("derived", spec=warmup(context), why="where it says 1, axolotl makes it 2")
 
 

@@ -1,0 +1,95 @@
+"""Values of another kind than a tool expects, and files that are no configs: told with place and way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftspec.errors import SpecError
+from ftspec.port.bring import bring
+from tests.port.conftest import Bring
+
+LLAMAFACTORY = "model_name_or_path: org/model\nstage: sft\ndo_train: true\ntemplate: qwen\n"
+TRL = "model_name_or_path: org/model\nuse_peft: true\n"
+AXOLOTL = "base_model: org/model\nadapter: lora\nsequence_len: 512\n"
+TORCHTUNE = "model: {_component_: torchtune.models.llama3_2.lora_llama3_2_1b, lora_rank: 8}\n"
+OUMI = "model: {model_name: org/model}\n"
+ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "key"),
+    [
+        ("llamafactory", f"{LLAMAFACTORY}dataset: 5\n", "dataset"),
+        ("llamafactory", f"{LLAMAFACTORY}dataset: a\nlora_target: [1]\n", "lora_target"),
+        ("trl", f"{TRL}trainer: [dpo]\n", "trainer"),
+        ("trl", f"{TRL}lora_target_modules: 5\n", "lora_target_modules"),
+        ("trl", f"{TRL}trainer: grpo\nreward_weights: 5\n", "reward_weights"),
+        ("trl", f"{TRL}datasets: [{{path: a, columns: [{{b: 1}}]}}]\n", "datasets[0].columns[0].b"),
+        ("axolotl", f"{AXOLOTL}warmup_steps: x\n", "warmup_steps"),
+        ("axolotl", f"{AXOLOTL}num_epochs: []\n", "num_epochs"),
+        ("axolotl", f"{AXOLOTL}datasets: 5\n", "datasets"),
+        ("torchtune", f"{TORCHTUNE}epochs: x\n", "epochs"),
+        ("torchtune", f"{TORCHTUNE}dtype: []\n", "dtype"),
+        ("oumi", f"{OUMI}training: {{trainer_type: TRL_SFT, num_train_epochs: x}}\n", None),
+        ("deepspeed", ENGINE % '"bf16": 5', "bf16"),
+        ("deepspeed", ENGINE % '"scheduler": {"type": []}', "scheduler.type"),
+        (
+            "deepspeed",
+            ENGINE % '"scheduler": {"type": "WarmupLR", "params": 5}',
+            "scheduler.params",
+        ),
+        ("accelerate", "mixed_precision: []\ndistributed_type: MULTI_GPU\n", "mixed_precision"),
+    ],
+)
+def test_a_value_of_another_kind_is_not_understood(
+    read: Bring, wanted: str, text: str, key: str | None
+) -> None:
+    name = "config.json" if wanted == "deepspeed" else "config.yaml"
+    imported = read(text, name, wanted=wanted)
+    lost = [fate for fate in imported.fates if not fate.faithful]
+    odd = [fate for fate in lost if fate.setting.key == (key or "training.num_train_epochs")]
+    assert odd, [(fate.setting.key, fate.kind, fate.why) for fate in imported.fates]
+    assert all(fate.why and fate.setting.line for fate in odd)
+
+
+@pytest.mark.parametrize("size", ["0", "-1"])
+def test_a_batch_that_is_none_is_not_understood(read: Bring, size: str) -> None:
+    imported = read(f"{TRL}per_device_train_batch_size: {size}\n", wanted="trl")
+    (fate,) = [f for f in imported.fates if f.setting.key == "per_device_train_batch_size"]
+    assert not fate.faithful and fate.why
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "hint"),
+    [
+        ("model.bin", b"\xff\xfe\x00", "not UTF-8 text", "name a config"),
+        ("list.yaml", b"[1, 2]", "a mapping, and this is a list", "keys and values"),
+        ("word.yaml", b"word", "this is one value, 'word'", "keys and values"),
+        ("list.json", b"[1]", "an object, and this is a list", "keys and values"),
+        ("rows.jsonl", b'{"a": 1}\n{"a": 2}\n', "not YAML", "this line"),
+        ("cut.json", b"{", "not JSON", "this line"),
+        ("cut.py", b"def (", "not Python", "this line"),
+        ("cells.ipynb", b'{"cells": 5}', "a notebook has a list of cells", "save it anew"),
+        ("cut.ipynb", b"x", "not JSON", "this line"),
+        ("own.yaml", b"version: 1\nmodel: org/m\ndata: a.jsonl\n", "spec of ftspec", "ftspec plan"),
+        ("stages.yaml", b"model: m\ndata: a.jsonl\nstages: []\n", "spec of ftspec", "ftspec plan"),
+    ],
+)
+def test_a_file_that_is_no_config_is_named_with_a_way_out(
+    tmp_path: Path, name: str, content: bytes, message: str, hint: str
+) -> None:
+    (file := tmp_path / name).write_bytes(content)
+    with pytest.raises(SpecError) as caught:
+        bring([file])
+    (problem,) = caught.value.problems
+    assert message in problem.message and hint in problem.hint
+    assert problem.file == str(file)
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    for path, message in ((tmp_path, "this is a folder"), (tmp_path / "gone", "no such file")):
+        with pytest.raises(SpecError, match=message) as caught:
+            bring([path])
+        assert caught.value.problems[0].hint
