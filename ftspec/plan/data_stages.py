@@ -32,7 +32,11 @@ def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool
         accept = partial(
             by_alternating, thinking=resolved.spec.model.template_options.get(THINKING)
         )
-    return check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
+    report = check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
+    part = part_of(resolved, split)
+    if part is not None and all(source.hub is None for source in sources):
+        part.cut(range(report.rows))  # stops here, not in the framework
+    return report
 
 
 def prepare_split(

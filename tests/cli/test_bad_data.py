@@ -113,3 +113,21 @@ def test_at_most_twenty_bad_rows_are_named(ftspec: Command, write: Write) -> Non
     named = re.findall(r"^mine\.jsonl:(\d+): ", done.err, re.MULTILINE)
     assert named == [str(number) for number in range(2, 22)]
     assert "30 more" in done.err
+
+
+@pytest.mark.parametrize("command", ["validate", "compile"])
+@pytest.mark.parametrize("overflow", ["truncate", "error"])
+def test_rows_held_out_leave_some_to_train_on(
+    command: str, overflow: str, ftspec: Command, write: Write
+) -> None:
+    Path("mine.jsonl").write_text(GOOD * 3)
+    more = ["-o", "build", "--backend", "trl"] if command == "compile" else []
+    sets = ["--set", "data.eval_size=3", "--set", f"data.overflow={overflow}"]
+    done = ftspec(command, write(("chat.jsonl", "mine.jsonl")), *more, *sets)
+    assert (done.code, done.out) == (3, "")
+    same(
+        done.err,
+        "error[data]: data.eval_size: of 3 rows, 3 would be held out, and none would train\n"
+        "  help: hold out fewer\n",
+    )
+    assert not Path("build").exists()
