@@ -14,6 +14,7 @@ from ftspec.backend import OBJECTIVE, Backend, File, lift
 from ftspec.emit.manifest import NAME, recorded, sha256
 from ftspec.errors import Problem, SpecError
 from ftspec.mapping import FieldMap
+from ftspec.plan import answers, merge
 from ftspec.plan.places import rebase, rebase_values
 from ftspec.port.documents import Document
 from ftspec.port.fates import Fate, Setting
@@ -29,6 +30,8 @@ LEFT = (
 )
 REWARDS = "method.objective.rewards"
 OPEN = {"path": "TODO.jsonl"}
+BETWEEN = {merge.SCRIPT, answers.SCRIPT}
+"""Scripts of the steps between stages: a merge, and a teacher's answers."""
 HANDED = "its rows were prepared by ftspec: which they were made of is not in the files"
 
 
@@ -36,7 +39,8 @@ def compiled_folder(paths: Sequence[Path]) -> Path | None:
     """The folder of which these are: itself, or files that its manifest names; None for any other.
 
     Raises:
-        SpecError: it is one that ftspec compiled, and one of its files was changed since.
+        SpecError: it is one that ftspec compiled, and one of its files was changed since, or it has
+            several runs.
     """
     folders = {path if path.is_dir() else path.parent for path in paths}
     if len(folders) != 1:
@@ -45,6 +49,7 @@ def compiled_folder(paths: Sequence[Path]) -> Path | None:
     known = _recorded(folder)
     if known is None or any(not path.is_dir() and path.name not in known for path in paths):
         return None
+    _refuse_no_run(folder, known)
     changed = [name for name, digest in known.items() if _digest(folder / name) != digest]
     if not changed:
         return folder
@@ -56,10 +61,21 @@ def compiled_folder(paths: Sequence[Path]) -> Path | None:
     return None
 
 
+def _refuse_no_run(folder: Path, known: Mapping[str, str]) -> None:
+    """Several runs, and a step between two of them, are not the folder of one training."""
+    if "backend" not in (manifest := _manifest(folder)):
+        each = ", ".join(str(folder / one["folder"]) for one in manifest.get("stages") or ())
+        hint = f"name one: {each}" if each else "name the files to be read"
+        raise SpecError(Problem("its files are not of one run", file=str(folder), hint=hint))
+    if BETWEEN & known.keys():
+        hint = "name the folder of a stage that trains"
+        raise SpecError(Problem("it trains nothing", file=str(folder), hint=hint))
+
+
 def read_compiled(folder: Path) -> Settled:
     """All that a compiled folder says, with paths as seen from the current folder."""
     known = _recorded(folder) or {}
-    backend = load(str(json.read((folder / NAME).read_text("utf-8"))["backend"]))
+    backend = load(str(_manifest(folder)["backend"]))
     native = dict(backend.read([File(name, (folder / name).read_bytes()) for name in known]))
     lifted = lift(backend, native)
     fields = backend.maps.get(str(lifted.spec.get(OBJECTIVE)), next(iter(backend.maps.values())))
@@ -99,6 +115,11 @@ def _recorded(folder: Path) -> dict[str, str] | None:
         return recorded((folder / NAME).read_bytes())
     except OSError:
         return None
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.read((folder / NAME).read_text("utf-8"))
+    return found
 
 
 def _digest(path: Path) -> str:

@@ -160,6 +160,7 @@ MISSING: Mapping[str, str] = {
     "data": "name it: `data: train.jsonl`, or a hub id",
     "data.train": "name the rows to train on: `train: train.jsonl`, or a hub id",
     "model.name": "name the model: `name: org/name`, or a folder",
+    "method.objective.rewards": "say what scores: `rewards: [{by: model, name: org/reward-model}]`",
 }
 
 

@@ -8,9 +8,12 @@ import pytest
 
 from ftspec.errors import SpecError
 from ftspec.plan.make import make_plan
+from ftspec.plan.pipeline import make_pipeline
+from ftspec.plan.pipeline_files import write_pipeline
 from ftspec.plan.write import write_plan
 from ftspec.port.bring import bring
 from ftspec.spec.load import load, loads
+from ftspec.spec.pipeline import Pipeline, load_any
 from tests.conftest import SPECS
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
@@ -43,6 +46,19 @@ def test_a_changed_folder_is_not_taken_for_what_was_compiled(tmp_path: Path) -> 
     with pytest.raises(SpecError, match=r"train.py was changed since ftspec wrote it"):
         bring([folder])
     assert len(bring([folder / "train.py"]).parts[0].format.name) > len("compiled")
+
+
+def test_a_folder_of_several_runs_names_them_and_a_merge_is_no_training(tmp_path: Path) -> None:
+    pipeline = load_any(SPECS / "stages-tiny.yaml")
+    assert isinstance(pipeline, Pipeline)
+    write_pipeline(pipeline, make_pipeline(pipeline, None, tmp_path), tmp_path)
+    with pytest.raises(SpecError, match="not of one run") as caught:
+        bring([tmp_path])
+    assert f"{tmp_path / '1-answers'}, " in caught.value.problems[0].hint
+    assert bring([tmp_path / "1-answers"]).fates
+    with pytest.raises(SpecError, match="it trains nothing") as caught:
+        bring([tmp_path / "2-answers-merged"])
+    assert caught.value.problems[0].hint
 
 
 def test_what_was_passed_through_is_kept(tmp_path: Path) -> None:
