@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port.fates import Setting
@@ -14,6 +14,7 @@ from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.text import SIZE
 
 Scalar = Callable[[str], Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,20 +111,25 @@ def _unread(path: Path, error: Exception) -> Problem:
     return Problem(f"the file cannot be read: {why}", file=str(path), hint="check its permissions")
 
 
+def in_file(path: Path, read: Callable[..., T], *given: object) -> T:
+    """What a reader makes of a file's text; the file is named in its problems."""
+    try:
+        return read(*given)
+    except SpecError as error:
+        placed_at = [
+            Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
+        ]
+        raise SpecError(placed_at) from error
+
+
 def parse(path: Path, text: str, scalar: Scalar, last_wins: bool) -> Document:
     """The document in a text: JSON where the file is called so, else YAML in a format's dialect.
 
     Raises:
         SpecError: it is not JSON or YAML, or no mapping; with its line.
     """
-    try:
-        if path.suffix == ".json":
-            placed = json.read_placed(text)
-        else:
-            placed = yaml.read_placed(text, scalar, last_wins)
-    except SpecError as error:
-        placed_at = [
-            Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
-        ]
-        raise SpecError(placed_at) from error
+    if path.suffix == ".json":
+        placed = in_file(path, json.read_placed, text)
+    else:
+        placed = in_file(path, yaml.read_placed, text, scalar, last_wins)
     return Document(path, placed)

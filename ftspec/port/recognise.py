@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port import script, shell
-from ftspec.port.documents import Document, parse, read_text
+from ftspec.port.documents import Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.read import yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.root import Spec
-
-T = TypeVar("T")
 
 
 class Part(NamedTuple):
@@ -39,7 +37,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     text = read_text(path)
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
-    if path.suffix == ".ipynb" and shell.trains(lines := _in_file(path, script.shell_lines, text)):
+    if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, script.shell_lines, text)):
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise)]
     return [recognise(path, wanted)]
 
@@ -52,7 +50,7 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
     """
     text = read_text(path)
     if script.is_script(path):
-        document = _in_file(path, script.read, path, text)
+        document = in_file(path, script.read, path, text)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
     if wanted is not None:
@@ -61,17 +59,6 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
         # the dialects agree on keys, and a key that is there twice is judged by its own format
         form = _recognised(parse(path, text, yaml.scalar, last_wins=True).data, path)
     return Part(form, parse(path, text, form.scalar, form.last_wins))
-
-
-def _in_file(path: Path, read: Callable[..., T], *given: object) -> T:
-    """What a reader makes of a file's text; the file is named in its problems."""
-    try:
-        return read(*given)
-    except SpecError as error:
-        placed_at = [
-            Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
-        ]
-        raise SpecError(placed_at) from error
 
 
 def _named(name: str) -> Format:

@@ -13,7 +13,8 @@ from ftspec.backend import File, lift
 from ftspec.emit.manifest import NAME, recorded
 from ftspec.errors import Problem, SpecError
 from ftspec.mapping import FieldMap
-from ftspec.port.documents import read_text
+from ftspec.port.compiled import BETWEEN
+from ftspec.port.documents import in_file, read_text
 from ftspec.read import json, yaml
 from ftspec.registry import load
 
@@ -43,7 +44,10 @@ def compiled(folder: Path) -> dict[str, Any] | None:
     names = recorded(content)
     if names is None:
         return None
-    backend = load(str(json.read(content.decode())["backend"]))
+    manifest = json.read(content.decode())
+    if "backend" not in manifest or BETWEEN & names.keys():
+        return None  # several runs, or a step between two of them
+    backend = load(str(manifest["backend"]))
     try:
         files = [File(name, (folder / name).read_bytes()) for name in names]
     except OSError as error:
@@ -82,7 +86,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    value = json.read(read_text(path))
+    value = in_file(path, json.read, read_text(path))
     if not isinstance(value, dict):
         raise SpecError(Problem("not an object", file=str(path)))
     return value

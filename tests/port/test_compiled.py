@@ -11,6 +11,7 @@ from ftspec.plan.make import make_plan
 from ftspec.plan.pipeline import make_pipeline
 from ftspec.plan.pipeline_files import write_pipeline
 from ftspec.plan.write import write_plan
+from ftspec.port import traces
 from ftspec.port.bring import bring
 from ftspec.spec.load import load, loads
 from ftspec.spec.pipeline import Pipeline, load_any
@@ -59,6 +60,10 @@ def test_a_folder_of_several_runs_names_them_and_a_merge_is_no_training(tmp_path
     with pytest.raises(SpecError, match="it trains nothing") as caught:
         bring([tmp_path / "2-answers-merged"])
     assert caught.value.problems[0].hint
+    assert [traces.compiled(each) for each in (tmp_path, tmp_path / "2-answers-merged")] == [
+        None
+    ] * 2
+    assert traces.compiled(tmp_path / "1-answers")
 
 
 def test_what_was_passed_through_is_kept(tmp_path: Path) -> None:

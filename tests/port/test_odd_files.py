@@ -8,6 +8,7 @@ import pytest
 
 from ftspec.errors import SpecError
 from ftspec.port.bring import bring
+from ftspec.port.traces import told
 from tests.port.conftest import Bring
 
 LLAMAFACTORY = "model_name_or_path: org/model\nstage: sft\ndo_train: true\ntemplate: qwen\n"
@@ -93,3 +94,10 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match=message) as caught:
             bring([path])
         assert caught.value.problems[0].hint
+
+
+def test_a_trace_that_is_cut_is_named(tmp_path: Path) -> None:
+    (file := tmp_path / "adapter_config.json").write_text("{", "utf-8")
+    with pytest.raises(SpecError, match="not JSON") as caught:
+        told(tmp_path)
+    assert caught.value.problems[0].file == str(file)
