@@ -75,8 +75,9 @@ def _main(path: Path, launch: Launch, wanted: str | None, read: Read) -> tuple[F
     if config is not None:
         near = _near(path, str(config))
         if near is None:
-            why = f"{config}: the settings stand in that file, which is not here"
-            raise SpecError(Problem(why, file=str(path), line=launch.line))
+            why = f"`{config}`: the settings stand in that file, which is not here"
+            hint = "it is looked for from here, and beside the script: copy it there"
+            raise SpecError(Problem(why, file=str(path), line=launch.line, hint=hint))
         document = parse(near, read_text(near), form.scalar, form.last_wins)
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer

@@ -74,6 +74,7 @@ def test_a_batch_that_is_none_is_not_understood(read: Bring, size: str) -> None:
         ("cut.py", b"def (", "not Python", "this line"),
         ("cells.ipynb", b'{"cells": 5}', "a notebook has a list of cells", "save it anew"),
         ("cut.ipynb", b"x", "not JSON", "this line"),
+        ("run.sh", b"llamafactory-cli train gone.yaml\n", "`gone.yaml`: the settings", "copy it"),
         ("own.yaml", b"version: 1\nmodel: org/m\ndata: a.jsonl\n", "spec of ftspec", "ftspec plan"),
         ("stages.yaml", b"model: m\ndata: a.jsonl\nstages: []\n", "spec of ftspec", "ftspec plan"),
     ],
