@@ -24,6 +24,7 @@ from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import Tokens, load_tokenizer
+from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.data import Format, Source
@@ -97,6 +98,7 @@ class _Rules:
     packing: Packing | None = None
     system: str | None = None
     part: HoldOut | None = None
+    turns: Turns = WRITTEN
 
 
 def prepare(
@@ -110,6 +112,8 @@ def prepare(
     max_length: int,
     overflow: Overflow,
     train_on: TrainOn,
+    turn_part: TurnPart = "written",
+    turn_ends: Sequence[str] = (),
     packing: Packing | None = None,
     system: str | None = None,
     columns: Sequence[str] = (),
@@ -124,7 +128,8 @@ def prepare(
     named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base, options, train_on)
-    rules = _Rules(*side, max_length, overflow, train_on, packing, system, part)
+    turns = turns_of(turn_part, turn_ends, *side)
+    rules = _Rules(*side, max_length, overflow, train_on, packing, system, part, turns)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -161,6 +166,8 @@ def check(
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
+    turn_part: TurnPart = "written",
+    turn_ends: Sequence[str] = (),
     packing: Packing | None = None,
     system: str | None = None,
     accept: Accept = anything,
@@ -180,6 +187,8 @@ def check(
             max_length=max_length,
             overflow=overflow,
             train_on=train_on,
+            turn_part=turn_part,
+            turn_ends=turn_ends,
             packing=packing,
             system=system,
             target=None,
@@ -303,7 +312,13 @@ def _whole(example: Example, rules: _Rules) -> Encoded:
     told = with_system(example, rules.system)
     sides = (told, told.rejected) if told.rejected else (told,)
     encoded = [
-        encode(side, tokens=rules.tokens, template=rules.template, train_on=rules.train_on)
+        encode(
+            side,
+            tokens=rules.tokens,
+            template=rules.template,
+            train_on=rules.train_on,
+            turns=rules.turns,
+        )
         for side in sides
     ]
     return max(encoded, key=lambda side: len(side.input_ids))

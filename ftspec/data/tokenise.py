@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ftspec.data.example import Example
 from ftspec.data.template import Rendered, Template
 from ftspec.data.tokenizer import Tokens
+from ftspec.data.turns import WRITTEN, Turns, said
 from ftspec.errors import DataError, Problem
 
 TrainOn = Literal["completions", "assistant", "all"]
@@ -63,10 +64,15 @@ class Question:
 
 
 def encode(
-    example: Example, *, tokens: Tokens, template: Template | None, train_on: TrainOn
+    example: Example,
+    *,
+    tokens: Tokens,
+    template: Template | None,
+    train_on: TrainOn,
+    turns: Turns = WRITTEN,
 ) -> Encoded:
     """Ids and labels of one example, uncut. Raises if it cannot be said what is trained."""
-    question = ask(example, tokens=tokens, template=template, train_on=train_on)
+    question = ask(example, tokens=tokens, template=template, train_on=train_on, turns=turns)
     pairs = [(text, question.special) for text in question.texts]
     pairs += [(text, False) for text in question.after]
     encodings = [
@@ -97,9 +103,12 @@ def ask(
     tokens: Tokens,
     template: Template | None,
     train_on: TrainOn,
+    turns: Turns = WRITTEN,
     diverging: bool = False,
 ) -> Question:
     """What to tokenise for an example. Raises if it cannot be rendered.
+
+    ``turns``: which tokens of a trained turn count; plain texts have no turns.
 
     ``diverging``: where a prompt alone does not read as in the whole, the trained part starts at the
     first token that differs, as trl has it; otherwise such a row is refused.
@@ -113,6 +122,8 @@ def ask(
         return _plain(example, tokens, train_on, diverging)
     if template is None:
         raise DataError(no_template(tokens))
+    if turns != WRITTEN:
+        return _said(example, template, train_on, turns)
     return _chat(example, template, train_on, diverging)
 
 
@@ -157,6 +168,19 @@ def _chat(example: Example, template: Template, train_on: TrainOn, diverging: bo
         return found
 
     return Question((whole.text, *begun), False, mask)
+
+
+def _said(example: Example, template: Template, train_on: TrainOn, turns: Turns) -> Question:
+    """Of all turns, those of the assistant or those of the completion: what they say."""
+    text = template.render(example.messages, tools=example.tools).text
+    chosen = {
+        "all": range(len(example.messages)),
+        "completions": range(example.given, len(example.messages)),
+        "assistant": [
+            at for at, message in enumerate(example.messages) if message.role == "assistant"
+        ],
+    }[train_on]
+    return Question((text,), False, said(example, template, text, chosen, turns))
 
 
 def _all(encodings: Sequence[Any]) -> list[bool]:

@@ -7,7 +7,7 @@ texts of many rows can be tokenised at once. Rules that compare equal see every 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol
@@ -20,10 +20,17 @@ from ftspec.data.prepare import Overflow, fitted
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, Encoded, Question, TrainOn, answer, ask
 from ftspec.data.tokenizer import Tokens
+from ftspec.data.turns import WRITTEN as WHOLE
+from ftspec.data.turns import TurnPart, Turns
 from ftspec.errors import DataError, Problem
 
 WRITTEN = "written by the spec's template, prompt and completion tokenised each by itself"
 """What becomes of rows that have a template, in plain words."""
+COUNTS: Mapping[TurnPart, str] = {
+    "written": "",
+    "ended": "; of a turn counts what it says, and its end",
+    "said": "; of a turn counts what it says",
+}
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,7 @@ class Prepared:
     system: str | None = None
     written: bool = False
     """Whether a template of the spec writes the rows."""
+    turns: Turns = WHOLE
 
     @property
     def packs(self) -> Packs | None:
@@ -191,7 +199,11 @@ class Prepared:
         """As `prepare` writes the row."""
         whole_example = with_system(example, self.system)
         question = ask(
-            whole_example, tokens=self.tokens, template=self.template, train_on=self.train_on
+            whole_example,
+            tokens=self.tokens,
+            template=self.template,
+            train_on=self.train_on,
+            turns=self.turns,
         )
         endless = self.packing == "blocks"
 
@@ -216,7 +228,8 @@ class Prepared:
     def describe(self) -> tuple[str, str]:
         """In plain words."""
         return (
-            f"prepared by ftspec: {WRITTEN if self.written else 'rendered once and tokenised as one text'}",
+            f"prepared by ftspec: {WRITTEN if self.written else 'rendered once and tokenised as one text'}"
+            + COUNTS[self.turns.part],
             self.packs.describe()
             if self.packs and self.packing == "blocks"
             else {

@@ -101,4 +101,6 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "system": spec.data.system,
         "packing": spec.data.packing,
         "train_on": resolved.values["data.train_on"].value,
+        "turn_part": resolved.values["data.turn_part"].value,
+        "turn_ends": spec.data.turn_ends,
     }

@@ -39,6 +39,7 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     _average(values, decide)
     _packing(spec)
     _train_on(values, decide)
+    _turns(spec)
 
 
 def _formats(values: Mapping[str, Value]) -> None:
@@ -135,10 +136,12 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     weight = objective.prompt_weight
     if weight == 1:
         decide("data.train_on", "all", "method.objective.prompt_weight: 1")
+        decide("data.turn_part", "written", "method.objective.prompt_weight: 1")
         decide("method.objective.prompt_weight", 0.0, "data.train_on: all says it")
     reasons = {
         "`prompt_weight` weighs tokens, and so does the loss `dft`": objective.loss != "nll",
-        "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all",
+        "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all"
+        and spec.data.turn_part == "written",
     }
     for reason, holds in reasons.items():
         if holds and 0 < weight < 1:
@@ -174,6 +177,13 @@ def _packing(spec: Spec) -> None:
         message = "weights of prompts are not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.prompt_weight: 0"
         raise SpecError(Problem(message, path="data.packing", hint=hint))
+
+
+def _turns(spec: Spec) -> None:
+    """Which part of a turn counts is a question of demonstrations."""
+    if spec.data.turn_part != "written" and spec.method.objective.type not in ("sft", "cpt"):
+        message = "which tokens of a turn count can be chosen of demonstrations alone"
+        raise SpecError(Problem(message, path="data.turn_part", hint="leave it out"))
 
 
 def _train_on(values: Mapping[str, Value], decide: Any) -> None:

@@ -12,6 +12,7 @@ from ftspec.data.hold_out import HoldOut
 from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
+from ftspec.data.turns import turns_of
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.plan.batch import steps_per_epoch
@@ -35,6 +36,8 @@ UNDERSTOOD = frozenset(
             "max_length",
             "overflow",
             "train_on",
+            "turn_part",
+            "turn_ends",
             "prepare",
         ),
         *("packing", "shuffle"),
@@ -146,6 +149,7 @@ def _rule(
         values["data.packing"].value,
         values["data.system"].value,
         any(source["template"] for source in values["data.train"].value),
+        turns_of(values["data.turn_part"].value, values["data.turn_ends"].value, tokens, template),
     )
     if values["data.prepare"].value == "ftspec":
         return prepared

@@ -87,6 +87,8 @@ WORDS: Mapping[str, Words] = {
     "train.batch_size": _batch,
     "data.max_length": _length,
     "data.train_on": _say("other tokens count in the loss"),
+    "data.turn_part": _say("other tokens of a trained turn count in the loss"),
+    "data.turn_ends": _say("other tokens end a turn"),
     "data.train": _say("other rows"),
     "data.overflow": _say("long rows are treated otherwise"),
     "data.shuffle": _say("another order of rows"),

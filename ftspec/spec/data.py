@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,6 +67,9 @@ def unsliced(split: str) -> tuple[str, int | None]:
     """The name and the limit; any other slice stays in the name."""
     found = SLICE.fullmatch(split)
     return (found[1], int(found[2])) if found and found[2] else (split, None)
+
+
+Token = Annotated[str, Field(min_length=1)]
 
 
 class Written(Node):
@@ -171,6 +174,14 @@ class Data(Node):
     train_on: Literal["completions", "assistant", "all"] = "assistant"
     """Which tokens count in the loss: every `assistant` turn, only the last one (`completions`), or
     `all`. Of plain text, all."""
+    turn_part: Literal["written", "ended", "said"] = "written"
+    """Which tokens of a trained turn count. `written`: all that the template writes of it behind the
+    opening of an assistant turn, mostly with a line break at the end, or what the template marks.
+    `ended`: what the turn says, thoughts and calls of tools with it, and its end-of-turn token; not what
+    the template writes around that, such as empty thoughts. `said`: without that token. Plain texts have
+    no turns."""
+    turn_ends: Items[Token] = Field((), examples=["<end_of_turn>"])
+    """Tokens that end a turn, for `turn_part: ended`, beside the tokenizer's eos_token."""
     prepare: Literal["framework", "ftspec"] = "framework"
     """Who renders and tokenises: the framework's own data path, or ftspec, once for all backends."""
     packing: Literal["documents", "blocks"] | None = None
@@ -189,4 +200,6 @@ class Data(Node):
             raise ValueError("`eval_size` is a share below 1, or a whole number of rows")
         if self.eval_draw == "last" and self.eval_size is None:
             raise ValueError("`eval_draw` says which rows `eval_size` holds out: give it too")
+        if self.turn_ends and self.turn_part != "ended":
+            raise ValueError("`turn_ends` belongs to `turn_part: ended`")
         return self

@@ -84,6 +84,14 @@ RULES: Mapping[str, list[Schema]] = {
             },
         },
         {
+            "if": {"required": ["turn_ends"], "properties": {"turn_ends": {"minItems": 1}}},
+            "then": {
+                "required": ["turn_part"],
+                "properties": {"turn_part": {"const": "ended"}},
+                "errorMessage": "`turn_ends` belongs to `turn_part: ended`",
+            },
+        },
+        {
             "properties": {
                 "eval_size": {
                     "anyOf": [NULL, {"exclusiveMaximum": 1}, {"multipleOf": 1}],

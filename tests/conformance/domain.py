@@ -61,6 +61,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         document["data"]["train_on"] = "completions"  # all tokens would count in full already
     if objective == "cpt":  # some backends train on plain text in the first way only
         document["data"]["prepare"] = draw(st.sampled_from(("ftspec", "framework")))
+    document["data"]["turn_ends"] = draw(st.lists(words(), max_size=2))
     _apart(document["data"], objective, learned)
     if objective in PREFERENCES:
         _compared(document, draw)
@@ -203,6 +204,10 @@ def _proximal(document: dict[str, Any], draw: st.DrawFn) -> None:
 
 def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
     """What excludes each other, one of it taken away."""
+    if objective not in ("sft", "cpt"):
+        data.pop("turn_part", None)
+    if data.get("turn_part") != "ended":
+        data.pop("turn_ends", None)
     if objective == "cpt" or "template" in data["train"][0]:  # there are no turns
         data.pop("system", None)
     if data.get("packing") == "blocks":

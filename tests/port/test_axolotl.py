@@ -57,9 +57,14 @@ def test_what_a_missing_key_means(read: Bring) -> None:
     assert found["train.seed"] == 42
 
 
-def test_the_end_of_a_turn_trains_otherwise(read: Bring) -> None:
-    kind, why = fate(read(LORA), "datasets[0].type")
-    assert kind == "approximated" and "line break" in why
+def test_what_a_turn_says_and_its_end_train(read: Bring) -> None:
+    imported = read(LORA)
+    assert fate(imported, "datasets[0].type")[0] == "derived"
+    found = imported.composed.values
+    assert (found["data.turn_part"], found["data.prepare"]) == ("ended", "ftspec")
+    assert found["data.max_length"] == 512
+    plain = values(read, ALPACAS)
+    assert (plain["data.turn_part"], plain["data.prepare"]) == ("written", "framework")
     assert fate(read(f"{LORA}rl: dpo\n"), "datasets[0].type")[0] == "unknown"
 
 
@@ -135,7 +140,7 @@ def test_turns_under_other_names(read: Bring) -> None:
     assert source["format"] == "sharegpt"
     assert source["columns"] == {"conversations": "talk"}
     assert source["split"] == "train[:20%]"
-    assert lost(imported) == ["datasets[0].type"]
+    assert not lost(imported)
 
 
 def test_plain_text_is_continued_pre_training(read: Bring) -> None:
@@ -193,7 +198,7 @@ def test_its_rounding_in_training_is_another(read: Bring) -> None:
 
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:
     imported = read(LORA + "dataset_num_proc: 4\nflash_attention: true\nwandb_name: x\n")
-    assert lost(imported) == ["datasets[0].type"]
+    assert not lost(imported)
     assert "native" not in imported.composed.text
     assert imported.composed.values["model.attention"] == "flash_attention_2"
 
@@ -264,7 +269,58 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
     assert fate(imported, "chat_template")[0] == "derived"
     (file,) = imported.files
     assert imported.composed.values["model.chat_template"] == f"./{file}"
-    assert lost(imported) == ["datasets[0].type"]
+    assert not lost(imported)
+
+
+@pytest.mark.parametrize(
+    ("entry", "more", "key", "kind", "part"),
+    [
+        ("train_on_eos: turn", "", "train_on_eos", "derived", "ended"),
+        ("train_on_eos: none", "", "train_on_eos", "derived", "said"),
+        ("train_on_eos: all", "", "train_on_eos", "unknown", "ended"),
+        ("train_on_eot: last", "", "train_on_eot", "unknown", "ended"),
+        ("train_on_eot: none", "", "train_on_eot", "derived", "ended"),
+        ("train_on_eot: none", "eot_tokens: [<end>]", "train_on_eot", "unknown", "ended"),
+        ("roles_to_train: [gpt]", "", "roles_to_train", "derived", "ended"),
+        ("roles_to_train: [user]", "", "roles_to_train", "unknown", "ended"),
+        ("roles_to_train: []", "", "roles_to_train", "unknown", "ended"),
+        ("roles_to_train: [user]", "train_on_inputs: true", "roles_to_train", "inert", "ended"),
+        ("message_field_training: train", "", "message_field_training", "unknown", "ended"),
+        ("field_thinking: reasoning_content", "", "field_thinking", "inert", "ended"),
+        ("field_thinking: thoughts", "", "field_thinking", "unknown", "ended"),
+        ("split_thinking: false", "", "split_thinking", "inert", "ended"),
+        ("drop_system_message: true", "", "drop_system_message", "unknown", "ended"),
+    ],
+)
+def test_which_tokens_of_a_turn_train(
+    read: Bring, entry: str, more: str, key: str, kind: str, part: str
+) -> None:
+    text = LORA.replace("    type: chat_template\n", f"    type: chat_template\n    {entry}\n")
+    imported = read(f"{text}{more}\n")
+    assert fate(imported, f"datasets[0].{key}")[0] == kind
+    assert imported.composed.values["data.turn_part"] == part
+
+
+def test_data_sets_that_train_other_ends(read: Bring) -> None:
+    second = "  - {path: org/more, type: chat_template, train_on_eos: none}\nadapter"
+    imported = read(LORA.replace("adapter", second, 1))
+    assert fate(imported, "datasets[1].train_on_eos")[0] == "unknown"
+
+
+def test_tokens_that_end_turns(read: Bring) -> None:
+    imported = read(f"{LORA}eot_tokens: [<end_of_turn>]\n")
+    assert fate(imported, "eot_tokens")[0] == "derived"
+    assert imported.composed.values["data.turn_ends"] == ("<end_of_turn>",)
+    assert fate(read(f"{ALPACAS}eot_tokens: [<end>]\n"), "eot_tokens")[0] == "inert"
+
+
+def test_every_turn_trains(read: Bring) -> None:
+    imported = read(f"{LORA}train_on_inputs: true\n")
+    assert fate(imported, "train_on_inputs")[0] == "derived"
+    found = imported.composed.values
+    assert (found["data.train_on"], found["data.turn_part"]) == ("all", "ended")
+    named = read(f"{LORA}train_on_inputs: true\n".replace("org/model", "org/Mistral-7B"))
+    assert fate(named, "train_on_inputs")[0] == "approximated"
 
 
 def test_a_name_is_no_path(read: Bring) -> None:

@@ -28,7 +28,6 @@ from tests.real.warm import interpreter
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 REFERENCE = Path(__file__).parent / "axolotl_reference.py"
 ROWS = 60
-CHATS = "chats"
 BASE: dict[str, Any] = {
     "base_model": "tiny-model",
     "adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_target_linear": True,
@@ -72,6 +71,73 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "custom-column": ({**CUSTOM, "field_system": "role"}, {}),
     "custom-plain": ({"field_input": "nowhere"}, {}),
 }
+CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "own": ({}, {}),
+    **{
+        f"of-{name}": ({}, {"chat_template": name})
+        for name in (
+            "chatml",
+            "qwen_25",
+            "qwen3",
+            "phi_35",
+            "llama3",
+            "gemma3",
+            "mistral_v1",
+            "deepseek_v2",
+            "alpaca",
+            "exaone",
+        )
+    },
+    "every-turn": ({}, {"train_on_inputs": True, "chat_template": "qwen3"}),
+    "every-turn-of-its-own": ({"roles_to_train": ["user"]}, {"train_on_inputs": True}),
+    "no-ends": ({"train_on_eos": "none"}, {"chat_template": "chatml"}),
+    "ends-by-their-other-name": (
+        {"train_on_eos": "none", "train_on_eot": "turn", "roles_to_train": ["gpt"]},
+        {"chat_template": "qwen3"},
+    ),
+    "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
+    "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
+}
+"""Of conversations: what an entry says, and the config."""
+TALKS = 48
+BEGINS = "tiny-that-begins"
+"""The tiny model with a token that begins texts, which templates print."""
+
+
+def _begins(model: Path) -> None:
+    file = model / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bos_token": "<|im_start|>"}))
+
+
+def talks() -> list[dict[str, Any]]:
+    """Conversations of several turns, with system turns, thoughts and awkward texts."""
+    found = []
+    texts = (
+        "Ja. ",
+        "\n\nSo:\n- one\n",
+        "[[another",
+        "zz",
+        "Grüße 🙂",
+        "<b>fat</b>\n",
+        " again" * 9,
+    )
+    for number in range(TALKS):
+        turns: list[dict[str, Any]] = []
+        if number % 3 == 0:
+            turns.append({"role": "system", "content": f"Be {number}."})
+        for turn in range(1 + number % 4):
+            text = texts[(number + turn) % len(texts)]
+            turns.append({"role": "user", "content": f"{text}{turn}?"})
+            answer = {"role": "assistant", "content": f"{turn}{text}"}
+            if number % 2:
+                answer["content"] = text + "!" * (number % 5)
+            if number % 4 == 1 and turn % 2 == 0:
+                answer["reasoning_content"] = f"Hm, {number}.\nAnd {text}{turn}"
+            if number % 8 == 2:
+                answer["content"] = f"<think>\nHm {text}\n</think>\n\n{number}"
+            turns.append(answer)
+        found.append({"messages": turns})
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +164,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         entry = {"path": "rows.jsonl", "ds_type": "json", "type": kind}
         config = {**BASE, "datasets": [entry], "dataset_prepared_path": f"cache-{name}", **more}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
-    shutil.copy(SPECS / "data" / "chat.jsonl", folder)
-    entry = {"path": "chat.jsonl", "ds_type": "json", "type": "chat_template"}
-    chats = {**BASE, "datasets": [entry], "shuffle_merged_datasets": False}
-    (folder / f"{CHATS}.yaml").write_text(yaml.safe_dump(chats, sort_keys=False), "utf-8")
+    _begins(shutil.copytree(SPECS / "tiny-model", folder / BEGINS))
+    told = (SPECS / "data" / "chat.jsonl").read_text("utf-8").splitlines()
+    rows = [*(json.loads(line) for line in told), *talks()]
+    (folder / "chats.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    for name, (said, more) in CHATS.items():
+        entry = {"path": "chats.jsonl", "ds_type": "json", "type": "chat_template", **said}
+        chats = {**BASE, "datasets": [entry], "shuffle_merged_datasets": False, **more}
+        chats |= {"dataset_prepared_path": f"cache-{name}", "base_model": BEGINS}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(chats, sort_keys=False), "utf-8")
     return folder
 
 
@@ -113,7 +184,7 @@ def theirs(project: Path) -> dict[str, Any]:
         "CUDA_VISIBLE_DEVICES": "", "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1",
     }  # fmt: skip
     python = interpreter(ensure(load_backend("axolotl")), variables)
-    configs = [f"{name}.yaml" for name in (*CASES, CHATS)]
+    configs = [f"{name}.yaml" for name in (*CASES, *CHATS)]
     ran = subprocess.run(
         [str(python), str(REFERENCE), "rows.json", *configs],
         cwd=project, env=variables, capture_output=True, text=True, check=False,
@@ -123,15 +194,17 @@ def theirs(project: Path) -> dict[str, Any]:
     return found
 
 
-def ours(project: Path, name: str) -> dict[str, Any]:
+def ours(project: Path, name: str, model: str = "tiny-model") -> dict[str, Any]:
     """The rows that ftspec prepares of the imported spec."""
     imported = bring([project / f"{name}.yaml"])
     lost = [fate.setting.key for fate in imported.fates if not fate.faithful]
-    assert lost == (["datasets[0].type"] if name == CHATS else [])
+    assert not lost
     assert not imported.composed.open
     spec = project / f"{name}.spec.yaml"
     spec.write_text(imported.composed.text, "utf-8")
-    loaded = load(spec, ("data.prepare=ftspec", "model.name=./tiny-model", "hardware.device=cpu"))
+    for file, text in imported.files.items():
+        (project / file).write_text(text, "utf-8")
+    loaded = load(spec, ("data.prepare=ftspec", f"model.name=./{model}", "hardware.device=cpu"))
     resolved = make_plan(loaded, "trl").resolved
     found: dict[str, Any] = {"eval": None}
     for split in ("train", "eval") if loaded.spec.data.eval_size else ("train",):
@@ -164,30 +237,20 @@ def test_rows_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> 
         assert len(real["train"]) + len(real["eval"]) < ROWS
 
 
-def test_of_chats_one_token_more_trains_in_each_answer(
-    project: Path, theirs: dict[str, Any]
-) -> None:
-    """What the import tells as approximated: the template's line break behind the end of a turn."""
-    made, real = ours(project, CHATS)["train"], theirs[CHATS]["train"]
-    assert len(made) == len(real) == 64
-    for one, other in zip(made, real, strict=True):
-        assert one["input_ids"] == other["input_ids"]
-        pairs = enumerate(zip(one["labels"], other["labels"], strict=True))
-        apart = [at for at, (here, there) in pairs if here != there]
-        assert apart and all(other["labels"][at] == -100 for at in apart)
-        ends = [at for at in range(len(one["labels"])) if ends_a_span(one["labels"], at)]
-        assert apart == ends
-
-
-def ends_a_span(labels: list[int], at: int) -> bool:
-    """Whether a token is the last trained one of several."""
-    return labels[at] != -100 and (at + 1 == len(labels) or labels[at + 1] == -100)
+@pytest.mark.parametrize("name", CHATS)
+def test_turns_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> None:
+    made, real = ours(project, name, BEGINS)["train"], theirs[name]["train"]
+    assert len(made) == len(real) == 64 + TALKS
+    for row in real:
+        row["labels"][0] = -100  # nothing predicts the first token
+    apart = [at for at, (one, other) in enumerate(zip(made, real, strict=True)) if one != other]
+    assert not apart
 
 
 def test_the_cases_differ(theirs: dict[str, Any]) -> None:
     texts = {
         json.dumps(sorted(map(json.dumps, found["train"])))
         for name, found in theirs.items()
-        if name != CHATS
+        if name not in CHATS
     }
     assert len(texts) == len(CASES)

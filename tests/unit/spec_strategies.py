@@ -508,6 +508,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "system": st.none() | words(),
         "overflow": st.sampled_from(("truncate", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
+        "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
         "prepare": st.sampled_from(("framework", "ftspec")),
         "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),

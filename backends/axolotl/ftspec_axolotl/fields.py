@@ -141,6 +141,8 @@ _ROWS = (
         "data.max_length",
         "data.overflow",
         "data.train_on",
+        "data.turn_part",
+        "data.turn_ends",
     ),
     *ours("model.chat_template", "model.template_options"),
     *(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.data.named import templates
 from ftspec.families.objectives.supervised import continued
+from ftspec.families.rows.turns import turn_row
 from ftspec.families.scripts.sft_script import (
     OWN_PATHS,
     lower_system,
@@ -289,6 +290,9 @@ SFT = FieldMap(
             _lift_train_on,
             uses=("data.train", "data.prepare"),
             absent=(False, False),
+        ),
+        turn_row(
+            "it trains all that its template writes of an answer (data/processor/supervised.py)"
         ),
         field("data.shuffle", "disable_shuffling", negate, absent=False),
         constant("mix_strategy", "concat", "sources follow one another", absent="concat"),

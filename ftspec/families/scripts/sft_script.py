@@ -16,6 +16,7 @@ from ftspec.families.rows.datasets import context
 from ftspec.families.rows.packing import packing_row
 from ftspec.families.rows.shapes import WRITTEN
 from ftspec.families.rows.template import template_rows
+from ftspec.families.rows.turns import turn_row
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
 from ftspec.families.tuners.adapters import adapter_rows, lower_tuner
@@ -84,6 +85,10 @@ def data_rows() -> tuple[Row, ...]:
             _lift_train_on,
             uses=("data.train", "data.prepare", "derived.marks_turns"),
             absent=(None, False, MISSING),
+        ),
+        turn_row(
+            "trl trains all that the template writes of an answer, or what the template marks "
+            "(trl/trainer/sft_trainer.py)"
         ),
         Row(
             ("data.system",),

@@ -13,6 +13,7 @@ from ftspec.data.tokenizer import named_tokens
 from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, PROMPT, Row, entries, objective, row
+from ftspec.port.formats.axolotl.turns import EOT, TURN_RULES, TURNS, inputs, turns
 from ftspec.port.formats.axolotl.words import EMPTY, evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.spec.data import unsliced
@@ -25,12 +26,6 @@ PARTS = (
     *("system_prompt", "system_format", "format", "no_input_format"),
     *("field_system", "field_instruction", "field_input", "field_output"),
 )
-TURNS = (
-    "it trains what a turn says and its end-of-turn token; here all that the template writes of the turn "
-    "trains, mostly a line break more"
-)
-"""prompt_strategies/chat_template.py. Seen in tests/real/test_axolotl_rows.py: the same ids, and one more
-trained token at the end of each answer."""
 TOKENS = "special tokens are the tokenizer's own in a spec: if these are, nothing is lost"
 TEMPLATES = files(__package__) / "templates"
 """What its names of chat templates mean."""
@@ -65,6 +60,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     else:
         spec["data.packing"] = None
     spec["data.shuffle"] = not context.get("curriculum_sampling")
+    spec |= turns(context)
     return spec, tuple(dict.fromkeys(questions))
 
 
@@ -89,8 +85,8 @@ def _type(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"{found.why} yet")
     if setting.value in CHATS and not supervised:
         return Outcome("unknown", why="pairs that a chat template writes are not read yet")
-    if setting.value in CHATS and not setting.key.startswith("test_"):
-        return Outcome("approximated", why=TURNS, of=("data.train",))
+    if setting.value in CHATS and found.kind != "unknown":
+        return Outcome("derived", why=TURNS, of=("data.train", "data.turn_part"))
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
 
 
@@ -118,15 +114,6 @@ def _roles(setting: Setting, _context: Context) -> Outcome:
     if name in ROLES and set(setting.value or ()) <= set(ROLES[name]):
         return Outcome("derived", why="as turns are called anyway", of=("data.train",))
     return Outcome("unknown", why="other names of roles are not in a spec")
-
-
-def _trained(default: Any, why: str) -> Rule:
-    def rule(setting: Setting, _context: Context) -> Outcome:
-        if setting.value == default:
-            return Outcome("derived", of=("data.train_on",))
-        return Outcome("unknown", why=why)
-
-    return said(rule)
 
 
 def _files(setting: Setting, context: Context) -> Outcome:
@@ -193,12 +180,14 @@ def _packs(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=spec, why=why)
 
 
+def _length(setting: Setting, context: Context) -> Outcome:
+    if turns(context):  # rows that ftspec prepares are cut before trl sees them
+        return Outcome("renamed", spec={"data.max_length": setting.value})
+    return Outcome("renamed", {"SFTConfig.max_length": setting.value})
+
+
 def _overflow(_setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={"data.overflow": data(context)[0]["data.overflow"]})
-
-
-def _inputs(setting: Setting, _context: Context) -> Outcome:
-    return Outcome("derived", spec={"data.train_on": "all" if setting.value else "assistant"})
 
 
 def _template(setting: Setting, context: Context) -> Outcome:
@@ -266,9 +255,7 @@ _ENTRY: dict[str, Rule] = {
     "roles.": _roles,
     "data_files": said(_files),
     "chat_template": said(_template),
-    "roles_to_train": _trained(["assistant"], "training other turns is not in a spec"),
-    "train_on_eos": _trained("turn", "another choice of trained end tokens is not in a spec"),
-    "train_on_eot": _trained("turn", "another choice of trained end tokens is not in a spec"),
+    **TURN_RULES,
     "trust_remote_code": inert("rows are read without code"),
     "preprocess_shards": inert("how fast, not what"),
 }
@@ -276,21 +263,15 @@ _LISTS = ("datasets", "test_datasets", "pretraining_dataset")
 DATA_RULES: dict[str, Rule] = {
     **{f"{root}[].{key}": rule for root in _LISTS for key, rule in _ENTRY.items()},
     **{f"{root}[].": said(unknown("only axolotl has it")) for root in _LISTS},
-    "sequence_len": said(
-        lambda setting, _c: Outcome("renamed", {"SFTConfig.max_length": setting.value})
-    ),
+    "sequence_len": said(_length),
     "excess_length_strategy": said(_overflow),
     "sample_packing": said(_packs),
     "eval_sample_packing": said(_eval_packing),
     "val_set_size": said(_held_out),
-    "train_on_inputs": said(_inputs),
+    "train_on_inputs": said(inputs),
     "chat_template": said(_template),
     "chat_template_jinja": said(_jinja),
-    "eot_tokens": said(
-        lambda _s, _c: Outcome(
-            "derived", why="the end of a turn trains with it", of=("data.train_on",)
-        )
-    ),
+    "eot_tokens": EOT,
     "curriculum_sampling": off_or(lambda _s, _c: Outcome("derived", spec={"data.shuffle": False})),
     "shuffle_merged_datasets": inert("each epoch draws rows in random order anyway"),
     "shuffle_before_merging_datasets": inert("each epoch draws rows in random order anyway"),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 d4bd6d0d60d8)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 89f7acd6f62f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 27ac3cb3f772)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 ffc5c1a2eedf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 27ac3cb3f772)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 ffc5c1a2eedf)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from dpo-tiny (sha256 42366da83e8c)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from dpo-tiny (sha256 84ce927aa1ae)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 d35cf317b7da)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 8080cbc437a8)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 f7f562a890c1)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 c4548e88cebe)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0", "galore-torch==1.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 f7f562a890c1)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 c4548e88cebe)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 2e2a41c4f063)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 24c08eaa202e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

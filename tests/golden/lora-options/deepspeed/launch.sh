@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 32276b3edc6a)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 5594d0faf0db)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

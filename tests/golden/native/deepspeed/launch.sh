@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 67befcdc76b6)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 aea5038e5244)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 8449f239d7fa)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 8fac33efa3aa)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cee5243ea6cf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 040c6a0131c9)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 b03a21d4f3e5)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 f9c0588645c3)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 a588c9201a95)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 70774dc041c7)
 
 from os.path import commonprefix
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 9949a4e33cc7)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 5edfaadd0bca)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 647b41ededb1)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 61b85309fa5a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

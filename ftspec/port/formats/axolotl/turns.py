@@ -1,0 +1,126 @@
+"""Which tokens of conversations axolotl trains (prompt_strategies/chat_template.py of 0.19.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.entries import CHATS, entries, objective
+from ftspec.port.formats.axolotl.words import off_or, said, taken
+from ftspec.port.rules import Context, Outcome, Rule, unknown
+
+PART = "data.turn_part"
+TURNS = (
+    "it trains what a turn says and its end-of-turn token: rows that ftspec prepares, of local files, have "
+    "the same labels"
+)
+ELSEWHERE = {
+    "all": "the ends of turns that do not train count there too",
+    "last": "of a conversation only the last end of a turn counts there",
+}
+CALLED = {"human": "user", "gpt": "assistant"}
+FLAGGED = unknown("a flag in each turn that says whether it trains is not in a spec")
+AS_ANYWAY = "as it is called anyway"
+
+
+def chats(context: Context) -> list[Mapping[str, Any]]:
+    """The entries whose rows a chat template writes, where demonstrations are learned."""
+    if objective(context) != "sft":
+        return []
+    return [entry for entry in entries(context) if entry.get("type") in CHATS]
+
+
+def turns(context: Context) -> dict[str, Any]:
+    """Spec values of what counts of a turn; none where nothing is a conversation."""
+    found = chats(context)
+    if not found:
+        return {}
+    part = part_of(found[0], context) or "ended"
+    ends = context.get("eot_tokens") if part == "ended" else ()
+    tokens = tuple(map(str, ends)) if isinstance(ends, list) else ()
+    return {PART: part, "data.turn_ends": tokens, "data.prepare": "ftspec"}
+
+
+def part_of(entry: Mapping[str, Any], context: Context) -> str:
+    """What of a turn counts, in a spec's word; empty where a spec has none."""
+    eos = entry.get("train_on_eos") or "turn"
+    eot = entry.get("train_on_eot") or eos
+    if eos != eot and not context.get("eot_tokens") and {eos, eot} == {"turn", "none"}:
+        return "ended"  # both speak of the same token
+    return {("turn", "turn"): "ended", ("none", "none"): "said"}.get((eos, eot), "")
+
+
+def _entry(setting: Setting, context: Context) -> Mapping[str, Any]:
+    root, _, rest = setting.key.partition("[")
+    number, found = rest.partition("]")[0], entries(context, root)
+    return found[int(number)] if number.isdigit() and int(number) < len(found) else {}
+
+
+def _ends(setting: Setting, context: Context) -> Outcome:
+    entry = _entry(setting, context)
+    if entry.get("type") not in CHATS:
+        return Outcome("inert", why="its rows are no conversations")
+    part = part_of(entry, context)
+    if not part:
+        why = ELSEWHERE.get(
+            str(setting.value), "other ends of turns count than of turns that train"
+        )
+        return Outcome("unknown", why=why)
+    if part != turns(context).get(PART):
+        return Outcome("unknown", why="in a spec the ends of all turns count, or none")
+    return Outcome("derived", of=(PART,))
+
+
+def _roles(setting: Setting, context: Context) -> Outcome:
+    if _entry(setting, context).get("type") not in CHATS:
+        return Outcome("inert", why="its rows are no conversations")
+    if taken(context, "train_on_inputs"):
+        return Outcome("inert", why="train_on_inputs trains every turn")
+    names = setting.value if isinstance(setting.value, list) else []
+    if {CALLED.get(name, name) for name in names} == {"assistant"}:
+        return Outcome("derived", of=("data.train_on",))
+    return Outcome("unknown", why="in a spec the assistant's turns train, or all")
+
+
+def _eot(_setting: Setting, context: Context) -> Outcome:
+    found = turns(context)
+    if found.get(PART) != "ended":
+        return Outcome("inert", why="they are read where ends of turns train, and nowhere else")
+    return Outcome("derived", spec={"data.turn_ends": found["data.turn_ends"]})
+
+
+def inputs(setting: Setting, context: Context) -> Outcome:
+    """Whether all turns train."""
+    spec = {"data.train_on": "all" if setting.value else "assistant"}
+    names = (context.get("tokenizer_config"), context.get("base_model"))
+    name = next((str(one) for one in names if one), "")
+    if setting.value and chats(context) and "mistral" in name.lower():
+        why = "beside a tokenizer called mistral it leaves out what a first system turn says"
+        return Outcome("approximated", spec=spec, why=why)
+    return Outcome("derived", spec=spec)
+
+
+def _called(name: str) -> Rule:
+    def rule(setting: Setting, _context: Context) -> Outcome:
+        if setting.value == name:
+            return Outcome("inert", why=AS_ANYWAY)
+        return Outcome("unknown", why="another name of it is not in a spec")
+
+    return said(rule)
+
+
+TURN_RULES: dict[str, Rule] = {
+    "roles_to_train": said(_roles),
+    "train_on_eos": said(_ends),
+    "train_on_eot": said(_ends),
+    "message_field_training": said(FLAGGED),
+    "message_field_training_detail": said(FLAGGED),
+    "split_thinking": off_or(unknown("thoughts are not cut out of a turn's text in a spec")),
+    "drop_system_message": off_or(unknown("leaving out system turns is not in a spec")),
+    "field_thinking": _called("reasoning_content"),
+    "template_thinking_key": _called("reasoning_content"),
+    "field_tools": _called("tools"),
+}
+"""Keys of an entry of `datasets`."""
+EOT: Rule = said(_eot)
