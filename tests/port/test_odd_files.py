@@ -31,6 +31,11 @@ ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
         ("axolotl", f"{AXOLOTL}warmup_steps: x\n", "warmup_steps"),
         ("axolotl", f"{AXOLOTL}num_epochs: []\n", "num_epochs"),
         ("axolotl", f"{AXOLOTL}datasets: 5\n", "datasets"),
+        (
+            "axolotl",
+            f"{AXOLOTL}gradient_accumulation_steps: {{a: 1}}\n",
+            "gradient_accumulation_steps.a",
+        ),
         ("torchtune", f"{TORCHTUNE}epochs: x\n", "epochs"),
         ("torchtune", f"{TORCHTUNE}dtype: []\n", "dtype"),
         ("oumi", f"{OUMI}training: {{trainer_type: TRL_SFT, num_train_epochs: x}}\n", None),

@@ -147,10 +147,16 @@ def average(context: Context) -> dict[str, Any]:
 
 def accumulation(context: Context) -> int:
     """utils/config, normalize_config: a batch_size is that of one device."""
-    micro = taken(context, "micro_batch_size") or 1
-    steps, batch = context.get("gradient_accumulation_steps"), context.get("batch_size")
-    if steps is None and isinstance(batch, int):
-        return max(batch // micro, 1)
+    micro, steps, batch = (
+        value if isinstance(value, int) and value > 0 else None  # what else there is is told elsewhere
+        for value in (
+            taken(context, "micro_batch_size"),
+            context.get("gradient_accumulation_steps"),
+            context.get("batch_size"),
+        )
+    )
+    if steps is None and batch is not None:
+        return max(batch // (micro or 1), 1)
     return steps or 1
 
 
