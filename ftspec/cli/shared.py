@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -131,7 +132,34 @@ def load_specs(
     from ftspec.spec.pipeline import load_any
 
     extra = (f"run.environment={environment}",) if environment else ()
-    return load_any(spec, (*sets, *extra))
+    with telling_configs_apart(spec):
+        return load_any(spec, (*sets, *extra))
+
+
+@contextmanager
+def telling_configs_apart(spec: Path) -> Iterator[None]:
+    """Of the config of another tool, say what it is, and not all that a spec has no place for."""
+    try:
+        yield
+    except SpecError as error:
+        raise _foreign(spec, error) or error from None
+
+
+def _foreign(spec: Path, error: SpecError) -> SpecError | None:
+    """What the config of another tool is told, which has neither of the two sections that a spec needs."""
+    said = {problem.message for problem in error.problems}
+    if not said >= {"`model` is missing", "`data` is missing"}:
+        return None
+    from ftspec.port.recognise import recognise
+
+    try:
+        title = recognise(spec).format.title
+    except SpecError:
+        return None
+    file = shlex.quote(str(spec))
+    message = f"this is a config of {title}, not a spec"
+    hint = f"ftspec import {file} -o spec.yaml, or: ftspec explain {file}"
+    return SpecError(Problem(message, file=str(spec), hint=hint))
 
 
 def print_json(value: Any) -> None:

@@ -17,6 +17,7 @@ from ftspec.cli.shared import (
     print_json,
     spec_argument,
     stage_option,
+    telling_configs_apart,
 )
 
 
@@ -95,7 +96,8 @@ def command(
         raise click.UsageError("a proof needs one environment per backend: --python does not fit")
     names = backend_names(backends or "all")
     sets = (*sets, *((f"run.environment={environment}",) if environment else ()))
-    loaded, folder = effective(spec, sets, steps, output, stage)
+    with telling_configs_apart(spec):
+        loaded, folder = effective(spec, sets, steps, output, stage)
     with Live(console(stderr=True), quiet=as_json) as live:
         trackers: dict[str, Tracker] = {}
 

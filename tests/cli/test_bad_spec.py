@@ -131,6 +131,20 @@ def test_files_that_are_no_spec(ftspec: Command, write: Write) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "title"), [("llamafactory.yaml", "LLaMA-Factory"), ("trl.yaml", "TRL")]
+)
+def test_the_config_of_another_tool_is_told_for_what_it_is(
+    file: str, title: str, ftspec: Command
+) -> None:
+    config = SPECS / "foreign" / file
+    for command in ("validate", "plan", "run", "verify"):
+        done = ftspec(command, config)
+        assert done.code == 2 and done.err.count("error[") == 1
+        assert f"this is a config of {title}, not a spec" in done.err
+        assert f"ftspec import {config} -o spec.yaml" in done.err
+
+
 def test_a_mistake_in_set_names_the_option(ftspec: Command, write: Write) -> None:
     done = ftspec("plan", write(), "--set", "train.learning_rate=fast")
     assert done.code == 2

@@ -148,7 +148,9 @@ def average(context: Context) -> dict[str, Any]:
 def accumulation(context: Context) -> int:
     """utils/config, normalize_config: a batch_size is that of one device."""
     micro, steps, batch = (
-        value if isinstance(value, int) and value > 0 else None  # what else there is is told elsewhere
+        value
+        if isinstance(value, int) and value > 0
+        else None  # what else there is is told elsewhere
         for value in (
             taken(context, "micro_batch_size"),
             context.get("gradient_accumulation_steps"),
