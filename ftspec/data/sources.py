@@ -69,7 +69,8 @@ def _read(
             Problem(
                 f"{source.hub} is a hub data set, which ftspec does not read itself",
                 path="data",
-                hint="set `data.prepare: framework` and its `format`, or give the path of a copy",
+                hint="give the path of a copy; or set its `format` and `data.prepare: framework`, with "
+                "`data.turn_part: written`",
             )
         )
         return

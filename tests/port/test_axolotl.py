@@ -307,6 +307,12 @@ def test_data_sets_that_train_other_ends(read: Bring) -> None:
     assert fate(imported, "datasets[1].train_on_eos")[0] == "unknown"
 
 
+def test_rows_of_the_hub_need_a_copy(read: Bring) -> None:
+    assert any("org/chats" in note and "copy" in note for note in read(LORA).notes)
+    local = LORA.replace("org/chats", "chats.jsonl")
+    assert not any("copy" in note for text in (local, ALPACAS) for note in read(text).notes)
+
+
 def test_tokens_that_end_turns(read: Bring) -> None:
     imported = read(f"{LORA}eot_tokens: [<end_of_turn>]\n")
     assert fate(imported, "eot_tokens")[0] == "derived"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ftspec.errors import UnsupportedError
+from ftspec.errors import SpecError, UnsupportedError
 from ftspec.plan.make import make_plan
 from ftspec.plan.templates import marks_turns, template_of
 from ftspec.spec.load import load
@@ -40,6 +40,33 @@ def test_unmarked_turns_are_refused_before_the_run(tmp_path: Path, backend: str)
     assert problem.path == "data.train_on" and "data.prepare: ftspec" in problem.hint
     for remedy in ("data.prepare=ftspec", "data.train_on=completions"):
         make_plan(load(SPECS / "quickstart.yaml", (template, remedy)), backend, tmp_path / "out")
+
+
+@pytest.mark.parametrize("backend", ["trl", "unsloth", "deepspeed", "llamafactory"])
+def test_a_part_of_a_turn_needs_prepared_rows(tmp_path: Path, backend: str) -> None:
+    part = "data.turn_part=ended"
+    with pytest.raises(UnsupportedError) as caught:
+        make_plan(load(SPECS / "quickstart.yaml", (part,)), backend, tmp_path / "out")
+    (problem,) = caught.value.problems
+    assert problem.path == "data.turn_part" and problem.hint == "data.prepare: ftspec"
+    plan = make_plan(
+        load(SPECS / "quickstart.yaml", (part, problem.hint.replace(": ", "="))), backend, tmp_path
+    )
+    assert not plan.notes
+
+
+def test_answers_that_are_compared_count_whole(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="of demonstrations alone") as caught:
+        make_plan(load(SPECS / "dpo-tiny.yaml", ("data.turn_part=said",)), "trl", tmp_path / "out")
+    assert caught.value.problems[0].path == "data.turn_part"
+
+
+def test_where_prompts_count_in_full_all_that_is_written_does(tmp_path: Path) -> None:
+    sets = ("data.turn_part=ended", "data.prepare=ftspec", "method.objective.prompt_weight=1")
+    values = make_plan(
+        load(SPECS / "quickstart.yaml", sets), "trl", tmp_path / "out"
+    ).resolved.flat()
+    assert (values["data.train_on"], values["data.turn_part"]) == ("all", "written")
 
 
 def test_a_long_row_is_measured_by_the_template_that_is_trained_with(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.entries import CHATS, entries, objective
+from ftspec.port.formats.axolotl.entries import CHATS, entries, objective, row
 from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, unknown
 
@@ -14,6 +14,10 @@ PART = "data.turn_part"
 TURNS = (
     "it trains what a turn says and its end-of-turn token: rows that ftspec prepares, of local files, have "
     "the same labels"
+)
+COPY = (
+    "ftspec prepares rows of local files: give the path of a copy before it runs, or set data.turn_part: "
+    "written and data.prepare: framework, which trains what the template writes around a turn as well"
 )
 ELSEWHERE = {
     "all": "the ends of turns that do not train count there too",
@@ -40,6 +44,12 @@ def turns(context: Context) -> dict[str, Any]:
     ends = context.get("eot_tokens") if part == "ended" else ()
     tokens = tuple(map(str, ends)) if isinstance(ends, list) else ()
     return {PART: part, "data.turn_ends": tokens, "data.prepare": "ftspec"}
+
+
+def copies(context: Context) -> list[str]:
+    """A word for each data set of the hub whose rows ftspec has to prepare."""
+    hub = [row(entry).source["hub"] for entry in chats(context)]
+    return [f"data.train: {name}: {COPY}" for name in dict.fromkeys(hub) if name]
 
 
 def part_of(entry: Mapping[str, Any], context: Context) -> str:

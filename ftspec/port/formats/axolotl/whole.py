@@ -16,6 +16,7 @@ from ftspec.port.formats.axolotl.train import (
     save,
     warmup,
 )
+from ftspec.port.formats.axolotl.turns import copies
 from ftspec.port.formats.axolotl.words import (
     BITS,
     CONFIG,
@@ -73,6 +74,7 @@ def complete(context: Context) -> Completion:
         questions += more
     if context.get("warmup_steps") is None and known_steps(context) is None:
         notes.append(f"train.warmup_ratio: {ROUNDED}")
+    notes += copies(context)
     if not context.get("learning_rate"):
         questions.append("learning_rate is missing: axolotl takes no config without one")
     return Completion(native, spec, tuple(questions), tuple(notes))
