@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,6 +312,17 @@ def test_rows_of_the_hub_need_a_copy(read: Bring) -> None:
     assert any("org/chats" in note and "copy" in note for note in read(LORA).notes)
     local = LORA.replace("org/chats", "chats.jsonl")
     assert not any("copy" in note for text in (local, ALPACAS) for note in read(text).notes)
+
+
+def test_a_column_with_a_system_prompt_is_told(read: Bring, tmp_path: Path) -> None:
+    talk = '"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]'
+    text = LORA.replace("org/chats", "chats.jsonl")
+    for rows, kind in ((f"{{{talk}}}", "derived"), (f'{{{talk}, "system": "c"}}', "approximated")):
+        (tmp_path / "chats.jsonl").write_text(rows)
+        assert fate(read(text), "datasets[0].type")[0] == kind
+    named = text.replace("adapter", "    field_system: messages\nadapter")
+    (tmp_path / "chats.jsonl").write_text(f"{{{talk}}}")
+    assert fate(read(named), "datasets[0].type")[0] == "approximated"
 
 
 def test_tokens_that_end_turns(read: Bring) -> None:

@@ -96,12 +96,31 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"chat_template": "qwen3"},
     ),
     "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
+    "tools": ({"path": "calls.jsonl"}, {"chat_template": "qwen3"}),
     "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
 }
 """Of conversations: what an entry says, and the config."""
 TALKS = 48
 BEGINS = "tiny-that-begins"
 """The tiny model with a token that begins texts, which templates print."""
+
+
+def calls() -> list[dict[str, Any]]:
+    """Conversations that call a tool, with words beside the call and without."""
+    place = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "w", "description": "d", "parameters": place}}
+    found = []
+    for number in range(8):
+        call = {"type": "function", "function": {"name": "w", "arguments": {"city": f"B{number}"}}}
+        words = "I look." * (number % 2)
+        messages = [
+            {"role": "user", "content": f"Weather {number}?"},
+            {"role": "assistant", "content": words, "tool_calls": [call]},
+            {"role": "tool", "content": "sunny", "name": "w"},
+            {"role": "assistant", "content": f"It is sunny, {number}."},
+        ]
+        found.append({"messages": messages, "tools": [tool]})
+    return found
 
 
 def _begins(model: Path) -> None:
@@ -167,7 +186,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _begins(shutil.copytree(SPECS / "tiny-model", folder / BEGINS))
     told = (SPECS / "data" / "chat.jsonl").read_text("utf-8").splitlines()
     rows = [*(json.loads(line) for line in told), *talks()]
-    (folder / "chats.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    for file, found in (("chats", rows), ("calls", calls())):
+        text = "".join(f"{json.dumps(row)}\n" for row in found)
+        (folder / f"{file}.jsonl").write_text(text, "utf-8")
     for name, (said, more) in CHATS.items():
         entry = {"path": "chats.jsonl", "ds_type": "json", "type": "chat_template", **said}
         chats = {**BASE, "datasets": [entry], "shuffle_merged_datasets": False, **more}
@@ -240,7 +261,7 @@ def test_rows_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> 
 @pytest.mark.parametrize("name", CHATS)
 def test_turns_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> None:
     made, real = ours(project, name, BEGINS)["train"], theirs[name]["train"]
-    assert len(made) == len(real) == 64 + TALKS
+    assert len(made) == len(real) == (8 if name == "tools" else 64 + TALKS)
     for row in real:
         row["labels"][0] = -100  # nothing predicts the first token
     apart = [at for at, (one, other) in enumerate(zip(made, real, strict=True)) if one != other]

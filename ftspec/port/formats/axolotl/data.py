@@ -13,7 +13,16 @@ from ftspec.data.tokenizer import named_tokens
 from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, PROMPT, Row, entries, objective, row
-from ftspec.port.formats.axolotl.turns import EOT, TURN_RULES, TURNS, inputs, turns
+from ftspec.port.formats.axolotl.turns import (
+    EOT,
+    SYSTEM,
+    TURN_RULES,
+    TURNS,
+    entry_of,
+    has_system,
+    inputs,
+    turns,
+)
 from ftspec.port.formats.axolotl.words import EMPTY, evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.spec.data import unsliced
@@ -85,6 +94,8 @@ def _type(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"{found.why} yet")
     if setting.value in CHATS and not supervised:
         return Outcome("unknown", why="pairs that a chat template writes are not read yet")
+    if setting.value in CHATS and has_system(found.source, entry_of(setting, context), context):
+        return Outcome("approximated", why=SYSTEM, of=("data.train", "data.turn_part"))
     if setting.value in CHATS and found.kind != "unknown":
         return Outcome("derived", why=TURNS, of=("data.train", "data.turn_part"))
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftspec.data.sources import rows
+from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, entries, objective, row
 from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, unknown
+from ftspec.spec.data import Source
 
 PART = "data.turn_part"
 TURNS = (
@@ -18,6 +21,10 @@ TURNS = (
 COPY = (
     "ftspec prepares rows of local files: give the path of a copy before it runs, or set data.turn_part: "
     "written and data.prepare: framework, which trains what the template writes around a turn as well"
+)
+SYSTEM = (
+    "its rows have a column with a system prompt, which axolotl puts before a conversation that begins with "
+    "none; here it is not read"
 )
 ELSEWHERE = {
     "all": "the ends of turns that do not train count there too",
@@ -52,6 +59,17 @@ def copies(context: Context) -> list[str]:
     return [f"data.train: {name}: {COPY}" for name in dict.fromkeys(hub) if name]
 
 
+def has_system(source: Mapping[str, Any], entry: Mapping[str, Any], context: Context) -> bool:
+    """Whether the first row of a local file of messages has a system prompt beside them."""
+    if source["format"] != "messages" or source["path"] is None:
+        return False
+    try:
+        first = next(rows(Source(path=source["path"]), context.document.path.parent), None)
+    except DataError:
+        return False
+    return first is not None and (entry.get("field_system") or "system") in first.values
+
+
 def part_of(entry: Mapping[str, Any], context: Context) -> str:
     """What of a turn counts, in a spec's word; empty where a spec has none."""
     eos = entry.get("train_on_eos") or "turn"
@@ -61,14 +79,15 @@ def part_of(entry: Mapping[str, Any], context: Context) -> str:
     return {("turn", "turn"): "ended", ("none", "none"): "said"}.get((eos, eot), "")
 
 
-def _entry(setting: Setting, context: Context) -> Mapping[str, Any]:
+def entry_of(setting: Setting, context: Context) -> Mapping[str, Any]:
+    """The entry of a list of data sets that a setting stands in; empty where there is none."""
     root, _, rest = setting.key.partition("[")
     number, found = rest.partition("]")[0], entries(context, root)
     return found[int(number)] if number.isdigit() and int(number) < len(found) else {}
 
 
 def _ends(setting: Setting, context: Context) -> Outcome:
-    entry = _entry(setting, context)
+    entry = entry_of(setting, context)
     if entry.get("type") not in CHATS:
         return Outcome("inert", why="its rows are no conversations")
     part = part_of(entry, context)
@@ -83,7 +102,7 @@ def _ends(setting: Setting, context: Context) -> Outcome:
 
 
 def _roles(setting: Setting, context: Context) -> Outcome:
-    if _entry(setting, context).get("type") not in CHATS:
+    if entry_of(setting, context).get("type") not in CHATS:
         return Outcome("inert", why="its rows are no conversations")
     if taken(context, "train_on_inputs"):
         return Outcome("inert", why="train_on_inputs trains every turn")
