@@ -1,4 +1,4 @@
-"""One file per format: how it is recognised, and what each of its keys means."""
+"""One file or folder per format: how it is recognised, and what each of its keys means."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ NAMES = (
     *("unsloth_script", "trl_script"),
 )
 """In the order in which they are told to people."""
+BESIDE = {"trl_script": "trl.script"}
+"""Formats that stand in the folder of another one of the same framework."""
 
 
 @cache
 def load(name: str) -> Format:
     """The format of that name, one of `NAMES`."""
-    found: Format = importlib.import_module(f"{__name__}.{name}").format
+    found: Format = importlib.import_module(f"{__name__}.{BESIDE.get(name, name)}").format
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.trl_data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
+from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.port.script import UNUSED
 

@@ -11,7 +11,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats.trl_data import source
+from ftspec.port.formats.trl.data import source
 from ftspec.port.rules import (
     Context,
     Outcome,

@@ -21,7 +21,7 @@ from ftspec.port.formats.script_rules import (
     rows,
 )
 from ftspec.port.formats.trl import CONFIG
-from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 
 LOAD = "from_pretrained."

@@ -12,9 +12,9 @@ from ftspec.data.named import templates
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
-from ftspec.port.formats.llamafactory_data import sources, split_names
-from ftspec.port.formats.llamafactory_idle import idle_rules
-from ftspec.port.formats.llamafactory_ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
+from ftspec.port.formats.llamafactory.data import sources, split_names
+from ftspec.port.formats.llamafactory.idle import idle_rules
+from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.rules import (
     Context,
     Outcome,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
-from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown, unless
 from ftspec.spec.data import SUFFIXES, unsliced
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.trl_data import source
+from ftspec.port.formats.trl.data import source
 from ftspec.port.rules import Context, Outcome, Rule, group, inert, section, unknown, unless
 
 FILES = ("text_sft", "text_sft_jsonl")

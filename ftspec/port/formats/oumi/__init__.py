@@ -14,7 +14,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.accelerate import FSDP, SHARDING
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
-from ftspec.port.formats.oumi_data import DATA_RULES, sources_and_target
+from ftspec.port.formats.oumi.data import DATA_RULES, sources_and_target
 from ftspec.port.formats.trl import TARGETS
 from ftspec.port.rules import (
     Context,

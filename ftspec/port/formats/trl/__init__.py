@@ -12,9 +12,9 @@ from ftspec.families.rows.template import TEMPLATE
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
-from ftspec.port.formats.trl_data import DATA_RULES, data, said
-from ftspec.port.formats.trl_older import OLDER
-from ftspec.port.formats.trl_trainers import CLASSES, config_class, trainer
+from ftspec.port.formats.trl.data import DATA_RULES, data, said
+from ftspec.port.formats.trl.older import OLDER
+from ftspec.port.formats.trl.trainers import CLASSES, config_class, trainer
 from ftspec.port.rules import (
     Context,
     Outcome,

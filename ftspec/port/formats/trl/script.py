@@ -11,7 +11,7 @@ from ftspec.port.format import Completion
 from ftspec.port.formats import trl
 from ftspec.port.formats.script_rules import SCRIPT_RULES, has, plain_defaults, rows
 from ftspec.port.formats.trl import BITS, CONFIG
-from ftspec.port.formats.trl_trainers import trainer
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
 
 DTYPE = (
