@@ -7,28 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import ftspec
-from ftspec.backend import File, Job
-from ftspec.emit.header import requirements
-from ftspec.emit.manifest import manifest
-from ftspec.emit.plain import one_line
+from ftspec.backend import File
 from ftspec.emit.python import render
-from ftspec.emit.shell import launch_script
-from ftspec.env.locks import pinned
 from ftspec.errors import Problem, SpecError
-from ftspec.plan.environ import PRIVATE, clean
+from ftspec.plan.between import between_job, between_plan
 from ftspec.plan.places import is_local, rebase
-from ftspec.plan.stages import (
-    BuildEnvironment,
-    CheckFolder,
-    Collect,
-    Launch,
-    Plan,
-    Stage,
-    TakeResult,
-    WriteFile,
-)
-from ftspec.plan.values import Resolved
-from ftspec.registry import load
+from ftspec.plan.stages import CheckFolder, Collect, Plan, TakeResult
 from ftspec.spec.data import SUFFIXES
 from ftspec.spec.earlier import ANSWERS
 from ftspec.spec.home import at_home
@@ -37,7 +21,6 @@ from ftspec.spec.writing import Writing
 SCRIPT = "write.py"
 TEMPLATE = files("ftspec.families") / "templates" / "write.py.j2"
 PINNED = ("transformers", "datasets", "torch")
-ARGV = ("{python}", SCRIPT)
 
 
 def answers_plan(
@@ -51,7 +34,7 @@ def answers_plan(
     Raises:
         SpecError: a file of prompts is not there.
     """
-    resolved, backend = stage.resolved, load(stage.backend)
+    resolved = stage.resolved
     for path in writing.prompts:
         if not (resolved.folder / at_home(path)).is_file():
             message = f"stage {name}: there is no file {path}"
@@ -59,14 +42,7 @@ def answers_plan(
             raise SpecError(Problem(message, path="write.prompts", hint=hint))
     values = resolved.flat()
     (source,) = values["data.train"]
-    lock = pinned(backend, values["run.environment"], {*PINNED, backend.package})
-    job = Job(
-        spec_name=f"{resolved.name}-answers",
-        spec_hash=stage.digest(),
-        values=values,
-        pins={package: lock.versions[package] for package in PINNED},
-        environ={} if values["run.telemetry"] else {row.name: row.value for row in PRIVATE},
-    )
+    job, lock = between_job(stage, "answers", PINNED)
     comment = f"Answers written by a teacher; compiled by ftspec {ftspec.__version__} from {resolved.name}"
     local = is_local(teacher, resolved.folder)
     results = rebase(source["path"].rpartition("/")[0], resolved.folder, folder)
@@ -84,23 +60,17 @@ def answers_plan(
         reader=SUFFIXES[Path(writing.prompts[0]).suffix.lower()],
         **_said(writing),
     )
-    pins = "".join(f"{line}\n" for line in requirements(job.pins))
-    written = [
+    return between_plan(
+        stage,
+        job,
+        lock,
         File.text(SCRIPT, script),
-        File.text("launch.sh", launch_script(ARGV, job.environ, comment), executable=True),
-        File.text("requirements.txt", f"# {one_line(comment)}\n{pins}"),
-    ]
-    written.append(manifest(job, backend, written, lock_key=lock.key, versions=lock.versions))
-    setting, cleared = clean(telemetry=values["run.telemetry"], device=device)
-    stages: tuple[Stage, ...] = (
-        *((taken,) if taken else (CheckFolder("write.teacher", teacher),) if local else ()),
-        *(WriteFile(file) for file in written),
-        BuildEnvironment(backend.name, values["run.environment"], lock.key),
-        Launch(ARGV, setting, cleared),
-        Collect(results, ANSWERS),
+        comment,
+        device,
+        folder,
+        first=(taken,) if taken else (CheckFolder("write.teacher", teacher),) if local else (),
+        last=Collect(results, ANSWERS),
     )
-    bare = Resolved(resolved.spec, resolved.folder, f"{resolved.name}-answers", {})
-    return Plan(backend.name, bare, {}, (), stages, folder)
 
 
 def _said(writing: Writing) -> dict[str, Any]:

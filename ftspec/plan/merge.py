@@ -6,25 +6,17 @@ from importlib.resources import files
 from pathlib import Path
 
 import ftspec
-from ftspec.backend import File, Job
-from ftspec.emit.header import requirements
-from ftspec.emit.manifest import manifest
-from ftspec.emit.plain import one_line
+from ftspec.backend import File
 from ftspec.emit.python import render
-from ftspec.emit.shell import launch_script
-from ftspec.env.locks import pinned
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.mapping import Note
-from ftspec.plan.environ import PRIVATE, clean
+from ftspec.plan.between import between_job, between_plan
 from ftspec.plan.places import is_local, rebase
-from ftspec.plan.stages import BuildEnvironment, Collect, Launch, Plan, Stage, TakeResult, WriteFile
-from ftspec.plan.values import Resolved
-from ftspec.registry import load
+from ftspec.plan.stages import Collect, Plan, TakeResult
 
 SCRIPT = "merge.py"
 TEMPLATE = files("ftspec.families") / "templates" / "merge.py.j2"
 PINNED = ("transformers", "peft", "torch")
-ARGV = ("{python}", SCRIPT)
 QUANTISED = (
     "the adapter was trained over a quantised base, and is added to the whole weights: what it learned "
     "to make up for, the rounding, is not in them"
@@ -47,7 +39,7 @@ def merge_plan(
     Raises:
         UnsupportedError: the base was quantised, and nearly the same is not accepted.
     """
-    resolved, backend = source.resolved, load(source.backend)
+    resolved = source.resolved
     values = resolved.flat()
     notes: tuple[Note, ...] = ()
     if values["model.quantization.type"] is not None:
@@ -55,14 +47,7 @@ def merge_plan(
         if not allow_lossy:
             hint = "--allow-lossy accepts that; or adapter: continue"
             raise UnsupportedError(Problem(QUANTISED, "model.adapter", hint=hint))
-    lock = pinned(backend, values["run.environment"], {*PINNED, backend.package})
-    job = Job(
-        spec_name=f"{resolved.name}-merged",
-        spec_hash=source.digest(),
-        values=values,
-        pins={package: lock.versions[package] for package in PINNED},
-        environ={} if values["run.telemetry"] else {row.name: row.value for row in PRIVATE},
-    )
+    job, lock = between_job(source, "merged", PINNED)
     adapter, results = (rebase(path, resolved.folder, folder) for path in (adapter, results))
     base = values["model.name"]
     if is_local(base, resolved.folder):
@@ -84,24 +69,15 @@ def merge_plan(
             }
         },
     )
-    pins = "".join(f"{line}\n" for line in requirements(job.pins))
-    written = [
+    return between_plan(
+        source,
+        job,
+        lock,
         File.text(SCRIPT, script),
-        File.text("launch.sh", launch_script(ARGV, job.environ, comment), executable=True),
-        File.text("requirements.txt", f"# {one_line(comment)}\n{pins}"),
-    ]
-    said = [f"{note.path}: {note.reason}" for note in notes]
-    written.append(
-        manifest(job, backend, written, lock_key=lock.key, versions=lock.versions, notes=said)
+        comment,
+        "cpu",
+        folder,
+        first=[TakeResult(stage, source)],
+        last=Collect(results),
+        notes=notes,
     )
-    setting, cleared = clean(telemetry=values["run.telemetry"], device="cpu")
-    stages: tuple[Stage, ...] = (
-        TakeResult(stage, source),
-        *(WriteFile(file) for file in written),
-        BuildEnvironment(backend.name, values["run.environment"], lock.key),
-        Launch(ARGV, setting, cleared),
-        Collect(results),
-    )
-    # no values: it has neither steps nor a checkpoint to go on from
-    bare = Resolved(resolved.spec, resolved.folder, f"{resolved.name}-merged", {})
-    return Plan(backend.name, bare, {}, notes, stages, folder)

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.families.scripts.unify import match
+from ftspec.families.weights.qat import refuse_without_torchao
 from ftspec.mapping import MISSING, Refuse, Row
 
 FLOAT8 = "precision.float8"
@@ -77,7 +78,5 @@ def _lower(
     if quantised is not None:
         reason = "layers of a quantised base have a product of their own"
         raise Refuse(reason, "never", "precision: bf16")
-    if environment != "aligned":
-        reason = "of TRL's environments the aligned one has torchao"
-        raise Refuse(reason, "notimpl", "run.environment: aligned")
+    refuse_without_torchao(environment)
     return recipe

@@ -103,6 +103,13 @@ def context(native: Flat, values: Flat) -> dict[str, Any]:
     return {"qat": qat, "copied": copied if kind else None}
 
 
+def refuse_without_torchao(environment: str) -> None:
+    """Which of TRL's environments can round."""
+    if environment != "aligned":
+        reason = "of TRL's environments the aligned one has torchao"
+        raise Refuse(reason, "notimpl", "run.environment: aligned")
+
+
 def read_few_bits(tree: ast.Module) -> dict[str, Any]:
     """The native values of these statements."""
     native: dict[str, Any] = {}
@@ -128,12 +135,7 @@ def _lower_qat(
     if tuner != "full":
         reason = ROUNDED_AFTER if tuner == "lora" else "it was seen where all weights train"
         raise Refuse(reason, "notimpl", "method: full")
-    if environment != "aligned":
-        raise Refuse(
-            "of TRL's environments the aligned one has torchao",
-            "notimpl",
-            "run.environment: aligned",
-        )
+    refuse_without_torchao(environment)
     return dict(zip(FIELDS, (weights, group, activations), strict=True))
 
 
