@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ftspec.emit.disk import write_atomic
-from ftspec.errors import Problem, SpecError, UnsupportedError
+from ftspec.errors import OutputError, Problem, SpecError, UnsupportedError
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.port.bring import Imported, bring
@@ -48,10 +50,40 @@ def carry(
     if lost and not allow_lossy:
         raise UnsupportedError([_problem(fate) for fate in lost])
     for name, text in imported.files.items():
+        _make(folder)
         write_atomic(folder / name, text.encode())
-    sets = [f"model.chat_template={folder / name}" for name in imported.files]
-    loaded = loads(imported.composed.text, f"{files[0].stem}.yaml", sets)
+    sets = list(_moved(imported, folder))
+    loaded = loads(imported.composed.text, f"{_name(imported)}.yaml", sets)
     return Carried(imported, make_plan(loaded, backend, folder, allow_lossy))
+
+
+def _name(imported: Imported) -> str:
+    """What the spec is called: after the file that says the training."""
+    return imported.parts[0].context.document.path.stem
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = Problem(f"cannot make this folder: {error.strerror}", file=str(folder))
+        raise OutputError([problem]) from error
+
+
+def _moved(imported: Imported, folder: Path) -> Iterator[str]:
+    """The places in the spec that name files which were written into the folder."""
+    files = {f"./{name}": str(folder / name) for name in imported.files}
+    objective = imported.composed.spec.method.objective
+    if (template := imported.composed.spec.model.chat_template) in files:
+        yield f"model.chat_template={files[template]}"
+    rewards = [one.model_dump(exclude_defaults=True) for one in getattr(objective, "rewards", ())]
+    if any(one.get("file") in files for one in rewards):
+        placed = [{**one, **_file(one, files)} for one in rewards]
+        yield f"method.objective.rewards={json.dumps(placed)}"
+
+
+def _file(reward: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, str]:
+    return {"file": files[reward["file"]]} if reward.get("file") in files else {}
 
 
 def _is_lost(fate: Fate, imported: Imported, backend: str) -> bool:

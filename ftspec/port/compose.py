@@ -16,7 +16,7 @@ from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.settle import Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
-from ftspec.spec.online import FIELDS
+from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
@@ -28,7 +28,6 @@ PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
 }
 """What a spec cannot do without, where the source does not say it."""
 REWARDS = "method.objective.rewards"
-REWARDED = ("grpo", "rloo")
 NO_REWARDS = "TODO: which rewards? the source does not say, or not in a way that is understood"
 STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
 """What is checked in the place of a method that ftspec has not. The text keeps its own word, so that nobody
@@ -61,7 +60,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
-    if chosen.get("method.objective.type") in REWARDED and not chosen.get(REWARDS):
+    if chosen.get("method.objective.type") in ONLINE and not chosen.get(REWARDS):
         holes[REWARDS] = (({"by": "python", "file": "TODO.py", "function": "TODO"},), NO_REWARDS)
     chosen |= {path: value for path, (value, _) in holes.items()}
     spec, invalid = _checked(chosen, natives)

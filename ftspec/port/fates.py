@@ -35,7 +35,7 @@ TITLES: dict[Kind, str] = {
 
 _SECRET = re.compile(r"(^|[._])(token|api_key|password|secret)$|_token$|_api_key$", re.IGNORECASE)
 _SPECIAL = re.compile(
-    r"(^|[._])(bos|eos|pad|unk|sep|cls|mask|eot|image|video|chars_per)_token$", re.IGNORECASE
+    r"(^|[._])(bos|eos|pad|unk|sep|cls|mask|eot|stop|image|video|chars_per)_token$", re.IGNORECASE
 )
 """Tokens of a tokenizer, and counts of them, which are no secret."""
 

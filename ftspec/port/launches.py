@@ -15,6 +15,9 @@ TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
 SCRIPTS: Mapping[str, tuple[str, str]] = {
     **{f"{start}{name}.py": ("trl", name) for name in TRL for start in ("", "run_", "trl_")},
     "run_simpo.py": ("trl", "simpo"),
+    "gkd.py": ("trl", "gkd"),
+    "dpo_online.py": ("trl", "online-dpo"),
+    "ppo.py": ("trl", "ppo"),
     "reward_modeling.py": ("trl", "reward"),
     "train_bash.py": ("llamafactory", ""),
 }

@@ -19,7 +19,7 @@ from ftspec.read.text import wrong
 
 TRAINERS: Mapping[str, str] = {
     "SFT": "sft", "DPO": "dpo", "KTO": "kto", "Reward": "reward", "ORPO": "orpo", "CPO": "cpo",
-    "GRPO": "grpo",
+    "GRPO": "grpo", "RLOO": "rloo", "GKD": "gkd", "OnlineDPO": "online-dpo", "PPO": "ppo",
 }  # fmt: skip
 CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
 FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")

@@ -6,8 +6,10 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.port.script import UNUSED
+from ftspec.spec.online import ONLINE
 
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"
 PLAIN_DEFAULTS = {
@@ -62,13 +64,15 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
             split = str(call.get("split") or "train")
             (held if split.startswith(("test", "val", "eval")) else train).append(found)
     questions: list[str] = []
+    word = trainer(context)[0]
     shape = "sharegpt" if has(context, "standardize_sharegpt") else "auto"
+    shape = "prompt" if word in ONLINE else shape
     for one in (*train, *held):
         one["format"] = shape
     if len(train) > 1:
         questions.append("data.train: several data sets are loaded: which of them trains?")
     if any(one["hub"] and one["format"] == "auto" for one in train):
-        questions.append(f"{ASKED}; {WHICH_FORMAT['sft']}")
+        questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     if held and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no":
         spec["data.eval"] = tuple(held)

@@ -13,6 +13,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
+from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, written
 from ftspec.port.formats.trl.older import OLDER
 from ftspec.port.formats.trl.trainers import CLASSES, config_class, trainer
 from ftspec.port.rules import (
@@ -36,8 +37,6 @@ PROMPTS = (
     "a longer prompt loses its beginning there, in some versions only in rows that are too long; here a row "
     "loses its end beyond max_length"
 )
-REWARDS = "TODO.py"
-"""A file that a person has to write, since the source names functions of its own project."""
 BITS = "BitsAndBytesConfig."
 OPENED = {
     "lora_r": "LoraConfig.r",
@@ -144,7 +143,7 @@ def _template(setting: Setting, context: Context) -> Outcome:
 
 def _trainer(setting: Setting, context: Context) -> Outcome:
     """`sft` of the command `trl sft`."""
-    if setting.value not in list(CLASSES):
+    if not isinstance(setting.value, str) or trainer(context)[0] not in CLASSES:
         return Outcome("unknown", why="no trainer of trl that ftspec knows")
     return Outcome("derived", of=("method.objective.type",))
 
@@ -165,26 +164,6 @@ def _simpo_loss(setting: Setting, context: Context) -> Outcome:
     if setting.value != "sigmoid":
         return Outcome("unknown", why=f"trl's SimPO has no loss {setting.value}")
     return Outcome("renamed", {"CPOConfig.loss_type": "simpo"}, why="what trl calls simpo")
-
-
-def _rewards(setting: Setting, context: Context) -> Outcome:
-    """Names of functions: where they stand is for a person to say, how much they weigh is said."""
-    names = setting.value if isinstance(setting.value, list) else [setting.value]
-    if not all(isinstance(name, str) and name.isidentifier() for name in names):
-        return Outcome("unknown", why="rewards are named functions, or models")
-    weights = context.get("reward_weights") or [1.0] * len(names)
-    rewards = tuple(
-        {"by": "python", "file": REWARDS, "function": name, "weight": weight}
-        for name, weight in zip(names, weights, strict=False)
-    )
-    why = f"functions of the project that the recipe belongs to: copy them into {REWARDS}"
-    return Outcome("unknown", spec={"method.objective.rewards": rewards}, why=why)
-
-
-def _weights(setting: Setting, context: Context) -> Outcome:
-    if not context.get("reward_funcs"):
-        return _plain(setting, context)
-    return Outcome("derived", why="the weight of each reward", of=("method.objective.rewards",))
 
 
 def _prompt(setting: Setting, context: Context) -> Outcome:
@@ -258,6 +237,7 @@ def _complete(context: Context) -> Completion:
             f"{CONFIG}{name}": entry[1]
             for name, entry in defaults.items()
             if name in context.table.calls["SFTConfig"] and name not in context.document.data
+            if name != "bf16"  # None, which comes to True as in SFTConfig: trainer/base_config.py
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     notes: tuple[str, ...] = ()
@@ -268,6 +248,9 @@ def _complete(context: Context) -> Completion:
         )
     if word in FREE:
         notes = (*notes, ENDS)
+    if word == "gkd" and (over := written(context)):
+        native |= over
+        notes = (*notes, DIVIDED)
     found = data(context)
     return Completion(
         {**native, **found.native},
@@ -323,9 +306,7 @@ format = Format(
         "max_prompt_length": _prompt,
         "padding_free": _unpadded,
         "loss_type": _simpo_loss,
-        "reward_funcs": _rewards,
-        "reward_funcs[]": _rewards,
-        "reward_weights": _weights,
+        **MODEL_RULES,
         "system_prompt": says("data.system"),
         "dataset_prompt_column": said("data.train", why="the column of prompts"),
         "gamma_beta_ratio": _margin,

@@ -15,6 +15,7 @@ from ftspec.port.format import Completion
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown, unless
 from ftspec.spec.data import SUFFIXES, unsliced
+from ftspec.spec.online import ONLINE
 
 SHAPE = "data.shape"
 OTHER_ROWS = (
@@ -70,6 +71,9 @@ def data(context: Context) -> Completion:
         for one in (*train, *held_out):
             named = {} if column == "prompt" else {"prompt": column}
             one |= {"format": "prompt", "columns": named}
+    if trainer(context)[0] in ONLINE:  # their trainers read prompts, whatever else a row holds
+        for one in (*train, *held_out):
+            one |= {"format": "prompt"}
     formats = {one["format"] for one in train}
     if formats == {"prompt-completion"}:
         native[SHAPE] = "prompt-completion"

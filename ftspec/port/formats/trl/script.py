@@ -11,6 +11,7 @@ from ftspec.port.format import Completion
 from ftspec.port.formats import trl
 from ftspec.port.formats.script_rules import SCRIPT_RULES, has, plain_defaults, rows
 from ftspec.port.formats.trl import BITS, CONFIG
+from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
 
@@ -50,6 +51,7 @@ def _complete(context: Context) -> Completion:
             "mistral, gemma and qwen; see its utils/constants.py for others"
         )
     spec["method.objective.type"] = word
+    native |= written(context) if word == "gkd" else {}
     return Completion(native, spec, tuple(questions))
 
 

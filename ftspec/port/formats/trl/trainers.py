@@ -15,10 +15,19 @@ CLASSES: Mapping[str, str] = {
     "kto": "KTOConfig",
     "reward": "RewardConfig",
     "grpo": "GRPOConfig",
+    "rloo": "RLOOConfig",
+    "gkd": "GKDConfig",
+    "online-dpo": "OnlineDPOConfig",
+    "ppo": "PPOConfig",
 }
 """By the objective's name in a spec."""
+WORDS: Mapping[str, str] = {"online_dpo": "online-dpo"}
+"""Names of trl's commands and scripts that are no objective's."""
 TELLING: Mapping[str, tuple[str, ...]] = {
+    "rloo": ("normalize_advantages", "reward_clip_range"),
     "grpo": ("num_generations", "reward_funcs", "max_completion_length"),
+    "gkd": ("lmbda", "seq_kd", "teacher_model_name_or_path"),
+    "ppo": ("num_ppo_epochs", "whiten_rewards", "cliprange", "vf_coef"),
     "simpo": ("gamma_beta_ratio", "simpo_gamma"),
     "kto": ("desirable_weight", "undesirable_weight"),
     "cpo": ("cpo_alpha",),
@@ -40,8 +49,9 @@ def trainer(context: Context) -> tuple[str, str]:
     said = context.get("trainer")
     if context.get("loss_type") == "simpo" and said in (None, "cpo"):
         return "simpo", ""  # a loss of CPOTrainer
-    if isinstance(said, str) and said in CLASSES:
-        return str(said), ""
+    if isinstance(said, str):
+        # a trainer that ftspec has not keeps its own word: nobody shall train by another
+        return WORDS.get(said, said), ""
     for objective, keys in TELLING.items():
         if any(context.get(key) is not None for key in keys):
             return objective, ""
@@ -59,4 +69,4 @@ def trainer(context: Context) -> tuple[str, str]:
 
 def config_class(context: Context) -> str:
     """The class of arguments that the config fills."""
-    return CLASSES[trainer(context)[0]]
+    return CLASSES.get(trainer(context)[0], CLASSES["sft"])

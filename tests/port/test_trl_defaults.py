@@ -1,0 +1,122 @@
+"""What a trl config means where it is silent: each trainer's own defaults come back out of a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftspec.plan.make import make_plan
+from ftspec.port.formats.trl.trainers import CLASSES
+from ftspec.port.tables import table
+from ftspec.spec.load import loads
+from tests.port.conftest import Bring, fate
+
+SILENT = "model_name_or_path: org/model\ndataset_name: org/rows\noutput_dir: o\n"
+MORE = {
+    **dict.fromkeys(("rloo", "grpo", "online-dpo"), "reward_model_path: org/judge\n"),
+    "gkd": "teacher_model_name_or_path: org/teacher\n",
+}
+ROWS = {
+    **dict.fromkeys(("dpo", "orpo", "cpo", "simpo", "reward"), "preference"),
+    **dict.fromkeys(("rloo", "grpo", "online-dpo"), "prompt"),
+    "kto": "unpaired",
+}
+OTHERWISE: dict[str, Any] = {
+    # the same by another word
+    "bf16": True,
+    "gradient_checkpointing_kwargs": {"use_reentrant": False},
+    "reward_weights": [1.0],
+    "steps_per_generation": 1,
+    "loss_type": ("sigmoid",),
+    "beta": 0.1,
+    # what a run of ours says beside, and what it trains as without
+    "data_seed": 42,
+    "use_cpu": True,
+    "logging_nan_inf_filter": False,
+    # padding, which does not train
+    "pad_to_multiple_of": 8,
+}
+"""Values that differ from a default in their writing only."""
+OF_ITS_OWN = {
+    ("grpo", "disable_dropout"): True,  # the import says so
+    ("rloo", "disable_dropout"): True,
+    ("simpo", "loss_type"): "simpo",
+    **dict.fromkeys((("grpo", "pad_to_multiple_of"), ("rloo", "pad_to_multiple_of"))),
+}
+
+
+@pytest.mark.parametrize("objective", [name for name in CLASSES if name != "ppo"])
+def test_a_silent_config_trains_by_its_trainers_defaults(
+    objective: str, read: Bring, tmp_path: Path
+) -> None:
+    text = f"{SILENT}trainer: {objective}\n{MORE.get(objective, '')}"
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "a"}\n')
+    sets = [f"data.train={{path: {rows}, format: {ROWS.get(objective, 'messages')}}}"]
+    loaded = loads(read(text, wanted="trl").composed.text, "x.yaml", sets)
+    native = make_plan(loaded, "trl", tmp_path / "out", True).native
+    defaults = table("trl").calls[CLASSES[objective]]
+    compared = 0
+    for key, value in native.items():
+        call, _, name = key.partition(".")
+        if (
+            call not in ("SFTConfig", CLASSES[objective])
+            or name not in defaults
+            or f"{name}:" in text
+        ):
+            continue
+        default = defaults[name][1]
+        nothing = default is None and value in (None, False, 0)
+        allowed = OF_ITS_OWN.get((objective, name), OTHERWISE.get(name, default))
+        if key.endswith("output_dir") or nothing:
+            continue
+        assert value in (default, allowed), (key, value, default)
+        compared += 1
+    assert compared > 25
+
+
+def test_bfloat16_is_every_trainers_default(read: Bring) -> None:
+    for objective in CLASSES:
+        imported = read(f"{SILENT}trainer: {objective}\n{MORE.get(objective, '')}", wanted="trl")
+        assert imported.composed.values["precision.compute"] == "bf16", objective
+    assert read(f"{SILENT}trainer: dpo\nfp16: true\n").composed.spec.precision.compute == "fp16"
+    assert read(f"{SILENT}trainer: dpo\nbf16: false\n").composed.spec.precision.compute == "fp32"
+
+
+def test_a_trainer_that_is_not_known_keeps_its_word(read: Bring) -> None:
+    imported = read(f"{SILENT}trainer: nash_md\n", wanted="trl")
+    assert fate(imported, "trainer")[0] == "unknown"
+    assert "objective: nash_md" in imported.composed.text  # no valid spec: nobody trains it as SFT
+
+
+def test_rewards_of_trl_are_taken_from_trl(read: Bring) -> None:
+    text = (
+        "trainer: grpo\nreward_model_name_or_path: org/judge\n"
+        "reward_funcs: [think_format_reward, get_soft_overlong_punishment]\nreward_weights: [1, 2, 0.5]\n"
+    )
+    imported = read(SILENT + text, wanted="trl")
+    judge, shape, length = imported.composed.spec.method.objective.rewards  # type: ignore[union-attr]
+    assert (judge.by, judge.name, judge.weight) == ("model", "org/judge", 1)
+    assert (shape.function, shape.weight) == ("think_format_reward", 2)
+    assert (length.function, length.weight) == ("soft_overlong_punishment", 0.5)
+    ((name, module),) = imported.files.items()
+    assert shape.file == length.file == f"./{name}"
+    assert "from trl.rewards import get_soft_overlong_punishment, think_format_reward" in module
+    assert imported.faithful
+
+
+def test_weights_that_fit_no_reward_are_not_understood(read: Bring) -> None:
+    text = "trainer: grpo\nreward_funcs: [accuracy_reward]\nreward_weights: [1, 2]\n"
+    imported = read(SILENT + text, wanted="trl")
+    assert fate(imported, "reward_weights")[0] == "unknown"
+
+
+def test_half_of_the_answers_are_written_where_distillation_is_silent(read: Bring) -> None:
+    imported = read(f"{SILENT}trainer: gkd\n{MORE['gkd']}", wanted="trl")
+    assert imported.composed.spec.method.objective.on_policy == 0.5  # type: ignore[union-attr]
+    assert any("divides the divergence" in note for note in imported.notes)
+    silent = read(f"{SILENT}trainer: gkd\nlmbda: 0\n{MORE['gkd']}", wanted="trl")
+    assert silent.composed.spec.method.objective.on_policy == 0  # type: ignore[union-attr]
+    assert fate(silent, "lmbda")[0] == "renamed"
