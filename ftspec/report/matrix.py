@@ -125,6 +125,8 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "ppo": {"rewards": [{"by": "model", "name": "org/reward"}]},
 }
 """The least that an objective needs, where its name is not enough."""
+PREPARED: Mapping[str, Any] = {"data.prepare": "ftspec", "model.dtype": "float32"}
+"""What some backends ask of every spec: rows that ftspec prepared, weights that are known to be float32."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
@@ -194,8 +196,15 @@ def _lines(objective: str) -> list[Line]:
 
     def line(name: str, path: str, value: Any, device: str = "cuda") -> Line:
         values = plain_values(path, value, device, objective)
-        cells = {b.name: cell(b, values, path, asked.get(b.name)) for b in backends}
+        cells = {
+            b.name: cell(
+                b, {**values, **_beside(needed.get(b.name), path)}, path, asked.get(b.name)
+            )
+            for b in backends
+        }
         return Line(name, value, cells, objective)
+
+    needed = {name: _needed(fields, objective) for name, fields in asked.items()}
 
     lines = [line(path, path, value) for path, value in candidates(objective)]
     lines += [
@@ -213,6 +222,17 @@ def _lines(objective: str) -> list[Line]:
         sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
         lines.append(replace(line("data.train.format", "data.train", sources), value=kind))
     return lines
+
+
+def _needed(asked: Asked, objective: str) -> Flat:
+    """What a backend must be given to take a plain spec at all: nothing, or `PREPARED`."""
+    plain = plain_values("data.shuffle", True, "cuda", objective)
+    helps = asked.tell(plain).refusals() and not asked.tell({**plain, **PREPARED}).refusals()
+    return PREPARED if helps else {}
+
+
+def _beside(needed: Flat | None, path: str) -> Flat:
+    return {} if needed is None or path in needed else needed
 
 
 def candidates(objective: str) -> Iterator[tuple[str, Any]]:

@@ -237,6 +237,8 @@ FOREIGN_WORDS: Mapping[str, str] = {
     "paged_adamw": "paged-adamw",
     "paged_adamw_32bit": "paged-adamw",
     "paged_adamw_8bit": "paged-adamw-8bit",
+    "adamw_torch_8bit": "torchao-adamw-8bit",
+    "adamw_torch_4bit": "torchao-adamw-4bit",
     "lion_32bit": "lion",
     "lion_8bit": "lion-8bit",
     "paged_lion_32bit": "paged-lion",

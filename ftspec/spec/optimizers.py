@@ -53,6 +53,31 @@ class PagedAdamW8bit(Adam):
     type: Literal["paged-adamw-8bit"] = "paged-adamw-8bit"
 
 
+class TorchaoRule(Adam):
+    """What the kinds of AdamW by torchao have in common."""
+
+    stochastic_rounding: bool = False
+    """Round weights that are held in bfloat16 up or down by chance, the likelier the nearer. Others never."""
+
+
+class TorchaoAdamW8bit(TorchaoRule):
+    """AdamW with states of 8 bits, by torchao: blocks of 256 numbers, unlike bitsandbytes'.
+
+    Weights of fewer than 4096 numbers, or of a number that 256 does not divide, keep states of their type.
+    """
+
+    type: Literal["torchao-adamw-8bit"] = "torchao-adamw-8bit"
+
+
+class TorchaoAdamW4bit(TorchaoRule):
+    """AdamW with states of 4 bits (https://arxiv.org/abs/2309.01507), by torchao, in blocks of 256 numbers.
+
+    It spares the weights that `torchao-adamw-8bit` spares.
+    """
+
+    type: Literal["torchao-adamw-4bit"] = "torchao-adamw-4bit"
+
+
 class LionRule(Node):
     """What the kinds of Lion have in common."""
 
@@ -209,6 +234,8 @@ Optimizer = Annotated[
         | AdamW8bit
         | PagedAdamW
         | PagedAdamW8bit
+        | TorchaoAdamW8bit
+        | TorchaoAdamW4bit
         | Lion
         | Lion8bit
         | PagedLion

@@ -192,6 +192,22 @@ def test_what_is_decided_anyway(read: Bring, said: str, kind: str) -> None:
     assert fate(read(f"{LORA}{said}\n"), said.partition(":")[0])[0] == kind
 
 
+@pytest.mark.parametrize(
+    ("word", "kind", "type"),
+    [
+        ("adamw_bnb_8bit", "renamed", "adamw-8bit"),
+        ("adamw_torch_8bit", "exact", "torchao-adamw-8bit"),
+        ("ao_adamw_8bit", "renamed", "torchao-adamw-8bit"),
+        ("adamw_torch_4bit", "exact", "torchao-adamw-4bit"),
+        ("came_pytorch", "unknown", None),
+    ],
+)
+def test_the_optimizer(read: Bring, word: str, kind: str, type: str | None) -> None:
+    imported = read(f"{LORA}optimizer: {word}\n")
+    assert fate(imported, "optimizer")[0] == kind
+    assert imported.composed.values.get("train.optimizer.type") == type
+
+
 def test_its_rounding_in_training_is_another(read: Bring) -> None:
     kind, why = fate(read(LORA + "qat:\n  weight_dtype: int4\n"), "qat.weight_dtype")
     assert kind == "unknown" and "rounds the head" in why

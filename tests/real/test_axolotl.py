@@ -36,6 +36,20 @@ CASES = {
         "method.tuner.dora=true", "method.tuner.targets={pattern: '.*layers[.]0.*_proj'}", "train.steps=3",
         "train.schedule=polynomial",
     ),
+    **{
+        f"optimizer: {kind}": (
+            "method=full", "train.steps=4", "train.weight_decay=0.1", f"train.optimizer={kind}", *more,
+        )
+        for kind, *more in (
+            ("{type: torchao-adamw-8bit, beta2: 0.95}",),
+            ("{type: adamw-8bit, eps: 1.0e-6}",),
+            ("adafactor",),
+            ("{type: lion, beta2: 0.95}", "train.learning_rate=1e-4"),
+            ("{type: sgd, momentum: 0.9, nesterov: true}", "train.learning_rate=1e-2"),
+            ("{type: rmsprop, smoothing: 0.9, centered: true}",),
+            ("{type: adagrad, rate_decay: 0.1}", "train.learning_rate=1e-3"),
+        )
+    },
     "eager, all tokens": (
         "data.train={path: data/chat.jsonl, format: messages}", "data.train_on=all", "train.steps=3",
         "train.schedule=constant", "model.attention=eager",

@@ -339,6 +339,10 @@ def optimizers() -> st.SearchStrategy[Any]:
     mean = {"smoothing": shares(), "momentum": shares(), "centered": st.booleans()}
     return (
         optional({**betas, "eps": positive()}, type=st.sampled_from(adam))
+        | optional(
+            {**betas, "eps": positive(), "stochastic_rounding": st.booleans()},
+            type=st.sampled_from(("torchao-adamw-8bit", "torchao-adamw-4bit")),
+        )
         | optional(betas, type=st.sampled_from(lion))
         | st.just({"type": "adafactor"})
         | st.just({"type": "sgd"})

@@ -7,32 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.training.hf_trainer import training_rows
+from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
 from ftspec.families.weights.precision import USES, Reason, refuse_format
-from ftspec.mapping import MISSING, Lossy, Refuse, Row, constant, field, only, unsupported
-from ftspec.spec.optimizers import (
-    SGD,
-    Adafactor,
-    Adagrad,
-    AdamW8bit,
-    BAdam,
-    GaLore,
-    Lion,
-    Lion8bit,
-    Muon,
-    PagedAdamW,
-    PagedAdamW8bit,
-    PagedLion,
-    PagedLion8bit,
-    RMSprop,
-)
+from ftspec.mapping import MISSING, Lossy, Refuse, Row, Support, constant, field, unsupported
+from ftspec.spec.optimizers import BAdam, GaLore, Muon
 from ftspec_axolotl.tuners import told_by_type
 
 OPTIMIZER = "train.optimizer."
-OTHERS = (
-    *(AdamW8bit, PagedAdamW, PagedAdamW8bit, Lion, Lion8bit, PagedLion, PagedLion8bit),
-    *(Adafactor, SGD, RMSprop, Adagrad, Muon, GaLore, BAdam),
-)
+OTHERS = (Muon, GaLore, BAdam)
 """Optimizers that are not compiled: the row of the type says so, and once is enough."""
+NOT_COMPILED = {
+    "muon": "its Muon leaves out all that is no matrix: norms and biases would not train "
+    "(contribs/mit/muon/muon.py)",
+    "galore": "galore-torch is not in its environment yet",
+    "badam": "it has no BAdam",
+}
 ALL = 1_000_000
 """More checkpoints than any run saves: without a number it would keep four."""
 OWN = (
@@ -85,20 +74,7 @@ def train_rows() -> tuple[Row, ...]:
             uses=("derived.accumulation_steps",),
             reads=("gradient_accumulation_steps",),
         ),
-        Row(
-            (f"{OPTIMIZER}type",),
-            ("optimizer",),
-            _lower_optimizer,
-            _lift_optimizer,
-            absent=("adamw_torch_fused",),
-        ),
-        *only(
-            f"{OPTIMIZER}type",
-            "adamw",
-            _number(f"{OPTIMIZER}beta1", "adam_beta1", 0.9),
-            _number(f"{OPTIMIZER}beta2", "adam_beta2", 0.999),
-            _number(f"{OPTIMIZER}eps", "adam_epsilon", 1e-8),
-        ),
+        *_optimizer_rows(),
         *told_by_type(OPTIMIZER, OTHERS),
         Row(
             ("train.max_grad_norm",),
@@ -231,20 +207,25 @@ def _lift_warmup(name: str, steps: int | None, ratio: float | None) -> Any:
     return _schedule.lift(name, (ratio or 0) if steps is None else steps)
 
 
-def _lower_optimizer(kind: str) -> str:
-    if kind != "adamw":
-        raise Refuse(
-            f"of all optimizers only AdamW is compiled for it yet, not {kind}",
-            "notimpl",
-            "train.optimizer: adamw",
-        )
-    return "adamw_torch_fused"
+def _optimizer_rows() -> Iterator[Row]:
+    """The rows of transformers' optimizers, which it hands on by their names (core/builders/base.py)."""
+    for row in optimizer_rows():
+        if row.paths == (TYPE,):
+            yield replace(row, keys=("optimizer",), lower=_lower_optimizer)
+        elif row.when is None or row.when.tags & {*NOT_COMPILED}:
+            continue
+        elif row.keys == ("optim_args",):
+            yield row
+        else:
+            (path,), (key,), (assumed,) = row.paths, row.keys, row.absent
+            yield replace(_number(path, key, assumed), when=row.when)
 
 
-def _lift_optimizer(name: str) -> str:
-    if name not in ("adamw_torch_fused", "adamw_torch"):
-        raise Refuse(f"the optimizer {name!r} is not in this map", "notimpl")
-    return "adamw"
+def _lower_optimizer(kind: str, device: str, tuner: str) -> str:
+    if kind in NOT_COMPILED:
+        support: Support = "notimpl" if kind == "galore" else "notyet"
+        raise Refuse(NOT_COMPILED[kind], support, "train.optimizer: adamw")
+    return lower_type(kind, device, tuner)
 
 
 NO_FLOAT8: Reason = (

@@ -12,7 +12,7 @@ from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
 from ftspec.families.objectives.reward import NO_STAGE_3
 from ftspec.families.scripts.sft_script import CONFIG, shared_rows
-from ftspec.families.training.optimizers import TYPE, lower_type
+from ftspec.families.training.optimizers import TYPE, lower_type, no_torchao
 from ftspec.families.tuners.adapters import lower_tuner
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import USES, Reason, refuse_format
@@ -127,6 +127,8 @@ BLOCKS = f"it quantises in blocks of a weight, and spares embeddings, {FLAT}"
 UNSHARDED = {
     "adamw-8bit": BLOCKS,
     "paged-adamw-8bit": BLOCKS,
+    "torchao-adamw-8bit": f"it quantises in blocks, and spares small weights, {FLAT}",
+    "torchao-adamw-4bit": f"it quantises in blocks, and spares small weights, {FLAT}",
     "lion-8bit": BLOCKS,
     "paged-lion-8bit": BLOCKS,
     "adafactor": f"it takes means over the rows and columns of a weight, {FLAT}",
@@ -147,6 +149,7 @@ def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bo
             "notyet",
             "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
         )
+    no_torchao(kind)
     return lower_type(kind, device, tuner)
 
 

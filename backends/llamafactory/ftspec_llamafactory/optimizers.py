@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ftspec.families.training.optimizers import NAMES, TYPE, USES, lift_type, possible
+from ftspec.families.training.optimizers import (
+    NAMES,
+    TYPE,
+    USES,
+    lift_type,
+    no_torchao,
+    possible,
+)
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, field, identity, only
 
 OWN = {"muon": "use_muon", "galore": "use_galore", "badam": "use_badam"}
@@ -40,6 +47,7 @@ def optimizer_rows(shared: Iterable[Row]) -> tuple[Row, ...]:
 
 def _lower_type(kind: str, device: str, tuner: str, processes: int) -> tuple[Any, ...]:
     possible(kind, device, tuner)
+    no_torchao(kind)
     if kind == "badam" and processes > 1:
         raise Refuse("it trains in several processes under ZeRO-3 alone", "notyet", "one process")
     if kind not in OWN:

@@ -1,6 +1,7 @@
 """Rows for the optimizers that transformers' trainer makes itself.
 
-Names and what becomes of them: transformers 5.6.0, trainer_optimizer.py; bitsandbytes 0.50.2.
+Names and what becomes of them: transformers 5.6.0, trainer_optimizer.py; bitsandbytes 0.50.2; torchao 0.17.0,
+optim/adam.py. torchao's blocks have one size: transformers reads `block_size` as text and stops.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ NAMES = {
     "adamw-8bit": "adamw_8bit",
     "paged-adamw": "paged_adamw_32bit",
     "paged-adamw-8bit": "paged_adamw_8bit",
+    "torchao-adamw-8bit": "adamw_torch_8bit",
+    "torchao-adamw-4bit": "adamw_torch_4bit",
     "lion": "lion_32bit",
     "lion-8bit": "lion_8bit",
     "paged-lion": "paged_lion_32bit",
@@ -33,14 +36,17 @@ NOT_ITS_OWN = {
 """Optimizers of other frameworks, and what is missing here."""
 SYNONYMS = {"adamw_bnb_8bit": "adamw-8bit", "paged_adamw": "paged-adamw"}
 """Other names of transformers for the same."""
-ADAM = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
+TORCHAO = ("torchao-adamw-8bit", "torchao-adamw-4bit")
+BITSANDBYTES = ("adamw-8bit", "paged-adamw", "paged-adamw-8bit")
+ADAM = ("adamw", *BITSANDBYTES, *TORCHAO)
 LION = ("lion", "lion-8bit", "paged-lion", "paged-lion-8bit")
 
 
 def needs(prefix: str) -> dict[str, str]:
     """What must be installed for an optimizer: a backend's `needs`."""
-    own = dict.fromkeys((*ADAM, *LION), "bitsandbytes") | {"galore": "galore-torch"}
-    return {f"{prefix}optim={NAMES[kind]}": own[kind] for kind in own if kind != "adamw"}
+    own = dict.fromkeys((*BITSANDBYTES, *LION), "bitsandbytes")
+    own |= {**dict.fromkeys(TORCHAO, "torchao"), "galore": "galore-torch"}
+    return {f"{prefix}optim={NAMES[kind]}": package for kind, package in own.items()}
 
 
 class Option(NamedTuple):
@@ -61,6 +67,7 @@ OPTIONS: Mapping[str, Sequence[Option]] = {
         Option("centered", "centered", False),
     ),
     "adagrad": (Option("rate_decay", "lr_decay", 0.0), Option("eps", "eps", 1e-10)),
+    **dict.fromkeys(TORCHAO, (Option("stochastic_rounding", "bf16_stochastic_round", False),)),
     "galore": (
         Option("rank", "rank", 128),
         Option("update_steps", "update_proj_gap", 200),
@@ -129,6 +136,20 @@ def possible(kind: str, device: str, tuner: str) -> None:
         )
     if kind in ("galore", "badam") and tuner != "full":
         raise Refuse(f"{kind} is a rule for training all weights", "never", "method: full")
+
+
+def no_torchao(kind: str) -> None:
+    """Refuse torchao's, for a backend whose environment has none.
+
+    Raises:
+        Refuse: it is one of them.
+    """
+    if kind in TORCHAO:
+        raise Refuse(
+            "torchao is not in its environment yet",
+            "notimpl",
+            "train.optimizer: adamw-8bit, or run.backends: trl",
+        )
 
 
 def lift_type(name: str) -> str:

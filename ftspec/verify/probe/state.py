@@ -109,6 +109,9 @@ def record_states(recorder: Recorder, outer: Any) -> None:
     numbers: dict[str, int] = {}
     for state in getattr(optimizers(outer)[-1], "state", {}).values():
         for value in state.values() if isinstance(state, dict) else ():
-            if hasattr(value, "numel"):
-                numbers[short(value)] = numbers.get(short(value), 0) + value.numel()
+            kept: Any = getattr(
+                value, "codes", value
+            )  # torchao's states have the look of their weights
+            if hasattr(kept, "numel"):
+                numbers[short(kept)] = numbers.get(short(kept), 0) + kept.numel()
     recorder.put("states", numbers=numbers)

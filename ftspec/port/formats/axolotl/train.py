@@ -23,6 +23,7 @@ from ftspec.port.rules import Context, Outcome, Rule, renamed, unknown
 OPTIMIZERS = {
     "adamw_torch": "adamw_torch_fused",
     "adamw_hf": "adamw_torch_fused",
+    "ao_adamw_8bit": "adamw_torch_8bit",
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
 AVERAGED = (
@@ -60,9 +61,6 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
     word = str(setting.value)
     if word in OPTIMIZERS:
         return Outcome("renamed", {f"{CONFIG}optim": OPTIMIZERS[word]}, why="another name for it")
-    if word in ("adamw_torch_8bit", "ao_adamw_8bit"):
-        why = "torchao's states of 8 bits become bitsandbytes': rounded otherwise"
-        return Outcome("approximated", {f"{CONFIG}optim": NAMES["adamw-8bit"]}, why=why)
     if word in NAMES.values():
         return Outcome("exact", {f"{CONFIG}optim": word})
     return Outcome("unknown", why=f"the optimizer {word!r} is not in a spec")
