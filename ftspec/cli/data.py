@@ -163,7 +163,7 @@ def _read(
     rules = [group.rule for group in asked.groups]
     total = expected_rows(sources, asked.folder)
     try:
-        views = look(sources, asked.folder, asked.tokens, rules, found, asked.part(split))
+        views = look(sources, asked.folder, asked.tokens, rules, found, asked.draw(split))
         for looked in _told(views, total):
             last = looked.number
             if last in chosen.numbers:

@@ -17,7 +17,7 @@ from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
-from ftspec.data.hold_out import HoldOut
+from ftspec.data.hold_out import AS_THEY_STAND, Draw, share_of
 from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
@@ -97,7 +97,7 @@ class _Rules:
     train_on: TrainOn
     packing: Packing | None = None
     system: str | None = None
-    part: HoldOut | None = None
+    draw: Draw = AS_THEY_STAND
     turns: Turns = WRITTEN
 
 
@@ -119,17 +119,17 @@ def prepare(
     columns: Sequence[str] = (),
     target: Path | None,
     accept: Accept = anything,
-    part: HoldOut | None = None,
+    draw: Draw = AS_THEY_STAND,
 ) -> Report:
     """Render, tokenise, mask, cut and pack all rows, and write them to ``target`` unless it is None.
 
     Paths start at ``base``. ``columns``: what is written beside ids and labels where documents share
-    a row. ``part``: which of the rows, where some are held out. All rows that cannot be trained on are
+    a row. ``draw``: which of the rows, and in which order. All rows that cannot be trained on are
     named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base, options, train_on)
     turns = turns_of(turn_part, turn_ends, *side)
-    rules = _Rules(*side, max_length, overflow, train_on, packing, system, part, turns)
+    rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, turns)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -171,8 +171,9 @@ def check(
     packing: Packing | None = None,
     system: str | None = None,
     accept: Accept = anything,
+    draw: Draw = AS_THEY_STAND,
 ) -> Report:
-    """Look at all rows before a run. ``lengths``: tokenise them as well, as `prepare` would.
+    """Look at all rows before a run, held out or not. ``lengths``: tokenise them as well, as `prepare` would.
 
     ``accept`` says what the one who will read the rows makes of them.
     """
@@ -193,9 +194,10 @@ def check(
             system=system,
             target=None,
             accept=accept,
+            draw=Draw(draw.seed),
         )
     tally, found = _Tally(), Findings()
-    for _, example in examples(sources, base, found, accept):
+    for _, example in examples(sources, base, found, accept, draw.seed):
         tally.note(example)
     found.check()
     tally.kept = tally.rows
@@ -241,39 +243,52 @@ def refuse_unread(template: Template, options: Mapping[str, Any]) -> None:
 
 
 def examples(
-    sources: Sequence[Source], base: Path, found: Findings, accept: Accept
+    sources: Sequence[Source], base: Path, found: Findings, accept: Accept, seed: int = 0
 ) -> Iterator[tuple[Row, Example]]:
-    """The rows of all sources that can be trained on; the others are noted in ``found``."""
+    """The rows of all sources that can be trained on; the others are noted in ``found``.
+
+    ``seed``: what the rows of a source are drawn by that gives a share of them.
+    """
     for source in sources:
-        format: Format = source.format
-        for row in rows(source, base, found):
-            try:
-                if row.index == 0 and source.template is None:
-                    if format == "auto":
-                        format = detect(row.values, source.columns, row.file)
-                    fit(row.values, format, source.columns, row.file)
-            except DataError as error:
-                found.add(error.problems)
-                break  # the whole source is of another form: one word about it, not one per row
-            try:
-                example = conversation(row, format, source.columns, source.template)
-                accept(format, example)
-            except DataError as error:
-                found.add(placed(error, row.file, row.line, row.index + 1))
-            else:
-                yield row, example
+        own = _of_source(source, base, found, accept)
+        yield from own if source.share is None else share_of([*own], source.share, seed)
+
+
+def _of_source(
+    source: Source, base: Path, found: Findings, accept: Accept
+) -> Iterator[tuple[Row, Example]]:
+    format: Format = source.format
+    for row in rows(source, base, found):
+        try:
+            if row.index == 0 and source.template is None:
+                if format == "auto":
+                    format = detect(row.values, source.columns, row.file)
+                fit(row.values, format, source.columns, row.file)
+        except DataError as error:
+            found.add(error.problems)
+            return  # the whole source is of another form: one word about it, not one per row
+        try:
+            example = conversation(row, format, source.columns, source.template)
+            accept(format, example)
+        except DataError as error:
+            found.add(placed(error, row.file, row.line, row.index + 1))
+        else:
+            yield row, example
 
 
 def _encoded(
     sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally, accept: Accept
 ) -> Iterator[Encoded]:
     """All rows as they are trained on; raises at the end if any row had a problem."""
-    found, part = Findings(), rules.part
-    pairs: Iterable[tuple[Row, Example]] = examples(sources, base, found, accept)
-    if part is not None:
+    found, draw, part = Findings(), rules.draw, rules.draw.part
+    pairs: Iterable[tuple[Row, Example]] = examples(sources, base, found, accept, draw.seed)
+    if draw.whole:
         every = list(pairs)
         found.check()  # before numbers are drawn: they are those of all rows
-        if part.last and rules.overflow == "drop":
+        every = draw.mix(every)
+        if part is None:
+            pairs = every
+        elif part.last and rules.overflow == "drop":
             short = [pair for pair in part.drawn(every) if _fits(*pair, rules, found)]
             tally.rows = tally.dropped = len(every) - len(short)
             pairs = part.cut(short)

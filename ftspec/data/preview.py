@@ -12,7 +12,7 @@ from typing import Any
 from ftspec.data.carried import anything
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
-from ftspec.data.hold_out import HoldOut
+from ftspec.data.hold_out import AS_THEY_STAND, Draw
 from ftspec.data.json_rows import opens_with
 from ftspec.data.prepare import examples
 from ftspec.data.sources import Row, count_rows
@@ -61,18 +61,20 @@ def look(
     tokens: Tokens,
     rules: Sequence[Rule],
     found: Findings,
-    part: HoldOut | None = None,
+    draw: Draw = AS_THEY_STAND,
 ) -> Iterator[Looked]:
     """All rows of a split, in order. A row that is nothing to anybody is noted in ``found``.
 
-    ``sources`` name their formats. ``part``: which of the rows, where some are held out; then all are
-    held in memory. Texts are tokenised in batches on another thread, while this one
-    reads and renders the next batch. What one of the rules leaves out is not among rows that are held
-    out from the end.
+    ``sources`` name their formats. ``draw``: which of the rows, and in which order; where some are
+    held out or all are mixed, they are held in memory. Texts are tokenised in batches on another thread,
+    while this one reads and renders the next batch. What one of the rules leaves out is not among rows
+    that are held out from the end.
     """
     refuse_hub(sources)
-    rows: Iterable[Numbered] = _rows(sources, base, found)
-    if part is None:
+    rows: Iterable[Numbered] = _rows(sources, base, found, draw.seed)
+    if draw.mixed:
+        rows = _numbered(draw.mix(list(rows)))
+    if (part := draw.part) is None:
         yield from _looked(rows, tokens, rules)
     elif part.last:
         every = list(_looked(part.drawn(list(rows)), tokens, rules))
@@ -81,9 +83,13 @@ def look(
         shown = [one for one in every if id(one) in kept or (one.left_out and not part.held)]
         yield from (replace(one, number=number) for number, one in enumerate(shown))
     else:
-        drawn = enumerate(part.of(list(rows)))
-        again = ((number, row, kind, example) for number, (_, row, kind, example) in drawn)
-        yield from _looked(again, tokens, rules)
+        yield from _looked(_numbered(part.of(list(rows))), tokens, rules)
+
+
+def _numbered(rows: Iterable[Numbered]) -> Iterator[Numbered]:
+    """The rows, with numbers in the order that they have now."""
+    for number, (_, row, kind, example) in enumerate(rows):
+        yield number, row, kind, example
 
 
 def _looked(rows: Iterable[Numbered], tokens: Tokens, rules: Sequence[Rule]) -> Iterator[Looked]:
@@ -145,14 +151,15 @@ def refuse_hub(sources: Sequence[Source]) -> None:
             raise DataError(Problem(message, path="data", hint=hint))
 
 
-def _rows(sources: Sequence[Source], base: Path, found: Findings) -> Iterator[Numbered]:
+def _rows(sources: Sequence[Source], base: Path, found: Findings, seed: int) -> Iterator[Numbered]:
     """Rows with their number in the split and their format."""
     start = 0
     for source in sources:
         count = 0
-        for row, example in examples((source,), base, found, anything):
-            count = row.index + 1
-            yield start + row.index, row, source.format, example
+        for at, (row, example) in enumerate(examples((source,), base, found, anything, seed)):
+            index = row.index if source.share is None else at
+            count = index + 1
+            yield start + index, row, source.format, example
         start += count
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftspec.data.carried import Accept, by_alternating, by_frameworks
 from ftspec.data.formats import TOOLED
-from ftspec.data.hold_out import HoldOut
+from ftspec.data.hold_out import Draw, HoldOut
 from ftspec.data.thinking import THINKING
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
@@ -32,9 +32,9 @@ def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool
         accept = partial(
             by_alternating, thinking=resolved.spec.model.template_options.get(THINKING)
         )
-    report = check(sources, lengths=lengths, accept=accept, **_arguments(resolved))
-    part = part_of(resolved, split)
-    if part is not None and all(source.hub is None for source in sources):
+    draw = draw_of(resolved, split)
+    report = check(sources, lengths=lengths, accept=accept, draw=draw, **_arguments(resolved))
+    if (part := draw.part) is not None and all(source.hub is None for source in sources):
         part.cut(range(report.rows))  # stops here, not in the framework
     return report
 
@@ -46,8 +46,8 @@ def prepare_split(
     from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
     sources = split_sources(resolved, split)
-    part = part_of(resolved, split)
-    report = prepare(sources, target=target, columns=columns, part=part, **_arguments(resolved))
+    draw = draw_of(resolved, split)
+    report = prepare(sources, target=target, columns=columns, draw=draw, **_arguments(resolved))
     _index(target.parent)
     return report
 
@@ -62,8 +62,8 @@ def copy_prepared(source: Path, target: Path) -> None:
 
 def reads(resolved: Resolved, split: str) -> str:
     """All that decides what reading a split gives: where it is equal, once is enough."""
-    part = part_of(resolved, split)
-    return repr((split, part, split_sources(resolved, split), sorted(_arguments(resolved).items())))
+    draw = draw_of(resolved, split)
+    return repr((split, draw, split_sources(resolved, split), sorted(_arguments(resolved).items())))
 
 
 def _index(folder: Path) -> None:
@@ -72,12 +72,16 @@ def _index(folder: Path) -> None:
     write_index(folder, [name for name in FOLDERS.values() if (folder / name).is_dir()])
 
 
-def part_of(resolved: Resolved, split: str) -> HoldOut | None:
-    """Which part of the rows to train on a split is, where some are held out."""
-    size = resolved.values["data.eval_size"].value
-    seed = resolved.values["train.seed"].value
-    last = resolved.values["data.eval_draw"].value == "last"
-    return None if size is None else HoldOut(size, seed, split == "eval", last)
+def draw_of(resolved: Resolved, split: str) -> Draw:
+    """Which of the rows of its sources a split has, and in which order."""
+    values = resolved.flat()
+    own, size = values["data.draw_seed"], values["data.eval_size"]
+    seed = values["train.seed"] if own is None else own
+    if split == "eval" and size is None:
+        return Draw(seed)
+    last = values["data.eval_draw"] == "last"
+    part = None if size is None else HoldOut(size, seed, split == "eval", last)
+    return Draw(seed, values["data.mixed"], part)
 
 
 def split_sources(resolved: Resolved, split: str) -> tuple[Source, ...]:

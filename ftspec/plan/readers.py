@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftspec.backend import Backend
-from ftspec.data.hold_out import HoldOut
+from ftspec.data.hold_out import Draw
 from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
@@ -16,7 +16,7 @@ from ftspec.data.turns import turns_of
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.plan.batch import steps_per_epoch
-from ftspec.plan.data_stages import part_of, split_sources
+from ftspec.plan.data_stages import draw_of, split_sources
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.plan.values import Resolved
@@ -32,6 +32,8 @@ UNDERSTOOD = frozenset(
             "eval",
             "eval_size",
             "eval_draw",
+            "mixed",
+            "draw_seed",
             "system",
             "max_length",
             "overflow",
@@ -71,9 +73,9 @@ class Readers:
         """A split's sources, their formats recognised."""
         return split_sources(self.resolved, split)
 
-    def part(self, split: str) -> HoldOut | None:
-        """Which of their rows, where some are held out."""
-        return part_of(self.resolved, split)
+    def draw(self, split: str) -> Draw:
+        """Which of their rows, and in which order."""
+        return draw_of(self.resolved, split)
 
     @property
     def folder(self) -> Path:

@@ -227,6 +227,8 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
                 hint="give data.eval or data.eval_size, or leave train.eval_steps out",
             )
         )
+    if spec.data.draw_seed == train.seed:
+        decide("data.draw_seed", None, "that of train.seed")
     if train.data_seed is None:
         decide("train.data_seed", train.seed, "train.seed")
 

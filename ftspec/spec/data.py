@@ -103,6 +103,9 @@ class Source(Node):
     """Split of a hub data set."""
     limit: int | None = Field(None, ge=1)
     """Only the first rows are used, at most so many. `split: train[:500]` of a hub data set says it too."""
+    share: float | None = Field(None, gt=0, le=1)
+    """Rows of the source are drawn in random order (seeded by data.draw_seed), and only the first ones,
+    this share of them, are used: rounded down. 1: all, in that order. null: all, as they stand."""
     format: Format = "auto"
     """Shape of a row. `auto`: recognised from the columns of a local file's first row. For preferences:
     `preference` (prompt, chosen, rejected: texts, or lists of messages), `preference-implicit` (chosen and
@@ -157,13 +160,18 @@ class Data(Node):
     eval: Items[Source] = ()
     """Sources to evaluate on."""
     eval_size: float | None = Field(None, gt=0)
-    """Rows of `train` that are held out to evaluate on, drawn at random (seeded by train.seed): below 1
-    a share of them, else a count. The same rows in every backend; the others train in the order in
-    which they were drawn. null: all train."""
+    """Rows of `train` that are held out to evaluate on, drawn at random (seeded by
+    data.draw_seed): below 1 a share of them, else a count. The same rows in every backend; the others
+    train in the order in which they were drawn. null: all train."""
     eval_draw: Literal["first", "last"] = "first"
     """Which of the rows that `eval_size` has drawn are held out. `first`: the first ones, as
     `train_test_split` of Hugging Face datasets takes them, and LLaMA-Factory. `last`: the last ones, once
     those are left out that `overflow: drop` finds too long, as axolotl takes them."""
+    mixed: bool = False
+    """Rows of all sources are drawn in one random order (seeded by data.draw_seed) before any are held
+    out. false: sources follow one another."""
+    draw_seed: int | None = Field(None, ge=0, lt=2**32)
+    """Seed of the rows that `eval_size`, `mixed` and a source's `share` draw. null: that of train.seed."""
     system: str | None = Field(None, min_length=1)
     """System prompt for conversations that begin with none. null: they are trained without one."""
     max_length: int = Field(2048, ge=8)
@@ -200,6 +208,11 @@ class Data(Node):
             raise ValueError("`eval_size` is a share below 1, or a whole number of rows")
         if self.eval_draw == "last" and self.eval_size is None:
             raise ValueError("`eval_draw` says which rows `eval_size` holds out: give it too")
+        shared = any(source.share is not None for source in (*self.train, *self.eval))
+        if self.draw_seed is not None and not (self.mixed or self.eval_size or shared):
+            raise ValueError(
+                "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
+            )
         if self.turn_ends and self.turn_part != "ended":
             raise ValueError("`turn_ends` belongs to `turn_part: ended`")
         return self

@@ -34,6 +34,15 @@ def _unless(condition: Schema, name: str, value: Schema, message: str) -> Schema
     return {"if": condition, "then": {"properties": {name: {**value, "errorMessage": message}}}}
 
 
+def _shared(name: str) -> Schema:
+    """One of these sources gives a share of its rows."""
+    one = {"type": "object", **_given("share")}
+    return {
+        "required": [name],
+        "properties": {name: {"anyOf": [one, {"type": "array", "contains": one}]}},
+    }
+
+
 def _ending(suffixes: Mapping[str, str]) -> str:
     """A pattern for file endings in any case: JSON Schema has no flags."""
     words = (
@@ -47,6 +56,8 @@ TEMPLATES = ("tokenizer", *NAMED)
 NOTHING: Schema = {"type": "null", "not": {"type": "null"}}
 """No value at all; written so that the message for a value of any type is the rule's own."""
 ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is needed"
+
+DRAWN = "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
 
 RULES: Mapping[str, list[Schema]] = {
     "Source": [
@@ -81,6 +92,18 @@ RULES: Mapping[str, list[Schema]] = {
             "then": {
                 **_given("eval_size"),
                 "errorMessage": "`eval_draw` says which rows `eval_size` holds out: give it too",
+            },
+        },
+        {
+            "if": _given("draw_seed"),
+            "then": {
+                "anyOf": [
+                    _given("eval_size"),
+                    {"required": ["mixed"], "properties": {"mixed": {"const": True}}},
+                    _shared("train"),
+                    _shared("eval"),
+                ],
+                "errorMessage": DRAWN,
             },
         },
         {

@@ -35,6 +35,8 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
     columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
     limit = draw(st.none() | st.none() | st.integers(1, 10**9))
+    share = draw(st.none() | st.none() | st.none() | st.sampled_from((1.0, 0.5, 1e-5)))
+    place |= {"share": share}
     if kind == "prompt-completion" and draw(st.booleans()):
         texts = {name: draw(words()) for name in ("prompt", "completion")}
         return {**place, "limit": limit, "format": kind, "template": texts}
@@ -54,6 +56,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if not document["data"]["eval"] and draw(st.booleans()):
         document["data"]["eval_size"] = draw(st.sampled_from((0.1, 0.25, 1.0, 2.0, 500.0)))
         document["data"]["eval_draw"] = draw(st.sampled_from(("first", "first", "last")))
+    document["data"]["draw_seed"] = draw(st.none() | st.integers(0, 2**32 - 1))
     if "hub" in first and document["data"].get("overflow") == "error":
         document["data"]["overflow"] = "truncate"  # rows of the hub cannot be measured before a run
     learned = document.setdefault("method", {})["objective"] = draw(objectives(objective))
@@ -178,6 +181,7 @@ def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
     data |= {"packing": None, "prepare": "framework", "overflow": "drop", "eval": []}
     for name in ("system", "eval_size", "eval_draw"):
         data.pop(name, None)
+    _apart(data, "grpo", {})
     for name in ("quantization", "chat_template"):
         document["model"].pop(name, None)
     for name in ("neftune_alpha", "label_smoothing", "data_seed", "eval_steps"):
@@ -208,6 +212,8 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("turn_part", None)
     if data.get("turn_part") != "ended":
         data.pop("turn_ends", None)
+    if not (data.get("mixed") or data["train"][0]["share"] or data.get("eval_size")):
+        data.pop("draw_seed", None)
     if objective == "cpt" or "template" in data["train"][0]:  # there are no turns
         data.pop("system", None)
     if data.get("packing") == "blocks":

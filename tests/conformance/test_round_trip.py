@@ -75,7 +75,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in (
             *("train", "eval", "eval_size", "eval_draw", "train_on", "max_length", "system"),
-            *("turn_part", "turn_ends"),
+            *("turn_part", "turn_ends", "mixed", "draw_seed"),
         ):
             kept.pop(f"data.{path}")
         for name in ("chat_template", "template_options"):  # they wrote the rows

@@ -85,10 +85,12 @@ def test_a_mixture_of_the_handbook(read: Bring) -> None:
     imported = read(HANDBOOK, name="recipe.yaml")
     chat, more = imported.composed.spec.data.train
     assert chat.model_dump(exclude_defaults=True) == {
-        "hub": "org/chat", "split": "train_sft", "format": "messages",
+        "hub": "org/chat", "split": "train_sft", "share": 1.0, "format": "messages",
     }  # fmt: skip
     assert (more.hub, more.subset, more.format) == ("org/more", "hard", "messages")
     assert imported.composed.values["data.train_on"] == "all"
+    data = imported.composed.spec.data
+    assert (data.mixed, data.draw_seed, data.eval_size) == (True, 0, None)
     assert imported.files == {
         "recipe.chat_template.jinja": "{% for message in messages %}{{ message.content }}\n{% endfor %}"
     }
@@ -103,6 +105,8 @@ def test_a_mixer_of_the_first_handbook(read: Bring) -> None:
     )
     assert [one.hub for one in imported.composed.spec.data.train] == ["org/chat", "org/half"]
     assert [one.split for one in imported.composed.spec.data.eval] == ["test_sft", "test_sft"]
+    data = imported.composed.spec.data
+    assert (data.mixed, data.draw_seed) == (True, 42)
     assert fate(imported, "dataset_mixer.org/chat")[0] == "exact"
     assert fate(imported, "dataset_mixer.org/half")[0] == "unknown"
 
@@ -153,7 +157,8 @@ def test_rows_whose_format_is_not_known_are_asked_for(read: Bring) -> None:
         ("dataset_kwargs", "{skip_prepare_dataset: true}", "unknown", "preparation"),
         ("env", "{LD_PRELOAD: x.so}", "unknown", "environment"),
         ("test_split_size", "0.1", "derived", "without a seed"),
-        ("dataset_mixture", "{test_split_size: 100}", "approximated", "a seed of its own"),
+        ("dataset_mixture", "{test_split_size: 100}", "renamed", "alignment-handbook draws"),
+        ("dataset_mixture", "{datasets: [{weight: 1.5}]}", "unknown", "lies above 0"),
         ("average_tokens_across_devices", "true", "exact", ""),
         ("no_such_key", "1", "unknown", "no such setting"),
     ],

@@ -3,6 +3,7 @@
 python data_reference.py TOKENIZER ROWS.json OUT.json
 python data_reference.py gguf FILE OUT_FOLDER
 python data_reference.py disk FOLDER OUT.json
+python data_reference.py mixture CONFIG.json OUT.json
 """
 
 import json
@@ -16,6 +17,9 @@ def main() -> None:
         save_tokenizer(Path(sys.argv[2]), sys.argv[3])
     elif sys.argv[1] == "disk":
         Path(sys.argv[3]).write_text(json.dumps(read_disk(sys.argv[2])))
+    elif sys.argv[1] == "mixture":
+        config = json.loads(Path(sys.argv[2]).read_text())
+        Path(sys.argv[3]).write_text(json.dumps(mixed(config)))
     else:
         rows = json.loads(Path(sys.argv[2]).read_text())
         Path(sys.argv[3]).write_text(json.dumps(tokenised(sys.argv[1], rows)))
@@ -34,6 +38,24 @@ def read_disk(folder: str) -> dict[str, Any]:
     return {
         name: {"rows": split[:], "features": str(split.features)} for name, split in splits.items()
     }
+
+
+def mixed(config: dict[str, Any]) -> dict[str, Any]:
+    """A mixture as the alignment handbook draws it (src/alignment/data.py), of local files."""
+    from datasets import concatenate_datasets, load_dataset
+
+    seed, parts = config["seed"], []
+    for one in config["datasets"]:
+        rows = load_dataset("json", data_files=one["id"], split="train")
+        if one["weight"] is not None:
+            rows = rows.shuffle(seed=seed)
+            rows = rows.select(range(int(len(rows) * one["weight"])))
+        parts.append(rows)
+    every = concatenate_datasets(parts).shuffle(seed=seed)
+    if config["test_split_size"] is None:
+        return {"train": list(every["name"])}
+    found = every.train_test_split(test_size=config["test_split_size"], seed=seed)
+    return {name: list(split["name"]) for name, split in found.items()}
 
 
 def tokenised(name: str, rows: list[list[dict[str, str]]]) -> dict[str, Any]:

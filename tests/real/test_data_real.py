@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 
 from ftspec.data.arrow import read_split, write_index
+from ftspec.data.carried import anything
 from ftspec.data.example import Example
+from ftspec.data.findings import Findings
 from ftspec.data.formats import conversation
-from ftspec.data.prepare import prepare
+from ftspec.data.hold_out import Draw, HoldOut
+from ftspec.data.prepare import examples, prepare
 from ftspec.data.sources import rows
 from ftspec.data.template import load_template
 from ftspec.data.tokenise import IGNORED, TrainOn, encode
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.env.install import ensure
+from ftspec.port.bring import bring
 from ftspec.registry import load
 from ftspec.spec.data import Source
 
@@ -155,3 +159,36 @@ def test_datasets_reads_what_ftspec_writes(tmp_path: Path, backend: str) -> None
             "labels": [list(row.labels) for row in written],
         }
         assert "List(Value('int32'))" in found[split]["features"]
+
+
+@pytest.mark.parametrize("held_out", [None, 5, 0.3])
+def test_a_mixture_has_the_rows_of_the_handbook_in_its_order(
+    tmp_path: Path, held_out: float | None
+) -> None:
+    """Through the import of the recipe: what it holds out, and what trains before the trainer shuffles."""
+    weights = {"one": 1.0, "two": 0.5, "three": None}
+    for name, count in zip(weights, (9, 15, 6), strict=True):
+        lines = (
+            json.dumps({"text": f"{name} {at}", "name": f"{name} {at}"}) for at in range(count)
+        )
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    parts = [{"id": f"{name}.jsonl", "weight": weight} for name, weight in weights.items()]
+    config = {"datasets": parts, "seed": 3, "test_split_size": held_out}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run_in("trl", tmp_path, "mixture", "config.json", "out.json")
+    real = json.loads((tmp_path / "out.json").read_text())
+    recipe = {"model_name_or_path": "m", "dataset_mixture": config, "eval_strategy": "steps"}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    data = bring([tmp_path / "recipe.yaml"]).composed.spec.data
+    sources = [source.model_copy(update={"format": "text"}) for source in data.train]
+    assert len(sources) == 3 and data.draw_seed == 3
+
+    def ours(held: bool) -> list[str]:
+        part = None if data.eval_size is None else HoldOut(data.eval_size, 3, held)
+        draw = Draw(3, data.mixed, part)
+        every = draw.mix([*examples(sources, tmp_path, Findings(), anything, 3)])
+        return [str(row.values["name"]) for row, _ in (part.of(every) if part else every)]
+
+    assert ours(held=False) == real["train"] and len(real["train"]) >= 15
+    if held_out:
+        assert ours(held=True) == real["test"]

@@ -78,7 +78,7 @@ def ours(project: Path, backend: str, split: str, *sets: str) -> list[dict[str, 
     assert not asked.unknown and not asked.refused
     (group,) = asked.groups
     found = Findings()
-    rules, part = [group.rule], asked.part(split)
+    rules, part = [group.rule], asked.draw(split)
     looked = look(asked.sources(split), asked.folder, asked.tokens, rules, found, part)
     views = [one.views[0] for one in looked]
     found.check()
@@ -145,6 +145,21 @@ def test_the_last_rows_are_held_out_of_those_that_are_not_too_long(project: Path
         for split, rows in real.items():
             assert ours(project, "trl", split, *sets, *prepared) == rows
     assert written(project, *sets) == real
+
+
+@pytest.mark.parametrize("backend", ["trl", "unsloth"])
+def test_shares_and_mixed_rows_are_the_same_in_the_same_order(project: Path, backend: str) -> None:
+    sets = (
+        "data.train=[{path: data/chat.jsonl, share: 0.5}, {path: data/chat.jsonl, limit: 21, share: 1},"
+        " {path: data/chat.jsonl, limit: 9}]",
+        *("data.mixed=true", "data.draw_seed=3", "data.eval_size=7", "data.train_on=completions"),
+    )
+    real = theirs(project, backend, *sets)
+    assert (len(real["train"]), len(real["eval"])) == (32 + 21 + 9 - 7, 7)
+    for split, rows in real.items():
+        assert ours(project, backend, split, *sets) == rows
+    if backend == "trl":
+        assert written(project, *sets) == real
 
 
 def written(project: Path, *sets: str) -> dict[str, Any]:

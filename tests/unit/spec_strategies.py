@@ -51,6 +51,7 @@ def sources() -> st.SearchStrategy[Any]:
     rest = {
         "split": words(),
         "limit": st.none(),
+        "share": st.none() | st.none() | positive(1),
         "format": st.sampled_from(("auto", "messages", "sharegpt", "alpaca", "text")),
         "columns": st.dictionaries(words(), words(), max_size=2),
     }
@@ -514,6 +515,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
         "prepare": st.sampled_from(("framework", "ftspec")),
+        "mixed": st.sampled_from((False, False, False, True)),
         "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftspec.data.hold_out import HoldOut
+from ftspec.data.hold_out import Draw, HoldOut, share_of
 from ftspec.errors import DataError
 
 
@@ -34,3 +34,11 @@ def test_the_last_rows_of_the_same_order() -> None:
 def test_something_must_be_left_to_train_on(size: float, rows: int) -> None:
     with pytest.raises(DataError, match="none would train"):
         HoldOut(size, 42, held=True).of(range(rows))
+
+
+def test_a_share_is_drawn_and_rounded_down_and_all_rows_are_drawn_again() -> None:
+    rows = list(range(7))  # drawn: 3, 2, 6, 4, 1, 5, 0
+    assert share_of(rows, 1, 42) == [3, 2, 6, 4, 1, 5, 0]
+    assert share_of(rows, 0.5, 42) == [3, 2, 6]
+    assert Draw(42, mixed=True).mix(share_of(rows, 1, 42)) == [4, 6, 0, 1, 2, 5, 3]
+    assert Draw(42).mix(rows) == rows

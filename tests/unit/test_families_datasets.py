@@ -82,14 +82,17 @@ def source(**fields: Any) -> dict[str, Any]:
         "subset": None,
         "split": "train",
         "limit": None,
+        "share": None,
         "columns": {},
         "template": None,
     }
     return {**nothing, "format": "messages", **fields}
 
 
-def script(split: str, *sources: dict[str, Any], shape: str, limit: int | None = None) -> str:
-    values = context(sources, shape, "data/train", limit)
+def script(
+    split: str, *sources: dict[str, Any], shape: str, limit: int | None = None, **draws: Any
+) -> str:
+    values = context(sources, shape, "data/train", limit, **draws)
     return render(template(split, values), allowed=NAMES, **{VARIABLES[split]: values})
 
 
@@ -213,29 +216,33 @@ def test_the_first_rows_of_each_source() -> None:
 
 
 def test_rows_held_out_have_their_shape_already_and_long_ones_leave_both_parts() -> None:
-    values = context((source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, 7, "first"))
+    values = context(
+        (source(path="a.json"),), "messages", "", 5, "Be brief.", (2.0, "first"), seed=7
+    )
     others = taken("messages", 5)
     text = render(template("train", values), allowed=NAMES, train=values)
     text += render(template("eval", others), allowed=NAMES, evaluation=others)
     assert "train_test_split(test_size=2, seed=7)" in text
     found = read_split(ast.parse(text), "train")
     assert found is not None
-    assert (found.held_out, found.limit, found.system) == ((2, 7, "first"), 5, "Be brief.")
+    assert (found.held_out, found.limit, found.system) == ((2, "first"), 5, "Be brief.")
+    assert found.seeds == {7}
     assert read_split(ast.parse(text), "eval") == Split()
     assert text.count(".filter(") == 2
-    share = context((source(path="a.json"),), "messages", "", None, None, (0.25, 7, "first"))
+    share = context((source(path="a.json"),), "messages", "", None, None, (0.25, "first"), seed=7)
     assert "test_size=0.25" in render(template("train", share), allowed=NAMES, train=share)
 
 
 def test_the_last_rows_are_held_out_once_long_ones_have_left() -> None:
-    how = ("messages", "", 5, "Be brief.", (2.0, 7, "last"))
-    values = context((source(path="a.json"),), *how)
+    how = ("messages", "", 5, "Be brief.", (2.0, "last"))
+    values = context((source(path="a.json"),), *how, seed=7)
     text = render(template("train", values), allowed=NAMES, train=values)
     places = [text.index(word) for word in (".shuffle(seed=7)", ".filter(", "shuffle=False")]
     assert places == sorted(places)
     found = read_split(ast.parse(text), "train")
     assert found is not None
-    assert (found.held_out, found.limit, found.system) == ((2, 7, "last"), 5, "Be brief.")
+    assert (found.held_out, found.limit, found.system) == ((2, "last"), 5, "Be brief.")
+    assert found.seeds == {7}
 
 
 def test_what_one_statement_cannot_load_is_refused() -> None:
@@ -287,6 +294,7 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
             if place.get("split", "train") == "train"
             else None
         )
+        place["share"] = draw(st.none() | st.sampled_from((1.0, 0.25)))
         if kind == WRITTEN:
             return source(**place, format="prompt-completion", template=texts, limit=limit)
         return source(**place, format=kind.removesuffix(TOOLS), columns=columns, limit=limit)
@@ -297,14 +305,16 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
 
 
-@given(sources(), st.sampled_from(sorted(VARIABLES)))
+@given(sources(), st.sampled_from(sorted(VARIABLES)), st.booleans())
 def test_the_source_says_again_what_it_was_made_from(
-    drawn: tuple[tuple[dict[str, Any], ...], str], split: str
+    drawn: tuple[tuple[dict[str, Any], ...], str], split: str, mixed: bool
 ) -> None:
     made_from, shape = drawn
-    tree = ast.parse(script(split, *made_from, shape=shape))
+    tree = ast.parse(script(split, *made_from, shape=shape, mixed=mixed, seed=7))
     found = read_split(tree, split)
     assert found is not None
+    assert found.mixed == mixed
+    assert found.seeds == ({7} if mixed or any(one["share"] for one in made_from) else set())
     assert found.shape == shape
     assert found.sources == made_from
     (other,) = set(VARIABLES) - {split}

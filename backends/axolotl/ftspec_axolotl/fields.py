@@ -137,6 +137,8 @@ _ROWS = (
     *ours(
         "data.train",
         "data.eval_draw",
+        "data.mixed",
+        "data.draw_seed",
         "data.system",
         "data.max_length",
         "data.overflow",

@@ -94,6 +94,12 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     unknown = set(source["columns"]) - set(COLUMNS[kind].values())
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
+    if source.get("share") is not None:
+        raise Refuse(
+            "it draws a number of rows without a seed (data/loader.py), no share of them",
+            "notyet",
+            "data.prepare: ftspec",
+        )
     entry: dict[str, Any] = {"file_name": source["path"]}
     limit = source.get("limit")
     if (
@@ -138,6 +144,7 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         "subset": entry.get("subset"),
         "split": split,
         "limit": limit,
+        "share": None,
         "format": kind,
         "columns": columns,
         "template": None,

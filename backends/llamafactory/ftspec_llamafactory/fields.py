@@ -146,6 +146,22 @@ def _lower_eval_draw(draw: str, who: str) -> tuple[()]:
     return ()
 
 
+def _lower_mixed(mixed: bool, who: str) -> Any:
+    if not mixed or who == "ftspec":
+        return ()
+    return Lossy(
+        (),
+        "its sources follow one another (data/data_utils.py): the same rows in another order, and others "
+        "of them are held out",
+    )
+
+
+def _lower_draw_seed(own: int | None, who: str, seed: int) -> Any:
+    if own in (None, seed) or who == "ftspec":
+        return ()
+    return Lossy((), "it has one seed for all that it draws: as many rows are held out, but others")
+
+
 def _lower_prepare(
     who: str, train_rows: str, evaluated: tuple[Any, ...], size: float | None
 ) -> Any:
@@ -313,6 +329,14 @@ SFT = FieldMap(
             _lower_eval_draw,
             lambda: "first",
             uses=("data.prepare",),
+        ),
+        Row(("data.mixed",), (), _lower_mixed, lambda: False, uses=("data.prepare",)),
+        Row(
+            ("data.draw_seed",),
+            (),
+            _lower_draw_seed,
+            lambda: None,
+            uses=("data.prepare", "train.seed"),
         ),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
         choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),

@@ -22,6 +22,14 @@ VARIABLES = {"train": "train", "eval": "evaluation"}
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
 _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
+DRAWN = """
+
+def drawn(rows, share, seed):
+    return rows.shuffle(seed=seed).select(range(int(len(rows) * share)))
+
+
+"""
+"""Takes a share of a source's rows; int rounds down."""
 
 
 _LOAD = """\
@@ -30,14 +38,24 @@ _LOAD = """\
 {% elif ROWS.taken %}
 {% elif ROWS.files %}
 {{ "ROWS = load_dataset"|call(ROWS.loader, data_files=ROWS.files, split="train") }}
+{% elif ROWS.part and not ROWS.part.share %}
+{{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
 {% elif ROWS.part %}
 {{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
+ROWS = drawn(ROWS, {{ ROWS.part.share|py }}, seed={{ ROWS.seed|py }})
 {% else %}
 ROWS = concatenate_datasets([
 {% for part in ROWS.parts %}
+{% if part.share %}
+    drawn({{ "load_dataset"|call(*part.name, **part.where) }}, {{ part.share|py }}, seed={{ ROWS.seed|py }}),
+{% else %}
     {{ "load_dataset"|call(*part.name, **part.where) }},
+{% endif %}
 {% endfor %}
 ])  # fmt: skip
+{% endif %}
+{% if ROWS.mixed %}
+ROWS = ROWS.shuffle(seed={{ ROWS.seed|py }})
 {% endif %}
 {% if not ROWS.tokens %}
 """
@@ -73,6 +91,8 @@ _SHUFFLE = """\
 {{ "ROWS = ROWS.shuffle"|call(seed=ROWS.shuffled) }}
 """
 SHUFFLE = 'train = train.shuffle(seed="@seed")'
+_MIX = 'ROWS = ROWS.shuffle(seed="@seed")'
+_SHARE = 'ROWS = drawn(ROWS, "@share", seed="@seed")'
 HOLD_LAST = 'held_out = train.train_test_split(test_size="@size", shuffle=False)'
 """The same in two statements: the last rows are held out, of those that are not too long."""
 _DROP = """\
@@ -108,10 +128,14 @@ class Split(NamedTuple):
     """Longer conversations are left out."""
     system: str | None = None
     """Put before conversations that begin with no system prompt."""
-    held_out: tuple[float, int, str] | None = None
-    """How many rows are held out of it, the seed that they are drawn by, and which of those."""
+    held_out: tuple[float, str] | None = None
+    """How many rows are held out of it, and which of those that were drawn."""
     options: dict[str, Any] | None = None
     """Values that the chat template is given."""
+    mixed: bool = False
+    """All rows are drawn in one order first."""
+    seeds: frozenset[Any] = frozenset()
+    """What rows are drawn by; None: by chance."""
 
 
 def template(split: str, printed: Mapping[str, Any]) -> str:
@@ -151,12 +175,15 @@ def context(
     tokens: str,
     limit: int | None = None,
     system: str | None = None,
-    held_out: tuple[float, int, str] | None = None,
+    held_out: tuple[float, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    mixed: bool = False,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
 
-    ``held_out``: how many of its rows the other split is made of, the seed, and which of those drawn.
+    ``held_out``: how many of its rows the other split is made of, and which of those that are drawn.
+    ``mixed``: whether all rows are drawn first. ``seed``: what rows are drawn by.
 
     Raises:
         Refuse: sources of different formats, of files and hub data sets, or of several file types;
@@ -192,9 +219,11 @@ def context(
         "options": options,
         "held_out": None,
         "shuffled": None,
+        "mixed": mixed,
+        "seed": seed,
     }
     if held_out is not None:
-        size, seed, draw = held_out
+        size, draw = held_out
         last = draw == "last"
         how = {"shuffle": False} if last else {"seed": seed}
         shared["held_out"] = {"test_size": int(size) if size >= 1 else size, **how}
@@ -205,7 +234,7 @@ def context(
         raise Refuse(
             "files of one type, or hub data sets, not a mixture", "notimpl", "data.prepare: ftspec"
         )
-    if files and not any(source.get("limit") for source in sources):
+    if files and not any(source.get("limit") or source.get("share") for source in sources):
         return shared | {"loader": loaders.pop(), "files": files[0] if len(files) == 1 else files}
     parts = [_part(source) for source in sources]
     return shared | {"files": None, "part": parts[0] if len(parts) == 1 else None, "parts": parts}
@@ -220,6 +249,7 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
         "system": None,
         "held_out": None,
         "shuffled": None,
+        "mixed": False,
         "options": None,
     }
     return {**nothing, "shape": shape, "limit": limit, "taken": True}
@@ -239,9 +269,10 @@ def _part(source: dict[str, Any]) -> dict[str, Any]:
     split = sliced("train" if source["path"] else source["split"], source.get("limit"))
     if source["path"]:
         name = [_loader(source["path"])]
-        return {"name": name, "where": {"data_files": source["path"], "split": split}}
+        where = {"data_files": source["path"], "split": split}
+        return {"name": name, "where": where, "share": source.get("share")}
     name = [source[key] for key in ("hub", "subset") if source[key]]
-    return {"name": name, "where": {"split": split}}
+    return {"name": name, "where": {"split": split}, "share": source.get("share")}
 
 
 def _loader(file: str) -> str:
@@ -268,11 +299,20 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     if match(f'{name} = load_from_disk("@folder")', first):
         return Split(shape="tokens")
     limit = _last(rest, DROPS, name).get("limit")
+    seeds = set()
     if held_out and held_out[2] == "last":
-        held_out = (held_out[0], _last(rest, {"": SHUFFLE}, name).get("seed"), "last")
+        seeds.add(_last(rest, {"": SHUFFLE}, name).get("seed"))
+    elif held_out:
+        seeds.add(held_out[1])
+    parts = _parts(first.value) if isinstance(first, ast.Assign) else []
+    if (one := _first(rest, _SHARE, name)) and len(parts) == 1:
+        parts = [{**parts[0], "share": one["share"], "seed": one["seed"]}]
+    seeds |= {part["seed"] for part in parts if part["share"] is not None}
+    parts = [{key: part[key] for key in part if key != "seed"} for part in parts]
+    mix = _first(rest, _MIX, name)
+    seeds |= {*mix.values()}
     options = _last(rest, {"": OPTIONS}, name).get("options")
     system = _last(rest, SYSTEMS, name).get("system")
-    parts = _parts(first.value) if isinstance(first, ast.Assign) else []
     for (kind, shape), source in STATEMENTS.items():
         holes = match_all(source.replace("ROWS", name), rest)
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
@@ -284,7 +324,9 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
             }
             said = {"format": format, "columns": columns, "template": texts or None}
             sources = tuple({**part, **said} for part in parts)
-            return Split(sources, shape, limit, system, held_out, options)
+            held = (held_out[0], held_out[2]) if held_out else None
+            every = frozenset(seeds)
+            return Split(sources, shape, limit, system, held, options, bool(mix), every)
     return None
 
 
@@ -318,6 +360,14 @@ def _last(statements: list[ast.stmt], known: Mapping[str, str], name: str) -> di
     return {}
 
 
+def _first(statements: list[ast.stmt], known: str, name: str) -> dict[str, Any]:
+    """The same of the first statement."""
+    holes = match(known.replace("ROWS", name), statements[0]) if statements else None
+    if holes is not None:
+        statements.pop(0)
+    return holes or {}
+
+
 def _target(node: ast.stmt) -> str:
     """The name that a statement assigns to; empty for any other statement."""
     return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
@@ -330,11 +380,20 @@ def _renamed_right(holes: dict[str, Any], expected: Mapping[str, str]) -> bool:
 
 
 def _parts(value: ast.expr) -> list[dict[str, Any]]:
-    empty = {"path": None, "hub": None, "subset": None, "split": "train", "limit": None}
+    empty: dict[str, Any] = {"path": None, "hub": None, "subset": None, "split": "train"}
+    empty |= {"limit": None, "share": None, "seed": None}
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "concatenate_datasets":
         (items,) = value.args
         return [part for item in getattr(items, "elts", ()) for part in _parts(item)]
     statement = ast.Expr(value)
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "drawn" and value.args:
+        inner, value.args[0] = value.args[0], ast.Constant(None)
+        drawn = match('drawn("@rows", "@share", seed="@seed")', ast.Expr(value)) or {}
+        value.args[0] = inner
+        return [
+            {**part, "share": drawn.get("share"), "seed": drawn.get("seed")}
+            for part in _parts(inner)
+        ]
     if (holes := match(_FILE, statement)) is not None:
         files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
         limit = unsliced(holes["split"])[1]

@@ -19,7 +19,7 @@ from ftspec.families.objectives.preference import REFERENCE
 from ftspec.families.objectives.supervised import AVERAGE, AVERAGED, PROMPT_WEIGHT, SHAPE
 from ftspec.families.rows import datasets
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
-from ftspec.families.scripts.sft_script import HELD_OUT, LIMIT, SYSTEM
+from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training.launch import NODES, PROCESSES
@@ -151,6 +151,7 @@ def emit_script(
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
         "prepared": any(split["tokens"] for split in used),
+        "shared": any(_shares(split) for split in used),
         "texts": any(split.get("template") for split in used),
         "several": any(split.get("parts") and not split["part"] for split in used),
     }
@@ -184,6 +185,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
+        "draw a share": (values["shared"], lambda: datasets.DRAWN),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
         "count what is written": (values["over_written"], lambda: gkd.BY_WRITTEN),
     }
@@ -217,7 +219,7 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
     limit, system = native.get(LIMIT), native.get(SYSTEM)
     if split == "eval" and HELD_OUT in native:
         # of the last ones that were drawn, too long ones have been left out before
-        done = native[HELD_OUT][2] == "last"
+        done = native[HELD_OUT][1] == "last"
         return datasets.taken(native[SHAPE], None if done else limit)
     sources = native.get(f"data.{split}", ())
     return datasets.context(
@@ -228,7 +230,14 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
         system,
         native.get(HELD_OUT) if split == "train" else None,
         native.get(OPTIONS),
+        split == "train" and MIXED in native,
+        native.get(DRAW_SEED),
     )
+
+
+def _shares(split: Mapping[str, Any]) -> bool:
+    """Whether a share of a source's rows is drawn."""
+    return any(part["share"] for part in split.get("parts") or ())
 
 
 def template_file(native: Flat) -> list[File]:
@@ -295,10 +304,12 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         given = match(GIVEN, statement)
         if given is not None and argument(native, "chat_template_path") is None:
             native[TEMPLATE] = given["file"]
+    seeds: frozenset[Any] = frozenset()
     for split in datasets.VARIABLES:
         found = datasets.read_split(tree, split)
         if found is None:
             continue
+        seeds |= found.seeds
         if found.shape != "tokens":
             native[f"data.{split}"] = found.sources
         if split == "train":
@@ -308,8 +319,11 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
                 SYSTEM: found.system,
                 HELD_OUT: found.held_out,
                 OPTIONS: found.options,
+                MIXED: found.mixed or None,
             }
             native |= {key: value for key, value in found_values.items() if value is not None}
+    if seeds:
+        native[DRAW_SEED] = next(iter(seeds)) if len(seeds) == 1 and None not in seeds else seeds
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, _environ = read_shell(texts["launch.sh"])
     counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}

@@ -34,7 +34,11 @@ TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
 HELD_OUT = "data.held_out"
-"""Native pseudo-key: how many rows are held out, the seed that they are drawn by, and which of those."""
+"""Native pseudo-key: how many rows are held out, and which of those that are drawn."""
+MIXED = "data.mixed"
+"""Native pseudo-key: whether the rows of all sources are drawn in one order."""
+DRAW_SEED = "data.draw_seed"
+"""Native pseudo-key: the seed by which rows are drawn; absent where none are."""
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
@@ -47,6 +51,7 @@ OWN_PATHS = (
 """Paths that ftspec answers for itself: who runs, where, with how many processes."""
 
 
+_DRAWN = ("data.eval_size", "data.mixed")
 _WHO_AND_WHAT = ("data.prepare", "data.train_on")
 
 
@@ -68,10 +73,10 @@ def data_rows() -> tuple[Row, ...]:
             (HELD_OUT,),
             _lower_held_out,
             _lift_held_out,
-            uses=("data.prepare", "train.seed"),
-            reads=(f"{CONFIG}seed",),
+            uses=("data.prepare",),
             absent=(None,),
         ),
+        *draw_rows(),
         Row(
             ("data.prepare",),
             ("data.prepare", f"{CONFIG}dataset_kwargs"),
@@ -121,6 +126,29 @@ def data_rows() -> tuple[Row, ...]:
             lambda shuffle: "random" if shuffle else "sequential",
             _lift_sampling,
             absent=("random",),
+        ),
+    )
+
+
+def draw_rows() -> tuple[Row, ...]:
+    """What the script draws of the rows, and by which seed."""
+    return (
+        Row(
+            ("data.mixed",),
+            (MIXED,),
+            lambda mixed, who: mixed if mixed and who == "framework" else MISSING,
+            bool,
+            uses=("data.prepare",),
+            absent=(False,),
+        ),
+        Row(
+            ("data.draw_seed",),
+            (DRAW_SEED,),
+            _lower_draw_seed,
+            _lift_draw_seed,
+            uses=("data.prepare", "train.seed", "data.train", "data.eval", *_DRAWN),
+            reads=(f"{CONFIG}seed",),
+            absent=(None,),
         ),
     )
 
@@ -273,16 +301,27 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     return sources
 
 
-def _lower_held_out(size: float | None, draw: str, who: str, seed: int) -> Any:
-    return MISSING if size is None or who == "ftspec" else (size, seed, draw)
+def _lower_held_out(size: float | None, draw: str, who: str) -> Any:
+    return MISSING if size is None or who == "ftspec" else (size, draw)
 
 
-def _lift_held_out(held_out: Any, seed: int) -> tuple[float | None, str]:
-    if held_out is None:
-        return None, "first"
-    if held_out[1] != seed:
-        raise Refuse("rows are held out by another seed than the trainer's", "notimpl")
-    return float(held_out[0]), held_out[2]
+def _lift_held_out(held_out: Any) -> tuple[float | None, str]:
+    return (None, "first") if held_out is None else (float(held_out[0]), held_out[1])
+
+
+def _lower_draw_seed(
+    own: int | None, who: str, seed: int, train: Any, evaluated: Any, size: Any, mixed: bool
+) -> Any:
+    shared = any(source.get("share") for source in (*train, *evaluated))
+    if who == "ftspec" or not (size or mixed or shared):
+        return MISSING
+    return seed if own is None else own
+
+
+def _lift_draw_seed(own: Any, seed: Any) -> int | None:
+    if isinstance(own, frozenset):
+        raise Refuse("rows are drawn by different seeds, or by chance", "notimpl")
+    return None if own == seed else own
 
 
 def _lower_overflow(

@@ -18,9 +18,12 @@ from ftspec.spec.data import SUFFIXES, unsliced
 from ftspec.spec.online import ONLINE
 
 SHAPE = "data.shape"
-OTHER_ROWS = (
-    "as many rows are held out, but others: a recipe draws them by a seed of its own, twice"
+SEEDED = (
+    "as alignment-handbook draws (src/alignment/data.py): each data set that has a weight, then all rows, "
+    "then those held out, by the mixture's seed each time"
 )
+MIXER_SEED = 42
+"""What the handbook's first version shuffles all rows by (data.py, mix_datasets)."""
 DRAWN = "trl draws them without a seed: as many rows are held out"
 LOADERS = ("json", "csv", "parquet")
 ASKED = "data.train: which format have its rows? name it"
@@ -63,6 +66,10 @@ def data(context: Context) -> Completion:
     evaluates = evaluates not in ("no", False, None)
     train, held_out = _sources(context)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
+    if _mixture(context):
+        spec |= {"data.mixed": True, "data.draw_seed": _mixture(context).get("seed", 0)}
+    elif context.get("dataset_mixer"):
+        spec |= {"data.mixed": True, "data.draw_seed": MIXER_SEED}
     if evaluates and held_out:
         spec["data.eval"] = tuple(held_out)
     questions = []
@@ -102,18 +109,26 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return [source(str(name), subset, train)], [source(str(name), subset, test)]
 
 
+def _mixture(context: Context) -> dict[str, Any]:
+    found = context.get("dataset_mixture")
+    return found if isinstance(found, dict) else {}
+
+
 def _entries(context: Context) -> list[Any]:
-    mixture = context.get("dataset_mixture") or {}
-    entries = context.get("datasets") or mixture.get("datasets")
+    entries = context.get("datasets") or _mixture(context).get("datasets")
     return entries if isinstance(entries, list) else []
 
 
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     subset = entry.get("config") or entry.get("name")
     columns = entry.get("columns")
-    return source(
-        _place(entry), subset, entry.get("split"), columns if isinstance(columns, list) else ()
-    )
+    named = columns if isinstance(columns, list) else ()
+    made = source(_place(entry), subset, entry.get("split"), named)
+    return {**made, "share": _weight(entry.get("weight"))}
+
+
+def _weight(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 < value <= 1 else None
 
 
 def _place(entry: Mapping[str, Any]) -> str:
@@ -142,11 +157,18 @@ def said(path: str, kind: Any = "derived", why: str = "") -> Rule:
     return rule
 
 
+def _part(setting: Setting, _context: Context) -> Outcome:
+    """A data set's rows are drawn, all of them or a share."""
+    if setting.value is not None and _weight(setting.value) is None:
+        return Outcome("unknown", why="a share of the rows lies above 0, and is 1 at most")
+    return Outcome("renamed", why=SEEDED, of=("data.train",))
+
+
 def _share(setting: Setting, _context: Context) -> Outcome:
     if setting.value in (None, 1):
         return Outcome("exact", why="all of its rows", of=("data.train",))
     return Outcome(
-        "unknown", why=f"only a share of its rows ({setting.value}) is not in a spec yet"
+        "unknown", why=f"only its first rows, a share of them ({setting.value}), is not in a spec"
     )
 
 
@@ -154,7 +176,7 @@ def _test_split(setting: Setting, _context: Context) -> Outcome:
     """Held out even where nothing is evaluated: these rows do not train."""
     if setting.value is None:
         return Outcome("inert", why="nothing is said")
-    return Outcome("approximated", spec={"data.eval_size": setting.value}, why=OTHER_ROWS)
+    return Outcome("renamed", spec={"data.eval_size": setting.value}, why=SEEDED)
 
 
 def _trl_split(setting: Setting, _context: Context) -> Outcome:
@@ -192,7 +214,7 @@ _ENTRY: dict[str, Rule] = {
     "data_files": _PLACE,
     "data_dir": unless((None,), "none", unknown("a folder inside a data set is not in a spec yet")),
     "columns": _columns,
-    "weight": _share,
+    "weight": _part,
     "fraction": unless(
         (None,), "all of its rows", unknown("shares of a mixture are not in a spec yet")
     ),
@@ -208,7 +230,7 @@ DATA_RULES: dict[str, Rule] = {
     "ignore_bias_buffers": inert("a workaround for models of old"),
     **{f"dataset_mixture.datasets[].{key}": rule for key, rule in _ENTRY.items()},
     **{f"datasets[].{key}": rule for key, rule in _ENTRY.items()},
-    "dataset_mixture.seed": inert("rows are drawn in random order anyway, by the trainer's seed"),
+    "dataset_mixture.seed": said("data.draw_seed", "renamed", SEEDED),
     "dataset_mixture.test_split_size": _test_split,
     "test_split_size": _trl_split,
     "streaming": unless((False,), "rows are loaded whole", unknown("a stream")),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-full (sha256 10d6788e0721)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-full (sha256 575da0aa23e5)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

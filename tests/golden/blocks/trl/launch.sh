@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 ffc5c1a2eedf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 d5d9855cc5df)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

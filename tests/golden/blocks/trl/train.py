@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 ffc5c1a2eedf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 d5d9855cc5df)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

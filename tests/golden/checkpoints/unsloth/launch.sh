@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 6c093e8fc5e2)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 0e6b93ab1b22)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

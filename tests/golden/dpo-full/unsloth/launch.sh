@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 587d7193c070)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 ba64c428a685)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 84ce927aa1ae)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 dcef52ac61ce)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

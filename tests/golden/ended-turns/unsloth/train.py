@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 16f62aa6e772)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 58c5a39c730f)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 f6dbebae8774)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 541101894fab)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 f6dbebae8774)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 541101894fab)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 4d225f7b278b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 858f76f58473)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

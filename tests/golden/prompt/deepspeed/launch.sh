@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 d651f3e6bc30)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 c9c253646994)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 d651f3e6bc30)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 c9c253646994)
 
 from datasets import load_dataset
 from peft import PromptTuningConfig

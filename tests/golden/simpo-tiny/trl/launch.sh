@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 70774dc041c7)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 f9115ef22cab)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
