@@ -106,9 +106,9 @@ class Backend:
     """Objectives that train in an environment of their own, and in which."""
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Spec paths this backend decides where the spec leaves them open: value and reason."""
-    model_copy: Callable[[Flat], Mapping[str, Any]] = lambda _native: {}
-    """Native values -> entries that its config.json must have, where only a copy of a local model in
-    the folder `MODEL_COPY` can tell the framework; nothing where it loads the model itself."""
+    model_copy: Callable[[Flat], Mapping[str, Mapping[str, Any]]] = lambda _native: {}
+    """Native values -> files and entries that they must have, such as config.json, where only a copy of a
+    local model in the folder `MODEL_COPY` can tell the framework; nothing where it loads the model itself."""
     besides: Mapping[str, Apart] = field(default_factory=dict)
     """Native keys that, where they are on, need an environment of their own, and which. It is installed
     when a run asks for it, or by its name."""

@@ -23,7 +23,7 @@ from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
-from ftspec.data.tokenizer import Tokens, load_tokenizer
+from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.chat_templates import NAMED
@@ -109,6 +109,7 @@ def prepare(
     revision: str = "main",
     template: str = OWN_TEMPLATE,
     options: Mapping[str, Any] = NO_OPTIONS,
+    vocabulary: Vocabulary = AS_IT_IS,
     max_length: int,
     overflow: Overflow,
     train_on: TrainOn,
@@ -127,7 +128,7 @@ def prepare(
     a row. ``draw``: which of the rows, and in which order. All rows that cannot be trained on are
     named at once, and then nothing is written.
     """
-    side = text_side(tokenizer, revision, template, base, options, train_on)
+    side = text_side(tokenizer, revision, template, base, options, train_on, vocabulary)
     turns = turns_of(turn_part, turn_ends, *side)
     rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, turns)
     tally = _Tally()
@@ -163,6 +164,7 @@ def check(
     revision: str = "main",
     template: str = OWN_TEMPLATE,
     options: Mapping[str, Any] = NO_OPTIONS,
+    vocabulary: Vocabulary = AS_IT_IS,
     max_length: int = 0,
     overflow: Overflow = "truncate",
     train_on: TrainOn = "assistant",
@@ -185,6 +187,7 @@ def check(
             revision=revision,
             template=template,
             options=options,
+            vocabulary=vocabulary,
             max_length=max_length,
             overflow=overflow,
             train_on=train_on,
@@ -211,6 +214,7 @@ def text_side(
     base: Path,
     options: Mapping[str, Any] = NO_OPTIONS,
     train_on: TrainOn = "assistant",
+    vocabulary: Vocabulary = AS_IT_IS,
 ) -> tuple[Tokens, Template | None]:
     """A model's tokenizer and the chat template that goes with it, with the values that it is given.
 
@@ -221,7 +225,7 @@ def text_side(
     """
     folder = base / at_home(name)
     local = name.startswith((".", "/", "~")) or is_folder(folder)
-    tokens = load_tokenizer(folder if local else name, revision)
+    tokens = load_tokenizer(folder if local else name, revision, vocabulary)
     if template in NAMED:
         text = named_template(template, last=train_on == "completions")
         return tokens, Template(text, tokens.special, template, dict(options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     import tokenizers
 
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a spec changes of a tokenizer."""
+
+    special: Mapping[str, str] = field(default_factory=dict)
+    """Named special tokens, `eos_token` and so on, in the place of the tokenizer's own."""
+    new: tuple[str, ...] = ()
+    """Tokens that it gets, in order, as far as it lacks them."""
+    skipped: bool = True
+    """Whether a new one is left out of text that is decoded without special tokens."""
+
+
+AS_IT_IS = Vocabulary()
 
 
 @dataclass(frozen=True)
@@ -35,8 +50,10 @@ class Tokens:
         return None if token is None else self.tokenizer.token_to_id(token)
 
 
-def load_tokenizer(name: str | Path, revision: str = "main") -> Tokens:
-    """The tokenizer in a folder, or of a hub model."""
+def load_tokenizer(
+    name: str | Path, revision: str = "main", vocabulary: Vocabulary = AS_IT_IS
+) -> Tokens:
+    """The tokenizer in a folder, or of a hub model, with what ``vocabulary`` changes of it."""
     import tokenizers  # noqa: PLC0415 -- slow to import, and most commands tokenise nothing
 
     folder = tokenizer_folder(name, revision)
@@ -62,7 +79,29 @@ def load_tokenizer(name: str | Path, revision: str = "main") -> Tokens:
     except (AttributeError, TypeError, ValueError):
         message = "the added tokens of the tokenizer are not in transformers' form"
         raise DataError(Problem(message, file=str(folder / "tokenizer_config.json"))) from None
-    return Tokens(tokenizer, special, folder)
+    _change(tokenizer, vocabulary, folder)
+    return Tokens(tokenizer, {**special, **vocabulary.special}, folder)
+
+
+def _change(tokenizer: tokenizers.Tokenizer, vocabulary: Vocabulary, folder: Path) -> None:
+    """As a script does it: new tokens first, then those that are named, which must be there."""
+    import tokenizers  # noqa: PLC0415
+
+    tokenizer.add_tokens(
+        [
+            tokenizers.AddedToken(text, special=vocabulary.skipped, normalized=False)
+            for text in vocabulary.new
+        ]
+    )
+    for name, text in vocabulary.special.items():
+        if tokenizer.token_to_id(text) is None:
+            word = name.removesuffix("_token")
+            message = f"the tokenizer has no token {text!r}, which is to be its {name}"
+            hint = "name one that it has, or let it get this one: model.new_tokens"
+            raise DataError(
+                Problem(message, f"model.special_tokens.{word}", file=str(folder), hint=hint)
+            )
+        tokenizer.add_tokens([tokenizers.AddedToken(text, special=True, normalized=False)])
 
 
 def named_tokens(folder: Path) -> dict[str, str]:

@@ -11,8 +11,10 @@ from ftspec.data.carried import Accept, by_alternating, by_frameworks
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
 from ftspec.data.thinking import THINKING
+from ftspec.data.tokenizer import Vocabulary
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
+from ftspec.spec.root import Spec
 
 if TYPE_CHECKING:
     from ftspec.data.prepare import Report
@@ -91,6 +93,15 @@ def split_sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
     return tuple(Source(**source) for source in resolved.values[path].value)
 
 
+def vocabulary_of(spec: Spec) -> Vocabulary:
+    """What the spec changes of the tokenizer."""
+    named = spec.model.special_tokens
+    special = {f"{word}_token": getattr(named, word) for word in type(named).model_fields}
+    special = {name: text for name, text in special.items() if text is not None}
+    new = spec.model.new_tokens
+    return Vocabulary(special, new.tokens, new.special) if new else Vocabulary(special)
+
+
 def _arguments(resolved: Resolved) -> dict[str, Any]:
     spec = resolved.spec
     tokenizer, revision = resolved.read_from
@@ -100,6 +111,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "revision": revision,
         "template": spec.model.chat_template,
         "options": spec.model.template_options,
+        "vocabulary": vocabulary_of(spec),
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
         "system": spec.data.system,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import ftspec
 from ftspec.backend import File
+from ftspec.data.tokenizer import AS_IT_IS
 from ftspec.emit.python import render
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.mapping import Note
 from ftspec.plan.between import between_job, between_plan
+from ftspec.plan.data_stages import vocabulary_of
 from ftspec.plan.places import is_local, rebase
 from ftspec.plan.stages import Collect, Plan, TakeResult
 
@@ -55,12 +57,14 @@ def merge_plan(
     comment = f"An adapter added to its base; compiled by ftspec {ftspec.__version__} from {resolved.name}"
     script = render(
         TEMPLATE,
-        allowed=("BASE",),
+        allowed=("BASE", "ADAPTER"),
         pins=job.pins,
         headline=comment,
         base=base,
         adapter=adapter,
         merged=results,
+        tokens=vocabulary_of(resolved.spec) != AS_IT_IS,
+        multiple=values["model.new_tokens.multiple"] or 1,
         loading={
             "": {
                 "revision": values["model.revision"],

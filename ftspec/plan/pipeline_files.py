@@ -61,8 +61,8 @@ def write_pipeline(
         if any(isinstance(stage, CopyModel) for stage in link.plan.stages) and _takes(link.plan):
             raise UnsupportedError(
                 Problem(
-                    f"stage {link.name}: {link.plan.backend} needs a copy of the model with another "
-                    "config.json, and that model is not there before the stage that makes it",
+                    f"stage {link.name}: {link.plan.backend} needs a copy of the model with other "
+                    "files, and that model is not there before the stage that makes it",
                     hint="`ftspec run`, which makes the copy when it gets there; or another run.backends",
                 )
             )

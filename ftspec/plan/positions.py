@@ -22,10 +22,10 @@ SAID = frozenset(
 """Entries of a model's own `rope_parameters` that a spec can say. Others would be lost."""
 
 
-def model_config(folder: Path) -> dict[str, Any] | None:
-    """config.json of a local model; None for a hub model, or if it cannot be read."""
+def model_config(folder: Path, name: str = "config.json") -> dict[str, Any] | None:
+    """config.json of a local model, or another such file; None for a hub model, or if it cannot be read."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((folder / name).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return config if isinstance(config, dict) else None

@@ -16,7 +16,7 @@ from ftspec.data.turns import turns_of
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.plan.batch import steps_per_epoch
-from ftspec.plan.data_stages import draw_of, split_sources
+from ftspec.plan.data_stages import draw_of, split_sources, vocabulary_of
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.plan.values import Resolved
@@ -122,6 +122,7 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         resolved.folder,
         spec.model.template_options,
         resolved.values["data.train_on"].value,
+        vocabulary_of(spec),
     )
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}

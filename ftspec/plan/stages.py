@@ -62,14 +62,14 @@ class TakeResult:
 
 @dataclass(frozen=True)
 class CopyModel:
-    """Give a framework a folder of its own with a local model: links, and another config.json."""
+    """Give a framework a folder of its own with a local model: links, and some files of its own."""
 
     source: str
     """The model's folder, relative to the compiled folder."""
     target: str
     """Folder under the compiled folder."""
-    config: Mapping[str, Any]
-    """What stands in its config.json instead."""
+    changed: Mapping[str, Mapping[str, Any]]
+    """By file, such as config.json: what stands in it instead."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
         SpecError: the tokenizer lacks its tokens; it reads no such option.
     """
     named, options = spec.model.chat_template, spec.model.template_options
-    _tokens_of(named, folder / at_home(model))
+    new = spec.model.new_tokens
+    _tokens_of(named, folder / at_home(model), new.tokens if new else ())
     found = template_of(named, model, folder)
     if found is not None:
         refuse_unread(found, options)
@@ -62,7 +64,7 @@ def marks_turns(found: Template | None) -> bool | None:
     return None if found is None else found.marks_turns
 
 
-def _tokens_of(template: str, model: Path) -> None:
+def _tokens_of(template: str, model: Path, new: Sequence[str]) -> None:
     """A named template prints special tokens: a tokenizer without them takes them for plain text."""
     file = model / "tokenizer.json"
     if template not in NAMED or not is_file(file):
@@ -71,9 +73,9 @@ def _tokens_of(template: str, model: Path) -> None:
     absent = [
         token
         for token in special_tokens(template)
-        if json.dumps(token, ensure_ascii=False) not in vocabulary
+        if token not in new and json.dumps(token, ensure_ascii=False) not in vocabulary
     ]
     if absent:
         message = f"the tokenizer has no token {absent[0]}, which the template {template} prints"
-        hint = "name the template that the model was made with, or `tokenizer`"
+        hint = "name the template that the model was made with, or `tokenizer`; or model.new_tokens"
         raise SpecError(Problem(message, path="model.chat_template", hint=hint))

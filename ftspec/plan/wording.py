@@ -37,8 +37,10 @@ def _words(stage: Stage) -> tuple[str, str]:
         case PrepareData(split, target):
             said = f"render and tokenise the {split} rows into {target}"
             words = f"prepare data: {split}", said
-        case CopyModel(source, target, config):
-            said = f"link the files of {source} into {target}, with other {', '.join(config)} there"
+        case CopyModel(source, target, changed):
+            said = (
+                f"link the files of {source} into {target}, with another {', '.join(changed)} there"
+            )
             words = "copy the model", said
         case CheckFolder(field, folder):
             words = f"check {field}", f"find {folder}, which {field} names"

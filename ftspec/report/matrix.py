@@ -29,6 +29,12 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.template_options": ({"enable_thinking": True}, {"enable_thinking": False}),
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),
+    "model.special_tokens.bos": ("<s>",),
+    "model.special_tokens.eos": ("</s>",),
+    "model.special_tokens.pad": ("<pad>",),
+    "model.special_tokens.unk": ("<unk>",),
+    "model.new_tokens.tokens": (("<tool>", "</tool>"),),
+    "model.new_tokens.multiple": (1, 64),
     "model.experts.balance_loss": (0.001,),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),
@@ -137,7 +143,8 @@ OMITTED = frozenset(
 TUNER = "method.tuner."
 WHOLE = {f"{TUNER}type": TUNER, "precision.compute": "precision.fp8"}
 """Where a value is refused, what belongs to it alone is refused with it."""
-SHARED = ("data.", "train.", "method.tuner.init.")
+NEW = "model.new_tokens."
+SHARED = ("data.", "train.", "method.tuner.init.", NEW)
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.layers": {"targets": ["q_proj", "v_proj"]},
@@ -278,7 +285,8 @@ def _about(refused: str, path: str) -> bool:
 
 def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     """A spec in which this value can be asked for: of the variants that have it, ZeRO-3 for ZeRO's."""
-    saved = path == "method.tuner.modules_to_save" or objective == "reward"
+    new = path.startswith(NEW)
+    saved = new or path == "method.tuner.modules_to_save" or objective == "reward"
     document: dict[str, Any] = {
         # modules that train in full beside an adapter need weights that are known to be float32
         "model": {
@@ -298,6 +306,10 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         "train": {"batch_size": 16, "micro_batch_size": 16, "steps": 100, "learning_rate": 1e-4},
         "hardware": {"device": device},
     }
+    if new:
+        document["model"]["new_tokens"] = {"tokens": ["<tool>"], path.removeprefix(NEW): value}
+        document["method"]["tuner"]["modules_to_save"] = ["embed_tokens", "lm_head"]
+        document["data"]["prepare"] = "ftspec"
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
     if (path, value) == ("precision.compute", "bf16-pure"):

@@ -11,6 +11,7 @@ from ftspec.spec.base import Node
 from ftspec.spec.chat_templates import NAMED, SWITCH, THINKING
 from ftspec.spec.experts import Experts
 from ftspec.spec.rope import RoPE
+from ftspec.spec.tokens import NewTokens, SpecialTokens
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 RESERVED = frozenset(
@@ -75,6 +76,11 @@ class Model(Node):
     )
     """Values that the chat template reads beside the conversation, such as `{enable_thinking: false}` of
     Qwen3 or `{reasoning_effort: low}` of gpt-oss. Each is a name that the template reads."""
+    special_tokens: SpecialTokens = SpecialTokens()
+    """Which tokens begin, end and fill texts, where they are not those that the tokenizer's files name."""
+    new_tokens: NewTokens | None = None
+    """Tokens that the tokenizer lacks: `new_tokens: ["<tool>", "</tool>"]`. null: none. Where all weights
+    train, their embeddings do; beside adapters only those of `method.tuner.modules_to_save`."""
     rope: RoPE | None = None
     """Rotary positions for rows longer than the model was trained on. null: as the model's files say.
     A result needs the same where it is used; an adapter's folder does not hold it."""

@@ -233,6 +233,16 @@ def preferences() -> st.SearchStrategy[Any]:
     )
 
 
+def new_tokens() -> st.SearchStrategy[Any]:
+    """Mostly as every backend that adds any can have them."""
+    rest = {
+        "special": st.sampled_from((True, True, True, False)),
+        "init": st.sampled_from(("mean", "mean", "noise", "normal")),
+        "multiple": st.sampled_from((64, 64, 64, 1, 8)),
+    }
+    return optional(rest, tokens=st.lists(words(), unique=True, min_size=1, max_size=3))
+
+
 def ropes() -> st.SearchStrategy[Any]:
     """All kinds, with what only a model's own file could say."""
     factor, theta = st.floats(1, 64), st.floats(1000, 1e7)
@@ -489,6 +499,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     ``bare``: without sources, backends and native settings, for those who put their own there. What is
     drawn and thrown away costs more than half of the draws: Hypothesis gives up on long ones.
     """
+    special = dict.fromkeys(("bos", "eos", "pad", "unk"), st.none() | words())
     model = optional(
         {
             "revision": words(),
@@ -505,6 +516,8 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
                 }
             ),
             "rope": st.none() | st.none() | st.none() | ropes(),
+            "special_tokens": st.just({}) | st.just({}) | optional(special),
+            "new_tokens": st.none() | st.none() | st.none() | new_tokens(),
         },
         name=words(),
     ).map(_without_idle_options)

@@ -34,7 +34,9 @@ def model(tmp_path: Path) -> Path:
 
 def test_weights_are_linked_and_only_the_config_is_another(tmp_path: Path, model: Path) -> None:
     folder = tmp_path / "a" / "b"
-    stage = CopyModel("../../m", "copy", {"rope_parameters": {"rope_type": "linear"}})
+    stage = CopyModel(
+        "../../m", "copy", {"config.json": {"rope_parameters": {"rope_type": "linear"}}}
+    )
     for _ in range(2):  # a second time as well
         made = copy_model(stage, folder)
     assert (made / "model.safetensors").is_symlink()
@@ -62,7 +64,7 @@ def test_llamafactory_trains_the_copy_and_reads_back_the_model(tmp_path: Path, m
     plan = make_plan(loaded, "llamafactory", tmp_path / "out")
     (stage,) = (stage for stage in plan.stages if isinstance(stage, CopyModel))
     assert stage.source == "../m" and stage.target == MODEL_COPY
-    assert stage.config["rope_parameters"] == {
+    assert stage.changed["config.json"]["rope_parameters"] == {
         "rope_type": "linear",
         "factor": 4.0,
         "rope_theta": 5e5,

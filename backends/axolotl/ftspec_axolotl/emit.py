@@ -8,8 +8,10 @@ from ftspec.backend import File, Job
 from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
 from ftspec.families.scripts.script import companions, headline
+from ftspec.families.weights.tokens import NAMED, NEW, added
 from ftspec.mapping import Flat
 from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.tokens import FILE, plugin, token_keys
 from ftspec_axolotl.tuners import SEEDED
 
 CONFIG = "axolotl.yaml"
@@ -29,7 +31,7 @@ class AdapterSeed(BasePlugin):
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
         "base_model", "revision", "type_of", "trust", "attn", "load_in", "bf16", "fp16", "tf32",
-        "use_kernels", "torch_compile",
+        "use_kernels", "torch_compile", "special_tokens", "tokens", "resize_token",
     ),
     "method": ("adapter", "lora_", "peft_", "plugins"),
     "data": (
@@ -44,15 +46,19 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
-    config = {key: value for key, value in native.items() if not key.startswith("launch.")}
+    pseudo = ("launch.", NAMED, NEW)
+    config = {key: value for key, value in native.items() if not key.startswith(pseudo)}
+    config |= token_keys(native)
     sections = []
     for title, starts in SECTIONS.items():
         keys = [key for start in starts for key in config if key.startswith(start)]
         sections.append((title, {key: config.pop(key) for key in dict.fromkeys(keys)}))
     text = f"# {one_line(headline(job, TITLE))}\n\n" + yaml.dump([s for s in sections if s[1]])
     files = [File.text(CONFIG, text)]
-    if native.get("plugins"):
+    if SEEDED in native.get("plugins", ()):
         files.append(File.text(SEED_FILE, SEED))
+    if added(native):
+        files.append(File.text(FILE, plugin(native)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]
 
 

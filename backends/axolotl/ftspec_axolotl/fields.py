@@ -23,6 +23,7 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
+from ftspec_axolotl.tokens import token_rows
 from ftspec_axolotl.train import train_rows
 from ftspec_axolotl.tuners import tuner_rows
 
@@ -130,6 +131,13 @@ _ROWS = (
         uses=("derived.router_logits",),
     ),
     unsupported("model.experts.freeze_router", "there is no key for it", neutral=(False,)),
+    *token_rows(),
+    constant(
+        "resize_token_embeddings_to_32x",
+        False,
+        "rows are added where new tokens need them, by the plugin",
+        absent=None,
+    ),
     constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
     constant("load_in_4bit", False, "weights are whole", absent=False),
     constant("load_in_8bit", False, "weights are whole", absent=False),

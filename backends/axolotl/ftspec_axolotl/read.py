@@ -10,12 +10,14 @@ from ftspec.mapping import Flat
 from ftspec.read import pyyaml, shell, yaml
 from ftspec_axolotl.emit import CONFIG
 from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.tokens import FILE, read_keys
 
 
 def read(written: Sequence[File]) -> Flat:
     """Native values of an emitted folder."""
     texts = {file.path: file.content.decode() for file in written}
     native: dict[str, Any] = dict(yaml.read_placed(texts[CONFIG], pyyaml.scalar).data)
+    native |= read_keys(native, texts.get(FILE, ""))
     _argv, environ = shell.read(texts["launch.sh"])
     native[DEVICE] = "cpu" if environ.get("CUDA_VISIBLE_DEVICES") == "" else "cuda"
     return native

@@ -11,6 +11,7 @@ from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, un
 from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
 from ftspec.spec.tuners import Partial
 from ftspec.spec.vocabulary import tag
+from ftspec_axolotl.tokens import PLUGIN
 
 TUNER = "method.tuner."
 OTHERS = (Partial, OFT, IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
@@ -25,7 +26,22 @@ def tuner_rows() -> tuple[Row, ...]:
         Row((f"{TUNER}type",), ("adapter",), _lower_type, _lift_type, absent=(None,)),
         *only(f"{TUNER}type", "lora", *_lora_rows()),
         *told_by_type(TUNER, OTHERS),
+        Row(
+            (),
+            ("plugins",),
+            _lower_plugins,
+            lambda _plugins: (),
+            uses=(f"{TUNER}type", "model.new_tokens.tokens"),
+            absent=(None,),
+        ),
     )
+
+
+def _lower_plugins(kind: str, new: tuple[str, ...] | None) -> Any:
+    """A new adapter is drawn by train.seed; where embeddings grow, behind their new rows."""
+    if new:
+        return [PLUGIN]
+    return [SEEDED] if kind == "lora" else MISSING
 
 
 def told_by_type(section: str, kinds: Iterable[type[BaseModel]]) -> Iterator[Row]:
@@ -60,7 +76,6 @@ def _lora_rows() -> tuple[Row, ...]:
             unsupported(f"{TUNER}{name}", why, "notimpl", (neutral,))
             for name, why, neutral in _REFUSED
         ),
-        constant("plugins", [SEEDED], "a new adapter is drawn by train.seed", absent=None),
         constant("peft_autocast_adapter_dtype", True, "adapters are float32", absent=None),
         *(
             constant(f"lora_{part}_kernel", False, "other kernels round otherwise", absent=None)

@@ -6,10 +6,10 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.training.optimizers import needs
+from ftspec_llamafactory import positions, tokens
 from ftspec_llamafactory.answers import rows
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, DPO, KTO, ORPO, SFT, SIMPO
-from ftspec_llamafactory.positions import model_copy
 from ftspec_llamafactory.read import read
 
 backend = Backend(
@@ -47,5 +47,5 @@ backend = Backend(
         "key switches off, and full tuning trains the output head beside it (spec.md#reward)",
     },
     rows=rows,
-    model_copy=model_copy,
+    model_copy=lambda native: {**positions.model_files(native), **tokens.model_files(native)},
 )

@@ -12,7 +12,9 @@ from ftspec.families.scripts.script import companions, headline
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.weights.rope import KEY as ROPE_KEY
 from ftspec.families.weights.rope import rope_parameters
+from ftspec.families.weights.tokens import NAMED, NEW, named
 from ftspec.mapping import Flat
+from ftspec_llamafactory.tokens import token_files, token_keys
 
 CONFIG = "train.yaml"
 ROPE = "rope.json"
@@ -21,7 +23,7 @@ TITLE = "LLaMA-Factory"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
         "model_", "trust_remote_code", "flash_attn", "quantization_", "double_quantization",
-        "upcast_layernorm", "resize_vocab", "enable_liger", "adapter_name",
+        "upcast_layernorm", "resize_vocab", "init_special", "new_special", "enable_liger", "adapter_name",
         "create_new",
     ),
     "method": (
@@ -70,6 +72,8 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     if stretched := rope_parameters(native):
         told = {"model": native["model_name_or_path"], "rope_parameters": stretched}
         files.append(File.text(ROPE, json.dump(told)))
+    for name, said in token_files(native, native["model_name_or_path"]):
+        files.append(File.text(name, json.dump(said)))
     if registry:
         files.append(File.text("dataset_info.json", json.dump(registry)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]
@@ -104,9 +108,10 @@ def _place(key: str) -> tuple[int, int, bool]:
 
 def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:
     """YAML keys, and the registry of data sets."""
-    pseudo = (*SPLITS, "launch.", ROPE_KEY)
+    pseudo = (*SPLITS, "launch.", ROPE_KEY, NAMED, NEW)
     config = {k: v for k, v in native.items() if not k.startswith(pseudo)}
-    if rope_parameters(native):
+    config |= token_keys(native)
+    if rope_parameters(native) or named(native):
         config["model_name_or_path"] = f"./{MODEL_COPY}"
     registry: dict[str, Any] = {}
     for split, key in SPLITS.items():

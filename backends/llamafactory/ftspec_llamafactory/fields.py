@@ -49,6 +49,7 @@ from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.preference import dpo
 from ftspec_llamafactory.quantised import ASKED, UNPACKS, quantisation_rows
 from ftspec_llamafactory.thinking import thinking_row
+from ftspec_llamafactory.tokens import token_rows
 from ftspec_llamafactory.tuners import tuner_rows
 
 SAVED = ("chatml", "chatml_de")
@@ -354,7 +355,7 @@ SFT = FieldMap(
             ("tokens",),
             "train.micro_batch_size: as large as the batch on one device; or run.backends: trl",
         ),
-        constant("resize_vocab", False, "new tokens are not in a spec yet", absent=False),
+        *token_rows(),
         constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),
         packing_row(),
         constant(

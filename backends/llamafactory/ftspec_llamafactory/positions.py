@@ -31,7 +31,7 @@ def position_rows() -> tuple[Row, ...]:
     return (replace(kind, lower=lower, uses=("derived.local_model",)), *numbers)
 
 
-def model_copy(native: Flat) -> Mapping[str, Any]:
+def model_files(native: Flat) -> Mapping[str, Mapping[str, Any]]:
     """What the config.json of the model's copy says of positions."""
     stretched = rope_parameters(native)
-    return {"rope_parameters": stretched} if stretched else {}
+    return {"config.json": {"rope_parameters": stretched}} if stretched else {}

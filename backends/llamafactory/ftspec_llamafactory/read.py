@@ -8,9 +8,11 @@ from typing import Any
 from ftspec.backend import File
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.weights.rope import rope_keys
+from ftspec.families.weights.tokens import NAMED
 from ftspec.mapping import Flat
 from ftspec.read import json, shell, yaml
 from ftspec_llamafactory.emit import CONFIG, ROPE, SPLITS
+from ftspec_llamafactory.tokens import FILE, NAMED_FILE, read_new
 
 
 def read(written: Sequence[File]) -> Flat:
@@ -20,6 +22,11 @@ def read(written: Sequence[File]) -> Flat:
     if ROPE in texts:
         told = json.read(texts[ROPE])
         native |= {"model_name_or_path": told["model"], **rope_keys(told["rope_parameters"])}
+    if NAMED_FILE in texts:
+        told = dict(json.read(texts[NAMED_FILE]))
+        native["model_name_or_path"] = told.pop("model")
+        native |= {f"{NAMED}{name}": token for name, token in told.items()}
+    native |= read_new(native, json.read(texts.get(FILE, "{}")))
     registry = json.read(texts.get("dataset_info.json", "{}"))
     native.pop("dataset_dir", None)
     for split, key in SPLITS.items():

@@ -16,6 +16,7 @@ from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
+from ftspec.families.weights.tokens import no_new_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
@@ -92,6 +93,10 @@ SFT = FieldMap(
                 "model.name says",
             ),
             name_row("model.name", other=OTHER_KERNELS),
+            no_new_row(
+                "it grows embeddings by a function of its own, around the mean of the rows that it holds for "
+                "trained, and adapters were not seen to train alike over them"
+            ),
             *position_rows(),
             dtype_row(),
             gathers_on_cpu(packing_row(CONFIG)),

@@ -25,7 +25,7 @@ from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
-from ftspec.families.weights import experts, float8, qat, quantised
+from ftspec.families.weights import experts, float8, qat, quantised, tokens
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
@@ -145,6 +145,7 @@ def emit_script(
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **qat.context(native, job.values),
+        **tokens.context(native),
         "float8": native.get(float8.FLOAT8),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": named is not None,
@@ -176,6 +177,11 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "make the rewards": (values["scored"], lambda: scored.LIST),
         "load a quantised base": (values.get("quantisation"), quantised.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
+        "change the tokenizer": (
+            values["special_tokens"] or values["new_tokens"],
+            lambda: tokens.CHANGE,
+        ),
+        "grow the embeddings": (values["new_tokens"], tokens.grow),
         "read the template": (
             values["template"],
             lambda: MEASURED if values["measured"] else READ,
@@ -297,7 +303,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
-    native |= partial.read_partial(tree) | experts.read_freezing(tree)
+    native |= partial.read_partial(tree) | experts.read_freezing(tree) | tokens.read_tokens(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]

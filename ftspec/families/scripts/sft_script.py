@@ -26,6 +26,7 @@ from ftspec.families.tuners.peft import lora_rows
 from ftspec.families.weights.experts import expert_rows
 from ftspec.families.weights.rope import rope_rows
 from ftspec.families.weights.stored import name_row
+from ftspec.families.weights.tokens import new_row, special_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 
 CONFIG = "SFTConfig."
@@ -196,6 +197,8 @@ def model_rows() -> tuple[Row, ...]:
         field("model.dtype", "model.dtype", absent="float32"),
         field("model.attention", "model.attn_implementation"),
         field("model.trust_remote_code", "model.trust_remote_code", absent=False),
+        *special_rows(),
+        new_row(),
         *rope_rows(),
         *expert_rows(CONFIG),
         *template_rows(CONFIG),

@@ -21,6 +21,7 @@ from ftspec.families.weights.float8 import FLOAT8
 from ftspec.families.weights.qat import QAT
 from ftspec.families.weights.quantised import CALL as QUANTISED
 from ftspec.families.weights.rope import rope_keys, rope_parameters
+from ftspec.families.weights.tokens import added
 from ftspec.mapping import Flat
 
 TEMPLATE = files("ftspec.families") / "templates" / "train.py.j2"
@@ -49,6 +50,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         or bool(quantisation)
         or QAT in native
         or FLOAT8 in native
+        or bool(added(native))
     )
     more: dict[str, Any] = {}
     if not loaded:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 cf4411b2db75)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 abb045c0127d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

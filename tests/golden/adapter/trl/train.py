@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 cf4411b2db75)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 abb045c0127d)
 
 from datasets import load_dataset
 from peft import PeftModel

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-full (sha256 575da0aa23e5)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-full (sha256 596bd740f8dc)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 d7fcf43ff849)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f5321b0dc719)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 d5d9855cc5df)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 7e25727759e9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

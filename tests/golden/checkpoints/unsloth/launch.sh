@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 0e6b93ab1b22)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 50ba3a5512eb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

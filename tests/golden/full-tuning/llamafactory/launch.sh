@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 b4ee7ff66211)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 41303c61c352)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

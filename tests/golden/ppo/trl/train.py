@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 8f427a79468c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 de79060cfa0a)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 50e51f08b1b4)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 448fe4023e98)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

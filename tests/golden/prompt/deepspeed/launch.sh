@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 c9c253646994)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 af9696eb480f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

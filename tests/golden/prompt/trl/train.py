@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 c9c253646994)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 af9696eb480f)
 
 from datasets import load_dataset
 from peft import PromptTuningConfig

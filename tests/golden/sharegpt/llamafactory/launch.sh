@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 9b39769338b0)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 9b292949d25a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from system-prompt (sha256 c5c8e9d22c14)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from system-prompt (sha256 bd39a64d6f34)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

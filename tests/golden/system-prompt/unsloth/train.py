@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from system-prompt (sha256 c5c8e9d22c14)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from system-prompt (sha256 bd39a64d6f34)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
