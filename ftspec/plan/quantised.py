@@ -10,7 +10,8 @@ from ftspec.plan.values import Value
 from ftspec.spec.root import Spec
 
 ARITHMETIC = {
-    "fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "bf16-pure": "bfloat16", "fp8": "bfloat16",
+    "fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "bf16-weights": "bfloat16",
+    "fp16-weights": "float16", "bf16-pure": "bfloat16", "fp8": "bfloat16",
 }  # fmt: skip
 """By `precision.compute`: the type that 4-bit weights are unpacked into, to be multiplied."""
 

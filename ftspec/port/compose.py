@@ -50,6 +50,7 @@ class Composed:
 def compose(parts: Sequence[Settled]) -> Composed:
     """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
     values: dict[str, Any] = {}
+    _cast(parts)
     conflicts = list(_conflicts(parts))
     for part in parts:
         values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
@@ -79,6 +80,24 @@ def compose(parts: Sequence[Settled]) -> Composed:
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
     open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
     return Composed(spec, text, values, open_)
+
+
+def _cast(parts: Sequence[Settled]) -> None:
+    """A trainer's `bf16` switches DeepSpeed's own on, which turns the weights into it.
+
+    transformers, integrations/deepspeed.py; accelerate, utils/dataclasses.py (`set_mixed_precision`).
+    """
+    stage = "hardware.zero.stage"
+    nearly = any(
+        fate.kind == "approximated" and stage in fate.to for p in parts for fate in p.fates
+    )
+    if nearly or all(part.spec.get(stage) is None for part in parts):
+        return  # no ZeRO, or another engine's sharding, which comes close to it
+    if any(part.format.name == "compiled" for part in parts):
+        return  # ftspec's own files leave the engine's switch off
+    for part in parts:
+        if (word := part.spec.get("precision.compute")) in ("bf16", "fp16"):
+            part.spec["precision.compute"] = f"{word}-weights"
 
 
 def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:

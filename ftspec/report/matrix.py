@@ -22,6 +22,7 @@ from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded
 from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import leaves, tags
+from ftspec.spec.precision import Precision
 from ftspec.spec.root import Spec
 
 SAMPLES: Mapping[str, Sequence[Any]] = {
@@ -82,6 +83,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.objective.delta": (4.0,),
     "method.objective.reward_limit": (5.0,),
     "method.objective.generation.min_p": (0.05,),
+    "precision.loss_scale.fixed": (128.0,),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
@@ -141,7 +143,10 @@ OMITTED = frozenset(
 )  # fmt: skip
 """Paths that ftspec answers for alike on every backend."""
 TUNER = "method.tuner."
-WHOLE = {f"{TUNER}type": TUNER, "precision.compute": "precision.fp8"}
+WHOLE: Mapping[str, str | tuple[str, ...]] = {
+    f"{TUNER}type": TUNER,
+    "precision.compute": ("precision.fp8", "precision.loss_scale."),
+}
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
 SHARED = ("data.", "train.", "method.tuner.init.", NEW)
@@ -216,7 +221,7 @@ def _lines(objective: str) -> list[Line]:
     lines = [line(path, path, value) for path, value in candidates(objective)]
     lines += [
         line("precision.compute on a CPU", "precision.compute", value, "cpu")
-        for value in ("fp32", "bf16", "fp16", "bf16-pure", "fp8")
+        for value in get_args(Precision.model_fields["compute"].annotation)
     ]
     for kind in FORMATS[objective]:
         source = {
@@ -314,6 +319,9 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document["hardware"]["zero"] = 3
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}
+    if path.startswith("precision.loss_scale."):
+        scale = {path.removeprefix("precision.loss_scale."): value}
+        document["precision"] = {"compute": "fp16-weights", "loss_scale": scale}
     if path == "precision.fp8_recipe":
         document["precision"] = {"compute": "fp8", "fp8_recipe": value}
     if path.startswith("train.qat."):

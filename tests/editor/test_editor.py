@@ -124,7 +124,8 @@ def test_the_known_differences_are_real(server: LanguageServer) -> None:
         ("stages: [{name: a, method: boft}]", "Value is not accepted. Valid values: {words}."),
         (
             "precision: {compute: fp9}",
-            'Value is not accepted. Valid values: "fp32", "bf16", "fp16", "bf16-pure", "fp8".',
+            'Value is not accepted. Valid values: "fp32", "bf16", "fp16", "bf16-weights", "fp16-weights", '
+            '"bf16-pure", "fp8".',
         ),
     ],
 )
@@ -164,7 +165,11 @@ STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "outp
         ("method:\n  tuner:\n    type: ", 10, SECTIONS),
         ("method:\n  tuner:\n    type: lora\n    ", 4, LORA),
         ("method:\n  tuner:\n    type: full\n    ", 4, []),
-        ("precision: ", 11, ["bf16", "bf16-pure", "fp16", "fp32", "fp8"]),
+        (
+            "precision: ",
+            11,
+            ["bf16", "bf16-pure", "bf16-weights", "fp16", "fp16-weights", "fp32", "fp8"],
+        ),
         ("train:\n  schedule: ", 12, SCHEDULES),
         (
             "data2:\nmodel:\n  attention: ",

@@ -53,11 +53,23 @@ def test_files_of_one_source_are_read_as_one(read: Bring) -> None:
     }
 
 
-def test_an_engine_that_never_clips_is_told(read: Bring) -> None:
-    """Without the key the engine does not clip, whatever max_grad_norm says."""
+@pytest.mark.parametrize("word", ["bf16", "fp16"])
+def test_a_trainer_that_switches_the_engine_on(read: Bring, word: str) -> None:
+    """`auto` is the trainer's word, and the engine casts the weights."""
+    imported = read(CONFIG + f"{word}: true\n", other={"ds.json": json.dumps(AUTO)})
+    assert imported.composed.spec.precision.compute == f"{word}-weights"
+    assert imported.faithful, [one for one in imported.fates if not one.faithful]
+    scaled = "renamed" if word == "fp16" else "inert"
+    assert fate(imported, "fp16.loss_scale")[0] == scaled
+    alone = read(CONFIG.replace("deepspeed: ds.json\n", "") + f"{word}: true\n")
+    assert alone.composed.spec.precision.compute == word
+
+
+def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
+    """Without the key the engine clips at 1.0, whatever max_grad_norm says."""
     silent = {key: value for key, value in AUTO.items() if key != "gradient_clipping"}
     imported = read(CONFIG + "max_grad_norm: 0.5\n", other={"ds.json": json.dumps(silent)})
-    assert imported.composed.spec.train.max_grad_norm is None
+    assert imported.composed.spec.train.max_grad_norm == 1.0
     assert any("train.max_grad_norm: 0.5 in config.yaml" in line for line in imported.composed.open)
 
 
@@ -73,7 +85,7 @@ def test_an_engine_that_never_clips_is_told(read: Bring) -> None:
         ),
         ({"gradient_clipping": 1.0}, "train.max_grad_norm", 1.0),
         ({"gradient_clipping": 0}, "train.max_grad_norm", None),
-        ({}, "train.max_grad_norm", None),
+        ({}, "train.max_grad_norm", 1.0),
         ({"optimizer": {"type": "AdamW", "params": {"lr": 3e-5}}}, "train.learning_rate", 3e-5),
         (
             {"optimizer": {"type": "Adam", "params": {"betas": [0.8, 0.9]}}},
@@ -81,6 +93,15 @@ def test_an_engine_that_never_clips_is_told(read: Bring) -> None:
             0.8,
         ),
         ({"scheduler": {"type": "WarmupDecayLR", "params": {}}}, "train.schedule.type", "linear"),
+        ({"bf16": {"enabled": True}}, "precision.compute", "bf16-weights"),
+        ({"fp16": {"enabled": True}}, "precision.compute", "fp16-weights"),
+        ({"fp16": {"enabled": False}}, "precision.compute", "fp32"),
+        ({"fp16": {"enabled": True, "loss_scale": 128}}, "precision.loss_scale.fixed", 128.0),
+        (
+            {"fp16": {"enabled": True, "loss_scale": 0, "loss_scale_window": 500}},
+            "precision.loss_scale.window",
+            500,
+        ),
         ({"zero_optimization": {"stage": 2}}, "hardware.zero.stage", 2),
         (
             {"zero_optimization": {"stage": 2, "cpu_offload": True}},
@@ -100,7 +121,14 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
     ("section", "key", "kind"),
     [
         ({"fp16": {"enabled": False, "loss_scale": 0}}, "fp16.loss_scale", "inert"),
-        ({"bf16": {"enabled": True}}, "bf16.enabled", "approximated"),
+        ({"bf16": {"enabled": True}}, "bf16.enabled", "renamed"),
+        ({"bf16": {"enabled": True, "bf16_master_weights_and_grads": True}},
+         "bf16.bf16_master_weights_and_grads", "unknown"),
+        ({"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "bf16"}},
+         "data_types.grad_accum_dtype", "inert"),
+        ({"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "fp32"}},
+         "data_types.grad_accum_dtype", "approximated"),
+        ({"fp16": {"enabled": True, "loss_scale": 8, "hysteresis": 4}}, "fp16.hysteresis", "inert"),
         ({"zero_optimization": {"stage": 2, "reduce_bucket_size": 5e8}},
          "zero_optimization.reduce_bucket_size", "inert"),
         ({"zero_optimization": {"stage": 2, "offload_param": {"device": "cpu"}}},

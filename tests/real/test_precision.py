@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tests.real.conftest import Lab
+from ftspec.env.install import ensure
+from ftspec.env.variables import variables
+from ftspec.registry import load as load_backend
+from ftspec.verify.verify import Run
+from tests.real.conftest import Lab, Proven
 from tests.real.test_equality import FULL
 from tests.real.test_options import assert_equal, refusal
 
@@ -23,6 +32,93 @@ def test_weights_in_bfloat16_train_alike(lab: Lab) -> None:
         assert {tensor.dtype for tensor in evidence.trainable.values()} == {"bfloat16"}
         assert evidence.setting["autocast"] == ""  # nothing lowers the type: the weights have it
         assert any((evidence.after[name] != begun).any() for name, begun in evidence.before.items())
+
+
+STEPPED = ("train.steps=4", "train.learning_rate=1e-3", "train.warmup_steps=0")
+SCALE = 128
+HALVES = {
+    "bfloat16": "precision=bf16-weights",
+    "float16": f"precision={{compute: fp16-weights, loss_scale: {SCALE}}}",
+}
+
+
+def by_hand(lab: Lab, proof: Proven, kind: str) -> list[float]:
+    """The losses of the same batches, without DeepSpeed."""
+    evidence, steps = proof.evidence(kind), {}
+    for batch in evidence.batches:
+        steps.setdefault(batch.step, []).append((batch.input_ids, batch.labels, batch.attended()))
+    task = {
+        "rates": [step.learning_rate for step in evidence.steps],
+        "steps": [steps[number] for number in sorted(steps)],
+        "norm": 1.0,
+        "type": kind,
+        "scale": SCALE if kind == "float16" else 1,
+    }
+    told = proof.folder / f"{kind}.json"
+    told.write_text(json.dumps(task), "utf-8")
+    place = ensure(load_backend("trl"))
+    script = Path(__file__).with_name("copied.py")
+    ran = subprocess.run(
+        list(map(str, [place.python, script, lab.specs / "tiny-model", told])),
+        env=variables(place, {**os.environ}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    found: list[float] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def cast(lab: Lab) -> Proven:
+    """Weights in 16 bits under several stages, and autocast beside them."""
+
+    def runs(folder: Path) -> dict[str, Run]:
+        sets = {
+            "autocast": (FULL, "precision=bf16"),
+            **{kind: (FULL, word) for kind, word in HALVES.items()},
+            "sharded": (FULL, HALVES["bfloat16"], "hardware.zero=3"),
+            "adapter": (HALVES["bfloat16"],),
+        }
+        return {
+            name: lab.compiled("deepspeed", folder / name, *STEPPED, *more)
+            for name, more in sets.items()
+        }
+
+    return lab.compare("weights in 16 bits", runs, reference="bfloat16")
+
+
+@pytest.mark.parametrize("kind", HALVES)
+def test_weights_are_cast_and_copied(lab: Lab, kind: str) -> None:
+    proof = cast(lab)
+    if "fp16 is not supported" in (proof.certificate.runs[kind].error or ""):
+        pytest.skip("this processor does not multiply float16, and the engine says so")
+    evidence, autocast = proof.evidence(kind), proof.evidence("autocast")
+    assert {tensor.dtype for tensor in evidence.trainable.values()} == {kind}
+    assert {tensor.dtype for tensor in autocast.trainable.values()} == {"float32"}
+    assert set(evidence.states) == {"float32"}  # the optimizer steps copies
+    assert (evidence.setting["autocast"], autocast.setting["autocast"]) == ("", "bfloat16")
+    losses, expected = [step.loss for step in evidence.steps], by_hand(lab, proof, kind)
+    assert len(losses) == len(expected) == 4
+    assert max(abs(a - b) for a, b in zip(losses, expected, strict=True)) < 2e-5
+    apart = [abs(a - b.loss) for a, b in zip(expected, autocast.steps, strict=True)]
+    assert max(apart) > 4e-5  # the other meaning of the word is another training
+
+
+def test_sharding_and_adapters_are_cast_alike(lab: Lab) -> None:
+    proof = cast(lab)
+    whole, sharded, adapter = map(proof.evidence, ("bfloat16", "sharded", "adapter"))
+    assert all(abs(a.loss - b.loss) < 1e-6 for a, b in zip(whole.steps, sharded.steps, strict=True))
+    assert {tensor.dtype for tensor in adapter.trainable.values()} == {"bfloat16"}
+    assert set(adapter.frozen_sizes) == {"bfloat16"}  # the base is cast as well
+    assert adapter.steps[0].loss == whole.steps[0].loss
+
+
+def test_where_no_copies_are_kept(lab: Lab) -> None:
+    for backend in ("trl", "llamafactory", "unsloth", "axolotl"):
+        assert "what ZeRO's optimizers keep" in refusal(lab, backend, FULL, HALVES["float16"])
+    unsharded = (FULL, HALVES["bfloat16"], "hardware.zero=0")
+    assert "unfused_optimizer" in refusal(lab, "deepspeed", *unsharded)
 
 
 @pytest.mark.parametrize("backend", ["trl", "llamafactory", "unsloth", "deepspeed"])

@@ -384,8 +384,30 @@ def schedules() -> st.SearchStrategy[Any]:
 
 
 RECIPES = ("tensorwise", "rowwise", "rowwise_with_gw_hp")
-FORMATS = ("fp32", "fp32", "bf16", "bf16", "fp16", "bf16-pure", "fp8")
+FORMATS = (
+    "fp32",
+    "fp32",
+    "bf16",
+    "bf16",
+    "fp16",
+    "bf16-weights",
+    "fp16-weights",
+    "bf16-pure",
+    "fp8",
+)
 """Formats of the arithmetic; those that most backends have more often."""
+
+
+def scales() -> st.SearchStrategy[Any]:
+    count = st.integers(1, 10**6)
+    sought = {
+        "start_power": st.integers(0, 64),
+        "window": count,
+        "hysteresis": count,
+        "refill": st.booleans(),
+        "minimum": count,
+    }
+    return st.builds(dict, fixed=positive()) | optional(sought)
 
 
 def quantizations() -> st.SearchStrategy[Any]:
@@ -569,7 +591,11 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             ),
             "precision": st.sampled_from(FORMATS).flatmap(
                 lambda compute: optional(
-                    {"fp8_recipe": st.sampled_from(RECIPES)} if compute == "fp8" else {},
+                    {"fp8_recipe": st.sampled_from(RECIPES)}
+                    if compute == "fp8"
+                    else {"loss_scale": scales()}
+                    if compute == "fp16-weights"
+                    else {},
                     compute=st.just(compute),
                 )
             ),

@@ -150,7 +150,7 @@ def test_files_that_are_no_spec(text: str, words: str) -> None:
         ("train: 5", "3:8", "train", "expected a section, got 5", ""),
         ("train: [1]", "3:8", "train", "expected a section, got a list", ""),
         ("train: {epochs: 1, steps: 1}", "3:17", "train.epochs", "`epochs` and `steps` exclude each other", ""),
-        ("precision: bf61", "3:12", "precision", "expected `fp32`, `bf16`, `fp16`, `bf16-pure` or `fp8`", "did you mean `bf16`?"),
+        ("precision: bf61", "3:12", "precision", "expected `fp32`, `bf16`, `fp16`, `bf16-weights`, `fp16-weights`, `bf16-pure` or `fp8`", "did you mean `bf16`?"),
         ("hardware: {zero: 4}", "3:18", "hardware.zero", "expected 0, 1, 2 or 3, got 4", ""),
         ("hardware: {zero: {stage: 2, offload_parameters: true}}", "3:49", "hardware.zero.offload_parameters", "needs stage 3", ""),
         ("output: {hub: my own}", "3:15", "output.hub", "expected a repository, `org/name` or a bare name", ""),

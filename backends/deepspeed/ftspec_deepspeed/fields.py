@@ -15,11 +15,12 @@ from ftspec.families.scripts.sft_script import CONFIG, shared_rows
 from ftspec.families.training.optimizers import TYPE, lower_type, no_torchao
 from ftspec.families.tuners.adapters import lower_tuner
 from ftspec.families.weights.float8 import no_float8
-from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.families.weights.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.method import TUNERS
+from ftspec.spec.precision import WEIGHTS
+from ftspec_deepspeed.precision import AUTOCAST, SEEN, precision_row
 from ftspec_deepspeed.sequences import sequence_row
 
 DS = "ds_config."
@@ -30,7 +31,12 @@ CPU = {"device": "cpu", "pin_memory": True}
 
 
 def _lower_stage(
-    stage: int, tuner: str, dtype: str, stored: str | None, quantised: str | None
+    stage: int,
+    tuner: str,
+    dtype: str,
+    stored: str | None,
+    quantised: str | None,
+    compute: str,
 ) -> tuple[int, Any]:
     if stage == 3 and quantised is not None:
         raise Refuse(
@@ -45,13 +51,14 @@ def _lower_stage(
             "notimpl",
             "hardware.zero.stage: 2",
         )
-    if stage == 3 and tuner == "lora" and (stored if dtype == "auto" else dtype) != "float32":
+    held = "float32" if compute in WEIGHTS else stored if dtype == "auto" else dtype
+    if stage == 3 and tuner == "lora" and held != "float32":
         raise Refuse(
             "under stage 3 an adapter is held in the model's own type, not in float32",
             "notyet",
             "hardware.zero.stage: 2, or model.dtype: float32",
         )
-    if stage == 3 and tuner == "partial" and dtype == "auto":
+    if stage == 3 and tuner == "partial" and dtype == "auto" and compute not in WEIGHTS:
         raise Refuse(
             "stage 3 needs one type for all weights, and only what trains is float32",
             "notyet",
@@ -86,40 +93,6 @@ def _lift_leaves(native: dict[str, Any]) -> tuple[str, ...] | None:
     names = native["classes"]
     found = (names,) if isinstance(names, str) else tuple(names)
     return None if found == LEAVES else found
-
-
-_AUTOCAST = f"{DS}torch_autocast"
-NO_FLOAT8: Reason = (
-    "torchao, which multiplies in float8, is not in its lock",
-    "notimpl",
-)
-
-
-def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[Any, ...]:
-    refuse_format(compute, device, tuner, dtype, NO_FLOAT8)
-    if compute == "bf16-pure":
-        raise Refuse(
-            "ZeRO keeps float32 copies of 16-bit weights and trains those (zero/stage_1_and_2.py)",
-            "notyet",
-            "precision: bf16",
-        )
-    if compute == "fp16":
-        raise Refuse(
-            "its float16 casts the weights themselves and skips steps while it finds a loss scale: "
-            "another training than mixed precision",
-            "notyet",
-            "precision.compute: bf16",
-        )
-    if compute == "bf16":
-        # not bf16.enabled: that casts the weights; autocast over them is what `compute` means
-        return False, False, {"enabled": True, "dtype": "bfloat16"}
-    return False, False, MISSING
-
-
-def _lift_compute(bf16: bool, fp16: bool, autocast: Any) -> str:
-    if bf16 or fp16:
-        raise Refuse("the engine and the script must not both set a precision", "never")
-    return "bf16" if autocast and autocast["enabled"] else "fp32"
 
 
 FLAT = "and ZeRO hands it all weights as one flat row of numbers"
@@ -177,18 +150,13 @@ def stepped(row: Row) -> Row:
     return replace(row, lower=_lower_tuner) if row.paths == ("method.tuner.type",) else row
 
 
+PRECISE = {*precision_row().paths}
 SFT = FieldMap(
     "deepspeed",
     (
         *replaced(
-            map(stepped, map(sharded, shared_rows())),
-            Row(
-                ("precision.compute",),
-                (f"{CONFIG}bf16", f"{CONFIG}fp16", _AUTOCAST),
-                _lower_compute,
-                _lift_compute,
-                uses=USES,
-                absent=(True, False, None),
+            map(
+                stepped, map(sharded, (row for row in shared_rows() if not PRECISE & {*row.paths}))
             ),
             *only(
                 "method.tuner.type",
@@ -201,7 +169,7 @@ SFT = FieldMap(
                 ),
             ),
         ),
-        *quantisation_rows(_AUTOCAST, absent=False),
+        *quantisation_rows(AUTOCAST, absent=False),
         sequence_row(),
         no_float8(),
         no_qat(NO_TORCHAO),
@@ -217,6 +185,7 @@ SFT = FieldMap(
                 "model.dtype",
                 "derived.stored_dtype",
                 "model.quantization.type",
+                "precision.compute",
             ),
             absent=(0, False),
         ),
@@ -254,11 +223,11 @@ SFT = FieldMap(
                 "gradient_clipping",
             )
         ),
-        constant(f"{DS}bf16", {"enabled": False}, "weights stay as they are; see torch_autocast"),
-        constant(f"{DS}fp16", {"enabled": False}, "weights stay as they are; see torch_autocast"),
+        precision_row(),
     ),
 )
 PAIRED = {
+    "precision.compute": SEEN,
     "hardware.zero.stage": Bar(
         lambda stage: stage != 3,
         "under stage 3 pairs and their reference were not seen to train",
@@ -267,6 +236,7 @@ PAIRED = {
     ),
 }
 SAMPLED = {
+    "precision.compute": SEEN,
     "method.objective.generation.engine": Bar(
         lambda engine: engine == "transformers",
         "vLLM is in the lock of the trl backend alone",
@@ -280,4 +250,4 @@ SAMPLED = {
         "hardware.zero.stage: 2",
     ),
 }
-MAPS = Maps(everything(SFT, PAIRED, NO_STAGE_3, SAMPLED))
+MAPS = Maps(everything(SFT, PAIRED, {**NO_STAGE_3, "precision.compute": SEEN}, SAMPLED))

@@ -14,7 +14,7 @@ from typing import Any
 from ftspec.families.training.launch import NODES, PROCESSES, SEQUENCES
 from ftspec.families.training.optimizers import optimizer_rows
 from ftspec.families.training.schedules import schedule_rows
-from ftspec.families.weights.precision import precision_row
+from ftspec.families.weights.precision import precision_row, scale_row
 from ftspec.mapping import MISSING, Refuse, Row, constant, field
 
 
@@ -148,6 +148,7 @@ _ROWS = (
     field("train.seed", "seed", absent=42),
     Row(("train.data_seed",), ("data_seed",), lambda v: v, lambda v: v, absent=(None,)),
     precision_row(),
+    scale_row(),
     Row(
         ("precision.tf32",),
         ("tf32",),

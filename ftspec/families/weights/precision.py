@@ -10,17 +10,21 @@ from typing import Any
 
 from ftspec.families.weights.float8 import FLOAT8
 from ftspec.mapping import Refuse, Row, Support
+from ftspec.spec.precision import WEIGHTS, LossScale
 
 Reason = tuple[str, Support]
 FLAGS = {
     "fp32": (False, False),
     "bf16": (True, False),
     "fp16": (False, True),
+    "bf16-weights": (True, False),
+    "fp16-weights": (False, True),
     "bf16-pure": (False, False),
     "fp8": (True, False),
 }
 """bf16 and fp16."""
 NO_FLOAT8: Reason = ("products in float8 are not compiled for it yet", "notimpl")
+SCALE = tuple(f"precision.loss_scale.{name}" for name in LossScale.model_fields)
 USES = ("hardware.device", "method.tuner.type", "model.dtype")
 
 
@@ -35,6 +39,13 @@ def precision_row() -> Row:
         reads=("tuner", "model.dtype", FLOAT8),
         absent=(False, False),
     )
+
+
+def scale_row() -> Row:
+    """The factor on a float16 loss, where the row of the arithmetic refuses what has one."""
+    default = LossScale()
+    values = tuple(getattr(default, name) for name in LossScale.model_fields)
+    return Row(SCALE, (), lambda *_: (), lambda: values, reason="without fp16-weights")
 
 
 def lower_precision(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
@@ -53,9 +64,25 @@ def lift_precision(bf16: Any, fp16: Any, tuner: Any, dtype: Any, float8: Any = N
 
 
 def refuse_format(
-    compute: str, device: str, tuner: str, dtype: str, float8: Reason | None = NO_FLOAT8
+    compute: str,
+    device: str,
+    tuner: str,
+    dtype: str,
+    float8: Reason | None = NO_FLOAT8,
+    casts: bool = False,
 ) -> None:
-    """What no backend can do there; ``float8``: why this one does not multiply in float8."""
+    """What no backend can do there.
+
+    ``float8``: why this one does not multiply in float8; ``casts``: whether it turns weights into 16
+    bits and keeps float32 copies.
+    """
+    if compute in WEIGHTS and not casts:
+        raise Refuse(
+            "float32 copies of weights in 16 bits are what ZeRO's optimizers keep; without them there are "
+            "none",
+            "notyet",
+            "run.backends: deepspeed",
+        )
     if compute == "fp16" and device == "cpu":
         raise Refuse("float16 does not run on a CPU; float32 would be used in silence", "never")
     if compute == "fp8" and float8 is not None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 abb045c0127d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 f52b4f481fc2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

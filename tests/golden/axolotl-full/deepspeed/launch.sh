@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 596bd740f8dc)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 534b4a23b983)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

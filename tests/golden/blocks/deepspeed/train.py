@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 7e25727759e9)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 d06daa1d120e)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 5616887dfc63)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 0871d26ac466)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 2737bd12f3d7)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 f364716cbdda)
 
 from datasets import load_dataset
 from peft import LoraConfig

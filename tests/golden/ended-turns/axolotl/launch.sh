@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from ended-turns (sha256 1c3639bdabd9)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from ended-turns (sha256 09eb40e6f6e9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 95131e6e560d)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 919080d4f3fe)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

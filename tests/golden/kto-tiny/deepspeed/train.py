@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from kto-tiny (sha256 cbc4dcf34b59)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from kto-tiny (sha256 e238b25ea59d)
 
 from datasets import load_dataset
 from peft import LoraConfig

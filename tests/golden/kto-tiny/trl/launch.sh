@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 cbc4dcf34b59)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 e238b25ea59d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 cbc4dcf34b59)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 e238b25ea59d)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

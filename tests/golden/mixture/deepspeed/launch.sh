@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 8b23bef3995b)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 6344d4bd32fd)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 920100fdbf88)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 5f46f0e733ce)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

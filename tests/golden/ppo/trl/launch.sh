@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 de79060cfa0a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 5951038e5713)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 e07d687c26dc)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 fef7203c9e7d)
 
 from os.path import commonprefix
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 a566002497b9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 41e39774c758)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -9,10 +9,10 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
+from ftspec.port.formats.deepspeed.precision import PRECISION, unless_auto
 from ftspec.port.rules import (
     Context,
     Outcome,
-    Rule,
     group,
     inert,
     nearly,
@@ -26,7 +26,6 @@ from ftspec.read import yaml
 
 DS = "ds_config."
 ZERO = "zero_optimization."
-AUTO = "the script says it"
 MOVED = "how the engine moves data, not what it computes"
 SHOWN = "what is shown, not what is trained"
 SIGNS = frozenset(
@@ -46,11 +45,6 @@ REMOVED = {
     "quantize_training": "weights that are rounded while they train were taken out",
 }
 """Blocks of older versions (runtime/config.py), and what they did."""
-
-
-def unless_auto(rule: Rule) -> Rule:
-    """`auto` takes the value from elsewhere."""
-    return unless(("auto",), AUTO, rule)
 
 
 def _offload(setting: Setting, context: Context) -> Outcome:
@@ -83,23 +77,6 @@ def _batch(setting: Setting, context: Context) -> Outcome:
         return Outcome("derived", why="with the script's own numbers", of=("train.batch_size",))
     spec = {"train.batch_size": whole, "train.micro_batch_size": micro}
     return Outcome("derived", spec=spec)
-
-
-def _half(setting: Setting, _context: Context) -> Outcome:
-    name = setting.key.partition(".")[0]
-    if not setting.value:
-        return Outcome("inert", why="it is off")
-    return Outcome(
-        "approximated",
-        spec={"precision.compute": name},
-        why="the engine casts the weights themselves; ftspec keeps them and computes under autocast",
-    )
-
-
-def _scaling(setting: Setting, context: Context) -> Outcome:
-    if (context.get("fp16") or {}).get("enabled") is not True:
-        return Outcome("inert", why="float16 is off, or the script's to say")
-    return Outcome("inert", why="how float16's gradients are kept from underflow")
 
 
 def _optimizer(setting: Setting, _context: Context) -> Outcome:
@@ -180,12 +157,16 @@ def _technique(setting: Setting, context: Context) -> Outcome:
 
 def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {}
+    notes = []
     if "gradient_clipping" not in context.document.data:
-        spec["train.max_grad_norm"] = None  # the engine's own default; the script's is not asked
+        spec["train.max_grad_norm"] = 1.0  # runtime/constants.py; the script's is not asked
+        notes.append(
+            "train.max_grad_norm: 1.0 is what DeepSpeed 0.19.8 assumes; old versions never clipped"
+        )
     halves = [section(context, name).get("enabled") for name in ("bf16", "fp16")]
     if not any(halves) and context.main is None:
         spec["precision.compute"] = "fp32"
-    return Completion({}, spec)
+    return Completion({}, spec, notes=tuple(notes))
 
 
 _POSITIVE = says("train.max_grad_norm", lambda norm: norm or None)
@@ -223,10 +204,7 @@ format = Format(
         "sparse_attention.": unknown("attention to a part of the row is not in a spec"),
         f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
         ZERO: inert(MOVED),
-        "fp16.enabled": unless_auto(_half),
-        "bf16.enabled": unless_auto(_half),
-        "fp16.": _scaling,
-        "bf16.": inert("how bfloat16's gradients are summed"),
+        **PRECISION,
         "amp.": unless((False,), "off", unknown("apex is not in a spec")),
         "torch_autocast.": unless((False,), "off", unknown("its own autocast is not read yet")),
         "optimizer.type": _optimizer,

@@ -1,0 +1,96 @@
+"""The engine's number formats: weights that it casts itself, and the factor on a float16 loss.
+
+Names and what is assumed: deepspeed 0.19.8, runtime/precision_config.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ftspec.port.fates import Setting
+from ftspec.port.rules import Context, Outcome, Rule, inert, nearly, section, unknown, unless
+
+AUTO = "the script says it"
+SCALE = {
+    "fp16.loss_scale": "fixed",
+    "fp16.initial_scale_power": "start_power",
+    "fp16.loss_scale_window": "window",
+    "fp16.hysteresis": "hysteresis",
+    "fp16.consecutive_hysteresis": "refill",
+    "fp16.min_loss_scale": "minimum",
+}
+"""Fields of precision.loss_scale."""
+COPIES = unknown("copies of 16-bit weights that are not float32 are not in a spec")
+
+
+def unless_auto(rule: Rule) -> Rule:
+    """`auto` takes the value from elsewhere."""
+    return unless(("auto",), AUTO, rule)
+
+
+def on(context: Context, name: str) -> bool:
+    """Whether weights have this type: by the engine's own word, or by that of the file it leaves it to."""
+    said = section(context, name).get("enabled")
+    if said != "auto":
+        return said is True
+    if context.main is None:
+        launched = context.companions.get("accelerate")
+        return launched is not None and launched.data.get("mixed_precision") == name
+    main = context.main.data
+    return any(isinstance(part, dict) and part.get(name) is True for part in (main, *main.values()))
+
+
+def _half(setting: Setting, _context: Context) -> Outcome:
+    name = setting.key.partition(".")[0]
+    if not setting.value:
+        return Outcome("inert", why="it is off")
+    return Outcome("renamed", spec={"precision.compute": f"{name}-weights"})
+
+
+def _while_on(rule: Rule) -> Rule:
+    """Settings that count while weights have the type of their section."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        name = setting.key.partition(".")[0]
+        if not on(context, name):
+            return Outcome("inert", why=f"{name} is off")
+        return rule(setting, context)
+
+    return chosen
+
+
+def _scaling(setting: Setting, context: Context) -> Outcome:
+    """The factor on a float16 loss; 0 for one that is looked for."""
+    name = SCALE[setting.key]
+    value = setting.value
+    if name == "fixed":
+        value = float(value) if value else None
+    elif section(context, "fp16").get("loss_scale"):
+        return Outcome("inert", why="loss_scale is a number: it is not looked for")
+    return Outcome("renamed", spec={f"precision.loss_scale.{name}": value})
+
+
+def _sums(setting: Setting, context: Context) -> Outcome:
+    """The type in which gradients are summed: that of the weights where nothing is said."""
+    held = next((name for name in ("bf16", "fp16") if on(context, name)), "fp32")
+    if setting.value in (None, held):
+        return Outcome("inert", why="the type of the weights")
+    return Outcome("approximated", why="gradients are summed in another type")
+
+
+PRECISION: Mapping[str, Rule] = {
+    "fp16.enabled": unless_auto(_half),
+    "bf16.enabled": unless_auto(_half),
+    **dict.fromkeys(SCALE, _while_on(_scaling)),
+    "fp16.auto_cast": inert("token ids are whole numbers, which are not cast"),
+    "fp16.fp16_master_weights_and_grads": unless((False,), "float32 copies", _while_on(COPIES)),
+    "fp16.": _while_on(unknown("a setting of float16 that is not known")),
+    "bf16.bf16_master_weights_and_grads": unless((False,), "float32 copies", _while_on(COPIES)),
+    "bf16.bf16_optimizer_states": unless((False,), "float32 states", _while_on(COPIES)),
+    "bf16.check_grad_overflow": unless(
+        (True,), "steps that overflow are left out", _while_on(nearly("no step is left out"))
+    ),
+    "bf16.": inert("when bfloat16's gradients are summed"),
+    "data_types.grad_accum_dtype": _sums,
+}
+"""Rules of the sections `fp16`, `bf16` and `data_types`."""
