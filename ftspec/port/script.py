@@ -25,10 +25,19 @@ CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "Unslot
 FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
 LOADERS = ("AutoModelForCausalLM.from_pretrained", *(f"{name}.from_pretrained" for name in FAST))
 ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
+TOKENS = (
+    *(f"tokenizer.{word}_token" for word in ("bos", "eos", "pad", "unk")),
+    *("tokenizer.add_special_tokens", "tokenizer.add_tokens", "add_new_tokens"),
+    "model.resize_token_embeddings",
+)
+"""Calls and assignments that change the tokenizer, and the embeddings with it."""
+RESIZED = "model.resize_token_embeddings.0"
+WHOLE = "len(tokenizer)"
+"""To how many rows embeddings are resized; any other number is a question."""
 HELPERS = ("get_chat_template", "standardize_sharegpt", "train_on_responses_only")
 READ = (
     *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", *HELPERS, "trainer.train",
+    "load_dataset", *HELPERS, *TOKENS, "trainer.train",
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -43,6 +52,9 @@ KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": 
 HARMLESS = re.compile(
     r"""(async\s+)?def\s|class\s|\#
       | (tokenizer|processing_class)\.(pad_token|pad_token_id|padding_side|model_max_length)\s*=
+      | if\s+(not\s+)?tokenizer\.pad_token(\s+is\s+None)?:
+        \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
+      | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
       | model\.config\.(use_cache|pretraining_tp)\s*=
       | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
       | os\.environ | (torch\.cuda|gc|gpu_\w+|start_gpu\w+|max_memory|logger|logging|warnings|wandb)\b
@@ -177,6 +189,10 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     for call in (*HELPERS, "LoraConfig"):
         if call in names and (used or call != "LoraConfig"):
             data.setdefault(call, {})
+    if RESIZED in calls.lines:
+        trail = ("resize_token_embeddings", "0")
+        data.setdefault(trail[0], {}).setdefault(trail[1], WHOLE)
+        places.setdefault(trail, Place(calls.lines[RESIZED], 1))
     for call in ("from_pretrained", "get_peft_model"):
         if any(f"{name}.{call}" in names for name in FAST):
             data.setdefault(call, {})
@@ -207,7 +223,8 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
         if name == "model" and isinstance(value, str):
             return ("model_name_or_path",)
         return (name,) if name in OF_THE_TRAINER else ()
-    return (call, name) if call.partition("#")[0] in ("load_dataset", *HELPERS) else ()
+    kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer")
+    return (call.rpartition(".")[2], name) if call.partition("#")[0] in kept else ()
 
 
 def _first(calls: Calls, name: str) -> int:

@@ -166,8 +166,10 @@ def test_other_trainers_are_named(read: Bring) -> None:
 
 def test_special_tokens_are_no_secret(read: Bring) -> None:
     imported = read(LORA + 'special_tokens:\n  pad_token: "<pad>"\n  eos_token: "<end>"\n')
-    assert fate(imported, "special_tokens.pad_token") == ("inert", "padding is not trained on")
-    assert fate(imported, "special_tokens.eos_token")[0] == "unknown"
+    assert fate(imported, "special_tokens.pad_token")[0] == "renamed"
+    assert fate(imported, "special_tokens.eos_token")[0] == "renamed"
+    assert imported.composed.values["model.special_tokens.pad"] == "<pad>"
+    assert imported.composed.values["model.special_tokens.eos"] == "<end>"
 
 
 def test_special_tokens_of_a_model_that_is_there_are_compared(read: Bring) -> None:
@@ -176,7 +178,7 @@ def test_special_tokens_of_a_model_that_is_there_are_compared(read: Bring) -> No
     assert fate(found, "special_tokens.eos_token") == ("inert", "the tokenizer's own")
     other = read(text + 'special_tokens:\n  eos_token: "<end>"\n')
     kind, why = fate(other, "special_tokens.eos_token")
-    assert kind == "unknown" and "the tokenizer has '<|im_end|>'" in why
+    assert kind == "renamed" and "a run of this spec stops" in why
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.weights.tokens import NEW, added, named, new_row, special_rows
-from ftspec.mapping import MISSING, Flat, Refuse, Row
+from ftspec.mapping import MISSING, Flat, Lossy, Refuse, Row
 
 FILE = "new_tokens.json"
 NAMED_FILE = "special_tokens.json"
@@ -50,6 +50,12 @@ def token_rows() -> tuple[Row, ...]:
 
 def _local(row: Row) -> Row:
     def lower(token: str | None, objective: str, local: bool, who: str) -> Any:
+        if token is not None and not local and row.paths[0].endswith(".pad"):
+            return Lossy(
+                MISSING,
+                "of a hub model it fills rows with the tokenizer's own token, from which nothing is "
+                "learned either, and saves the tokenizer with that",
+            )
         if token is not None and not local:
             raise Refuse(
                 "it has no key for special tokens; a local model it gets with other files of its tokenizer, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
@@ -127,6 +128,7 @@ SCRIPT_RULES: dict[str, Rule] = {
         why="where an answer begins and ends is what the chat template says",
         of=("data.train_on",),
     ),
+    **TOKEN_RULES,
     "from_pretrained": inert("all of it is the default"),
     "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
 }

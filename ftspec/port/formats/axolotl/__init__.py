@@ -10,6 +10,7 @@ from ftspec.port.format import Format
 from ftspec.port.formats.axolotl.data import DATA_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
+from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
 from ftspec.port.formats.axolotl.train import TRAIN_RULES, otherwise
 from ftspec.port.formats.axolotl.whole import complete
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE
@@ -35,7 +36,7 @@ format = Format(
     keeps=False,
     otherwise=otherwise,
     complete=complete,
-    rules={**IDLE_RULES, **MODEL_RULES, **DATA_RULES, **TRAIN_RULES},
+    rules={**IDLE_RULES, **MODEL_RULES, **DATA_RULES, **TOKEN_RULES, **TRAIN_RULES},
     mentions={"deepspeed": "deepspeed"},
     accepted={
         **ACCEPTED,

@@ -9,8 +9,6 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from ftspec.data.tokenizer import named_tokens
-from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, PROMPT, Row, entries, objective, row
 from ftspec.port.formats.axolotl.turns import (
@@ -23,10 +21,9 @@ from ftspec.port.formats.axolotl.turns import (
     inputs,
     turns,
 )
-from ftspec.port.formats.axolotl.words import EMPTY, evaluates, off_or, said, taken
+from ftspec.port.formats.axolotl.words import evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.spec.data import unsliced
-from ftspec.spec.present import is_folder
 
 ROLES = {
     "system": ["system"], "user": ["user", "human"], "assistant": ["assistant", "gpt"], "tool": ["tool"],
@@ -35,7 +32,6 @@ PARTS = (
     *("system_prompt", "system_format", "format", "no_input_format"),
     *("field_system", "field_instruction", "field_input", "field_output"),
 )
-TOKENS = "special tokens are the tokenizer's own in a spec: if these are, nothing is lost"
 TEMPLATES = files(__package__) / "templates"
 """What its names of chat templates mean."""
 
@@ -227,22 +223,6 @@ def _jinja(setting: Setting, context: Context) -> Outcome:
     return _written(text, context)
 
 
-def _special(setting: Setting, context: Context) -> Outcome:
-    """A special token, which a local model's own files may name as well."""
-    name, model = setting.key.rpartition(".")[2], str(context.get("base_model") or "")
-    folder = context.document.path.parent / model
-    try:
-        own = named_tokens(folder) if model and is_folder(folder) else {}
-    except DataError:
-        own = {}
-    if setting.value == own.get(name):
-        return Outcome("inert", why="the tokenizer's own")
-    if name in own:
-        why = f"the tokenizer has {own[name]!r}, and special tokens are its own in a spec"
-        return Outcome("unknown", why=why)
-    return Outcome("unknown", why=TOKENS)
-
-
 def _eval_packing(_setting: Setting, context: Context) -> Outcome:
     if not evaluates(context):
         return Outcome("inert", why="nothing is evaluated")
@@ -291,9 +271,4 @@ DATA_RULES: dict[str, Rule] = {
         unknown("leaving out rows that are there twice is not in a spec")
     ),
     "min_sample_len": said(unknown("leaving out short rows is not in a spec")),
-    "special_tokens": inert(EMPTY),
-    "special_tokens.pad_token": said(inert("padding is not trained on")),
-    "special_tokens.": said(_special),
-    "tokens": off_or(unknown("tokens beyond the tokenizer's own are not in a spec")),
-    "tokens.": said(_special),
 }

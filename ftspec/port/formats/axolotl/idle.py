@@ -29,7 +29,6 @@ IDLE_RULES: dict[str, Rule] = {
     "remove_unused_columns": inert("columns that the model does not take are left out anyway"),
     "skip_prepare_dataset": off_or(inert("rows are tokenised while it trains: the same rows")),
     "strict": inert("whether axolotl takes unknown keys"),
-    "resize_token_embeddings_to_32x": _same_when(False),
     "dp_shard_size": _same_when(1),
     "dp_replicate_size": _same_when(1),
     "tensor_parallel_size": _same_when(1),

@@ -15,6 +15,7 @@ from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, trai
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
+from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -271,6 +272,7 @@ format = Format(
             "crop_to_patches",
         ),
         **ppo_rules(),
+        **TOKEN_RULES,
         "fp8": unless((False,), "no", nearly(UNHEARD)),
         "fp8_backend": inert("it belongs to fp8"),
         "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),

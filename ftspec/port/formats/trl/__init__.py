@@ -166,6 +166,14 @@ def _simpo_loss(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {"CPOConfig.loss_type": "simpo"}, why="what trl calls simpo")
 
 
+def _token(setting: Setting, _context: Context) -> Outcome:
+    """A token of the vocabulary: with any other one trl stops, as a run of a spec does."""
+    if setting.value is None:
+        return Outcome("inert", why="the tokenizer's own")
+    word = setting.key.removesuffix("_token")
+    return Outcome("renamed", spec={f"model.special_tokens.{word}": setting.value})
+
+
 def _prompt(setting: Setting, context: Context) -> Outcome:
     """How long a prompt may be: what online trainers read is prompts alone."""
     if setting.value is None:
@@ -307,6 +315,8 @@ format = Format(
         "padding_free": _unpadded,
         "loss_type": _simpo_loss,
         **MODEL_RULES,
+        "eos_token": _token,
+        "pad_token": _token,
         "system_prompt": says("data.system"),
         "dataset_prompt_column": said("data.train", why="the column of prompts"),
         "gamma_beta_ratio": _margin,
