@@ -107,6 +107,8 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "hardware.devices": (2,),
     "hardware.nodes": (2,),
     "hardware.zero.leaf_modules": (("GptOssMLP",),),
+    "hardware.fsdp.transformer_layer_cls_to_wrap": (("LlamaDecoderLayer",),),
+    "hardware.fsdp.min_num_params": (10**8,),
     "output.trackers": (("wandb",),),
     "output.hub.repo": ("org/name",),
 }
@@ -146,6 +148,7 @@ TUNER = "method.tuner."
 WHOLE: Mapping[str, str | tuple[str, ...]] = {
     f"{TUNER}type": TUNER,
     "precision.compute": ("precision.fp8", "precision.loss_scale."),
+    "hardware.fsdp.sharding_strategy": "hardware.fsdp.",
 }
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
@@ -317,6 +320,8 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document["data"]["prepare"] = "ftspec"
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
+    if path.startswith("hardware.fsdp."):
+        document["hardware"]["fsdp"] = {}
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}
     if path.startswith("precision.loss_scale."):

@@ -40,6 +40,49 @@ class Zero(Node):
         return self
 
 
+class FSDP(Node):
+    """PyTorch's fully sharded data parallelism (https://arxiv.org/abs/2304.11277).
+
+    `fsdp: full_shard` means `{sharding_strategy: full_shard}`.
+    """
+
+    short: ClassVar[str | None] = "sharding_strategy"
+
+    sharding_strategy: Literal["full_shard", "shard_grad_op", "hybrid_shard"] = "full_shard"
+    """full_shard: parameters, gradients and optimizer states are sharded over the devices. shard_grad_op:
+    parameters stay whole from the forward to the backward pass (version 2: `reshard_after_forward:
+    false`). hybrid_shard: sharded within a machine, the same on each."""
+    version: Annotated[Literal[1, 2], Whole] = 2
+    """1 shards flat rows of numbers (FullyShardedDataParallel), 2 each parameter (`fully_shard`)."""
+    offload_parameters: bool = False
+    """Keep parameters, gradients and optimizer states in CPU memory."""
+    transformer_layer_cls_to_wrap: Items[ClassName] | None = None
+    """Classes of layers that are gathered one at a time. null: those that the model itself names."""
+    min_num_params: int | None = Field(None, ge=1)
+    """Gather one at a time all modules of more parameters than this, in the place of classes of layers."""
+    state_dict_type: Literal["full", "sharded"] = "full"
+    """How checkpoints are saved: as one model, or in the pieces of each device, which is faster. The end
+    result is whole either way."""
+    activation_checkpointing: bool = False
+    """Let the engine recompute activations, not the model: a layer is then gathered once less often. Needs
+    `train.gradient_checkpointing`."""
+    cpu_ram_efficient_loading: bool = False
+    """Read the weights in one process alone, and hand them to the others."""
+    use_orig_params: bool = True
+    """false, with version 1: the optimizer sees flat rows of numbers, and weight decay falls on biases and
+    norm weights as well."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> FSDP:
+        if not self.use_orig_params and self.version != 1:
+            raise ValueError("`use_orig_params: false` needs version 1: version 2 has no flat rows")
+        if self.min_num_params is not None and self.transformer_layer_cls_to_wrap is not None:
+            raise ValueError(
+                "`min_num_params` and `transformer_layer_cls_to_wrap` exclude each other: keep one"
+            )
+        return self
+
+
 class Hardware(Node):
     """Devices and how a model is spread over them."""
 
@@ -53,3 +96,11 @@ class Hardware(Node):
     """Devices that share each row, for rows too long for one: they count as one in the batch."""
     zero: Zero | None = None
     """ZeRO sharding. null: the backend's choice, which does not change the mathematics."""
+    fsdp: FSDP | None = None
+    """FSDP sharding. null: none. Exclusive with `zero`."""
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Hardware:
+        if self.fsdp is not None and self.zero is not None:
+            raise ValueError("`zero` and `fsdp` exclude each other: two engines shard one model")
+        return self

@@ -184,6 +184,21 @@ RULES: Mapping[str, list[Schema]] = {
         )
         for name, value in (("double", {"const": False}), ("storage", NULL))
     ],
+    "Hardware": [_unless(_given("zero"), "fsdp", NULL, "`zero` and `fsdp` exclude each other")],
+    "FSDP": [
+        _unless(
+            {"not": {"required": ["version"], "properties": {"version": {"const": 1}}}},
+            "use_orig_params",
+            {"const": True},
+            "`use_orig_params: false` needs version 1",
+        ),
+        _unless(
+            _given("min_num_params"),
+            "transformer_layer_cls_to_wrap",
+            NULL,
+            "`min_num_params` and `transformer_layer_cls_to_wrap` exclude each other: keep one",
+        ),
+    ],
     "Zero": [
         _unless(
             {"not": {"required": ["stage"], "properties": {"stage": {"const": 3}}}},

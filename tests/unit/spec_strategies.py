@@ -243,6 +243,31 @@ def new_tokens() -> st.SearchStrategy[Any]:
     return optional(rest, tokens=st.lists(words(), unique=True, min_size=1, max_size=3))
 
 
+def sharding() -> st.SearchStrategy[Any]:
+    """FSDP of both versions."""
+    both = {
+        "sharding_strategy": st.sampled_from(("full_shard", "shard_grad_op", "hybrid_shard")),
+        "offload_parameters": st.booleans(),
+        "state_dict_type": st.sampled_from(("full", "sharded")),
+        "activation_checkpointing": st.booleans(),
+        "cpu_ram_efficient_loading": st.booleans(),
+    }
+    layers = {"transformer_layer_cls_to_wrap": modules(least=1).filter(_classes)}
+    sizes = {"min_num_params": st.integers(1, 10**9)}
+    flat = {"use_orig_params": st.booleans()}
+    return optional({**both, **layers}) | optional({**both, **sizes, **flat}, version=st.just(1))
+
+
+def _classes(names: Any) -> bool:
+    return all(re.fullmatch(r"[A-Za-z_][\w.]*", name) for name in names)
+
+
+def _one_engine(hardware: dict[str, Any]) -> dict[str, Any]:
+    if hardware.get("fsdp") is not None:
+        hardware.pop("zero", None)
+    return hardware
+
+
 def ropes() -> st.SearchStrategy[Any]:
     """All kinds, with what only a model's own file could say."""
     factor, theta = st.floats(1, 64), st.floats(1000, 1e7)
@@ -562,11 +587,13 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {
             "device": st.sampled_from(("auto", "cpu", "cuda")),
             "devices": st.integers(1, 64),
+            "fsdp": st.none() | st.none() | sharding(),
             "zero": st.none()
             | optional({"stage": st.integers(1, 3), "offload_optimizer": st.booleans()})
             | optional({"leaf_modules": modules(least=1)}, stage=st.just(3)),
         }
     )
+    hardware = hardware.map(_one_engine)
     output = optional(
         {
             "folder": st.none() | words(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
+from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
@@ -235,6 +236,10 @@ _ROWS = (
             ("offload_parameters", (None, False)),
             ("leaf_modules", (None,)),
         )
+    ),
+    *no_fsdp(
+        "it is compiled for one device alone (see hardware.devices), and one has nothing to share",
+        "notyet",
     ),
     unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
     no_float8(),

@@ -12,6 +12,7 @@ from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
 from ftspec.families.objectives.reward import NO_STAGE_3
 from ftspec.families.scripts.sft_script import CONFIG, shared_rows
+from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.optimizers import TYPE, lower_type, no_torchao
 from ftspec.families.tuners.adapters import lower_tuner
 from ftspec.families.weights.float8 import no_float8
@@ -171,6 +172,10 @@ SFT = FieldMap(
         ),
         *quantisation_rows(AUTOCAST, absent=False),
         sequence_row(),
+        *no_fsdp(
+            "DeepSpeed is the other engine: it shards by ZeRO",
+            hint="run.backends: trl; or hardware.zero",
+        ),
         no_float8(),
         no_qat(NO_TORCHAO),
         copy_row(foreseen=False),

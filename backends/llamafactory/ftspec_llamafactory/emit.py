@@ -9,6 +9,7 @@ from ftspec.backend import MODEL_COPY, File, Job
 from ftspec.emit import json, yaml
 from ftspec.emit.plain import one_line
 from ftspec.families.scripts.script import companions, headline
+from ftspec.families.training import fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.weights.rope import KEY as ROPE_KEY
 from ftspec.families.weights.rope import rope_parameters
@@ -85,14 +86,15 @@ def launch(_native: Flat) -> Sequence[str]:
 
 
 def environment(native: Flat) -> dict[str, str]:
-    """Variables that its launcher reads to start torchrun (launcher.py).
+    """Variables that its launcher reads to start torchrun (launcher.py), and accelerate to shard.
 
     NODE_RANK and MASTER_ADDR are each machine's own.
     """
     processes, nodes = native.get(PROCESSES, 1), native.get(NODES, 1)
-    if processes == nodes == 1:
+    if processes == nodes == 1 and not fsdp.sharded(native):
         return {}
-    return {"FORCE_TORCHRUN": "1", "NNODES": str(nodes), "NPROC_PER_NODE": str(processes)}
+    started = {"FORCE_TORCHRUN": "1", "NNODES": str(nodes), "NPROC_PER_NODE": str(processes)}
+    return started | fsdp.environment(native)
 
 
 def _place(key: str) -> tuple[int, int, bool]:

@@ -18,6 +18,7 @@ from ftspec.families.scripts.sft_script import (
     no_zero,
     shape_of,
 )
+from ftspec.families.training.fsdp import RECOMPUTES, Case, fsdp_rows
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
 from ftspec.families.weights.float8 import no_float8
@@ -368,8 +369,11 @@ SFT = FieldMap(
         Row(
             ("train.gradient_checkpointing",),
             ("disable_gradient_checkpointing", "use_reentrant_gc"),
-            lambda on: (not on, False),
-            lambda off, _reentrant: not off,
+            # where FSDP recomputes, the model must not do it as well
+            lambda on, engine: (bool(engine) or not on, False),
+            lambda off, _reentrant, engine: bool(engine) or not off,
+            uses=("hardware.fsdp.activation_checkpointing",),
+            reads=(RECOMPUTES,),
             absent=(False, True),
         ),
         Row(
@@ -382,6 +386,14 @@ SFT = FieldMap(
         *optimizer_rows(precise(counted(evaluated(row))) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),
+        *fsdp_rows(
+            Case(
+                lambda v: v["hardware.fsdp.state_dict_type"] == "sharded",
+                "it would save the end result in pieces as well, which no other program loads",
+                "notyet",
+                "hardware.fsdp.state_dict_type: full",
+            ),
+        ),
         no_sequences("its own trainer splits no rows; only its Megatron adapter does"),
         *ours(*OWN_PATHS),
     ),

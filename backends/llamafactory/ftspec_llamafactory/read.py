@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.backend import File
+from ftspec.families.training.fsdp import read_environment
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.weights.rope import rope_keys
 from ftspec.families.weights.tokens import NAMED
@@ -36,4 +37,5 @@ def read(written: Sequence[File]) -> Flat:
     _argv, environ = shell.read(texts["launch.sh"])
     native[PROCESSES] = int(environ.get("NPROC_PER_NODE", 1))
     native[NODES] = int(environ.get("NNODES", 1))
+    native |= read_environment(environ)
     return native

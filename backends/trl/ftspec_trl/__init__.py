@@ -9,6 +9,7 @@ from ftspec.families.objectives.ppo import LOCK, REASON, VERSIONS
 from ftspec.families.rows.script_rows import script_rows
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, for_each
+from ftspec.families.training.fsdp import environment
 from ftspec.families.training.optimizers import needs
 from ftspec.families.weights.float8 import NEEDS as IN_FLOAT8
 from ftspec.families.weights.qat import NEEDS as FEW_BITS
@@ -29,6 +30,7 @@ backend = Backend(
     emit=emit,
     read=read,
     launch=launch,
+    environment=environment,
     env=files(__name__) / "env",
     apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),

@@ -7,12 +7,13 @@ from functools import partial
 from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.ppo import ppo
 from ftspec.families.scripts.sft_script import no_sequences, no_zero, shared_rows
+from ftspec.families.training.fsdp import fsdp_rows
 from ftspec.families.weights.float8 import float8_row
 from ftspec.families.weights.qat import copy_row, qat_row
 from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.mapping import FieldMap
 
-WHY = "its context parallelism is that of FSDP 2, which does not shard anything here"
+WHY = "its context parallelism, within FSDP 2, is not compiled for it"
 SFT = FieldMap(
     "trl",
     (
@@ -22,6 +23,7 @@ SFT = FieldMap(
         float8_row(),
         copy_row(),
         *no_zero("TRL"),
+        *fsdp_rows(),
         no_sequences(WHY),
     ),
 )

@@ -10,6 +10,7 @@ from ftspec.families.objectives.scored import reward_files
 from ftspec.families.scripts.ppo_script import FILE, emit_ppo, is_ppo, read_ppo
 from ftspec.families.scripts.script import SCRIPT, companions, template_file
 from ftspec.families.scripts.trl_script import emit_trl, read_trl
+from ftspec.families.training.fsdp import environment, sharded
 from ftspec.families.training.launch import torchrun
 from ftspec.mapping import Flat
 
@@ -17,8 +18,8 @@ TITLE = "TRL"
 
 
 def launch(native: Flat) -> Sequence[str]:
-    """Argv."""
-    return torchrun(native, SCRIPT)
+    """argv: torchrun even for one process where it shards, because transformers asks for a group of them."""
+    return torchrun(native, SCRIPT, always=sharded(native))
 
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
@@ -28,7 +29,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         *scripts,
         *template_file(native),
         *reward_files(native, job),
-        *companions(job, TITLE, launch(native), {}),
+        *companions(job, TITLE, launch(native), environment(native)),
     ]
 
 

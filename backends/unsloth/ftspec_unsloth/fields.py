@@ -11,6 +11,7 @@ from ftspec.families.maps import Maps, answering
 from ftspec.families.objectives.preference import Bar
 from ftspec.families.rows.packing import gathers_on_cpu, packing_row
 from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
+from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.optimizers import TYPE, lower_type
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import FLAGS, USES, lift_precision, refuse_format
@@ -76,6 +77,7 @@ SFT = FieldMap(
             (
                 *map(unchanged, map(chosen, lora.own(shared_rows()))),
                 *no_zero("Unsloth"),
+                *no_fsdp("Unsloth trains on one device, and one has nothing to share"),
                 no_sequences(ALONE),
             ),
             Row(

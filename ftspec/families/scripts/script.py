@@ -22,6 +22,7 @@ from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_
 from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
+from ftspec.families.training import fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
@@ -151,6 +152,7 @@ def emit_script(
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
+        "in_pieces": fsdp.in_pieces(native),
         "prepared": any(split["tokens"] for split in used),
         "shared": any(_shares(split) for split in used),
         "texts": any(split.get("template") for split in used),
@@ -331,7 +333,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     if seeds:
         native[DRAW_SEED] = next(iter(seeds)) if len(seeds) == 1 and None not in seeds else seeds
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
-    argv, _environ = read_shell(texts["launch.sh"])
+    argv, environ = read_shell(texts["launch.sh"])
+    native |= fsdp.read_environment(environ)
     counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}
     return native | counts
 

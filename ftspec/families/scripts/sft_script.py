@@ -17,6 +17,7 @@ from ftspec.families.rows.packing import packing_row
 from ftspec.families.rows.shapes import WRITTEN
 from ftspec.families.rows.template import template_rows
 from ftspec.families.rows.turns import turn_row
+from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
 from ftspec.families.tuners.adapters import adapter_rows, lower_tuner
@@ -181,9 +182,10 @@ def checkpointing_rows() -> tuple[Row, ...]:
         Row(
             ("train.gradient_checkpointing",),
             (f"{CONFIG}gradient_checkpointing", f"{CONFIG}gradient_checkpointing_kwargs"),
-            # non-reentrant: the variant torch recommends, and the only one all backends share
-            lambda on: (on, {"use_reentrant": False} if on else MISSING),
-            lambda on, _kwargs: bool(on),
+            _lower_checkpointing,
+            lambda on, _kwargs, engine: bool(on or engine),
+            uses=("hardware.fsdp.activation_checkpointing",),
+            reads=(RECOMPUTES,),
             absent=(True, None),
         ),
     )
@@ -274,6 +276,13 @@ def shared_rows() -> tuple[Row, ...]:
         *launch_rows(),
         *ours(*OWN_PATHS),
     )
+
+
+def _lower_checkpointing(on: bool, engine: bool | None) -> tuple[bool, Any]:
+    if engine:  # FSDP recomputes, and transformers takes only one of the two (trainer.py)
+        return False, MISSING
+    # non-reentrant: the variant torch recommends, and the only one all backends share
+    return on, {"use_reentrant": False} if on else MISSING
 
 
 def no_sequences(reason: str) -> Row:

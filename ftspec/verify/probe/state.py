@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from typing import Any
 
-from .values import RANK, Recorder, canonical, gathered, held, parts, plain, sha256, short
+from .values import RANK, Recorder, canonical, gathered, held, parts, plain, sha256, short, whole
 
 
 def record_weights(recorder: Recorder, model: Any, name: str) -> None:
@@ -22,16 +22,17 @@ def record_weights(recorder: Recorder, model: Any, name: str) -> None:
     # trl's frozen copy of an adapter, as a reference: what it says is in the losses
     copies = tuple(f".{adapter}." for adapter in getattr(model, "peft_config", {}))
     copies = tuple(name for name in copies if name != ".default.")
-    for raw_name, parameter in model.named_parameters():
+    for raw_name, spread in model.named_parameters():
         key = canonical(raw_name)
-        if not parameter.requires_grad and name != "initial":
+        if not spread.requires_grad and name != "initial":
             continue
         if any(copy in raw_name for copy in copies):
             continue
-        with torch.no_grad(), gathered(parameter):
+        with torch.no_grad(), gathered(spread):
+            parameter = whole(spread)
             if RANK:
                 continue
-            if parameter.requires_grad:
+            if spread.requires_grad:
                 values = parameter.detach().to("cpu", torch.float32, copy=True).contiguous()
                 shape, dtype = list(parameter.shape), short(parameter)
                 tensors[key] = values
@@ -97,10 +98,10 @@ def record_optimizer(recorder: Recorder, model: Any, outer: Any) -> None:
         with contextlib.suppress(IndexError, KeyError, AttributeError, TypeError):
             found = members(chain, group, index)
         known = [names.get(id(p)) for p in found]
-        whole = None not in known and bool(found or not group["params"])
+        complete = None not in known and bool(found or not group["params"])
         settings = {key: plain(value) for key, value in group.items() if key != "params"}
         count = sum(getattr(p, "ds_numel", p.numel()) for p in found or group["params"])
-        groups.append({"settings": settings, "count": count, "names": known if whole else None})
+        groups.append({"settings": settings, "count": count, "names": known if complete else None})
     recorder.put("optimizer", rule=kind_of(chain[-1]), groups=groups)
 
 

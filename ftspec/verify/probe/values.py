@@ -17,7 +17,8 @@ def canonical(name: str) -> str:
     """A parameter's name without what wrappers add to it."""
     name = re.sub(r"^((module|_orig_mod|_fsdp_wrapped_module)\.)+", "", name)
     name = re.sub(r"^base_model\.model\.", "", name)
-    return re.sub(r"\.(default|_orig_mod|_fsdp_wrapped_module)(?=\.|$)", "", name)
+    wrappers = "default|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module"
+    return re.sub(rf"\.({wrappers})(?=\.|$)", "", name)
 
 
 def plain(value: Any) -> Any:
@@ -72,6 +73,11 @@ def gathered(parameter: Any) -> contextlib.AbstractContextManager[Any]:
     import deepspeed  # type: ignore[import-not-found]
 
     return deepspeed.zero.GatheredParameters([parameter])
+
+
+def whole(tensor: Any) -> Any:
+    """All of a tensor that FSDP 2 has spread over processes, which all have to ask; others as they are."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 class Recorder:

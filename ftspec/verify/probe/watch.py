@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from .state import optimizers
-from .values import Recorder, canonical
+from .values import Recorder, canonical, whole
 
 SCORED = {"input_ids", "attention_mask", "margin"}
 """All that the batch of a reward model holds: rows are scored whole, and no token is trained by itself."""
@@ -101,7 +101,7 @@ def watch_gradients(recorder: Recorder, model: Any, outer: Any) -> None:
     def before(optimizer: Any, *_: Any) -> None:
         params = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
         if not seen[0] and params and all(id(p) in names for p in params):
-            norms = {names[id(p)]: p.grad.detach().double().norm().item() for p in params}
+            norms = {names[id(p)]: whole(p.grad.detach()).double().norm().item() for p in params}
             recorder.put("gradient", norms=norms)
         seen[0] = True
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 f52b4f481fc2)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from adapter (sha256 998b431f613f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

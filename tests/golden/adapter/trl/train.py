@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 f52b4f481fc2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 998b431f613f)
 
 from datasets import load_dataset
 from peft import PeftModel

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 44bc6740d68b)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 2e5b4296c99e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 d06daa1d120e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 ff9761a7ba09)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

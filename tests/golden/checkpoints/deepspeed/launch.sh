@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from checkpoints (sha256 fb0b24366538)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from checkpoints (sha256 382d6ed86baf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

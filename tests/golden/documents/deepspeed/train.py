@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 0871d26ac466)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 64a4640af2ce)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from galore (sha256 919080d4f3fe)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from galore (sha256 8f14e47f8c0d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 6344d4bd32fd)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from mixture (sha256 0289226399f2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

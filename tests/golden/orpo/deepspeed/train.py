@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from orpo (sha256 48738c4c7316)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from orpo (sha256 7990965e432d)
 
 from os.path import commonprefix
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 48738c4c7316)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 7990965e432d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from packed (sha256 61aecaf78314)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from packed (sha256 cd749e871e2d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 5951038e5713)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 9ac7aa1f912d)
 
 from copy import deepcopy
 

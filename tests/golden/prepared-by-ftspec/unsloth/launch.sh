@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 2eb971ba7de5)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 4350943e04ca)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 5438605ad251)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 1b5a0f0f028e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 ffff365f196d)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 4ae0ff7e1ea6)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer
