@@ -54,6 +54,17 @@ CASES = {
         "data.train={path: data/chat.jsonl, format: messages}", "data.train_on=all", "train.steps=3",
         "train.schedule=constant", "model.attention=eager",
     ),
+    "qlora": ("method=qlora", "model.quantization.double=false", "train.steps=3"),
+    "qlora, fp4, double": (
+        "method=qlora", "model.quantization={type: fp4, double: true, storage: uint8}", "train.steps=3",
+    ),
+    "layers, patterns of ranks, gaussian": (
+        "method.tuner.targets=[q_proj, v_proj, down_proj]", "method.tuner.layers=[1]",
+        "method.tuner.rank_pattern={q_proj: 4}", "method.tuner.alpha_pattern={down_proj: 32}",
+        "method.tuner.init=gaussian", "train.steps=3",
+    ),
+    "another rate for one half": ("method.tuner.plus_ratio=16", "train.steps=3"),
+    "orthogonal": ("method.tuner.init=orthogonal", "train.steps=3"),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from ftspec.backend import File, Job
 from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
 from ftspec.families.scripts.script import companions, headline
+from ftspec.families.training.launch import NODES, PROCESSES, torchrun
 from ftspec.families.weights.tokens import NAMED, NEW, added
 from ftspec.mapping import Flat
 from ftspec_axolotl.fields import DEVICE
@@ -15,6 +16,7 @@ from ftspec_axolotl.tokens import FILE, plugin, token_keys
 from ftspec_axolotl.tuners import SEEDED
 
 CONFIG = "axolotl.yaml"
+MODULE = "axolotl.cli.train"
 TITLE = "axolotl"
 SEED_FILE = f"{SEEDED.partition('.')[0]}.py"
 SEED = '''\
@@ -30,8 +32,8 @@ class AdapterSeed(BasePlugin):
 '''
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
-        "base_model", "revision", "type_of", "trust", "attn", "load_in", "bf16", "fp16", "tf32",
-        "use_kernels", "torch_compile", "special_tokens", "tokens", "resize_token",
+        "base_model", "revision", "type_of", "trust", "attn", "load_in", "bnb_", "bf16", "fp16",
+        "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens", "resize_token",
     ),
     "method": ("adapter", "lora_", "peft_", "plugins"),
     "data": (
@@ -62,9 +64,11 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     return [*files, *companions(job, TITLE, launch(native), environment(native))]
 
 
-def launch(_native: Flat) -> Sequence[str]:
-    """argv: one process."""
-    return ("{python}", "-m", "axolotl.cli.train", CONFIG)
+def launch(native: Flat) -> Sequence[str]:
+    """argv: the module, by torchrun where several processes train."""
+    if native.get(PROCESSES, 1) == native.get(NODES, 1) == 1:
+        return ("{python}", "-m", MODULE, CONFIG)
+    return (*torchrun(native, "-m"), MODULE, CONFIG)
 
 
 def environment(native: Flat) -> dict[str, str]:

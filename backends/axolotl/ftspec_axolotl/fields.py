@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.fsdp import no_fsdp
+from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
@@ -24,6 +25,7 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
+from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.tokens import token_rows
 from ftspec_axolotl.train import train_rows
 from ftspec_axolotl.tuners import tuner_rows
@@ -85,6 +87,17 @@ def _lower_balance(weight: float | None, own: bool | None) -> tuple[()]:
     return ()
 
 
+def _lower_processes(count: int, device: str) -> int:
+    if count > 1 and device == "cpu":
+        raise Refuse(
+            "where several processes train, it asks each GPU whether it reaches the others, and stops where "
+            "there is none (utils/environment.py)",
+            "notyet",
+            "hardware.devices: 1",
+        )
+    return count
+
+
 def _objective(name: str) -> Row:
     return Row(
         ("method.objective.type",), (), lambda _name: (), lambda _base: name, reads=("base_model",)
@@ -111,12 +124,7 @@ _ROWS = (
         uses=("derived.stored_dtype", "precision.compute"),
         reads=("bf16",),
     ),
-    *(
-        unsupported(
-            f"model.quantization.{name}", "a quantised base is not compiled for it yet", "notimpl"
-        )
-        for name in ("type", "double", "storage")
-    ),
+    *quantisation_rows(),
     *(
         unsupported(f"model.rope.{name}", "other positions are not compiled for it yet", "notimpl")
         for name in (
@@ -140,8 +148,6 @@ _ROWS = (
         absent=None,
     ),
     constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
-    constant("load_in_4bit", False, "weights are whole", absent=False),
-    constant("load_in_8bit", False, "weights are whole", absent=False),
     # data: rows are tokenised before, so these paths are in them
     *ours(
         "data.train",
@@ -212,14 +218,15 @@ _ROWS = (
     # where
     Row((("hardware.device"),), (DEVICE,), lambda name: name, lambda name: name, absent=("cuda",)),
     *(
-        unsupported(
-            f"hardware.{name}",
-            "it averages the means of devices, whatever the number of tokens on each",
-            "notyet",
-            (1,),
-            "hardware.devices: 1",
+        Row(
+            (f"hardware.{name}",),
+            (key,),
+            _lower_processes,
+            lambda count: count,
+            uses=("hardware.device",),
+            absent=(1,),
         )
-        for name in ("devices", "nodes")
+        for name, key in (("devices", PROCESSES), ("nodes", NODES))
     ),
     no_sequences("rows that devices share are not compiled for it yet"),
     *(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.backend import File
+from ftspec.families.training.launch import counts
 from ftspec.mapping import Flat
 from ftspec.read import pyyaml, shell, yaml
 from ftspec_axolotl.emit import CONFIG
@@ -18,6 +19,6 @@ def read(written: Sequence[File]) -> Flat:
     texts = {file.path: file.content.decode() for file in written}
     native: dict[str, Any] = dict(yaml.read_placed(texts[CONFIG], pyyaml.scalar).data)
     native |= read_keys(native, texts.get(FILE, ""))
-    _argv, environ = shell.read(texts["launch.sh"])
+    argv, environ = shell.read(texts["launch.sh"])
     native[DEVICE] = "cpu" if environ.get("CUDA_VISIBLE_DEVICES") == "" else "cuda"
-    return native
+    return native | counts(argv)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.training.hf_trainer import training_rows
+from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
 from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, Support, constant, field, unsupported
@@ -62,17 +63,21 @@ def train_rows() -> tuple[Row, ...]:
             ("train.batch_size", "train.micro_batch_size"),
             ("micro_batch_size", "gradient_accumulation_steps"),
             lambda batch, micro, replicas: (micro, batch // (micro * replicas)),
-            lambda micro, passes: (micro * passes, micro),
+            lambda micro, passes, processes, nodes: (
+                micro * passes * _one(processes) * _one(nodes),
+                micro,
+            ),
             uses=("derived.replicas",),
+            reads=(PROCESSES, NODES),
             absent=(1, 1),
         ),
         Row(
             ("method.objective.average",),
             (),
             _lower_average,
-            lambda passes: "batches" if passes not in (1, None, MISSING) else "tokens",
-            uses=("derived.accumulation_steps",),
-            reads=("gradient_accumulation_steps",),
+            _lift_average,
+            uses=("derived.accumulation_steps", "derived.replicas"),
+            reads=("gradient_accumulation_steps", PROCESSES, NODES),
         ),
         *_optimizer_rows(),
         *told_by_type(OPTIMIZER, OTHERS),
@@ -177,16 +182,24 @@ def _lower_length(epochs: float | None, steps: int | None) -> Any:
     )
 
 
-def _lower_average(average: str, passes: int) -> Any:
+def _lower_average(average: str, passes: int, replicas: int) -> Any:
     # core/trainers/base.py turns the counting of tokens off for every causal model
-    if average == "batches" or passes == 1:
+    if average == "batches" or passes == replicas == 1:
         return ()
     return Lossy(
         (),
-        "it averages the means of the accumulated batches, so that a token counts more in a batch with few "
-        "of them; method.objective.average: batches says it, and train.micro_batch_size as large as the "
-        "batch has no difference",
+        "it averages the means of the accumulated batches and of devices, so that a token counts more in a "
+        "batch with few of them; method.objective.average: batches says it, and train.micro_batch_size as "
+        "large as the batch on one device has no difference",
     )
+
+
+def _one(count: Any) -> int:
+    return 1 if count is MISSING else count
+
+
+def _lift_average(*counts: Any) -> str:
+    return "batches" if set(counts) - {1, None, MISSING} else "tokens"
 
 
 def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: float | None) -> Any:

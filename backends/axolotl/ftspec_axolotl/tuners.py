@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ftspec.families.weights.quantised import FOUR_BITS
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
 from ftspec.spec.tuners import Partial
@@ -20,10 +21,21 @@ SEEDED = "adapter_seed.AdapterSeed"
 """The plugin beside the config: axolotl draws a new adapter before anything is seeded."""
 
 
+DRAWN = ("gaussian", "orthogonal")
+"""Initialisations of LoRA that only draw: the weights below stay what they are."""
+
+
 def tuner_rows() -> tuple[Row, ...]:
     """The tuner's type, and LoRA's settings."""
     return (
-        Row((f"{TUNER}type",), ("adapter",), _lower_type, _lift_type, absent=(None,)),
+        Row(
+            (f"{TUNER}type",),
+            ("adapter",),
+            _lower_type,
+            _lift_type,
+            uses=("model.quantization.type",),
+            absent=(None,),
+        ),
         *only(f"{TUNER}type", "lora", *_lora_rows()),
         *told_by_type(TUNER, OTHERS),
         Row(
@@ -70,6 +82,39 @@ def _lora_rows() -> tuple[Row, ...]:
             lambda native: tuple(native or ()),
             absent=(None,),
         ),
+        Row(
+            (f"{TUNER}layers",),
+            ("peft_layers_to_transform",),
+            _lower_layers,
+            lambda layers: tuple(layers or ()),
+            uses=(f"{TUNER}targets",),
+            absent=(None,),
+        ),
+        *(
+            Row(
+                (f"{TUNER}{name}",),
+                (f"lora_{name}",),
+                lambda pattern: dict(pattern) or MISSING,
+                lambda native: dict(native or {}),
+                absent=(None,),
+            )
+            for name in ("rank_pattern", "alpha_pattern")
+        ),
+        Row(
+            (f"{TUNER}init.type",),
+            ("peft_init_lora_weights",),
+            _lower_init,
+            lambda word: "default" if word in (None, True) else word,
+            absent=(None,),
+        ),
+        Row(
+            (f"{TUNER}plus_ratio", f"{TUNER}plus_embedding_rate"),
+            ("loraplus_lr_ratio", "loraplus_lr_embedding"),
+            _lower_plus,
+            lambda ratio, rate: (None, None) if ratio is None else (ratio, rate),
+            uses=("train.weight_decay", "train.optimizer.type"),
+            absent=(None, 1e-6),
+        ),
         field(f"{TUNER}rslora", "peft_use_rslora", lift=bool, absent=None),
         field(f"{TUNER}dora", "peft_use_dora", lift=bool, absent=None),
         *(
@@ -88,16 +133,10 @@ _REFUSED: tuple[tuple[str, str, Any], ...] = (
     *(
         (name, "not compiled for it yet", neutral)
         for name, neutral in (
-            ("layers", ()),
             ("parameters", ()),
-            ("rank_pattern", {}),
-            ("alpha_pattern", {}),
             ("trainable_tokens", ()),
-            ("init.type", "default"),
             ("init.iterations", None),
             ("init.rho", None),
-            ("plus_ratio", None),
-            ("plus_embedding_rate", None),
             ("adapter", None),
         )
     ),
@@ -107,20 +146,59 @@ _REFUSED: tuple[tuple[str, str, Any], ...] = (
 """LoRA's other settings: the reason, and the one value that passes."""
 
 
-def _lower_type(kind: str) -> Any:
+def _lower_type(kind: str, quantised: str | None) -> Any:
     if kind not in ("full", "lora"):
         raise Refuse(
             f"of all tuners only full tuning and LoRA are compiled for it yet, not {kind}",
             "notimpl",
             "method: full, or method: lora",
         )
+    if kind == "lora" and quantised in FOUR_BITS:
+        return "qlora"
     return MISSING if kind == "full" else kind
 
 
 def _lift_type(adapter: str | None) -> str:
-    if adapter not in (None, "lora"):
+    if adapter not in (None, "lora", "qlora"):
         raise Refuse(f"adapter: {adapter} is not in this map", "notimpl")
-    return adapter or "full"
+    return "lora" if adapter else "full"
+
+
+def _lower_layers(layers: tuple[int, ...], targets: Any) -> Any:
+    if layers and isinstance(targets, dict):
+        raise Refuse(
+            "peft chooses layers only among modules that are named",
+            "notyet",
+            "name them in method.tuner.targets, or say the layers in the pattern",
+        )
+    return list(layers) or MISSING
+
+
+def _lower_init(kind: str) -> Any:
+    if kind == "default":
+        return MISSING
+    if kind not in DRAWN:
+        raise Refuse(
+            "adapters that move the weights below them, or begin with rows, are not compiled for it yet",
+            "notimpl",
+            f"method.tuner.init: default, {' or '.join(DRAWN)}",
+        )
+    return kind
+
+
+def _lower_plus(
+    ratio: float | None, embedding: float | None, decay: float, optimizer: str
+) -> tuple[Any, Any]:
+    if ratio is None:
+        return MISSING, MISSING
+    if optimizer != "adamw":
+        raise Refuse(f"LoRA+ is written for adamw, not for {optimizer}", "notimpl")
+    if decay:
+        # core/trainers/mixins/optimizer.py hands it no loraplus_weight_decay
+        raise Refuse(
+            "its LoRA+ has no weight decay", "never", "train.weight_decay: 0, or run.backends: trl"
+        )
+    return ratio, embedding
 
 
 def _lower_targets(targets: Any) -> tuple[Any, Any]:

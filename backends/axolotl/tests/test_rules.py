@@ -9,7 +9,7 @@ import pytest
 from ftspec.backend import lift
 from ftspec.errors import UnsupportedError
 from ftspec.plan.make import make_plan
-from ftspec.plan.stages import Plan, PrepareData
+from ftspec.plan.stages import Launch, Plan, PrepareData
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
 from tests.conftest import SPECS
@@ -25,14 +25,19 @@ def plan(tmp_path: Path, *sets: str, lossy: bool = False) -> Plan:
     ("sets", "words"),
     [
         ("data.prepare=framework", "would train on the old ones"),
-        ("method=qlora", "a quantised base is not compiled"),
+        ("method=qlora & model.quantization=int8", "all others in float16"),
         ("method.tuner={type: oft, rank: 8}", "only full tuning and LoRA"),
-        ("method.tuner.init=pissa", "not compiled for it yet"),
-        ("train.optimizer=adamw-8bit", "only AdamW"),
+        ("method.tuner.init=pissa", "move the weights below"),
+        ("method.tuner.plus_ratio=4 & train.weight_decay=0.1", "has no weight decay"),
+        (
+            "method.tuner.layers=[1] & method.tuner.targets={pattern: x}",
+            "layers only among modules",
+        ),
+        ("train.optimizer=muon", "leaves out all that is no matrix"),
         ("train.data_seed=7", "one seed for all"),
         ("precision=bf16", "insists on a GPU"),
         ("model.dtype=bfloat16", "in the type of the arithmetic"),
-        ("train.micro_batch_size=2 & hardware.devices=2", "averages the means of devices"),
+        ("train.micro_batch_size=2 & hardware.devices=2", "asks each GPU"),
         ("train.neftune_alpha=5", "noise"),
         ("train.label_smoothing=0.1", "no smoothing"),
         ("model.attention=flash_attention_2", "flash attention"),
@@ -67,6 +72,21 @@ def test_the_means_of_batches_are_what_it_averages(tmp_path: Path) -> None:
     made = plan(tmp_path, *sets)
     assert not made.notes and made.native["gradient_accumulation_steps"] == 2
     assert lift(load_backend("axolotl"), made.native).spec["method.objective.average"] == "batches"
+
+
+def test_several_devices_are_processes_whose_means_are_averaged(tmp_path: Path) -> None:
+    sets = ("hardware.device=cuda", "hardware.devices=2", "train.micro_batch_size=2")
+    with pytest.raises(UnsupportedError, match="means of the accumulated batches and of devices"):
+        plan(tmp_path, *sets)
+    made = plan(tmp_path, *sets, "method.objective.average=batches")
+    (launch,) = (stage for stage in made.stages if isinstance(stage, Launch))
+    assert "--nproc-per-node=2" in launch.argv and launch.argv[-3:] == (
+        *("-m", "axolotl.cli.train"),
+        "axolotl.yaml",
+    )
+    assert not made.notes and made.native["gradient_accumulation_steps"] == 1
+    spec = lift(load_backend("axolotl"), made.native).spec
+    assert (spec["hardware.devices"], spec["method.objective.average"]) == (2, "batches")
 
 
 def test_one_epoch_is_exact(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training import fsdp
-from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
 from ftspec.families.weights import experts, float8, qat, quantised, tokens
@@ -335,12 +335,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
     argv, environ = read_shell(texts["launch.sh"])
     native |= fsdp.read_environment(environ)
-    counts = {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}
-    return native | counts
-
-
-def _count(argv: Sequence[str], option: str) -> int:
-    return next((int(word.removeprefix(option)) for word in argv if word.startswith(option)), 1)
+    return native | counts(argv)
 
 
 def _listed(value: Any) -> Any:

@@ -40,3 +40,12 @@ def torchrun(native: Flat, script: str, always: bool = False) -> Sequence[str]:
     # one machine: a free port, so that two runs never meet
     machines = ("--standalone",) if nodes == 1 else (f"--nnodes={nodes}", "--master-port=29500")
     return ("{bin}/torchrun", *machines, f"--nproc-per-node={processes}", script)
+
+
+def counts(argv: Sequence[str]) -> dict[str, int]:
+    """Processes and machines of an argv that `torchrun` made, by their native pseudo-keys."""
+    return {PROCESSES: _count(argv, "--nproc-per-node="), NODES: _count(argv, "--nnodes=")}
+
+
+def _count(argv: Sequence[str], option: str) -> int:
+    return next((int(word.removeprefix(option)) for word in argv if word.startswith(option)), 1)
