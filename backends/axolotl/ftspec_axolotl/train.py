@@ -21,7 +21,7 @@ NOT_COMPILED = {
     "muon": "its Muon leaves out all that is no matrix: norms and biases would not train "
     "(contribs/mit/muon/muon.py)",
     "galore": "galore-torch is not in its environment yet",
-    "badam": "it has no BAdam",
+    "badam": "none of its optimizers is BAdam",
 }
 ALL = 1_000_000
 """More checkpoints than any run saves: without a number it would keep four."""
