@@ -139,7 +139,8 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         decide("data.turn_part", "written", "method.objective.prompt_weight: 1")
         decide("method.objective.prompt_weight", 0.0, "data.train_on: all says it")
     reasons = {
-        "`prompt_weight` weighs tokens, and so does the loss `dft`": objective.loss != "nll",
+        f"`prompt_weight` weighs tokens, and so does the loss `{objective.loss}`": objective.loss
+        != "nll",
         "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all"
         and spec.data.turn_part == "written",
     }
@@ -176,6 +177,10 @@ def _packing(spec: Spec) -> None:
     if packing == "documents" and getattr(objective, "prompt_weight", 0) not in (0, 1):
         message = "weights of prompts are not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.prompt_weight: 0"
+        raise SpecError(Problem(message, path="data.packing", hint=hint))
+    if packing == "documents" and getattr(objective, "loss", "") == "eaft":
+        message = "the loss `eaft` is not in this version of ftspec for packed rows"
+        hint = "data.packing: null, or method.objective.loss: nll"
         raise SpecError(Problem(message, path="data.packing", hint=hint))
 
 

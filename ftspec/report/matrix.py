@@ -75,6 +75,9 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.expanded_layers": (2,),
     "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
     "method.objective.prompt_weight": (0.1,),
+    "method.objective.entropy_power": (1.0, 0.5),
+    "method.objective.entropy_tokens": (20, 50),
+    "method.objective.entropy_scale": (3.0, 1.0),
     "method.objective.label_smoothing": (0.1,),
     "method.objective.ld_alpha": (0.5,),
     "method.objective.sft_weight": (1.0,),
@@ -152,7 +155,7 @@ WHOLE: Mapping[str, str | tuple[str, ...]] = {
 }
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
-SHARED = ("data.", "train.", "method.tuner.init.", NEW)
+SHARED = ("data.", "train.", "method.tuner.init.", "method.objective.entropy_", NEW)
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.layers": {"targets": ["q_proj", "v_proj"]},
@@ -161,6 +164,10 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.plus_embedding_rate": {"plus_ratio": 16.0},
 }
 """What else a tuner must say for a field to mean anything."""
+LEARNED: Mapping[str, Mapping[str, Any]] = {
+    f"method.objective.entropy_{name}": {"loss": "eaft"} for name in ("power", "tokens", "scale")
+}
+"""What else an objective must say for a field to mean anything."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +315,11 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         },
         "method": {
             "tuner": {"type": "lora", **NEEDS.get(path, {})},
-            "objective": {"type": objective, **OBJECTIVES.get(objective, {})},
+            "objective": {
+                "type": objective,
+                **OBJECTIVES.get(objective, {}),
+                **LEARNED.get(path, {}),
+            },
         },
         "precision": "fp32",
         "train": {"batch_size": 16, "micro_batch_size": 16, "steps": 100, "learning_rate": 1e-4},

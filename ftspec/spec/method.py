@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ftspec.spec import lora, tuners
 from ftspec.spec.adapters import (
@@ -39,9 +39,19 @@ class SFT(Node):
     """Supervised fine-tuning: next-token prediction on demonstrations."""
 
     type: Literal["sft"] = "sft"
-    loss: Literal["nll", "dft"] = "nll"
+    loss: Literal["nll", "dft", "eaft"] = "nll"
     """`nll`: the negative log-likelihood of each trained token. `dft`: the same times the token's own
-    probability, which takes no gradient, so that unlikely tokens pull less (https://arxiv.org/abs/2508.05629)."""
+    probability, which takes no gradient, so that unlikely tokens pull less (https://arxiv.org/abs/2508.05629).
+    `eaft`: the same times (entropy / `entropy_scale`) ^ `entropy_power`, which takes no gradient either, so
+    that tokens of which the model is sure pull less (https://arxiv.org/abs/2601.02151)."""
+    entropy_power: float = Field(1.0, gt=0)
+    """Of `eaft`: the exponent of the entropy."""
+    entropy_tokens: int = Field(20, ge=2)
+    """Of `eaft`: of how many of the likeliest next tokens the entropy is, their probabilities made to add up
+    to 1."""
+    entropy_scale: float = Field(3.0, gt=0)
+    """Of `eaft`: what the entropy, in nats, is divided by. LLaMA-Factory divides by 3, which is about the
+    logarithm of 20, axolotl by nothing, which is 1."""
     prompt_weight: float = Field(0.0, ge=0, le=1)
     """How much a token that `data.train_on` leaves out counts beside a trained one, which counts 1. The
     loss is the weighted mean over all tokens of the batch: the sum of weight x loss divided by the sum of
@@ -52,6 +62,15 @@ class SFT(Node):
     several devices. `tokens`: all trained tokens of the batch, each of which counts alike. `batches`: the
     means of the passes, so that a token counts more in a pass with few of them. It is what axolotl does,
     and what transformers did before 4.46. With one pass for a step there is no difference."""
+
+    @model_validator(mode="after")
+    def _unsure(self) -> SFT:
+        given = (self.entropy_power, self.entropy_tokens, self.entropy_scale)
+        if self.loss != "eaft" and given != (1.0, 20, 3.0):
+            raise ValueError(
+                "`entropy_power`, `entropy_tokens` and `entropy_scale` belong to `loss: eaft`"
+            )
+        return self
 
 
 class CPT(Node):

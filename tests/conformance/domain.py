@@ -218,7 +218,7 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("system", None)
     if data.get("packing") == "blocks":
         data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})
-    if data.get("packing") and learned.get("prompt_weight"):
+    if data.get("packing") and (learned.get("prompt_weight") or learned.get("loss") == "eaft"):
         del data["packing"]
 
 

@@ -404,3 +404,20 @@ def test_preferences(read: Bring, word: str, loss: str) -> None:
     assert found["method.objective.beta"] == 0.2
     assert found["method.objective.loss"] == loss
     assert any("chatml.intel" in question for question in imported.composed.open)
+
+
+def test_a_loss_weighed_by_entropy(read: Bring) -> None:
+    said = "use_eaft: true\neaft_alpha: 0.5\neaft_k: 30\ngradient_accumulation_steps: 4\n"
+    imported = read(LORA + said)
+    assert not lost(imported)
+    objective = imported.composed.spec.method.objective
+    found = {name: getattr(objective, f"entropy_{name}") for name in ("power", "tokens", "scale")}
+    assert (objective.loss, found) == ("eaft", {"power": 0.5, "tokens": 30, "scale": 1.0})
+    # transformers counts the tokens of all passes for a loss that is handed to it
+    assert objective.average == "tokens"
+    assert fate(read(LORA + "eaft_k: 30\n"), "eaft_k")[0] == "inert"
+
+
+def test_a_template_that_its_schema_refuses(read: Bring) -> None:
+    assert "of a data set alone" in fate(read(LORA + "chat_template: phi_4\n"), "chat_template")[1]
+    assert fate(read(LORA + "chat_template: phi_35\n"), "chat_template")[0] == "derived"

@@ -175,6 +175,30 @@ def test_no_value_that_is_called_exact_changes_when_it_is_compiled_again(name: s
     assert checked >= {"llamafactory": 700, "trl": 250}[name]
 
 
+OTHER_NAMES = {"adamw_bnb_8bit": "adamw_8bit", "adamw_torch": "adamw_torch_fused"}
+"""Optimizers that are written by another of their names."""
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of published configs is not here")
+def test_what_an_axolotl_file_sets_it_is_compiled_to_again() -> None:
+    """Its files are read as configs of trl. Its own map, asked for what they say, gives the values back."""
+    backend, checked = load("axolotl"), Counter[str]()
+    for path in sorted((CORPUS / "axolotl").iterdir()):
+        imported = bring([path])
+        (part,) = imported.parts
+        spec = {**part.spec, **derived(part.spec)}
+        fields = backend.maps.get(spec["method.objective.type"])
+        native = fields.lower(spec).native if fields else {}
+        for fate in imported.fates:
+            key, value = fate.setting.key, fate.setting.value
+            if fate.kind in ("exact", "renamed") and key in native:
+                value = OTHER_NAMES.get(value, value) if isinstance(value, str) else value
+                number = isinstance(value, str) and isinstance(native[key], float)
+                assert same(native[key], float(value) if number else value), (path.name, key)
+                checked[key] += 1
+    assert checked.total() >= 1500 and len(checked) >= 25, checked
+
+
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of published configs is not here")
 @pytest.mark.parametrize(("name", "least"), [("llamafactory", 30), ("trl", 6)])
 def test_what_is_imported_stays_when_it_is_compiled_and_imported_again(

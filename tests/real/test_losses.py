@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from ftspec.verify.evidence import Evidence
@@ -29,6 +31,23 @@ def test_dft(lab: Lab) -> None:
     # probabilities of an untrained model are near 1 in 49,152: so is what is left of the loss
     plain = first_loss(proven(lab, LORA, "framework"))
     assert 0 < first_loss(proof) < plain / 1000
+
+
+def test_eaft(lab: Lab) -> None:
+    """Entropies are divided by 3 in one framework, by nothing in the other: the loss is thrice as much."""
+    sets = (*PREPARED, "train.warmup_steps=0", "method.objective.loss=eaft")
+    bare = (*sets, "method.objective.entropy_scale=1")
+    assert "divides it by 3" in refusal(lab, "llamafactory", *bare)
+    assert "divides the entropy by nothing" in refusal(lab, "axolotl", *sets)
+    proof, other = lab.prove(*sets), lab.prove(*bare, backends=("trl", "axolotl"))
+    for each in (proof, other):
+        assert_equal(each)
+    assert set(proof.certificate.runs) == {*SCRIPTS, "llamafactory"}
+    assert set(other.certificate.runs) == {"trl", "axolotl"}
+    assert first_loss(other) == pytest.approx(3 * first_loss(proof), rel=1e-6)
+    # an untrained model is as unsure as can be: nearly log 20 of its 20 likeliest tokens
+    plain = first_loss(proven(lab, LORA, "ftspec"))
+    assert first_loss(other) == pytest.approx(plain * math.log(20), rel=0.05)
 
 
 def test_prompt_weight(lab: Lab) -> None:

@@ -89,8 +89,17 @@ def averages() -> st.SearchStrategy[str]:
 
 def demonstrations() -> st.SearchStrategy[Any]:
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just("sft"))
-    loss = st.sampled_from(("nll", "dft"))
-    return weight | optional({"average": averages()}, type=st.just("sft"), loss=loss)
+    loss = st.sampled_from(("nll", "dft", "eaft"))
+    entropy = {
+        "entropy_power": positive(),
+        "entropy_tokens": st.just(20) | st.integers(2, 99),
+        "entropy_scale": st.sampled_from((1.0, 3.0)) | positive(),
+    }
+    return (
+        weight
+        | optional({"average": averages()}, type=st.just("sft"), loss=loss)
+        | optional({"average": averages(), **entropy}, type=st.just("sft"), loss=st.just("eaft"))
+    )
 
 
 def judgements() -> st.SearchStrategy[Any]:

@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "base_model", "revision", "type_of", "trust", "attn", "load_in", "bnb_", "bf16", "fp16",
         "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens", "resize_token",
     ),
-    "method": ("adapter", "lora_", "peft_", "plugins"),
+    "method": ("use_eaft", "eaft_", "adapter", "lora_", "peft_", "plugins"),
     "data": (
         "datasets", "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
         "group_by", "curriculum", "dataloader",

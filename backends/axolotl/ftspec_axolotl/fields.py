@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.objectives.supervised import LOSSES, PLAIN_ENTROPY
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
@@ -16,6 +17,7 @@ from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
 from ftspec.mapping import (
+    MISSING,
     FieldMap,
     Refuse,
     Row,
@@ -96,6 +98,26 @@ def _lower_processes(count: int, device: str) -> int:
             "hardware.devices: 1",
         )
     return count
+
+
+def _lower_loss(loss: str, power: float, tokens: int, scale: float) -> tuple[Any, ...]:
+    if loss == "dft":
+        raise Refuse("of losses that weigh tokens it has eaft alone", "notyet", "run.backends: trl")
+    if loss == "nll":
+        return False, MISSING, MISSING
+    if scale != 1:
+        raise Refuse(
+            "it divides the entropy by nothing (monkeypatch/loss/eaft.py)",
+            "notyet",
+            "entropy_scale: 1",
+        )
+    return True, power, tokens
+
+
+def _lift_loss(eaft: bool | None, power: float | None, tokens: int | None) -> tuple[Any, ...]:
+    if not eaft:
+        return ("nll", *PLAIN_ENTROPY)
+    return "eaft", 1.0 if power is None else power, tokens or 20, 1.0
 
 
 def _objective(name: str) -> Row:
@@ -211,7 +233,13 @@ _ROWS = (
     constant("torch_compile", False, "compiled code rounds otherwise", absent=None),
     constant("use_kernels", False, "other kernels round otherwise", absent=None),
     constant("include_tkps", False, "nothing is counted during the steps", absent=True),
-    unsupported("method.objective.loss", "its trainer has the plain loss", neutral=("nll",)),
+    Row(
+        LOSSES,
+        ("use_eaft", "eaft_alpha", "eaft_k"),
+        _lower_loss,
+        _lift_loss,
+        absent=(None, 1.0, 20),
+    ),
     unsupported("method.objective.prompt_weight", "a token trains or it does not", neutral=(0.0,)),
     *tuner_rows(),
     *train_rows(),

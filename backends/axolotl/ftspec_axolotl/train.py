@@ -76,8 +76,8 @@ def train_rows() -> tuple[Row, ...]:
             (),
             _lower_average,
             _lift_average,
-            uses=("derived.accumulation_steps", "derived.replicas"),
-            reads=("gradient_accumulation_steps", PROCESSES, NODES),
+            uses=("derived.accumulation_steps", "derived.replicas", "method.objective.loss"),
+            reads=("gradient_accumulation_steps", PROCESSES, NODES, "use_eaft"),
         ),
         *_optimizer_rows(),
         *told_by_type(OPTIMIZER, OTHERS),
@@ -182,7 +182,14 @@ def _lower_length(epochs: float | None, steps: int | None) -> Any:
     )
 
 
-def _lower_average(average: str, passes: int, replicas: int) -> Any:
+def _lower_average(average: str, passes: int, replicas: int, loss: str | None) -> Any:
+    if loss == "eaft" and passes * replicas > 1:
+        # transformers counts tokens for a loss that is handed to it (trainer.py, _get_num_items_in_batch)
+        if average == "batches":
+            raise Refuse("for this loss it counts the tokens of the whole batch")
+        if replicas > 1:
+            raise Refuse("this loss was not seen in several processes there", "notimpl")
+        return ()
     # core/trainers/base.py turns the counting of tokens off for every causal model
     if average == "batches" or passes == replicas == 1:
         return ()
@@ -198,8 +205,9 @@ def _one(count: Any) -> int:
     return 1 if count is MISSING else count
 
 
-def _lift_average(*counts: Any) -> str:
-    return "batches" if set(counts) - {1, None, MISSING} else "tokens"
+def _lift_average(passes: Any, processes: Any, nodes: Any, eaft: Any) -> str:
+    several = {passes, processes, nodes} - {1, None, MISSING}
+    return "batches" if several and eaft is not True else "tokens"
 
 
 def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: float | None) -> Any:

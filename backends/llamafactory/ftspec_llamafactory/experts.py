@@ -66,8 +66,8 @@ def _lower_balance(
     if kind is not None and kind not in KNOWN:
         raise Refuse(f"it adds no balance loss to models of the type {kind}, and says nothing")
     refuse_smoothing(weight, smoothing)
-    if loss == "dft":
-        raise Refuse("its DFT loss leaves the balance loss out, and nothing says so")
+    if loss in ("dft", "eaft"):
+        raise Refuse(f"its {loss.upper()} loss leaves the balance loss out, and nothing says so")
     native = weight / (passes * devices)
     doubts = [
         ""

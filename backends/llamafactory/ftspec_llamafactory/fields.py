@@ -43,6 +43,7 @@ from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
 from ftspec_llamafactory.lora import lora_rows
+from ftspec_llamafactory.losses import loss_row
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.positions import position_rows
@@ -341,7 +342,7 @@ SFT = FieldMap(
             uses=("data.prepare", "train.seed"),
         ),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
-        choice("method.objective.loss", "use_dft_loss", {"nll": False, "dft": True}, absent=False),
+        loss_row(),
         unsupported(
             "method.objective.prompt_weight",
             "a token trains or it does not, its config has no weights",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
+from ftspec.mapping import MISSING, FieldMap, Flat, Refuse, Row, constant
 
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
@@ -16,6 +16,10 @@ SHAPES = {"sft": ("messages", "prompt-completion", "written", "tokens"), "cpt": 
 """Which of them each objective of the supervised trainer is given."""
 PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""
+ENTROPY = "train.entropy"
+"""Native pseudo-key: power, tokens and scale of EAFT, constants of the script beside a trainer of its own."""
+WEIGHERS = {PROMPT_WEIGHT: "PromptWeightTrainer", ENTROPY: "EntropyTrainer"}
+"""Trainers of a script's own that weigh tokens, by the native key that asks for them."""
 AVERAGE = "train.average"
 """Native pseudo-key: what the loss of a step is the mean of, a statement of the script."""
 AVERAGED = "trainer.model_accepts_loss_kwargs = False  # a step is the mean of its passes' means"
@@ -26,6 +30,11 @@ OTHER = "GKDConfig.output_dir"
 LOSS = "SFTConfig.loss_type"
 OF_SFT = "method.objective."
 OF_AVERAGE = f"{OF_SFT}average"
+LOSSES = tuple(
+    f"{OF_SFT}{name}" for name in ("loss", "entropy_power", "entropy_tokens", "entropy_scale")
+)
+PLAIN_ENTROPY = (1.0, 20, 3.0)
+"""What a spec says of entropies where it says nothing."""
 
 
 def objective_row(objective: str) -> Row:
@@ -45,7 +54,7 @@ def objective_row(objective: str) -> Row:
 def token_loss_rows() -> tuple[Row, ...]:
     """How much each token of a demonstration counts."""
     return (
-        field("method.objective.loss", LOSS, absent="nll"),
+        Row(LOSSES, (LOSS, ENTROPY), _lower_loss, _lift_loss, absent=("nll", MISSING)),
         Row(
             ("method.objective.prompt_weight",),
             (PROMPT_WEIGHT,),
@@ -62,6 +71,19 @@ def token_loss_rows() -> tuple[Row, ...]:
             absent=("tokens",),
         ),
     )
+
+
+def _lower_loss(loss: str, *entropy: float) -> tuple[str, Any]:
+    return ("nll", entropy) if loss == "eaft" else (loss, MISSING)
+
+
+def _lift_loss(loss: str, entropy: Any) -> tuple[Any, ...]:
+    return (loss, *PLAIN_ENTROPY) if entropy is MISSING else ("eaft", *entropy)
+
+
+def weigher(native: Flat) -> str | None:
+    """The script's own trainer that weighs tokens."""
+    return next((name for key, name in WEIGHERS.items() if key in native), None)
 
 
 def _lower_average(average: str, of_prompts: float | None, tuner: str) -> Any:

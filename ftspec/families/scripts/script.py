@@ -16,7 +16,15 @@ from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families.objectives import free, gkd, scored
 from ftspec.families.objectives.preference import REFERENCE
-from ftspec.families.objectives.supervised import AVERAGE, AVERAGED, PROMPT_WEIGHT, SHAPE
+from ftspec.families.objectives.supervised import (
+    AVERAGE,
+    AVERAGED,
+    ENTROPY,
+    PROMPT_WEIGHT,
+    SHAPE,
+    WEIGHERS,
+    weigher,
+)
 from ftspec.families.rows import datasets
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
 from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
@@ -34,6 +42,8 @@ from ftspec.read.shell import read as read_shell
 SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
 """The argument by which a script names a reference model, and no other one."""
+UNSURE = files("ftspec.families") / "templates" / "entropy.py.j2"
+ENTROPIES = 'ENTROPY_POWER, ENTROPY_TOKENS, ENTROPY_SCALE = "@power", "@tokens", "@scale"'
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
 PAIRS = files("ftspec.families") / "templates" / "pairs.py.j2"
 READ = """\
@@ -87,7 +97,7 @@ CALLS = (
 )
 """Calls that scripts make; each makes its own trainer's."""
 NAMES = (
-    *("MODEL", "model", *adapters.classes()),
+    *("MODEL", "model", *adapters.classes(), *WEIGHERS.values()),
     *(name for each in TRAINERS for name in (each.module, each.config, each.name)),
 )
 """Variables and classes that templates name."""
@@ -141,6 +151,8 @@ def emit_script(
         "over_written": native.get(gkd.OVER_WRITTEN),
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
+        "entropy": native.get(ENTROPY),
+        "weigher": weigher(native),
         "averaged": AVERAGE in native,
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
@@ -173,6 +185,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     every: dict[str, tuple[Any, Callable[[], str]]] = {
         "pairs": (values["pairs"], lambda: PAIRS.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
+        "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),
         "make the optimizer": (values["plus"], loraplus.template),
         "allot the ranks": (values["penalty"], lambda: adalora.TEMPLATE),
         "choose what trains": (values["partial"], partial.template),
@@ -309,6 +322,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]
+        if (unsure := match(ENTROPIES, statement)) is not None:
+            native[ENTROPY] = (unsure["power"], unsure["tokens"], unsure["scale"])
         given = match(GIVEN, statement)
         if given is not None and argument(native, "chat_template_path") is None:
             native[TEMPLATE] = given["file"]

@@ -14,7 +14,7 @@ CALL = "AdaLoraConfig."
 TEMPLATE = """\
 {% if penalty %}
 
-{% if not prompt_weight %}
+{% if not weigher %}
 
 {% endif %}
 class AllotRanks(TrainerCallback):
@@ -22,7 +22,7 @@ class AllotRanks(TrainerCallback):
         model.base_model.update_and_allocate(state.global_step)
 
 
-class AdaLoRATrainer({% if prompt_weight %}PromptWeightTrainer{% else %}{{ trainer|code }}{% endif %}):
+class AdaLoRATrainer({% if weigher %}{{ weigher|code }}{% else %}{{ trainer|code }}{% endif %}):
     \"\"\"Adds AdaLoRA's penalty on factors that are not orthogonal, once for each step.\"\"\"
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

@@ -195,7 +195,12 @@ def _tokens(prefix: str, lower: Any, *uses: str) -> Row:
         (f"{prefix}num_virtual_tokens",),
         lower,
         lambda count: count,
-        uses=uses or ("train.label_smoothing", "method.objective.prompt_weight"),
+        uses=uses
+        or (
+            "train.label_smoothing",
+            "method.objective.prompt_weight",
+            "method.objective.loss",
+        ),
     )
 
 
@@ -209,7 +214,13 @@ def _lower_prefix(count: int, checkpointing: bool) -> int:
     return count
 
 
-def _lower_virtual(count: int, smoothing: float, weight: float | None) -> int:
+def _lower_virtual(count: int, smoothing: float, weight: float | None, loss: str | None) -> int:
+    if loss == "eaft":
+        raise Refuse(
+            "virtual tokens have logits but no labels, and the trainer that weighs by entropy pairs the two",
+            "notimpl",
+            "method.objective.loss: nll",
+        )
     if smoothing:
         raise Refuse(
             "label smoothing compares logits with labels, and virtual tokens have logits but no labels",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from ftspec.families.objectives.supervised import WEIGHERS
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS
 from ftspec.mapping import MISSING, Refuse, Row
@@ -26,13 +27,13 @@ ARGUMENTS
 TEMPLATE = """\
 {% if plus %}
 
-{% if not prompt_weight and not pairs %}
+{% if not weigher and not pairs %}
 
 {% endif %}
 CLASS
 {% endif %}
 """
-BASES = (*(trainer.name for trainer in TRAINERS), "PromptWeightTrainer", "PairsTrainer")
+BASES = (*(trainer.name for trainer in TRAINERS), *WEIGHERS.values(), "PairsTrainer")
 _USES = (
     "train.learning_rate",
     "train.weight_decay",
@@ -56,7 +57,7 @@ _ARGUMENTS = {
 def template() -> str:
     """The Jinja text of the class, which stands behind any other trainer of the script's own."""
     base = (
-        "{% if prompt_weight %}PromptWeightTrainer{% elif pairs %}PairsTrainer"
+        "{% if weigher %}{{ weigher|code }}{% elif pairs %}PairsTrainer"
         "{% else %}{{ trainer|code }}{% endif %}"
     )
     arguments = "{{ plus|groups(indent=12) }}"

@@ -34,7 +34,11 @@ def expert_rows(prefix: str) -> tuple[Row, ...]:
             (f"{prefix}router_aux_loss_coef",),
             _lower_balance,
             lambda weight: weight,
-            uses=("train.label_smoothing", "method.objective.prompt_weight"),
+            uses=(
+                "train.label_smoothing",
+                "method.objective.prompt_weight",
+                "method.objective.loss",
+            ),
             absent=(None,),
         ),
         Row(
@@ -48,8 +52,16 @@ def expert_rows(prefix: str) -> tuple[Row, ...]:
     )
 
 
-def _lower_balance(weight: float, smoothing: float, of_prompts: float | None) -> float:
+def _lower_balance(
+    weight: float, smoothing: float, of_prompts: float | None, loss: str | None
+) -> float:
     refuse_smoothing(weight, smoothing)
+    if weight and loss == "eaft":
+        raise Refuse(
+            "the trainer that weighs tokens by entropy does not add the balance loss",
+            "notimpl",
+            "method.objective.loss: nll",
+        )
     if weight and of_prompts:
         raise Refuse(
             "the trainer that weighs prompt tokens does not add the balance loss",

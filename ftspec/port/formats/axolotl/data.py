@@ -33,6 +33,8 @@ PARTS = (
     *("field_system", "field_instruction", "field_input", "field_output"),
 )
 TEMPLATES = files(__package__) / "templates"
+UNLISTED = ("phi_4",)
+"""Templates of its folder that its list of names lacks."""
 """What its names of chat templates mean."""
 
 
@@ -209,6 +211,14 @@ def _template(setting: Setting, context: Context) -> Outcome:
     return Outcome("approximated", why=why)
 
 
+def _global_template(setting: Setting, context: Context) -> Outcome:
+    """utils/schemas/enums.py, ChatTemplate: the schema of a whole config takes no other names."""
+    if setting.value in UNLISTED:
+        why = f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"
+        return Outcome("unknown", why=why)
+    return _template(setting, context)
+
+
 def _written(text: str, context: Context, what: str = "") -> Outcome:
     """A template as a file beside the spec."""
     name = f"{context.document.path.stem}.chat_template.jinja"
@@ -260,7 +270,7 @@ DATA_RULES: dict[str, Rule] = {
     "eval_sample_packing": said(_eval_packing),
     "val_set_size": said(_held_out),
     "train_on_inputs": said(inputs),
-    "chat_template": said(_template),
+    "chat_template": said(_global_template),
     "chat_template_jinja": said(_jinja),
     "eot_tokens": EOT,
     "curriculum_sampling": off_or(lambda _s, _c: Outcome("derived", spec={"data.shuffle": False})),

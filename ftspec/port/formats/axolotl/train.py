@@ -138,8 +138,8 @@ def _accumulation(_setting: Setting, context: Context) -> Outcome:
 def average(context: Context) -> dict[str, Any]:
     """What the loss of a step is the mean of, where several passes make one."""
     passes = accumulation(context) * context.devices * context.nodes
-    if passes == 1 or objective(context) not in ("sft", "cpt"):
-        return {}
+    if passes == 1 or objective(context) not in ("sft", "cpt") or context.get("use_eaft"):
+        return {}  # of a loss that is handed to it, transformers counts the tokens
     return {"method.objective.average": "batches"}
 
 
@@ -238,6 +238,17 @@ def _evals(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=found, why=why)
 
 
+def _eaft(setting: Setting, context: Context) -> Outcome:
+    """monkeypatch/loss/eaft.py: as the paper has it, but for the entropy, which is divided by nothing."""
+    if not context.get("use_eaft"):
+        return Outcome("inert", why="use_eaft is off")
+    if setting.key == "use_eaft":
+        spec = {"method.objective.loss": "eaft", "method.objective.entropy_scale": 1.0}
+        return Outcome("derived", spec=spec)
+    name = {"eaft_alpha": "entropy_power", "eaft_k": "entropy_tokens"}[setting.key]
+    return Outcome("renamed", spec={f"method.objective.{name}": setting.value})
+
+
 def _wandb(setting: Setting, _context: Context) -> Outcome:
     word = {
         "wandb_project": "wandb",
@@ -312,6 +323,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "evals_per_epoch": said(_evals),
     "logging_steps": _native("logging_steps"),
     "output_dir": _native("output_dir"),
+    **dict.fromkeys(("use_eaft", "eaft_alpha", "eaft_k"), said(_eaft)),
     "neftune_noise_alpha": _native("neftune_noise_alpha"),
     "noisy_embedding_alpha": _native("neftune_noise_alpha"),
     "hub_model_id": off_or(_hub),
