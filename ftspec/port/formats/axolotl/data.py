@@ -214,7 +214,9 @@ def _template(setting: Setting, context: Context) -> Outcome:
 def _global_template(setting: Setting, context: Context) -> Outcome:
     """utils/schemas/enums.py, ChatTemplate: the schema of a whole config takes no other names."""
     if setting.value in UNLISTED:
-        why = f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"
+        why = (
+            f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"
+        )
         return Outcome("unknown", why=why)
     return _template(setting, context)
 
