@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-full (sha256 75e0c499d6ba)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-full (sha256 8ab7e29ced06)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

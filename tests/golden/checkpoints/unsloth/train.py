@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 382d6ed86baf)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 f7aa5f44f8cb)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

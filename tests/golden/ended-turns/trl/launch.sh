@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 0d16fe9374f5)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 909af2600eaa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 d49be436c5d8)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 d937e7954ad4)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

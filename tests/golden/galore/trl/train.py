@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0", "galore-torch==1.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 8f14e47f8c0d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 d5d1063c1987)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 9e976ce6e5bd)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 bad4a20b9ee0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

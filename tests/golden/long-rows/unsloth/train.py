@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 9e976ce6e5bd)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 bad4a20b9ee0)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 b4707509a594)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 c364dcdbc37e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

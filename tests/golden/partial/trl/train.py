@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 b63b2a8c1e11)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 ff818a44717d)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from rotated (sha256 f962cdd0e36f)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from rotated (sha256 f6642a87335d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 f962cdd0e36f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 f6642a87335d)
 
 from datasets import load_dataset
 from peft import OFTConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 aef368f5dfa8)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 e46c1b025f01)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from template (sha256 6548b78a63e9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from template (sha256 63f1357e52c8)
 
 from datasets import load_dataset
 from jinja2 import StrictUndefined
