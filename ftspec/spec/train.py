@@ -38,11 +38,20 @@ class Train(Node):
     """Steps over which the learning rate rises from zero. Exclusive with `warmup_ratio`."""
     warmup_ratio: float | None = Field(None, ge=0, lt=1)
     """The same as a share of all steps. 0.03 where neither is given."""
+    warmup_shape: Literal["linear", "log", "quadratic"] = "linear"
+    """The rate after n of w steps of warm-up, as a share of the peak. linear: n / w; log: ln(n + 1) / ln(w),
+    with w at least 2, as DeepSpeed has it (runtime/lr_schedules.py); quadratic: (n / w)², as axolotl
+    (utils/schedulers.py)."""
+    schedule_delay: int = Field(0, ge=0)
+    """Steps by which the whole schedule is late, its warm-up too; until then the rate is the first one.
+    DeepSpeed's own schedules are 1 late: after the first step they begin again from nothing."""
     optimizer: Optimizer = AdamW()
     """The optimizer."""
     weight_decay: float = Field(0.0, ge=0)
-    """Weight decay, decoupled from the gradient where the optimizer does not say otherwise; biases and norm
-    weights have none."""
+    """Weight decay, decoupled from the gradient where the optimizer does not say otherwise."""
+    weight_decay_on: Literal["matrices", "all"] = "matrices"
+    """What it falls on. matrices: all but biases and norm weights, as in transformers' trainer; all: every
+    weight that trains, as where DeepSpeed makes the optimizer."""
     max_grad_norm: float | None = Field(1.0, gt=0)
     """Gradients are scaled down to this norm. null: never."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)

@@ -93,6 +93,23 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
             0.8,
         ),
         ({"scheduler": {"type": "WarmupDecayLR", "params": {}}}, "train.schedule.type", "linear"),
+        ({"scheduler": {"type": "WarmupLR", "params": {}}}, "train.warmup_shape", "log"),
+        ({"scheduler": {"type": "WarmupLR", "params": {}}}, "train.schedule_delay", 1),
+        (
+            {"scheduler": {"type": "WarmupLR", "params": {"warmup_type": "linear"}}},
+            "train.warmup_shape",
+            "linear",
+        ),
+        (
+            {"scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 1}}},
+            "train.warmup_steps",
+            2,
+        ),
+        (
+            {"optimizer": {"type": "AdamW", "params": {"weight_decay": 0.1}}},
+            "train.weight_decay_on",
+            "all",
+        ),
         ({"bf16": {"enabled": True}}, "precision.compute", "bf16-weights"),
         ({"fp16": {"enabled": True}}, "precision.compute", "fp16-weights"),
         ({"fp16": {"enabled": False}}, "precision.compute", "fp32"),
@@ -176,8 +193,8 @@ def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
     ("tuner", "kind"),
     [
         ("lora", "renamed"),
-        ("lora\nadditional_target: lm_head", "approximated"),
-        ("full", "approximated"),
+        ("lora\nadditional_target: lm_head", "derived"),
+        ("full", "derived"),
     ],
 )
 def test_of_an_adapter_everything_decays_anyway(

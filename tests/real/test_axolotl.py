@@ -20,7 +20,7 @@ WHOLE = (
 )  # fmt: skip
 """One batch a step: it averages the means of several."""
 CASES = {
-    "lora": ("train.steps=4",),
+    "lora": ("train.steps=4", "train.warmup_shape=quadratic"),
     "full": (
         "method=full", "train.steps=4", "train.schedule=linear", "train.weight_decay=0.1",
         "data.shuffle=false",

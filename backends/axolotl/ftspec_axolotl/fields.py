@@ -13,6 +13,7 @@ from ftspec.families.objectives.supervised import LOSSES, PLAIN_ENTROPY
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.training.steps import no_decay
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
@@ -29,7 +30,7 @@ from ftspec.mapping import (
 )
 from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.tokens import token_rows
-from ftspec_axolotl.train import train_rows
+from ftspec_axolotl.train import train_rows, warmup_row
 from ftspec_axolotl.tuners import tuner_rows
 
 DEVICE = "launch.device"
@@ -278,6 +279,8 @@ _ROWS = (
     ),
     unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
     no_float8(),
+    warmup_row(),
+    no_decay("its trainer decays no biases and norms, and no key says otherwise"),
     no_qat("it trains so by torchao, by settings of its own, which are not compiled for yet"),
     no_copy("its command that trains makes none"),
     *ours("output.hub.private"),

@@ -9,6 +9,7 @@ from typing import Any
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
+from ftspec.families.training.steps import DELAY, SHAPE
 from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, Support, constant, field, unsupported
 from ftspec.spec.optimizers import BAdam, GaLore, Muon
@@ -222,6 +223,38 @@ def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: flo
             (name, 1, MISSING), "it makes two of one step of warm-up; 0 or 2 steps are exact"
         )
     return name, int(warmup), MISSING
+
+
+def warmup_row() -> Row:
+    """The curve of the warm-up: a parabola before a cosine (core/trainers/mixins/scheduler.py)."""
+    return Row(
+        (SHAPE, DELAY),
+        ("lr_quadratic_warmup",),
+        _lower_shape,
+        lambda quadratic: ("quadratic" if quadratic else "linear", 0),
+        uses=("train.schedule.type", "train.schedule.cycles", "train.schedule.min_ratio"),
+        absent=(None,),
+    )
+
+
+def _lower_shape(
+    shape: str, delay: int, kind: str, cycles: float | None, lowest: float | None
+) -> Any:
+    if shape == "log" or delay:
+        raise Refuse(
+            "its warm-ups are a line or a parabola, and never late",
+            "notyet",
+            "run.backends: trl or deepspeed",
+        )
+    if shape == "linear":
+        return False
+    if (kind, cycles, lowest or 0) != ("cosine", 0.5, 0):
+        raise Refuse(
+            "its parabola comes before half a cosine to zero alone (core/trainers/mixins/scheduler.py)",
+            "notyet",
+            "train.schedule: cosine",
+        )
+    return True
 
 
 def _lift_warmup(name: str, steps: int | None, ratio: float | None) -> Any:

@@ -21,6 +21,7 @@ from ftspec.families.scripts.sft_script import (
 from ftspec.families.training.fsdp import RECOMPUTES, Case, fsdp_rows
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
+from ftspec.families.training.steps import no_steps
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
@@ -253,6 +254,9 @@ SFT = FieldMap(
         *position_rows(),
         *quantisation_rows(),
         no_float8(),
+        *no_steps(
+            "its trainer's warm-up is a line, it decays no biases and norms, and no key says otherwise"
+        ),
         no_qat("it has no such training", "notyet"),
         no_copy(
             "its command that trains makes none, and the one that exports rounds by gptqmodel alone, which "

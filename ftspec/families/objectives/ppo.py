@@ -47,6 +47,19 @@ BARS: Mapping[str, Bar] = {
         "notyet",
         "precision: fp32, or bf16-pure for full tuning",
     ),
+    "train.warmup_shape": Bar(
+        lambda shape: shape == "linear",
+        "its trainer makes the schedule before it can be told",
+        "notimpl",
+    ),
+    "train.schedule_delay": Bar(
+        lambda delay: delay == 0, "its trainer makes the schedule before it can be told", "notimpl"
+    ),
+    "train.weight_decay_on": Bar(
+        lambda on: on == "matrices",
+        "its trainer makes the optimizer before it can be told",
+        "notimpl",
+    ),
     "train.resume": Bar(lambda folder: folder is None, "its loop goes on from no checkpoint"),
     "train.save_steps": Bar(
         lambda steps: steps != "epoch",

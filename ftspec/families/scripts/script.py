@@ -30,7 +30,7 @@ from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_
 from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
-from ftspec.families.training import fsdp
+from ftspec.families.training import fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
@@ -159,6 +159,7 @@ def emit_script(
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **qat.context(native, job.values),
         **tokens.context(native),
+        **steps.context(native),
         "float8": native.get(float8.FLOAT8),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": named is not None,
@@ -204,6 +205,8 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "round in training": (values["qat"], lambda: qat.template("qat")),
         "multiply in float8": (values["float8"], lambda: float8.TEMPLATE),
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
+        "schedule the rate": (values["warmup"], lambda: steps.scheduled(values["warmup"])),
+        "decay everything": (values["decayed"], lambda: steps.DECAYING),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "draw a share": (values["shared"], lambda: datasets.DRAWN),
@@ -317,6 +320,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
+    native |= steps.read_steps(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree) | tokens.read_tokens(tree)
     for statement in tree.body:

@@ -20,6 +20,7 @@ from ftspec.families.rows.turns import turn_row
 from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
+from ftspec.families.training.steps import step_rows
 from ftspec.families.tuners.adapters import adapter_rows, lower_tuner
 from ftspec.families.tuners.loraplus import plus_rows
 from ftspec.families.tuners.partial import partial_rows
@@ -273,6 +274,7 @@ def shared_rows() -> tuple[Row, ...]:
         *checkpointing_rows(),
         *loss_rows(),
         *training_rows(CONFIG, TRL_DEFAULTS),
+        *step_rows(),
         *launch_rows(),
         *ours(*OWN_PATHS),
     )

@@ -76,12 +76,21 @@ def _minimum(setting: Setting, context: Context) -> Outcome:
     """core/trainers/mixins/scheduler.py: not asked where it is zero, or where the schedule is no cosine."""
     if not setting.value or taken(context, "lr_scheduler") != "cosine":
         return Outcome("inert", why="the cosine goes to zero anyway")
+    if context.get("lr_quadratic_warmup"):
+        return Outcome("inert", why="lr_quadratic_warmup has a cosine of its own, to zero")
     if context.get("cosine_constant_lr_ratio"):
         return Outcome("unknown", why="a cosine that stays low before the end is not in a spec")
     if setting.value >= 1:
         spec = {"train.schedule.type": "constant"}
         return Outcome("derived", spec=spec, why="a cosine from the peak to the peak is constant")
     return Outcome("renamed", spec={"train.schedule.min_ratio": setting.value})
+
+
+def _parabola(_setting: Setting, context: Context) -> Outcome:
+    """core/trainers/mixins/scheduler.py: before a cosine, which then goes to zero."""
+    if taken(context, "lr_scheduler") != "cosine":
+        return Outcome("inert", why="it comes before a cosine alone")
+    return Outcome("renamed", spec={"train.warmup_shape": "quadratic"})
 
 
 def warmup(context: Context) -> dict[str, Any]:
@@ -295,9 +304,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "lr_scheduler_kwargs.": unknown("further arguments of the schedule are not read"),
     "cosine_min_lr_ratio": said(_minimum),
     "cosine_constant_lr_ratio": off_or(_minimum),
-    "lr_quadratic_warmup": off_or(
-        unknown("a warm-up that rises along a parabola is not in a spec")
-    ),
+    "lr_quadratic_warmup": off_or(_parabola),
     "warmup_ratio": said(_warmup_ratio),
     "warmup_steps": said(_warmup_steps),
     "num_epochs": said(_epochs),

@@ -94,11 +94,8 @@ def _decay(setting: Setting, context: Context) -> Outcome:
     if _adapts(context):
         why = "of an adapter all weights decay here as well: it has no biases and norms"
         return Outcome("renamed", spec=spec, why=why)
-    return Outcome(
-        "approximated",
-        spec=spec,
-        why="the engine's optimizer decays biases and norms too",
-    )
+    why = "the engine's optimizer decays biases and norms too"
+    return Outcome("derived", spec=spec | {"train.weight_decay_on": "all"}, why=why)
 
 
 def _adapts(context: Context) -> bool:
@@ -119,24 +116,22 @@ def _betas(setting: Setting, _context: Context) -> Outcome:
 
 
 def _schedule(setting: Setting, context: Context) -> Outcome:
-    kinds = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
+    """The engine's own schedules, which begin again from nothing after the first step (lr_schedules.py)."""
+    kinds = {"WarmupLR": "constant", "WarmupDecayLR": "linear"}
     if setting.value not in kinds:
         return Outcome("unknown", why=f"the engine's own schedule {setting.value} is not in a spec")
-    spec = {"train.schedule.type": kinds[setting.value]}
-    params = (context.get("scheduler") or {}).get("params") or {}
-    if params.get("warmup_type") == "linear":
-        return Outcome("renamed", spec=spec)
-    return Outcome(
-        "approximated",
-        spec=spec,
-        why="its warm-up rises along a logarithm unless warmup_type is linear",
-    )
+    shape = section(context, "scheduler").get("params", {}).get("warmup_type", "log")
+    spec = {
+        "train.schedule.type": kinds[setting.value],
+        "train.warmup_shape": shape if shape == "linear" else "log",
+        "train.schedule_delay": 1,
+    }
+    return Outcome("derived", spec=spec)
 
 
 def _steps(setting: Setting, _context: Context) -> Outcome:
-    return Outcome(
-        "renamed", spec={"train.warmup_steps": setting.value, "train.warmup_ratio": None}
-    )
+    spec = {"train.warmup_steps": max(2, setting.value), "train.warmup_ratio": None}
+    return Outcome("derived", spec=spec, why="the engine makes at least two of them")
 
 
 def _technique(setting: Setting, context: Context) -> Outcome:

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 df3fec349509)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 2de10f7a3759)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-tiny (sha256 24ddd1ec70cc)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-tiny (sha256 d054a84a6bbb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 dca0c744e580)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 6238e8a32e8e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

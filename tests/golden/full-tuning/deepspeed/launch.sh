@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 d937e7954ad4)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 8faea1ee25fa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 d5d1063c1987)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 7c4baeb587aa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

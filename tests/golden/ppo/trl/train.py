@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 9ac7aa1f912d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cb50ab825e2d)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 d4115ff529c3)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 672a2687dcb3)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 f6642a87335d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 116c6a2e81f6)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

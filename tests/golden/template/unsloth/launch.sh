@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from template (sha256 63f1357e52c8)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from template (sha256 84abc9bcfd8c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

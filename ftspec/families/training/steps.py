@@ -1,0 +1,153 @@
+"""What a script says of its steps by statements, because no argument of the trainer says it.
+
+The warm-up's curve, a schedule that is late, and decay of every weight: transformers 5.6.0, trainer.py,
+`create_scheduler` and `get_decay_parameter_names`. Its schedules are LambdaLR, all of them: a factor by step.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.families.scripts.unify import match
+from ftspec.mapping import MISSING, Flat, Refuse, Row
+
+SHAPE, DELAY, ON = "train.warmup_shape", "train.schedule_delay", "train.weight_decay_on"
+WARMUP = "train.warmup"
+"""Native pseudo-key: the warm-up's curve, and by how many steps the schedule is late."""
+DECAYED = "train.decays_all"
+"""Native pseudo-key: weight decay falls on biases and norms too."""
+FACTORS: Mapping[str, str] = {
+    "linear": "falls(step)",
+    "log": "math.log(step + 1) / math.log(max(2, warmup)) if step < warmup else falls(step)",
+    "quadratic": "(step / warmup) ** 2 if step < warmup else falls(step)",
+}
+"""The factor on the peak rate after `step` steps; `falls` is the trainer's own schedule."""
+SCHEDULED = """\
+WARMUP_SHAPE, SCHEDULE_DELAY = {{ warmup[0]|py }}, {{ warmup[1]|py }}
+trainers_own = trainer.create_scheduler
+
+
+def create_scheduler(num_training_steps, optimizer=None):
+    \"\"\"The trainer's schedule, with another warm-up before it or some steps late.\"\"\"
+    if trainer.lr_scheduler is None:
+        scheduler = trainers_own(num_training_steps, optimizer)
+        warmup, falls = args.get_warmup_steps(num_training_steps), scheduler.lr_lambdas[0]
+
+        def factor(step):
+            step = max(0, step - SCHEDULE_DELAY)
+            return FACTOR
+
+        scheduler.lr_lambdas = [factor] * len(scheduler.lr_lambdas)
+    return trainer.lr_scheduler
+
+
+trainer.create_scheduler = create_scheduler
+"""
+DECAYING = """\
+# Weight decay falls on biases and norms too
+trainer.get_decay_parameter_names = lambda model: [name for name, _ in model.named_parameters()]
+"""
+_LATE = 'WARMUP_SHAPE, SCHEDULE_DELAY = "@shape", "@delay"'
+
+
+def step_rows() -> tuple[Row, ...]:
+    """The rows of a script."""
+    return (
+        Row(
+            (SHAPE, DELAY),
+            (WARMUP,),
+            _lower_warmup,
+            lambda found: found or ("linear", 0),
+            uses=("train.schedule.type",),
+            absent=(None,),
+        ),
+        Row(
+            (ON,),
+            (DECAYED,),
+            _lower_decay,
+            lambda everything: "all" if everything else "matrices",
+            uses=("method.tuner.plus_ratio",),
+            absent=(False,),
+        ),
+    )
+
+
+def no_steps(reason: str) -> tuple[Row, ...]:
+    """Refusals of a backend whose trainer cannot be told."""
+    return (no_warmup(reason), no_decay(reason))
+
+
+def no_warmup(reason: str) -> Row:
+    """Refusal of any warm-up but the trainer's own."""
+
+    def lower(shape: str, delay: int) -> tuple[()]:
+        if (shape, delay) != ("linear", 0):
+            raise Refuse(reason, "notyet", "run.backends: trl or deepspeed")
+        return ()
+
+    return Row((SHAPE, DELAY), (), lower, lambda: ("linear", 0), reason=reason)
+
+
+def no_decay(reason: str) -> Row:
+    """Refusal of decay that falls on every weight."""
+
+    def lower(on: str) -> tuple[()]:
+        if on != "matrices":
+            raise Refuse(reason, "notyet", "run.backends: trl or deepspeed")
+        return ()
+
+    return Row((ON,), (), lower, lambda: "matrices", reason=reason)
+
+
+def context(native: Flat) -> dict[str, Any]:
+    """What a template prints of these."""
+    warmup = native.get(WARMUP)
+    logarithm = warmup is not None and warmup[0] == "log"
+    return {
+        "warmup": warmup,
+        "logarithm": logarithm,
+        "decayed": native.get(DECAYED, False),
+    }
+
+
+def scheduled(warmup: tuple[str, int]) -> str:
+    """The Jinja text of the statements that change the schedule."""
+    return SCHEDULED.replace("FACTOR", FACTORS[warmup[0]])
+
+
+def read_steps(tree: ast.Module) -> dict[str, Any]:
+    """The native values of these statements; nothing where they are missing."""
+    native: dict[str, Any] = {}
+    (decaying,) = (ast.dump(node) for node in ast.parse(DECAYING).body)
+    for node in tree.body:
+        if (found := match(_LATE, node)) is not None:
+            native[WARMUP] = (found["shape"], found["delay"])
+        elif ast.dump(node) == decaying:
+            native[DECAYED] = True
+    return native
+
+
+def _lower_warmup(shape: str, delay: int, kind: str) -> Any:
+    if (shape, delay) == ("linear", 0):
+        return MISSING
+    if shape != "linear" and kind == "warmup-stable-decay":
+        raise Refuse(
+            "its warm-up does not begin at zero, and no other curve was seen to",
+            "notimpl",
+            "train.warmup_shape: linear",
+        )
+    return shape, delay
+
+
+def _lower_decay(on: str, plus_ratio: float | None) -> Any:
+    if on == "matrices":
+        return MISSING
+    if plus_ratio is not None:
+        raise Refuse(
+            "peft makes the optimizer of LoRA+, and spares biases and norms",
+            "notyet",
+            "train.weight_decay_on: matrices",
+        )
+    return True
