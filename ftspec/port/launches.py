@@ -154,6 +154,7 @@ def _machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) 
 def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     engine: dict[str, Any] = {}
+    pieces: dict[str, Any] = {}
     for key, value in options.items():
         if key == "use_deepspeed":
             found["distributed_type"] = "DEEPSPEED"
@@ -164,9 +165,12 @@ def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
                      "gradient_accumulation_steps", "zero3_init_flag", "zero3_save_16bit_model",
                      "deepspeed_config_file", "deepspeed_multinode_launcher"):  # fmt: skip
             engine[key] = value
+        elif key.startswith("fsdp_"):
+            pieces[key] = value
         else:
             found[key] = value
-    return found | ({"deepspeed_config": engine} if engine else {})
+    sections = {"deepspeed_config": engine, "fsdp_config": pieces}
+    return found | {name: section for name, section in sections.items() if section}
 
 
 def _number(value: Any) -> int:

@@ -97,10 +97,11 @@ def _machine(path: Path, launch: Launch, read: Read) -> list[tuple[Format, Docum
     if not machine and config is None:
         return []
     form = load("accelerate")
-    engine: dict[str, Any] = machine.get("deepspeed_config") or {}
-    if engine:
-        engine = {key: _scalar(value, form.scalar) for key, value in engine.items()}
-        machine["deepspeed_config"] = {**(document.data.get("deepspeed_config") or {}), **engine}
+    for name in ("deepspeed_config", "fsdp_config"):
+        given: dict[str, Any] = machine.get(name) or {}
+        if given:
+            read_ = {key: _scalar(value, form.scalar) for key, value in given.items()}
+            machine[name] = {**(document.data.get(name) or {}), **read_}
     data = {key: _scalar(value, form.scalar) for key, value in machine.items()}
     return [(form, _with(document, data, path, launch.line, []))]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.format import Format
+from ftspec.port.format import Completion, Format
+from ftspec.port.formats import fsdp
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -19,6 +20,7 @@ from ftspec.port.rules import (
     one_of,
     renamed,
     says,
+    section,
     unknown,
     unless,
 )
@@ -32,8 +34,17 @@ SIGNS = frozenset(
         "rdzv_backend", "same_network", "tpu_use_cluster", "gpu_ids", "use_cpu",
     )
 )  # fmt: skip
-SHARDING = {"FULL_SHARD": 3, "SHARD_GRAD_OP": 2, "NO_SHARD": 0, "1": 3, "2": 2, "3": 0}
-FSDP = "FSDP becomes ZeRO, which shards the same way in another engine"
+
+
+FLOAT8 = "float8 by TransformerEngine or MS-AMP scales otherwise than torchao's, which a spec has"
+OTHERS = {
+    **dict.fromkeys(
+        ("margin", "interval", "format", "amax_history_len", "amax_compute_algo"), "TE"
+    ),
+    **dict.fromkeys(("override_linear_precision", "use_mxfp8_block_scaling"), "TE"),
+    "opt_level": "MSAMP",
+}
+"""Settings of the other backends of float8, and whose they are."""
 
 
 def machines(document: Any) -> tuple[int, int]:
@@ -54,8 +65,13 @@ def _precision(setting: Setting, context: Context) -> Outcome:
     word = {False: "no", None: "no"}.get(setting.value, setting.value)
     if context.main is not None:
         return Outcome("inert", why="the trainer's own bf16 and fp16 decide")
+    if word == "fp8":
+        backend = str(section(context, "fp8_config").get("backend", "AUTO")).upper()
+        if backend not in ("AO", "TORCHAO"):
+            return Outcome("unknown", why=FLOAT8)
+        return Outcome("renamed", spec={"precision.compute": "fp8"})
     if word not in ("no", "bf16", "fp16"):
-        return Outcome("unknown", why=f"{word} is not in a spec yet")
+        return Outcome("unknown", why=f"{word} is not in a spec")
     return Outcome("renamed", spec={"precision.compute": "fp32" if word == "no" else word})
 
 
@@ -91,25 +107,38 @@ def _offload(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={f"hardware.zero.offload_{what}": setting.value == "cpu"})
 
 
-def _sharding(setting: Setting, _context: Context) -> Outcome:
-    stage = SHARDING.get(str(setting.value).upper())
-    if stage is None:
-        return Outcome("unknown", why=f"{setting.value} is not in a spec")
-    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+def _shards(context: Context) -> bool:
+    whole = (
+        fsdp.version(context) == 1 and str(fsdp.said(context, "sharding_strategy")) in fsdp.WHOLE
+    )
+    return _is(context, "FSDP") and not whole
 
 
-def _reshard(setting: Setting, context: Context) -> Outcome:
-    if not isinstance(setting.value, bool):
-        return _sharding(setting, context)  # FSDP 1 took a strategy's name here
-    stage = 3 if setting.value else 2
-    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+FSDP = fsdp.Tool(_shards, "nothing is sharded by FSDP", fsdp.named)
 
 
-def _fsdp_offload(setting: Setting, _context: Context) -> Outcome:
-    if not setting.value:
-        return Outcome("inert", why="nothing is offloaded")
-    spec = {"hardware.zero.offload_parameters": True, "hardware.zero.offload_optimizer": True}
-    return Outcome("approximated", spec=spec, why=FSDP)
+def _complete(context: Context) -> Completion:
+    if not _shards(context):
+        return Completion()
+    # commands/launch.py: what it takes where the file is silent
+    return Completion(spec=fsdp.assumed(context, cpu_ram_efficient_loading=True))
+
+
+def _float8(setting: Setting, context: Context) -> Outcome:
+    """Of its three backends of float8, torchao is what a spec's fp8 is."""
+    backend = str(section(context, "fp8_config").get("backend", "AUTO")).upper()
+    name = setting.key.rpartition(".")[2].removeprefix("fp8_")
+    if context.get("mixed_precision") != "fp8":
+        return Outcome("inert", why="mixed_precision is not fp8")
+    if name == "backend" and backend in ("AO", "TORCHAO"):
+        return Outcome("derived", of=("precision.compute",))
+    if name == "use_autocast_during_eval":
+        return Outcome("inert", why="how it evaluates, not what it trains")
+    if name in OTHERS and backend not in ("AUTO", OTHERS[name]):
+        return Outcome("inert", why=f"it belongs to {OTHERS[name]}, and the backend is {backend}")
+    if name == "enable_fsdp_float8_all_gather" and not setting.value:
+        return Outcome("inert", why="it is off")
+    return Outcome("unknown", why=FLOAT8)
 
 
 _LAUNCH = "how processes find each other"
@@ -126,6 +155,7 @@ format = Format(
     mentions={"deepspeed_config.deepspeed_config_file": "deepspeed"},
     part="ds_config.",
     otherwise=unknown("not a setting that is known"),
+    complete=_complete,
     rules={
         "num_processes": _devices,
         "num_machines": _devices,
@@ -153,14 +183,9 @@ format = Format(
         ),
         "deepspeed_config.": inert(_MOVED),
         "fsdp_config": inert("empty"),
-        "fsdp_config.fsdp_sharding_strategy": _engine(_sharding, "FSDP"),
-        "fsdp_config.fsdp_reshard_after_forward": _engine(_reshard, "FSDP"),
-        "fsdp_config.fsdp_offload_params": _engine(_fsdp_offload, "FSDP"),
-        "fsdp_config.fsdp_activation_checkpointing": _engine(
-            unless((False,), "the trainer says it", says("train.gradient_checkpointing")), "FSDP"
-        ),
+        **fsdp.section_rules(FSDP),
         "fsdp_config.": inert(_MOVED),
-        "fp8_config.": unknown("arithmetic in 8 bits is not in a spec yet"),
+        "fp8_config.": _float8,
         "megatron_lm_config": inert("empty"),
         "megatron_lm_config.": unknown("Megatron is not in a spec"),
         "parallelism_config.": unknown("other ways of parallel work are not in a spec yet"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
+from ftspec.port.formats.fsdp import argument_rules
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -122,6 +123,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "warmup_steps": steps,
         "deepspeed": deepspeed,
         "deepspeed.": deepspeed,
+        **argument_rules(),
         "push_to_hub": pushed,
         "optim": one_of(
             adamw_torch=fused,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.accelerate import FSDP, SHARDING
+from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
 from ftspec.port.formats.deepspeed import MOVED
@@ -118,40 +118,63 @@ def _beta(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={"method.objective.beta": setting.value})
 
 
-def _sharding(setting: Setting, context: Context) -> Outcome:
-    word = (
-        setting.value if isinstance(setting.value, str) else "FULL_SHARD" if setting.value else "2"
-    )
-    stage = SHARDING.get(word.upper())
-    if stage is None:
-        return Outcome("unknown", why=f"{word} is not in a spec")
-    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+def shards(context: Context) -> bool:
+    """Whether FSDP is on (loaders/model.py, is_fsdp_enabled)."""
+    return bool(context.get("fsdp_config") or context.get("fsdp"))
 
 
-def _fsdp(setting: Setting, _context: Context) -> Outcome:
-    words = setting.value if isinstance(setting.value, list) else [setting.value]
-    stage = 3 if "full_shard" in words else 2
-    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+def _strategy(context: Context) -> str:
+    """Its schema of the section has no strategy, and leaves the key out (utils/schemas/fsdp.py)."""
+    size, devices = context.get("dp_shard_size"), context.devices * context.nodes
+    shared = isinstance(size, int) and 1 < size < devices
+    return "hybrid_shard" if shared else fsdp.resharded(context)
 
 
-def _offload(setting: Setting, _context: Context) -> Outcome:
-    spec = {"hardware.zero.offload_parameters": True, "hardware.zero.offload_optimizer": True}
-    return Outcome("approximated", spec=spec, why=FSDP)
+FSDP = fsdp.Tool(shards, "FSDP is not set", _strategy)
 
 
-def _recomputed(_setting: Setting, _context: Context) -> Outcome:
-    return Outcome("renamed", spec={"train.gradient_checkpointing": True})
+def sharded(context: Context) -> dict[str, Any]:
+    """FSDP, with what holds where nothing is said."""
+    if not shards(context):
+        return {}
+    # transformers 5.16, training_args.py: one model, in both versions, unless the section says otherwise
+    return fsdp.assumed(context, sharding_strategy=_strategy(context), state_dict_type="full")
+
+
+def _shared_over(setting: Setting, context: Context) -> Outcome:
+    """How many devices a model is spread over; the rest of them have copies."""
+    found = context.devices * context.nodes
+    if setting.value in (None, 1):
+        return Outcome("inert", why="what happens anyway")
+    if not shards(context) or found % setting.value:
+        return Outcome("unknown", why=f"FSDP over {setting.value} devices: say --devices")
+    if setting.value == found:
+        return Outcome("inert", why="all devices, as it would be anyway")
+    return Outcome("derived", of=("hardware.fsdp.sharding_strategy",))
+
+
+def _resharded(_setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", spec={"hardware.fsdp.sharding_strategy": _strategy(context)})
 
 
 _SHARDS: dict[str, Rule] = {
-    f"fsdp_config.{start}{name}": rule
-    for start in ("", "fsdp_")
-    for name, rule in {
-        "sharding_strategy": said(_sharding),
-        "reshard_after_forward": said(_sharding),
-        "offload_params": off_or(_offload),
-        "activation_checkpointing": off_or(_recomputed),
-    }.items()
+    **fsdp.section_rules(FSDP),
+    # which of two versions; the strategy is not read, whatever it says
+    **dict.fromkeys(
+        ("fsdp_config.sharding_strategy", "fsdp_config.fsdp_sharding_strategy"),
+        inert("axolotl reads no strategy: reshard_after_forward says it, and full without it"),
+    ),
+    "fsdp_config.reshard_after_forward": said(_resharded),
+    "fsdp_config.fsdp_reshard_after_forward": said(_resharded),
+    "fsdp_version": off_or(
+        lambda setting, context: (
+            Outcome("derived", spec={"hardware.fsdp.version": fsdp.version(context)})
+            if shards(context)
+            else Outcome("inert", why="FSDP is not set")
+        )
+    ),
+    "fsdp_final_state_dict_type": inert(fsdp.END),
+    "dp_shard_size": _shared_over,
 }
 MODEL_RULES: dict[str, Rule] = {
     "base_model": renamed("model.name"),
@@ -199,7 +222,7 @@ MODEL_RULES: dict[str, Rule] = {
     "dpo_beta": said(_beta),
     "reward_model": off_or(_objective),
     "num_labels": said(inert("one number comes out of a reward model")),
-    "fsdp": off_or(_fsdp),
+    "fsdp": off_or(lambda _s, _c: Outcome("derived", of=("hardware.fsdp.sharding_strategy",))),
     "fsdp_config": inert("empty"),
     **_SHARDS,
     "fsdp_config.": inert(MOVED),

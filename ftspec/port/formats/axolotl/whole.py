@@ -7,7 +7,7 @@ from typing import Any
 from ftspec.port.format import Completion
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.model import attention, targets
+from ftspec.port.formats.axolotl.model import attention, sharded, targets
 from ftspec.port.formats.axolotl.train import (
     ROUNDED,
     accumulation,
@@ -67,6 +67,7 @@ def complete(context: Context) -> Completion:
     spec |= {"precision.compute": word, "method.objective.type": objective(context)}
     if objective(context) == "dpo":
         spec["method.objective.loss"] = "sigmoid"
+    spec |= sharded(context)
     spec |= {**warmup(context), **save(context), **evaluation(context), **average(context)}
     if context.get("adapter"):
         found, more = _adapter(context, half)

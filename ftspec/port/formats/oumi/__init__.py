@@ -12,7 +12,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats.accelerate import FSDP, SHARDING
+from ftspec.port.formats.fsdp import STRATEGIES
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
 from ftspec.port.formats.oumi.data import DATA_RULES, sources_and_target
 from ftspec.port.formats.trl import TARGETS
@@ -23,6 +23,7 @@ from ftspec.port.rules import (
     group,
     inert,
     renamed,
+    says,
     section,
     unknown,
     unless,
@@ -209,21 +210,41 @@ def _enabled(name: str, rule: Rule) -> Rule:
     return chosen
 
 
-def _sharding(setting: Setting, context: Context) -> Outcome:
-    kinds = (
-        SHARDING if context.nodes > 1 else {**SHARDING, "HYBRID_SHARD": 3, "HYBRID_SHARD_ZERO2": 2}
-    )
-    stage = kinds.get(_word(setting.value))
-    if stage is None:
+SHARDED = "hardware.fsdp."
+
+
+def _sharding(setting: Setting, _context: Context) -> Outcome:
+    strategy = STRATEGIES.get(_word(setting.value))
+    if strategy is None:
         return Outcome("unknown", why=f"{setting.value} is not in a spec")
-    return Outcome("approximated", spec={"hardware.zero.stage": stage}, why=FSDP)
+    return Outcome("renamed", spec={f"{SHARDED}sharding_strategy": strategy})
 
 
-def _offload(setting: Setting, _context: Context) -> Outcome:
-    if not setting.value:
-        return Outcome("inert", why="nothing is offloaded")
-    spec = {"hardware.zero.offload_parameters": True, "hardware.zero.offload_optimizer": True}
-    return Outcome("approximated", spec=spec, why=FSDP)
+def _pieces(setting: Setting, _context: Context) -> Outcome:
+    word = _word(setting.value)
+    if word not in ("FULL_STATE_DICT", "SHARDED_STATE_DICT"):
+        return Outcome("unknown", why=f"{setting.value} is not in a spec")
+    kind = word.partition("_")[0].lower()
+    return Outcome("renamed", spec={f"{SHARDED}state_dict_type": kind})
+
+
+def _by_size(context: Context) -> bool:
+    return "SIZE" in _word(section(context, "fsdp").get("auto_wrap_policy"))
+
+
+def _least(setting: Setting, context: Context) -> Outcome:
+    if not _by_size(context):
+        return Outcome("inert", why="layers are not gathered by their size")
+    return Outcome("renamed", spec={f"{SHARDED}min_num_params": setting.value})
+
+
+def _layers(setting: Setting, context: Context) -> Outcome:
+    if _by_size(context):
+        return Outcome("inert", why="layers are gathered by their size")
+    names = tuple(name.strip() for name in str(setting.value).split(","))
+    # only the class counts: Oumi takes the module's name before it as well
+    classes = tuple(name.rpartition(".")[2] for name in names)
+    return Outcome("renamed", spec={f"{SHARDED}transformer_layer_cls_to_wrap": classes})
 
 
 def _complete(context: Context) -> Completion:
@@ -272,7 +293,7 @@ def _complete(context: Context) -> Completion:
     spec, asked = sources_and_target(context)
     spec["method.objective.type"] = "sft"
     if section(context, "fsdp").get("enable_fsdp") is True:
-        spec["hardware.zero.stage"] = 3
+        spec |= {f"{SHARDED}sharding_strategy": "full_shard", f"{SHARDED}version": 1}
     return Completion(native, spec, (*questions, *asked))
 
 
@@ -369,15 +390,19 @@ format = Format(
         "peft.lora_task_type": unless(("CAUSAL_LM", "TaskType.CAUSAL_LM"), "it is", unknown("a task")),
         "peft.": _with_adapter(unless(_NONE, "it is off", unknown("it is not read"))),
         "fsdp.enable_fsdp": _enabled("fsdp", lambda _s, _c: Outcome(
-            "approximated", of=("hardware.zero.stage",), why=FSDP)),
+            "derived", of=(f"{SHARDED}sharding_strategy",))),
         "fsdp.sharding_strategy": _enabled("fsdp", _sharding),
-        "fsdp.cpu_offload": _enabled("fsdp", _offload),
+        "fsdp.cpu_offload": _enabled("fsdp", says(f"{SHARDED}offload_parameters")),
+        "fsdp.use_orig_params": _enabled("fsdp", unless(
+            (None,), "torch's default", says(f"{SHARDED}use_orig_params"))),
+        "fsdp.state_dict_type": _enabled("fsdp", _pieces),
+        "fsdp.min_num_params": _enabled("fsdp", _least),
+        "fsdp.transformer_layer_cls": _enabled("fsdp", unless((None,), "the model's own", _layers)),
         "fsdp.mixed_precision": _enabled(
             "fsdp", unless((None,), "the trainer says it", unknown("the engine's own mixed precision"))
         ),
         **{f"fsdp.{key}": _enabled("fsdp", inert("how the engine moves data, not what it computes"))
-           for key in ("backward_prefetch", "forward_prefetch", "use_orig_params", "state_dict_type",
-                       "auto_wrap_policy", "min_num_params", "transformer_layer_cls",
+           for key in ("backward_prefetch", "forward_prefetch", "auto_wrap_policy",
                        "sync_module_states")},
         "fsdp.": unknown("Oumi has no such setting"),
         "deepspeed.": _enabled("deepspeed", unknown("its engine's settings are not read from here")),
