@@ -12,7 +12,10 @@ from ftspec.port.settle import same, shown
 Weight = Literal["training", "rounding", "around"]
 """training: other weights come out. rounding: the same mathematics in other steps. around: memory,
 speed, what is saved and shown."""
-Words = Callable[[Any, Any, Mapping[str, Any], Mapping[str, Any]], str]
+Values = Mapping[str, Any]
+Words = Callable[[Any, Any, Values, Values], str]
+SHARES = {"full_shard": 3, "shard_grad_op": 2}
+"""Strategies of FSDP, and the stages of ZeRO that keep as much of a model on each device."""
 
 
 class Difference(NamedTuple):
@@ -71,6 +74,23 @@ def _length(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
     return f"rows between {min(one, other)} and {max(one, other)} tokens are cut in one, whole in the other"
 
 
+def _engines(strategy: Any, other: Any, left: Values, right: Values) -> str:
+    """One side by FSDP, the other by ZeRO or not at all."""
+    if strategy is not None and other is not None:
+        return ""
+    stage = (right if strategy else left).get("hardware.zero.stage")
+    if stage == SHARES.get(strategy or other):
+        return f"ZeRO {stage} shards the same way in another engine"
+    return f"the other side has ZeRO {stage}" if stage else "the other side is whole on each device"
+
+
+def _between(path: str, one: Values, other: Values) -> bool:
+    """Of two engines one line tells that they are two, not each field that only one of them has."""
+    fields, told = ("hardware.fsdp.", "hardware.zero."), "hardware.fsdp.sharding_strategy"
+    two = (one.get(told) is None) != (other.get(told) is None)
+    return two and path.startswith(fields) and path != told
+
+
 def _say(words: str) -> Words:
     return lambda *_: words
 
@@ -108,6 +128,7 @@ WORDS: Mapping[str, Words] = {
     "train.micro_batch_size": _say("the same batch in other pieces: sums round otherwise"),
     "model.attention": _say("the same mathematics in another kernel"),
     "train.gradient_checkpointing": _say("memory and time, not results"),
+    "hardware.fsdp.sharding_strategy": _engines,
 }
 
 
@@ -128,7 +149,10 @@ def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
             continue
         if (left.partial or right.partial) and _untold(first, second):
             continue
-        words = WORDS.get(path, _say(""))(first, second, one, other) if _both(first, second) else ""
+        if _between(path, one, other):
+            continue
+        told = _both(first, second) or WORDS.get(path) is _engines
+        words = WORDS.get(path, _say(""))(first, second, one, other) if told else ""
         yield Difference(path, first, second, _weight(path), words)
 
 

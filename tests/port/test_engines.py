@@ -177,10 +177,6 @@ def test_fates_of_an_engines_settings(
         ("mixed_precision: no", "precision.compute", "fp32"),
         ("mixed_precision: fp16", "precision.compute", "fp16"),
         ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 3}", "hardware.zero.stage", 3),
-        ("distributed_type: FSDP\nfsdp_config: {fsdp_sharding_strategy: SHARD_GRAD_OP}",
-         "hardware.zero.stage", 2),
-        ("distributed_type: FSDP\nfsdp_config: {fsdp_reshard_after_forward: true}",
-         "hardware.zero.stage", 3),
         ("use_cpu: true", "hardware.device", "cpu"),
     ],
 )  # fmt: skip

@@ -92,7 +92,7 @@ def test_few_bits_are_fp4_unless_it_is_said(read: Bring) -> None:
         ("compile: False", "trainer_kwargs: {loss: x}", "training.trainer_kwargs.loss", "unknown"),
         ("format: oumi", "assistant_only: True", f"{ROWS}.assistant_only", "unknown"),
         ("format: oumi", "format: alpaca", f"{ROWS}.format", "approximated"),
-        ("data:\n", "fsdp: {enable_fsdp: True}\ndata:\n", "fsdp.enable_fsdp", "approximated"),
+        ("data:\n", "fsdp: {enable_fsdp: True}\ndata:\n", "fsdp.enable_fsdp", "derived"),
         ("data:\n", "fsdp: {cpu_offload: True}\ndata:\n", "fsdp.cpu_offload", "inert"),
         ("model_max_length: 512", "chat_template: llama3-instruct", "model.chat_template", "unknown"),
     ],

@@ -30,7 +30,7 @@ ZERO = "ds_config.zero_optimization."
 SIGNS = frozenset(
     (
         "compute_environment", "distributed_type", "num_processes", "num_machines", "machine_rank",
-        "mixed_precision", "downcast_bf16", "fsdp_config", "deepspeed_config", "main_training_function",
+        "mixed_precision", "downcast_bf16", "deepspeed_config", "main_training_function",
         "rdzv_backend", "same_network", "tpu_use_cluster", "gpu_ids", "use_cpu",
     )
 )  # fmt: skip

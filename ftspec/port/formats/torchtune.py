@@ -147,6 +147,10 @@ def _length(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
 
 
+SHARDED = frozenset(("fsdp_cpu_offload", "fsdp_reshard_after_forward", "custom_sharded_layers"))
+"""Keys that recipes for several devices have; a config does not name its recipe."""
+
+
 def _dtype(setting: Setting, _context: Context) -> Outcome:
     words = {"bf16": ("bf16-pure", "bfloat16"), "fp32": ("fp32", "float32")}
     if setting.value not in words:
@@ -207,6 +211,10 @@ def _complete(context: Context) -> Completion:
         "data.packing": "documents" if section(context, "dataset").get("packed") else None,
         "train.save_steps": "epoch",
     }
+    if SHARDED & {*context.document.data}:
+        # its recipes for several devices shard by `fully_shard`, and cut weights after the forward pass
+        again = context.get("fsdp_reshard_after_forward", True) is not False
+        spec["hardware.fsdp.sharding_strategy"] = "full_shard" if again else "shard_grad_op"
     if "lr_scheduler" not in context.document.data:
         spec |= {"train.warmup_steps": 0, "train.warmup_ratio": None}
     questions = []
@@ -272,11 +280,14 @@ format = Format(
         "enable_activation_checkpointing": renamed(f"{CONFIG}gradient_checkpointing"),
         "resume_from_checkpoint": unless((False,), "from the beginning", unknown("its own checkpoints")),
         "log_every_n_steps": unless((None,), "each step", renamed(f"{CONFIG}logging_steps")),
+        "fsdp_cpu_offload": says("hardware.fsdp.offload_parameters"),
+        "fsdp_reshard_after_forward": lambda _s, _c: Outcome(
+            "derived", of=("hardware.fsdp.sharding_strategy",)),
         "collate_fn": _NO_IMAGES,
         **group(SHOWN, "metric_logger.", "log_peak_memory_stats", "profiler.", "save_adapter_weights_only",
                 "log_level"),
         **group("how fast, or where things lie: not what is trained", "compile", "optimizer_in_bwd",
-                "enable_activation_offloading", "low_cpu_ram", "custom_sharded_layers", "fsdp_cpu_offload",
+                "enable_activation_offloading", "low_cpu_ram", "custom_sharded_layers",
                 "ac_mode", "ac_option", "cudnn_deterministic_mode", "memory_efficient_fsdp_wrap"),
     },
 )  # fmt: skip
