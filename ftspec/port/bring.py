@@ -92,11 +92,16 @@ def bring(
         )
         for part in ordered
     ]
-    notes = [f"{part.document.path} belongs to it, and was read as well" for part in found]
+    notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
     if devices is None and main is not None and launched is None:
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))
+
+
+def _called(part: Part) -> str:
+    path, whose = part.document.path, part.document.whose
+    return f"{path} ({whose})" if whose else str(path)
 
 
 def _parts(paths: Sequence[Path], wanted: str | None) -> list[Part]:

@@ -27,6 +27,8 @@ class Document:
     """What in it was not understood as a setting: line and source."""
     owners: Mapping[str, str] = field(default_factory=dict)
     """The file of a key, where it is another one."""
+    whose: str = ""
+    """What it is, where it is no file that was found but one that comes with a tool."""
 
     @property
     def data(self) -> dict[str, Any]:

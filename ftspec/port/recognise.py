@@ -11,6 +11,7 @@ from ftspec.port import script, shell
 from ftspec.port.documents import Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
+from ftspec.port.presets import preset
 from ftspec.read import yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.root import Spec
@@ -94,7 +95,10 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
 
 
 def mentioned(parts: Sequence[Part]) -> list[Part]:
-    """Files that the given ones name, where they are here: from the current folder, or beside them."""
+    """Files that the given ones name, where they are here, or come with the tool.
+
+    They are looked for from the current folder, beside the file, and below the root of its repository.
+    """
     given = {part.format.name for part in parts}
     found: list[Part] = []
     for part in parts:
@@ -102,7 +106,10 @@ def mentioned(parts: Sequence[Part]) -> list[Part]:
             value: Any = part.document.data
             for step in key.split("."):
                 value = value.get(step) if isinstance(value, dict) else None
-            if name not in given and (other := _companion(value, name, part.document.path.parent)):
+            other = None if name in given else _companion(value, name, part.document.path.parent)
+            if other is None and name == "deepspeed" not in given and isinstance(value, str):
+                other = _own(value, part.format)
+            if other is not None:
                 given.add(name)
                 found.append(other)
     return found
@@ -113,7 +120,8 @@ def _companion(value: Any, name: str, folder: Path) -> Part | None:
         value = f"{value or 'data'}/dataset_info.json"
     if not isinstance(value, str) or "\0" in value:
         return None
-    for path in (Path(value), folder / value):
+    roots = [above for above in folder.absolute().parents if (above / ".git").exists()]
+    for path in (Path(value), folder / value, *(root / value for root in roots[:1])):
         try:
             part = recognise(path) if path.is_file() else None
         except (SpecError, OSError):
@@ -121,6 +129,12 @@ def _companion(value: Any, name: str, folder: Path) -> Part | None:
         if part is not None and part.format.name == name:
             return part
     return None
+
+
+def _own(value: str, form: Format) -> Part | None:
+    """An engine's settings that come with the tool of a format."""
+    document = preset(value, form.name, form.title)
+    return None if document is None else Part(_named("deepspeed"), document)
 
 
 def together(parts: Sequence[Part]) -> tuple[Part | None, dict[str, Part]]:

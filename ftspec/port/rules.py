@@ -67,6 +67,14 @@ def section(context: Context, name: str) -> dict[str, Any]:
 Rule = Callable[[Setting, Context], Outcome]
 
 
+def engine_file(_setting: Setting, context: Context) -> Outcome:
+    """The name of a file with an engine's settings."""
+    if (file := context.companions.get("deepspeed")) is not None:
+        why = file.whose or "read from the file that was given with it"
+        return Outcome("derived", why=why)
+    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+
+
 def renamed(to: str, make: Callable[[Any], Any] | None = None, why: str = "") -> Rule:
     """The value of another native key, made by `make` where it is not the same."""
 

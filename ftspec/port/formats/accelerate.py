@@ -14,6 +14,7 @@ from ftspec.port.rules import (
     Context,
     Outcome,
     Rule,
+    engine_file,
     group,
     inert,
     nearly,
@@ -88,12 +89,6 @@ def _engine(rule: Rule, kind: str = "DEEPSPEED") -> Rule:
         return rule(setting, context)
 
     return chosen
-
-
-def _file(_setting: Setting, context: Context) -> Outcome:
-    if "deepspeed" in context.companions:
-        return Outcome("derived", why="read from the file that was given with it")
-    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
 
 
 def _offload(setting: Setting, context: Context) -> Outcome:
@@ -176,7 +171,7 @@ format = Format(
         "deepspeed_config.zero_stage": _engine(renamed(f"{ZERO}stage")),
         "deepspeed_config.offload_optimizer_device": _engine(_offload),
         "deepspeed_config.offload_param_device": _engine(_offload),
-        "deepspeed_config.deepspeed_config_file": _engine(_file),
+        "deepspeed_config.deepspeed_config_file": _engine(engine_file),
         "deepspeed_config.gradient_accumulation_steps": inert("the trainer's own number decides"),
         "deepspeed_config.gradient_clipping": _engine(
             unless(("auto",), "the script says it", says("train.max_grad_norm", lambda norm: norm or None))

@@ -15,6 +15,7 @@ from ftspec.port.rules import (
     Context,
     Outcome,
     Rule,
+    engine_file,
     group,
     inert,
     one_of,
@@ -88,9 +89,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             return Outcome("inert", why="no engine")
         if isinstance(context.get("deepspeed"), dict):
             return Outcome("unknown", why="an engine's settings inside: give them as a file")
-        if "deepspeed" in context.companions:
-            return Outcome("derived", why="read from the file that was given with it")
-        return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+        return engine_file(setting, context)
 
     def pushed(setting: Setting, context: Context) -> Outcome:
         native: dict[str, Any] = {f"{prefix}push_to_hub": setting.value}

@@ -18,7 +18,7 @@ from ftspec.port.formats.axolotl.words import (
     said,
     taken,
 )
-from ftspec.port.rules import Context, Outcome, Rule, renamed, unknown
+from ftspec.port.rules import Context, Outcome, Rule, engine_file, renamed, unknown
 
 OPTIMIZERS = {
     "adamw_torch": "adamw_torch_fused",
@@ -281,12 +281,6 @@ def _resume(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {"train.resume_from_checkpoint": setting.value})
 
 
-def _engine(setting: Setting, context: Context) -> Outcome:
-    if "deepspeed" in context.companions:
-        return Outcome("derived", why="read from the file that was given with it")
-    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
-
-
 def _grouped(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", {f"{CONFIG}train_sampling_strategy": "group_by_length"})
 
@@ -336,7 +330,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "hub_model_id": off_or(_hub),
     "resume_from_checkpoint": said(_resume),
     "group_by_length": off_or(_grouped),
-    "deepspeed": said(_engine),
+    "deepspeed": said(engine_file),
     # utils/quantization.py, prepare_model_for_qat: every linear layer, by Int4WeightFakeQuantizeConfig
     "qat.": said(unknown("it rounds the head too, and otherwise than a spec's train.qat")),
     "deepspeed.": unknown("an engine's settings inside: give them as a file"),

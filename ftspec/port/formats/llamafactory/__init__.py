@@ -38,8 +38,6 @@ ENDED = (
 )
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
-ENGINES = {f"examples/deepspeed/ds_z{stage}_config.json": stage for stage in (0, 2, 3)}
-"""ZeRO stages of the files that come with it; all else in them is `auto`, or how data moves."""
 SIGNS = frozenset(
     (
         "stage", "finetuning_type", "template", "cutoff_len", "dataset_dir", "lora_target", "lora_rank",
@@ -173,14 +171,6 @@ def _tokenized(setting: Setting, context: Context) -> Outcome:
     )
 
 
-def _engine(setting: Setting, context: Context) -> Outcome:
-    """Its own examples of an engine's settings; any other file has to be there."""
-    stage = ENGINES.get(str(setting.value))
-    if stage is None or "deepspeed" in context.companions:
-        return TRAINING["deepspeed"](setting, context)
-    return Outcome("derived", spec={"hardware.zero.stage": stage}, why="LLaMA-Factory's own file")
-
-
 def _complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
@@ -215,7 +205,6 @@ format = Format(
     rules={
         **TRAINING,
         **idle_rules(),
-        "deepspeed": _engine,
         "stage": _stage,
         "preprocessing_batch_size": _block,
         "cutoff_len": _length,

@@ -1,0 +1,69 @@
+"""DeepSpeed's settings that come with a tool, by the names under which its configs ask for them.
+
+axolotl 0.19.0, deepspeed_configs/ of its source distribution; LLaMA-Factory 0.9.5, examples/deepspeed/. Left
+out is what says how data moves, not what it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ftspec.port.documents import Document
+from ftspec.read.placed import Placed
+
+CPU = {"device": "cpu"}
+AUTO = dict.fromkeys(
+    ("gradient_accumulation_steps", "gradient_clipping", "train_batch_size",
+     "train_micro_batch_size_per_gpu"), "auto"
+)  # fmt: skip
+
+
+def _scaled(power: int) -> dict[str, Any]:
+    """Half precision as the training says it, and how float16's gradients are kept from underflow."""
+    scale = {"loss_scale": 0, "initial_scale_power": power, "loss_scale_window": 1000}
+    more = {"hysteresis": 2, "min_loss_scale": 1}
+    return {"bf16": {"enabled": "auto"}, "fp16": {"enabled": "auto", **scale, **more}}
+
+
+def _engine(half: Mapping[str, Any], stage: int, *offloaded: str) -> dict[str, Any]:
+    places = {f"offload_{what}": CPU for what in offloaded}
+    return {"zero_optimization": {"stage": stage, **places}, **half, **AUTO}
+
+
+BF16 = {"bf16": {"enabled": True}}
+PRESETS: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
+    "axolotl": (
+        "deepspeed_configs",
+        {
+            "zero1.json": _engine(_scaled(32), 1),
+            "zero2.json": _engine(_scaled(32), 2, "optimizer"),
+            "zero3.json": _engine(_scaled(32), 3),
+            "zero3_bf16.json": _engine(BF16, 3),
+            "zero3_bf16_cpuoffload_all.json": _engine(BF16, 3, "optimizer", "param"),
+            "zero3_bf16_cpuoffload_params.json": _engine(BF16, 3, "param"),
+        },
+    ),
+    "llamafactory": (
+        "examples/deepspeed",
+        {
+            "ds_z0_config.json": _engine(_scaled(16), 0),
+            "ds_z2_config.json": _engine(_scaled(16), 2),
+            "ds_z2_offload_config.json": _engine(_scaled(16), 2, "optimizer"),
+            "ds_z3_config.json": _engine(_scaled(16), 3),
+            "ds_z3_offload_config.json": _engine(_scaled(16), 3, "optimizer", "param"),
+        },
+    ),
+}
+"""By format: the folder in the tool's own repository, and its files."""
+
+
+def preset(value: str, tool: str, title: str) -> Document | None:
+    """The settings of a tool's own file; None for another one."""
+    folder, files = PRESETS.get(tool, ("", {}))
+    place = PurePosixPath(value.replace("\\", "/"))
+    if place.name not in files or not f"/{place.parent}".endswith(f"/{folder}"):
+        return None
+    whose = f"{title}'s own {place.name}"
+    return Document(Path(value), Placed(dict(files[place.name]), {}), whose=whose)
