@@ -26,6 +26,12 @@ class Vocabulary:
     """Tokens that it gets, in order, as far as it lacks them."""
     skipped: bool = True
     """Whether a new one is left out of text that is decoded without special tokens."""
+    before: Vocabulary | None = None
+    """What was changed before that."""
+
+    def named(self) -> dict[str, str]:
+        """All named special tokens."""
+        return {**(self.before.named() if self.before else {}), **self.special}
 
 
 AS_IT_IS = Vocabulary()
@@ -80,13 +86,15 @@ def load_tokenizer(
         message = "the added tokens of the tokenizer are not in transformers' form"
         raise DataError(Problem(message, file=str(folder / "tokenizer_config.json"))) from None
     _change(tokenizer, vocabulary, folder)
-    return Tokens(tokenizer, {**special, **vocabulary.special}, folder)
+    return Tokens(tokenizer, {**special, **vocabulary.named()}, folder)
 
 
 def _change(tokenizer: tokenizers.Tokenizer, vocabulary: Vocabulary, folder: Path) -> None:
     """As a script does it: new tokens first, then those that are named, which must be there."""
     import tokenizers  # noqa: PLC0415
 
+    if vocabulary.before:
+        _change(tokenizer, vocabulary.before, folder)
     tokenizer.add_tokens(
         [
             tokenizers.AddedToken(text, special=vocabulary.skipped, normalized=False)

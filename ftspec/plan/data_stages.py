@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,9 @@ from ftspec.data.carried import Accept, by_alternating, by_frameworks
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
 from ftspec.data.thinking import THINKING
-from ftspec.data.tokenizer import Vocabulary
+from ftspec.data.tokenizer import AS_IT_IS, Vocabulary
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
-from ftspec.spec.root import Spec
 
 if TYPE_CHECKING:
     from ftspec.data.prepare import Report
@@ -93,13 +93,18 @@ def split_sources(resolved: Resolved, split: str) -> tuple[Source, ...]:
     return tuple(Source(**source) for source in resolved.values[path].value)
 
 
-def vocabulary_of(spec: Spec) -> Vocabulary:
-    """What the spec changes of the tokenizer."""
-    named = spec.model.special_tokens
-    special = {f"{word}_token": getattr(named, word) for word in type(named).model_fields}
-    special = {name: text for name, text in special.items() if text is not None}
-    new = spec.model.new_tokens
-    return Vocabulary(special, new.tokens, new.special) if new else Vocabulary(special)
+def vocabulary_of(resolved: Resolved) -> Vocabulary:
+    """What the spec changes of the tokenizer that is read, and the stages before it."""
+    found = AS_IT_IS
+    for model in (*resolved.earlier, resolved.spec.model):
+        words = {
+            f"{word}_token": token for word, token in model.special_tokens if token is not None
+        }
+        new = model.new_tokens
+        own = Vocabulary(words, new.tokens, new.special) if new else Vocabulary(words)
+        if own != AS_IT_IS:
+            found = own if found == AS_IT_IS else replace(own, before=found)
+    return found
 
 
 def _arguments(resolved: Resolved) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "revision": revision,
         "template": spec.model.chat_template,
         "options": spec.model.template_options,
-        "vocabulary": vocabulary_of(spec),
+        "vocabulary": vocabulary_of(resolved),
         "max_length": spec.data.max_length,
         "overflow": spec.data.overflow,
         "system": spec.data.system,

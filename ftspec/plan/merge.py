@@ -7,7 +7,6 @@ from pathlib import Path
 
 import ftspec
 from ftspec.backend import File
-from ftspec.data.tokenizer import AS_IT_IS
 from ftspec.emit.python import render
 from ftspec.errors import Problem, UnsupportedError
 from ftspec.mapping import Note
@@ -63,8 +62,7 @@ def merge_plan(
         base=base,
         adapter=adapter,
         merged=results,
-        tokens=vocabulary_of(resolved.spec) != AS_IT_IS,
-        multiple=values["model.new_tokens.multiple"] or 1,
+        tokens=bool(vocabulary_of(resolved).named()),
         loading={
             "": {
                 "revision": values["model.revision"],

@@ -61,10 +61,12 @@ class Chain:
         values = source.plan.resolved.flat()
         name, revision, why = _results(source), "main", f"what stage {source.name} leaves"
         files: tuple[str, str] | None = source.plan.resolved.read_from
+        earlier = (*source.plan.resolved.earlier, source.plan.resolved.spec.model)
         adapter, stored = None, _stored(source)
         if step.taken.adapter == "continue":
             adapter, name, revision = name, values["model.name"], values["model.revision"]
             files, stored = source.plan.resolved.files, values["derived.stored_dtype"]
+            earlier = source.plan.resolved.earlier
             why = f"the base of stage {source.name}"
         elif step.taken.adapter == "merge":
             merged = self._merged(source)
@@ -75,7 +77,8 @@ class Chain:
             phrases["method.tuner.adapter"] = f"what stage {source.name} leaves"
         own = step.loaded.handed
         why_all = {**(own.why if own else {}), **phrases}
-        handed = Handed(step.name, why_all, files, stored, written=step.write is not None)
+        written = step.write is not None
+        handed = Handed(step.name, why_all, files, stored, written=written, earlier=earlier)
         with of_stage(step.name):
             return step.begin((name, revision), adapter, handed, self.pipeline.file)
 

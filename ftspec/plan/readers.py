@@ -122,7 +122,7 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         resolved.folder,
         spec.model.template_options,
         resolved.values["data.train_on"].value,
-        vocabulary_of(spec),
+        vocabulary_of(resolved),
     )
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}

@@ -19,7 +19,7 @@ from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.rewards import decide_rewards
 from ftspec.plan.schedules import decide_steps, usual_rate
-from ftspec.plan.templates import decide_template
+from ftspec.plan.templates import added_tokens, decide_template
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
@@ -103,7 +103,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         decide("output.folder", f"runs/{name}", "runs/ and the spec's name")
     if handed:
         name = f"{name}-{handed.stage}"
-    return Resolved(spec, folder, name, values, handed.files if handed else None)
+    files, earlier = (handed.files, handed.earlier) if handed else (None, ())
+    return Resolved(spec, folder, name, values, files, earlier)
 
 
 def written_paths(spec: Spec) -> frozenset[str]:
@@ -139,7 +140,8 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     if handed and handed.files:
         stored, why = handed.stored, "the type that the earlier stage saves"
     decide("derived.stored_dtype", stored, why, "machine")
-    decide_template(spec, name, folder, decide)
+    earlier = handed.earlier if handed else ()
+    decide_template(spec, name, folder, decide, added_tokens((*earlier, spec.model)))
     if spec.precision.compute == "bf16-pure":
         _pure(spec, decide)
     elif spec.model.dtype == "auto" and tuner.type == "full":

@@ -14,6 +14,7 @@ from ftspec.data.thinking import empty_thoughts
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
+from ftspec.spec.model import Model
 from ftspec.spec.present import is_file
 from ftspec.spec.root import Spec
 
@@ -21,15 +22,23 @@ PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 """Files of a model that takes images or sound."""
 
 
-def decide_template(spec: Spec, model: str, folder: Path, decide: Any) -> None:
+def added_tokens(models: Sequence[Model]) -> tuple[str, ...]:
+    """The tokens that these model sections add."""
+    return tuple(token for model in models if model.new_tokens for token in model.new_tokens.tokens)
+
+
+def decide_template(
+    spec: Spec, model: str, folder: Path, decide: Any, new: Sequence[str] = ()
+) -> None:
     """What backends have to know of the template; ``model`` is the folder whose tokenizer is read.
+
+    ``new`` are tokens that the tokenizer gets.
 
     Raises:
         SpecError: the tokenizer lacks its tokens; it reads no such option.
     """
     named, options = spec.model.chat_template, spec.model.template_options
-    new = spec.model.new_tokens
-    _tokens_of(named, folder / at_home(model), new.tokens if new else ())
+    _tokens_of(named, folder / at_home(model), new)
     found = template_of(named, model, folder)
     if found is not None:
         refuse_unread(found, options)

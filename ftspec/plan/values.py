@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ftspec.spec.model import Model
 from ftspec.spec.root import Spec
 
 Origin = Literal["spec", "default", "derived", "machine", "backend"]
@@ -35,6 +36,8 @@ class Resolved:
     values: Mapping[str, Value]
     files: tuple[str, str] | None = None
     """Model and revision whose files are read in place of a model that an earlier stage will leave."""
+    earlier: tuple[Model, ...] = ()
+    """The model sections of those stages, in order: what their tokens make of that model's tokenizer."""
 
     @property
     def read_from(self) -> tuple[str, str]:

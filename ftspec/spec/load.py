@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ftspec.errors import Problem, SpecError
+from ftspec.spec.model import Model
 from ftspec.spec.planned import Refused, set_aside
 from ftspec.spec.root import Spec
 from ftspec.spec.shorthand import write_out
@@ -41,8 +42,10 @@ class Handed:
     """With `files`: the type in which the weights of that result will be stored, where it is known."""
     written: bool = False
     """Whether the rows that train are written in a step before: their file is not there until then."""
+    earlier: tuple[Model, ...] = ()
+    """With `files`: the model sections of the stages before, whose tokens that result's tokenizer has."""
     reference_stored: str | None = None
-    """The same of a reference that an earlier stage will leave."""
+    """The type of the weights of a reference that an earlier stage will leave."""
 
 
 @dataclass(frozen=True)

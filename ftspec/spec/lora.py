@@ -77,7 +77,8 @@ class LoRA(Node):
     """Which biases train along: none, `all` of the model, or those of the adapted layers alone
     (`lora_only`, which the peft of these environments trains and does not save)."""
     modules_to_save: Items[ModuleName] = ()
-    """Modules that train in full beside the adapters, and are saved with them."""
+    """Modules that train in full beside the adapters, and are saved with them; in the model's own type, in
+    which 16 bits round small steps away: `model.dtype: float32` keeps them."""
     trainable_tokens: Items[Index] = ()
     """Ids of tokens whose embeddings train along."""
     rslora: bool = False

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from ftspec.data.arrow import read_split
+from ftspec.plan.pipeline import make_pipeline
+from ftspec.run.taken import results
+from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.verify.inputs import rows
+from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, Proven
 from tests.real.test_options import assert_equal
+from tests.real.test_stages import run
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -65,6 +74,68 @@ def test_other_special_tokens_end_and_fill_texts_everywhere(lab: Lab) -> None:
         assert json.loads(text)["eos_token_id"] == [1, 2]  # the one before ends a text as well
 
 
+@pytest.fixture(scope="module")
+def ended(lab: Lab) -> str:
+    """The tiny model with a template that prints the tokenizer's own end of a text."""
+    folder = lab.specs / "ended-model"
+    if not folder.exists():
+        shutil.copytree(lab.specs / "tiny-model", folder)
+        file = folder / "chat_template.jinja"
+        text = file.read_text("utf-8").replace("'<|im_end|>\n'", "eos_token + '\n'")
+        assert text.count("eos_token") == 2
+        file.write_text(text, "utf-8")
+    return "model.name=./ended-model"
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        (),
+        (
+            "method.objective=dpo",
+            "data.train={path: data/preferences.jsonl}",
+            "data.train_on=completions",
+            "method.tuner={type: lora, rank: 8}",
+        ),
+    ],
+    ids=["sft", "dpo"],
+)
+def test_a_template_prints_the_named_end_in_each_own_path(
+    lab: Lab, ended: str, objective: tuple[str, ...]
+) -> None:
+    backends = ("trl", "llamafactory", "unsloth", "deepspeed")
+    proof = lab.prove(
+        ended,
+        "model.special_tokens.eos=<|endoftext|>",
+        "train.steps=2",
+        *objective,
+        backends=backends,
+    )
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == set(backends)
+    for backend in backends:
+        ids = [np.asarray(batch.input_ids) for batch in proof.evidence(backend).batches]
+        assert ids and all((batch == 0).any() for batch in ids)
+        assert not any((batch == 2).any() for batch in ids)  # <|im_end|>
+        assert tokenizer(proof, backend)["eos_token"] == "<|endoftext|>"
+
+
+def test_modules_beside_an_adapter_have_the_type_of_the_model(lab: Lab) -> None:
+    half = ("model.dtype=bfloat16", "precision=bf16", "train.steps=2", *ADAPTER)
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        return {name: lab.compiled("trl", folder / name, *half) for name in ("trl", "twin")}
+
+    evidence = lab.compare("half-saved", runs).evidence("trl")
+    types = {name: tensor.dtype for name, tensor in evidence.trainable.items()}
+    saved = {kind for name, kind in types.items() if "modules_to_save" in name}
+    assert saved == {"bfloat16"} and set(types.values()) == {"bfloat16", "float32"}
+    moved = [
+        name for name, begun in evidence.before.items() if (evidence.after[name] != begun).any()
+    ]
+    assert any("embed_tokens" in name for name in moved) and any("lm_head" in n for n in moved)
+
+
 @pytest.mark.parametrize(
     ("sets", "backends"),
     [
@@ -104,3 +175,62 @@ def test_new_tokens_begin_and_train_alike(
             assert np.abs(learned[FIRST + 2 :] - mean).max() < 1e-5
         text = (proof.model(backend) / "tokenizer.json").read_text("utf-8")
         assert [t["content"] for t in json.loads(text)["added_tokens"]][-2:] == [*NEW]
+
+
+STAGES = f"""\
+model:
+  name: ./tiny-model
+  special_tokens: {{eos: <|endoftext|>}}
+data: {{max_length: 256, overflow: error, prepare: ftspec}}
+precision: fp32
+train:
+  steps: 2
+  batch_size: 4
+  micro_batch_size: 4
+  warmup_steps: 0
+  learning_rate: 1e-3
+  logging_steps: 1
+  gradient_checkpointing: false
+hardware: {{device: cpu}}
+
+stages:
+  - name: calls
+    model: {{new_tokens: {json.dumps(NEW)}}}
+    data: {{train: data/chat.jsonl, system: "Write {NEW[0]}."}}
+    method: {{tuner: full}}
+    run: trl
+  - name: more
+    model: {{stage: calls}}
+    data: {{train: data/chat.jsonl, system: "Write {NEW[1]}."}}
+    method: {{tuner: {{type: lora, rank: 4}}}}
+    run: llamafactory
+  - name: last
+    model: {{stage: more, adapter: merge}}
+    data: {{train: data/preferences.jsonl, prepare: framework}}
+    method: {{objective: dpo, tuner: full}}
+    train: {{learning_rate: 1e-12}} # so little that the weights show what they began as
+    run: trl
+"""
+
+
+def test_later_stages_go_on_with_the_tokens_of_those_before(lab: Lab) -> None:
+    (lab.specs / "grown.yaml").write_text(STAGES, "utf-8")
+    pipeline = load_any(lab.specs / "grown.yaml")
+    assert isinstance(pipeline, Pipeline)
+    links = make_pipeline(pipeline)
+    assert run(links) == ["calls", "more", "more-merged", "last"]
+    calls, more, merged, last = links
+    prepared = list(read_split(more.plan.folder / "data" / "train"))
+    # all but the rows with a system prompt of their own
+    assert sum(FIRST + 1 in row.input_ids for row in prepared) > len(prepared) / 2 > 10
+    whole = {}
+    for link in (calls, merged, last):
+        (file,) = results(link.plan).glob("*model.safetensors")
+        whole[link.name] = load_file(file)["model.embed_tokens.weight"]
+        assert whole[link.name].shape == (FIRST + 64, 64)
+        assert np.abs(whole[link.name] - whole["calls"]).max() < 1e-6  # no adapter is on them
+        config = json.loads((results(link.plan) / "config.json").read_text("utf-8"))
+        assert (config["eos_token_id"], config["vocab_size"]) == (0, FIRST + 64)
+    for link in links:
+        named = json.loads((results(link.plan) / "tokenizer_config.json").read_text("utf-8"))
+        assert named["eos_token"] == "<|endoftext|>"

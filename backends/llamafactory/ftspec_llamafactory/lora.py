@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.tuners.peft import INIT_USES, lower_init
-from ftspec.mapping import MISSING, Refuse, Row, only, ours, unsupported
+from ftspec.mapping import MISSING, Lossy, Refuse, Row, only, ours, unsupported
 
 ADAPTER = "method.tuner.adapter"
 
@@ -54,9 +54,9 @@ def lora_rows() -> tuple[Row, ...]:
         Row(
             ("method.tuner.modules_to_save",),
             ("additional_target",),
-            lower_modules,
+            _lower_saved,
             lambda native: tuple(native.split(",")) if native else (),
-            uses=(ADAPTER,),
+            uses=(ADAPTER, "model.dtype", "derived.stored_dtype", "precision.compute"),
             absent=(None,),
         ),
         _new("rslora", "use_rslora", False),
@@ -130,6 +130,20 @@ def lift_targets(native: str) -> Any:
 
 def lower_modules(modules: tuple[str, ...], adapter: str | None) -> Any:
     return MISSING if adapter is not None or not modules else ",".join(modules)
+
+
+def _lower_saved(
+    modules: tuple[str, ...], adapter: str | None, dtype: str, stored: str | None, compute: str
+) -> Any:
+    native = lower_modules(modules, adapter)
+    held = stored if dtype == "auto" else dtype
+    if not modules or held == "float32" or compute == "bf16-pure":
+        return native
+    return Lossy(
+        native,
+        "what trains beside an adapter it lifts to float32 (model/adapter.py); in a spec it has the model's "
+        "own type",
+    )
 
 
 def _lower_dora(on: bool, adapter: str | None, quantised: str | None) -> Any:

@@ -42,6 +42,7 @@ MIXED = "data.mixed"
 """Native pseudo-key: whether the rows of all sources are drawn in one order."""
 DRAW_SEED = "data.draw_seed"
 """Native pseudo-key: the seed by which rows are drawn; absent where none are."""
+SAVED = "method.tuner.modules_to_save"
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
@@ -250,12 +251,12 @@ def adapted(row: Row) -> Row:
     def lower(*values: Any) -> Any:
         *own, adapter, dtype, stored = values
         held = stored if dtype == "auto" else dtype
-        if row.paths == ("method.tuner.modules_to_save",) and own[0] and held != "float32":
+        if row.paths == (SAVED,) and own[0] and held != "float32":
             raise Refuse(
-                "modules that are trained in full beside an adapter keep the model's own type, and "
-                "only float32 trains them alike everywhere",
+                "modules that are trained in full beside an adapter have the model's own type in a spec, and "
+                "only in float32 were they seen to train alike here",
                 "notimpl",
-                "model.dtype: float32",
+                "model.dtype: float32; or run.backends: trl",
             )
         if adapter is None:
             return row.lower(*own)
@@ -263,6 +264,42 @@ def adapted(row: Row) -> Row:
 
     uses = (*row.uses, "method.tuner.adapter", "model.dtype", "derived.stored_dtype")
     return replace(row, lower=lower, uses=uses)
+
+
+def saved_row() -> Row:
+    """Modules beside an adapter, where peft and the trainer leave them the model's own type."""
+
+    def lower(
+        modules: tuple[str, ...],
+        adapter: str | None,
+        dtype: str,
+        stored: str | None,
+        compute: str,
+        strategy: str | None,
+    ) -> Any:
+        held = stored if dtype == "auto" else dtype
+        if modules and held != "float32" and strategy is not None:
+            raise Refuse(
+                "under FSDP accelerate turns weights that train into float32 (utils/fsdp_utils.py); modules "
+                "beside an adapter have the model's own type in a spec",
+                "notyet",
+                "model.dtype: float32, or leave method.tuner.modules_to_save out",
+            )
+        if modules and held != "float32" and (held == "float16" or compute != "bf16"):
+            raise Refuse(
+                "modules that are trained in full beside an adapter have the model's own type: 16 bits train "
+                "under bf16 alone, since torch scales no gradients that are float16 themselves",
+                "notyet",
+                "model.dtype: float32; or precision: bf16 and model.dtype: bfloat16",
+            )
+        return MISSING if adapter is not None else list(modules) or None
+
+    (row,) = (row for row in lora_rows("LoraConfig.") if row.paths == (SAVED,))
+    uses = (
+        *("method.tuner.adapter", "model.dtype", "derived.stored_dtype", "precision.compute"),
+        "hardware.fsdp.sharding_strategy",
+    )
+    return only("method.tuner.type", "lora", replace(row, lower=lower, uses=uses))[0]
 
 
 def shared_rows() -> tuple[Row, ...]:

@@ -47,7 +47,7 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",
-    modules_to_save=None, use_rslora=True, use_dora=False, init_lora_weights=True,
+    use_rslora=True, use_dora=False, init_lora_weights=True, modules_to_save=None,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train, eval_dataset=evaluation,

@@ -51,7 +51,7 @@ args = GRPOConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+    use_rslora=False, use_dora=False, init_lora_weights=True, modules_to_save=None,
 )  # fmt: skip
 reward_funcs = [
     rewards.exact_match(column="answer", pattern="(-?\\d+)"),

@@ -42,7 +42,7 @@ args = KTOConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+    use_rslora=False, use_dora=False, init_lora_weights=True, modules_to_save=None,
 )  # fmt: skip
 trainer = KTOTrainer(
     model=MODEL, args=args, train_dataset=train,

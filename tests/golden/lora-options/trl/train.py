@@ -54,8 +54,8 @@ args = SFTConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["q_proj", "v_proj", "down_proj"],
-    rank_pattern={"down_proj": 8}, alpha_pattern={"down_proj": 32}, bias="none",
-    modules_to_save=None, use_rslora=False, use_dora=True, init_lora_weights=True,
+    rank_pattern={"down_proj": 8}, alpha_pattern={"down_proj": 32}, bias="none", use_rslora=False,
+    use_dora=True, init_lora_weights=True, modules_to_save=None,
 )  # fmt: skip
 trainer = LoRAPlusTrainer(
     model=MODEL, args=args, train_dataset=train,

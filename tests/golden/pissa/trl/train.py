@@ -39,8 +39,8 @@ args = SFTConfig(
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
 )  # fmt: skip
 peft_config = LoraConfig(
-    r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights="pissa_niter_16",
+    r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear", bias="none", use_rslora=False,
+    use_dora=False, init_lora_weights="pissa_niter_16", modules_to_save=None,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

@@ -66,7 +66,7 @@ args = PPOConfig(
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",
-    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+    use_rslora=False, use_dora=False, init_lora_weights=True, modules_to_save=None,
 )  # fmt: skip
 trainer = ppo.Trainer(
     args=args, processing_class=tokenizer, model=model, ref_model=None, reward_model=reward_model,
