@@ -18,7 +18,7 @@ FLOORS = {
     "llamafactory": (56, 23, 0.93),
     "trl": (19, 1, 0.965),
     "axolotl": (133, 42, 0.938),
-    "deepspeed": (58, 31, 0.845),
+    "deepspeed": (58, 41, 0.86),
     "accelerate": (28, 12, 0.93),
 }
 

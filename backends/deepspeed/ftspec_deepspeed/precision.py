@@ -94,8 +94,8 @@ def _lower(compute: str, *values: Any) -> tuple[Any, ...]:
         )
     if compute in WEIGHTS and stage == 0:
         raise Refuse(
-            "without stages another optimizer holds the copies (fp16/unfused_optimizer.py), and was seen to "
-            "take other steps",
+            "without stages the optimizer of the copies takes a step without gradients when it is made "
+            "(fp16/unfused_optimizer.py): Adam's correction is a step ahead, as was seen",
             "notyet",
             "hardware.zero.stage: 1",
         )

@@ -153,6 +153,8 @@ def _technique(setting: Setting, context: Context) -> Outcome:
 def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {}
     notes = []
+    if "stage" not in section(context, "zero_optimization"):
+        spec["hardware.zero.stage"] = 0
     if "gradient_clipping" not in context.document.data:
         spec["train.max_grad_norm"] = 1.0  # runtime/constants.py; the script's is not asked
         notes.append(
