@@ -22,7 +22,7 @@ from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
-from ftspec.data.tokenise import Encoded, TrainOn, encode, no_template
+from ftspec.data.tokenise import IGNORED, Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.errors import DataError, Problem, SpecError
@@ -31,7 +31,7 @@ from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.present import is_folder
 
-Overflow = Literal["truncate", "drop", "error"]
+Overflow = Literal["truncate", "truncate-left", "drop", "error"]
 EIGHT = 8
 """Collators pad to a multiple of it (hazards.md#padding)."""
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -368,10 +368,14 @@ def fitted(whole: Encoded, limit: int, overflow: Overflow) -> Encoded | None:
         )
     if overflow == "drop":
         return None
-    short = cut(whole, limit)
+    last = overflow == "truncate-left"
+    short = cut_left(whole, limit) if last else cut(whole, limit)
     if not short.trained:
         hint = "raise data.max_length, or set data.overflow: drop"
-        message = f"nothing to train on is among the first {limit:,} of the row's {length:,} tokens"
+        which = "last" if last else "first"
+        message = (
+            f"nothing to train on is among the {which} {limit:,} of the row's {length:,} tokens"
+        )
         raise DataError(Problem(message, hint=hint))
     return short
 
@@ -379,3 +383,8 @@ def fitted(whole: Encoded, limit: int, overflow: Overflow) -> Encoded | None:
 def cut(whole: Encoded, limit: int) -> Encoded:
     """The first ``limit`` tokens."""
     return Encoded(whole.input_ids[:limit], whole.labels[:limit])
+
+
+def cut_left(whole: Encoded, limit: int) -> Encoded:
+    """The last ``limit`` tokens; nothing predicts the first of them."""
+    return Encoded(whole.input_ids[-limit:], (IGNORED, *whole.labels[1 - limit :]))

@@ -234,6 +234,7 @@ class Prepared:
             if self.packs and self.packing == "blocks"
             else {
                 "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
+                "truncate-left": f"a longer row keeps its last {self.max_length:,} tokens",
                 "drop": f"a row longer than {self.max_length:,} tokens is left out",
                 "error": f"a row longer than {self.max_length:,} tokens stops the run",
             }[self.overflow]

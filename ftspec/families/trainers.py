@@ -60,7 +60,12 @@ ANYWHERE = {"device_map": None}
 """Of trainers that put a model which they load on devices of their own choice, unless told otherwise."""
 SFT = Trainer("sft", "SFTTrainer", "SFTConfig")
 DPO = Trainer(
-    "dpo", "DPOTrainer", "DPOConfig", lacks=OF_TOKENS, absent={"learning_rate": 1e-6}, refers=True
+    "dpo",
+    "DPOTrainer",
+    "DPOConfig",
+    lacks=OF_TOKENS | {"truncation_mode"},
+    absent={"learning_rate": 1e-6},
+    refers=True,
 )
 KTO = Trainer(
     "kto",

@@ -34,6 +34,7 @@ UNDERSTOOD = frozenset(
             "eval_draw",
             "mixed",
             "draw_seed",
+            "prompt_cut",
             "system",
             "max_length",
             "overflow",
@@ -143,6 +144,8 @@ def _rule(
         if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
             reason = f"the preview does not show what {path}: {value.value} does to rows"
             return Unknown(reason, f"to see them without it: --set {path}=null")
+    if values["data.overflow"].value == "truncate-left":
+        return Unknown("the preview does not show rows without their beginning")
     prepared = Prepared(
         tokens,
         template,

@@ -30,6 +30,8 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.template_options": ({"enable_thinking": True}, {"enable_thinking": False}),
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),
+    "data.draw_seed": (7,),
+    "data.max_prompt_length": (512,),
     "model.special_tokens.bos": ("<s>",),
     "model.special_tokens.eos": ("</s>",),
     "model.special_tokens.pad": ("<pad>",),
@@ -241,6 +243,7 @@ def _lines(objective: str) -> list[Line]:
             "subset": None,
             "split": "train",
             "limit": None,
+            "share": None,
         }
         sources: tuple[dict[str, Any], ...] = ({**source, "format": kind, "columns": {}},)
         lines.append(replace(line("data.train.format", "data.train", sources), value=kind))

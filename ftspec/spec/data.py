@@ -176,9 +176,16 @@ class Data(Node):
     """System prompt for conversations that begin with none. null: they are trained without one."""
     max_length: int = Field(2048, ge=8)
     """Longest sequence, in tokens."""
-    overflow: Literal["truncate", "drop", "error"] = "truncate"
-    """What happens to a longer row. `truncate`: its first max_length tokens are kept. `drop`: it is
-    left out. `error`: the run does not start, and the row is named."""
+    overflow: Literal["truncate", "truncate-left", "drop", "error"] = "truncate"
+    """What happens to a longer row. `truncate`: its first max_length tokens are kept. `truncate-left`:
+    its last ones. `drop`: it is left out. `error`: the run does not start, and the row is named."""
+    max_prompt_length: int | None = Field(None, ge=1)
+    """Longest prompt of answers that are compared or judged, in tokens: a longer one loses its beginning,
+    before `overflow` is asked. null: no limit but that of the row."""
+    prompt_cut: Literal["always", "overlong"] = "always"
+    """Which prompts `max_prompt_length` cuts. `always`: all that are longer. `overlong`: those of a pair
+    whose prompt and longer answer together exceed max_length; where they still do, both answers keep
+    their first tokens, at most max_length - max_prompt_length."""
     train_on: Literal["completions", "assistant", "all"] = "assistant"
     """Which tokens count in the loss: every `assistant` turn, only the last one (`completions`), or
     `all`. Of plain text, all."""
@@ -213,6 +220,10 @@ class Data(Node):
             raise ValueError(
                 "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
             )
+        if self.max_prompt_length is not None and self.max_prompt_length >= self.max_length:
+            raise ValueError("`max_prompt_length` leaves room for an answer within `max_length`")
+        if self.prompt_cut != "always" and self.max_prompt_length is None:
+            raise ValueError("`prompt_cut` says when `max_prompt_length` cuts: give it too")
         if self.turn_ends and self.turn_part != "ended":
             raise ValueError("`turn_ends` belongs to `turn_part: ended`")
         return self

@@ -95,6 +95,13 @@ RULES: Mapping[str, list[Schema]] = {
             },
         },
         {
+            "if": {"required": ["prompt_cut"], "properties": {"prompt_cut": {"const": "overlong"}}},
+            "then": {
+                **_given("max_prompt_length"),
+                "errorMessage": "`prompt_cut` says when `max_prompt_length` cuts: give it too",
+            },
+        },
+        {
             "if": _given("draw_seed"),
             "then": {
                 "anyOf": [

@@ -212,6 +212,9 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("turn_part", None)
     if data.get("turn_part") != "ended":
         data.pop("turn_ends", None)
+    if objective not in ("dpo", "cpo", "orpo", "simpo", "kto"):
+        for name in ("max_prompt_length", "prompt_cut"):
+            data.pop(name, None)
     if not (data.get("mixed") or data["train"][0]["share"] or data.get("eval_size")):
         data.pop("draw_seed", None)
     if objective == "cpt" or "template" in data["train"][0]:  # there are no turns

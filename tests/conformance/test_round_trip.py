@@ -70,8 +70,11 @@ def test_what_is_compiled_comes_back(backend: Backend, objective: str) -> None:
 def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     """The values that the backend's files hold."""
     kept = {path: value for path, value in values.items() if not path.startswith(NOT_EMITTED)}
-    if values["data.overflow"] == "drop" and values["data.prepare"] == "framework":
-        kept["data.overflow"] = "drop"
+    if (
+        values["data.overflow"] in ("drop", "truncate-left")
+        and values["data.prepare"] == "framework"
+    ):
+        kept["data.overflow"] = values["data.overflow"]
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in (
             *("train", "eval", "eval_size", "eval_draw", "train_on", "max_length", "system"),

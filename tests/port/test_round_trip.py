@@ -80,8 +80,9 @@ def test_import_undoes_compile(objective: str) -> None:
         if values["model.template_options"]:  # it would delete thoughts too, were there any
             lost = [fate for fate in lost if fate.setting.key != "enable_thinking"]
         assert not lost, lost
+        lossy = {note.path for note in result.notes}
         for path, value in expressed(values, backend).items():
-            if not path.startswith(ELSEWHERE):
+            if not path.startswith(ELSEWHERE) and path not in lossy:
                 assert plain(imported.composed.values.get(path)) == plain(value), path
         assert loads(imported.composed.text).spec == imported.composed.spec
         seen["held"] += 1

@@ -106,7 +106,7 @@ def test_a_mixer_of_the_first_handbook(read: Bring) -> None:
     assert [one.hub for one in imported.composed.spec.data.train] == ["org/chat", "org/half"]
     assert [one.split for one in imported.composed.spec.data.eval] == ["test_sft", "test_sft"]
     data = imported.composed.spec.data
-    assert (data.mixed, data.draw_seed) == (True, 42)
+    assert (data.mixed, data.draw_seed) == (True, None)  # 42, as in training
     assert fate(imported, "dataset_mixer.org/chat")[0] == "exact"
     assert fate(imported, "dataset_mixer.org/half")[0] == "unknown"
 
@@ -231,7 +231,20 @@ def test_a_slice_of_a_file_is_a_limit_or_is_told(
             "inert",
             "sync_ref_model",
         ),
-        ("beta: 0.1\nmax_prompt_length: 512\n", "max_prompt_length", "approximated", "beginning"),
+        ("beta: 0.1\nmax_prompt_length: 512\n", "max_prompt_length", "renamed", "as trl 0.28 cut"),
+        ("beta: 0.1\nmax_prompt_length: 1024\n", "max_prompt_length", "unknown", "no room"),
+        (
+            "desirable_weight: 1.0\nmax_prompt_length: 9\n",
+            "max_prompt_length",
+            "approximated",
+            "beginning",
+        ),
+        (
+            "simpo_gamma: 1.0\nloss_type: simpo\nmax_prompt_length: 512\ntruncation_mode: keep_start\n",
+            "truncation_mode",
+            "unknown",
+            "loses its end",
+        ),
         (
             "num_generations: 4\nmax_prompt_length: 9\n",
             "max_prompt_length",
@@ -263,3 +276,23 @@ def test_named_rewards_are_functions_that_a_person_writes(read: Bring) -> None:
     assert imported.composed.values["method.objective.beta"] == 0.04
     assert fate(imported, "reward_funcs")[0] == "unknown"
     assert not imported.faithful
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("beta: 0.1\nmax_prompt_length: 512\n", (512, "always", "truncate-left")),
+        (
+            "beta: 0.1\nmax_prompt_length: 512\ntruncation_mode: keep_start\n",
+            (512, "always", "truncate"),
+        ),
+        ("gamma_beta_ratio: 0.5\nmax_prompt_length: 512\n", (512, "overlong", "truncate")),
+        ("beta: 0.1\nloss_type: sigmoid\n", (None, "always", "truncate")),
+    ],
+)
+def test_prompts_are_cut_as_the_last_release_cut_them(
+    read: Bring, text: str, expected: tuple[int | None, str, str]
+) -> None:
+    found = read("model_name_or_path: m\ndataset_name: d\noutput_dir: o\n" + text)
+    data = found.composed.spec.data
+    assert (data.max_prompt_length, data.prompt_cut, data.overflow) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import re
 from functools import cache
 from typing import Any
@@ -583,7 +584,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     rest = {
         "max_length": st.integers(8, 10**6),
         "system": st.none() | words(),
-        "overflow": st.sampled_from(("truncate", "drop", "error")),
+        "overflow": st.sampled_from(("truncate", "truncate-left", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
         "prepare": st.sampled_from(("framework", "ftspec")),
@@ -591,10 +592,16 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),
     }
+    cut = {
+        "max_length": st.integers(1000, 10**6),
+        "max_prompt_length": st.integers(1, 999),
+        "prompt_cut": st.sampled_from(("always", "overlong")),
+    }
     data = optional(
         {"eval": st.lists(sources(), max_size=2), **rest},
         train=st.lists(sources(), min_size=1, max_size=3),
     )
+    data = st.builds(operator.or_, data, st.just({}) | st.just({}) | st.fixed_dictionaries(cut))
     hardware = optional(
         {
             "device": st.sampled_from(("auto", "cpu", "cuda")),

@@ -196,6 +196,12 @@ _ROWS = (
         )
         for name, neutral in (("eval", ((),)), ("eval_size", (None,)))
     ),
+    *(
+        unsupported(
+            path, "only compared answers have a prompt to cut", "never", neutral, "leave it out"
+        )
+        for path, neutral in (("data.max_prompt_length", (None,)), ("data.prompt_cut", ("always",)))
+    ),
     unsupported(
         "train.eval_steps",
         "it evaluates before the first step as well",

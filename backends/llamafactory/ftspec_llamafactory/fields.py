@@ -72,6 +72,8 @@ def _lower_overflow(overflow: str, who: str) -> Any:
         return ()
     if overflow == "drop":
         raise Refuse("a long row is cut, it cannot be left out", "notyet", "data.prepare: ftspec")
+    if overflow == "truncate-left":
+        raise Refuse("it cuts prompt and answer in proportion", "notyet", "data.prepare: ftspec")
     return Lossy(
         (),
         "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
@@ -336,6 +338,19 @@ SFT = FieldMap(
             _lower_eval_draw,
             lambda: "first",
             uses=("data.prepare",),
+        ),
+        *(
+            unsupported(
+                path,
+                "it cuts prompt and answers in proportion (data/processor/processor_utils.py)",
+                "notyet",
+                neutral,
+                "leave it out",
+            )
+            for path, neutral in (
+                ("data.max_prompt_length", (None,)),
+                ("data.prompt_cut", ("always",)),
+            )
         ),
         Row(("data.mixed",), (), _lower_mixed, lambda: False, uses=("data.prepare",)),
         Row(

@@ -16,11 +16,19 @@ from ftspec.families.objectives.preference import (
     Bar,
     pair_rows,
     reference_rows,
+    refuse_dropping,
     trained,
     trained_by,
 )
+from ftspec.families.scripts.sft_script import (
+    KEEP_END,
+    KEEP_START,
+    LIMIT,
+    left_off,
+    lift_overflow,
+)
 from ftspec.families.trainers import DPO
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, replaced
 
 CONFIG = DPO.prefix
 LIKELIHOOD = "sft"
@@ -29,7 +37,8 @@ LIKELIHOOD = "sft"
 
 def dpo(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for DPO, from its supervised one; ``bars`` are the backend's own."""
-    return trained_by(sft, DPO, {**MEASURED, **bars}, trained(DPO), *pair_rows(), *dpo_rows())
+    rows = replaced(pair_rows(), *dpo_rows())
+    return trained_by(sft, DPO, {**MEASURED, **bars}, trained(DPO), *rows)
 
 
 def dpo_rows() -> tuple[Row, ...]:
@@ -43,6 +52,13 @@ def dpo_rows() -> tuple[Row, ...]:
             absent=(("sigmoid",), None),
         ),
         field(f"{OBJECTIVE}beta", f"{CONFIG}beta", absent=0.1),
+        Row(
+            ("data.overflow",),
+            (LIMIT, f"{CONFIG}truncation_mode"),
+            _lower_overflow,
+            lift_overflow,
+            absent=(None, KEEP_START),
+        ),
         Row(
             (f"{OBJECTIVE}label_smoothing",),
             (f"{CONFIG}label_smoothing",),
@@ -68,6 +84,11 @@ def dpo_rows() -> tuple[Row, ...]:
             )
         ),
     )
+
+
+def _lower_overflow(overflow: str) -> Any:
+    refuse_dropping(overflow)
+    return MISSING, KEEP_END if left_off(overflow) else KEEP_START
 
 
 def _lower_loss(loss: str, likelihood: float) -> tuple[Any, Any]:

@@ -94,8 +94,8 @@ BARS: Mapping[str, Bar] = {
         "data.prepare: framework",
     ),
     "data.overflow": Bar(
-        lambda overflow: overflow != "truncate",
-        "it keeps the last tokens of a long row, not its first ones",
+        lambda overflow: not overflow.startswith("truncate"),
+        "it keeps the last tokens of a long row, and of its prompt by itself",
         "notyet",
         "data.overflow: drop or error",
     ),

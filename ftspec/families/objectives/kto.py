@@ -24,12 +24,13 @@ from ftspec.families.trainers import KTO
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field
 
 CONFIG = KTO.prefix
+PAIRED = "a prompt stands beside two answers, its own and another row's, and would be cut by both lengths"
 ALONE = "beside no other row of a batch the divergence of an answer is its own gain, and nothing is learned"
 
 
 def kto(sft: FieldMap, bars: Mapping[str, Bar] = MappingProxyType({})) -> FieldMap:
     """The map of a script backend for KTO, from its supervised one; ``bars`` are the backend's own."""
-    rows = (trained(KTO), *pair_rows(UNPAIRED), *kto_rows())
+    rows = (trained(KTO), *pair_rows(UNPAIRED, PAIRED), *kto_rows())
     return trained_by(sft, KTO, {**MEASURED, **bars}, *rows)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
+from ftspec.families.rows.long_prompts import prompt_row
 from ftspec.families.rows.packing import EIGHT
 from ftspec.families.rows.template import given_template
-from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM, left_off
 from ftspec.families.trainers import Trainer, trainer_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
 
@@ -171,8 +172,11 @@ def source_rows(lower: Callable[..., Any]) -> tuple[Row, ...]:
     )
 
 
-def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
-    """What the script loads: pairs, or single answers, in the columns of that ``shape``."""
+def pair_rows(shape: str = PREFERENCE, always: str = "") -> tuple[Row, ...]:
+    """What the script loads: pairs, or single answers, in the columns of that ``shape``.
+
+    ``always``: why prompts are not cut of long rows alone.
+    """
 
     def lower_sources(sources: tuple[dict[str, Any], ...]) -> Any:
         if sources:
@@ -215,6 +219,7 @@ def pair_rows(shape: str = PREFERENCE) -> tuple[Row, ...]:
             lambda _limit: "truncate",
             absent=(None,),
         ),
+        prompt_row(always),
         Row(
             ("data.packing",),
             (f"{CONFIG}pad_to_multiple_of",),
@@ -239,12 +244,21 @@ def _lower_system(system: str | None, sources: tuple[dict[str, Any], ...]) -> An
     return system
 
 
-def _lower_overflow(overflow: str) -> Any:
+def refuse_dropping(overflow: str) -> None:
+    """Raise Refuse where long rows would be left out."""
     if overflow == "drop":
         raise Refuse(
             "trl cuts the longer answers; no rows are left out for them yet",
             "notimpl",
             "data.overflow: error",
+        )
+
+
+def _lower_overflow(overflow: str) -> Any:
+    refuse_dropping(overflow)
+    if left_off(overflow):
+        raise Refuse(
+            "its trainer keeps the first tokens of a row", "notyet", "data.overflow: error"
         )
     return MISSING
 

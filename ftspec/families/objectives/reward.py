@@ -110,7 +110,7 @@ def reward_rows() -> tuple[Row, ...]:
 
 
 def _lower_overflow(overflow: str) -> tuple[()]:
-    if overflow == "truncate":
+    if overflow.startswith("truncate"):
         raise Refuse(
             "pairs with a longer answer are left out whole, and none is cut",
             "notyet",

@@ -25,7 +25,7 @@ from ftspec.families.objectives.supervised import (
     WEIGHERS,
     weigher,
 )
-from ftspec.families.rows import datasets
+from ftspec.families.rows import datasets, long_prompts
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
 from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
 from ftspec.families.scripts.unify import match
@@ -156,6 +156,7 @@ def emit_script(
         "averaged": AVERAGE in native,
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
+        "longest": native.get(long_prompts.LONGEST),
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **qat.context(native, job.values),
         **tokens.context(native),
@@ -185,6 +186,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     """
     every: dict[str, tuple[Any, Callable[[], str]]] = {
         "pairs": (values["pairs"], lambda: PAIRS.read_text("utf-8")),
+        "cut prompts": (values["longest"], lambda: long_prompts.TEXT.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),
         "make the optimizer": (values["plus"], loraplus.template),
@@ -322,6 +324,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
     native |= steps.read_steps(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
+    native |= long_prompts.read_longest(tree)
     native |= partial.read_partial(tree) | experts.read_freezing(tree) | tokens.read_tokens(tree)
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE, objective_row, token_loss_rows
 from ftspec.families.rows.datasets import context
+from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.packing import packing_row
 from ftspec.families.rows.shapes import WRITTEN
 from ftspec.families.rows.template import template_rows
@@ -34,6 +35,8 @@ from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, un
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
+KEEP_START, KEEP_END = "keep_start", "keep_end"
+"""trl's words for which tokens of a long row are kept. The second is deprecated; 1.16 has it."""
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
 HELD_OUT = "data.held_out"
@@ -118,12 +121,13 @@ def data_rows() -> tuple[Row, ...]:
         ),
         Row(
             ("data.overflow",),
-            (LIMIT,),
+            (LIMIT, f"{CONFIG}truncation_mode"),
             _lower_overflow,
-            lambda limit: "truncate" if limit is None else "drop",
+            lift_overflow,
             uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
-            absent=(None,),
+            absent=(None, KEEP_START),
         ),
+        *no_prompts(),
         Row(
             ("data.shuffle",),
             (f"{CONFIG}train_sampling_strategy",),
@@ -163,12 +167,6 @@ def loss_rows() -> tuple[Row, ...]:
         *token_loss_rows(),
         constant(f"{CONFIG}use_liger_kernel", False, "other kernels round otherwise", absent=False),
         packing_row(CONFIG),
-        constant(
-            f"{CONFIG}truncation_mode",
-            "keep_start",
-            "trl's other modes are deprecated",
-            absent="keep_start",
-        ),
         constant(
             f"{CONFIG}shuffle_dataset",
             False,
@@ -383,9 +381,20 @@ def _lower_overflow(
     train_on: str,
 ) -> Any:
     if overflow != "drop" or who == "ftspec":
-        return MISSING  # trl keeps the first max_length tokens; `error` was seen to before the run
+        # trl keeps the first max_length tokens; `error` was seen to before the run
+        return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START
     context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
-    return limit
+    return limit, KEEP_START
+
+
+def left_off(overflow: str) -> bool:
+    """Whether long rows lose their beginning."""
+    return overflow == "truncate-left"
+
+
+def lift_overflow(limit: int | None, mode: str) -> str:
+    """What becomes of long rows; trl cuts what the script does not leave out."""
+    return "drop" if limit is not None else "truncate-left" if mode == KEEP_END else "truncate"
 
 
 def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:

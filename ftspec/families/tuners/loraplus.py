@@ -27,13 +27,18 @@ ARGUMENTS
 TEMPLATE = """\
 {% if plus %}
 
-{% if not weigher and not pairs %}
+{% if not weigher and not pairs and not longest %}
 
 {% endif %}
 CLASS
 {% endif %}
 """
-BASES = (*(trainer.name for trainer in TRAINERS), *WEIGHERS.values(), "PairsTrainer")
+BASES = (
+    *(trainer.name for trainer in TRAINERS),
+    *WEIGHERS.values(),
+    "PairsTrainer",
+    "CutPromptsTrainer",
+)
 _USES = (
     "train.learning_rate",
     "train.weight_decay",
@@ -57,7 +62,8 @@ _ARGUMENTS = {
 def template() -> str:
     """The Jinja text of the class, which stands behind any other trainer of the script's own."""
     base = (
-        "{% if weigher %}{{ weigher|code }}{% elif pairs %}PairsTrainer"
+        "{% if weigher %}{{ weigher|code }}{% elif longest %}CutPromptsTrainer"
+        "{% elif pairs %}PairsTrainer"
         "{% else %}{{ trainer|code }}{% endif %}"
     )
     arguments = "{{ plus|groups(indent=12) }}"

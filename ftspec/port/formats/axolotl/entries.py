@@ -41,6 +41,7 @@ def row(entry: Mapping[str, Any]) -> Row:
         "subset": None if file or not entry.get("name") else str(entry["name"]),
         "split": "train" if file else split,
         "limit": limit,
+        "share": None,
         "template": None,
     }
     kind = entry.get("type")

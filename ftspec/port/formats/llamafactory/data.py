@@ -199,6 +199,7 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
         "subset": entry.get("subset"),
         "split": split if hub else "train",
         "limit": limit,
+        "share": None,
         "template": None,
     }
 

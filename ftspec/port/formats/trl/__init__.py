@@ -15,7 +15,8 @@ from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, written
 from ftspec.port.formats.trl.older import OLDER
-from ftspec.port.formats.trl.trainers import CLASSES, config_class, trainer
+from ftspec.port.formats.trl.prompts import assumed, prompt_rules
+from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, trainer
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -29,14 +30,9 @@ from ftspec.port.rules import (
     unless_none,
 )
 from ftspec.read import pyyaml
-from ftspec.spec.online import ONLINE
 
 CONFIG = "SFTConfig."
 LOSS = f"{CONFIG}loss_type"
-PROMPTS = (
-    "a longer prompt loses its beginning there, in some versions only in rows that are too long; here a row "
-    "loses its end beyond max_length"
-)
 BITS = "BitsAndBytesConfig."
 OPENED = {
     "lora_r": "LoraConfig.r",
@@ -59,7 +55,6 @@ OLD_NAMES = frozenset(
     )
 )
 """Keys that trl 1.16 does not have any more."""
-FREE = ("orpo", "cpo", "simpo")
 ENDS = (
     "answers end as the chat template ends them; trl's experimental trainers add another end-of-sequence "
     "token where a template writes something after it, such as the end of a line"
@@ -174,19 +169,6 @@ def _token(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", spec={f"model.special_tokens.{word}": setting.value})
 
 
-def _prompt(setting: Setting, context: Context) -> Outcome:
-    """How long a prompt may be: what online trainers read is prompts alone."""
-    if setting.value is None:
-        return Outcome("inert", why="nothing is cut")
-    if trainer(context)[0] in ONLINE:
-        return Outcome(
-            "approximated",
-            spec={"data.max_length": setting.value, "data.overflow": "drop"},
-            why="a longer prompt loses its beginning there; here it is left out",
-        )
-    return Outcome("approximated", why=PROMPTS)
-
-
 def _unpadded(setting: Setting, context: Context) -> Outcome:
     if trainer(context)[0] == "dpo":
         return Outcome("inert", why="what is padded does not train; trl's DPO pads all the same")
@@ -248,6 +230,7 @@ def _complete(context: Context) -> Completion:
             if name != "bf16"  # None, which comes to True as in SFTConfig: trainer/base_config.py
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
+    native |= assumed(context)
     notes: tuple[str, ...] = ()
     if old := sorted(OLD_NAMES & set(context.document.data)):
         notes = (
@@ -311,7 +294,7 @@ format = Format(
         "max_length": _length(_plain),
         "max_seq_length": _length(renamed(f"{CONFIG}max_length")),
         "chat_template": _template,
-        "max_prompt_length": _prompt,
+        **prompt_rules(_plain),
         "padding_free": _unpadded,
         "loss_type": _simpo_loss,
         **MODEL_RULES,

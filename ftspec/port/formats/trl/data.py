@@ -24,6 +24,8 @@ SEEDED = (
 )
 MIXER_SEED = 42
 """What the handbook's first version shuffles all rows by (data.py, mix_datasets)."""
+TRAINING_SEED = 42
+"""What transformers' TrainingArguments assume."""
 DRAWN = "trl draws them without a seed: as many rows are held out"
 LOADERS = ("json", "csv", "parquet")
 ASKED = "data.train: which format have its rows? name it"
@@ -48,6 +50,7 @@ def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> 
         "subset": None if file or subset in (None, "default") else str(subset),
         "split": "train" if file else name,
         "limit": limit,
+        "share": None,
         "template": None,
         "format": _format(columns),
         "columns": {},
@@ -67,9 +70,12 @@ def data(context: Context) -> Completion:
     train, held_out = _sources(context)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     if _mixture(context):
-        spec |= {"data.mixed": True, "data.draw_seed": _mixture(context).get("seed", 0)}
+        spec |= {
+            "data.mixed": True,
+            "data.draw_seed": _own(_mixture(context).get("seed", 0), context),
+        }
     elif context.get("dataset_mixer"):
-        spec |= {"data.mixed": True, "data.draw_seed": MIXER_SEED}
+        spec |= {"data.mixed": True, "data.draw_seed": _own(MIXER_SEED, context)}
     if evaluates and held_out:
         spec["data.eval"] = tuple(held_out)
     questions = []
@@ -107,6 +113,11 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
         "ScriptArguments.dataset_test_split"
     )
     return [source(str(name), subset, train)], [source(str(name), subset, test)]
+
+
+def _own(seed: Any, context: Context) -> Any:
+    """None where it is that of the training."""
+    return None if seed == context.get("seed", TRAINING_SEED) else seed
 
 
 def _mixture(context: Context) -> dict[str, Any]:

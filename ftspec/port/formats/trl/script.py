@@ -12,6 +12,7 @@ from ftspec.port.formats import trl
 from ftspec.port.formats.script_rules import SCRIPT_RULES, has, plain_defaults, rows
 from ftspec.port.formats.trl import BITS, CONFIG
 from ftspec.port.formats.trl.models import written
+from ftspec.port.formats.trl.prompts import assumed
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
 
@@ -51,6 +52,7 @@ def _complete(context: Context) -> Completion:
             "mistral, gemma and qwen; see its utils/constants.py for others"
         )
     spec["method.objective.type"] = word
+    native |= assumed(context)
     native |= written(context) if word == "gkd" else {}
     return Completion(native, spec, tuple(questions))
 

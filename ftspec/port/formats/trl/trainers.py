@@ -21,6 +21,8 @@ CLASSES: Mapping[str, str] = {
     "ppo": "PPOConfig",
 }
 """By the objective's name in a spec."""
+FREE = ("orpo", "cpo", "simpo")
+"""Those that compare answers without a reference."""
 WORDS: Mapping[str, str] = {"online_dpo": "online-dpo"}
 """Names of trl's commands and scripts that are no objective's."""
 TELLING: Mapping[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 63978b6dc36c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 22faa5f92717)
 
 import rewards
 from datasets import load_dataset

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 28be30232f92)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 ad8a492a5a88)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

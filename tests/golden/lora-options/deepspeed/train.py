@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 929e9359b1b3)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 e00cf99bb7c9)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 a2299c9ba466)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 04e726feb510)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 7d3f6f2d2fb4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 c923b55f5cf6)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

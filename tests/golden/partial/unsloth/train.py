@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 7d3f6f2d2fb4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 c923b55f5cf6)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 53656b1a0e02)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 4b77a516d021)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cb50ab825e2d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 75f35bcb5f25)
 
 from copy import deepcopy
 

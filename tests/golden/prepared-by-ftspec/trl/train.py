@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 dd6e903d5a82)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 a9db39223aaa)
 
 from datasets import load_from_disk
 from peft import LoraConfig

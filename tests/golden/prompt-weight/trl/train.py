@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 1ca96cdd0f03)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 7b07777d2cc3)
 
 import torch
 from datasets import load_dataset

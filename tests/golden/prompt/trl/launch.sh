@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 17d8ab2eaa27)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 3cc9a30c8718)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 851c74586fe9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 cb7dbbdd9bc4)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

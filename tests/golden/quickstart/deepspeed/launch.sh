@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 672a2687dcb3)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 16af2f67f444)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

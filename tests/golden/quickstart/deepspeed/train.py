@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 672a2687dcb3)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 16af2f67f444)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 116c6a2e81f6)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 0d87f4daa2e2)
 
 from datasets import load_dataset
 from peft import OFTConfig

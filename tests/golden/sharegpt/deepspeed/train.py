@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 2dc6725399df)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 a790a1d0283b)
 
 from datasets import load_dataset
 from peft import LoraConfig

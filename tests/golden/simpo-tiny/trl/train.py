@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 5a8c4b1b4db8)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 bb549b13a2b4)
 
 from os.path import commonprefix
 

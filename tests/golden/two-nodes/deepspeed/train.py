@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from two-nodes (sha256 e089892c9370)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from two-nodes (sha256 7f4653219bed)
 
 from datasets import load_dataset
 from peft import LoraConfig
