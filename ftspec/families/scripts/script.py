@@ -197,7 +197,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
         "change the tokenizer": (
             values["special_tokens"] or values["new_tokens"],
-            lambda: tokens.CHANGE,
+            tokens.change,
         ),
         "grow the embeddings": (values["new_tokens"], tokens.grow),
         "read the template": (

@@ -17,6 +17,7 @@ from ftspec.families.scripts.unify import match
 from ftspec.families.tuners.peft import EMBEDDINGS
 from ftspec.mapping import MISSING, Flat, Refuse, Row
 
+TEMPLATES = files("ftspec.families") / "templates"
 WORDS = ("bos", "eos", "pad", "unk")
 NAMED = "special_tokens."
 """Native pseudo-keys: `special_tokens.eos_token` and so on, an assignment of the script."""
@@ -39,21 +40,6 @@ USES = (
     "output.quantization",
 )
 """What `lower_new` looks at beside the tokens."""
-CHANGE = """\
-{% if new_tokens %}
-NEW_TOKENS = {{ new_tokens.tokens|py }}
-tokenizer.add_tokens(
-    [AddedToken(each, special={{ new_tokens.special|py }}, normalized=False) for each in NEW_TOKENS]
-)
-{% endif %}
-{% if special_tokens %}
-SPECIAL_TOKENS = {{ special_tokens|py }}
-if absent := set(SPECIAL_TOKENS.values()) - set(tokenizer.get_vocab()):
-    raise SystemExit(f"the tokenizer has no token {sorted(absent)}: model.new_tokens of the spec adds one")
-tokenizer.add_special_tokens(SPECIAL_TOKENS)
-{% endif %}
-"""
-"""Behind the statement that makes the tokenizer."""
 
 
 def special_rows() -> tuple[Row, ...]:
@@ -178,9 +164,14 @@ def context(native: Flat) -> dict[str, Any]:
     return {"special_tokens": named(native), "new_tokens": added(native)}
 
 
+def change() -> str:
+    """The statements behind the one that makes the tokenizer."""
+    return (TEMPLATES / "tokens.py.j2").read_text("utf-8")
+
+
 def grow() -> str:
     """The statements that give new tokens their embeddings."""
-    return (files("ftspec.families") / "templates" / "new_tokens.py.j2").read_text("utf-8")
+    return (TEMPLATES / "new_tokens.py.j2").read_text("utf-8")
 
 
 def read_tokens(tree: ast.AST) -> dict[str, Any]:
