@@ -93,6 +93,17 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
             d["model"].update(dtype="float32"),
         ),
     ),
+    "special token": (
+        "model.special_tokens.eos",
+        lambda d, p: d["model"].update(special_tokens={"eos": p}),
+    ),
+    "new token": (
+        "model.new_tokens.tokens",
+        lambda d, p: (
+            d["method"]["tuner"].update(modules_to_save=["embed_tokens", "lm_head"]),
+            d["model"].update(dtype="float32", new_tokens={"tokens": [p]}),
+        ),
+    ),
     "adapter": ("method.tuner.adapter", lambda d, p: d["method"]["tuner"].update(adapter=p)),
     "resume": ("train.resume", lambda d, p: d["train"].update(resume=p)),
     "folder": ("output.folder", lambda d, p: d["output"].update(folder=p)),
@@ -153,8 +164,8 @@ def compiled(
         if slot == "spec name":
             about = replace(about, spec_name=payload)
         files = backend.emit(native, about)
-    except (ValidationError, FtspecError) as error:
-        raise Refused from error
+    except (ValidationError, FtspecError, UnicodeEncodeError) as error:
+        raise Refused from error  # half of a surrogate pair comes through no file of a spec
     return (
         {file.path: file for file in files},
         {**values, "native": native},
