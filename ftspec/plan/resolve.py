@@ -12,6 +12,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.families.rows.shapes import COLUMNS
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
+from ftspec.plan.best import decide_best
 from ftspec.plan.mixtures import decide_experts
 from ftspec.plan.objectives import decide_objective
 from ftspec.plan.places import is_local
@@ -229,6 +230,9 @@ def _train(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
                 hint="give data.eval or data.eval_size, or leave train.eval_steps out",
             )
         )
+    if getattr(train.optimizer, "layerwise", False):
+        decide("train.max_grad_norm", None, "gradients are gone before the norm of all is known")
+    decide_best(train, evaluated, values, decide)
     if spec.data.draw_seed == train.seed:
         decide("data.draw_seed", None, "that of train.seed")
     if train.data_seed is None:

@@ -122,8 +122,11 @@ def _nothing_to_evaluate(values: dict[str, Any]) -> dict[str, str]:
     evaluated = values.get("data.eval") or values.get("data.eval_size")
     if evaluated or values.get("train.eval_steps") is None:
         return {}
-    values["train.eval_steps"] = None
-    return {"train.eval_steps": "there is nothing to evaluate on: data.eval is not known"}
+    why = "there is nothing to evaluate on: data.eval is not known"
+    plain = {"train.eval_steps": None, "train.keep": "last", "train.early_stopping": None}
+    changed = {path: value for path, value in plain.items() if values.get(path, value) != value}
+    values.update(changed)
+    return dict.fromkeys(changed, why)
 
 
 def _is_foreign(path: str, word: Any) -> bool:

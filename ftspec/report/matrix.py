@@ -109,6 +109,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.qat.group_size": (128,),
     "train.save_steps": (100, 0.5, "epoch"),
     "train.eval_steps": (100, 0.5, "epoch"),
+    "train.early_stopping": (3,),
     "train.resume": ("./checkpoint-10",),
     "hardware.devices": (2,),
     "hardware.nodes": (2,),

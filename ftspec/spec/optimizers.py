@@ -192,6 +192,9 @@ class GaLore(Node):
         "all-linear"
     )
     """Layers whose gradients are projected: `all-linear` (each but the head), or parts of their names."""
+    layerwise: bool = False
+    """Make each weight's step as soon as its gradient is there, and drop the gradient: less memory, one pass
+    a step, and no limit on the norm of all gradients (`train.max_grad_norm: null`)."""
     beta1: Share = 0.9
     """Decay of the running mean of gradients."""
     beta2: Share = 0.999

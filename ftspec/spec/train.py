@@ -76,6 +76,11 @@ class Train(Node):
     eval_steps: Steps | Share | Literal["epoch"] | None = None
     """Evaluate every so many steps, or after each `epoch`. Below 1 it is a share of all steps, rounded up.
     null: never."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights the run leaves: the last ones, or those with the lowest loss of all evaluations, which
+    are saved each time."""
+    early_stopping: int | None = Field(None, ge=1)
+    """Stop after so many evaluations in a row whose loss is not lower than the lowest before. null: never."""
     resume: str | None = Field(None, min_length=1)
     """Go on from this checkpoint folder."""
 

@@ -81,6 +81,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     _possible(train)
+    _judged(document["data"], train, draw)
     if document.get("method", {}).get("tuner", {}).get("type") == "adalora":
         train.pop("epochs", None)
         train["steps"] = train.get("steps") or 0
@@ -106,6 +107,15 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "environment": "aligned" if share == 1 else "latest",
     }
     return Spec.model_validate(document)
+
+
+def _judged(data: dict[str, Any], train: dict[str, Any], draw: st.DrawFn) -> None:
+    """Where something is evaluated, a run may be judged by it."""
+    if data.get("eval") or data.get("eval_size"):
+        train["early_stopping"] = draw(st.sampled_from((None, None, 1, 3)))
+        train["keep"] = draw(st.sampled_from(("last", "last", "best")))
+        if train["keep"] == "best":
+            train.pop("save_steps", None)
 
 
 def _possible(train: dict[str, Any]) -> None:

@@ -421,3 +421,73 @@ def test_a_loss_weighed_by_entropy(read: Bring) -> None:
 def test_a_template_that_its_schema_refuses(read: Bring) -> None:
     assert "of a data set alone" in fate(read(LORA + "chat_template: phi_4\n"), "chat_template")[1]
     assert fate(read(LORA + "chat_template: phi_35\n"), "chat_template")[0] == "derived"
+
+
+GROUPS = (
+    "base_model: org/model\nrl: grpo\nlearning_rate: 1e-5\nmicro_batch_size: 4\nsequence_len: 512\n"
+    "datasets:\n  - path: org/prompts\n    type: own.rows\ntrl:\n  max_completion_length: 128\n"
+    "  reward_funcs: [own.format, pkg.more.right]\n  reward_weights: [1.0, 2.0]\n"
+)
+
+
+def test_completions_that_grpo_draws(read: Bring) -> None:
+    said = (
+        "  num_generations: 4\n  temperature: 0.7\n  beta: 0.001\n  loss_type: dr_grpo\n"
+        "  scale_rewards: false\n  epsilon_high: 0.3\n  use_vllm: true\n  vllm_mode: colocate\n"
+        "vllm:\n  gpu_memory_utilization: 0.5\n"
+    )
+    imported = read(GROUPS + said)
+    objective = imported.composed.spec.method.objective
+    assert (objective.loss, objective.scale, objective.beta) == ("dr-grpo", "none", 0.001)
+    assert (objective.clip, objective.clip_high) == (0.2, 0.3)
+    drawn = objective.generation
+    assert (drawn.completions, drawn.max_length, drawn.temperature) == (4, 128, 0.7)
+    assert (drawn.engine, drawn.memory) == ("vllm", 0.5)
+    found = [(one.file, one.function, one.weight) for one in objective.rewards]
+    assert found == [("./own.py", "format", 1), ("./pkg/more.py", "right", 2)]
+    unread = [one.setting.key for one in imported.fates if not one.faithful]
+    assert unread == ["sequence_len", "datasets[0].type"]
+
+
+def test_rewards_that_are_scaled_apart_are_another_method(read: Bring) -> None:
+    apart = GROUPS.replace("rl: grpo", "rl: gdpo")
+    assert fate(read(apart), "rl")[0] == "unknown"
+    assert (
+        fate(read(f"{apart}  multi_objective_aggregation: sum_then_normalize\n"), "rl")[0]
+        == "derived"
+    )
+    assert (
+        fate(read(GROUPS.replace("rl: grpo", "rl: ebft") + "  epsilon: 0.1\n"), "trl.epsilon")[0]
+        == "unknown"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "key", "kind", "found"),
+    [
+        ("early_stopping_patience: 2\n", "early_stopping_patience", "renamed", ("best", 2)),
+        ("load_best_model_at_end: true\n", "load_best_model_at_end", "renamed", ("best", None)),
+        ("load_best_model_at_end: null\n", "load_best_model_at_end", "renamed", ("best", None)),
+        ("load_best_model_at_end: false\n", "load_best_model_at_end", "inert", ("last", None)),
+        (
+            "early_stopping_patience: 2\nsave_steps: 9\n",
+            "early_stopping_patience",
+            "unknown",
+            ("last", None),
+        ),
+        (
+            "load_best_model_at_end: true\nmetric_for_best_model: accuracy\n",
+            "metric_for_best_model",
+            "unknown",
+            ("best", None),
+        ),
+    ],
+)
+def test_the_best_weights(
+    read: Bring, said: str, key: str, kind: str, found: tuple[str, int | None]
+) -> None:
+    saved = "" if "save_steps" in said else "save_steps: 8\n"
+    imported = read(f"{LORA}val_set_size: 0.1\neval_steps: 4\n{saved}{said}")
+    assert fate(imported, key)[0] == kind
+    values = imported.composed.values
+    assert (values["train.keep"], values.get("train.early_stopping")) == found

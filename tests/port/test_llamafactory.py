@@ -364,3 +364,12 @@ def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
     assert (source.path, source.limit) == ("data/identity.json", 5)
     assert fate(imported, "max_samples")[0] == "derived"
     assert fate(read(least.replace("mllm_demo,identity,", "")), "max_samples")[0] == "unknown"
+
+
+def test_steps_that_no_schedule_reaches(read: Bring) -> None:
+    galore = f"{LEAST}finetuning_type: full\nuse_galore: true\ngalore_layerwise: true\n"
+    kind, why = fate(read(galore), "galore_layerwise")
+    assert kind == "approximated" and "at the peak rate" in why
+    imported = read(f"{galore}lr_scheduler_type: constant\n")
+    assert fate(imported, "galore_layerwise")[0] == "exact"
+    assert imported.composed.spec.train.optimizer.layerwise

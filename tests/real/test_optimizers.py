@@ -191,6 +191,35 @@ def test_rules_of_llamafactory_alone(lab: Lab) -> None:
     assert moved and all("layers.1." in name for name in moved)
 
 
+def test_a_step_for_each_gradient_is_the_same_step(lab: Lab) -> None:
+    """LLaMA-Factory makes GaLore's steps one by one: what they add up to is what all at once are."""
+    galore = "type: galore, rank: 4, update_steps: 2, eps: 1.0e-6"
+    sets = (
+        FULL, "train.steps=3", "train.batch_size=4", "train.micro_batch_size=4", "train.max_grad_norm=null",
+        f"train.learning_rate={PEAK}", "train.schedule=constant", "train.warmup_steps=0",
+    )  # fmt: skip
+    whole = f"train.optimizer={{{galore}}}"
+    apart = f"train.optimizer={{{galore}, layerwise: true}}"
+    assert "were not seen in a script" in refusal(lab, "trl", *sets, apart)
+    scheduled = (*sets, apart, "train.schedule=linear")
+    assert "no schedule reaches these steps" in refusal(lab, "llamafactory", *scheduled)
+    assert "cannot wait" in refusal(lab, "llamafactory", *sets, apart, "train.micro_batch_size=2")
+
+    def runs(folder: Path) -> dict[str, Run]:
+        return {
+            "whole": lab.compiled("llamafactory", folder / "whole", *sets, whole),
+            "apart": lab.compiled("llamafactory", folder / "apart", *sets, apart),
+        }
+
+    proof = lab.compare("layerwise", runs, "whole")
+    one, other = (proof.weights(name) for name in ("whole", "apart"))
+    before = proof.evidence("whole").before
+    for name, kept in one.items():
+        moved = np.abs(kept - before[name]).max()
+        assert np.abs(kept - other[name]).max() < 1e-4 * moved, name
+    assert any((kept != before[name]).any() for name, kept in one.items())
+
+
 @pytest.mark.parametrize(
     ("sets", "backend", "reason"),
     [

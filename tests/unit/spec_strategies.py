@@ -379,6 +379,7 @@ def optimizers() -> st.SearchStrategy[Any]:
         "scale": positive(),
         "projection": st.sampled_from(("std", "reverse_std", "right", "left", "full")),
         "targets": st.just("all-linear") | modules(least=1),
+        "layerwise": st.sampled_from((False, False, True)),
     }
     order = st.sampled_from(("ascending", "descending", "random", "fixed"))
     blocks = {**betas, "switch_steps": st.integers(1, 999), "order": order}

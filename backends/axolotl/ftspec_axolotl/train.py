@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ftspec.families.training.best import KEEP, STOP
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
@@ -36,7 +37,7 @@ OWN = (
     ),
     *("train.label_smoothing", "train.neftune_alpha", "train.data_seed", "train.logging_steps"),
     *("train.save_steps", "train.save_total_limit", "train.eval_steps", "precision.compute"),
-    *("hardware.device", "output.trackers", "output.hub.repo"),
+    *("hardware.device", "output.trackers", "output.hub.repo", KEEP),
 )
 """Paths of TrainingArguments that have rows of their own here."""
 
@@ -137,6 +138,10 @@ def train_rows() -> tuple[Row, ...]:
             lambda seed: 42 if seed in (None, MISSING) else seed,
             uses=("train.seed",),
             reads=("seed",),
+        ),
+        *(
+            unsupported(path, "it evaluates otherwise: see train.eval_steps", "notimpl", (neutral,))
+            for path, neutral in ((KEEP, "last"), (STOP, None))
         ),
         unsupported(
             "train.resume", "going on from a checkpoint is not compiled for it yet", "notimpl"

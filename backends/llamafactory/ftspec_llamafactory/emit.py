@@ -50,7 +50,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "",
         "resume_from",
     ),
-    "eval": ("eval_dataset", "per_device_eval", "eval_"),
+    "eval": (
+        "eval_dataset", "per_device_eval", "eval_", "load_best", "metric_for", "greater_is", "early_stopping",
+    ),
 }  # fmt: skip
 """Upstream's sections (its examples/), and the beginnings of the keys in each, in order.
 

@@ -18,6 +18,7 @@ from ftspec.families.scripts.sft_script import (
     no_zero,
     shape_of,
 )
+from ftspec.families.training.best import stopping_row
 from ftspec.families.training.fsdp import RECOMPUTES, Case, fsdp_rows
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
@@ -403,6 +404,7 @@ SFT = FieldMap(
             lambda folder, _overwrite: folder,
             absent=(None, False),
         ),
+        stopping_row("early_stopping_steps"),
         *optimizer_rows(precise(counted(evaluated(row))) for row in training_rows("")),
         *launch_rows(),
         *no_zero("LLaMA-Factory"),

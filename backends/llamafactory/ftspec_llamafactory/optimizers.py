@@ -16,6 +16,10 @@ from ftspec.families.training.optimizers import (
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, field, identity, only
 
 OWN = {"muon": "use_muon", "galore": "use_galore", "badam": "use_badam"}
+UNSCHEDULED = (
+    "with transformers 5 no schedule reaches these steps: each is made at the peak rate, whatever its log "
+    "says (train/trainer_utils.py, create_custom_scheduler: it is handed no optimizer)"
+)
 BADAM_DECAY = 0.01
 """torch's default: BAdam takes the groups that it makes from it, and nobody hands it another."""
 
@@ -40,7 +44,7 @@ def optimizer_rows(shared: Iterable[Row]) -> tuple[Row, ...]:
             field("train.optimizer.beta2", "adam_beta2", absent=0.999),
             field("train.optimizer.eps", "adam_epsilon", absent=1e-8),
         ),
-        *only(TYPE, "galore", *_GALORE),
+        *only(TYPE, "galore", *_GALORE, _LAYERWISE),
         *only(TYPE, "badam", *_BADAM),
     )
 
@@ -85,6 +89,21 @@ def _lift_targets(native: str) -> Any:
     return "all-linear" if names == ("all",) else names
 
 
+def _lower_layerwise(
+    layerwise: bool, passes: int, processes: int, schedule: str, warmup: int | None
+) -> bool:
+    if layerwise and (schedule != "constant" or warmup != 0):
+        raise Refuse(UNSCHEDULED, "notyet", "train.schedule: constant, and train.warmup_steps: 0")
+    if layerwise and passes * processes > 1:
+        raise Refuse(
+            "a step that is made while gradients arrive cannot wait for others: neither for those of another "
+            "pass, nor for those of another process (hparams/parser.py, train/trainer_utils.py)",
+            "never",
+            "one device, and train.micro_batch_size: as large as the batch",
+        )
+    return layerwise
+
+
 _GALORE = (
     field("train.optimizer.rank", "galore_rank", absent=16),
     field("train.optimizer.update_steps", "galore_update_interval", absent=200),
@@ -92,6 +111,13 @@ _GALORE = (
     field("train.optimizer.projection", "galore_proj_type", absent="std"),
     field("train.optimizer.targets", "galore_target", _lower_targets, _lift_targets, absent="all"),
 )
+_LAYERWISE = Row(
+    ("train.optimizer.layerwise",), ("galore_layerwise",), _lower_layerwise, identity,
+    uses=(
+        "derived.accumulation_steps", "derived.processes", "train.schedule.type", "train.warmup_steps",
+    ),
+    absent=(False,),
+)  # fmt: skip
 _BADAM = (
     field("train.optimizer.switch_steps", "badam_switch_interval", absent=50),
     field("train.optimizer.order", "badam_switch_mode", absent="ascending"),

@@ -30,7 +30,7 @@ from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_
 from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
-from ftspec.families.training import fsdp, steps
+from ftspec.families.training import best, fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
@@ -154,6 +154,7 @@ def emit_script(
         "entropy": native.get(ENTROPY),
         "weigher": weigher(native),
         "averaged": AVERAGE in native,
+        "stopping": native.get(best.STOPPING),
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "longest": native.get(long_prompts.LONGEST),
@@ -209,6 +210,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "schedule the rate": (values["warmup"], lambda: steps.scheduled(values["warmup"])),
         "decay everything": (values["decayed"], lambda: steps.DECAYING),
+        "stop early": (values["stopping"], lambda: best.TEMPLATE),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "draw a share": (values["shared"], lambda: datasets.DRAWN),
@@ -329,6 +331,8 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]
+        if (patience := match(best.PATTERN, statement)) is not None:
+            native[best.STOPPING] = patience["patience"]
         if (unsure := match(ENTROPIES, statement)) is not None:
             native[ENTROPY] = (unsure["power"], unsure["tokens"], unsure["scale"])
         given = match(GIVEN, statement)

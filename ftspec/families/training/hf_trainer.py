@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from ftspec.families.training.best import best_row
 from ftspec.families.training.launch import NODES, PROCESSES, SEQUENCES
 from ftspec.families.training.optimizers import optimizer_rows
 from ftspec.families.training.schedules import schedule_rows
@@ -187,6 +188,7 @@ _ROWS = (
         uses=("train.micro_batch_size",),
         absent=("no", None, 8),
     ),
+    best_row(),
     Row(("output.trackers",), ("report_to",), _lower_trackers, _lift_trackers, absent=("none",)),
     Row(
         ("output.hub.repo", "output.hub.private"),

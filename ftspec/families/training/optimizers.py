@@ -104,6 +104,13 @@ def optimizer_rows() -> tuple[Row, ...]:
                 lambda targets: BUT_THE_HEAD if targets == "all-linear" else list(targets),
                 _lift_targets,
             ),
+            unsupported(
+                "train.optimizer.layerwise",
+                "steps that are made inside of the backward pass were not seen in a script",
+                "notimpl",
+                (False,),
+                "run.backends: llamafactory",
+            ),
             *(_assumed(name, value) for name, value in GALORE_ADAM.items()),
         ),
         *only(TYPE, NOT_ITS_OWN, *ours(*(f"train.optimizer.{name}" for name in GALORE_ADAM))),

@@ -106,13 +106,13 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             native[f"{prefix}eval_steps"] = every  # transformers: as often as it logs
         return Outcome("exact" if setting.key == "eval_strategy" else "renamed", native)
 
-    def unless_set(switch: str) -> Rule:
+    def unless_set(*switches: str) -> Rule:
         """Inert without another setting, which alone has it read."""
 
         def rule(setting: Setting, context: Context) -> Outcome:
-            if context.get(switch):
+            if any(context.get(switch) for switch in switches):
                 return same(setting, context)
-            return Outcome("inert", why=f"nothing reads it without {switch}")
+            return Outcome("inert", why=f"nothing reads it without {switches[0]}")
 
         return rule
 
@@ -193,8 +193,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "torch_compile_mode": inert(KERNEL),
         "length_column_name": unless_set("group_by_length"),
         "ignore_data_skip": unless_set("resume_from_checkpoint"),
-        "metric_for_best_model": unless_set("load_best_model_at_end"),
-        "greater_is_better": unless_set("load_best_model_at_end"),
+        "metric_for_best_model": unless_set("load_best_model_at_end", "early_stopping_steps"),
+        "greater_is_better": unless_set("load_best_model_at_end", "early_stopping_steps"),
         **group(
             "what is shown or kept, not what is trained",
             "log_level",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ftspec.port.format import Format
 from ftspec.port.formats.axolotl.data import DATA_RULES
+from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
 from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
@@ -36,7 +37,7 @@ format = Format(
     keeps=False,
     otherwise=otherwise,
     complete=complete,
-    rules={**IDLE_RULES, **MODEL_RULES, **DATA_RULES, **TOKEN_RULES, **TRAIN_RULES},
+    rules={**IDLE_RULES, **MODEL_RULES, **DATA_RULES, **TOKEN_RULES, **TRAIN_RULES, **GRPO_RULES},
     mentions={"deepspeed": "deepspeed"},
     accepted={
         **ACCEPTED,

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, PROMPT, Row, entries, objective, row
+from ftspec.port.formats.axolotl.grpo import KEPT
 from ftspec.port.formats.axolotl.turns import (
     EOT,
     SYSTEM,
@@ -190,6 +191,8 @@ def _packs(setting: Setting, context: Context) -> Outcome:
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
+    if objective(context) == "grpo":  # utils/data/rl.py leaves none out
+        return Outcome("approximated", spec={"data.max_length": setting.value}, why=KEPT)
     if turns(context):  # rows that ftspec prepares are cut before trl sees them
         return Outcome("renamed", spec={"data.max_length": setting.value})
     return Outcome("renamed", {"SFTConfig.max_length": setting.value})

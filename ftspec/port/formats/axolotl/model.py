@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.entries import objective
+from ftspec.port.formats.axolotl.grpo import APART, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
 from ftspec.port.formats.deepspeed import MOVED
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown
@@ -106,10 +107,18 @@ def _same_place(setting: Setting, context: Context) -> Outcome:
 
 
 def _objective(setting: Setting, context: Context) -> Outcome:
+    if scales_apart(context):
+        return Outcome("unknown", why=APART)
     spec = {"method.objective.type": objective(context)}
     if setting.value == "ipo":
         spec["method.objective.loss"] = "ipo"
     return Outcome("derived", spec=spec)
+
+
+def _center(setting: Setting, context: Context) -> Outcome:
+    if objective(context) != "reward":
+        return Outcome("inert", why="reward models alone are centred")
+    return Outcome("renamed", spec={"method.objective.center": setting.value})
 
 
 def _beta(setting: Setting, context: Context) -> Outcome:
@@ -221,6 +230,7 @@ MODEL_RULES: dict[str, Rule] = {
     "rl_beta": said(_beta),
     "dpo_beta": said(_beta),
     "reward_model": off_or(_objective),
+    "center_rewards_coefficient": said(_center),
     "num_labels": said(inert("one number comes out of a reward model")),
     "fsdp": off_or(lambda _s, _c: Outcome("derived", of=("hardware.fsdp.sharding_strategy",))),
     "fsdp_config": inert("empty"),

@@ -238,6 +238,51 @@ def evaluation(context: Context) -> dict[str, Any]:
     return {"train.eval_steps": None}
 
 
+def judged(context: Context) -> dict[str, Any]:
+    """Which weights it leaves (core/builders/causal.py): the best ones, if it is asked and can tell them.
+
+    Null asks as well: only false does not.
+    """
+    save, every = context.get("save_steps"), context.get("eval_steps")
+    best = context.get("load_best_model_at_end", False) is not False
+    asked = best or context.get("early_stopping_patience")
+    held = not context.get("test_datasets") and bool(context.get("val_set_size"))
+    if asked and held and save and every and not save % every:
+        return {"train.keep": "best"}
+    return {"train.keep": "last"}
+
+
+def _stops(setting: Setting, context: Context) -> Outcome:
+    save, every = context.get("save_steps"), context.get("eval_steps")
+    if not save or not every or save % every:
+        return Outcome(
+            "unknown", why="axolotl takes it with save_steps that eval_steps divide alone"
+        )
+    if not evaluates(context) or judged(context)["train.keep"] != "best":
+        # transformers' callback stops the run: there is no measure without the best model
+        return Outcome(
+            "unknown", why="without rows that are held out it has nothing to stop by, and fails"
+        )
+    spec = {"train.early_stopping": setting.value, **judged(context)}
+    return Outcome("renamed", spec=spec)
+
+
+def _best(setting: Setting, context: Context) -> Outcome:
+    found = judged(context)
+    if found["train.keep"] == "best":
+        return Outcome("renamed", spec=found)
+    why = "axolotl keeps the best one of val_set_size alone, with save_steps that eval_steps divide"
+    return Outcome("inert", why=why if setting.value is not False else "it is off")
+
+
+def _measure(setting: Setting, context: Context) -> Outcome:
+    if judged(context)["train.keep"] != "best":
+        return Outcome("inert", why="no weights are chosen by it")
+    if setting.value in ("loss", "eval_loss"):
+        return Outcome("derived", spec=judged(context), why="the evaluation loss, as here")
+    return Outcome("unknown", why="a spec judges a run by its evaluation loss alone")
+
+
 def _evals(setting: Setting, context: Context) -> Outcome:
     if not evaluates(context) or not setting.value:
         return Outcome("inert", why="nothing is evaluated")
@@ -341,6 +386,8 @@ TRAIN_RULES: dict[str, Rule] = {
     "use_tensorboard": off_or(_wandb),
     "use_trackio": off_or(_wandb),
     "trackio_project_name": off_or(_wandb),
-    "early_stopping_patience": off_or(unknown("a run that stops early is not in a spec")),
-    "load_best_model_at_end": off_or(unknown("a spec keeps the last weights, not the best ones")),
+    "early_stopping_patience": off_or(_stops),
+    "load_best_model_at_end": _best,
+    "metric_for_best_model": said(_measure),
+    "greater_is_better": off_or(_measure),
 }

@@ -13,6 +13,7 @@ from ftspec.port.formats.axolotl.train import (
     accumulation,
     average,
     evaluation,
+    judged,
     save,
     warmup,
 )
@@ -26,7 +27,7 @@ from ftspec.port.formats.axolotl.words import (
     known_steps,
     taken,
 )
-from ftspec.port.rules import Context
+from ftspec.port.rules import Context, section
 
 DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
@@ -60,6 +61,12 @@ def complete(context: Context) -> Completion:
         f"{CONFIG}report_to": "none",
         f"{CONFIG}average_tokens_across_devices": False,
     }
+    if objective(context) == "grpo":
+        del native[f"{CONFIG}max_length"]
+        if not section(context, "trl").get("max_completion_length"):
+            questions.append(
+                "trl.max_completion_length is missing: completions end where they end there"
+            )
     if known_steps(context) is None:
         native[f"{CONFIG}num_train_epochs"] = taken(context, "num_epochs") or 1.0
     if kernel := attention(context):
@@ -68,7 +75,8 @@ def complete(context: Context) -> Completion:
     if objective(context) == "dpo":
         spec["method.objective.loss"] = "sigmoid"
     spec |= sharded(context)
-    spec |= {**warmup(context), **save(context), **evaluation(context), **average(context)}
+    spec |= {**warmup(context), **save(context), **evaluation(context), **judged(context)}
+    spec |= average(context)
     if context.get("adapter"):
         found, more = _adapter(context, half)
         native |= found
