@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 8275c18d89c7)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 e710cda178c9)
 
 from datasets import load_from_disk
 from transformers import AutoTokenizer
@@ -37,6 +37,8 @@ args = SFTConfig(
     router_aux_loss_coef=0.0, packing=False, padding_free=False, pad_to_multiple_of=8,
     shuffle_dataset=False, train_sampling_strategy="sequential", dataloader_drop_last=False,
     seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 e5397c71ddae)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 b7fe88068036)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -46,6 +46,8 @@ args = DPOConfig(
     f_divergence_type="reverse_kl", use_weighting=False, precompute_ref_log_probs=True,
     sync_ref_model=False, router_aux_loss_coef=0.0, padding_free=False, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = DPOTrainer(
     model=MODEL, ref_model=reference, args=args, train_dataset=train, eval_dataset=evaluation,

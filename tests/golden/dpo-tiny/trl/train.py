@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 4b27efd461d7)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 441a6a80821f)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -45,6 +45,8 @@ args = DPOConfig(
     use_weighting=False, precompute_ref_log_probs=False, sync_ref_model=False,
     router_aux_loss_coef=0.0, padding_free=False, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 4b27efd461d7)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 441a6a80821f)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -55,6 +55,8 @@ args = DPOConfig(
     use_weighting=False, precompute_ref_log_probs=False, sync_ref_model=False,
     router_aux_loss_coef=0.0, padding_free=False, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = DPOTrainer(
     model=model, args=args, train_dataset=train,

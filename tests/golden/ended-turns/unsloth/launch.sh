@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 46bba38f4019)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 89037a8dd2a1)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 e36cfb562e85)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 6f2a713da02d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

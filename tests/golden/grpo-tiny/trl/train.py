@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 22faa5f92717)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 e590f208deb4)
 
 import rewards
 from datasets import load_dataset
@@ -48,6 +48,8 @@ args = GRPOConfig(
     importance_sampling_level="token", num_iterations=1, mask_truncated_completions=False,
     entropy_coef=0.0, use_adaptive_entropy=False, use_bias_correction_kl=True,
     off_policy_mask_threshold=None, cast_lm_head_to_fp32=False,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 cea19c383373)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 ff462afc7c35)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -39,6 +39,8 @@ args = KTOConfig(
     precompute_ref_log_probs=False, sync_ref_model=False, router_aux_loss_coef=0.0,
     pad_to_multiple_of=8, train_sampling_strategy="sequential", dataloader_drop_last=False, seed=42,
     data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

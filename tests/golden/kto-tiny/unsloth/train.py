@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 cea19c383373)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 ff462afc7c35)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -49,6 +49,8 @@ args = KTOConfig(
     precompute_ref_log_probs=False, sync_ref_model=False, router_aux_loss_coef=0.0,
     pad_to_multiple_of=8, train_sampling_strategy="sequential", dataloader_drop_last=False, seed=42,
     data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = KTOTrainer(
     model=model, args=args, train_dataset=train,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 8adad95e72ea)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 850afc4f88de)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

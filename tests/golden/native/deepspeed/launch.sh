@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 04e726feb510)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 eeb3cd018f1f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

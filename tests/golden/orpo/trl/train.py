@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 60933139867f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 96c0d90f6d09)
 
 from os.path import commonprefix
 
@@ -73,6 +73,8 @@ args = ORPOConfig(
     # data and loss
     max_length=512, beta=0.05, train_sampling_strategy="random", dataloader_drop_last=False,
     seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = PairsTrainer(
     model=MODEL, args=args, train_dataset=train,

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 60933139867f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 96c0d90f6d09)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix
@@ -76,6 +76,8 @@ args = ORPOConfig(
     # data and loss
     max_length=512, beta=0.05, train_sampling_strategy="random", dataloader_drop_last=False,
     seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = PairsTrainer(
     model=model, args=args, train_dataset=train,

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 4b77a516d021)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 f80f4aa92d62)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -47,6 +47,8 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 75f35bcb5f25)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 00b60b6e5a50)
 
 from copy import deepcopy
 
@@ -63,6 +63,8 @@ args = PPOConfig(
     num_ppo_epochs=2, num_mini_batches=2, kl_coef=0.1, kl_estimator="k3", cliprange=0.1,
     cliprange_value=0.3, vf_coef=0.2, gamma=0.99, lam=0.9, whiten_rewards=True,
     ref_adapter_name=None,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 7b07777d2cc3)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt-weight (sha256 ae3cfb308fb4)
 
 import torch
 from datasets import load_dataset
@@ -68,6 +68,8 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = PromptWeightTrainer(
     model=MODEL, args=args, train_dataset=train,

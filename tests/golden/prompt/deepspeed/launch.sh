@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 3cc9a30c8718)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt (sha256 8ce3ed17bf15)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

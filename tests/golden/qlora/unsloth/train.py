@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 cb7dbbdd9bc4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 40472e236c16)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset
@@ -48,6 +48,8 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 # SFTTrainer rounds what trains over quantised weights to bfloat16: it is given back as it was
 trained = {each: each.data for each in model.parameters() if each.requires_grad}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 51a24ca8e407)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 070859a9c4d5)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 51a24ca8e407)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 070859a9c4d5)
 
 from datasets import load_dataset
 from peft import LoraConfig
@@ -42,6 +42,8 @@ args = RewardConfig(
     # data and loss
     max_length=256, center_rewards_coefficient=0.01, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

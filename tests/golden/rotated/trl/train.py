@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 0d87f4daa2e2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 551fab8688f2)
 
 from datasets import load_dataset
 from peft import OFTConfig
@@ -38,6 +38,8 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = OFTConfig(
     r=4, oft_block_size=0, target_modules=["q_proj", "v_proj"], modules_to_save=None,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from sharegpt (sha256 a790a1d0283b)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from sharegpt (sha256 3dadac5ea270)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

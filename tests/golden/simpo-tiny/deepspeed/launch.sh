@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 bb549b13a2b4)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 c5ecdc7c6a4b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 bb549b13a2b4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 c5ecdc7c6a4b)
 
 from os.path import commonprefix
 
@@ -75,6 +75,8 @@ args = CPOConfig(
     max_length=256, loss_type="simpo", beta=2.0, label_smoothing=0.0, cpo_alpha=0.0, alpha=0.0,
     simpo_gamma=1.0, train_sampling_strategy="random", dataloader_drop_last=False, seed=42,
     data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

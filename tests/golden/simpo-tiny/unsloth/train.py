@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 bb549b13a2b4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 c5ecdc7c6a4b)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix
@@ -83,6 +83,8 @@ args = CPOConfig(
     max_length=256, loss_type="simpo", beta=2.0, label_smoothing=0.0, cpo_alpha=0.0, alpha=0.0,
     simpo_gamma=1.0, train_sampling_strategy="random", dataloader_drop_last=False, seed=42,
     data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = PairsTrainer(
     model=model, args=args, train_dataset=train,
