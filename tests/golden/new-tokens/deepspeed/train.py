@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from new-tokens (sha256 98aedd93976e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from new-tokens (sha256 b815d2a10056)
 
 from datasets import load_from_disk
 from peft import LoraConfig, get_peft_model
@@ -45,6 +45,8 @@ args = SFTConfig(
     router_aux_loss_coef=0.0, packing=False, padding_free=False, pad_to_multiple_of=8,
     shuffle_dataset=False, train_sampling_strategy="random", dataloader_drop_last=False, seed=42,
     data_seed=42,
+    # more
+    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",
