@@ -55,7 +55,8 @@ MEASURED = (
 GIVEN = 'tokenizer.chat_template = Path("@file").read_text("utf-8")'
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "results, logging and evaluation": (
-        "output_dir", "run_name", "save_", "push_to_hub", "hub_", "logging", "report_to", "eval",
+        "output_dir", "run_name", "save_", "load_best", "metric_for", "greater_is", "push_to_hub", "hub_",
+        "logging", "report_to", "eval",
         "generate_during_eval",
     ),
     "length, batch and optimizer": (

@@ -18,8 +18,9 @@ train = load_from_disk("data/train")
 args = SFTConfig(
     # results, logging and evaluation
     output_dir="../runs/axolotl-full/trl/model", save_strategy="steps", save_steps=8,
-    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to=["tensorboard"], eval_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=10, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to=["tensorboard"],
+    eval_strategy="no",
     # length, batch and optimizer
     num_train_epochs=2.0, max_steps=-1, per_device_train_batch_size=2,
     gradient_accumulation_steps=2, average_tokens_across_devices=True, learning_rate=2e-05,
@@ -37,8 +38,6 @@ args = SFTConfig(
     router_aux_loss_coef=0.0, packing=False, padding_free=False, pad_to_multiple_of=8,
     shuffle_dataset=False, train_sampling_strategy="sequential", dataloader_drop_last=False,
     seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,

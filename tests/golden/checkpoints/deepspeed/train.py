@@ -24,10 +24,10 @@ evaluation = evaluation.select_columns(["messages"])
 args = SFTConfig(
     # results, logging and evaluation
     output_dir="../runs/checkpoints/newer/deepspeed/model", save_strategy="steps", save_steps=20,
-    save_total_limit=2, push_to_hub=True, hub_model_id="my-org/tiny-chat", hub_private_repo=True,
-    logging_steps=5, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to=["tensorboard", "wandb"], eval_strategy="steps",
-    eval_steps=20,
+    save_total_limit=2, load_best_model_at_end=False, push_to_hub=True,
+    hub_model_id="my-org/tiny-chat", hub_private_repo=True, logging_steps=5,
+    logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
+    report_to=["tensorboard", "wandb"], eval_strategy="steps", eval_steps=20,
     # length, batch and optimizer
     num_train_epochs=3.0, max_steps=-1, per_device_train_batch_size=8, per_device_eval_batch_size=8,
     gradient_accumulation_steps=1, average_tokens_across_devices=True, learning_rate=0.0002,
@@ -44,8 +44,6 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=8, lora_dropout=0.05, target_modules=["q_proj", "v_proj"], bias="none",

@@ -34,8 +34,8 @@ reference = AutoModelForCausalLM.from_pretrained(
 
 args = DPOConfig(
     # results, logging and evaluation
-    output_dir="../runs/dpo-full/unsloth/model", save_strategy="no", push_to_hub=False,
-    logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    output_dir="../runs/dpo-full/unsloth/model", save_strategy="no", load_best_model_at_end=False,
+    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="epoch",
     # length, batch and optimizer
     max_steps=10, per_device_train_batch_size=2, per_device_eval_batch_size=2,
@@ -52,8 +52,6 @@ args = DPOConfig(
     f_divergence_type="reverse_kl", use_weighting=False, precompute_ref_log_probs=True,
     sync_ref_model=False, router_aux_loss_coef=0.0, padding_free=False, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = DPOTrainer(
     model=model, ref_model=reference, args=args, train_dataset=train, eval_dataset=evaluation,

@@ -38,8 +38,8 @@ train = train.map(lambda row: {
 args = DPOConfig(
     # results, logging and evaluation
     output_dir="../../../../specs/runs/dpo-tiny/unsloth/model", save_strategy="no",
-    push_to_hub=False, logging_steps=1, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=1, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=2, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
@@ -55,8 +55,6 @@ args = DPOConfig(
     use_weighting=False, precompute_ref_log_probs=False, sync_ref_model=False,
     router_aux_loss_coef=0.0, padding_free=False, pad_to_multiple_of=8,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = DPOTrainer(
     model=model, args=args, train_dataset=train,

@@ -32,9 +32,9 @@ train = train.map(
 
 args = SFTConfig(
     # results, logging and evaluation
-    output_dir="../runs/full-tuning/unsloth/model", save_strategy="no", push_to_hub=False,
-    logging_steps=10, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    output_dir="../runs/full-tuning/unsloth/model", save_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=10, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     num_train_epochs=2.5, max_steps=-1, per_device_train_batch_size=4,
     gradient_accumulation_steps=3, average_tokens_across_devices=True, learning_rate=1e-05,
@@ -49,8 +49,6 @@ args = SFTConfig(
     assistant_only_loss=False, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="sequential", dataloader_drop_last=False, seed=7, data_seed=11,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,

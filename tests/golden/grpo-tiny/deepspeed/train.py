@@ -21,8 +21,8 @@ train = train.map(lambda row: {"prompt": row["prompt"]})
 args = GRPOConfig(
     # results, logging and evaluation
     output_dir="../../../../specs/runs/grpo-tiny/deepspeed/model", save_strategy="no",
-    push_to_hub=False, logging_steps=1, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=1, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=4, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
@@ -48,8 +48,6 @@ args = GRPOConfig(
     importance_sampling_level="token", num_iterations=1, mask_truncated_completions=False,
     entropy_coef=0.0, use_adaptive_entropy=False, use_bias_correction_kl=True,
     off_policy_mask_threshold=None, cast_lm_head_to_fp32=False,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -24,9 +24,9 @@ train = train.rename_columns({"yes": "messages"})
 args = SFTConfig(
     # results, logging and evaluation
     output_dir='../runs/it\'s $HOME; `date` & "more"/deepspeed/model', save_strategy="no",
-    push_to_hub=True, hub_model_id="1e-4/no", hub_private_repo=False, logging_steps=10,
-    logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
-    report_to=["trackio"], eval_strategy="no",
+    load_best_model_at_end=False, push_to_hub=True, hub_model_id="1e-4/no", hub_private_repo=False,
+    logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to=["trackio"], eval_strategy="no",
     # length, batch and optimizer
     max_steps=1000, per_device_train_batch_size=8, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
@@ -43,8 +43,6 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["y", "null", "e1"], bias="none",

@@ -33,8 +33,8 @@ train = train.map(lambda row: {
 args = KTOConfig(
     # results, logging and evaluation
     output_dir="../../../../specs/runs/kto-tiny/unsloth/model", save_strategy="no",
-    push_to_hub=False, logging_steps=1, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=1, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=4, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
@@ -49,8 +49,6 @@ args = KTOConfig(
     precompute_ref_log_probs=False, sync_ref_model=False, router_aux_loss_coef=0.0,
     pad_to_multiple_of=8, train_sampling_strategy="sequential", dataloader_drop_last=False, seed=42,
     data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = KTOTrainer(
     model=model, args=args, train_dataset=train,

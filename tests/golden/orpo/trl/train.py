@@ -54,9 +54,9 @@ conversations = isinstance(train[0]["chosen"], list)
 
 args = ORPOConfig(
     # results, logging and evaluation
-    output_dir="../runs/orpo/trl/model", save_strategy="no", push_to_hub=False, logging_steps=10,
-    logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
-    report_to="none", eval_strategy="no", generate_during_eval=False,
+    output_dir="../runs/orpo/trl/model", save_strategy="no", load_best_model_at_end=False,
+    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no", generate_during_eval=False,
     # length, batch and optimizer
     max_steps=10, per_device_train_batch_size=2, gradient_accumulation_steps=4,
     average_tokens_across_devices=True, learning_rate=5e-07, lr_scheduler_type="cosine",
@@ -73,8 +73,6 @@ args = ORPOConfig(
     # data and loss
     max_length=512, beta=0.05, train_sampling_strategy="random", dataloader_drop_last=False,
     seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = PairsTrainer(
     model=MODEL, args=args, train_dataset=train,

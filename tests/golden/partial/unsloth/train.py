@@ -33,8 +33,8 @@ train = train.select_columns(["messages"])
 
 args = SFTConfig(
     # results, logging and evaluation
-    output_dir="../runs/partial/unsloth/model", save_strategy="no", push_to_hub=False,
-    logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    output_dir="../runs/partial/unsloth/model", save_strategy="no", load_best_model_at_end=False,
+    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
     logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     max_steps=6, per_device_train_batch_size=4, gradient_accumulation_steps=1,
@@ -50,8 +50,6 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=model, args=args, train_dataset=train,

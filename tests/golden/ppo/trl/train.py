@@ -41,9 +41,9 @@ value_model = deepcopy(reward_model).float()
 
 args = PPOConfig(
     # results, logging and evaluation
-    output_dir="../runs/ppo/trl/model", save_strategy="no", push_to_hub=False, logging_steps=10,
-    logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
-    report_to="none", eval_strategy="no",
+    output_dir="../runs/ppo/trl/model", save_strategy="no", load_best_model_at_end=False,
+    push_to_hub=False, logging_steps=10, logging_strategy="steps", logging_first_step=False,
+    logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
     # length, batch and optimizer
     total_episodes=48, per_device_train_batch_size=16, gradient_accumulation_steps=1,
     average_tokens_across_devices=True, learning_rate=1e-05, lr_scheduler_type="cosine",
@@ -63,8 +63,6 @@ args = PPOConfig(
     num_ppo_epochs=2, num_mini_batches=2, kl_coef=0.1, kl_estimator="k3", cliprange=0.1,
     cliprange_value=0.3, vf_coef=0.2, gamma=0.99, lam=0.9, whiten_rewards=True,
     ref_adapter_name=None,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -56,9 +56,10 @@ conversations = isinstance(train[0]["chosen"], list)
 
 args = CPOConfig(
     # results, logging and evaluation
-    output_dir="../../../../specs/runs/simpo-tiny/trl/model", save_strategy="no", push_to_hub=False,
-    logging_steps=1, logging_strategy="steps", logging_first_step=False,
-    logging_nan_inf_filter=False, report_to="none", eval_strategy="no", generate_during_eval=False,
+    output_dir="../../../../specs/runs/simpo-tiny/trl/model", save_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=1, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    generate_during_eval=False,
     # length, batch and optimizer
     max_steps=4, per_device_train_batch_size=2, gradient_accumulation_steps=2,
     average_tokens_across_devices=True, learning_rate=0.001, lr_scheduler_type="cosine",
@@ -75,8 +76,6 @@ args = CPOConfig(
     max_length=256, loss_type="simpo", beta=2.0, label_smoothing=0.0, cpo_alpha=0.0, alpha=0.0,
     simpo_gamma=1.0, train_sampling_strategy="random", dataloader_drop_last=False, seed=42,
     data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 peft_config = LoraConfig(
     r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", bias="none",

@@ -19,8 +19,9 @@ train = train.select_columns(["messages"])
 args = SFTConfig(
     # results, logging and evaluation
     output_dir="../runs/zero3-offload/deepspeed/model", save_strategy="steps", save_steps=500,
-    save_total_limit=3, push_to_hub=False, logging_steps=10, logging_strategy="steps",
-    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    save_total_limit=3, load_best_model_at_end=False, push_to_hub=False, logging_steps=10,
+    logging_strategy="steps", logging_first_step=False, logging_nan_inf_filter=False,
+    report_to="none", eval_strategy="no",
     # length, batch and optimizer
     num_train_epochs=2.0, max_steps=-1, per_device_train_batch_size=1,
     gradient_accumulation_steps=16, average_tokens_across_devices=True, learning_rate=5e-06,
@@ -39,8 +40,6 @@ args = SFTConfig(
     assistant_only_loss=True, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
     padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
-    # more
-    load_best_model_at_end=False,
 )  # fmt: skip
 trainer = SFTTrainer(
     model=MODEL, args=args, train_dataset=train,
