@@ -141,11 +141,11 @@ def test_modules_beside_an_adapter_have_the_type_of_the_model(lab: Lab) -> None:
     [
         (ADAPTER, GROWING),
         (("method=full",), GROWING),
-        ((*ADAPTER, "model.new_tokens.init=noise"), GROWING),
+        ((*ADAPTER, "model.new_tokens.init=noise"), ("trl", "llamafactory")),
         (
             ("method=full", "model.new_tokens.init=normal", "model.new_tokens.multiple=32",
              "model.new_tokens.special=false"),
-            ("trl", "deepspeed", "axolotl"),
+            ("trl", "axolotl"),
         ),
     ],
     ids=["lora", "full", "noise", "normal"],
