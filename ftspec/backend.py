@@ -98,6 +98,8 @@ class Backend:
     """Columns of prepared rows by which its collator keeps documents apart that share a row."""
     alternating: bool = False
     """Whether it leaves out conversations whose turns do not alternate between user and assistant."""
+    parsing: bool = False
+    """Whether it reads of conversations what no config names: a column `system`, JSON in texts of calls."""
     rows: Callable[[Flat, Tokens, Template | None], Rule | Unknown] = unknown_rows
     """Native values, tokenizer and chat template -> what the framework's own data path makes of a row."""
     without: Mapping[str, str] = field(default_factory=dict)

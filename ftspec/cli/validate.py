@@ -110,13 +110,14 @@ def _checked(plan: Any, done: set[Any]) -> dict[str, Any]:
     for stage in plan.stages:
         if not isinstance(stage, CheckData) or stage.later:
             continue
-        plain = replace(stage, alternating=False)
+        plain = replace(stage, alternating=False, parsing=False)
         if plain not in done:
             check_split(plan.resolved, stage.split, stage.lengths)
             done.add(plain)
-        if stage.alternating:
+        if stage != plain:
+            own = {"alternating": stage.alternating, "parsing": stage.parsing}
             try:
-                check_split(plan.resolved, stage.split, lengths=False, alternating=True)
+                check_split(plan.resolved, stage.split, lengths=False, **own)
             except DataError as error:
                 return {"ok": False, **error.as_json()}
     return {"ok": True}

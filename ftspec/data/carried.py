@@ -102,3 +102,36 @@ def by_alternating(format: str, example: Example, thinking: Any = None) -> None:
                 ),
             )
         )
+
+
+def by_parsing(format: str, example: Example, tools: bool | None = False) -> None:
+    """The same, for a framework that reads of conversations what no config names.
+
+    axolotl puts a column `system` before a conversation that begins with no such turn, and parses JSON in the
+    texts of calls and of tools (prompt_strategies/chat_template.py, get_conversation_thread).
+
+    Raises:
+        DataError: the row has such a column, or such texts, which a template would print otherwise.
+    """
+    by_frameworks(format, example, tools)
+    if example.kind != "chat":
+        return
+    if "system" in example.columns and example.messages[0].role != "system":
+        message = "axolotl would put the row's column `system` before its conversation"
+        raise DataError(Problem(message, hint=_remedy(example)))
+    calls = [call for message in example.messages for call in message.extra.get("tool_calls") or ()]
+    texts = [
+        *(_within(call, "function", "arguments") for call in calls),
+        *(_within(tool, "function", "parameters") for tool in example.tools),
+    ]
+    if any(isinstance(text, str) for text in texts):
+        message = (
+            "axolotl would parse what the row has as JSON in a text: a call's arguments or a tool"
+        )
+        raise DataError(Problem(message, hint=_remedy(example)))
+
+
+def _within(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

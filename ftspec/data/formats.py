@@ -140,7 +140,8 @@ def conversation(
         if template is not None:
             return written(template, row.values)
         _require(values, shape.required, mapping, row)
-        return shape.read(values)
+        there = frozenset(name for name, value in row.values.items() if value is not None)
+        return replace(shape.read(values), columns=there)
     except DataError as error:
         raise DataError(placed(error, row.file, row.line, row.index + 1)) from None
 

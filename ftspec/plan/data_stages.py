@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftspec.data.carried import Accept, by_alternating, by_frameworks
+from ftspec.data.carried import Accept, by_alternating, by_frameworks, by_parsing
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
 from ftspec.data.thinking import THINKING
@@ -23,13 +23,15 @@ FOLDERS = {"train": "train", "eval": "validation"}
 """Folders of prepared splits, named as LLaMA-Factory looks for them in a tokenised folder."""
 
 
-def check_split(resolved: Resolved, split: str, lengths: bool, alternating: bool = False) -> Report:
+def check_split(
+    resolved: Resolved, split: str, lengths: bool, alternating: bool = False, parsing: bool = False
+) -> Report:
     """Read a split's local files: shapes, what the framework would leave out, lengths if asked."""
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
     sources = split_sources(resolved, split)
     tools = any("tools" in source.columns and source.format in TOOLED for source in sources)
-    accept: Accept = partial(by_frameworks, tools=tools)
+    accept: Accept = partial(by_parsing if parsing else by_frameworks, tools=tools)
     if alternating:
         accept = partial(
             by_alternating, thinking=resolved.spec.model.template_options.get(THINKING)

@@ -147,7 +147,7 @@ def _data_stages(values: Mapping[str, Any], backend: Backend, written: bool) -> 
         elif all(source["path"] for source in sources):
             lengths = values["data.overflow"] == "error"
             later = written and split == "train"
-            stages.append(CheckData(split, lengths, backend.alternating, later))
+            stages.append(CheckData(split, lengths, backend.alternating, backend.parsing, later))
     return stages
 
 

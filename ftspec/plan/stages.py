@@ -34,6 +34,8 @@ class CheckData:
     """Whether rows are tokenised to find those beyond data.max_length."""
     alternating: bool = False
     """Whether the framework leaves out conversations whose turns do not alternate."""
+    parsing: bool = False
+    """Whether the framework reads of conversations what no config names."""
     later: bool = False
     """Whether a step before writes the rows: they are looked at when the run gets there."""
 

@@ -43,16 +43,17 @@ class _Data:
     """What was read so far, and for what."""
 
     def __init__(self) -> None:
-        self.checked: set[tuple[str, bool, bool]] = set()
+        self.checked: set[tuple[str, bool, bool, bool]] = set()
         self.prepared: dict[str, Path] = {}
 
     def check(self, stage: CheckData, plan: Plan) -> None:
         asked = reads(plan.resolved, stage.split)
         # lengths are the same for all, so the rows need not be tokenised for each
-        lengths = stage.lengths and not {(asked, True, True), (asked, True, False)} & self.checked
-        if lengths or (asked, stage.lengths, stage.alternating) not in self.checked:
-            check_split(plan.resolved, stage.split, lengths, stage.alternating)
-            self.checked.add((asked, stage.lengths, stage.alternating))
+        lengths = stage.lengths and not any(done[:2] == (asked, True) for done in self.checked)
+        asking = (asked, stage.lengths, stage.alternating, stage.parsing)
+        if lengths or asking not in self.checked:
+            check_split(plan.resolved, stage.split, lengths, stage.alternating, stage.parsing)
+            self.checked.add(asking)
 
     def prepare(self, stage: PrepareData, plan: Plan) -> Path:
         target = plan.folder / stage.target

@@ -65,7 +65,7 @@ def _check(stage: CheckData, context: Context) -> None:
     from ftspec.plan.data_stages import check_split  # noqa: PLC0415 - reads tokenizers and Parquet
 
     resolved = context.plan.resolved
-    report = check_split(resolved, stage.split, stage.lengths, stage.alternating)
+    report = check_split(resolved, stage.split, stage.lengths, stage.alternating, stage.parsing)
     context.emit("note", _told(report))
 
 

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 
 from ftspec.env.install import ensure
+from ftspec.families.rows.instructions import custom, named
 from ftspec.plan.data_stages import prepare_split
 from ftspec.plan.make import make_plan
+from ftspec.plan.write import write_plan
 from ftspec.port.bring import bring
 from ftspec.registry import load as load_backend
-from ftspec.spec.load import load
+from ftspec.spec.load import Loaded, load
+from ftspec_axolotl.emit import CONFIG
 from tests.conftest import SPECS
 from tests.real.warm import interpreter
 
@@ -100,6 +104,46 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
 }
 """Of conversations: what an entry says, and the config."""
+ASKED = {"prompt": "[INST] {{ question }} {[/INST]", "completion": "{{ answer }}"}
+SPECS_OF_ROWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "turns": ({}, ()),
+    "turns without their ends": ({"turn_part": "said"}, ()),
+    "every turn": ({"train_on": "all"}, ()),
+    "another end": ({"turn_ends": ["\n"]}, ()),
+    "a named template": ({"overflow": "truncate", "max_length": 100}, ("model.chat_template=chatml",)),
+    "a template of a file, told something": (
+        {"overflow": "drop", "max_length": 120},
+        ("model.chat_template=./own.jinja", "model.template_options={loud: true}"),
+    ),
+    "tools": ({"train": "calls.jsonl"}, ()),
+    "sharegpt under another name": (
+        {"train": {"path": "talks.jsonl", "columns": {"conversations": "talk"}}}, (),
+    ),
+    "two files, the first rows, mixed": (
+        {"train": ["calls.jsonl", {"path": "chats.jsonl", "limit": 11}], "mixed": True}, ("train.seed=3",),
+    ),
+    "one file, mixed": ({"mixed": True, "overflow": "drop", "max_length": 100}, ()),
+    "alpaca": ({"train": {"path": "rows.jsonl", "template": named("alpaca")}}, ()),
+    "alpaca:chat, all": (
+        {"train": {"path": "rows.jsonl", "template": named("alpaca:chat")}, "train_on": "all"}, (),
+    ),
+    "own formats": ({"train": {"path": "rows.jsonl", "template": custom(CUSTOM)}}, ()),
+    "one column, of a table": (
+        {
+            "train": {"path": "rows.parquet", "limit": 40, "template": ASKED},
+            "overflow": "truncate", "max_length": 24,
+        }, (),
+    ),
+    "texts": (
+        {"train": {"path": "rows.jsonl", "format": "text", "columns": {"text": "output"}}},
+        ("method.objective=cpt",),
+    ),
+}  # fmt: skip
+"""Specs whose rows axolotl makes itself: `data`, and more sets."""
+OWN = (
+    "{%- for message in messages %}{{ '<|im_start|>' + message.role + ('!' if loud else '') + '\n' }}"
+    "{{ message.content + (message.reasoning_content or '') + '<|im_end|>\n' }}{%- endfor %}"
+)
 TALKS = 48
 BEGINS = "tiny-that-begins"
 """The tiny model with a token that begins texts, which templates print."""
@@ -194,7 +238,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chats = {**BASE, "datasets": [entry], "shuffle_merged_datasets": False, **more}
         chats |= {"dataset_prepared_path": f"cache-{name}", "base_model": BEGINS}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(chats, sort_keys=False), "utf-8")
+    (folder / "own.jinja").write_text(OWN, "utf-8")
+    table = pyarrow.Table.from_pylist([json.loads(line) for line in lines])
+    pyarrow.parquet.write_table(table, folder / "rows.parquet")
+    called = {"system": "system", "user": "human", "assistant": "gpt"}
+    talk = [
+        [{"from": called[one["role"]], "value": one["content"]} for one in row["messages"]]
+        for row in talks()
+    ]
+    text = "".join(f"{json.dumps({'talk': turns})}\n" for turns in talk)
+    (folder / "talks.jsonl").write_text(text, "utf-8")
+    for name, (data, more) in SPECS_OF_ROWS.items():
+        write_plan(make_plan(own_spec(folder, name, data, more), "axolotl", folder / name))
     return folder
+
+
+def own_spec(folder: Path, name: str, data: dict[str, Any], more: tuple[str, ...]) -> Loaded:
+    """A spec whose rows axolotl makes."""
+    turns = "template" not in str(data) and "text" not in str(data)
+    given = {"train": "chats.jsonl", "max_length": 512, "overflow": "error"}
+    given |= {"turn_part": "ended"} if turns else {}
+    spec = {"version": 1, "model": f"./{BEGINS}", "data": given | data, "precision": "fp32"}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), "utf-8")
+    sets = ("train.warmup_steps=0", "train.steps=9", "train.batch_size=1", "hardware.device=cpu")
+    return load(folder / f"{name}.yaml", (*sets, *more))
 
 
 @pytest.fixture(scope="module")
@@ -205,14 +272,15 @@ def theirs(project: Path) -> dict[str, Any]:
         "CUDA_VISIBLE_DEVICES": "", "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1",
     }  # fmt: skip
     python = interpreter(ensure(load_backend("axolotl")), variables)
-    configs = [f"{name}.yaml" for name in (*CASES, *CHATS)]
+    configs = {name: f"{name}.yaml" for name in (*CASES, *CHATS)}
+    configs |= {name: f"{name}/{CONFIG}" for name in SPECS_OF_ROWS}
     ran = subprocess.run(
-        [str(python), str(REFERENCE), "rows.json", *configs],
+        [str(python), str(REFERENCE), "rows.json", *configs.values()],
         cwd=project, env=variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
     found: dict[str, Any] = json.loads((project / "rows.json").read_text())
-    return found
+    return {name: found[config] for name, config in configs.items()}
 
 
 def ours(project: Path, name: str, model: str = "tiny-model") -> dict[str, Any]:
@@ -226,11 +294,16 @@ def ours(project: Path, name: str, model: str = "tiny-model") -> dict[str, Any]:
     for file, text in imported.files.items():
         (project / file).write_text(text, "utf-8")
     loaded = load(spec, ("data.prepare=ftspec", f"model.name=./{model}", "hardware.device=cpu"))
+    return prepared(project / "ours" / name, loaded)
+
+
+def prepared(folder: Path, loaded: Loaded) -> dict[str, Any]:
+    """The rows that ftspec prepares of a spec, by split."""
     resolved = make_plan(loaded, "trl").resolved
     found: dict[str, Any] = {"eval": None}
     for split in ("train", "eval") if loaded.spec.data.eval_size else ("train",):
-        prepare_split(resolved, split, project / "ours" / name / split)
-        (file,) = (project / "ours" / name / split).glob("*.arrow")
+        prepare_split(resolved, split, folder / split)
+        (file,) = (folder / split).glob("*.arrow")
         with pyarrow.memory_map(str(file)) as memory:
             table = pyarrow.ipc.open_stream(memory).read_all()
         rows = table.select(["input_ids", "labels"]).to_pylist()
@@ -268,10 +341,34 @@ def test_turns_are_axolotls(project: Path, theirs: dict[str, Any], name: str) ->
     assert not apart
 
 
+@pytest.mark.parametrize("name", SPECS_OF_ROWS)
+def test_rows_of_its_own_are_those_of_the_spec(
+    project: Path, theirs: dict[str, Any], name: str
+) -> None:
+    data, more = SPECS_OF_ROWS[name]
+    sets = (*more, "data.prepare=ftspec")
+    made = prepared(project / "prepared" / name, own_spec(project, name, data, sets))["train"]
+    real = theirs[name]["train"]
+    assert len(real) >= 8
+    for row in real:
+        row["labels"][0] = -100  # nothing predicts the first token
+    assert made == real
+
+
+def test_what_is_compiled_is_read_back(project: Path) -> None:
+    """`ftspec import` of the config alone, as if somebody had written it."""
+    for name in SPECS_OF_ROWS:
+        config = project / name / CONFIG
+        (alone := project / "alone" / name).mkdir(parents=True)
+        imported = bring([Path(shutil.copy(config, alone / CONFIG))])
+        lost = [fate.setting.key for fate in imported.fates if not fate.faithful]
+        assert not lost, name
+
+
 def test_the_cases_differ(theirs: dict[str, Any]) -> None:
     texts = {
         json.dumps(sorted(map(json.dumps, found["train"])))
         for name, found in theirs.items()
-        if name not in CHATS
+        if name in CASES
     }
     assert len(texts) == len(CASES)

@@ -5,19 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ftspec.backend import Backend
-from ftspec.data.template import Template
-from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import Unknown
-from ftspec.mapping import Flat
 from ftspec.spec.method import OBJECTIVES
 from ftspec_axolotl.emit import CONFIG, emit, environment, launch
-from ftspec_axolotl.fields import CPT, SFT, UNPREPARED
+from ftspec_axolotl.fields import CPT, SFT
 from ftspec_axolotl.read import read
-
-
-def _rows(_native: Flat, _tokens: Tokens, _template: Template | None) -> Unknown:
-    return Unknown(UNPREPARED, "data.prepare: ftspec")
-
+from ftspec_axolotl.rows import own_rows
 
 backend = Backend(
     name="axolotl",
@@ -34,7 +26,8 @@ backend = Backend(
     probe="module",
     environment=environment,
     columns=("attention_mask",),
-    rows=_rows,
+    parsing=True,
+    rows=own_rows,
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
         for name in OBJECTIVES

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from ftspec.backend import File, Job
 from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
+from ftspec.families.rows.template import named_in, template_text
 from ftspec.families.scripts.script import companions, headline
 from ftspec.families.training.launch import NODES, PROCESSES, torchrun
 from ftspec.families.weights.tokens import NAMED, NEW, added
 from ftspec.mapping import Flat
+from ftspec_axolotl.data import FRESH
 from ftspec_axolotl.fields import DEVICE
 from ftspec_axolotl.tokens import FILE, plugin, token_keys
 from ftspec_axolotl.tuners import SEEDED
@@ -30,6 +32,20 @@ class AdapterSeed(BasePlugin):
     def pre_lora_load(self, cfg, model):
         set_seed(cfg.seed)
 '''
+FRESH_FILE = f"{FRESH.partition('.')[0]}.py"
+FRESHNESS = '''\
+"""Makes the rows anew in each run: axolotl keeps them under a hash of parts of the config, and would train on
+the old ones after a file has changed."""
+
+from axolotl.integrations.base import BasePlugin
+from axolotl.utils.data import sft
+
+
+class FreshRows(BasePlugin):
+    def register(self, cfg):
+        sft.save_preprocessed_dataset = lambda cfg, dataset, dataset_hash, split: None
+        sft.load_preprocessed_dataset = lambda cfg, dataset_hash: None
+'''
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
         "base_model", "revision", "type_of", "trust", "attn", "load_in", "bnb_", "bf16", "fp16",
@@ -37,7 +53,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "method": ("use_eaft", "eaft_", "adapter", "lora_", "peft_", "plugins"),
     "data": (
-        "datasets", "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
+        "datasets", "chat_template", "train_on", "eot_tokens", "sequence_len", "excess", "dataset_prepared",
+        "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
         "group_by", "curriculum", "dataloader",
     ),
     "output": ("output_dir", "logging", "save_", "use_tensorboard", "include_tkps"),
@@ -59,6 +76,10 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     files = [File.text(CONFIG, text)]
     if SEEDED in native.get("plugins", ()):
         files.append(File.text(SEED_FILE, SEED))
+    if FRESH in native.get("plugins", ()):
+        files.append(File.text(FRESH_FILE, FRESHNESS))
+    if name := named_in(native.get("chat_template_jinja")):
+        files.append(File.text(native["chat_template_jinja"], template_text(name)))
     if added(native):
         files.append(File.text(FILE, plugin(native)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]

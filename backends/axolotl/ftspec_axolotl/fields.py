@@ -28,7 +28,9 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
+from ftspec_axolotl.data import data_rows
 from ftspec_axolotl.quantised import quantisation_rows
+from ftspec_axolotl.sources import TEXT, kinds_of
 from ftspec_axolotl.tokens import token_rows
 from ftspec_axolotl.train import train_rows, warmup_row
 from ftspec_axolotl.tuners import tuner_rows
@@ -37,25 +39,8 @@ DEVICE = "launch.device"
 """Native pseudo-key: there is no key for the device, the launch hides GPUs."""
 EIGHT = 8
 """LLaMA-Factory pads to a multiple of 8, so all backends do (docs/hazards.md#padding)."""
-UNPREPARED = (
-    "it keeps tokenised rows in a folder named by a hash of the config, not of the rows, and would train on "
-    "the old ones after a file has changed"
-)
 BASES = {"fp32": "float32", "bf16": "bfloat16"}
 """The type in which it loads weights, by the arithmetic (utils/config, resolve_dtype)."""
-
-
-def _lower_prepare(who: str, rows: str) -> Any:
-    if who != "ftspec":
-        raise Refuse(UNPREPARED, "notyet", "data.prepare: ftspec")
-    # no type: rows that have ids, labels and a mask are taken as they are
-    return [{"path": rows}]
-
-
-def _lift_prepare(datasets: Any) -> str:
-    if [[*entry] for entry in datasets] != [["path"]]:
-        raise Refuse("data sets that axolotl prepares itself are read by `ftspec import` only")
-    return "ftspec"
 
 
 def _lower_packing(packing: str | None) -> tuple[()]:
@@ -122,9 +107,13 @@ def _lift_loss(eaft: bool | None, power: float | None, tokens: int | None) -> tu
 
 
 def _objective(name: str) -> Row:
-    return Row(
-        ("method.objective.type",), (), lambda _name: (), lambda _base: name, reads=("base_model",)
-    )
+    def lift(datasets: Any) -> str:
+        plain = datasets is not MISSING and kinds_of(datasets) == {TEXT}
+        if plain != (name == "cpt"):
+            raise Refuse("plain texts are continued pre-training, and all else is not", "never")
+        return name
+
+    return Row(("method.objective.type",), (), lambda _name: (), lift, reads=("datasets",))
 
 
 _ROWS = (
@@ -171,31 +160,9 @@ _ROWS = (
         absent=None,
     ),
     constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
-    # data: rows are tokenised before, so these paths are in them
-    *ours(
-        "data.train",
-        "data.eval_draw",
-        "data.mixed",
-        "data.draw_seed",
-        "data.system",
-        "data.max_length",
-        "data.overflow",
-        "data.train_on",
-        "data.turn_part",
-        "data.turn_ends",
-    ),
-    *ours("model.chat_template", "model.template_options"),
-    *(
-        unsupported(
-            f"data.{name}",
-            "it also evaluates before the first step, and an evaluation draws random numbers; not seen to "
-            "train alike yet",
-            "notimpl",
-            neutral,
-            "leave it out",
-        )
-        for name, neutral in (("eval", ((),)), ("eval_size", (None,)))
-    ),
+    # data
+    *data_rows(),
+    *ours("data.eval_draw"),
     *(
         unsupported(
             path, "only compared answers have a prompt to cut", "never", neutral, "leave it out"
@@ -209,24 +176,8 @@ _ROWS = (
         (None,),
         "leave it out",
     ),
-    Row(
-        ("data.prepare",),
-        ("datasets",),
-        _lower_prepare,
-        _lift_prepare,
-        uses=("derived.train_rows",),
-    ),
     Row(("data.packing",), (), _lower_packing, lambda: None),
     field("data.shuffle", "curriculum_sampling", lambda on: not on, lambda on: not on, absent=None),
-    constant(
-        "skip_prepare_dataset",
-        True,
-        "no cache stands in for the rows",
-        absent=False,
-    ),
-    constant(
-        "shuffle_merged_datasets", False, "rows are drawn by the seeded sampler alone", absent=True
-    ),
     constant("val_set_size", 0.0, "nothing is held out", absent=0.0),
     constant("sample_packing", False, "rows stand alone", absent=None),
     constant("eval_sample_packing", False, "rows stand alone", absent=None),

@@ -12,6 +12,7 @@ from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, un
 from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
 from ftspec.spec.tuners import Partial
 from ftspec.spec.vocabulary import tag
+from ftspec_axolotl.data import FRESH, WHO
 from ftspec_axolotl.tokens import PLUGIN
 
 TUNER = "method.tuner."
@@ -43,17 +44,17 @@ def tuner_rows() -> tuple[Row, ...]:
             ("plugins",),
             _lower_plugins,
             lambda _plugins: (),
-            uses=(f"{TUNER}type", "model.new_tokens.tokens"),
+            uses=(f"{TUNER}type", "model.new_tokens.tokens", WHO),
             absent=(None,),
         ),
     )
 
 
-def _lower_plugins(kind: str, new: tuple[str, ...] | None) -> Any:
+def _lower_plugins(kind: str, new: tuple[str, ...] | None, who: str) -> Any:
     """A new adapter is drawn by train.seed; where embeddings grow, behind their new rows."""
-    if new:
-        return [PLUGIN]
-    return [SEEDED] if kind == "lora" else MISSING
+    fresh = [FRESH] if who == "framework" else []
+    drawn = [PLUGIN] if new else [SEEDED] if kind == "lora" else []
+    return [*fresh, *drawn] or MISSING
 
 
 def told_by_type(section: str, kinds: Iterable[type[BaseModel]]) -> Iterator[Row]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
-from ftspec.port.formats.axolotl import prompts
 from ftspec.port.rules import Context
 from ftspec.spec.data import SUFFIXES, unsliced
 
@@ -65,8 +65,8 @@ def _template_of(kind: Any) -> tuple[dict[str, str] | None, str]:
     """The texts that rows of a type are written by, or why there are none."""
     try:
         if isinstance(kind, dict):
-            return prompts.custom(kind), ""
-        return (prompts.named(kind) if isinstance(kind, str) else None), ""
+            return instructions.custom(kind), ""
+        return (instructions.named(kind) if isinstance(kind, str) else None), ""
     except ValueError as error:
         return None, str(error)
 

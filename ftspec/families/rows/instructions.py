@@ -1,4 +1,4 @@
-"""axolotl's own prompts, as texts that a spec writes rows by.
+"""axolotl's own prompts, as texts that a spec writes rows by, and such texts as its prompts.
 
 prompters.py, prompt_tokenizers.py and prompt_strategies/user_defined.py of 0.19.0. A prompt is a Python
 format there; the answer is tokenised by itself, and so it is here.
@@ -211,3 +211,72 @@ def _column(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in RESERVED:
         raise ValueError(f"no text can name the column {name!r}")
     return name
+
+
+_TEXT = r"(?:(?!\{%).)*"
+_SHAPE = re.compile(
+    rf"(?:\{{% if (?P<system>\w+) is defined and (?P=system) %\}}(?P<own>{_TEXT})\{{% endif %\}}"
+    rf"|\{{% if (?P<column>\w+) is not defined %\}}(?P<given>{_TEXT})"
+    rf"\{{% elif (?P=column) %\}}(?P<else>{_TEXT})\{{% endif %\}})?"
+    rf"(?:\{{% if (?P<input>\w+) is defined and (?P=input) %\}}(?P<both>{_TEXT})"
+    rf"\{{% else %\}}(?P<alone>{_TEXT})\{{% endif %\}}|(?P<plain>{_TEXT}))",
+    re.ASCII | re.DOTALL,
+)
+"""The prompts that `custom` writes."""
+_HOLE = re.compile(r"\{\{ (\w+) \}\}", re.ASCII)
+_BRACE = "{{ '{' }}"
+
+
+def kind_of(template: Mapping[str, str]) -> str | dict[str, str] | None:
+    """The type of rows that writes just these texts: a name, or formats of its own; None if none does."""
+    for name in (*(f"{base}:{style}" for base in STYLED for style in ("", *STYLES)), *LOADED):
+        if named(name.removesuffix(":")) == dict(template):
+            return name.removesuffix(":")
+    kind = _formats(template)
+    try:
+        return kind if kind and custom(kind) == dict(template) else None
+    except ValueError:
+        return None
+
+
+def _formats(template: Mapping[str, str]) -> dict[str, str] | None:
+    """Formats that may be those of the texts; `custom` says whether they are."""
+    found, output = _SHAPE.fullmatch(template["prompt"]), _HOLE.fullmatch(template["completion"])
+    if found is None or output is None:
+        return None
+    both, alone = (
+        (found["plain"],) * 2 if found["input"] is None else (found["both"], found["alone"])
+    )
+    system = found["system"] or found["column"] or "system"
+    asked = [name for name in _HOLE.findall(both + alone) if name != found["input"]]
+    instruction = asked[0] if asked else output[1]
+    names = {system: "system"}
+    form = _python(found["own"] or found["else"] or "", names)
+    kind = {
+        "system_prompt": _said(form, _python(found["given"] or "", {})),
+        "system_format": form,
+        "field_system": system,
+        "field_instruction": instruction,
+        "field_input": found["input"] or "input",
+        "field_output": output[1],
+    }
+    names = {found["input"]: "input", instruction: "instruction"}
+    return kind | {"format": _python(both, names), "no_input_format": _python(alone, names)}
+
+
+def _python(text: str, names: Mapping[str, str]) -> str:
+    """A Jinja text as a Python format, its columns under the names of fields."""
+    plain = [
+        part.replace("{", "{{").replace("}", "}}")
+        for part in _HOLE.sub("\0", text.replace(_BRACE, "{")).split("\0")
+    ]
+    fields = [f"{{{names.get(name, name)}}}" for name in _HOLE.findall(text)]
+    return "".join(part for pair in zip(plain, [*fields, ""], strict=True) for part in pair)
+
+
+def _said(form: str, given: str) -> str:
+    """What the one field of a format has to be for it to read as given."""
+    before, _, behind = form.partition("{system}")
+    if not given or not given.startswith(before) or not given.endswith(behind):
+        return ""
+    return given[len(before) : len(given) - len(behind)].replace("{{", "{").replace("}}", "}")
