@@ -144,6 +144,11 @@ OWN = (
     "{%- for message in messages %}{{ '<|im_start|>' + message.role + ('!' if loud else '') + '\n' }}"
     "{{ message.content + (message.reasoning_content or '') + '<|im_end|>\n' }}{%- endfor %}"
 )
+KEYS = (
+    *("chat_template", "train_on_inputs", "eot_tokens", "sequence_len", "excess_length_strategy"),
+    *("dataset_prepared_path", "skip_prepare_dataset", "shuffle_merged_datasets"),
+)
+"""Keys of rows, beside their data sets."""
 TALKS = 48
 BEGINS = "tiny-that-begins"
 """The tiny model with a token that begins texts, which templates print."""
@@ -361,8 +366,12 @@ def test_what_is_compiled_is_read_back(project: Path) -> None:
         config = project / name / CONFIG
         (alone := project / "alone" / name).mkdir(parents=True)
         imported = bring([Path(shutil.copy(config, alone / CONFIG))])
-        lost = [fate.setting.key for fate in imported.fates if not fate.faithful]
-        assert not lost, name
+        keys = {fate.setting.key: fate.faithful for fate in imported.fates}
+        of_rows = [key for key in keys if key.startswith(("datasets", *KEYS))]
+        lost = [key for key in of_rows if not keys[key]]
+        # a text that is too long would be several rows; ftspec has looked that none is
+        assert lost == (["datasets[0].type"] if name == "texts" else []), name
+        assert len(of_rows) >= 8
 
 
 def test_the_cases_differ(theirs: dict[str, Any]) -> None:

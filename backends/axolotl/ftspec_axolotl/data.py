@@ -201,7 +201,9 @@ def _lower_overflow(overflow: str, who: str, sources: Sequence[dict[str, Any]]) 
             f"data.overflow: error; or {PREPARED}",
         )
     if overflow not in LONG:
-        raise Refuse("of a long row it keeps the first tokens (utils/data/utils.py)", "notyet", PREPARED)
+        raise Refuse(
+            "of a long row it keeps the first tokens (utils/data/utils.py)", "notyet", PREPARED
+        )
     return LONG[overflow]
 
 

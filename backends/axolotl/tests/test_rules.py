@@ -24,7 +24,6 @@ def plan(tmp_path: Path, *sets: str, lossy: bool = False) -> Plan:
 @pytest.mark.parametrize(
     ("sets", "words"),
     [
-        ("data.prepare=framework", "would train on the old ones"),
         ("method=qlora & model.quantization=int8", "all others in float16"),
         ("method.tuner={type: oft, rank: 8}", "only full tuning and LoRA"),
         ("method.tuner.init=pissa", "move the weights below"),

@@ -238,6 +238,17 @@ def _jinja(setting: Setting, context: Context) -> Outcome:
     return _written(text, context)
 
 
+def _property(setting: Setting, _context: Context) -> Outcome:
+    if setting.key.rpartition(".")[2] == setting.value:
+        return Outcome("inert", why="all of a turn reaches the template under its own name")
+    return Outcome("unknown", why="another name of a part of a turn is not in a spec")
+
+
+def _options(_setting: Setting, context: Context) -> Outcome:
+    options = dict(context.get("chat_template_kwargs") or {})
+    return Outcome("derived", spec={"model.template_options": options})
+
+
 def _eval_packing(_setting: Setting, context: Context) -> Outcome:
     if not evaluates(context):
         return Outcome("inert", why="nothing is evaluated")
@@ -258,6 +269,7 @@ _ENTRY: dict[str, Rule] = {
     "message_field_content": said(_field),
     "message_property_mappings.role": said(_field),
     "message_property_mappings.content": said(_field),
+    "message_property_mappings.": said(_property),
     "roles.": _roles,
     "data_files": said(_files),
     "chat_template": said(_template),
@@ -277,6 +289,7 @@ DATA_RULES: dict[str, Rule] = {
     "train_on_inputs": said(inputs),
     "chat_template": said(_global_template),
     "chat_template_jinja": said(_jinja),
+    "chat_template_kwargs.": _options,
     "eot_tokens": EOT,
     "curriculum_sampling": off_or(lambda _s, _c: Outcome("derived", spec={"data.shuffle": False})),
     "shuffle_merged_datasets": inert("each epoch draws rows in random order anyway"),
