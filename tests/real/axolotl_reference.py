@@ -1,10 +1,13 @@
 """Runs inside axolotl's environment: the rows that axolotl makes of configs.
 
 python axolotl_reference.py OUT.json CONFIG.yaml ...
+
+Among the configs, FILE.new is a file that takes the place of FILE before the next config is read.
 """
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,17 @@ from axolotl.utils.data import prepare_datasets, sft
 
 def main() -> None:
     out, *configs = (Path(name).absolute() for name in sys.argv[1:])
-    # rows are looked at here, not kept; keeping them takes a process that not every Python can begin
-    sft.save_preprocessed_dataset = lambda *_: None
-    found, here = {}, Path.cwd()
+    found, here, keep = {}, Path.cwd(), sft.save_preprocessed_dataset
     for config in configs:
+        if config.suffix == ".new":
+            shutil.copy(config, config.with_suffix(""))
+            continue
         os.chdir(config.parent)
         sys.path[0] = str(config.parent)  # plugins stand beside their config
+        # rows are looked at here, not kept; keeping them takes a process that not every Python can begin.
+        # What is compiled has to see to that itself
+        compiled = (config.parent / "manifest.json").exists()
+        sft.save_preprocessed_dataset = keep if compiled else lambda *_: None
         cfg = load_cfg(config)
         train, held, *_ = prepare_datasets(cfg, load_tokenizer(cfg))
         found[str(config.relative_to(here))] = {"train": rows(train), "eval": rows(held)}

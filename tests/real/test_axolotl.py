@@ -1,14 +1,16 @@
-"""axolotl trains what TRL trains, over rows that ftspec prepared, with other releases of the libraries."""
+"""axolotl trains what TRL trains, over prepared rows and its own, with other releases of the libraries."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from ftspec.families.rows.instructions import named
 from ftspec.verify.verify import Run
-from ftspec_axolotl.emit import CONFIG, SEED_FILE
+from ftspec_axolotl.emit import CONFIG, FRESH_FILE, SEED_FILE
 from tests.real.conftest import Lab
 from tests.real.test_options import assert_equal
 
@@ -75,6 +77,32 @@ def test_it_trains_the_same(lab: Lab, name: str) -> None:
     assert set(proof.certificate.runs) == set(PAIR)
     first, other = (proof.weights(backend) for backend in PAIR)
     assert first.keys() == other.keys()
+
+
+TURNS = (*WHOLE[1:], "data.turn_part=ended", "train.steps=4")
+ALPACA = named("alpaca") or {}
+
+
+def test_over_rows_that_it_makes_itself(lab: Lab) -> None:
+    """TRL and axolotl over prepared rows, and axolotl over those of its own."""
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        made = {name: lab.compiled(name, folder / name, *TURNS, WHOLE[0]) for name in PAIR}
+        own = lab.compiled("axolotl", folder / "own", *TURNS)
+        config = (own.folder / CONFIG).read_text("utf-8")
+        assert "type: chat_template" in config and (own.folder / FRESH_FILE).is_file()
+        return made | {"own": own}
+
+    proof = lab.compare("axolotl-own-rows", runs)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == {*PAIR, "own"}
+
+
+def test_over_prompts_that_it_makes_itself_as_trl_does(lab: Lab) -> None:
+    texts = ", ".join(f"{name}: {json.dumps(text)}" for name, text in ALPACA.items())
+    train = f"data.train={{path: data/alpaca.jsonl, template: {{{texts}}}}}"
+    proof = lab.prove(*WHOLE[1:], train, "method=full", "train.steps=3", backends=PAIR)
+    assert_equal(proof)
 
 
 def test_without_its_plugin_an_adapter_begins_elsewhere(lab: Lab) -> None:

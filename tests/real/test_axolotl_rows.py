@@ -104,6 +104,8 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
 }
 """Of conversations: what an entry says, and the config."""
+CHANGED = "a file that changes"
+"""Made twice: with another file in between."""
 ASKED = {"prompt": "[INST] {{ question }} {[/INST]", "completion": "{{ answer }}"}
 SPECS_OF_ROWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "turns": ({}, ()),
@@ -134,6 +136,7 @@ SPECS_OF_ROWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
             "overflow": "truncate", "max_length": 24,
         }, (),
     ),
+    CHANGED: ({"train": "changed.jsonl"}, ()),
     "texts": (
         {"train": {"path": "rows.jsonl", "format": "text", "columns": {"text": "output"}}},
         ("method.objective=cpt",),
@@ -253,6 +256,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     text = "".join(f"{json.dumps({'talk': turns})}\n" for turns in talk)
     (folder / "talks.jsonl").write_text(text, "utf-8")
+    for name, part in (("changed.jsonl", rows[:20]), ("changed.jsonl.new", rows[20:50])):
+        text = "".join(f"{json.dumps(row)}\n" for row in part)
+        (folder / name).write_text(text, "utf-8")
     for name, (data, more) in SPECS_OF_ROWS.items():
         write_plan(make_plan(own_spec(folder, name, data, more), "axolotl", folder / name))
     return folder
@@ -279,8 +285,9 @@ def theirs(project: Path) -> dict[str, Any]:
     python = interpreter(ensure(load_backend("axolotl")), variables)
     configs = {name: f"{name}.yaml" for name in (*CASES, *CHATS)}
     configs |= {name: f"{name}/{CONFIG}" for name in SPECS_OF_ROWS}
+    again = ("changed.jsonl.new", f"{CHANGED}/{CONFIG}")
     ran = subprocess.run(
-        [str(python), str(REFERENCE), "rows.json", *configs.values()],
+        [str(python), str(REFERENCE), "rows.json", *configs.values(), *again],
         cwd=project, env=variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
@@ -358,6 +365,7 @@ def test_rows_of_its_own_are_those_of_the_spec(
     for row in real:
         row["labels"][0] = -100  # nothing predicts the first token
     assert made == real
+    assert name != CHANGED or len(made) == 30
 
 
 def test_what_is_compiled_is_read_back(project: Path) -> None:

@@ -22,7 +22,7 @@ VALID = (
     *("adalora.yaml", "lora-eva.yaml", "qlora-loftq.yaml", "qat.yaml"),
     *("dpo-tiny.yaml", "dpo-after-sft.yaml", "kto-tiny.yaml", "simpo-tiny.yaml"),
     *("reward-tiny.yaml", "distillation.yaml", "grpo-tiny.yaml", "axolotl-tiny.yaml"),
-    "online-dpo-tiny.yaml",
+    *("online-dpo-tiny.yaml", "axolotl-chat.yaml"),
     *("gemma-lora.yaml", "gpt-oss-lora.yaml", "mistral-chat.yaml", "llama3-lora.yaml"),
     *("qwen3-tools.yaml", "template.yaml", "new-tokens.yaml"),
 )
