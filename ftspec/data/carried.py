@@ -107,8 +107,9 @@ def by_alternating(format: str, example: Example, thinking: Any = None) -> None:
 def by_parsing(format: str, example: Example, tools: bool | None = False) -> None:
     """The same, for a framework that reads of conversations what no config names.
 
-    axolotl puts a column `system` before a conversation that begins with no such turn, and parses JSON in the
-    texts of calls and of tools (prompt_strategies/chat_template.py, get_conversation_thread).
+    axolotl puts a column `system` before a conversation that begins with no such turn, as null where another
+    row alone has one, and parses JSON in the texts of calls and of tools (prompt_strategies/chat_template.py,
+    get_conversation_thread).
 
     Raises:
         DataError: the row has such a column, or such texts, which a template would print otherwise.
@@ -116,8 +117,8 @@ def by_parsing(format: str, example: Example, tools: bool | None = False) -> Non
     by_frameworks(format, example, tools)
     if example.kind != "chat":
         return
-    if "system" in example.columns and example.messages[0].role != "system":
-        message = "axolotl would put the row's column `system` before its conversation"
+    if "system" in example.columns:
+        message = "axolotl would put the file's column `system` before conversations, an empty one as well"
         raise DataError(Problem(message, hint=_remedy(example)))
     calls = [call for message in example.messages for call in message.extra.get("tool_calls") or ()]
     texts = [

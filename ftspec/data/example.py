@@ -51,4 +51,4 @@ class Example:
     lead: int = field(default=0, compare=False, repr=False)
     """How many leading messages stand in columns of their own: a system prompt, a history."""
     columns: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
-    """The row's columns that hold something, those included that the format does not know."""
+    """The row's columns, those included that the format does not know."""

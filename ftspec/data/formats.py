@@ -140,8 +140,7 @@ def conversation(
         if template is not None:
             return written(template, row.values)
         _require(values, shape.required, mapping, row)
-        there = frozenset(name for name, value in row.values.items() if value is not None)
-        return replace(shape.read(values), columns=there)
+        return replace(shape.read(values), columns=frozenset(row.values))
     except DataError as error:
         raise DataError(placed(error, row.file, row.line, row.index + 1)) from None
 

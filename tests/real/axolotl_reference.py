@@ -30,7 +30,7 @@ def main() -> None:
         # What is compiled has to see to that itself
         compiled = (config.parent / "manifest.json").exists()
         sft.save_preprocessed_dataset = keep if compiled else lambda *_: None
-        cfg = load_cfg(config)
+        cfg = load_cfg(str(config))
         train, held, *_ = prepare_datasets(cfg, load_tokenizer(cfg))
         found[str(config.relative_to(here))] = {"train": rows(train), "eval": rows(held)}
     out.write_text(json.dumps(found))

@@ -52,7 +52,10 @@ def plans(tmp_path: Path, *sets: str, rows: str = ROW) -> list[Plan]:
 def test_rows_are_tokenised_once(tmp_path: Path, calls: list[tuple[Any, ...]]) -> None:
     written = write.write_plans(plans(tmp_path))
     # LLaMA-Factory leaves more out than the others, and is asked for that alone
-    assert calls == [("check_split", "train", True, False), ("check_split", "train", False, True)]
+    assert calls == [
+        ("check_split", "train", True, False, False),
+        ("check_split", "train", False, True, False),
+    ]
     assert list(written) == READING
     assert all(path.is_file() for paths in written.values() for path in paths)
 

@@ -154,7 +154,7 @@ def test_data_stages_are_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     stages = (CheckData("train", lengths=True), PrepareData("eval", "data/eval"))
     events: list[Event] = []
     execute(plan(tmp_path, TRAIN, *stages), here(), events.append)
-    assert asked == [("train", True, False), ("eval", tmp_path / "out/data/eval", ())]
+    assert asked == [("train", True, False, False), ("eval", tmp_path / "out/data/eval", ())]
     assert [e.text for e in events if e.kind == "note"][:2] == ["3 rows, 7 trained tokens"] * 2
 
 

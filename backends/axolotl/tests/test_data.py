@@ -190,8 +190,8 @@ def test_formats_are_found_by_what_they_write(kind: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"system": "Be kind."}, "column `system` before its conversation"),
-        ({"system": ""}, "column `system` before its conversation"),
+        ({"system": "Be kind."}, "column `system` before conversations"),
+        ({"system": None}, "column `system` before conversations"),
         ({"tools": [{"function": {"name": "w", "parameters": "{}"}}]}, "parse"),
     ],
 )
