@@ -9,11 +9,13 @@ from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
 from ftspec.families.rows.template import named_in, template_text
 from ftspec.families.scripts.script import companions, headline
+from ftspec.families.training.fsdp import sharded
 from ftspec.families.training.launch import NODES, PROCESSES, torchrun
 from ftspec.families.weights.tokens import NAMED, NEW, added
 from ftspec.mapping import Flat
 from ftspec_axolotl.data import FRESH
 from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.sharding import write_sharding
 from ftspec_axolotl.tokens import FILE, plugin, token_keys
 from ftspec_axolotl.tuners import SEEDED
 
@@ -67,6 +69,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
     pseudo = ("launch.", NAMED, NEW)
     config = {key: value for key, value in native.items() if not key.startswith(pseudo)}
+    config |= write_sharding(native)
     config |= token_keys(native)
     sections = []
     for title, starts in SECTIONS.items():
@@ -86,10 +89,10 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
 
 
 def launch(native: Flat) -> Sequence[str]:
-    """argv: the module, by torchrun where several processes train."""
-    if native.get(PROCESSES, 1) == native.get(NODES, 1) == 1:
+    """argv: the module, by torchrun where several processes train, or it shards."""
+    if native.get(PROCESSES, 1) == native.get(NODES, 1) == 1 and not sharded(native):
         return ("{python}", "-m", MODULE, CONFIG)
-    return (*torchrun(native, "-m"), MODULE, CONFIG)
+    return (*torchrun(native, "-m", always=True), MODULE, CONFIG)
 
 
 def environment(native: Flat) -> dict[str, str]:

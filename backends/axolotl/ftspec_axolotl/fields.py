@@ -11,7 +11,6 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import LOSSES, PLAIN_ENTROPY
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
-from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.steps import no_decay
 from ftspec.families.weights.float8 import no_float8
@@ -30,6 +29,7 @@ from ftspec.mapping import (
 )
 from ftspec_axolotl.data import data_rows
 from ftspec_axolotl.quantised import quantisation_rows
+from ftspec_axolotl.sharding import sharding_rows
 from ftspec_axolotl.sources import TEXT, kinds_of
 from ftspec_axolotl.tokens import token_rows
 from ftspec_axolotl.train import train_rows, warmup_row
@@ -230,10 +230,7 @@ _ROWS = (
             ("leaf_modules", (None,)),
         )
     ),
-    *no_fsdp(
-        "it is compiled for one device alone (see hardware.devices), and one has nothing to share",
-        "notyet",
-    ),
+    *sharding_rows(),
     unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
     no_float8(),
     warmup_row(),

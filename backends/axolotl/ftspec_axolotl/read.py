@@ -11,6 +11,7 @@ from ftspec.mapping import Flat
 from ftspec.read import pyyaml, shell, yaml
 from ftspec_axolotl.emit import CONFIG
 from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.sharding import read_sharding
 from ftspec_axolotl.tokens import FILE, read_keys
 
 
@@ -18,6 +19,7 @@ def read(written: Sequence[File]) -> Flat:
     """Native values of an emitted folder."""
     texts = {file.path: file.content.decode() for file in written}
     native: dict[str, Any] = dict(yaml.read_placed(texts[CONFIG], pyyaml.scalar).data)
+    native = read_sharding(native)
     native |= read_keys(native, texts.get(FILE, ""))
     argv, environ = shell.read(texts["launch.sh"])
     native[DEVICE] = "cpu" if environ.get("CUDA_VISIBLE_DEVICES") == "" else "cuda"

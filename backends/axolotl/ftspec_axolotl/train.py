@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.training.best import KEEP, STOP
+from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
@@ -102,9 +103,15 @@ def train_rows() -> tuple[Row, ...]:
         Row(
             ("train.gradient_checkpointing",),
             ("gradient_checkpointing", "gradient_checkpointing_kwargs"),
-            # the variant that all backends share; left out it would be the other one
-            lambda on: (on, {"use_reentrant": False} if on else MISSING),
-            lambda on, _kwargs: bool(on),
+            # the variant that all backends share; left out it would be the other one. Where FSDP
+            # recomputes, the model must not do it as well
+            lambda on, engine: (
+                on and not engine,
+                {"use_reentrant": False} if on and not engine else MISSING,
+            ),
+            lambda on, _kwargs, engine: bool(on or engine),
+            uses=("hardware.fsdp.activation_checkpointing",),
+            reads=(RECOMPUTES,),
             absent=(False, None),
         ),
         _number("train.logging_steps", "logging_steps", 10),

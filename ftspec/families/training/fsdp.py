@@ -201,7 +201,7 @@ def fsdp_rows(*own: Case) -> tuple[Row, ...]:
 
     def lower(strategy: str | None, *uses: Any) -> Any:
         values = {STRATEGY: strategy, **dict(zip(USES, uses, strict=True))}
-        for case in (*CASES, *own) if strategy is not None else ():
+        for case in (*own, *CASES) if strategy is not None else ():
             if case.holds(values):
                 raise Refuse(case.reason, case.support, case.hint)
         return MISSING if strategy is None else strategy
