@@ -30,6 +30,21 @@ def sharding_rows() -> tuple[Row, ...]:
             hint="model.quantization: null",
         ),
         Case(
+            lambda v: v[f"{PATH}activation_checkpointing"] and v["method.tuner.type"] == "lora",
+            "it saves the adapter under the names that its recomputation wraps around layers "
+            "(integrations/expert_parallel/shard.py), and peft finds none of them when it loads it",
+            "notyet",
+            "hardware.fsdp.activation_checkpointing: false",
+        ),
+        Case(
+            lambda v: (
+                v["method.tuner.modules_to_save"] or v["method.tuner.bias"] not in (None, "none")
+            ),
+            "it saves of an adapter what is called lora_, and no more (integrations/expert_parallel/shard.py)",
+            "notyet",
+            "leave method.tuner.modules_to_save and bias out",
+        ),
+        Case(
             lambda v: v[f"{PATH}version"] == 1 and v[STRATEGY] != "full_shard",
             "with version 1 it shards fully: its schema has no strategy (utils/schemas/fsdp.py)",
             "notyet",

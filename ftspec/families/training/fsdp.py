@@ -40,6 +40,8 @@ USES = (
     "method.tuner.parameters",
     "method.tuner.plus_ratio",
     "method.tuner.trainable_tokens",
+    "method.tuner.modules_to_save",
+    "method.tuner.bias",
     "model.new_tokens.tokens",
     "model.dtype",
     "derived.stored_dtype",
