@@ -40,7 +40,7 @@ def sharding_rows() -> tuple[Row, ...]:
             lambda v: (
                 v["method.tuner.modules_to_save"] or v["method.tuner.bias"] not in (None, "none")
             ),
-            "it saves of an adapter what is called lora_, and no more (integrations/expert_parallel/shard.py)",
+            "of an adapter it saves what is called lora_ (integrations/expert_parallel/shard.py)",
             "notyet",
             "leave method.tuner.modules_to_save and bias out",
         ),

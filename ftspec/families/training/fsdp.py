@@ -49,6 +49,7 @@ USES = (
     "model.quantization.storage",
     "precision.compute",
     "train.optimizer.type",
+    "train.keep",
     "train.qat.weights",
     "output.quantization",
 )
@@ -189,6 +190,11 @@ CASES: Sequence[Case] = (
         lambda v: v["train.optimizer.type"] not in ("adamw", "sgd", "adagrad", "rmsprop"),
         "this optimizer was not seen to step on pieces of weights",
         hint="train.optimizer: adamw",
+    ),
+    Case(
+        lambda v: v["train.keep"] == "best",
+        "loading the best checkpoint back was not seen under FSDP",
+        hint="train.keep: last",
     ),
     Case(
         lambda v: v["train.qat.weights"] is not None or v["output.quantization"] is not None,
