@@ -306,6 +306,14 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
         ("roles_to_train: [user]", "train_on_inputs: true", "roles_to_train", "inert", "ended"),
         ("message_field_training: train", "", "message_field_training", "unknown", "ended"),
         ("field_thinking: reasoning_content", "", "field_thinking", "inert", "ended"),
+        (
+            "message_property_mappings: {role: role, content: content, name: name}",
+            *("", "message_property_mappings.name", "inert", "ended"),
+        ),
+        (
+            "message_property_mappings: {role: role, content: content, name: who}",
+            *("", "message_property_mappings.name", "unknown", "ended"),
+        ),
         ("field_thinking: thoughts", "", "field_thinking", "unknown", "ended"),
         ("split_thinking: false", "", "split_thinking", "inert", "ended"),
         ("drop_system_message: true", "", "drop_system_message", "unknown", "ended"),
@@ -318,6 +326,13 @@ def test_which_tokens_of_a_turn_train(
     imported = read(f"{text}{more}\n")
     assert fate(imported, f"datasets[0].{key}")[0] == kind
     assert imported.composed.values["data.turn_part"] == part
+
+
+def test_values_that_a_template_is_told(read: Bring) -> None:
+    imported = read(f"{LORA}chat_template_kwargs: {{loud: true, day: Monday}}\n")
+    assert fate(imported, "chat_template_kwargs.loud")[0] == "derived"
+    told = {"loud": True, "day": "Monday"}
+    assert imported.composed.values["model.template_options"] == told
 
 
 def test_data_sets_that_train_other_ends(read: Bring) -> None:

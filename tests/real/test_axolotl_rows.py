@@ -17,10 +17,14 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from ftspec.data.findings import Findings
+from ftspec.data.preview import look
+from ftspec.data.view import View
 from ftspec.env.install import ensure
 from ftspec.families.rows.instructions import custom, named
 from ftspec.plan.data_stages import prepare_split
 from ftspec.plan.make import make_plan
+from ftspec.plan.readers import readers
 from ftspec.plan.write import write_plan
 from ftspec.port.bring import bring
 from ftspec.registry import load as load_backend
@@ -358,14 +362,29 @@ def test_rows_of_its_own_are_those_of_the_spec(
     project: Path, theirs: dict[str, Any], name: str
 ) -> None:
     data, more = SPECS_OF_ROWS[name]
-    sets = (*more, "data.prepare=ftspec")
-    made = prepared(project / "prepared" / name, own_spec(project, name, data, sets))["train"]
     real = theirs[name]["train"]
     assert len(real) >= 8
+    assert shown(own_spec(project, name, data, more)) == real
+    sets = (*more, "data.prepare=ftspec")
+    made = prepared(project / "prepared" / name, own_spec(project, name, data, sets))["train"]
     for row in real:
         row["labels"][0] = -100  # nothing predicts the first token
     assert made == real
     assert name != CHANGED or len(made) == 30
+
+
+def shown(loaded: Loaded) -> list[dict[str, list[int]]]:
+    """The rows that `ftspec data preview` says axolotl trains on."""
+    asked, found = readers(loaded, ("axolotl",)), Findings()
+    rules = [group.rule for group in asked.groups]
+    looked = look(
+        asked.sources("train"), asked.folder, asked.tokens, rules, found, asked.draw("train")
+    )
+    views = [view for one in looked for view in one.views if isinstance(view, View)]
+    found.check()
+    return [
+        {"input_ids": view.input_ids, "labels": view.labels} for view in views if not view.left_out
+    ]
 
 
 def test_what_is_compiled_is_read_back(project: Path) -> None:

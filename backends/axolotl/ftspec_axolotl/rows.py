@@ -1,5 +1,7 @@
 """What axolotl makes of rows: the same as ftspec does, but for those that it leaves out or keeps.
 
+Of plain texts none is too long: `data.overflow: error` stops the run before.
+
 axolotl 0.19.0, prompt_strategies/chat_template.py and user_defined.py; utils/data/utils.py for long rows.
 """
 
@@ -12,14 +14,14 @@ from typing import Any
 from ftspec.data.carried import by_parsing
 from ftspec.data.example import Example
 from ftspec.data.template import Template
-from ftspec.data.tokenise import TrainOn, answer, ask
+from ftspec.data.tokenise import TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import Turns, turns_of
-from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, Unknown, View, parts_of
+from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, View, parts_of
 from ftspec.mapping import Flat
 from ftspec_axolotl.data import LONG
 from ftspec_axolotl.fields import SFT
-from ftspec_axolotl.sources import TEXT, kinds_of
+from ftspec_axolotl.sources import kinds_of
 
 LEAST = 2
 """Tokens that a row needs to stay (min_sample_len)."""
@@ -27,7 +29,7 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class OwnRows:
-    """Rendered and tokenised as one text, or prompt and answer each by itself."""
+    """A conversation or a text tokenised as one, or prompt and answer each by itself."""
 
     tokens: Tokens
     template: Template | None = field(repr=False)
@@ -59,15 +61,15 @@ class OwnRows:
         )
 
         def view(encodings: Sequence[Any]) -> View:
-            whole = answer(question, encodings)
-            length = len(whole.input_ids)
+            ids = question.ids(encodings)
+            labels, length = labels_of(ids, question.mask(encodings)), len(ids)
             reason = f"longer than {self.max_length:,} tokens" if length > self.max_length else ""
             if length < LEAST:
                 reason = f"shorter than {LEAST} tokens"
             kept = min(length, self.max_length) if self.cut else length
             parts = parts_of(question, encodings, kept)
             left_out = "" if self.cut and length >= LEAST else reason
-            return View(parts, list(whole.labels[:kept]), length, left_out)
+            return View(parts, labels[:kept], length, left_out)
 
         return Asked(question.texts, question.special, view, question.after)
 
@@ -79,11 +81,9 @@ class OwnRows:
         return how, f"a row longer than {self.max_length:,} tokens {long}"
 
 
-def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
+def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule:
     """The rule of a config with these native values."""
     entries = native["datasets"]
-    if TEXT in kinds_of(entries):
-        return Unknown("long texts become several rows there", "data.prepare: ftspec")
     spec = SFT.lift(native).spec
     return OwnRows(
         tokens,
@@ -93,5 +93,5 @@ def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | 
         native["excess_length_strategy"] == LONG["truncate"],
         turns_of(spec["data.turn_part"], spec["data.turn_ends"], tokens, template),
         any("field_tools" in entry for entry in entries),
-        all(entry["type"] != "chat_template" for entry in entries),
+        kinds_of(entries) == {"prompt"},
     )
