@@ -79,6 +79,9 @@ def test_a_copy_of_the_model_is_not_made_with_a_token_that_is_not_there(tmp_path
             "around plain text",
         ),
         ("llamafactory", ("model.name=org/m", "model.special_tokens.eos=x"), "no key"),
+        ("llamafactory", ("model.name=org/m", "model.special_tokens.pad=x"), "nothing is learned"),
+        ("trl", (SAVED, "model.dtype=bfloat16"), "16 bits train under bf16 alone"),
+        ("deepspeed", (SAVED, "model.dtype=bfloat16", "precision=bf16"), "only in float32"),
     ],
 )
 def test_what_would_mean_something_else_is_refused(
