@@ -21,7 +21,6 @@ from ftspec.data.findings import Findings
 from ftspec.data.preview import look
 from ftspec.data.view import View
 from ftspec.env.install import ensure
-from ftspec.families.rows.instructions import custom, named
 from ftspec.plan.data_stages import prepare_split
 from ftspec.plan.make import make_plan
 from ftspec.plan.readers import readers
@@ -31,131 +30,12 @@ from ftspec.registry import load as load_backend
 from ftspec.spec.load import Loaded, load
 from ftspec_axolotl.emit import CONFIG
 from tests.conftest import SPECS
+from tests.real.axolotl_cases import BASE, CASES, CHANGED, CHATS, KEYS, OWN, SPECS_OF_ROWS
 from tests.real.warm import interpreter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 REFERENCE = Path(__file__).parent / "axolotl_reference.py"
 ROWS = 60
-BASE: dict[str, Any] = {
-    "base_model": "tiny-model",
-    "adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_target_linear": True,
-    "micro_batch_size": 2, "gradient_accumulation_steps": 2, "learning_rate": 1e-4,
-    "num_epochs": 1, "sequence_len": 512, "seed": 42, "bf16": False,
-    "special_tokens": {"pad_token": "<|im_end|>"},
-}  # fmt: skip
-CUSTOM = {
-    "field_instruction": "question", "field_input": "context", "field_output": "output",
-    "format": "[INST] {{ {input}\n{instruction} [/INST]", "no_input_format": "[INST] {instruction} [/INST]",
-    "system_prompt": "Answer {briefly}.", "system_format": "<<{system}>>\n",
-}  # fmt: skip
-CASES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "alpaca": ("alpaca", {"val_set_size": 0.2}),
-    "all-of-it": ("alpaca", {"train_on_inputs": True, "val_set_size": 7, "seed": 7}),
-    "short": ("alpaca", {"sequence_len": 150, "val_set_size": 0.1}),
-    "cut": ("alpaca", {"sequence_len": 200, "excess_length_strategy": "truncate"}),
-    "chatml": ("alpaca:chatml", {}),
-    "phi": ("alpaca:phi", {}),
-    **{
-        name.replace(":", "-"): (name, {})
-        for name in (
-            "jeopardy",
-            "gpteacher",
-            "oasst",
-            "alpaca_chat",
-            "alpaca_chat.load_concise",
-            "alpaca_chat.load_qa",
-            "alpaca_chat.load_camel_ai",
-            "alpaca_chat.load_no_prompt",
-            "alpaca_instruct",
-            "alpaca_instruct.load_no_prompt",
-            "alpaca_w_system",
-            "alpaca_w_system.load_instruct",
-            "alpaca_w_system.load_open_orca",
-            "alpaca_w_system.load_open_orca_chatml",
-        )
-    },
-    "custom": (CUSTOM, {"val_set_size": 0.3}),
-    "custom-no-column": ({**CUSTOM, "field_system": "nowhere"}, {}),
-    "custom-column": ({**CUSTOM, "field_system": "role"}, {}),
-    "custom-plain": ({"field_input": "nowhere"}, {}),
-}
-CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "own": ({}, {}),
-    **{
-        f"of-{name}": ({}, {"chat_template": name})
-        for name in (
-            "chatml",
-            "qwen_25",
-            "qwen3",
-            "phi_35",
-            "llama3",
-            "gemma3",
-            "mistral_v1",
-            "deepseek_v2",
-            "alpaca",
-            "exaone",
-        )
-    },
-    "every-turn": ({}, {"train_on_inputs": True, "chat_template": "qwen3"}),
-    "every-turn-of-its-own": ({"roles_to_train": ["user"]}, {"train_on_inputs": True}),
-    "no-ends": ({"train_on_eos": "none"}, {"chat_template": "chatml"}),
-    "ends-by-their-other-name": (
-        {"train_on_eos": "none", "train_on_eot": "turn", "roles_to_train": ["gpt"]},
-        {"chat_template": "qwen3"},
-    ),
-    "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
-    "tools": ({"path": "calls.jsonl"}, {"chat_template": "qwen3"}),
-    "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
-}
-"""Of conversations: what an entry says, and the config."""
-CHANGED = "a file that changes"
-"""Made twice: with another file in between."""
-ASKED = {"prompt": "[INST] {{ question }} {[/INST]", "completion": "{{ answer }}"}
-SPECS_OF_ROWS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "turns": ({}, ()),
-    "turns without their ends": ({"turn_part": "said"}, ()),
-    "every turn": ({"train_on": "all"}, ()),
-    "another end": ({"turn_ends": ["\n"]}, ()),
-    "a named template": ({"overflow": "truncate", "max_length": 100}, ("model.chat_template=chatml",)),
-    "a template of a file, told something": (
-        {"overflow": "drop", "max_length": 120},
-        ("model.chat_template=./own.jinja", "model.template_options={loud: true}"),
-    ),
-    "tools": ({"train": "calls.jsonl"}, ()),
-    "sharegpt under another name": (
-        {"train": {"path": "talks.jsonl", "columns": {"conversations": "talk"}}}, (),
-    ),
-    "two files, the first rows, mixed": (
-        {"train": ["calls.jsonl", {"path": "chats.jsonl", "limit": 11}], "mixed": True}, ("train.seed=3",),
-    ),
-    "one file, mixed": ({"mixed": True, "overflow": "drop", "max_length": 100}, ()),
-    "alpaca": ({"train": {"path": "rows.jsonl", "template": named("alpaca")}}, ()),
-    "alpaca:chat, all": (
-        {"train": {"path": "rows.jsonl", "template": named("alpaca:chat")}, "train_on": "all"}, (),
-    ),
-    "own formats": ({"train": {"path": "rows.jsonl", "template": custom(CUSTOM)}}, ()),
-    "one column, of a table": (
-        {
-            "train": {"path": "rows.parquet", "limit": 40, "template": ASKED},
-            "overflow": "truncate", "max_length": 24,
-        }, (),
-    ),
-    CHANGED: ({"train": "changed.jsonl"}, ()),
-    "texts": (
-        {"train": {"path": "rows.jsonl", "format": "text", "columns": {"text": "output"}}},
-        ("method.objective=cpt",),
-    ),
-}  # fmt: skip
-"""Specs whose rows axolotl makes itself: `data`, and more sets."""
-OWN = (
-    "{%- for message in messages %}{{ '<|im_start|>' + message.role + ('!' if loud else '') + '\n' }}"
-    "{{ message.content + (message.reasoning_content or '') + '<|im_end|>\n' }}{%- endfor %}"
-)
-KEYS = (
-    *("chat_template", "train_on_inputs", "eot_tokens", "sequence_len", "excess_length_strategy"),
-    *("dataset_prepared_path", "skip_prepare_dataset", "shuffle_merged_datasets"),
-)
-"""Keys of rows, beside their data sets."""
 TALKS = 48
 BEGINS = "tiny-that-begins"
 """The tiny model with a token that begins texts, which templates print."""
@@ -402,6 +282,7 @@ def test_what_is_compiled_is_read_back(project: Path) -> None:
 
 
 def test_the_cases_differ(theirs: dict[str, Any]) -> None:
+    assert len({*CASES, *CHATS, *SPECS_OF_ROWS}) == len(theirs) == len(CASES) + len(CHATS) + 16
     texts = {
         json.dumps(sorted(map(json.dumps, found["train"])))
         for name, found in theirs.items()
