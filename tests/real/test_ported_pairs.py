@@ -49,6 +49,10 @@ JUDGED = {
 }
 ADAPTER = 'adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")\n'
 FULL_SCRIPT = SCRIPT.replace(ADAPTER, "").replace(", peft_config=adapter", "")
+OTHER_TOKENS = """\
+tokenizer.eos_token = "<|im_start|>"
+tokenizer.add_special_tokens({"pad_token": "<|endoftext|>"})
+"""
 PACKED_SCRIPT = SCRIPT.replace("pad_to_multiple_of=8", 'packing=True, packing_strategy="bfd"')
 
 
@@ -122,6 +126,22 @@ CASES = {
             gradient_accumulation_steps=1,
         ),
         {"method.objective.type": "kto", "method.objective.desirable_weight": 3.0},
+    ),
+    "llamafactory, tokens that are new": Pair(
+        "llamafactory",
+        "trl",
+        factory({**PUBLISHED, "add_special_tokens": "<tool>, </tool>"}),
+        {
+            "model.new_tokens.tokens": ("<tool>", "</tool>"),
+            "model.new_tokens.init": "noise",
+            "method.tuner.modules_to_save": ("embed_tokens", "lm_head"),
+        },
+    ),
+    "trl, other special tokens": Pair(
+        "trl",
+        "llamafactory",
+        script(SCRIPT.replace("dataset =", f"{OTHER_TOKENS}dataset =", 1)),
+        {"model.special_tokens.eos": "<|im_start|>", "model.special_tokens.pad": "<|endoftext|>"},
     ),
     "trl, all weights": Pair(
         "trl", "llamafactory", script(FULL_SCRIPT), {"method.tuner.type": "full"}
