@@ -112,7 +112,8 @@ def by_parsing(format: str, example: Example, tools: bool | None = False) -> Non
     get_conversation_thread).
 
     Raises:
-        DataError: the row has such a column, or such texts, which a template would print otherwise.
+        DataError: the row has such a column, or such texts, which a template would print otherwise; a turn
+            has no content, which ftspec and other frameworks hand on as an empty one or null.
     """
     by_frameworks(format, example, tools)
     if example.kind != "chat":
@@ -120,6 +121,10 @@ def by_parsing(format: str, example: Example, tools: bool | None = False) -> Non
     if "system" in example.columns:
         message = "axolotl would put the file's column `system` before conversations, an empty one as well"
         raise DataError(Problem(message, hint=_remedy(example)))
+    if any(message.silent for message in example.messages):
+        message = "a template would find no content at all in the row's turn that only calls a tool"
+        hint = 'give it one, `"content": ""`'
+        raise DataError(Problem(message, hint=" or ".join(filter(None, (hint, _remedy(example))))))
     calls = [call for message in example.messages for call in message.extra.get("tool_calls") or ()]
     texts = [
         *(_within(call, "function", "arguments") for call in calls),

@@ -99,8 +99,9 @@ def _message(turn: Any, number: int, role_key: str, content_key: str) -> Message
         raise DataError(_misses(known, number, missing[0], role_key))
     written = known.pop(role_key)
     role = _role(written, number, role_key)
+    silent = content_key not in known
     content = text_of(known.pop(content_key, ""), f"the {content_key} of message {number}")
-    return Message(role, content, known, written)
+    return Message(role, content, known, written, silent)
 
 
 def _misses(turn: dict[str, Any], number: int, key: str, role_key: str) -> Problem:

@@ -20,6 +20,8 @@ class Message:
     """What else a template may read: tool_calls, name, reasoning_content."""
     written: str = field(default="", compare=False, repr=False)
     """The role as the row writes it, `human` of a sharegpt turn."""
+    silent: bool = field(default=False, compare=False, repr=False)
+    """Whether the row has no content for it, not even an empty one."""
 
     def native(self) -> dict[str, Any]:
         """As a chat template sees it."""

@@ -187,12 +187,21 @@ def test_formats_are_found_by_what_they_write(kind: dict[str, str]) -> None:
     assert isinstance(found, dict) and custom(found) == custom(kind)
 
 
+def turned(content: str | None, **function: Any) -> dict[str, Any]:
+    """A row whose answer calls a tool."""
+    call = {"type": "function", "function": {"name": "w", **function}}
+    answer = {"role": "assistant", "content": content, "tool_calls": [call]}
+    return {"messages": [{"role": "user", "content": "a"}, answer]}
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
         ({"system": "Be kind."}, "column `system` before conversations"),
         ({"system": None}, "column `system` before conversations"),
         ({"tools": [{"function": {"name": "w", "parameters": "{}"}}]}, "parse"),
+        (turned("", arguments='{"a": 1}'), "parse"),
+        (turned(None, arguments={"a": 1}), "no content at all"),
     ],
 )
 def test_rows_of_which_it_reads_more_are_refused(
