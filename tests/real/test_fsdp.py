@@ -37,7 +37,10 @@ ALL: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 LORA: dict[str, tuple[str, tuple[str, ...]]] = {
-    "the model recomputes": ("trl", ("hardware.fsdp={}", *RECOMPUTED)),
+    "the model recomputes": (
+        "trl",
+        ("hardware.fsdp={cpu_ram_efficient_loading: true}", *RECOMPUTED),
+    ),
     "the engine recomputes": (
         "llamafactory",
         ("hardware.fsdp={activation_checkpointing: true}", *RECOMPUTED),

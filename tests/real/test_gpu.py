@@ -21,6 +21,10 @@ CASES = {
         "model.attention=flash_attention_2",
     ),
     "nf4": ("method=lora", "model.quantization=nf4", "precision=bf16"),
+    "fsdp": ("hardware.fsdp={cpu_ram_efficient_loading: true}",),
+    "fsdp, all weights": ("method=full", "hardware.fsdp={offload_parameters: true}"),
+    "fsdp, version 1": ("hardware.fsdp={version: 1}",),
+    "fsdp, bf16": ("hardware.fsdp={}", "precision=bf16"),
     "int8": ("method=lora", "model.quantization=int8", "precision=bf16"),
 }
 

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from fsdp (sha256 5eadf09d883f)
+set -eu
+CDPATH="" cd -- "$(dirname -- "$0")"
+export HF_HUB_DISABLE_TELEMETRY=1
+export DO_NOT_TRACK=1
+export UNSLOTH_DISABLE_STATISTICS=1
+export HF_UPDATE_DOWNLOAD_COUNTS=0
+export GRADIO_ANALYTICS_ENABLED=False
+export FORCE_TORCHRUN=1
+export NNODES=1
+export NPROC_PER_NODE=2
+export ACCELERATE_USE_FSDP=true
+export FSDP_VERSION=1
+export FSDP_OFFLOAD_PARAMS=true
+export FSDP_AUTO_WRAP_POLICY=TRANSFORMER_BASED_WRAP
+export FSDP_STATE_DICT_TYPE=FULL_STATE_DICT
+export FSDP_ACTIVATION_CHECKPOINTING=true
+export FSDP_CPU_RAM_EFFICIENT_LOADING=false
+export FSDP_TRANSFORMER_CLS_TO_WRAP=LlamaDecoderLayer
+export FSDP_SHARDING_STRATEGY=FULL_SHARD
+export FSDP_USE_ORIG_PARAMS=false
+export FSDP_SYNC_MODULE_STATES=true
+export FSDP_FORWARD_PREFETCH=false
+export FSDP_BACKWARD_PREFETCH=BACKWARD_PRE
+exec llamafactory-cli train train.yaml
