@@ -259,7 +259,7 @@ def _needed(asked: Asked, objective: str) -> Flat:
 
 
 def _beside(needed: Flat | None, path: str) -> Flat:
-    return {} if needed is None or path in needed else needed
+    return {given: value for given, value in (needed or {}).items() if given != path}
 
 
 def candidates(objective: str) -> Iterator[tuple[str, Any]]:
