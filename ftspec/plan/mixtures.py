@@ -26,6 +26,8 @@ def decide_experts(spec: Spec, config: Mapping[str, Any] | None, decide: Any) ->
     decide("derived.model_type", text.get("model_type"), why, "machine")
     decide("derived.router_logits", bool(text.get("output_router_logits")), why, "machine")
     _targets(spec, text)
+    if config is not None and spec.model.experts.balance_loss == "model":
+        _balance(spec, text, decide)
     asked = spec.model.experts.model_dump(exclude_defaults=True)
     if config is None or not asked or any("expert" in str(name) for name in text):
         return
@@ -36,6 +38,20 @@ def decide_experts(spec: Spec, config: Mapping[str, Any] | None, decide: Any) ->
             hint="leave `model.experts` out",
         )
     )
+
+
+def _balance(spec: Spec, config: Mapping[str, Any], decide: Any) -> None:
+    """The weight that the model's own files say."""
+    weight = config.get("router_aux_loss_coef")
+    if not isinstance(weight, int | float):
+        raise SpecError(
+            Problem(
+                f"config.json of {spec.model.name} says no router_aux_loss_coef",
+                path="model.experts.balance_loss",
+                hint="give the weight as a number",
+            )
+        )
+    decide("model.experts.balance_loss", float(weight), "router_aux_loss_coef of its config.json")
 
 
 def _targets(spec: Spec, config: Mapping[str, Any]) -> None:

@@ -506,3 +506,13 @@ def test_the_best_weights(
     assert fate(imported, key)[0] == kind
     values = imported.composed.values
     assert (values["train.keep"], values.get("train.early_stopping")) == found
+
+
+def test_a_mixture_that_is_balanced_by_its_own_weight(read: Bring) -> None:
+    said = f"{LORA}model_config:\n  output_router_logits: "
+    imported = read(f"{said}true\n")
+    assert not lost(imported)
+    assert imported.composed.spec.model.experts.balance_loss == "model"
+    assert read(f"{said}false\n").composed.values["model.experts.balance_loss"] == 0
+    preferred = f"{LORA}rl: dpo\nmodel_config:\n  output_router_logits: true\n"
+    assert fate(read(preferred), "model_config.output_router_logits")[0] == "unknown"

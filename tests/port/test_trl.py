@@ -296,3 +296,21 @@ def test_prompts_are_cut_as_the_last_release_cut_them(
     found = read("model_name_or_path: m\ndataset_name: d\noutput_dir: o\n" + text)
     data = found.composed.spec.data
     assert (data.max_prompt_length, data.prompt_cut, data.overflow) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "weight"),
+    [
+        (
+            "mistralai/Mixtral-8x7B-v0.1",
+            "",
+            "model",
+        ),  # trl 1.16: the model's own where nothing is said
+        ("Qwen/Qwen3-30B-A3B", "router_aux_loss_coef: 0.01\n", 0.01),
+        ("org/model", "router_aux_loss_coef: null\n", "model"),
+        ("org/model", "", None),
+    ],
+)
+def test_what_balances_experts(read: Bring, name: str, more: str, weight: Any) -> None:
+    found = read(LEAST.replace("org/model", name) + more).composed.values
+    assert found.get("model.experts.balance_loss") == weight

@@ -572,7 +572,8 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "trust_remote_code": st.booleans(),
             "experts": optional(
                 {
-                    "balance_loss": st.integers(0, 10**4).map(lambda share: share / 10**4),
+                    "balance_loss": st.just("model")
+                    | st.integers(0, 10**4).map(lambda share: share / 10**4),
                     "freeze_router": st.sampled_from((*(False,) * 7, True)),
                 }
             ),

@@ -110,3 +110,19 @@ def test_leaves_are_of_stage_3(tmp_path: Path) -> None:
     assert "does not shard" in refusal(
         tmp_path, "trl", MIXTURE, "hardware.zero={stage: 3, leaf_modules: X}"
     )
+
+
+def test_a_models_own_weight(tmp_path: Path) -> None:
+    key, own = "SFTConfig.router_aux_loss_coef", "model.experts.balance_loss=model"
+    known = {**MIXTURE, "router_aux_loss_coef": 0.02}
+    assert plan(tmp_path, "trl", known, own).native[key] == 0.02
+    assert plan(tmp_path, "llamafactory", known, own).native["moe_aux_loss_coef"] == 0.02
+    with pytest.raises(SpecError, match="says no router_aux_loss_coef"):
+        plan(tmp_path, "trl", MIXTURE, own)
+    elsewhere = (own, "model.name=org/mixture", "model.dtype=float32")
+    made = plan(tmp_path, "trl", MIXTURE, *elsewhere)
+    assert made.native[key] is None
+    backend = backend_of("trl")
+    found = backend.maps["sft"].lift(backend.read(made.files())).spec
+    assert found["model.experts.balance_loss"] == "model"
+    assert "as a number" in refusal(tmp_path, "llamafactory", MIXTURE, *elsewhere)

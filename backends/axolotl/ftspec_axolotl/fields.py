@@ -65,7 +65,7 @@ def _lower_dtype(dtype: str, stored: str | None, compute: str) -> tuple[()]:
     return ()
 
 
-def _lower_balance(weight: float | None, own: bool | None) -> tuple[()]:
+def _lower_balance(weight: float | str | None, own: bool | None) -> tuple[()]:
     if weight or own:
         raise Refuse(
             "mixtures of experts are not compiled for it yet: their balance loss would be the model's own",

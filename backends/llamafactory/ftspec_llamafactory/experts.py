@@ -46,7 +46,7 @@ def expert_rows() -> tuple[Row, ...]:
 
 
 def _lower_balance(
-    weight: float,
+    weight: float | str,
     passes: int,
     devices: int,
     kind: str | None,
@@ -68,6 +68,12 @@ def _lower_balance(
     refuse_smoothing(weight, smoothing)
     if loss in ("dft", "eaft"):
         raise Refuse(f"its {loss.upper()} loss leaves the balance loss out, and nothing says so")
+    if not isinstance(weight, int | float):
+        raise Refuse(
+            "it takes the weight as a number, and the model's files are not here",
+            "notyet",
+            "model.experts.balance_loss: the router_aux_loss_coef of its config.json",
+        )
     native = weight / (passes * devices)
     doubts = [
         ""

@@ -133,7 +133,7 @@ def _type(trainer: Trainer, is_it: Any) -> Row:
     )
 
 
-def _lower_balance(weight: float, own: bool | None) -> tuple[()]:
+def _lower_balance(weight: float | str, own: bool | None) -> tuple[()]:
     if weight or own:
         raise Refuse(
             "its trainer adds the balance loss that the model's own config.json says, and no other",

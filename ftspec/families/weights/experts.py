@@ -10,7 +10,7 @@ import ast
 from typing import Any
 
 from ftspec.families.scripts.unify import match_all
-from ftspec.mapping import Refuse, Row
+from ftspec.mapping import MISSING, Refuse, Row
 
 FROZEN = "model.router_frozen"
 """Native pseudo-key: the router is frozen by statements."""
@@ -33,13 +33,14 @@ def expert_rows(prefix: str) -> tuple[Row, ...]:
             ("model.experts.balance_loss",),
             (f"{prefix}router_aux_loss_coef",),
             _lower_balance,
-            lambda weight: weight,
+            lambda weight: "model" if weight is None else weight,
             uses=(
                 "train.label_smoothing",
                 "method.objective.prompt_weight",
                 "method.objective.loss",
             ),
-            absent=(None,),
+            # without the key it is the model's own weight too, which only mixtures have
+            absent=(MISSING,),
         ),
         Row(
             ("model.experts.freeze_router",),
@@ -53,8 +54,8 @@ def expert_rows(prefix: str) -> tuple[Row, ...]:
 
 
 def _lower_balance(
-    weight: float, smoothing: float, of_prompts: float | None, loss: str | None
-) -> float:
+    weight: float | str, smoothing: float, of_prompts: float | None, loss: str | None
+) -> Any:
     refuse_smoothing(weight, smoothing)
     if weight and loss == "eaft":
         raise Refuse(
@@ -68,10 +69,10 @@ def _lower_balance(
             "notimpl",
             "method.objective.prompt_weight: 0",
         )
-    return weight
+    return None if weight == "model" else weight
 
 
-def refuse_smoothing(weight: float, smoothing: float) -> None:
+def refuse_smoothing(weight: float | str, smoothing: float) -> None:
     """transformers and trl both leave the balance loss out where they smooth labels themselves."""
     if weight and smoothing:
         raise Refuse(

@@ -10,7 +10,7 @@ from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import APART, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
 from ftspec.port.formats.deepspeed import MOVED
-from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, unknown
+from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 
 FLAGS = {
     "flash_attention": "flash_attention_2",
@@ -38,6 +38,24 @@ def _attention(setting: Setting, context: Context) -> Outcome:
     if setting.value == word or setting.key == "flash_attention":
         return Outcome("exact", {"model.attn_implementation": word})
     return Outcome("derived", {"model.attn_implementation": word}, why=KERNEL)
+
+
+def _routed(setting: Setting, context: Context) -> Outcome:
+    """loaders/utils.py hands it to the model's config: with it a mixture adds its balance loss by itself."""
+    if objective(context) not in ("sft", "cpt") or context.get("use_eaft"):
+        return Outcome("unknown", why="what its trainer makes of a balance loss is not known here")
+    weight = _own_weight(context)
+    spec = {"model.experts.balance_loss": weight if setting.value else 0.0}
+    return Outcome("derived", spec=spec, why="by the weight of the model's config.json")
+
+
+def _own_weight(context: Context) -> Any:
+    """A weight that the file sets as well stands in the place of the model's own."""
+    for name in ("model_config", "overrides_of_model_config"):
+        given = section(context, name).get("router_aux_loss_coef")
+        if given is not None:
+            return given
+    return "model"
 
 
 def _adapter(setting: Setting, _context: Context) -> Outcome:
@@ -199,6 +217,8 @@ MODEL_RULES: dict[str, Rule] = {
     "trust_remote_code": said(renamed("model.trust_remote_code")),
     "attn_implementation": said(_attention),
     **dict.fromkeys(FLAGS, off_or(_attention)),
+    "model_config.output_router_logits": said(_routed),
+    "overrides_of_model_config.output_router_logits": said(_routed),
     "adapter": said(_adapter),
     "lora_model_dir": said(renamed("model.adapter")),
     "lora_r": _lora("r"),

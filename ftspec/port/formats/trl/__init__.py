@@ -6,6 +6,7 @@ TrlParser). A recipe of an older handbook has other names for some keys.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ftspec.families.rows.template import TEMPLATE
@@ -32,6 +33,9 @@ from ftspec.port.rules import (
 from ftspec.read import pyyaml
 
 CONFIG = "SFTConfig."
+BALANCE = "router_aux_loss_coef"
+MIXTURE = re.compile(r"mixtral|moe|gpt-oss|grok|-a\d+(\.\d+)?b|deepseek-v[23]", re.IGNORECASE)
+"""Names of mixtures of experts: a model of the hub shows no more of itself."""
 LOSS = f"{CONFIG}loss_type"
 BITS = "BitsAndBytesConfig."
 OPENED = {
@@ -181,6 +185,14 @@ def _environment(setting: Setting, _context: Context) -> Outcome:
     )
 
 
+def _balance(context: Context, config: str) -> dict[str, Any]:
+    """Where nothing is said, a mixture of experts is balanced by the weight of its own config.json."""
+    entry = context.table.calls.get(config, {}).get(BALANCE) if context.table else None
+    name = str(context.get("model_name_or_path") or "")
+    own = entry is not None and entry[1] is None and context.get(BALANCE) is None
+    return {f"{CONFIG}{BALANCE}": None} if own and MIXTURE.search(name) else {}
+
+
 def _complete(context: Context) -> Completion:
     """What ModelConfig assumes, and what the file leaves open."""
     native: dict[str, Any] = {
@@ -227,10 +239,11 @@ def _complete(context: Context) -> Completion:
             f"{CONFIG}{name}": entry[1]
             for name, entry in defaults.items()
             if name in context.table.calls["SFTConfig"] and name not in context.document.data
-            if name != "bf16"  # None, which comes to True as in SFTConfig: trainer/base_config.py
+            # None, which comes to True as in SFTConfig: trainer/base_config.py; None, the model's own
+            if name not in ("bf16", BALANCE)
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
-    native |= assumed(context)
+    native |= {**assumed(context), **_balance(context, own)}
     notes: tuple[str, ...] = ()
     if old := sorted(OLD_NAMES & set(context.document.data)):
         notes = (
