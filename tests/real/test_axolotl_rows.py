@@ -28,6 +28,7 @@ from ftspec.plan.write import write_plan
 from ftspec.port.bring import bring
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import Loaded, load
+from ftspec_axolotl.data import KEPT
 from ftspec_axolotl.emit import CONFIG
 from tests.conftest import SPECS
 from tests.real.axolotl_cases import BASE, CASES, CHANGED, CHATS, KEYS, OWN, SPECS_OF_ROWS
@@ -159,23 +160,33 @@ def own_spec(folder: Path, name: str, data: dict[str, Any], more: tuple[str, ...
     return load(folder / f"{name}.yaml", (*sets, *more))
 
 
-@pytest.fixture(scope="module")
-def theirs(project: Path) -> dict[str, Any]:
-    """The rows that axolotl made, by case and split."""
+def reference(project: Path, out: str, *configs: str) -> subprocess.Popen[str]:
+    """A process in which axolotl makes the rows of configs."""
     variables = {
         **os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(project / "hf"),
         "CUDA_VISIBLE_DEVICES": "", "DO_NOT_TRACK": "1", "AXOLOTL_DO_NOT_TRACK": "1",
     }  # fmt: skip
     python = interpreter(ensure(load_backend("axolotl")), variables)
+    command = [str(python), str(REFERENCE), out, *configs]
+    return subprocess.Popen(command, cwd=project, env=variables, stderr=subprocess.PIPE, text=True)
+
+
+def made_by(process: subprocess.Popen[str], out: Path) -> dict[str, Any]:
+    """The rows that the process leaves, by config and split."""
+    _, said = process.communicate()
+    assert process.returncode == 0, said[-4000:]
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def theirs(project: Path) -> dict[str, Any]:
+    """The rows that axolotl made, by case and split."""
     configs = {name: f"{name}.yaml" for name in (*CASES, *CHATS)}
     configs |= {name: f"{name}/{CONFIG}" for name in SPECS_OF_ROWS}
     again = ("changed.jsonl.new", f"{CHANGED}/{CONFIG}")
-    ran = subprocess.run(
-        [str(python), str(REFERENCE), "rows.json", *configs.values(), *again],
-        cwd=project, env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
-    found: dict[str, Any] = json.loads((project / "rows.json").read_text())
+    process = reference(project, "rows.json", *configs.values(), *again)
+    found = made_by(process, project / "rows.json")
     return {name: found[config] for name, config in configs.items()}
 
 
@@ -251,6 +262,19 @@ def test_rows_of_its_own_are_those_of_the_spec(
         row["labels"][0] = -100  # nothing predicts the first token
     assert made == real
     assert name != CHANGED or len(made) == 30
+
+
+def test_processes_of_one_run_make_the_same_rows(project: Path, theirs: dict[str, Any]) -> None:
+    """They wait for each other in one folder, and find no rows there."""
+    config, outs = f"turns/{CONFIG}", ("one.json", "two.json")
+    running = [reference(project, out, config) for out in outs]
+    for process, out in zip(running, outs, strict=True):
+        found, real = made_by(process, project / out)[config]["train"], theirs["turns"]["train"]
+        assert len(found) == len(real) >= 100
+        for one, other in zip(found, real, strict=True):
+            assert one["input_ids"] == other["input_ids"]
+            assert one["labels"][1:] == other["labels"][1:]
+    assert not list((project / "turns" / KEPT).glob("*/*.arrow"))
 
 
 def shown(loaded: Loaded) -> list[dict[str, list[int]]]:
