@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
-from ftspec.data.tokenise import IGNORED, Encoded, TrainOn, encode, no_template
+from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.errors import DataError, Problem, SpecError
@@ -305,7 +304,7 @@ def _encoded(
         try:
             whole = _whole(example, rules)
             tally.longest = max(tally.longest, len(whole.input_ids))
-            limit = sys.maxsize if rules.packing == "blocks" else rules.max_length
+            limit = ENDLESS if rules.packing == "blocks" else rules.max_length
             within = fitted(whole, limit, rules.overflow)
         except DataError as error:
             found.add(placed(error, row.file, row.line, row.index + 1))

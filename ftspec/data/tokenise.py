@@ -6,6 +6,7 @@ string, without special tokens of the tokenizer's own. Labels then say which ids
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from ftspec.errors import DataError, Problem
 TrainOn = Literal["completions", "assistant", "all"]
 IGNORED = -100
 """The label that no framework counts."""
+ENDLESS = sys.maxsize
+"""A length that no row reaches: nothing is cut."""
 PREFIX_HINT = (
     "use a template that renders a prompt alone as it renders it in the conversation, or one that "
     "marks assistant turns with {% generation %}"

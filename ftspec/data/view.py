@@ -6,7 +6,6 @@ texts of many rows can be tokenised at once. Rules that compare equal see every 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,7 +17,7 @@ from ftspec.data.example import Example
 from ftspec.data.pack import WINDOW, Packing, Packs
 from ftspec.data.prepare import Overflow, fitted
 from ftspec.data.template import Template
-from ftspec.data.tokenise import IGNORED, Encoded, Question, TrainOn, answer, ask
+from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, Question, TrainOn, answer, ask
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import WRITTEN as WHOLE
 from ftspec.data.turns import TurnPart, Turns
@@ -169,6 +168,9 @@ class Unknown:
     hint: str = ""
 
 
+UNCUT = "no row is cut, however long"
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Rows that ftspec prepares itself: the same for all backends."""
@@ -212,7 +214,7 @@ class Prepared:
             short: Encoded | None = whole
             refused: tuple[Problem, ...] = ()
             try:
-                limit = sys.maxsize if endless else self.max_length
+                limit = ENDLESS if endless else self.max_length
                 short = fitted(whole, limit, self.overflow)
             except DataError as error:
                 refused = error.problems
@@ -232,6 +234,8 @@ class Prepared:
             + COUNTS[self.turns.part],
             self.packs.describe()
             if self.packs and self.packing == "blocks"
+            else UNCUT
+            if self.max_length == ENDLESS
             else {
                 "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
                 "truncate-left": f"a longer row keeps its last {self.max_length:,} tokens",

@@ -12,6 +12,7 @@ from ftspec.data.carried import Accept, by_alternating, by_frameworks, by_parsin
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
 from ftspec.data.thinking import THINKING
+from ftspec.data.tokenise import ENDLESS
 from ftspec.data.tokenizer import AS_IT_IS, Vocabulary
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
@@ -119,7 +120,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "template": spec.model.chat_template,
         "options": spec.model.template_options,
         "vocabulary": vocabulary_of(resolved),
-        "max_length": spec.data.max_length,
+        "max_length": ENDLESS if spec.data.max_length is None else spec.data.max_length,
         "overflow": spec.data.overflow,
         "system": spec.data.system,
         "packing": spec.data.packing,

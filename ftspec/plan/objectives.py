@@ -22,7 +22,11 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     Raises:
         SpecError: the rows, the weights of tokens or the packing do not go with the objective.
     """
-    if spec.method.objective.type == "reward" and values["data.overflow"].origin == "default":
+    if (
+        spec.method.objective.type == "reward"
+        and spec.data.max_length
+        and (values["data.overflow"].origin == "default")
+    ):
         decide("data.overflow", "drop", "a score is of a whole answer")
     shuffle = values["data.shuffle"]
     if getattr(spec.method.objective, "loss", "") == "kto" and shuffle.origin == "default":

@@ -44,8 +44,9 @@ def decide_positions(
     if rope is not None:
         _decide_rope(rope, spec.model.name, config, own, decide)
     reach = _reach(values, config, own)
-    if reach is None or spec.data.max_length <= reach:
-        return
+    length = spec.data.max_length
+    if reach is None or length is None or length <= reach:
+        return  # without a limit it is the rows that decide
     if "max_length" not in spec.data.model_fields_set:
         decide("data.max_length", reach, "the model's positions reach no further", "machine")
         return
@@ -54,14 +55,14 @@ def decide_positions(
             f"the positions of {spec.model.name} reach {reach} tokens: a longer row would be trained "
             "at positions that the model has never seen",
             path="data.max_length",
-            hint=f"{_longer(spec, reach)}; or data.max_length: {reach}",
+            hint=f"{_longer(spec, length, reach)}; or data.max_length: {reach}",
         )
     )
 
 
-def _longer(spec: Spec, reach: int) -> str:
+def _longer(spec: Spec, length: int, reach: int) -> str:
     factor = getattr(spec.model.rope, "factor", 1.0)
-    needed = math.ceil(factor * spec.data.max_length / reach)
+    needed = math.ceil(factor * length / reach)
     if spec.model.rope is None:
         return f"stretch them with model.rope: {{type: yarn, factor: {needed}}}"
     return f"model.rope.factor: {needed}"

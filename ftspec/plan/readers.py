@@ -11,6 +11,7 @@ from ftspec.backend import Backend
 from ftspec.data.hold_out import Draw
 from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
+from ftspec.data.tokenise import ENDLESS
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import turns_of
 from ftspec.data.view import Checked, Prepared, Rule, Unknown
@@ -150,7 +151,7 @@ def _rule(
         tokens,
         template,
         values["data.train_on"].value,
-        values["data.max_length"].value,
+        ENDLESS if values["data.max_length"].value is None else values["data.max_length"].value,
         values["data.overflow"].value,
         values["data.packing"].value,
         values["data.system"].value,

@@ -71,6 +71,8 @@ def _batch(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
 
 
 def _length(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
+    if one is None or other is None:
+        return f"rows beyond {one or other} tokens are cut in one, whole in the other"
     return f"rows between {min(one, other)} and {max(one, other)} tokens are cut in one, whole in the other"
 
 

@@ -89,6 +89,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.objective.reward_limit": (5.0,),
     "method.objective.generation.min_p": (0.05,),
     "precision.loss_scale.fixed": (128.0,),
+    "data.max_length": (None, 2048),
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),

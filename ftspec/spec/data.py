@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -174,8 +175,9 @@ class Data(Node):
     """Seed of the rows that `eval_size`, `mixed` and a source's `share` draw. null: that of train.seed."""
     system: str | None = Field(None, min_length=1)
     """System prompt for conversations that begin with none. null: they are trained without one."""
-    max_length: int = Field(2048, ge=8)
-    """Longest sequence, in tokens."""
+    max_length: int | None = Field(2048, ge=8)
+    """Longest sequence, in tokens. null: no limit; the longest row has to fit into memory, and within the
+    model's positions."""
     overflow: Literal["truncate", "truncate-left", "drop", "error"] = "truncate"
     """What happens to a longer row. `truncate`: its first max_length tokens are kept. `truncate-left`:
     its last ones. `drop`: it is left out. `error`: the run does not start, and the row is named."""
@@ -220,7 +222,13 @@ class Data(Node):
             raise ValueError(
                 "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
             )
-        if self.max_prompt_length is not None and self.max_prompt_length >= self.max_length:
+        if self.max_length is None and not self.overflow.startswith("truncate"):
+            raise ValueError("no row is longer than no limit: leave `overflow` out")
+        if self.max_length is None and self.packing is not None:
+            raise ValueError("rows are packed up to a length: `packing` needs a `max_length`")
+        if self.max_length is None and self.prompt_cut != "always":
+            raise ValueError("no pair is too long for no limit: leave `prompt_cut` out")
+        if (self.max_prompt_length or 0) >= (self.max_length or math.inf):
             raise ValueError("`max_prompt_length` leaves room for an answer within `max_length`")
         if self.prompt_cut != "always" and self.max_prompt_length is None:
             raise ValueError("`prompt_cut` says when `max_prompt_length` cuts: give it too")

@@ -13,6 +13,7 @@ from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
 
 Schema = dict[str, Any]
+NULL: Schema = {"type": "null"}
 
 
 def _given(*names: str) -> Schema:
@@ -43,6 +44,11 @@ def _shared(name: str) -> Schema:
     }
 
 
+def _endless() -> Schema:
+    """No limit of the length."""
+    return {"required": ["max_length"], "properties": {"max_length": NULL}}
+
+
 def _ending(suffixes: Mapping[str, str]) -> str:
     """A pattern for file endings in any case: JSON Schema has no flags."""
     words = (
@@ -51,7 +57,6 @@ def _ending(suffixes: Mapping[str, str]) -> str:
     return f"({'|'.join(words)})$"
 
 
-NULL: Schema = {"type": "null"}
 TEMPLATES = ("tokenizer", *NAMED)
 NOTHING: Schema = {"type": "null", "not": {"type": "null"}}
 """No value at all; written so that the message for a value of any type is the rule's own."""
@@ -113,6 +118,18 @@ RULES: Mapping[str, list[Schema]] = {
                 "errorMessage": DRAWN,
             },
         },
+        _unless(
+            _endless(),
+            "overflow",
+            {"const": "truncate"},
+            "no row is longer than no limit: leave `overflow` out",
+        ),
+        _unless(
+            _endless(),
+            "packing",
+            NULL,
+            "rows are packed up to a length: `packing` needs a `max_length`",
+        ),
         {
             "if": {"required": ["turn_ends"], "properties": {"turn_ends": {"minItems": 1}}},
             "then": {

@@ -26,6 +26,10 @@ NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
 """Paths that no native file holds: ftspec answers for them before or around the run."""
 
 
+LIMITED = ("gkd", "orpo", "cpo", "simpo", *ONLINE)
+"""Objectives whose trainers take a limit of their own where there is none."""
+
+
 @st.composite
 def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     """A source of a format that the objective takes, with awkward column names."""
@@ -231,6 +235,11 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("system", None)
     if data.get("packing") == "blocks":
         data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})
+    if data.get("max_length", 0) is None and objective in LIMITED:
+        data.pop("max_length")
+    if data.get("max_length", 0) is None:
+        for name in ("overflow", "packing"):
+            data.pop(name, None)
     if data.get("packing") and (learned.get("prompt_weight") or learned.get("loss") == "eaft"):
         del data["packing"]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from ftspec.data.written import written
+from ftspec.spec.data import Written
 from tests.port.conftest import Bring, fate
 
 LORA = """\
@@ -18,7 +22,7 @@ model:
 tokenizer:
   _component_: torchtune.models.llama3.llama3_tokenizer
   path: models/llama/tokenizer.model
-  max_seq_len: 512
+  max_seq_len: null
 checkpointer:
   _component_: torchtune.training.FullModelHFCheckpointer
   checkpoint_dir: models/llama
@@ -67,13 +71,14 @@ def test_a_recipes_config(read: Bring) -> None:
     (source,) = found["data.train"]
     assert (source["format"], source["columns"]) == ("sharegpt", {"conversations": "talk"})
     assert found["data.train_on"] == "assistant"
+    assert found["data.max_length"] is None
 
 
 @pytest.mark.parametrize(
     ("old", "new", "key", "kind"),
     [
-        ("max_seq_len: 512", "max_seq_len: null", "tokenizer.max_seq_len", "unknown"),
-        ("chat_dataset", "alpaca_dataset", "dataset._component_", "approximated"),
+        ("max_seq_len: null", "max_seq_len: 512", "tokenizer.max_seq_len", "approximated"),
+        ("chat_dataset", "alpaca_dataset", "dataset._component_", "derived"),
         (
             "max_steps_per_epoch: null",
             "max_steps_per_epoch: 9",
@@ -96,3 +101,88 @@ def test_alpaca_trains_on_prompts_unless_it_is_said(read: Bring) -> None:
     found = read(said).composed.values
     assert found["data.train_on"] == "assistant"
     assert found["data.train"][0]["hub"] == "tatsu-lab/alpaca"
+
+
+BOTH = "Below is an instruction that describes a task, paired with an input that provides further context. "
+ALONE = "Below is an instruction that describes a task. "
+REST = "Write a response that appropriately completes the request.\n\n### Instruction:\n"
+ROWS = (
+    {"instruction": "Add {{ 1 }}.", "input": "2 and 3", "output": " 5 \n"},
+    {"instruction": "Say hello.", "input": "", "output": "\n\nHello. "},
+    {"instruction": "Say <b>.", "output": "b"},
+)
+
+
+def told(row: dict[str, str]) -> str:
+    """The prompt of AlpacaToMessages."""
+    if row.get("input"):
+        return f"{BOTH}{REST}{row['instruction']}\n\n### Input:\n{row['input']}\n\n### Response:\n"
+    return f"{ALONE}{REST}{row['instruction']}\n\n### Response:\n"
+
+
+def of_llama3(prompt: str, answer: str) -> tuple[str, str]:
+    head = "<|start_header_id|>{}<|end_header_id|>\n\n"
+    asked = head.format("user") + prompt.strip() + "<|eot_id|>" + head.format("assistant")
+    return asked, answer.strip()
+
+
+def of_gemma(prompt: str, answer: str) -> tuple[str, str]:
+    return prompt, answer.lstrip("\n").rstrip(" ")
+
+
+def of_qwen(prompt: str, answer: str) -> tuple[str, str]:
+    return f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n", answer
+
+
+@pytest.mark.parametrize(
+    ("builder", "form", "eos"),
+    [
+        ("llama3.llama3_tokenizer", of_llama3, "<|eot_id|>"),
+        ("gemma.gemma_tokenizer", of_gemma, None),
+        ("qwen2_5.qwen2_5_tokenizer", of_qwen, "<|im_end|>"),
+    ],
+)
+def test_rows_of_alpaca_are_those_of_the_tokenizer(
+    read: Bring, builder: str, form: Callable[[str, str], tuple[str, str]], eos: str | None
+) -> None:
+    text = LORA.replace("chat_dataset", "alpaca_dataset").replace(
+        "llama3.llama3_tokenizer", builder
+    )
+    imported = read(text)
+    assert imported.faithful, imported.fates
+    found = imported.composed.values
+    assert found.get("model.special_tokens.eos") == eos
+    template = Written.model_validate(found["data.train"][0]["template"])
+    for row in ROWS:
+        made = written(template, row)
+        assert (made.prompt, made.completion) == form(told(row), row["output"])
+
+
+def test_columns_of_alpaca_with_other_names(read: Bring) -> None:
+    text = LORA.replace("chat_dataset", "alpaca_dataset")
+    text = text.replace(
+        "  conversation_column: talk\n", "  column_map: {instruction: question, output: reply}\n"
+    )
+    found = read(text).composed.values["data.train"][0]["template"]
+    row = {"question": "Why?", "reply": "So."}
+    made = written(Written.model_validate(found), row)
+    assert made.prompt == of_llama3(told({"instruction": "Why?"}), "")[0]
+    assert made.completion == "So."
+    odd = text.replace("instruction: question", "instruction: the question")
+    assert fate(read(odd), "dataset.column_map.instruction")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("llama3.llama3_tokenizer", "llama2.llama2_tokenizer"),
+        ("llama3.llama3_tokenizer", "phi3.phi3_mini_tokenizer"),
+        ("llama3.llama3_tokenizer", "org.own_tokenizer"),
+        ("  source: org/chats\n", "  train_on_input: False\n"),
+    ],
+)
+def test_rows_of_alpaca_that_are_nearly_the_same(read: Bring, old: str, new: str) -> None:
+    text = LORA.replace("chat_dataset", "alpaca_dataset").replace(old, new)
+    kind, why = fate(read(text), "dataset._component_")
+    assert kind == "approximated", why
+    assert "there" in why or "not known" in why

@@ -553,6 +553,13 @@ def _without_idle_options(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
+def _without_idle_limits(data: dict[str, Any]) -> dict[str, Any]:
+    """Beside no limit, no row is too long, and none is filled up to it."""
+    if data.get("max_length", 0) is None:
+        return {name: data[name] for name in data if name not in ("overflow", "packing")}
+    return data
+
+
 @cache
 def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """A valid spec as plain data, in full form.
@@ -584,7 +591,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         name=words(),
     ).map(_without_idle_options)
     rest = {
-        "max_length": st.integers(8, 10**6),
+        "max_length": st.none() | st.integers(8, 10**6) | st.integers(8, 10**6),
         "system": st.none() | words(),
         "overflow": st.sampled_from(("truncate", "truncate-left", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
@@ -603,7 +610,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {"eval": st.lists(sources(), max_size=2), **rest},
         train=st.lists(sources(), min_size=1, max_size=3),
     )
-    data = st.builds(operator.or_, data, st.just({}) | st.just({}) | st.fixed_dictionaries(cut))
+    data = st.builds(operator.or_, data, st.just({}) | st.just({}) | st.fixed_dictionaries(cut)).map(
+        _without_idle_limits
+    )
     hardware = optional(
         {
             "device": st.sampled_from(("auto", "cpu", "cuda")),

@@ -68,6 +68,15 @@ ATTENTION = {
 }
 
 
+def _lower_length(length: int | None, who: str) -> int | None:
+    # prepared rows are not cut again (data/loader.py)
+    if length is None and who != "ftspec":
+        raise Refuse(
+            "it cuts each row to cutoff_len, which is a number", "notyet", "data.prepare: ftspec"
+        )
+    return length
+
+
 def _lower_overflow(overflow: str, who: str) -> Any:
     if who == "ftspec" or overflow == "error":
         return ()
@@ -300,7 +309,14 @@ SFT = FieldMap(
             uses=("derived.train_rows", "data.eval", "data.eval_size"),
             absent=(None,),
         ),
-        field("data.max_length", "cutoff_len", absent=2048),
+        Row(
+            ("data.max_length",),
+            ("cutoff_len",),
+            _lower_length,
+            lambda length: length,
+            uses=("data.prepare",),
+            absent=(2048,),
+        ),
         Row(
             ("data.overflow",),
             (),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftspec.families.maps import Maps, answering
-from ftspec.families.objectives.preference import Bar
+from ftspec.families.objectives.preference import Bar, barred
 from ftspec.families.rows.packing import gathers_on_cpu, packing_row
 from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
@@ -70,12 +70,20 @@ def chosen(row: Row) -> Row:
     return choice(TUNER, "tuner", names, otherwise="it makes LoRA adapters and no others")
 
 
+ENDS = {
+    "data.max_length": Bar(
+        lambda length: length is not None,
+        "its models cut each batch to max_seq_length, which without a number is the model's own "
+        "(unsloth/models/llama.py)",
+        hint="data.max_length: a number",
+    )
+}
 SFT = FieldMap(
     "unsloth",
     (
         *replaced(
             (
-                *map(unchanged, map(chosen, lora.own(shared_rows()))),
+                *barred(map(unchanged, map(chosen, lora.own(shared_rows()))), ENDS),
                 *no_zero("Unsloth"),
                 *no_fsdp("Unsloth trains on one device, and one has nothing to share"),
                 no_sequences(ALONE),
@@ -122,7 +130,7 @@ SFT = FieldMap(
         Row(
             (),
             (f"{LOAD}max_seq_length",),
-            lambda length: length,
+            lambda length: MISSING if length is None else length,
             lambda _length: (),
             uses=("data.max_length",),
         ),

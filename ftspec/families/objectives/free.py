@@ -40,6 +40,11 @@ BARS: Mapping[str, Bar] = {
         hint="leave it out",
     ),
     "method.tuner.init.type": UNSEEN_INIT,
+    "data.max_length": Bar(
+        lambda length: length is not None,
+        "without a limit their trainers take 512 tokens (experimental/cpo/cpo_trainer.py)",
+        hint="data.max_length: a number",
+    ),
 }
 """What objectives without a reference refuse in every backend."""
 

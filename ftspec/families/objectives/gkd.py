@@ -93,6 +93,12 @@ BARS: Mapping[str, Bar] = {
         "notimpl",
         "data.prepare: framework",
     ),
+    "data.max_length": Bar(
+        lambda length: length is not None,
+        "without a limit its collator takes one of its own, of 1024 tokens at most "
+        "(trl/experimental/utils.py)",
+        hint="data.max_length: a number",
+    ),
     "data.overflow": Bar(
         lambda overflow: not overflow.startswith("truncate"),
         "it keeps the last tokens of a long row, and of its prompt by itself",

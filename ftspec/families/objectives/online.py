@@ -79,6 +79,12 @@ OWN: Mapping[str, Bar] = {
         "notimpl",
         "leave data.system out, and put it into the rows",
     ),
+    "data.max_length": Bar(
+        lambda length: length is not None,
+        "scripts of prompts without a limit are not compiled yet",
+        "notimpl",
+        "data.max_length: a number that all prompts keep",
+    ),
     "data.overflow": Bar(
         lambda what: not what.startswith("truncate"),
         "a prompt is not cut: its end is the question",

@@ -209,7 +209,7 @@ def pair_rows(shape: str = PREFERENCE, always: str = "") -> tuple[Row, ...]:
             ("data.max_length",),
             (f"{CONFIG}max_length",),
             lambda length: length,
-            lambda length: MISSING if length is None else length,
+            lambda length: length,
             absent=(1024,),
         ),
         Row(

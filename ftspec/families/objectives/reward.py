@@ -86,7 +86,14 @@ def reward_rows() -> tuple[Row, ...]:
     """The fields of the objective, and what is otherwise than with demonstrations."""
     return (
         field(f"{OBJECTIVE}center", f"{CONFIG}center_rewards_coefficient", absent=None),
-        Row(("data.overflow",), (), _lower_overflow, lambda: "drop"),
+        Row(
+            ("data.overflow",),
+            (),
+            _lower_overflow,
+            lambda length: "truncate" if length is None else "drop",
+            uses=("data.max_length",),
+            reads=(f"{CONFIG}max_length",),
+        ),
         unsupported(
             "model.experts.balance_loss",
             "the trainer of reward models adds no balance loss",
@@ -109,8 +116,8 @@ def reward_rows() -> tuple[Row, ...]:
     )
 
 
-def _lower_overflow(overflow: str) -> tuple[()]:
-    if overflow.startswith("truncate"):
+def _lower_overflow(overflow: str, length: int | None) -> tuple[()]:
+    if overflow.startswith("truncate") and length is not None:
         raise Refuse(
             "pairs with a longer answer are left out whole, and none is cut",
             "notyet",

@@ -14,9 +14,9 @@ from ftspec.data.carried import by_frameworks
 from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
 from ftspec.data.template import Template
-from ftspec.data.tokenise import IGNORED, Question, ask
+from ftspec.data.tokenise import ENDLESS, IGNORED, Question, ask
 from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import Asked, Part, Rule, Unknown, View
+from ftspec.data.view import UNCUT, Asked, Part, Rule, Unknown, View
 from ftspec.errors import Problem
 from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM
 from ftspec.families.trainers import SFT, trainer_of
@@ -93,6 +93,8 @@ class AnswerRows:
 
     def describe(self) -> tuple[str, str]:
         """In plain words."""
+        if self.max_length == ENDLESS:
+            return HOW[self.kind], UNCUT
         size = f"{self.max_length:,} tokens"
         long = {
             "compared": f"answers are cut at {size}; a pair whose prompt alone has as many is left out",
@@ -169,7 +171,7 @@ def answer_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
     if kind == "taught" and "ByteLevel" not in repr(tokens.tokenizer.decoder):
         return Unknown("where answers begin is found otherwise for a tokenizer without bytes")
     limit = native.get(f"{trainer.prefix}max_length") if kind != "drawn" else native.get(LIMIT)
-    return AnswerRows(tokens, template, kind, limit or 10**12, native.get(SYSTEM))
+    return AnswerRows(tokens, template, kind, limit or ENDLESS, native.get(SYSTEM))
 
 
 def is_supervised(native: Flat) -> bool:

@@ -14,9 +14,9 @@ from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
 from ftspec.data.pack import Packing, Packs
 from ftspec.data.template import Template
-from ftspec.data.tokenise import IGNORED, TrainOn, ask, labels_of
+from ftspec.data.tokenise import ENDLESS, IGNORED, TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
-from ftspec.data.view import WRITTEN, Asked, Rule, Unknown, View, parts_of
+from ftspec.data.view import UNCUT, WRITTEN, Asked, Rule, Unknown, View, parts_of
 from ftspec.errors import DataError, Problem
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.answer_rows import answer_rows, is_supervised
@@ -92,6 +92,8 @@ class ScriptRows:
     def describe(self) -> tuple[str, str]:
         """In plain words."""
         how = WRITTEN if self.written else "rendered by the chat template and tokenised as one text"
+        if self.max_length == ENDLESS:
+            return how, UNCUT
         if self.packs and self.packing == "blocks":
             return how, f"{self.packs.describe()}, a thousand documents at a time"
         long = "is left out" if self.drop else f"keeps its first {self.max_length:,} tokens"
@@ -128,7 +130,7 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
         tokens,
         template,
         train_on,
-        native[f"{CONFIG}max_length"],
+        ENDLESS if native[f"{CONFIG}max_length"] is None else native[f"{CONFIG}max_length"],
         limit is not None,
         packing,
         native.get(SYSTEM),

@@ -116,8 +116,9 @@ def data_rows() -> tuple[Row, ...]:
             (f"{CONFIG}max_length",),
             # rows that ftspec prepared are cut already, and None is what says "do not cut"
             lambda length, who: None if who == "ftspec" else length,
-            lambda length: MISSING if length is None else length,
+            lambda length, who: MISSING if who == "ftspec" else length,
             uses=("data.prepare",),
+            reads=("data.prepare",),
             absent=(1024,),
         ),
         Row(

@@ -28,7 +28,6 @@ from ftspec.port.rules import (
     says,
     unknown,
     unless,
-    unless_none,
 )
 from ftspec.read import pyyaml
 
@@ -59,6 +58,9 @@ OLD_NAMES = frozenset(
     )
 )
 """Keys that trl 1.16 does not have any more."""
+ENDLESS = ("sft", "cpt", "dpo", "kto", "reward")
+"""Trainers that cut nothing where `max_length` is None."""
+OWN_LENGTH = "without a number it takes 512 or 1024 tokens: give data.max_length"
 ENDS = (
     "answers end as the chat template ends them; trl's experimental trainers add another end-of-sequence "
     "token where a template writes something after it, such as the end of a line"
@@ -108,8 +110,16 @@ def _adapter(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {key: value})
 
 
-def _length(otherwise: Rule) -> Rule:
-    return unless_none(otherwise, "no limit at all is not in a spec: give data.max_length")
+def _length(setting: Setting, context: Context) -> Outcome:
+    """None is no limit, where the trainer does not have one of its own then."""
+    old = setting.key != "max_length"
+    if setting.value is None and (old or trainer(context)[0] not in ENDLESS):
+        return Outcome("unknown", why=OWN_LENGTH)
+    if setting.value is None and context.get("packing"):
+        return Outcome("unknown", why="trl packs up to a length, and stops without one")
+    if old:
+        return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
+    return _plain(setting, context)
 
 
 def _dtype(setting: Setting, _context: Context) -> Outcome:
@@ -304,8 +314,8 @@ format = Format(
         "bnb_4bit_quant_type": _bits,
         "use_bnb_nested_quant": _bits,
         "bnb_4bit_quant_storage": _bits,
-        "max_length": _length(_plain),
-        "max_seq_length": _length(renamed(f"{CONFIG}max_length")),
+        "max_length": _length,
+        "max_seq_length": _length,
         "chat_template": _template,
         **prompt_rules(_plain),
         "padding_free": _unpadded,

@@ -11,6 +11,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
+from ftspec.port.formats.torchtune.alpaca import FORMS, TRAINED, is_column, written
 from ftspec.port.formats.trl.data import source
 from ftspec.port.rules import (
     Context,
@@ -48,7 +49,7 @@ ROWS = {
 }
 """Builders of data sets: the format of their rows, and the source where none is named."""
 PROMPT = (
-    "its own prompt around the instruction becomes the chat template of the model: other tokens"
+    "what its tokenizer writes around the prompt is not known: the model's chat template does it"
 )
 SHOWN = "what is shown or kept, not what is trained"
 
@@ -121,6 +122,12 @@ def _source(context: Context) -> dict[str, Any] | None:
             str(data.get("conversation_style")), "auto"
         )
     found = source(place, data.get("subset"), data.get("split"))
+    if shape == "alpaca":
+        names = section(context, "dataset").get("column_map") or {}
+        form = FORMS.get(_word(context, "tokenizer").rpartition(".")[2])
+        if form is not None:
+            return {**found, "template": written(form, names)}
+        return {**found, "format": shape, "columns": names}
     column = data.get("column") or data.get("conversation_column")
     names = {"text": "text", "messages": "messages", "sharegpt": "conversations"}
     if column and shape in names and column != names[shape]:
@@ -132,8 +139,23 @@ def _dataset(setting: Setting, context: Context) -> Outcome:
     name = str(setting.value).rpartition(".")[2]
     if _source(context) is None:
         return Outcome("unknown", why=f"what {name} reads is not known")
-    if name.startswith("alpaca"):
-        return Outcome("approximated", of=("data.train",), why=PROMPT)
+    if name.startswith("alpaca") and (odd := _odd(context)):
+        return Outcome("approximated", of=("data.train",), why=odd)
+    return Outcome("derived", of=("data.train",))
+
+
+def _odd(context: Context) -> str:
+    """What of its rows of Alpaca is otherwise here; nothing where they are the same."""
+    form = FORMS.get(_word(context, "tokenizer").rpartition(".")[2])
+    if form is None:
+        return PROMPT
+    opened = form.before and not section(context, "dataset").get("train_on_input", True)
+    return form.odd or (TRAINED if opened else "")
+
+
+def _column(setting: Setting, _context: Context) -> Outcome:
+    if not isinstance(setting.value, str) or not is_column(setting.value):
+        return Outcome("unknown", why="the name of a column that a template cannot say")
     return Outcome("derived", of=("data.train",))
 
 
@@ -141,10 +163,14 @@ def _train_on(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", spec={"data.train_on": "all" if setting.value else "assistant"})
 
 
-def _length(setting: Setting, _context: Context) -> Outcome:
+def _length(setting: Setting, context: Context) -> Outcome:
+    native = {f"{CONFIG}max_length": setting.value}
+    if setting.value is None and section(context, "dataset").get("packed"):
+        return Outcome("unknown", why="it packs up to a length, and stops without one")
     if setting.value is None:
-        return Outcome("unknown", why="no limit at all is not in a spec: give data.max_length")
-    return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
+        return Outcome("renamed", native)
+    why = "the last token of a longer row gives way to an end of text there"
+    return Outcome("approximated", native, why=why)
 
 
 SHARDED = frozenset(("fsdp_cpu_offload", "fsdp_reshard_after_forward", "custom_sharded_layers"))
@@ -220,7 +246,10 @@ def _complete(context: Context) -> Completion:
     questions = []
     if found is not None:
         spec["data.train"] = (found,)
-        if found["format"] == "auto":
+        form = FORMS.get(_word(context, "tokenizer").rpartition(".")[2])
+        if form is not None and form.eos and "template" in found:
+            spec["model.special_tokens.eos"] = form.eos
+        if found.get("format") == "auto" and "template" not in found:
             questions.append(f"data.train: {name}: which format have its rows?")
     return Completion(native, spec, tuple(questions))
 
@@ -254,6 +283,7 @@ format = Format(
         "dataset._component_": _dataset,
         "dataset.packed": says("data.packing", lambda packed: "documents" if packed else None),
         "dataset.train_on_input": _train_on,
+        "dataset.column_map.": _column,
         **dict.fromkeys(
             ("dataset.source", "dataset.split", "dataset.subset", "dataset.data_files", "dataset.column",
              "dataset.conversation_column", "dataset.conversation_style"),
