@@ -70,7 +70,7 @@ def detect(
 def detect_source(source: Source, base: Path, labelled: bool = False) -> Format:
     """The format of a local source: the one it names, else that of its first row."""
     if source.template is not None:
-        return "prompt-completion"
+        return source.template.format
     if source.format != "auto":
         return source.format
     found = Findings()

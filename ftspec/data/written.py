@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ftspec.data.conversation import chat
 from ftspec.data.example import Example
 from ftspec.data.template import bounded
 from ftspec.errors import DataError, Problem
@@ -14,17 +15,24 @@ from ftspec.spec.data import Written
 if TYPE_CHECKING:
     import jinja2
 
+ROLES = ("system", "user", "assistant")
+"""Turns that a template may have, in their order."""
+
 
 def written(template: Written, values: Mapping[str, Any]) -> Example:
-    """A row as prompt and completion.
+    """A row as prompt and completion, or as a conversation.
 
     Raises:
-        DataError: a text is not valid Jinja, or fails over this row; the completion is empty.
+        DataError: a text is not valid Jinja, or fails over this row; what is learned is empty.
     """
-    prompt, completion = (
-        _render(text, name, values)
-        for name, text in (("prompt", template.prompt), ("completion", template.completion))
-    )
+    texts = {
+        name: _render(text, name, values)
+        for name in type(template).model_fields
+        if (text := getattr(template, name)) is not None
+    }
+    if template.talks:
+        return chat([{"role": role, "content": texts[role]} for role in ROLES if role in texts])
+    prompt, completion = texts["prompt"], texts["completion"]
     if not completion.strip():
         raise DataError(Problem("the completion is empty"))
     return Example("prompt-completion", prompt=prompt, completion=completion, apart=True)

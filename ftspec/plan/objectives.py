@@ -104,9 +104,9 @@ def _formats(values: Mapping[str, Value]) -> None:
 
 
 def _templates(spec: Spec) -> None:
-    """Rows that a template writes have no turns."""
-    written = any(source.template for source in (*spec.data.train, *spec.data.eval))
-    if written and spec.data.system is not None:
+    """A prompt and a completion that a template writes have no turns."""
+    found = [source.template for source in (*spec.data.train, *spec.data.eval) if source.template]
+    if spec.data.system is not None and not all(template.talks for template in found):
         message = "rows that a template writes have no turns, and no system prompt"
         hint = "write it into data.train.template.prompt"
         raise SpecError(Problem(message, path="data.system", hint=hint))
@@ -214,6 +214,9 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
         return
     if values["data.prepare"].value == "ftspec":
         return  # it looks at each row
-    formats = {source["format"] for source in values["data.train"].value}
-    if formats <= {"alpaca", "prompt-completion"} and values["data.train_on"].value == "assistant":
+    sources = values["data.train"].value
+    alone = all(
+        one["format"] in ("alpaca", "prompt-completion") or one["template"] for one in sources
+    )
+    if alone and values["data.train_on"].value == "assistant":
         decide("data.train_on", "completions", "a row has one answer")

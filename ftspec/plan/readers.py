@@ -155,7 +155,7 @@ def _rule(
         values["data.overflow"].value,
         values["data.packing"].value,
         values["data.system"].value,
-        any(source["template"] for source in values["data.train"].value),
+        any((source["template"] or {}).get("prompt") for source in values["data.train"].value),
         turns_of(values["data.turn_part"].value, values["data.turn_ends"].value, tokens, template),
     )
     if values["data.prepare"].value == "ftspec":

@@ -294,7 +294,7 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
     renamed = {ours: theirs for ours, theirs in source.columns.items() if ours != theirs}
     kind = source.format
     if source.template is not None:
-        kind = "prompt-completion"
+        kind = source.template.format
     if kind == "auto":
         kind = "text" if objective == "cpt" else _recognised(source, folder, objective == "kto")
     if (

@@ -73,20 +73,51 @@ def unsliced(split: str) -> tuple[str, int | None]:
 Token = Annotated[str, Field(min_length=1)]
 
 
-class Written(Node):
-    """A prompt and a completion, written from the columns of each row.
+A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant`"
 
-    Both are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
+
+class Written(Node):
+    """A row that texts write from its columns: a prompt and a completion, or the turns of a conversation.
+
+    All are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
     print what they hold to the last character, and stop at a column that is not there; `{% if context is
-    defined and context %}` asks first. Each is tokenised by itself, so that no token spans both: the
-    prompt as a text of the tokenizer, the completion without special tokens of its own and with one end
-    of text.
+    defined and context %}` asks first. A prompt and a completion are tokenised each by itself, so that no
+    token spans both: the prompt as a text of the tokenizer, the completion without special tokens of its
+    own and with one end of text. Turns are written by the chat template, like those of any conversation.
     """
 
-    prompt: str = Field(min_length=1, examples=["### Question:\n{{ question }}\n\n### Answer:\n"])
+    prompt: str | None = Field(
+        None, min_length=1, examples=["### Question:\n{{ question }}\n\n### Answer:\n"]
+    )
     """What comes first. It trains where `data.train_on` is `all`."""
-    completion: str = Field(min_length=1, examples=["{{ answer }}"])
-    """What is learned."""
+    completion: str | None = Field(None, min_length=1, examples=["{{ answer }}"])
+    """What is learned behind the prompt."""
+    system: str | None = Field(None, min_length=1)
+    """A system turn before that of the user. null: none, or `data.system`."""
+    user: str | None = Field(None, min_length=1, examples=["{{ question }}"])
+    """The turn of the user, in the place of a prompt."""
+    assistant: str | None = Field(None, min_length=1, examples=["{{ answer }}"])
+    """The assistant's turn, in the place of a completion: what is learned."""
+
+    @property
+    def talks(self) -> bool:
+        """Whether it writes turns."""
+        return self.user is not None
+
+    @property
+    def format(self) -> Format:
+        """The format of what it writes."""
+        return "messages" if self.talks else "prompt-completion"
+
+    @model_validator(mode="after")
+    def _a_pair(self) -> Written:
+        plain = (self.prompt is not None, self.completion is not None)
+        turns = (self.user is not None, self.assistant is not None)
+        if (plain, turns) not in (((True,) * 2, (False,) * 2), ((False,) * 2, (True,) * 2)):
+            raise ValueError(A_PAIR)
+        if self.system is not None and not self.talks:
+            raise ValueError("`system` is a turn: it belongs to `user` and `assistant`")
+        return self
 
 
 class Source(Node):
@@ -117,7 +148,8 @@ class Source(Node):
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
     template: Written | None = None
-    """Texts that make a prompt and a completion of any columns. null: rows are what their format says."""
+    """Texts that make a prompt and a completion, or turns, of any columns. null: rows are what their
+    format says."""
 
     @classmethod
     def expand(cls, value: Any) -> Any:
@@ -138,7 +170,7 @@ class Source(Node):
         if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
         if self.template is not None and (
-            self.columns or self.format not in ("auto", "prompt-completion")
+            self.columns or self.format not in ("auto", self.template.format)
         ):
             raise ValueError(
                 "`template` names the columns itself, beside no `columns` and no `format`"

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import SUFFIXES
+from ftspec.spec.data import A_PAIR, SUFFIXES
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
@@ -64,7 +64,18 @@ ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is neede
 
 DRAWN = "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
 
+PLAIN, TALK = ("prompt", "completion"), ("user", "assistant")
 RULES: Mapping[str, list[Schema]] = {
+    "Written": [
+        {"anyOf": [_given(*PLAIN), _given(*TALK)], "errorMessage": A_PAIR},
+        *(_unless(_given(one), other, NULL, A_PAIR) for one in TALK for other in PLAIN),
+        _unless(
+            {"not": _given("user")},
+            "system",
+            NULL,
+            "`system` is a turn: it belongs to `user` and `assistant`",
+        ),
+    ],
     "Source": [
         {
             "if": {"not": _given("hub")},
@@ -121,8 +132,14 @@ RULES: Mapping[str, list[Schema]] = {
         _unless(
             _endless(),
             "overflow",
-            {"const": "truncate"},
+            {"enum": ["truncate", "truncate-left"]},
             "no row is longer than no limit: leave `overflow` out",
+        ),
+        _unless(
+            _endless(),
+            "prompt_cut",
+            {"const": "always"},
+            "no pair is too long for no limit: leave `prompt_cut` out",
         ),
         _unless(
             _endless(),

@@ -44,6 +44,10 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     if kind == "prompt-completion" and draw(st.booleans()):
         texts = {name: draw(words()) for name in ("prompt", "completion")}
         return {**place, "limit": limit, "format": kind, "template": texts}
+    if kind == "messages" and objective == "sft" and draw(st.sampled_from((False, False, True))):
+        texts = {name: draw(words()) for name in ("user", "assistant")}
+        texts |= {"system": draw(words())} if draw(st.booleans()) else {}
+        return {**place, "limit": limit, "format": kind, "template": texts}
     return {**place, "limit": limit, "format": kind, "columns": columns}
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.data.written import written
 from ftspec.port.effective import meaning
+from ftspec.spec.data import Written
 from tests.port.conftest import Bring, fate
 
 LORA = """\
@@ -91,7 +93,7 @@ def test_few_bits_are_fp4_unless_it_is_said(read: Bring) -> None:
         ("compile: False", "save_epoch: True", "training.save_epoch", "derived"),
         ("compile: False", "trainer_kwargs: {loss: x}", "training.trainer_kwargs.loss", "unknown"),
         ("format: oumi", "assistant_only: True", f"{ROWS}.assistant_only", "unknown"),
-        ("format: oumi", "format: alpaca", f"{ROWS}.format", "approximated"),
+        ("format: oumi", "format: alpaca", f"{ROWS}.format", "derived"),
         ("data:\n", "fsdp: {enable_fsdp: True}\ndata:\n", "fsdp.enable_fsdp", "derived"),
         ("data:\n", "fsdp: {cpu_offload: True}\ndata:\n", "fsdp.cpu_offload", "inert"),
         ("model_max_length: 512", "chat_template: llama3-instruct", "model.chat_template", "unknown"),
@@ -119,3 +121,46 @@ def test_it_is_not_taken_for_a_spec(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(LORA)
     assert meaning([path]).values["method.tuner.alpha"] == 8
+
+
+def turns(read: Bring, old: str, new: str, row: dict[str, str]) -> list[tuple[str, str]]:
+    imported = read(LORA.replace(old, new))
+    assert imported.faithful and not imported.composed.open, imported.fates
+    (source,) = imported.composed.values["data.train"]
+    made = written(Written.model_validate(source["template"]), row)
+    return [(turn.role, turn.content) for turn in made.messages]
+
+
+ALPACA = """\
+text_sft
+        dataset_path: rows/chats.jsonl
+        dataset_kwargs: {format: oumi}
+"""
+
+
+def test_rows_of_alpaca(read: Bring) -> None:
+    row = {"instruction": "Add.", "input": "2, 3", "output": "5"}
+    alone = {"instruction": "Add.", "input": "", "output": "5"}
+    both = (
+        "Below is an instruction that describes a task, paired with an input that provides "
+        "further context. "
+    )
+    one = "Below is an instruction that describes a task. "
+    rest = "Write a response that appropriately completes the request."
+    name = "yahma/alpaca-cleaned\n"
+    assert turns(read, ALPACA, name, row) == [
+        ("system", both + rest), ("user", "Add.\n\n### Input:\n2, 3"), ("assistant", "5"),
+    ]  # fmt: skip
+    assert turns(read, ALPACA, name, alone) == [
+        ("system", one + rest), ("user", "Add."), ("assistant", "5"),
+    ]  # fmt: skip
+    silent = f"{name}        dataset_kwargs: {{include_system_prompt: False}}\n"
+    assert turns(read, ALPACA, silent, alone) == [("user", "Add."), ("assistant", "5")]
+
+
+def test_rows_of_alpaca_in_a_file(read: Bring) -> None:
+    row = {"instruction": " Add.", "input": "2, 3 ", "output": " 5"}
+    joined = [("user", "Add.\n\n2, 3"), ("assistant", " 5")]
+    assert turns(read, "format: oumi", "format: alpaca", row) == joined
+    alone = [("user", "Add."), ("assistant", " 5")]
+    assert turns(read, "format: oumi", "format: alpaca", {**row, "input": ""}) == alone

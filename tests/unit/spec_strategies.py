@@ -57,7 +57,10 @@ def sources() -> st.SearchStrategy[Any]:
         "columns": st.dictionaries(words(), words(), max_size=2),
     }
     first = {"split": st.just("train"), "limit": st.none() | st.integers(1, 10**9)}
-    texts = {"template": st.fixed_dictionaries({"prompt": words(), "completion": words()})}
+    texts = {
+        "template": st.fixed_dictionaries({"prompt": words(), "completion": words()})
+        | optional({"system": st.none() | words()}, user=words(), assistant=words())
+    }
     return (
         optional({"limit": st.none()}, path=paths, **texts)
         | optional(rest, path=paths)

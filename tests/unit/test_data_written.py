@@ -73,3 +73,46 @@ def test_a_template_names_its_columns_itself() -> None:
     for more in ({"columns": {"prompt": "q"}}, {"format": "alpaca"}):
         with pytest.raises(ValidationError, match="names the columns itself"):
             Source.model_validate({"path": "a.jsonl", "template": texts, **more})
+
+
+TURNS = Written(
+    system="{% if c is defined and c %}With{% else %}Without{% endif %}",
+    user="{{ q }}",
+    assistant=" {{ a }}",
+)
+
+
+def test_turns_are_a_conversation() -> None:
+    made = written(TURNS, {"q": "{{ 7 * 7 }}", "c": "x", "a": "4\n"})
+    assert [(turn.role, turn.content) for turn in made.messages] == [
+        ("system", "With"),
+        ("user", "{{ 7 * 7 }}"),
+        ("assistant", " 4\n"),
+    ]
+    assert (made.kind, made.given, made.apart) == ("chat", 2, False)
+    plain = written(TURNS.model_copy(update={"system": None}), {"q": "q", "a": "a"})
+    assert [turn.role for turn in plain.messages] == ["user", "assistant"]
+    with pytest.raises(DataError, match=r"\(assistant\) is empty"):
+        written(TURNS, {"q": "q", "a": ""})
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ({"prompt": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
+        ({"user": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
+        ({"prompt": "x", "assistant": "y"}, "a `prompt` and a `completion`"),
+        ({"prompt": "x", "completion": "y", "user": "z"}, "a `prompt` and a `completion`"),
+        ({"prompt": "x", "completion": "y", "system": "z"}, "`system` is a turn"),
+    ],
+)
+def test_texts_are_a_pair(texts: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Written.model_validate(texts)
+
+
+def test_turns_may_have_a_system_prompt_of_the_spec() -> None:
+    texts = 'data.train.template={user: "{{ instruction }}", assistant: "{{ output }}"}'
+    found = resolve(load(SPECS / "template.yaml", (texts, "data.system=Be brief."))).values
+    assert found["data.train"].value[0]["format"] == "messages"
+    assert found["data.train_on"].value == "completions"

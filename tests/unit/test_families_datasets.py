@@ -17,6 +17,7 @@ from ftspec.data.written import written
 from ftspec.emit.python import render
 from ftspec.errors import DataError
 from ftspec.families.rows.datasets import (
+    OF_TEXTS,
     VARIABLES,
     Split,
     context,
@@ -25,7 +26,7 @@ from ftspec.families.rows.datasets import (
     taken,
     template,
 )
-from ftspec.families.rows.shapes import OF_KIND, STATEMENTS, TOOLS, WRITTEN
+from ftspec.families.rows.shapes import OF_KIND, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written
 from tests.unit.spec_strategies import words
@@ -295,12 +296,16 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
             else None
         )
         place["share"] = draw(st.none() | st.sampled_from((1.0, 0.25)))
-        if kind == WRITTEN:
-            return source(**place, format="prompt-completion", template=texts, limit=limit)
+        if kind in OF_TEXTS:
+            return source(**place, format=OF_TEXTS[kind], template=texts, limit=limit)
         return source(**place, format=kind.removesuffix(TOOLS), columns=columns, limit=limit)
 
-    texts = {"prompt": draw(words()), "completion": draw(words())}
-
+    names = {
+        WRITTEN: ("prompt", "completion"),
+        TURNS: ("user", "assistant"),
+        TOLD: ("system", "user", "assistant"),
+    }.get(kind, ())
+    texts = {name: draw(words()) if name in names else None for name in Written.model_fields}
     hub = draw(st.booleans())
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
 
@@ -341,6 +346,28 @@ def test_texts_write_what_ftspec_writes(asked: str, said: str) -> None:
     assert example.completion == "{{ 7 * 7 }}<end>"  # a value is no template, and ends once
 
 
+@pytest.mark.parametrize("before", [{}, {"system": "Be {{ 6 * 7 }}."}])
+@given(asked=words(), said=words())
+def test_texts_write_the_turns_that_ftspec_writes(
+    before: dict[str, str], asked: str, said: str
+) -> None:
+    texts = {**before, "user": f"{asked}: {{{{ question }}}}\n", "assistant": "{{ answer }}"}
+    row = {"question": said, "answer": "{{ 7 * 7 }}", "other": 1}
+    try:
+        example = written(Written(**texts), row)
+    except DataError:
+        return  # a text that is no Jinja
+    turns = [message.native() for message in example.messages]
+    assert [turn["role"] for turn in turns] == [*before, "user", "assistant"]
+    assert turns[-1]["content"] == "{{ 7 * 7 }}"
+    assert not before or turns[0]["content"] == "Be 42."
+    made = source(path="a.json", template=texts)
+    (found,) = run(script("train", made, shape="messages"), "train", [row]).rows
+    assert found == {"messages": turns}
+    (found,) = run(script("train", made, shape="prompt-completion"), "train", [row]).rows
+    assert found == {"prompt": turns[:-1], "completion": turns[-1:]}
+
+
 def test_statements_of_somebody_else_are_not_guessed_at() -> None:
     text = script("train", source(path="a.json"), shape="messages")
     for old, new in (
@@ -356,7 +383,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 21
+    assert len(STATEMENTS) == 25
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

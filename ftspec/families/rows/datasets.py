@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from ftspec.families.rows.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOOLS, WRITTEN
+from ftspec.families.rows.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
 from ftspec.families.scripts.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
-from ftspec.spec.data import SUFFIXES, sliced, unsliced
+from ftspec.spec.data import SUFFIXES, Written, sliced, unsliced
 
 PREPARED = "data.prepare: ftspec"
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
+OF_TEXTS = {WRITTEN: "prompt-completion", TURNS: "messages", TOLD: "messages"}
+"""Formats of rows that a spec's texts write."""
 _FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
 _HUB = 'load_dataset("@hub", split="@split")'
 _SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
@@ -160,7 +162,7 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
 
 def _holes(source: str, name: str) -> str:
     """`"@column"` as the Jinja expression that prints the column's name."""
-    for text in ("prompt", "completion"):
+    for text in Written.model_fields:
         head = f"{text} = sandbox.from_string"
         printed = f'{{{{ "{head}"|lines({name}.template.{text}) }}}}'
         source = source.replace(f'{head}("@{text} text")', printed)
@@ -196,7 +198,7 @@ def context(
     if any(source.get("template") != sources[0].get("template") for source in sources):
         raise Refuse("sources of different templates in one split", "notimpl", PREPARED)
     template = sources[0].get("template")
-    kind = WRITTEN if template else sources[0]["format"]
+    kind = _kind(template) if template else sources[0]["format"]
     if limit and kind in ("text", "prompt-completion"):
         raise Refuse(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
@@ -253,6 +255,13 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
         "options": None,
     }
     return {**nothing, "shape": shape, "limit": limit, "taken": True}
+
+
+def _kind(template: Mapping[str, Any]) -> str:
+    """The kind of rows that a template writes."""
+    if template.get("user") is None:
+        return WRITTEN
+    return TURNS if template.get("system") is None else TOLD
 
 
 def _with_tools(kind: str, limit: int | None) -> str:
@@ -318,11 +327,10 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
             columns = {ours: theirs for ours, theirs in holes.items() if ours in OF_KIND[kind]}
             columns = {o: theirs for o, theirs in columns.items() if o != theirs or o == "tools"}
-            format = "prompt-completion" if kind == WRITTEN else kind.removesuffix(TOOLS)
-            texts = {
-                key.removesuffix(" text"): text for key, text in holes.items() if " text" in key
-            }
-            said = {"format": format, "columns": columns, "template": texts or None}
+            format = OF_TEXTS.get(kind, kind.removesuffix(TOOLS))
+            texts = {name: holes.get(f"{name} text") for name in Written.model_fields}
+            template = texts if kind in OF_TEXTS else None
+            said = {"format": format, "columns": columns, "template": template}
             sources = tuple({**part, **said} for part in parts)
             held = (held_out[0], held_out[2]) if held_out else None
             every = frozenset(seeds)

@@ -29,10 +29,16 @@ TOOLS = "+tools"
 """How the kind of rows ends whose tools are in a column that the spec names."""
 WRITTEN = "written"
 """The kind of rows that a spec's texts write, and their shape: ids, and which are the completion's."""
+TURNS = "turns"
+"""The kind of rows whose turns a spec's texts write: that of a user, and the assistant's."""
+TOLD = "told turns"
+"""The same with a system turn before."""
 OF_KIND: Mapping[str, tuple[str, ...]] = {
     **COLUMNS,
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
     WRITTEN: (),
+    TURNS: (),
+    TOLD: (),
 }
 """The columns of each kind of rows."""
 
@@ -91,6 +97,30 @@ ROWS = ROWS.map(lambda row: {
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
 """Each text is tokenised by itself; trl takes rows with ids as they are, and makes labels of the mask."""
+_TURNS = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+SYSTEMuser = sandbox.from_string("@user text")
+assistant = sandbox.from_string("@assistant text")
+ROWS = ROWS.map(lambda row: {
+    MADE
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_TURN = '{"role": "ROLE", "content": ROLE.render(row)},'
+
+
+def _turns(*before: str) -> dict[str, str]:
+    """By shape, the statements that write turns; ``before`` are the roles ahead of the user's."""
+    system = "".join(f'{role} = sandbox.from_string("@{role} text")\n' for role in before)
+    asked = "".join(f"\n        {_TURN.replace('ROLE', role)}" for role in (*before, "user"))
+    answer = f"\n        {_TURN.replace('ROLE', 'assistant')}"
+    made = {
+        "messages": f'"messages": [{asked}{answer}\n    ],',
+        "prompt-completion": f'"prompt": [{asked}\n    ],\n    "completion": [{answer}\n    ],',
+    }
+    text = _TURNS.replace("SYSTEM", system)
+    return {shape: text.replace("MADE", what) for shape, what in made.items()}
+
+
 STATEMENTS: Mapping[tuple[str, str], str] = {
     ("messages", "messages"): 'ROWS = ROWS.select_columns(["@messages"])\n',
     ("messages", "prompt-completion"): _SPLIT,
@@ -121,6 +151,8 @@ ROWS = ROWS.map(lambda row: {{
         'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
     ),
     (WRITTEN, WRITTEN): _WRITTEN,
+    **{(TURNS, shape): text for shape, text in _turns().items()},
+    **{(TOLD, shape): text for shape, text in _turns("system").items()},
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
     ("preference", "preference"): (
         'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'

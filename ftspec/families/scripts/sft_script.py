@@ -403,9 +403,10 @@ def lift_overflow(limit: int | None, mode: str) -> str:
 def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
     """Which columns the trainer gets: `messages`, `prompt-completion`, `written` or `text`."""
     formats = {source["format"] for source in sources}
-    if (count := sum(bool(source.get("template")) for source in sources)) == len(sources) > 0:
+    plain = [bool((source.get("template") or {}).get("prompt")) for source in sources]
+    if all(plain) and plain:
         return WRITTEN
-    if count:
+    if any(plain):
         raise Refuse("rows that are written by a template cannot be mixed with others", "notimpl")
     if formats == {"text"}:
         return "text"

@@ -12,10 +12,23 @@ from ftspec.port.rules import Context, Outcome, Rule, group, inert, section, unk
 FILES = ("text_sft", "text_sft_jsonl")
 FORMAT = "data.train: which format have its rows? Oumi's reader decides, by the data set's name"
 ALPACAS = ("yahma/alpaca-cleaned", "tatsu-lab/alpaca")
+_GIVEN = "{% if input is defined and input %}"
+ALPACA = {
+    "system": f"Below is an instruction that describes a task{_GIVEN}, paired with an input that provides "
+    "further context{% endif %}. Write a response that appropriately completes the request.",
+    "user": f"{{{{ instruction }}}}{_GIVEN}\n\n### Input:\n{{{{ input }}}}{{% endif %}}",
+    "assistant": "{{ output }}",
+}
+"""What AlpacaDataset writes (datasets/sft/alpaca.py)."""
+JOINED = {
+    "user": r"{{ (instruction ~ '\n\n' ~ input) | trim }}",
+    "assistant": "{{ output }}",
+}
+"""What TextSftJsonLinesDataset makes of such rows (datasets/sft/sft_jsonlines.py)."""
 COMPLETIONS = "text_completions_only_with_padding"
 TARGET = {"all_assistant_turns": "assistant", "final_assistant_turn": "completions"}
 _NAMED = ("dataset_name", "dataset_path", "subset", "split", "sample_count")
-_HOW = ("format", "hf_dataset_path", "messages_column")
+_HOW = ("format", "hf_dataset_path", "messages_column", "include_system_prompt")
 
 
 def evaluates(context: Context) -> bool:
@@ -34,19 +47,23 @@ def _source(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     how = entry.get("dataset_kwargs") or {}
     place = entry.get("dataset_path") if name in FILES else name
     shape = {"oumi": "messages", "alpaca": "alpaca"}.get(str(how.get("format")), "auto")
-    columns = {}
+    columns, template = {}, JOINED
     if name == "HuggingFaceDataset":
         place, shape = how.get("hf_dataset_path"), "messages"
         column = how.get("messages_column", "messages")
         columns = {} if column == "messages" else {"messages": column}
     elif name not in FILES:
         shape = "alpaca" if name in ALPACAS else "auto"
+        told = how.get("include_system_prompt") is not False
+        template = {role: ALPACA[role] for role in ALPACA if told or role != "system"}
         shape = "messages" if name == "HuggingFaceH4/ultrachat_200k" else shape
     if not isinstance(place, str) or not place:
         return None
     found = source(place, entry.get("subset"), entry.get("split"))
     if isinstance(count := entry.get("sample_count"), int):
         found["limit"] = count
+    if shape == "alpaca":
+        return {**found, "template": template}
     return {**found, "format": shape, "columns": columns}
 
 
@@ -68,7 +85,7 @@ def sources_and_target(context: Context) -> tuple[dict[str, Any], list[str]]:
     train = _sources(context, "train")
     if train:
         spec["data.train"] = tuple(train)
-    asked = any(one["format"] == "auto" for one in train)
+    asked = any(one["format"] == "auto" and not one["template"] for one in train)
     return spec, [FORMAT] if asked else []
 
 
@@ -78,14 +95,6 @@ def _entry(setting: Setting, context: Context) -> Outcome:
     if split == "validation" and not evaluates(context):
         return Outcome("inert", why="nothing is evaluated")
     path = "data.train" if split == "train" else "data.eval"
-    if setting.key.endswith("dataset_name") and setting.value in ALPACAS:
-        return Outcome(
-            "approximated", of=(path,), why="its own system prompt and joint of the input"
-        )
-    if setting.key.endswith("format") and setting.value == "alpaca":
-        return Outcome(
-            "approximated", of=(path,), why="an empty line joins instruction and input there"
-        )
     if setting.key.endswith("sample_count") and setting.value is not None:
         return Outcome("approximated", of=(path,), why="fewer rows than that are repeated there")
     return Outcome("derived", of=(path,))

@@ -247,9 +247,9 @@ def _complete(context: Context) -> Completion:
     if found is not None:
         spec["data.train"] = (found,)
         form = FORMS.get(_word(context, "tokenizer").rpartition(".")[2])
-        if form is not None and form.eos and "template" in found:
+        if form is not None and form.eos and found["template"]:
             spec["model.special_tokens.eos"] = form.eos
-        if found.get("format") == "auto" and "template" not in found:
+        if found["format"] == "auto" and not found["template"]:
             questions.append(f"data.train: {name}: which format have its rows?")
     return Completion(native, spec, tuple(questions))
 
