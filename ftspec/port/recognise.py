@@ -17,6 +17,22 @@ from ftspec.spec.load import STAGES
 from ftspec.spec.root import Spec
 
 
+REWRITTEN = frozenset(
+    (
+        *(
+            "model_class",
+            "init_config",
+            "peft_config",
+            "kernel_config",
+            "quant_config",
+            "dist_config",
+        ),
+        *("optim_config", "train_dataset", "sample_backend", "batching_strategy"),
+    )
+)
+"""Keys of LLaMA-Factory's v1 (0.9.5, v1/config) that no other format has beside a `model`."""
+
+
 class Part(NamedTuple):
     """One file, read in its format's own dialect."""
 
@@ -54,12 +70,29 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
         document = in_file(path, script.read, path, text)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
-    if wanted is not None:
+    if wanted is not None and wanted != "llamafactory":
         form = _named(wanted)
     else:
         # the dialects agree on keys, and a key that is there twice is judged by its own format
-        form = _recognised(parse(path, text, yaml.scalar, last_wins=True).data, path)
+        data = parse(path, text, yaml.scalar, last_wins=True).data
+        _refuse_rewritten(data, path)
+        form = _recognised(data, path) if wanted is None else _named(wanted)
     return Part(form, parse(path, text, form.scalar, form.last_wins))
+
+
+def _refuse_rewritten(data: Mapping[str, Any], path: Path) -> None:
+    """Raise for a config of the trainer that LLaMA-Factory has beside its own (src/llamafactory/v1)."""
+    if (
+        isinstance(data.get("model"), str)
+        and "model_name_or_path" not in data
+        and REWRITTEN & set(data)
+    ):
+        message = (
+            "this is for LLaMA-Factory's rewritten trainer (`USE_V1=1`), whose loop, batches and data are "
+            "others: that format is not read"
+        )
+        hint = "a config with `model_name_or_path` and `stage` is read"
+        raise SpecError(Problem(message, file=str(path), hint=hint))
 
 
 def _named(name: str) -> Format:

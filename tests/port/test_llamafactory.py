@@ -298,6 +298,15 @@ def test_a_file_that_cannot_be_read_says_where(
     assert problem.line == line
 
 
+@pytest.mark.parametrize("rest", ["train_dataset: data/a.yaml\n", "peft_config: {name: lora}\n"])
+@pytest.mark.parametrize("how", [{}, {"wanted": "llamafactory"}])
+def test_the_config_of_its_other_trainer_is_told(
+    read: Bring, rest: str, how: dict[str, str]
+) -> None:
+    with pytest.raises(SpecError, match="rewritten trainer"):
+        read(f"model: org/model\n{rest}cutoff_len: 2048\nlearning_rate: 1.0e-4\n", **how)
+
+
 PPO = LEAST.replace("stage: sft", "stage: ppo")
 
 

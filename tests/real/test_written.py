@@ -42,3 +42,36 @@ def test_scripts_write_the_rows_that_ftspec_writes(lab: Lab) -> None:
         }
 
     assert_equal(lab.compare("written", runs))
+
+
+TALKING = (
+    *THREE,
+    "data.train={path: data/alpaca.jsonl, template: {system: 'Be "
+    "{% if input is defined and input %}exact{% else %}brief{% endif %}.', user: '{{ instruction }}"
+    "{% if input is defined and input %} ({{ input }}){% endif %}', assistant: '{{ output }}'}}",
+    "data.max_length=96",
+    "data.overflow=drop",
+    "train.warmup_steps=0",
+    "train.micro_batch_size=4",
+)  # fmt: skip
+
+
+def test_turns_that_a_template_writes_train_alike(lab: Lab) -> None:
+    assert "writes no rows by texts of a spec" in refusal(lab, "llamafactory", *TALKING)
+    proof = lab.prove(*TALKING, backends=SCRIPTS)
+    assert_equal(proof)
+    texts = [row.text or "" for row in rows(proof.evidence("trl"))]
+    assert all("system\nBe " in text for text in texts)
+    assert {"Be exact." in text for text in texts} == {True, False}
+
+    def runs(folder):  # type: ignore[no-untyped-def]
+        prepared = (*TALKING, "data.prepare=ftspec")
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *TALKING),
+            **{
+                f"{name}, prepared": lab.compiled(name, folder / name, *prepared)
+                for name in ("llamafactory", "axolotl")
+            },
+        }
+
+    assert_equal(lab.compare("turns-written", runs))

@@ -613,9 +613,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         {"eval": st.lists(sources(), max_size=2), **rest},
         train=st.lists(sources(), min_size=1, max_size=3),
     )
-    data = st.builds(operator.or_, data, st.just({}) | st.just({}) | st.fixed_dictionaries(cut)).map(
-        _without_idle_limits
-    )
+    data = st.builds(
+        operator.or_, data, st.just({}) | st.just({}) | st.fixed_dictionaries(cut)
+    ).map(_without_idle_limits)
     hardware = optional(
         {
             "device": st.sampled_from(("auto", "cpu", "cuda")),
