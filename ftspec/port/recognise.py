@@ -16,7 +16,6 @@ from ftspec.read import yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.root import Spec
 
-
 REWRITTEN = frozenset(
     (
         *(
