@@ -179,7 +179,8 @@ def _taught(document: dict[str, Any], draw: st.DrawFn) -> None:
 
 def _scored(document: dict[str, Any]) -> None:
     """What reward models refuse beside that, taken away."""
-    document["data"]["overflow"] = "drop"
+    if document["data"].get("max_length", 0) is not None:
+        document["data"]["overflow"] = "drop"
     document["model"]["dtype"] = "float32"
     document["model"].pop("experts", None)
     document.get("train", {}).pop("neftune_alpha", None)
