@@ -92,8 +92,9 @@ def settle(form: Format, context: Context) -> Settled:
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
     said = {key for _, outcome in outcomes for key in outcome.native}
+    found.assumed = [*completion.notes]
     if form.whole:
-        found.assumed = [*completion.notes, *_assumed(lifted, fields, said, form)]
+        found.assumed += _assumed(lifted, fields, said, form)
     return found
 
 

@@ -93,6 +93,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.epochs": (2.0,),
     "train.steps": (100,),
     "train.warmup_steps": (10,),
+    "train.warmup_start": (1e-6,),
     "train.schedule_delay": (1,),
     "train.schedule.cycles": (1.0,),
     "train.schedule.min_ratio": (0.1,),

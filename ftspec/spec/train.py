@@ -42,6 +42,8 @@ class Train(Node):
     """The rate after n of w steps of warm-up, as a share of the peak. linear: n / w; log: ln(n + 1) / ln(w),
     with w at least 2, as DeepSpeed has it (runtime/lr_schedules.py); quadratic: (n / w)², as axolotl
     (utils/schedulers.py)."""
+    warmup_start: float = Field(0.0, ge=0)
+    """The rate at which the warm-up begins, below the peak: it rises from there, along the same curve."""
     schedule_delay: int = Field(0, ge=0)
     """Steps by which the whole schedule is late, its warm-up too; until then the rate is the first one.
     DeepSpeed's own schedules are 1 late: after the first step they begin again from nothing."""

@@ -107,6 +107,19 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
             2,
         ),
         (
+            {"scheduler": {"type": "WarmupLR", "params": {"warmup_min_lr": 5e-6}}},
+            "train.warmup_start",
+            5e-6,
+        ),
+        (
+            {"scheduler": {"type": "WarmupDecayLR", "params": {"warmup_min_lr": 5e-6}}},
+            "train.schedule.end_rate",
+            5e-6,
+        ),
+        ({"scheduler": {"type": "WarmupLR", "params": {}}}, "train.warmup_steps", 1000),
+        ({"scheduler": {"type": "WarmupDecayLR", "params": {}}}, "train.learning_rate", 1e-3),
+        ({"optimizer": {"type": "Adam", "params": {}}}, "train.learning_rate", 1e-3),
+        (
             {"optimizer": {"type": "AdamW", "params": {"weight_decay": 0.1}}},
             "train.weight_decay_on",
             "all",
@@ -184,6 +197,16 @@ def test_fates_of_an_engines_settings(
 def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
     text = f"compute_environment: LOCAL_MACHINE\nnum_processes: 1\n{more}\n"
     assert read(text, name="launch.yaml").composed.values[path] == value
+
+
+@pytest.mark.parametrize(("tuner", "kind"), [("lora", "matrices"), ("full", "all")])
+def test_a_decay_of_the_trainers_falls_on_all(read: Bring, tuner: str, kind: str) -> None:
+    """`auto` is the trainer's number, and still the engine's optimizer."""
+    auto = {"lr": "auto", "betas": "auto", "eps": "auto", "weight_decay": "auto"}
+    engine = {"steps_per_print": 1, "optimizer": {"type": "AdamW", "params": auto}}
+    text = CONFIG + f"finetuning_type: {tuner}\nweight_decay: 0.1\n"
+    train = read(text, other={"ds.json": json.dumps(engine)}).composed.spec.train
+    assert (train.weight_decay, train.weight_decay_on) == (0.1, kind)
 
 
 @pytest.mark.parametrize(

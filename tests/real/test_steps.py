@@ -14,7 +14,7 @@ from tests.real.test_equality import FULL
 from tests.real.test_options import assert_equal, refusal
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
-STEPS, WARMUP, PEAK, DECAY = 6, 3, 1e-3, 0.1
+STEPS, WARMUP, PEAK, START, DECAY = 6, 3, 1e-3, 1e-4, 0.1
 PLAIN = (
     FULL,
     f"train.steps={STEPS}",
@@ -22,8 +22,13 @@ PLAIN = (
     f"train.learning_rate={PEAK}",
     f"train.weight_decay={DECAY}",
 )
-LINE = "train.schedule=linear"
-LATE = ("train.warmup_shape=log", "train.schedule_delay=1", "train.weight_decay_on=all")
+LINE = f"train.schedule={{type: polynomial, power: 1.0, end_rate: {START}}}"
+LATE = (
+    "train.warmup_shape=log",
+    "train.schedule_delay=1",
+    "train.weight_decay_on=all",
+    f"train.warmup_start={START}",
+)
 ENGINE = {
     "optimizer": {
         "type": "AdamW",
@@ -38,7 +43,7 @@ ENGINE = {
     "scheduler": {
         "type": "WarmupDecayLR",
         "params": {
-            "warmup_min_lr": 0,
+            "warmup_min_lr": START,
             "warmup_max_lr": "auto",
             "warmup_num_steps": "auto",
             "total_num_steps": "auto",
@@ -48,12 +53,12 @@ ENGINE = {
 """Sections of a ds_config.json, as transformers' documentation has them; torch's Adam, which a CPU has."""
 
 
-def factor(step: int) -> float:
-    """Of the rate that WarmupDecayLR has after so many steps: runtime/lr_schedules.py."""
+def rate(step: int) -> float:
+    """What WarmupDecayLR comes to after so many steps: runtime/lr_schedules.py."""
     late = max(0, step - 1)
-    if late < WARMUP:
-        return math.log(late + 1) / math.log(WARMUP)
-    return (STEPS - late) / (STEPS - WARMUP)
+    risen = math.log(late + 1) / math.log(WARMUP)
+    share = risen if late < WARMUP else (STEPS - late) / (STEPS - WARMUP)
+    return START + (PEAK - START) * share
 
 
 def test_the_engines_own_optimizer_and_schedule(lab: Lab) -> None:
@@ -72,9 +77,9 @@ def test_the_engines_own_optimizer_and_schedule(lab: Lab) -> None:
     assert apart == ["optimizer groups", "learning rates"]  # which the engine shows otherwise
     own, said = proof.evidence("own"), proof.evidence("said")
     rates = [step.learning_rate for step in said.steps]
-    assert rates == pytest.approx([PEAK * factor(step) for step in range(STEPS)])
+    assert rates == pytest.approx([rate(step) for step in range(STEPS)])
     shown = [step.learning_rate for step in own.steps]  # from the second step on, the next one's
-    assert shown[1:] == pytest.approx([PEAK * factor(step + 1) for step in range(1, STEPS)])
+    assert shown[1:] == pytest.approx([rate(step + 1) for step in range(1, STEPS)])
     for evidence in (own, said):
         groups = [group for group in evidence.groups if group.count]
         assert {group.settings["weight_decay"] for group in groups} == {DECAY}
@@ -93,7 +98,7 @@ def test_scripts_train_so_alike(lab: Lab, shape: str) -> None:
     for backend in proof.certificate.runs:
         evidence = proof.evidence(backend)
         rates = [step.learning_rate for step in evidence.steps]
-        assert rates[:3] == pytest.approx([0.0, 0.0, PEAK * curve]), backend
+        assert rates[:3] == pytest.approx([START, START, START + (PEAK - START) * curve]), backend
         assert {group.settings["weight_decay"] for group in evidence.groups if group.count} == {
             DECAY
         }

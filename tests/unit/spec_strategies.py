@@ -524,6 +524,7 @@ def trains() -> st.SearchStrategy[Any]:
         "weight_decay": st.floats(0, 10),
         "weight_decay_on": st.sampled_from(("matrices", "matrices", "all")),
         "warmup_shape": st.sampled_from((*("linear",) * 5, "log", "quadratic")),
+        "warmup_start": st.sampled_from((*(0.0,) * 5, 1e-9)),
         "schedule_delay": st.sampled_from((*(0,) * 5, 1, 7)),
         "qat": st.sampled_from((*(None,) * 9, "int4", {"weights": "int8", "group_size": None})),
         "max_grad_norm": st.none() | positive(),

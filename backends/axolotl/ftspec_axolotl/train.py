@@ -11,7 +11,7 @@ from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.optimizers import TYPE, lower_type, optimizer_rows
-from ftspec.families.training.steps import DELAY, SHAPE
+from ftspec.families.training.steps import LATE
 from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, Support, constant, field, unsupported
 from ftspec.spec.optimizers import BAdam, GaLore, Muon
@@ -240,21 +240,21 @@ def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: flo
 def warmup_row() -> Row:
     """The curve of the warm-up: a parabola before a cosine (core/trainers/mixins/scheduler.py)."""
     return Row(
-        (SHAPE, DELAY),
+        LATE,
         ("lr_quadratic_warmup",),
         _lower_shape,
-        lambda quadratic: ("quadratic" if quadratic else "linear", 0),
+        lambda quadratic: ("quadratic" if quadratic else "linear", 0.0, 0),
         uses=("train.schedule.type", "train.schedule.cycles", "train.schedule.min_ratio"),
         absent=(None,),
     )
 
 
 def _lower_shape(
-    shape: str, delay: int, kind: str, cycles: float | None, lowest: float | None
+    shape: str, start: float, delay: int, kind: str, cycles: float | None, lowest: float | None
 ) -> Any:
-    if shape == "log" or delay:
+    if shape == "log" or start or delay:
         raise Refuse(
-            "its warm-ups are a line or a parabola, and never late",
+            "its warm-ups are a line or a parabola from zero, and never late",
             "notyet",
             "run.backends: trl or deepspeed",
         )

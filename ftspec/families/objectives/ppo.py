@@ -52,6 +52,9 @@ BARS: Mapping[str, Bar] = {
         "its trainer makes the schedule before it can be told",
         "notimpl",
     ),
+    "train.warmup_start": Bar(
+        lambda start: start == 0, "its trainer makes the schedule before it can be told", "notimpl"
+    ),
     "train.schedule_delay": Bar(
         lambda delay: delay == 0, "its trainer makes the schedule before it can be told", "notimpl"
     ),

@@ -13,19 +13,22 @@ from typing import Any
 from ftspec.families.scripts.unify import match
 from ftspec.mapping import MISSING, Flat, Refuse, Row
 
-SHAPE, DELAY, ON = "train.warmup_shape", "train.schedule_delay", "train.weight_decay_on"
+LATE = ("train.warmup_shape", "train.warmup_start", "train.schedule_delay")
+USUAL = ("linear", 0.0, 0)
+"""Values of these that are the trainer's own."""
+ON = "train.weight_decay_on"
 WARMUP = "train.warmup"
-"""Native pseudo-key: the warm-up's curve, and by how many steps the schedule is late."""
+"""Native pseudo-key: the warm-up's curve, where it begins, and by how many steps the schedule is late."""
 DECAYED = "train.decays_all"
 """Native pseudo-key: weight decay falls on biases and norms too."""
-FACTORS: Mapping[str, str] = {
-    "linear": "falls(step)",
-    "log": "math.log(step + 1) / math.log(max(2, warmup)) if step < warmup else falls(step)",
-    "quadratic": "(step / warmup) ** 2 if step < warmup else falls(step)",
+RISES: Mapping[str, str] = {
+    "linear": "step / warmup",
+    "log": "math.log(step + 1) / math.log(max(2, warmup))",
+    "quadratic": "(step / warmup) ** 2",
 }
-"""The factor on the peak rate after `step` steps; `falls` is the trainer's own schedule."""
+"""How far the rate has risen after `step` of `warmup` steps."""
 SCHEDULED = """\
-WARMUP_SHAPE, SCHEDULE_DELAY = {{ warmup[0]|py }}, {{ warmup[1]|py }}
+WARMUP_SHAPE, WARMUP_START, SCHEDULE_DELAY = {{ warmup[0]|py }}, {{ warmup[1]|py }}, {{ warmup[2]|py }}
 trainers_own = trainer.create_scheduler
 
 
@@ -34,12 +37,15 @@ def create_scheduler(num_training_steps, optimizer=None):
     if trainer.lr_scheduler is None:
         scheduler = trainers_own(num_training_steps, optimizer)
         warmup, falls = args.get_warmup_steps(num_training_steps), scheduler.lr_lambdas[0]
+        start = WARMUP_START / args.learning_rate
 
         def factor(step):
             step = max(0, step - SCHEDULE_DELAY)
             return FACTOR
 
-        scheduler.lr_lambdas = [factor] * len(scheduler.lr_lambdas)
+        for group in scheduler.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+        trainer.lr_scheduler = LambdaLR(scheduler.optimizer, factor)
     return trainer.lr_scheduler
 
 
@@ -49,18 +55,18 @@ DECAYING = """\
 # Weight decay falls on biases and norms too
 trainer.get_decay_parameter_names = lambda model: [name for name, _ in model.named_parameters()]
 """
-_LATE = 'WARMUP_SHAPE, SCHEDULE_DELAY = "@shape", "@delay"'
+_SAID = 'WARMUP_SHAPE, WARMUP_START, SCHEDULE_DELAY = "@shape", "@start", "@delay"'
 
 
 def step_rows() -> tuple[Row, ...]:
     """The rows of a script."""
     return (
         Row(
-            (SHAPE, DELAY),
+            LATE,
             (WARMUP,),
             _lower_warmup,
-            lambda found: found or ("linear", 0),
-            uses=("train.schedule.type",),
+            lambda found: found or USUAL,
+            uses=("train.schedule.type", "train.learning_rate"),
             absent=(None,),
         ),
         Row(
@@ -82,12 +88,12 @@ def no_steps(reason: str) -> tuple[Row, ...]:
 def no_warmup(reason: str) -> Row:
     """Refusal of any warm-up but the trainer's own."""
 
-    def lower(shape: str, delay: int) -> tuple[()]:
-        if (shape, delay) != ("linear", 0):
+    def lower(*late: Any) -> tuple[()]:
+        if late != USUAL:
             raise Refuse(reason, "notyet", "run.backends: trl or deepspeed")
         return ()
 
-    return Row((SHAPE, DELAY), (), lower, lambda: ("linear", 0), reason=reason)
+    return Row(LATE, (), lower, lambda: USUAL, reason=reason)
 
 
 def no_decay(reason: str) -> Row:
@@ -112,9 +118,11 @@ def context(native: Flat) -> dict[str, Any]:
     }
 
 
-def scheduled(warmup: tuple[str, int]) -> str:
+def scheduled(warmup: tuple[str, float, int]) -> str:
     """The Jinja text of the statements that change the schedule."""
-    return SCHEDULED.replace("FACTOR", FACTORS[warmup[0]])
+    shape, start, _ = warmup
+    rises = f"start + (1 - start) * {RISES[shape]} if step < warmup else falls(step)"
+    return SCHEDULED.replace("FACTOR", "falls(step)" if (shape, start) == USUAL[:2] else rises)
 
 
 def read_steps(tree: ast.Module) -> dict[str, Any]:
@@ -122,23 +130,29 @@ def read_steps(tree: ast.Module) -> dict[str, Any]:
     native: dict[str, Any] = {}
     (decaying,) = (ast.dump(node) for node in ast.parse(DECAYING).body)
     for node in tree.body:
-        if (found := match(_LATE, node)) is not None:
-            native[WARMUP] = (found["shape"], found["delay"])
+        if (found := match(_SAID, node)) is not None:
+            native[WARMUP] = (found["shape"], found["start"], found["delay"])
         elif ast.dump(node) == decaying:
             native[DECAYED] = True
     return native
 
 
-def _lower_warmup(shape: str, delay: int, kind: str) -> Any:
-    if (shape, delay) == ("linear", 0):
+def _lower_warmup(shape: str, start: float, delay: int, kind: str, peak: float) -> Any:
+    if (shape, start, delay) == USUAL:
         return MISSING
-    if shape != "linear" and kind == "warmup-stable-decay":
+    if (shape, start) != USUAL[:2] and kind == "warmup-stable-decay":
         raise Refuse(
-            "its warm-up does not begin at zero, and no other curve was seen to",
+            "its warm-up has a beginning of its own, and no other curve was seen to",
             "notimpl",
             "train.warmup_shape: linear",
         )
-    return shape, delay
+    if start >= peak:
+        raise Refuse(
+            f"the warm-up must begin below the peak, {peak:g}",
+            "never",
+            "train.warmup_start: a lower one",
+        )
+    return shape, start, delay
 
 
 def _lower_decay(on: str, plus_ratio: float | None) -> Any:

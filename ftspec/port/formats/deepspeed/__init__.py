@@ -10,6 +10,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.deepspeed.precision import PRECISION, unless_auto
+from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -79,61 +80,6 @@ def _batch(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=spec)
 
 
-def _optimizer(setting: Setting, _context: Context) -> Outcome:
-    if str(setting.value).lower() in ("adam", "adamw"):
-        return Outcome(
-            "renamed", spec={"train.optimizer.type": "adamw"}, why="its Adam decays weights apart"
-        )
-    return Outcome("unknown", why=f"the engine's own optimizer {setting.value} is not in a spec")
-
-
-def _decay(setting: Setting, context: Context) -> Outcome:
-    spec = {"train.weight_decay": setting.value}
-    if not setting.value:
-        return Outcome("renamed", spec=spec)
-    if _adapts(context):
-        why = "of an adapter all weights decay here as well: it has no biases and norms"
-        return Outcome("renamed", spec=spec, why=why)
-    why = "the engine's optimizer decays biases and norms too"
-    return Outcome("derived", spec=spec | {"train.weight_decay_on": "all"}, why=why)
-
-
-def _adapts(context: Context) -> bool:
-    """Whether the file that says the training tunes an adapter and nothing else."""
-    said = context.main.data if context.main else {}
-    factory = "stage" in said and said.get("finetuning_type", "lora") == "lora"
-    whole = said.get("additional_target") or said.get("lora_modules_to_save")
-    return (factory or said.get("use_peft") is True) and not whole
-
-
-def _betas(setting: Setting, _context: Context) -> Outcome:
-    if not isinstance(setting.value, list) or len(setting.value) != 2:
-        return Outcome("unknown", why="betas are two numbers")
-    first, second = setting.value
-    return Outcome(
-        "renamed", spec={"train.optimizer.beta1": first, "train.optimizer.beta2": second}
-    )
-
-
-def _schedule(setting: Setting, context: Context) -> Outcome:
-    """The engine's own schedules, which begin again from nothing after the first step (lr_schedules.py)."""
-    kinds = {"WarmupLR": "constant", "WarmupDecayLR": "linear"}
-    if setting.value not in kinds:
-        return Outcome("unknown", why=f"the engine's own schedule {setting.value} is not in a spec")
-    shape = section(context, "scheduler").get("params", {}).get("warmup_type", "log")
-    spec = {
-        "train.schedule.type": kinds[setting.value],
-        "train.warmup_shape": shape if shape == "linear" else "log",
-        "train.schedule_delay": 1,
-    }
-    return Outcome("derived", spec=spec)
-
-
-def _steps(setting: Setting, _context: Context) -> Outcome:
-    spec = {"train.warmup_steps": max(2, setting.value), "train.warmup_ratio": None}
-    return Outcome("derived", spec=spec, why="the engine makes at least two of them")
-
-
 def _technique(setting: Setting, context: Context) -> Outcome:
     """Something that changes the training while it is on."""
     node: Any = context.document.data
@@ -151,7 +97,7 @@ def _technique(setting: Setting, context: Context) -> Outcome:
 
 
 def _complete(context: Context) -> Completion:
-    spec: dict[str, Any] = {}
+    spec = missing_steps(context)
     notes = []
     if "stage" not in section(context, "zero_optimization"):
         spec["hardware.zero.stage"] = 0
@@ -204,28 +150,7 @@ format = Format(
         **PRECISION,
         "amp.": unless((False,), "off", unknown("apex is not in a spec")),
         "torch_autocast.": unless((False,), "off", unknown("its own autocast is not read yet")),
-        "optimizer.type": _optimizer,
-        "optimizer.params.lr": unless_auto(says("train.learning_rate")),
-        "optimizer.params.betas": unless_auto(_betas),
-        "optimizer.params.eps": unless_auto(says("train.optimizer.eps")),
-        "optimizer.params.weight_decay": unless_auto(_decay),
-        "optimizer.params.torch_adam": inert("which implementation of the same Adam"),
-        "optimizer.params.adam_w_mode": unless(
-            (True,), "as a spec's AdamW does", unknown("decay through the gradient is not in a spec")
-        ),
-        "optimizer.params.bias_correction": unless(
-            (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")
-        ),
-        "optimizer.params.": unknown("a setting of the engine's own optimizer"),
-        "scheduler.type": _schedule,
-        "scheduler.params.warmup_type": inert("it belongs to the schedule"),
-        "scheduler.params.warmup_min_lr": unless(
-            ("auto", 0), "from zero", unknown("a warm-up that does not start at zero")
-        ),
-        "scheduler.params.warmup_max_lr": unless_auto(says("train.learning_rate")),
-        "scheduler.params.warmup_num_steps": unless_auto(_steps),
-        "scheduler.params.total_num_steps": unless_auto(says("train.steps")),
-        "scheduler.params.": unknown("a setting of the engine's own schedule"),
+        **STEPS,
         "compression_training.": _technique,
         "data_efficiency.": _technique,
         "curriculum_learning.": _technique,

@@ -6,6 +6,7 @@ Names and what is assumed: deepspeed 0.19.8, runtime/precision_config.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule, inert, nearly, section, unknown, unless
@@ -28,6 +29,13 @@ def unless_auto(rule: Rule) -> Rule:
     return unless(("auto",), AUTO, rule)
 
 
+def by_main(context: Context, name: str) -> Any:
+    """What the file that says the training has under this name, at its top or in a section of it."""
+    main = context.main.data if context.main else {}
+    parts = (part for part in (main, *main.values()) if isinstance(part, dict))
+    return next((part[name] for part in parts if name in part), None)
+
+
 def on(context: Context, name: str) -> bool:
     """Whether weights have this type: by the engine's own word, or by that of the file it leaves it to."""
     said = section(context, name).get("enabled")
@@ -36,8 +44,7 @@ def on(context: Context, name: str) -> bool:
     if context.main is None:
         launched = context.companions.get("accelerate")
         return launched is not None and launched.data.get("mixed_precision") == name
-    main = context.main.data
-    return any(isinstance(part, dict) and part.get(name) is True for part in (main, *main.values()))
+    return by_main(context, name) is True
 
 
 def _half(setting: Setting, _context: Context) -> Outcome:

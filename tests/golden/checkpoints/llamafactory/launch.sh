@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from checkpoints (sha256 9f9a38c97195)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from checkpoints (sha256 d0f1206e507e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

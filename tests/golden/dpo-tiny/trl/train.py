@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 441a6a80821f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 0edc29819131)
 
 from datasets import load_dataset
 from peft import LoraConfig

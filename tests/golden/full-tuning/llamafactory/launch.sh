@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 d01bd14de3f3)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 6903a4ecad3b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 6f2a713da02d)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 20582115b5ce)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 e590f208deb4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 a61a3473333c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

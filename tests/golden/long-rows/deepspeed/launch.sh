@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 b55379cf6c9e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 ce744b49920a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

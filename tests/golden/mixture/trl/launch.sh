@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 850afc4f88de)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 2e04121a5bba)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 00b60b6e5a50)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 1fb96ee8f8fc)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 cad40a9e0022)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 d236e67f00ce)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

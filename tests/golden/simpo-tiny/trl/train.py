@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 c5ecdc7c6a4b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 3e20bce565ce)
 
 from os.path import commonprefix
 
