@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ftspec.port.formats.axolotl.prompts import RESERVED
+from ftspec.families.rows.instructions import RESERVED
 
 COLUMNS = ("instruction", "input", "output")
 _GIVEN = "{% if INPUT is defined and INPUT %}"
