@@ -12,7 +12,7 @@ from typing import Any
 from ftspec.data.carried import READ
 from ftspec.families.rows.instructions import custom, kind_of, named
 from ftspec.mapping import Refuse
-from ftspec.spec.data import SUFFIXES, sliced, unsliced
+from ftspec.spec.data import SUFFIXES, Written, sliced, unsliced
 
 PREPARED = "data.prepare: ftspec"
 CHAT, TEXT = "chat_template", "completion"
@@ -60,7 +60,13 @@ def to_entry(source: Mapping[str, Any], part: str) -> dict[str, Any]:
         raise Refuse("it draws no share of a source (utils/data/sft.py)", "notyet", PREPARED)
     entry = _place(source)
     if template:
-        written = kind_of(template)
+        if template.get("user"):
+            raise Refuse(
+                "it reads conversations from a column, and writes none of texts",
+                "notyet",
+                PREPARED,
+            )
+        written = kind_of({part: text for part, text in template.items() if text is not None})
         if written is None:
             raise Refuse(
                 "its prompts are Python formats of an instruction, an input and an output, which cannot say "
@@ -144,7 +150,8 @@ def from_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == CHAT:
         source |= _conversations(entry)
     else:
-        source["template"] = custom(kind) if isinstance(kind, dict) else named(str(kind))
+        texts = custom(kind) if isinstance(kind, dict) else named(str(kind))
+        source["template"] = texts and Written(**texts).model_dump()
     if source["template"] is None and source["format"] == "prompt-completion":
         raise Refuse(f"rows of the type {kind!r} are read by `ftspec import` only", "notimpl")
     return source

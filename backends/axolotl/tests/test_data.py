@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ftspec.backend import lift
 from ftspec.errors import DataError, UnsupportedError
@@ -65,6 +67,10 @@ def plan(tmp_path: Path, *sets: str) -> Plan:
             "Python formats of an instruction",
         ),
         (("data.turn_part=ended", PLAIN[1]), "have no turns"),
+        (
+            (PLAIN[1].replace("prompt", "user").replace("completion", "assistant"),),
+            "writes none of texts",
+        ),
         ((*PLAIN, "model.chat_template=chatml"), "no chat template writes"),
         (
             (
@@ -183,6 +189,23 @@ def test_each_type_is_found_by_what_it_writes() -> None:
     ],
 )
 def test_formats_are_found_by_what_they_write(kind: dict[str, str]) -> None:
+    found = kind_of(custom(kind))
+    assert isinstance(found, dict) and custom(found) == custom(kind)
+
+
+PLAIN_TEXT = st.text("ab {}%#'\n", max_size=6).map(
+    lambda text: text.replace("{", "{{").replace("}", "}}")
+)
+
+
+@given(st.tuples(*[PLAIN_TEXT] * 6))
+def test_whatever_stands_around_its_columns_is_found(texts: tuple[str, ...]) -> None:
+    a, b, c, d, e, f = texts
+    kind = {
+        "format": f"{a}{{input}}{b}{{instruction}}{c}",
+        "no_input_format": f"{d}{{instruction}}",
+        "system_format": f"{e}{{system}}{f}",
+    }
     found = kind_of(custom(kind))
     assert isinstance(found, dict) and custom(found) == custom(kind)
 
