@@ -63,6 +63,16 @@ def with_system(example: Example, text: str | None) -> Example:
     return replace(example, messages=messages, given=example.given + 1, rejected=rejected)
 
 
+def without_system(example: Example) -> Example:
+    """The conversation without a system turn that it begins with."""
+    if example.kind != "chat" or example.messages[0].role != "system":
+        return example
+    rejected = example.rejected and without_system(example.rejected)
+    return replace(
+        example, messages=example.messages[1:], given=example.given - 1, rejected=rejected
+    )
+
+
 def text_of(value: Any, name: str) -> str:
     """The value, if it is a text that can be written as UTF-8."""
     if not isinstance(value, str):

@@ -8,20 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from ftspec.data.arrow import write_split
 from ftspec.data.carried import Accept, anything
-from ftspec.data.conversation import with_system
+from ftspec.data.conversation import with_system, without_system
 from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
-from ftspec.data.hold_out import AS_THEY_STAND, Draw, share_of
+from ftspec.data.hold_out import AS_THEY_STAND, Draw, HoldOut, share_of
+from ftspec.data.kept import EVERYTHING, Keep, Overflow, parts, without_repeats
 from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
-from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, TrainOn, encode, no_template
+from ftspec.data.tokenise import ENDLESS, Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.errors import DataError, Problem, SpecError
@@ -30,7 +31,6 @@ from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
 from ftspec.spec.present import is_folder
 
-Overflow = Literal["truncate", "truncate-left", "drop", "error"]
 EIGHT = 8
 """Collators pad to a multiple of it (hazards.md#padding)."""
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -97,6 +97,7 @@ class _Rules:
     packing: Packing | None = None
     system: str | None = None
     draw: Draw = AS_THEY_STAND
+    keep: Keep = EVERYTHING
     turns: Turns = WRITTEN
 
 
@@ -120,16 +121,17 @@ def prepare(
     target: Path | None,
     accept: Accept = anything,
     draw: Draw = AS_THEY_STAND,
+    keep: Keep = EVERYTHING,
 ) -> Report:
     """Render, tokenise, mask, cut and pack all rows, and write them to ``target`` unless it is None.
 
     Paths start at ``base``. ``columns``: what is written beside ids and labels where documents share
-    a row. ``draw``: which of the rows, and in which order. All rows that cannot be trained on are
-    named at once, and then nothing is written.
+    a row. ``draw``: which of the rows, and in which order; ``keep``: what of each. All rows that
+    cannot be trained on are named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base, options, train_on, vocabulary)
     turns = turns_of(turn_part, turn_ends, *side)
-    rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, turns)
+    rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, keep, turns)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -173,6 +175,7 @@ def check(
     system: str | None = None,
     accept: Accept = anything,
     draw: Draw = AS_THEY_STAND,
+    keep: Keep = EVERYTHING,
 ) -> Report:
     """Look at all rows before a run, held out or not. ``lengths``: tokenise them as well, as `prepare` would.
 
@@ -197,6 +200,7 @@ def check(
             target=None,
             accept=accept,
             draw=Draw(draw.seed),
+            keep=keep,
         )
     tally, found = _Tally(), Findings()
     for _, example in examples(sources, base, found, accept, draw.seed):
@@ -279,6 +283,15 @@ def _of_source(
             yield row, example
 
 
+class _Made(NamedTuple):
+    """What became of a row: one row or several, or none."""
+
+    example: Example
+    length: int
+    """Tokens before any cut."""
+    parts: tuple[Encoded, ...]
+
+
 def _encoded(
     sources: Sequence[Source], base: Path, rules: _Rules, tally: _Tally, accept: Accept
 ) -> Iterator[Encoded]:
@@ -289,34 +302,18 @@ def _encoded(
         every = list(pairs)
         found.check()  # before numbers are drawn: they are those of all rows
         every = draw.mix(every)
-        if part is None:
-            pairs = every
-        elif part.last and rules.overflow == "drop":
-            short = [pair for pair in part.drawn(every) if _fits(*pair, rules, found)]
-            tally.rows = tally.dropped = len(every) - len(short)
-            pairs = part.cut(short)
-        else:
-            pairs = part.of(every)
-    for row, example in pairs:
-        if example.kind == "chat" and rules.template is None:
-            raise DataError(no_template(rules.tokens))
-        tally.note(example)
-        try:
-            whole = _whole(example, rules)
-            tally.longest = max(tally.longest, len(whole.input_ids))
-            limit = ENDLESS if rules.packing == "blocks" else rules.max_length
-            within = fitted(whole, limit, rules.overflow)
-        except DataError as error:
-            found.add(placed(error, row.file, row.line, row.index + 1))
-            continue
-        if within is None:
-            tally.dropped += 1
-        else:
-            tally.kept += 1
-            tally.truncated += len(within.input_ids) < len(whole.input_ids)
-            tally.tokens += len(within.input_ids)
-            tally.trained_tokens += within.trained
-            yield within
+        pairs = every if part is None or part.last else part.of(every)
+    made = _made(pairs, rules, found)
+    rows: Iterator[Encoded] = (row for one in made for row in _noted(one, tally))
+    if part is not None and part.last:
+        rows = iter(_last(part, list(made), rules, tally))
+    elif rules.keep.distinct:
+        rows = without_repeats(rows)
+    for row in rows:
+        tally.kept += 1
+        tally.tokens += len(row.input_ids)
+        tally.trained_tokens += row.trained
+        yield row
     found.check()
     if not tally.kept:
         message = f"no row is left: all are longer than {rules.max_length} tokens"
@@ -325,9 +322,49 @@ def _encoded(
         )
 
 
+def _made(pairs: Iterable[tuple[Row, Example]], rules: _Rules, found: Findings) -> Iterator[_Made]:
+    for row, example in pairs:
+        if example.kind == "chat" and rules.template is None:
+            raise DataError(no_template(rules.tokens))
+        try:
+            whole = _whole(example, rules)
+            limit = ENDLESS if rules.packing == "blocks" else rules.max_length
+            kept = parts(whole, limit, rules.overflow, rules.keep)
+        except DataError as error:
+            found.add(placed(error, row.file, row.line, row.index + 1))
+        else:
+            yield _Made(example, len(whole.input_ids), tuple(kept))
+
+
+def _noted(made: _Made, tally: _Tally) -> tuple[Encoded, ...]:
+    tally.note(made.example)
+    tally.longest = max(tally.longest, made.length)
+    tally.dropped += not made.parts
+    tally.truncated += bool(made.parts) and len(made.parts[0].input_ids) < made.length
+    return made.parts
+
+
+def _last(part: HoldOut, made: Sequence[_Made], rules: _Rules, tally: _Tally) -> Sequence[Encoded]:
+    """The rows of this part, of those that were drawn and not left out: each as it is by then."""
+    nothing: tuple[None] = (None,)
+    drawn = part.drawn([(one, row) for one in made for row in one.parts or nothing])
+    left = [row for _, row in drawn if row is not None]
+    chosen = part.cut([*without_repeats(left)] if rules.keep.distinct else left)
+    wanted = {id(row) for row in chosen}
+    tally.dropped = sum(row is None for _, row in drawn)
+    tally.rows = tally.dropped
+    for one, row in drawn:
+        if id(row) in wanted:
+            tally.note(one.example)
+            tally.longest = max(tally.longest, one.length)
+            tally.truncated += row is not None and len(row.input_ids) < one.length
+    return chosen
+
+
 def _whole(example: Example, rules: _Rules) -> Encoded:
     """The row uncut; of a pair the longer one."""
-    told = with_system(example, rules.system)
+    bare = without_system(example) if rules.keep.drop_system else example
+    told = with_system(bare, rules.system)
     sides = (told, told.rejected) if told.rejected else (told,)
     encoded = [
         encode(
@@ -340,50 +377,3 @@ def _whole(example: Example, rules: _Rules) -> Encoded:
         for side in sides
     ]
     return max(encoded, key=lambda side: len(side.input_ids))
-
-
-def _fits(row: Row, example: Example, rules: _Rules, found: Findings) -> bool:
-    """Whether a row is not left out as too long."""
-    if example.kind == "chat" and rules.template is None:
-        raise DataError(no_template(rules.tokens))
-    try:
-        return len(_whole(example, rules).input_ids) <= rules.max_length
-    except DataError as error:
-        found.add(placed(error, row.file, row.line, row.index + 1))
-        return False
-
-
-def fitted(whole: Encoded, limit: int, overflow: Overflow) -> Encoded | None:
-    """The row within the length limit; None if it is left out. Raises if it cannot be trained on."""
-    length = len(whole.input_ids)
-    if not whole.trained:
-        raise DataError(Problem("the row has nothing to train on"))
-    if length <= limit:
-        return whole
-    if overflow == "error":
-        hint = "raise data.max_length, or set data.overflow to truncate or drop"
-        raise DataError(
-            Problem(f"the row has {length:,} tokens; the limit is {limit:,}", hint=hint)
-        )
-    if overflow == "drop":
-        return None
-    last = overflow == "truncate-left"
-    short = cut_left(whole, limit) if last else cut(whole, limit)
-    if not short.trained:
-        hint = "raise data.max_length, or set data.overflow: drop"
-        which = "last" if last else "first"
-        message = (
-            f"nothing to train on is among the {which} {limit:,} of the row's {length:,} tokens"
-        )
-        raise DataError(Problem(message, hint=hint))
-    return short
-
-
-def cut(whole: Encoded, limit: int) -> Encoded:
-    """The first ``limit`` tokens."""
-    return Encoded(whole.input_ids[:limit], whole.labels[:limit])
-
-
-def cut_left(whole: Encoded, limit: int) -> Encoded:
-    """The last ``limit`` tokens; nothing predicts the first of them."""
-    return Encoded(whole.input_ids[-limit:], (IGNORED, *whole.labels[1 - limit :]))

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from ftspec.data.carried import anything
 from ftspec.data.conversation import with_system
 from ftspec.data.example import Example
+from ftspec.data.kept import Overflow, fitted
 from ftspec.data.pack import WINDOW, Packing, Packs
-from ftspec.data.prepare import Overflow, fitted
 from ftspec.data.template import Template
 from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, Question, TrainOn, answer, ask
 from ftspec.data.tokenizer import Tokens
@@ -239,6 +239,7 @@ class Prepared:
             else {
                 "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
                 "truncate-left": f"a longer row keeps its last {self.max_length:,} tokens",
+                "split": f"a longer row becomes several of at most {self.max_length:,} tokens",
                 "drop": f"a row longer than {self.max_length:,} tokens is left out",
                 "error": f"a row longer than {self.max_length:,} tokens stops the run",
             }[self.overflow]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftspec.data.carried import Accept, by_alternating, by_frameworks, by_parsing
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
+from ftspec.data.kept import Keep
 from ftspec.data.thinking import THINKING
 from ftspec.data.tokenise import ENDLESS
 from ftspec.data.tokenizer import AS_IT_IS, Vocabulary
@@ -127,4 +128,10 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "train_on": resolved.values["data.train_on"].value,
         "turn_part": resolved.values["data.turn_part"].value,
         "turn_ends": spec.data.turn_ends,
+        "keep": Keep(
+            spec.data.split_rows,
+            spec.data.min_length,
+            spec.data.distinct,
+            spec.data.drop_system,
+        ),
     }

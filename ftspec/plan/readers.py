@@ -36,6 +36,10 @@ UNDERSTOOD = frozenset(
             "mixed",
             "draw_seed",
             "prompt_cut",
+            "split_rows",
+            "min_length",
+            "distinct",
+            "drop_system",
             "system",
             "max_length",
             "overflow",
@@ -145,8 +149,11 @@ def _rule(
         if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
             reason = f"the preview does not show what {path}: {value.value} does to rows"
             return Unknown(reason, f"to see them without it: --set {path}=null")
-    if values["data.overflow"].value == "truncate-left":
+    if values["data.overflow"].value in ("truncate-left", "split"):
         return Unknown("the preview does not show rows without their beginning")
+    for name in ("min_length", "distinct", "drop_system"):
+        if values[f"data.{name}"].value:
+            return Unknown(f"the preview does not show what data.{name} leaves out")
     prepared = Prepared(
         tokens,
         template,

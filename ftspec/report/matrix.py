@@ -31,6 +31,8 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "data.system": ("Be brief.",),
     "data.eval_size": (0.1, 1.0, 500.0),
     "data.draw_seed": (7,),
+    "data.split_rows": (64,),
+    "data.min_length": (16,),
     "data.max_prompt_length": (512,),
     "model.special_tokens.bos": ("<s>",),
     "model.special_tokens.eos": ("</s>",),

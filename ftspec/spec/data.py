@@ -210,9 +210,21 @@ class Data(Node):
     max_length: int | None = Field(2048, ge=8)
     """Longest sequence, in tokens. null: no limit; the longest row has to fit into memory, and within the
     model's positions."""
-    overflow: Literal["truncate", "truncate-left", "drop", "error"] = "truncate"
+    overflow: Literal["truncate", "truncate-left", "split", "drop", "error"] = "truncate"
     """What happens to a longer row. `truncate`: its first max_length tokens are kept. `truncate-left`:
-    its last ones. `drop`: it is left out. `error`: the run does not start, and the row is named."""
+    its last ones. `split`: it becomes several rows, one after the other, of at most max_length tokens
+    each; those in which nothing trains are left out. `drop`: it is left out. `error`: the run does not
+    start, and the row is named."""
+    split_rows: int | None = Field(None, ge=1)
+    """Of one row, `overflow: split` makes at most so many; what lies behind them is left out. null: as
+    many as it takes."""
+    min_length: int | None = Field(None, ge=1)
+    """Rows of fewer tokens are left out. null: none is."""
+    distinct: bool = False
+    """Rows with exactly the tokens and labels of an earlier row of the split are left out; where
+    `eval_draw: last` holds rows out, before it does."""
+    drop_system: bool = False
+    """A system turn that begins a conversation is left out."""
     max_prompt_length: int | None = Field(None, ge=1)
     """Longest prompt of answers that are compared or judged, in tokens: a longer one loses its beginning,
     before `overflow` is asked. null: no limit but that of the row."""
@@ -262,6 +274,10 @@ class Data(Node):
             raise ValueError("no pair is too long for no limit: leave `prompt_cut` out")
         if (self.max_prompt_length or 0) >= (self.max_length or math.inf):
             raise ValueError("`max_prompt_length` leaves room for an answer within `max_length`")
+        if self.split_rows is not None and self.overflow != "split":
+            raise ValueError("`split_rows` belongs to `overflow: split`")
+        if (self.min_length or 0) > (self.max_length or math.inf):
+            raise ValueError("`min_length` is at most `max_length`: else no row is left")
         if self.prompt_cut != "always" and self.max_prompt_length is None:
             raise ValueError("`prompt_cut` says when `max_prompt_length` cuts: give it too")
         if self.turn_ends and self.turn_part != "ended":

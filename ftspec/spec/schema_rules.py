@@ -111,6 +111,14 @@ RULES: Mapping[str, list[Schema]] = {
             },
         },
         {
+            "if": _given("split_rows"),
+            "then": {
+                "required": ["overflow"],
+                "properties": {"overflow": {"const": "split"}},
+                "errorMessage": "`split_rows` belongs to `overflow: split`",
+            },
+        },
+        {
             "if": {"required": ["prompt_cut"], "properties": {"prompt_cut": {"const": "overlong"}}},
             "then": {
                 **_given("max_prompt_length"),

@@ -79,6 +79,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
         for path in (
             *("train", "eval", "eval_size", "eval_draw", "train_on", "max_length", "system"),
             *("turn_part", "turn_ends", "mixed", "draw_seed"),
+            *("split_rows", "min_length", "distinct", "drop_system"),
         ):
             kept.pop(f"data.{path}")
         for name in ("chat_template", "template_options"):  # they wrote the rows

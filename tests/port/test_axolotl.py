@@ -316,7 +316,7 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
         ),
         ("field_thinking: thoughts", "", "field_thinking", "unknown", "ended"),
         ("split_thinking: false", "", "split_thinking", "inert", "ended"),
-        ("drop_system_message: true", "", "drop_system_message", "unknown", "ended"),
+        ("drop_system_message: true", "", "drop_system_message", "renamed", "ended"),
     ],
 )
 def test_which_tokens_of_a_turn_train(

@@ -48,6 +48,13 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "custom-no-column": ({**CUSTOM, "field_system": "nowhere"}, {}),
     "custom-column": ({**CUSTOM, "field_system": "role"}, {}),
     "custom-plain": ({"field_input": "nowhere"}, {}),
+    "completion": ("completion", {"sequence_len": 48}),
+    "completion-held-out": ("completion", {"sequence_len": 32, "val_set_size": 0.2, "seed": 3}),
+    "completion-few-rows": ("completion", {"sequence_len": 8, "min_sample_len": 6}),
+    "distinct": (
+        "completion",
+        {"sequence_len": 40, "val_set_size": 0.2, "dataset_exact_deduplication": True},
+    ),
 }
 CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "own": ({}, {}),
@@ -74,6 +81,7 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"chat_template": "qwen3"},
     ),
     "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
+    "no-system": ({"drop_system_message": True}, {"chat_template": "chatml"}),
     "tools": ({"path": "calls.jsonl"}, {"chat_template": "qwen3"}),
     "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
 }

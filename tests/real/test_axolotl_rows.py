@@ -112,6 +112,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "role": "Be kind." if number % 4 else "", "system": "Be just." if number % 3 else "",
             "response": f"So it is, {number}.", "system_prompt": "Be quick." if number % 5 else "",
             "INSTRUCTION": f"Do {number}.", "RESPONSE": f"Done {number}.",
+            "text": f"Text {number % 50}: "
+            + f"so, {number % 50}. " * (140 if number == 9 else number % 9 * 8),
             "message_1": f"Hello {number}.", "message_2": f"Goodbye {number}.",
         }  # fmt: skip
         lines.append(json.dumps(row))
@@ -225,7 +227,7 @@ def test_rows_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> 
         if real[split] is None:
             assert made[split] is None
             continue
-        assert 0 < len(real[split]) <= ROWS
+        assert 0 < len(real[split]) <= (25 * ROWS if "completion" in name else 4 * ROWS)
         for row in real[split]:
             row["labels"][0] = -100  # nothing predicts the first token
         order = (lambda row: row["input_ids"]) if real["eval"] is None else None

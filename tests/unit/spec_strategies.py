@@ -597,11 +597,14 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     rest = {
         "max_length": st.none() | st.integers(8, 10**6) | st.integers(8, 10**6),
         "system": st.none() | words(),
-        "overflow": st.sampled_from(("truncate", "truncate-left", "drop", "error")),
+        "overflow": st.sampled_from(("truncate", "truncate-left", "split", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
         "prepare": st.sampled_from(("framework", "ftspec")),
         "mixed": st.sampled_from((False, False, False, True)),
+        "min_length": st.none() | st.none() | st.integers(1, 8),
+        "distinct": st.sampled_from((False, False, False, True)),
+        "drop_system": st.sampled_from((False, False, False, True)),
         "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),
     }

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftspec.data.arrow import DATA_FILE, read_split, write_index, write_split
-from ftspec.data.prepare import Report, check, cut, prepare
+from ftspec.data.kept import cut
+from ftspec.data.prepare import Report, check, prepare
 from ftspec.data.tokenise import IGNORED, Encoded
 from ftspec.errors import DataError, OutputError, Problem
 from ftspec.spec.data import Source

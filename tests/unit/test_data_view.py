@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftspec.data.example import Example, Message
-from ftspec.data.prepare import fitted
+from ftspec.data.kept import fitted
 from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, encode
 from ftspec.data.tokenizer import Tokens

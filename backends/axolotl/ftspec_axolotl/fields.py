@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.objectives.supervised import LOSSES, PLAIN_ENTROPY
+from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.steps import no_decay
@@ -162,6 +163,7 @@ _ROWS = (
     constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
     # data
     *data_rows(),
+    *prepared_rows(),
     *ours("data.eval_draw"),
     *(
         unsupported(

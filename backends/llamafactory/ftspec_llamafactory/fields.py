@@ -41,6 +41,7 @@ from ftspec.mapping import (
 )
 from ftspec.spec.chat_templates import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
+from ftspec_llamafactory.draws import draw_rows
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
@@ -58,8 +59,6 @@ from ftspec_llamafactory.tuners import tuner_rows
 
 SAVED = ("chatml", "chatml_de")
 """The named templates that it puts in the place of the tokenizer's own (replace_jinja_template)."""
-SMALLEST = 1e-6
-"""A smaller `val_size` holds nothing out."""
 ATTENTION = {
     "sdpa": "sdpa",
     "eager": "disabled",
@@ -82,7 +81,7 @@ def _lower_overflow(overflow: str, who: str) -> Any:
         return ()
     if overflow == "drop":
         raise Refuse("a long row is cut, it cannot be left out", "notyet", "data.prepare: ftspec")
-    if overflow == "truncate-left":
+    if overflow in ("truncate-left", "split"):
         raise Refuse("it cuts prompt and answer in proportion", "notyet", "data.prepare: ftspec")
     return Lossy(
         (),
@@ -138,44 +137,6 @@ def _lower_train_on(
 
 def _lift_train_on(on_prompt: bool, mask_history: bool) -> str:
     return "all" if on_prompt else "completions" if mask_history else "assistant"
-
-
-def _lower_eval_size(size: float | None, who: str) -> float:
-    if size is None or who == "ftspec":
-        return 0.0
-    if size == 1:
-        raise Refuse(
-            "it takes 1 for all of the rows, not for one (data/data_utils.py)",
-            "notyet",
-            "data.prepare: ftspec",
-        )
-    return size
-
-
-def _lower_eval_draw(draw: str, who: str) -> tuple[()]:
-    if draw != "first" and who != "ftspec":
-        raise Refuse(
-            "it holds out the first rows that were drawn (data/data_utils.py)",
-            "notyet",
-            "data.prepare: ftspec",
-        )
-    return ()
-
-
-def _lower_mixed(mixed: bool, who: str) -> Any:
-    if not mixed or who == "ftspec":
-        return ()
-    return Lossy(
-        (),
-        "its sources follow one another (data/data_utils.py): the same rows in another order, and others "
-        "of them are held out",
-    )
-
-
-def _lower_draw_seed(own: int | None, who: str, seed: int) -> Any:
-    if own in (None, seed) or who == "ftspec":
-        return ()
-    return Lossy((), "it has one seed for all that it draws: as many rows are held out, but others")
 
 
 def _lower_prepare(
@@ -341,42 +302,7 @@ SFT = FieldMap(
         constant(
             "max_samples", None, "each source has a limit of its own, in its split", absent=None
         ),
-        Row(
-            ("data.eval_size",),
-            ("val_size",),
-            _lower_eval_size,
-            lambda size: size if size > SMALLEST else None,
-            uses=("data.prepare",),
-            absent=(0.0,),
-        ),
-        Row(
-            ("data.eval_draw",),
-            (),
-            _lower_eval_draw,
-            lambda: "first",
-            uses=("data.prepare",),
-        ),
-        *(
-            unsupported(
-                path,
-                "it cuts prompt and answers in proportion (data/processor/processor_utils.py)",
-                "notyet",
-                neutral,
-                "leave it out",
-            )
-            for path, neutral in (
-                ("data.max_prompt_length", (None,)),
-                ("data.prompt_cut", ("always",)),
-            )
-        ),
-        Row(("data.mixed",), (), _lower_mixed, lambda: False, uses=("data.prepare",)),
-        Row(
-            ("data.draw_seed",),
-            (),
-            _lower_draw_seed,
-            lambda: None,
-            uses=("data.prepare", "train.seed"),
-        ),
+        *draw_rows(),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
         loss_row(),
         unsupported(

@@ -100,7 +100,7 @@ BARS: Mapping[str, Bar] = {
         hint="data.max_length: a number",
     ),
     "data.overflow": Bar(
-        lambda overflow: not overflow.startswith("truncate"),
+        lambda overflow: overflow in ("drop", "error"),
         "it keeps the last tokens of a long row, and of its prompt by itself",
         "notyet",
         "data.overflow: drop or error",

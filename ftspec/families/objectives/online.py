@@ -86,7 +86,7 @@ OWN: Mapping[str, Bar] = {
         "data.max_length: a number that all prompts keep",
     ),
     "data.overflow": Bar(
-        lambda what: not what.startswith("truncate"),
+        lambda what: what in ("drop", "error"),
         "a prompt is not cut: its end is the question",
         "notyet",
         "data.overflow: drop, or error",

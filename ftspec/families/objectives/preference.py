@@ -246,7 +246,7 @@ def _lower_system(system: str | None, sources: tuple[dict[str, Any], ...]) -> An
 
 def refuse_dropping(overflow: str) -> None:
     """Raise Refuse where long rows would be left out."""
-    if overflow == "drop":
+    if overflow in ("drop", "split"):
         raise Refuse(
             "trl cuts the longer answers; no rows are left out for them yet",
             "notimpl",

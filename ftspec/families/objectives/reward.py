@@ -117,7 +117,7 @@ def reward_rows() -> tuple[Row, ...]:
 
 
 def _lower_overflow(overflow: str, length: int | None) -> tuple[()]:
-    if overflow.startswith("truncate") and length is not None:
+    if overflow not in ("drop", "error") and length is not None:
         raise Refuse(
             "pairs with a longer answer are left out whole, and none is cut",
             "notyet",

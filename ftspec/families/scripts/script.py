@@ -26,8 +26,9 @@ from ftspec.families.objectives.supervised import (
     weigher,
 )
 from ftspec.families.rows import datasets, long_prompts
+from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
-from ftspec.families.scripts.sft_script import DRAW_SEED, HELD_OUT, LIMIT, MIXED, SYSTEM
+from ftspec.families.scripts.sft_script import LIMIT, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training import best, fsdp, steps

@@ -13,8 +13,10 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE, objective_row, token_loss_rows
 from ftspec.families.rows.datasets import context
+from ftspec.families.rows.draws import draw_rows
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.packing import packing_row
+from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.rows.shapes import WRITTEN
 from ftspec.families.rows.template import template_rows
 from ftspec.families.rows.turns import turn_row
@@ -40,12 +42,6 @@ KEEP_START, KEEP_END = "keep_start", "keep_end"
 """trl's words for which tokens of a long row are kept. The second is deprecated; 1.16 has it."""
 LIMIT = "data.drop_beyond"
 """Native pseudo-key: conversations of more tokens are left out."""
-HELD_OUT = "data.held_out"
-"""Native pseudo-key: how many rows are held out, and which of those that are drawn."""
-MIXED = "data.mixed"
-"""Native pseudo-key: whether the rows of all sources are drawn in one order."""
-DRAW_SEED = "data.draw_seed"
-"""Native pseudo-key: the seed by which rows are drawn; absent where none are."""
 SAVED = "method.tuner.modules_to_save"
 SYSTEM = "data.system"
 """Native pseudo-key: the system prompt of conversations that begin with none."""
@@ -59,7 +55,6 @@ OWN_PATHS = (
 """Paths that ftspec answers for itself: who runs, where, with how many processes."""
 
 
-_DRAWN = ("data.eval_size", "data.mixed")
 _WHO_AND_WHAT = ("data.prepare", "data.train_on")
 
 
@@ -75,14 +70,6 @@ def data_rows() -> tuple[Row, ...]:
                 uses=_WHO_AND_WHAT,
             )
             for split in ("train", "eval")
-        ),
-        Row(
-            ("data.eval_size", "data.eval_draw"),
-            (HELD_OUT,),
-            _lower_held_out,
-            _lift_held_out,
-            uses=("data.prepare",),
-            absent=(None,),
         ),
         *draw_rows(),
         Row(
@@ -130,35 +117,13 @@ def data_rows() -> tuple[Row, ...]:
             absent=(None, KEEP_START),
         ),
         *no_prompts(),
+        *prepared_rows(),
         Row(
             ("data.shuffle",),
             (f"{CONFIG}train_sampling_strategy",),
             lambda shuffle: "random" if shuffle else "sequential",
             _lift_sampling,
             absent=("random",),
-        ),
-    )
-
-
-def draw_rows() -> tuple[Row, ...]:
-    """What the script draws of the rows, and by which seed."""
-    return (
-        Row(
-            ("data.mixed",),
-            (MIXED,),
-            lambda mixed, who: mixed if mixed and who == "framework" else MISSING,
-            bool,
-            uses=("data.prepare",),
-            absent=(False,),
-        ),
-        Row(
-            ("data.draw_seed",),
-            (DRAW_SEED,),
-            _lower_draw_seed,
-            _lift_draw_seed,
-            uses=("data.prepare", "train.seed", "data.train", "data.eval", *_DRAWN),
-            reads=(f"{CONFIG}seed",),
-            absent=(None,),
         ),
     )
 
@@ -353,29 +318,6 @@ def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str)
     return sources
 
 
-def _lower_held_out(size: float | None, draw: str, who: str) -> Any:
-    return MISSING if size is None or who == "ftspec" else (size, draw)
-
-
-def _lift_held_out(held_out: Any) -> tuple[float | None, str]:
-    return (None, "first") if held_out is None else (float(held_out[0]), held_out[1])
-
-
-def _lower_draw_seed(
-    own: int | None, who: str, seed: int, train: Any, evaluated: Any, size: Any, mixed: bool
-) -> Any:
-    shared = any(source.get("share") for source in (*train, *evaluated))
-    if who == "ftspec" or not (size or mixed or shared):
-        return MISSING
-    return seed if own is None else own
-
-
-def _lift_draw_seed(own: Any, seed: Any) -> int | None:
-    if isinstance(own, frozenset):
-        raise Refuse("rows are drawn by different seeds, or by chance", "notimpl")
-    return None if own == seed else own
-
-
 def _lower_overflow(
     overflow: str,
     limit: int,
@@ -383,6 +325,10 @@ def _lower_overflow(
     sources: tuple[dict[str, Any], ...],
     train_on: str,
 ) -> Any:
+    if overflow == "split" and who != "ftspec":
+        raise Refuse(
+            "trl cuts a long row, or packs its parts among others", "notyet", "data.prepare: ftspec"
+        )
     if overflow != "drop" or who == "ftspec":
         # trl keeps the first max_length tokens; `error` was seen to before the run
         return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START

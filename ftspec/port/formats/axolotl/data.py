@@ -10,7 +10,16 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.entries import CHATS, PROMPT, Row, entries, objective, row
+from ftspec.port.formats.axolotl.entries import (
+    CHATS,
+    PROMPT,
+    WINDOWS,
+    Row,
+    completes,
+    entries,
+    objective,
+    row,
+)
 from ftspec.port.formats.axolotl.grpo import KEPT
 from ftspec.port.formats.axolotl.turns import (
     EOT,
@@ -59,6 +68,9 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     if learns != "cpt":
         strategy = str(taken(context, "excess_length_strategy") or "drop").lower()
         spec["data.overflow"] = {"truncate": "truncate", "raise": "error"}.get(strategy, "drop")
+    elif completes(context):
+        windows = {"data.overflow": "split", "data.split_rows": WINDOWS}
+        spec |= {**windows, "data.prepare": "ftspec"}
     else:
         spec["data.overflow"] = "truncate"
     if context.get("pretraining_dataset"):
@@ -69,7 +81,35 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         spec["data.packing"] = None
     spec["data.shuffle"] = not context.get("curriculum_sampling")
     spec |= turns(context)
+    if prepares(context):
+        spec["data.prepare"] = "ftspec"
     return spec, tuple(dict.fromkeys(questions))
+
+
+def prepares(context: Context) -> bool:
+    """Whether ftspec has to prepare the rows, for what no framework leaves out or splits as axolotl does."""
+    entry = any(one.get("drop_system_message") for one in entries(context))
+    names = ("dataset_exact_deduplication", "min_sample_len")
+    return entry or completes(context) or any(taken(context, name) for name in names)
+
+
+def _distinct(setting: Setting, context: Context) -> Outcome:
+    if objective(context) not in ("sft", "cpt") or context.get("pretraining_dataset"):
+        return Outcome("unknown", why="only rows that ftspec prepares are compared")
+    return Outcome("renamed", spec={"data.distinct": setting.value})
+
+
+def _shortest(setting: Setting, context: Context) -> Outcome:
+    if objective(context) not in ("sft", "cpt") or context.get("pretraining_dataset"):
+        return Outcome("unknown", why="only rows that ftspec prepares are measured")
+    return Outcome("renamed", spec={"data.min_length": setting.value})
+
+
+def _bare(setting: Setting, context: Context) -> Outcome:
+    """Of all data sets in a spec, or of none."""
+    if not all(bool(one.get("drop_system_message")) for one in entries(context)):
+        return Outcome("unknown", why="in a spec the conversations of all sources lose it, or none")
+    return Outcome("renamed", spec={"data.drop_system": setting.value})
 
 
 def _of(setting: Setting, context: Context) -> Row | None:
@@ -193,7 +233,9 @@ def _packs(setting: Setting, context: Context) -> Outcome:
 def _length(setting: Setting, context: Context) -> Outcome:
     if objective(context) == "grpo":  # utils/data/rl.py leaves none out
         return Outcome("approximated", spec={"data.max_length": setting.value}, why=KEPT)
-    if turns(context):  # rows that ftspec prepares are cut before trl sees them
+    if turns(context) or prepares(
+        context
+    ):  # rows that ftspec prepares are cut before trl sees them
         return Outcome("renamed", spec={"data.max_length": setting.value})
     return Outcome("renamed", {"SFTConfig.max_length": setting.value})
 
@@ -274,6 +316,7 @@ _ENTRY: dict[str, Rule] = {
     "data_files": said(_files),
     "chat_template": said(_template),
     **TURN_RULES,
+    "drop_system_message": off_or(_bare),
     "trust_remote_code": inert("rows are read without code"),
     "preprocess_shards": inert("how fast, not what"),
 }
@@ -295,8 +338,6 @@ DATA_RULES: dict[str, Rule] = {
     "shuffle_merged_datasets": inert("each epoch draws rows in random order anyway"),
     "shuffle_before_merging_datasets": inert("each epoch draws rows in random order anyway"),
     "dataset_prepared_path": inert("a cache of rows: a compiled run makes them anew"),
-    "dataset_exact_deduplication": off_or(
-        unknown("leaving out rows that are there twice is not in a spec")
-    ),
-    "min_sample_len": said(unknown("leaving out short rows is not in a spec")),
+    "dataset_exact_deduplication": off_or(_distinct),
+    "min_sample_len": said(_shortest),
 }

@@ -15,7 +15,12 @@ from ftspec.spec.data import SUFFIXES, unsliced
 
 CHATS = ("chat_template", "chat_template.default", "chat_template.load")
 PROMPT = "axolotl's own prompt, as a template of the rows"
-CHUNKS = "a text longer than sequence_len becomes several rows there, and is cut here"
+CHUNKS = "a text longer than sequence_len becomes several rows, at most 64"
+WINDOWS = 64
+"""How many rows a text becomes at most (prompt_strategies/completion.py, max_length)."""
+OVERLAPS = (
+    "a text longer than sequence_len becomes several rows there, which overlap, and is cut here"
+)
 
 
 class Row(NamedTuple):
@@ -54,7 +59,10 @@ def row(entry: Mapping[str, Any]) -> Row:
     if kind in ("completion", "pretrain"):
         name = entry.get("field") or entry.get("text_column") or "text"
         columns = {} if name == "text" else {"text": name}
-        return Row({**base, "format": "text", "columns": columns}, "approximated", CHUNKS, "cpt")
+        texts = {**base, "format": "text", "columns": columns}
+        if kind == "pretrain":
+            return Row(texts, "approximated", OVERLAPS, "cpt")
+        return Row(texts, "derived", CHUNKS, "cpt")
     word = "a prompt of its own" if isinstance(kind, dict) else f"type {kind!r}"
     question = f"data.train: {place}: {word}: which format have its rows?"
     why = why or f"{word} is not in a spec"
@@ -96,6 +104,13 @@ def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     value = context.get(key)
     value = [value] if isinstance(value, dict) else value
     return [one for one in value or () if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def completes(context: Context) -> bool:
+    """Whether all rows are plain texts of the type `completion`, which long ones are split of."""
+    found = entries(context)
+    every = bool(found) and not context.get("pretraining_dataset")
+    return every and all(one.get("type") == "completion" for one in found)
 
 
 def objective(context: Context) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ftspec.data.sources import rows
 from ftspec.errors import DataError
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.entries import CHATS, entries, objective, row
+from ftspec.port.formats.axolotl.entries import CHATS, completes, entries, objective, row
 from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, unknown
 from ftspec.spec.data import Source
@@ -21,6 +21,10 @@ TURNS = (
 COPY = (
     "ftspec prepares rows of local files: give the path of a copy before it runs, or set data.turn_part: "
     "written and data.prepare: framework, which trains what the template writes around a turn as well"
+)
+TEXTS = (
+    "ftspec splits texts of local files: give the path of a copy before it runs, or set data.overflow: "
+    "truncate and data.prepare: framework, which cuts long texts"
 )
 SYSTEM = (
     "its rows have a column with a system prompt, which axolotl puts before a conversation that begins with "
@@ -56,7 +60,13 @@ def turns(context: Context) -> dict[str, Any]:
 def copies(context: Context) -> list[str]:
     """A word for each data set of the hub whose rows ftspec has to prepare."""
     hub = [row(entry).source["hub"] for entry in chats(context)]
-    return [f"data.train: {name}: {COPY}" for name in dict.fromkeys(hub) if name]
+    texts = [row(entry).source["hub"] for entry in entries(context) if completes(context)]
+    return [
+        f"data.train: {name}: {copy}"
+        for names, copy in ((hub, COPY), (texts, TEXTS))
+        for name in dict.fromkeys(names)
+        if name
+    ]
 
 
 def has_system(source: Mapping[str, Any], entry: Mapping[str, Any], context: Context) -> bool:
@@ -146,7 +156,6 @@ TURN_RULES: dict[str, Rule] = {
     "message_field_training": said(FLAGGED),
     "message_field_training_detail": said(FLAGGED),
     "split_thinking": off_or(unknown("thoughts are not cut out of a turn's text in a spec")),
-    "drop_system_message": off_or(unknown("leaving out system turns is not in a spec")),
     "field_thinking": _called("reasoning_content"),
     "template_thinking_key": _called("reasoning_content"),
     "field_tools": _called("tools"),

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 fdad7a0cc3ae)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 f8da46060769)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from documents (sha256 e683b58073a4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from documents (sha256 b7e40223b1f2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

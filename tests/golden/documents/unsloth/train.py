@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 e683b58073a4)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 b7e40223b1f2)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 c8e7da34bd47)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 03ecfb086aa7)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

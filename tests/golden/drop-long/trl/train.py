@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 4d19f2364269)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 1dcf99987e15)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 decf9f62d639)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 b68bf9485f1b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 77c306166e75)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 2b9e6ee8a3ed)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

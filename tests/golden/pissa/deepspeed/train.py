@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 b032453e5be6)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 f16415e175ea)
 
 from datasets import load_dataset
 from peft import LoraConfig

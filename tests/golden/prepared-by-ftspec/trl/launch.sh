@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 977527973b0c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 0fb926740bc2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 dfd4eafc8d50)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 d88e972ff522)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from quickstart (sha256 d236e67f00ce)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from quickstart (sha256 205460508b92)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

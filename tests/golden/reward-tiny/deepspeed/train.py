@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 6aba9a98dba6)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 58fb781e6ecc)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from rotated (sha256 5aa2fadb7742)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from rotated (sha256 0a310eb5771d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

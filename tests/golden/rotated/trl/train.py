@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 5aa2fadb7742)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 0a310eb5771d)
 
 from datasets import load_dataset
 from peft import OFTConfig

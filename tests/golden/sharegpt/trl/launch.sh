@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 817a236f354c)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 dc8adce468eb)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from sharegpt (sha256 817a236f354c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from sharegpt (sha256 dc8adce468eb)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

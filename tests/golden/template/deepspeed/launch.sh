@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 6d9dee2a6895)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 101426c87075)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 6d9dee2a6895)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 101426c87075)
 
 from datasets import load_dataset
 from jinja2 import StrictUndefined
