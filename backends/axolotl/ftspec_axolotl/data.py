@@ -57,7 +57,7 @@ def data_rows() -> tuple[Row, ...]:
         Row(
             ("data.max_length",),
             ("sequence_len",),
-            lambda length, who: length if who == "framework" else MISSING,
+            _lower_length,
             lambda length, skip: MISSING if skip is True else length,
             uses=(WHO,),
             reads=(SKIP,),
@@ -238,6 +238,16 @@ def _lower_system(system: str | None, who: str) -> tuple[()]:
             PREPARED,
         )
     return ()
+
+
+def _lower_length(length: int | None, who: str) -> Any:
+    if length is None and who == "framework":
+        raise Refuse(
+            "its sequence_len is a number, beyond which rows are cut or left out",
+            "notyet",
+            PREPARED,
+        )
+    return length if who == "framework" else MISSING
 
 
 def _lower_template(template: str, who: str, sources: Sequence[dict[str, Any]]) -> tuple[Any, Any]:
