@@ -186,6 +186,8 @@ def test_special_tokens_of_a_model_that_is_there_are_compared(read: Bring) -> No
     [
         ("lora_fan_in_fan_out: true", "inert"),
         ("lora_fan_in_fan_out: true\nlora_target_parameters: [mlp.up]", "unknown"),
+        ("cls_model_config: Gemma3TextConfig\nmodel_type: Gemma3ForCausalLM", "inert"),
+        ("cls_model_config: Gemma3TextConfig\nmodel_type: LlamaForCausalLM", "unknown"),
         ("model_type: AutoModelForSequenceClassification", "unknown"),
         ("model_type: AutoModelForSequenceClassification\nreward_model: true", "inert"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ftspec.port.fates import Setting
@@ -111,6 +112,14 @@ def _class(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why=f"{setting.value} is no causal language model of text")
 
 
+def _config(setting: Setting, context: Context) -> Outcome:
+    """`Gemma3TextConfig` beside `Gemma3ForCausalLM`: the class that the model's own files name."""
+    family = re.sub(r"(Text)?Config$", "", str(setting.value))
+    if context.get("model_type") in (f"{family}ForCausalLM", f"{family}LMHeadModel"):
+        return Outcome("inert", why="the class follows from the model's files")
+    return Outcome("unknown", why="a model is read by the class that its own files name")
+
+
 def _lying(_setting: Setting, context: Context) -> Outcome:
     """peft 0.20, tuners/lora/layer.py, dispatch_default: it asks each layer, whatever is said."""
     if context.get("lora_target_parameters"):
@@ -214,6 +223,7 @@ MODEL_RULES: dict[str, Rule] = {
     "type_of_model": said(_class),
     "tokenizer_type": said(_class),
     "processor_type": said(unknown("images are out of scope")),
+    "cls_model_config": said(_config),
     "trust_remote_code": said(renamed("model.trust_remote_code")),
     "attn_implementation": said(_attention),
     **dict.fromkeys(FLAGS, off_or(_attention)),
