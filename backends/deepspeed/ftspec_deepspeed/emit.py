@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ftspec.backend import File, Job
-from ftspec.emit import json
 from ftspec.families.objectives.scored import reward_files
 from ftspec.families.scripts.script import SCRIPT, companions, template_file
 from ftspec.families.scripts.trl_script import emit_trl, read_trl
 from ftspec.families.trainers import argument
 from ftspec.families.training.launch import SEQUENCES, torchrun
+from ftspec.families.training.zero import ENGINE, engine_text, read_engine
 from ftspec.mapping import Flat
-from ftspec.read import json as read_json
 from ftspec.read.shell import read as read_shell
 from ftspec_deepspeed import sequences
-from ftspec_deepspeed.fields import DS
 
 TITLE = "DeepSpeed"
-ENGINE = "ds_config.json"
 
 
 def launch(native: Flat) -> Sequence[str]:
@@ -37,7 +33,7 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
     return [
         emit_trl(native, job, TITLE),
-        File.text(ENGINE, json.dump(_nested(native))),
+        File.text(ENGINE, engine_text(native)),
         *template_file(native),
         *reward_files(native, job),
         *companions(job, TITLE, launch(native), environment(native)),
@@ -47,28 +43,9 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
 def read(written: Sequence[File]) -> Flat:
     """Native values of an emitted folder; nothing is executed."""
     (engine,) = (file for file in written if file.path == ENGINE)
-    settings = read_json.read(engine.content.decode())
     native = dict(read_trl(written))
     (script,) = (file for file in written if file.path == "launch.sh")
     _argv, environ = read_shell(script.content.decode())
     native[SEQUENCES] = int(environ.get(sequences.SIZE, 1))
-    for key, value in settings.items():
-        if key == "zero_optimization":
-            native |= {f"{DS}{key}.{name}": inner for name, inner in value.items()}
-        else:
-            native[f"{DS}{key}"] = value
+    native |= read_engine(engine.content.decode())
     return native
-
-
-def _nested(native: Flat) -> dict[str, Any]:
-    """`ds_config.a.b` keys as nested mappings."""
-    tree: dict[str, Any] = {}
-    for key, value in native.items():
-        if not key.startswith(DS):
-            continue
-        *sections, name = key.removeprefix(DS).split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = value
-    return tree

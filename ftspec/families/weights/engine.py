@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ftspec.families.objectives.preference import Bar
-from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.weights.precision import SCALE, USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Refuse, Row
 from ftspec.spec.precision import WEIGHTS
@@ -20,14 +18,9 @@ NO_FLOAT8: Reason = (
     "torchao, which multiplies in float8, is not in its lock",
     "notimpl",
 )
-KEYS = (
-    f"{CONFIG}bf16",
-    f"{CONFIG}fp16",
-    AUTOCAST,
-    "ds_config.bf16",
-    "ds_config.fp16",
-    "ds_config.data_types",
-)
+KEYS = (AUTOCAST, "ds_config.bf16", "ds_config.fp16", "ds_config.data_types")
+"""Of the engine. The trainer's own two stand before them."""
+NOTHING = (MISSING,) * len(KEYS)
 BFLOAT16 = {
     "enabled": True,
     "immediate_grad_update": False,
@@ -36,12 +29,6 @@ BFLOAT16 = {
     "bf16_optimizer_states": False,
 }
 """Steps whose gradients are not finite are left out, and what the optimizer steps is float32."""
-SEEN = Bar(
-    lambda compute: compute not in WEIGHTS,
-    "weights in 16 bits were seen to train from demonstrations alone",
-    "notimpl",
-    "precision: bf16",
-)
 
 
 class Scale(NamedTuple):
@@ -58,19 +45,24 @@ class Scale(NamedTuple):
 DEFAULT = Scale(None, 16, 1000, 2, False, 1)
 
 
-def precision_row() -> Row:
-    """The format, and the factor on a float16 loss."""
+def precision_row(config: str) -> Row:
+    """The format, and the factor on a float16 loss. ``config`` begins the trainer's own keys."""
     return Row(
         ("precision.compute", *SCALE),
-        KEYS,
-        _lower,
-        _lift,
+        (f"{config}bf16", f"{config}fp16", *KEYS),
+        lower,
+        lift,
         uses=(*USES, "model.quantization.type", "hardware.zero.stage"),
         absent=(True, False, None, MISSING, MISSING, None),
     )
 
 
-def _lower(compute: str, *values: Any) -> tuple[Any, ...]:
+def lower(compute: str, *values: Any) -> tuple[Any, ...]:
+    """The trainer's two words and the engine's sections, in the order of the keys.
+
+    Raises:
+        Refuse: the engine trains nothing of the kind.
+    """
     scale, (device, tuner, dtype, quantised, stage) = Scale(*values[:-5]), values[-5:]
     refuse_format(compute, device, tuner, dtype, NO_FLOAT8, casts=True)
     if compute == "bf16-pure":
@@ -112,9 +104,14 @@ def _float16(scale: Scale) -> dict[str, Any]:
     return {"enabled": True, "auto_cast": False, **searched, "fp16_master_weights_and_grads": False}
 
 
-def _lift(
+def lift(
     bf16: bool, fp16: bool, autocast: Any, engine: Any, half: Any, sums: Any
 ) -> tuple[Any, ...]:
+    """The format and the fields of the factor, back from them.
+
+    Raises:
+        Refuse: trainer and engine contradict each other, or a spec cannot say it.
+    """
     engine, half = engine or OFF, half or OFF
     if (bf16, fp16) != (engine["enabled"], half["enabled"]):
         raise Refuse("the engine and the script must say the same precision", "never")
