@@ -26,20 +26,16 @@ TWO = ("train.steps=3", "hardware.devices=2", "train.weight_decay=0.1")
 RECOMPUTED = ("train.gradient_checkpointing=true",)
 ALL: dict[str, tuple[str, tuple[str, ...]]] = {
     "full_shard": ("trl", ("hardware.fsdp={state_dict_type: sharded}",)),
-    "shard_grad_op": (
-        "llamafactory",
-        ("hardware.fsdp=shard_grad_op",),
-    ),
-    "one reads": (
-        "trl",
-        ("hardware.fsdp={cpu_ram_efficient_loading: true, "
-         "transformer_layer_cls_to_wrap: LlamaDecoderLayer}",),
-    ),
-}  # fmt: skip
+    "shard_grad_op": ("llamafactory", ("hardware.fsdp=shard_grad_op",)),
+}
 LORA: dict[str, tuple[str, tuple[str, ...]]] = {
     "the model recomputes": (
         "trl",
-        ("hardware.fsdp={cpu_ram_efficient_loading: true}", *RECOMPUTED),
+        (
+            "hardware.fsdp={cpu_ram_efficient_loading: true}",
+            "hardware.fsdp.transformer_layer_cls_to_wrap=LlamaDecoderLayer",
+            *RECOMPUTED,
+        ),
     ),
     "the engine recomputes": (
         "llamafactory",
@@ -138,7 +134,8 @@ def test_axolotls_schema_takes_the_section_whole(lab: Lab, tmp_path: Path) -> No
         "{sharding_strategy: shard_grad_op, state_dict_type: sharded, activation_checkpointing: true, "
         "offload_parameters: true, transformer_layer_cls_to_wrap: [A, B]}"
     )
-    run = compiled("axolotl", lab, tmp_path, section, "train.warmup_steps=2", "data.prepare=ftspec")
+    more = (FULL, "train.warmup_steps=2", "data.prepare=ftspec")
+    run = compiled("axolotl", lab, tmp_path, section, *more)
     assert printed(run, run.environ, HERE / "validated.py", tmp_path / "axolotl.yaml") == {
         "fsdp_version": 2,
         "fsdp_config": {
