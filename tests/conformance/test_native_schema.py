@@ -28,6 +28,8 @@ def _native(backend: Backend) -> list[tuple[str, Any]]:
         for row in rows.values()
         for key, absent in zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True)
         if not key.startswith(PSEUDO)
+        # the engine's rows are one set, held against the engine's schema with its own backend
+        if not key.startswith("ds_config.") or backend.name == "deepspeed"
     ]
 
 

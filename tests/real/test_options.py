@@ -348,6 +348,13 @@ SHARDED: dict[str, tuple[str, tuple[str, ...]]] = {
         "deepspeed",
         ("hardware.zero={stage: 3, offload_optimizer: true, offload_parameters: true}",),
     ),
+    "llamafactory, stage 1": ("llamafactory", ("hardware.zero=1",)),
+    "llamafactory, stage 2 x 2": ("llamafactory", ("hardware.zero=2", "hardware.devices=2")),
+    "llamafactory, stage 3 x 2": ("llamafactory", ("hardware.zero=3", "hardware.devices=2")),
+    "llamafactory, stage 2, offloaded": (
+        "llamafactory",
+        ("hardware.zero={stage: 2, offload_optimizer: true}",),
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Backend
 from ftspec.families.training.optimizers import needs
-from ftspec_llamafactory import positions, tokens
+from ftspec_llamafactory import engine, positions, tokens
 from ftspec_llamafactory.answers import rows
 from ftspec_llamafactory.emit import CONFIG, emit, environment, launch
 from ftspec_llamafactory.fields import CPT, DPO, KTO, ORPO, SFT, SIMPO
@@ -27,8 +27,10 @@ backend = Backend(
         "quantization_bit": "bitsandbytes",
         "use_galore": "galore-torch",
         "use_badam": "badam",
+        engine.KEY: "deepspeed",
         **needs(""),
     },
+    besides={engine.KEY: engine.LOCK},
     entry=CONFIG,
     probe="llamafactory",
     environment=environment,

@@ -11,10 +11,12 @@ from ftspec.emit.plain import one_line
 from ftspec.families.scripts.script import companions, headline
 from ftspec.families.training import fsdp
 from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.training.zero import DS, ENGINE, engine_text
 from ftspec.families.weights.rope import KEY as ROPE_KEY
 from ftspec.families.weights.rope import rope_parameters
 from ftspec.families.weights.tokens import NAMED, NEW, named
 from ftspec.mapping import Flat
+from ftspec_llamafactory import engine
 from ftspec_llamafactory.tokens import token_files, token_keys
 
 CONFIG = "train.yaml"
@@ -79,6 +81,8 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         files.append(File.text(name, json.dump(said)))
     if registry:
         files.append(File.text("dataset_info.json", json.dump(registry)))
+    if engine.KEY in native:
+        files.append(File.text(ENGINE, engine_text(native)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]
 
 
@@ -93,10 +97,10 @@ def environment(native: Flat) -> dict[str, str]:
     NODE_RANK and MASTER_ADDR are each machine's own.
     """
     processes, nodes = native.get(PROCESSES, 1), native.get(NODES, 1)
-    if processes == nodes == 1 and not fsdp.sharded(native):
+    if processes == nodes == 1 and not fsdp.sharded(native) and engine.KEY not in native:
         return {}
     started = {"FORCE_TORCHRUN": "1", "NNODES": str(nodes), "NPROC_PER_NODE": str(processes)}
-    return started | fsdp.environment(native)
+    return started | fsdp.environment(native) | engine.environment(native)
 
 
 def _place(key: str) -> tuple[int, int, bool]:
@@ -112,7 +116,7 @@ def _place(key: str) -> tuple[int, int, bool]:
 
 def _config(native: Flat) -> tuple[dict[str, Any], dict[str, Any]]:
     """YAML keys, and the registry of data sets."""
-    pseudo = (*SPLITS, "launch.", ROPE_KEY, NAMED, NEW)
+    pseudo = (*SPLITS, "launch.", DS, ROPE_KEY, NAMED, NEW)
     config = {k: v for k, v in native.items() if not k.startswith(pseudo)}
     config |= token_keys(native)
     if rope_parameters(native) or named(native):

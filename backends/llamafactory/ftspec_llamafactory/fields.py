@@ -15,7 +15,6 @@ from ftspec.families.scripts.sft_script import (
     OWN_PATHS,
     lower_system,
     no_sequences,
-    no_zero,
     shape_of,
 )
 from ftspec.families.training.best import stopping_row
@@ -24,6 +23,7 @@ from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
 from ftspec.families.training.steps import no_steps
 from ftspec.families.weights.float8 import no_float8
+from ftspec.families.weights.precision import SCALE
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import name_row
 from ftspec.mapping import (
@@ -42,6 +42,7 @@ from ftspec.mapping import (
 from ftspec.spec.chat_templates import NAMED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.draws import draw_rows
+from ftspec_llamafactory.engine import engine_rows
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
@@ -347,9 +348,11 @@ SFT = FieldMap(
             absent=(None, False),
         ),
         stopping_row("early_stopping_steps"),
-        *optimizer_rows(precise(counted(evaluated(row))) for row in training_rows("")),
+        *optimizer_rows(
+            precise(counted(evaluated(row))) for row in training_rows("") if row.paths != SCALE
+        ),
         *launch_rows(),
-        *no_zero("LLaMA-Factory"),
+        *engine_rows(),
         *fsdp_rows(
             Case(
                 lambda v: v["hardware.fsdp.state_dict_type"] == "sharded",

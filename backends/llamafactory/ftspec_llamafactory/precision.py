@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.weights.precision import FLAGS, USES, Reason, refuse_format
+from ftspec.families.training.zero import STAGE
+from ftspec.families.weights import engine
+from ftspec.families.weights.precision import FLAGS, SCALE, USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Refuse, Row
 
 HINT = "model.dtype: auto"
@@ -33,11 +35,16 @@ def dtype_row() -> Row:
 
 
 def precise(row: Row) -> Row:
-    """The row of the arithmetic with its own key for `bf16-pure`; other rows as they are."""
+    """The row of the arithmetic with its key for `bf16-pure` and the engine's; other rows as they are."""
     if row.paths != ("precision.compute",):
         return row
     return Row(
-        row.paths, (*row.keys, "pure_bf16"), _lower, _lift, uses=USES, absent=(*row.absent, False)
+        ("precision.compute", *SCALE),
+        (*row.keys, *engine.KEYS, "pure_bf16"),
+        _lower,
+        _lift,
+        uses=(*USES, "model.quantization.type", STAGE),
+        absent=(*row.absent, None, MISSING, MISSING, None, False),
     )
 
 
@@ -58,14 +65,21 @@ def _lift_dtype(pure: Any) -> Any:
     return "bfloat16" if pure is True else MISSING
 
 
-def _lower(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool, bool]:
+def _lower(compute: str, *values: Any) -> tuple[Any, ...]:
+    device, tuner, dtype, _quantised, stage = values[-5:]
+    if stage:  # 0 needs no engine
+        return (*engine.lower(compute, *values), False)
     refuse_format(compute, device, tuner, dtype, NO_FLOAT8)
     if compute == "bf16-pure" and device == "cpu":
         raise Refuse("its pure_bf16 insists on a GPU (hparams/parser.py)", "notyet")
-    return (*FLAGS[compute], compute == "bf16-pure")
+    return (*FLAGS[compute], *engine.NOTHING, compute == "bf16-pure")
 
 
-def _lift(bf16: bool, fp16: bool, pure: bool) -> str:
+def _lift(bf16: bool, fp16: bool, *more: Any) -> tuple[Any, ...]:
+    *sections, pure = more
     if bf16 + fp16 + pure > 1:
         raise Refuse("bf16, fp16 and pure_bf16 exclude each other", "never")
-    return "bf16-pure" if pure else "bf16" if bf16 else "fp16" if fp16 else "fp32"
+    if MISSING not in sections:
+        return engine.lift(bf16, fp16, *sections)
+    compute = "bf16-pure" if pure else "bf16" if bf16 else "fp16" if fp16 else "fp32"
+    return (compute, *engine.DEFAULT)

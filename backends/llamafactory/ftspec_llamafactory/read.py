@@ -8,6 +8,7 @@ from typing import Any
 from ftspec.backend import File
 from ftspec.families.training.fsdp import read_environment
 from ftspec.families.training.launch import NODES, PROCESSES
+from ftspec.families.training.zero import ENGINE, read_engine
 from ftspec.families.weights.rope import rope_keys
 from ftspec.families.weights.tokens import NAMED
 from ftspec.mapping import Flat
@@ -38,4 +39,5 @@ def read(written: Sequence[File]) -> Flat:
     native[PROCESSES] = int(environ.get("NPROC_PER_NODE", 1))
     native[NODES] = int(environ.get("NNODES", 1))
     native |= read_environment(environ)
+    native |= read_engine(texts[ENGINE]) if ENGINE in texts else {}
     return native

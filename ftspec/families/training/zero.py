@@ -78,9 +78,7 @@ def _lower_offload(on: bool | None) -> Any:
     return MISSING if on is None else CPU if on else {"device": "none"}
 
 
-def _lift_offload(native: Any) -> bool | None:
-    if native is None:
-        return None
+def _lift_offload(native: Any) -> bool:
     device = native.get("device", "none")
     if device not in ("none", "cpu"):
         raise Refuse(f"offloading to {device} is not in a spec yet", "notimpl")
@@ -141,14 +139,21 @@ def sharded(row: Row) -> Row:
     return replace(row, lower=_lower_optimizer, uses=uses)
 
 
-def zero_rows(silent: int | None) -> tuple[Row, ...]:
-    """Stage, offloading and leaves; ``silent`` is the stage where no key says one."""
+def zero_rows(silent: int | None, least: int = 0) -> tuple[Row, ...]:
+    """Stage, offloading and leaves.
+
+    ``silent`` is the stage where no key says one; below ``least`` no engine is needed, and none is asked.
+    """
     held = False if silent is not None else None
+
+    def asked(stage: int | None) -> bool:
+        return stage is not None and stage >= least
+
     return (
         Row(
             (STAGE,),
             (f"{ZERO}stage", f"{ZERO}stage3_gather_16bit_weights_on_model_save"),
-            _lower_stage,
+            lambda stage, *uses: _lower_stage(stage if asked(stage) else None, *uses),
             lambda stage, _gather: stage,
             uses=STAGE_USES,
             absent=(silent, False),
@@ -157,8 +162,9 @@ def zero_rows(silent: int | None) -> tuple[Row, ...]:
             Row(
                 (f"hardware.zero.{name}",),
                 (f"{ZERO}{key}",),
-                _lower_offload,
+                lambda on, stage: _lower_offload(on if asked(stage) else None),
                 lambda native: held if native is None else _lift_offload(native),
+                uses=(STAGE,),
                 absent=(None,),
             )
             for name, key in (
@@ -182,7 +188,7 @@ def zero_rows(silent: int | None) -> tuple[Row, ...]:
             Row(
                 (),
                 (f"{DS}{key}",),
-                lambda stage: MISSING if stage is None else "auto",
+                lambda stage: "auto" if asked(stage) else MISSING,
                 lambda _word: (),
                 uses=(STAGE,),
                 reason="the trainer's arguments say it",
