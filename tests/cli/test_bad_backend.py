@@ -25,9 +25,10 @@ def test_an_unknown_backend(ftspec: Command, write: Write) -> None:
 UNSUPPORTED = {
     "axolotl": (
         ("train:\n", "train:\n  warmup_steps: 2\n"),
-        "spec.yaml:3:1: error[unsupported]: axolotl: data.prepare = 'framework': it keeps tokenised rows "
-        "in a folder named by a hash of the config, not of the rows, and would train on the old ones after "
-        "a file has changed (the framework cannot)\n  help: data.prepare: ftspec\n",
+        "spec.yaml:3:1: error[unsupported]: axolotl: data.prepare = 'framework': of a turn it trains what it "
+        "says and its end-of-turn token, not what the template writes around that "
+        "(prompt_strategies/chat_template.py) (the framework cannot)\n"
+        "  help: data.turn_part: ended; or data.prepare: ftspec\n",
     ),
     "trl": (
         ("device: cpu", "device: cpu\n  zero: 1"),

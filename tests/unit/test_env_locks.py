@@ -69,7 +69,7 @@ def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None
     both = {(name, lock) for name in names() for lock in ("aligned", "latest")}
     apart = {(name, own.lock) for name in names() for own in load(name).apart.values()}
     besides = {(name, own.lock) for name in names() for own in load(name).besides.values()}
-    assert (apart, besides) == ({("trl", "ppo")}, {("trl", "vllm")})
+    assert (apart, besides) == ({("trl", "ppo")}, {("trl", "vllm"), ("llamafactory", "deepspeed")})
     assert named == both | apart | besides
     assert len(SHIPPED) == len(named) == 12
 
