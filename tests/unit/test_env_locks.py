@@ -71,7 +71,7 @@ def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None
     besides = {(name, own.lock) for name in names() for own in load(name).besides.values()}
     assert (apart, besides) == ({("trl", "ppo")}, {("trl", "vllm"), ("llamafactory", "deepspeed")})
     assert named == both | apart | besides
-    assert len(SHIPPED) == len(named) == 12
+    assert len(SHIPPED) == len(named) == 13
 
 
 def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -> None:
