@@ -22,7 +22,7 @@ PLAIN = (
     f"train.learning_rate={PEAK}",
     f"train.weight_decay={DECAY}",
 )
-LINE = f"train.schedule={{type: polynomial, power: 1.0, end_rate: {START}}}"
+LINE = (f"train.schedule={{type: polynomial, power: 1.0, end_rate: {START}}}", "hardware.zero=0")
 LATE = (
     "train.warmup_shape=log",
     "train.schedule_delay=1",
@@ -64,8 +64,8 @@ def rate(step: int) -> float:
 def test_the_engines_own_optimizer_and_schedule(lab: Lab) -> None:
     def runs(folder: Path) -> dict[str, Run]:
         found = {
-            "own": lab.compiled("deepspeed", folder / "own", *PLAIN, LINE),
-            "said": lab.compiled("deepspeed", folder / "said", *PLAIN, LINE, *LATE),
+            "own": lab.compiled("deepspeed", folder / "own", *PLAIN, *LINE),
+            "said": lab.compiled("deepspeed", folder / "said", *PLAIN, *LINE, *LATE),
         }
         config = folder / "own" / "ds_config.json"
         config.write_text(json.dumps(json.loads(config.read_text("utf-8")) | ENGINE), "utf-8")
@@ -107,6 +107,7 @@ def test_scripts_train_so_alike(lab: Lab, shape: str) -> None:
 def test_where_no_trainer_can_be_told(lab: Lab) -> None:
     for sets in LATE:
         assert "no key says otherwise" in refusal(lab, "llamafactory", *PLAIN, sets)
+    assert "its first rate" in refusal(lab, "deepspeed", *PLAIN, LINE[0])
     assert "a line or a parabola" in refusal(lab, "axolotl", *PLAIN, LATE[0])
-    before = ("train.warmup_shape=quadratic", LINE)
+    before = ("train.warmup_shape=quadratic", "train.schedule=linear")
     assert "before half a cosine" in refusal(lab, "axolotl", *PLAIN, *before)

@@ -48,9 +48,7 @@ SFT = FieldMap(
     "deepspeed",
     (
         *replaced(
-            map(
-                stepped, map(sharded, (row for row in shared_rows() if not PRECISE & {*row.paths}))
-            ),
+            (stepped(sharded(row)) for row in shared_rows() if not PRECISE & {*row.paths}),
             *only(
                 "method.tuner.type",
                 "oft",

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.emit import json
 from ftspec.families.training.optimizers import TYPE, lower_type, no_torchao
+from ftspec.families.training.schedules import TYPE as SCHEDULE
 from ftspec.mapping import MISSING, Flat, Refuse, Row
 from ftspec.read import json as read_json
 from ftspec.spec.method import TUNERS
@@ -131,8 +132,25 @@ def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bo
     return lower_type(kind, device, tuner)
 
 
+def _scheduled(row: Row) -> Row:
+    def lower(*values: Any) -> Any:
+        *own, stage = values
+        if own[0] == "polynomial" and stage:
+            raise Refuse(
+                "transformers asks the optimizer for its first rate, which ZeRO's does not have, and stops "
+                "(optimization.py)",
+                "notyet",
+                "hardware.zero.stage: 0, or train.schedule: linear",
+            )
+        return row.lower(*own)
+
+    return replace(row, lower=lower, uses=(*row.uses, STAGE))
+
+
 def sharded(row: Row) -> Row:
-    """The row of the optimizer with what sharding does to some; other rows as they are."""
+    """The rows of the optimizer and the schedule with what sharding does to some; others as they are."""
+    if row.paths[:1] == (SCHEDULE,):
+        return _scheduled(row)
     if row.paths != (TYPE,):
         return row
     uses = (*row.uses, "hardware.zero.stage", "hardware.zero.offload_optimizer")
