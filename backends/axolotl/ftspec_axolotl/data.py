@@ -55,6 +55,13 @@ def data_rows() -> tuple[Row, ...]:
             absent=(None,),
         ),
         Row(
+            ("data.eval_draw",),
+            (),
+            lambda _draw: (),
+            lambda skip: MISSING if skip is True else "first",
+            reads=(SKIP,),
+        ),
+        Row(
             ("data.max_length",),
             ("sequence_len",),
             _lower_length,

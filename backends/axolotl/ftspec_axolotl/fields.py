@@ -164,7 +164,6 @@ _ROWS = (
     # data
     *data_rows(),
     *prepared_rows(),
-    *ours("data.eval_draw"),
     *(
         unsupported(
             path, "only compared answers have a prompt to cut", "never", neutral, "leave it out"
