@@ -59,3 +59,49 @@ def test_the_demonstrations_of_its_data_folder(read: Bring) -> None:
     assert (source["path"], source["format"]) == ("data/kto_en_demo.json", "messages-unpaired")
     (source,) = read(PAIRS).composed.values["data.train"]
     assert (source["path"], source["format"]) == ("data/dpo_en_demo.json", "sharegpt-ranking")
+
+
+RL = "base_model: m\ndatasets: [{path: org/rows, type: chatml.intel}]\noutput_dir: o\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("rl: dpo\nrl_beta: 0.2\n", "beta", 0.2),
+        ("rl: dpo\ndpo_beta: 0.3\n", "beta", 0.3),
+        ("rl: dpo\ndpo_beta: 0.3\nrl_beta: 0.2\n", "beta", 0.2),
+        ("rl: kto\nrl_beta: 0.2\ntrl: {beta: 0.4}\n", "beta", 0.4),
+        ("rl: orpo\norpo_alpha: 0.3\n", "beta", 0.3),
+        ("rl: orpo\nrl_beta: 0.2\norpo_alpha: 0.3\n", "beta", 0.2),
+        ("rl: dpo\n", "loss", "sigmoid"),
+        ("rl: dpo\ndpo_loss_type: [hinge]\n", "loss", "hinge"),
+        ("rl: ipo\ndpo_loss_type: [hinge]\n", "loss", "ipo"),
+        ("rl: kto\nkto_desirable_weight: 0.5\n", "desirable_weight", 0.5),
+        ("rl: kto\nkto_undesirable_weight: 0\n", "undesirable_weight", 1.0),
+        ("rl: simpo\nsimpo_gamma: 0.4\n", "gamma", 0.4),
+        ("rl: simpo\nsimpo_gamma: 0.4\n", "sft_weight", 1.0),
+        ("rl: simpo\nsimpo_gamma: 0.4\ncpo_alpha: 0.1\n", "sft_weight", 0.1),
+        ("rl: dpo\nprecompute_ref_log_probs: true\n", "precompute_reference", True),
+    ],
+)
+def test_what_axolotl_hands_to_trl(read: Bring, text: str, path: str, value: Any) -> None:
+    imported = read(RL + text, wanted="axolotl")
+    assert imported.composed.values[f"method.objective.{path}"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [
+        ("rl: dpo\nrpo_alpha: 1.0\n", "rpo_alpha", "inert"),
+        ("rl: dpo\nkto_desirable_weight: 0.5\n", "kto_desirable_weight", "inert"),
+        ("rl: dpo\ndpo_use_weighting: true\n", "dpo_use_weighting", "unknown"),
+        ("rl: ipo\ndpo_label_smoothing: 0.1\n", "dpo_label_smoothing", "inert"),
+    ],
+)
+def test_what_it_reads_nowhere(read: Bring, text: str, key: str, kind: str) -> None:
+    assert fate(read(RL + text, wanted="axolotl"), key)[0] == kind
+
+
+def test_a_margin_that_is_missing_is_asked_for(read: Bring) -> None:
+    imported = read(RL + "rl: simpo\n", wanted="axolotl")
+    assert any("simpo_gamma is missing" in question for question in imported.composed.open)

@@ -11,6 +11,7 @@ from ftspec.port.formats.axolotl.data import DATA_RULES
 from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
+from ftspec.port.formats.axolotl.preferences import PREFERENCE_RULES
 from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
 from ftspec.port.formats.axolotl.train import TRAIN_RULES, otherwise
 from ftspec.port.formats.axolotl.whole import complete
@@ -37,7 +38,15 @@ format = Format(
     keeps=False,
     otherwise=otherwise,
     complete=complete,
-    rules={**IDLE_RULES, **MODEL_RULES, **DATA_RULES, **TOKEN_RULES, **TRAIN_RULES, **GRPO_RULES},
+    rules={
+        **IDLE_RULES,
+        **MODEL_RULES,
+        **DATA_RULES,
+        **TOKEN_RULES,
+        **TRAIN_RULES,
+        **PREFERENCE_RULES,
+        **GRPO_RULES,
+    },
     mentions={"deepspeed": "deepspeed"},
     accepted={
         **ACCEPTED,

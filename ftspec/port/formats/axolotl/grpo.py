@@ -105,13 +105,6 @@ def scales_apart(context: Context) -> bool:
     return context.get("rl") == "gdpo" and apart and len(rewards(context)) != 1
 
 
-def _beta(setting: Setting, context: Context) -> Outcome:
-    """core/builders/rl.py: of every objective that has one, before rl_beta."""
-    if objective(context) not in ("dpo", "grpo"):
-        return Outcome("unknown", why="a setting of an objective that is not read yet")
-    return Outcome("renamed", spec={f"{OBJECTIVE}beta": setting.value})
-
-
 _SAID: dict[str, Rule] = {
     "num_generations": _path(f"{DRAWN}completions"),
     "max_completion_length": _path(f"{DRAWN}max_length"),
@@ -148,7 +141,6 @@ _SAID: dict[str, Rule] = {
     ),
 }
 GRPO_RULES: dict[str, Rule] = {
-    "trl.beta": said(_beta),
     **{f"trl.{name}": rule for name, rule in _SAID.items()},
     "vllm.gpu_memory_utilization": of_grpo(_memory),
     **{

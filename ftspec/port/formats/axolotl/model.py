@@ -148,12 +148,6 @@ def _center(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={"method.objective.center": setting.value})
 
 
-def _beta(setting: Setting, context: Context) -> Outcome:
-    if objective(context) != "dpo":
-        return Outcome("unknown", why="a setting of an objective that is not read yet")
-    return Outcome("renamed", spec={"method.objective.beta": setting.value})
-
-
 def shards(context: Context) -> bool:
     """Whether FSDP is on (loaders/model.py, is_fsdp_enabled)."""
     return bool(context.get("fsdp_config") or context.get("fsdp"))
@@ -257,8 +251,6 @@ MODEL_RULES: dict[str, Rule] = {
     "bnb_config_kwargs.bnb_4bit_use_double_quant": _double,
     "bnb_config_kwargs.bnb_4bit_quant_type": _double,
     "rl": said(_objective),
-    "rl_beta": said(_beta),
-    "dpo_beta": said(_beta),
     "reward_model": off_or(_objective),
     "center_rewards_coefficient": said(_center),
     "num_labels": said(inert("one number comes out of a reward model")),

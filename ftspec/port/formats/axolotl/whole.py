@@ -8,6 +8,7 @@ from ftspec.port.format import Completion
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.model import attention, sharded, targets
+from ftspec.port.formats.axolotl.preferences import defaults
 from ftspec.port.formats.axolotl.train import (
     ROUNDED,
     accumulation,
@@ -72,8 +73,9 @@ def complete(context: Context) -> Completion:
     if kernel := attention(context):
         native["model.attn_implementation"] = kernel
     spec |= {"precision.compute": word, "method.objective.type": objective(context)}
-    if objective(context) == "dpo":
-        spec["method.objective.loss"] = "sigmoid"
+    assumed, open_ = defaults(context)
+    spec |= assumed
+    questions += open_
     spec |= sharded(context)
     spec |= {**warmup(context), **save(context), **evaluation(context), **judged(context)}
     spec |= average(context)
