@@ -81,8 +81,8 @@ class Backend:
     pinned: tuple[str, ...]
     """Distributions that an emitted script names in its PEP 723 header."""
     needs: Mapping[str, str] = field(default_factory=dict)
-    """Native keys whose values need one more distribution, and which: it is named beside `pinned`.
-    `key=text` stands for that value of the key alone."""
+    """Native keys whose values need more distributions, and which, with blanks between: they are named beside
+    `pinned`. `key=text` stands for that value of the key alone."""
     entry: str = "train.py"
     """The file that is trained from: a script, or a native config."""
     probe: str = "script"

@@ -95,13 +95,19 @@ EXPERIMENTAL = ("CPOConfig", "ORPOConfig", "GKDConfig")
 """The same, of those that trl keeps apart."""
 
 
+QUANTISED = (
+    *("BitsAndBytesConfig", "FineGrainedFP8Config", "Mxfp4Config", "GPTQConfig", "AwqConfig"),
+)
+"""How weights in few bits are loaded."""
+
+
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
     import peft
+    import transformers
     import trl
     from peft.optimizers import create_loraplus_optimizer
     from torch.optim import AdamW
-    from transformers import BitsAndBytesConfig
 
     for name in CONFIGS:
         yield name, fields(getattr(trl, name))
@@ -111,7 +117,8 @@ def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     for name in ADAPTERS:
         yield name, fields(getattr(peft, name))
     yield "SFTTrainer", arguments(trl.SFTTrainer.__init__)
-    yield "BitsAndBytesConfig", arguments(BitsAndBytesConfig.__init__)
+    for name in QUANTISED:
+        yield name, arguments(getattr(transformers, name).__init__)
     yield "PeftModel.from_pretrained", arguments(peft.PeftModel.from_pretrained)
     # it takes some of its ** by name and hands on the rest to the optimizer
     yield (

@@ -112,7 +112,11 @@ def _lay_down(
         run_uv((*install, *index, "-r", str(asked)), doing, subject=subject, progress=progress)
     asked.write_text(hashed, encoding="utf-8")
     run_uv(
-        (*install, "--require-hashes", "-r", str(asked)), doing, subject=subject, progress=progress
+        (*install, "--require-hashes", "-r", str(asked)),
+        doing,
+        subject=subject,
+        progress=progress,
+        extra=lock.build,
     )
     versions = installed_versions(folder)
     absent = [

@@ -5,6 +5,7 @@ requirements files; lines that start with ``#:`` are directives to ftspec::
 
     #: python >=3.11,<3.15         the interpreters that every wheel in the lock exists for
     #: override certifi>=2026.1.1  (.in only) replaces what a package asks for
+    #: build TORCH_VERSION=2.11.0  a variable for what comes as source and is built when it is installed
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftspec.backend import Backend
@@ -62,6 +63,8 @@ class Lock:
     python: SpecifierSet
     inputs: frozenset[str]
     """Packages that the .in asks for by name; the others came along."""
+    build: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables for what comes as source and is built while it is installed."""
 
 
 class Pinned(NamedTuple):
@@ -137,6 +140,7 @@ def parse_lock(text: str, backend: str, name: str, asked: str = "") -> Lock:
         inputs=frozenset(
             canonicalize_name(Requirement(line).name) for line in logical_lines(asked)
         ),
+        build=variables(text),
     )
 
 
@@ -146,6 +150,12 @@ def logical_lines(text: str) -> Iterator[str]:
         bare = re.sub(r"(^|\s)#.*", "", line).strip()
         if bare:
             yield bare
+
+
+def variables(text: str) -> dict[str, str]:
+    """The variables of `#: build NAME=VALUE`, in a lock or in its .in."""
+    pairs = (line.partition("=") for line in directives(text, "build"))
+    return {name: value for name, _, value in pairs}
 
 
 def directives(text: str, word: str) -> tuple[str, ...]:

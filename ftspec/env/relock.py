@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ftspec.backend import Backend
 from ftspec.env.failures import disk_failure
-from ftspec.env.locks import Lock, directives, parse_lock, read_lock
+from ftspec.env.locks import Lock, directives, parse_lock, read_lock, variables
 from ftspec.env.uv import Listener, run_uv
 from ftspec.errors import EnvironmentError_
 
@@ -47,6 +47,7 @@ def relock(backend: Backend, name: str = "aligned", progress: Listener | None = 
     path = folder / f"{name}.lock"
     python = (*directives(asked, "python"), f">={_LOWEST}")[0]
     header = _HEADER.format(backend=backend.name, name=name, python=python)
+    header += "".join(f"#: build {line}\n" for line in directives(asked, "build"))
     text = header + _resolve(asked, doing, f"{backend.name} {name}", progress)
     fresh = parse_lock(text, backend.name, name, asked)
     local = [f"{pin.name}=={pin.version}" for pin in fresh.requirements if "+" in pin.version]
@@ -88,6 +89,6 @@ def _resolve(asked: str, doing: str, subject: str, progress: Listener | None) ->
             subject=subject,
             progress=progress,
             # Folders of wheels hold builds of this machine alone, such as torch==X+cpu.
-            extra={"UV_FIND_LINKS": ""},
+            extra={"UV_FIND_LINKS": "", **variables(asked)},
         )
         return made.read_text(encoding="utf-8")

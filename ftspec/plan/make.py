@@ -130,7 +130,7 @@ def _needed(backend: Backend, native: Mapping[str, Any]) -> Iterator[str]:
     for condition, package in backend.needs.items():
         key, _, value = condition.partition("=")
         if native.get(key) == value or (native.get(key) and not value):
-            yield package
+            yield from package.split()
 
 
 def _data_stages(values: Mapping[str, Any], backend: Backend, written: bool) -> list[Stage]:

@@ -43,7 +43,7 @@ def merge_plan(
     resolved = source.resolved
     values = resolved.flat()
     notes: tuple[Note, ...] = ()
-    if values["model.quantization.type"] is not None:
+    if values["model.quantization.type"] or values["model.stored.type"]:
         notes = (Note("model.adapter", QUANTISED),)
         if not allow_lossy:
             hint = "--allow-lossy accepts that; or adapter: continue"

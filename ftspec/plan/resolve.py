@@ -149,7 +149,7 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
     if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
-    decide_quantisation(spec, config, values, decide)
+    decide_quantisation(spec, folder / at_home(name), config, values, decide)
     if tuner.type in ("lora", "adalora") and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
     if tuner.type == "lora" and tuner.init.type == "eva" and tuner.init.rho is None:

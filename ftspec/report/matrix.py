@@ -20,6 +20,7 @@ from ftspec.registry import load, names
 from ftspec.report.matrix_cells import Asked
 from ftspec.spec.data import FORMATS
 from ftspec.spec.load import Loaded
+from ftspec.spec.model import UNPACKED
 from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import leaves, tags
 from ftspec.spec.precision import Precision
@@ -160,6 +161,7 @@ WHOLE: Mapping[str, str | tuple[str, ...]] = {
     f"{TUNER}type": TUNER,
     "precision.compute": ("precision.fp8", "precision.loss_scale."),
     "hardware.fsdp.sharding_strategy": "hardware.fsdp.",
+    "model.stored.type": "model.stored.",
 }
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
@@ -352,15 +354,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     if path.startswith("train.qat."):
         document["train"]["qat"] = {"weights": "int4", path.removeprefix("train.qat."): value}
         document["method"]["tuner"] = {"type": "full"}
-    bits = path.startswith("model.quantization.")
-    if bits or (path, value) == ("method.tuner.init.type", "loftq"):
-        # in 4 bits, in the type that GPUs calculate in
-        held = {
-            "type": "nf4",
-            **({path.removeprefix("model.quantization."): value} if bits else {}),
-        }
-        document |= {"precision": "bf16"}
-        document["model"] |= {"dtype": "bfloat16", "quantization": held}
+    _hold(document, path, value)
     for tag, word in _variant(path, value, objective):
         for needed, given in {tag: word, **BESIDE.get((tag, word), {})}.items():
             _put(document, needed, given)
@@ -370,6 +364,28 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     tuner = document["method"]["tuner"]
     tuner |= TUNERS.get(tuner["type"], {})
     return Spec.model_validate(document)
+
+
+def _hold(document: dict[str, Any], path: str, value: Any) -> None:
+    """Weights in few bits, where the value is about them."""
+    bits = path.startswith("model.quantization.")
+    if bits or (path, value) == ("method.tuner.init.type", "loftq"):
+        # in 4 bits, in the type that GPUs calculate in
+        held = {
+            "type": "nf4",
+            **({path.removeprefix("model.quantization."): value} if bits else {}),
+        }
+        document |= {"precision": "bf16"}
+        document["model"] |= {"dtype": "bfloat16", "quantization": held}
+    if path.startswith("model.stored."):
+        # what can be made whole comes so: that is how it trains, if at all
+        kind = value if path.endswith(".type") else "mxfp4"
+        document |= {"precision": "bf16"}
+        document["model"] |= {
+            "dtype": "bfloat16",
+            "stored": {"type": kind, "dequantize": kind in UNPACKED},
+        }
+        document["method"]["tuner"] |= {"targets": ["q_proj", "v_proj"]}
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:

@@ -50,6 +50,34 @@ class Quantization(Node):
         return self
 
 
+UNPACKED = ("fp8", "mxfp4")
+"""Stored kinds that can be turned back into whole weights while they are loaded."""
+
+
+class Stored(Node):
+    """How a checkpoint holds its weights that was quantised before, by somebody else."""
+
+    short: ClassVar[str | None] = "type"
+
+    type: Literal["gptq", "awq", "fp8", "mxfp4", "hqq", "aqlm", "eetq"]
+    """What config.json calls `quant_method`. gptq and awq: 4 bits, adapters train over them as they are.
+    fp8: 8-bit floats with a scale for each square block (DeepSeek, Qwen3). mxfp4: 4-bit floats with a scale
+    for each 32 (gpt-oss). hqq, aqlm, eetq: no backend trains over them, and each says why."""
+    dequantize: bool = False
+    """Turn the weights back into whole ones, in `model.dtype`, while they are loaded: two to four times the
+    memory, and then all that can be done with whole weights. fp8 and mxfp4 alone, which train in no other
+    way."""
+
+    @model_validator(mode="after")
+    def _can_be_unpacked(self) -> Stored:
+        if self.dequantize and self.type not in UNPACKED:
+            raise ValueError(
+                f"`dequantize` is for {' and '.join(UNPACKED)}: weights in {self.type} are unpacked in each "
+                "product alone"
+            )
+        return self
+
+
 class Model(Node):
     """The model to tune: a hub id or a local folder."""
 
@@ -65,6 +93,9 @@ class Model(Node):
     quantization: Quantization | None = None
     """Hold the linear layers but the head in few bits: `nf4` for QLoRA. null: as they are stored.
     `quantization: nf4` means `{type: nf4}`."""
+    stored: Stored | None = None
+    """A checkpoint that is quantised already: in which way. null: what config.json of a local model says;
+    for a hub model, that its weights are whole. `stored: awq` means `{type: awq}`."""
     attention: Attention = "sdpa"
     """Attention implementation of transformers."""
     chat_template: str = Field("tokenizer", min_length=1)

@@ -106,8 +106,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     document["model"] = document["model"] | {
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
     }
-    if document.get("method", {}).get("tuner", {}).get("type") in ("full", "partial"):
-        document["model"].pop("quantization", None)
+    _held(document)
     if document.get("precision", {}).get("compute") == "bf16-pure":
         document["model"].pop("dtype", None)
     document["run"] = {
@@ -124,6 +123,17 @@ def _judged(data: dict[str, Any], train: dict[str, Any], draw: st.DrawFn) -> Non
         train["keep"] = draw(st.sampled_from(("last", "last", "best")))
         if train["keep"] == "best":
             train.pop("save_steps", None)
+
+
+def _held(document: dict[str, Any]) -> None:
+    """Weights in few bits, taken away where all of them train, and where they are so already."""
+    model = document["model"]
+    if document.get("method", {}).get("tuner", {}).get("type") in ("full", "partial"):
+        model.pop("quantization", None)
+        if not (model.get("stored") or {}).get("dequantize"):
+            model.pop("stored", None)
+    if model.get("stored"):
+        model.pop("quantization", None)
 
 
 def _possible(train: dict[str, Any]) -> None:
@@ -143,8 +153,8 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
     if not draw(st.sampled_from((*(True,) * 7, False))):
         return
     data |= {"packing": None, "prepare": "framework"}
-    document["model"].pop("quantization", None)
-    document["model"].pop("template_options", None)
+    for name in ("quantization", "stored", "template_options"):
+        document["model"].pop(name, None)
     data.pop("system", None)
     if data.get("overflow") == "drop":
         data["overflow"] = "truncate"
@@ -167,7 +177,7 @@ def _taught(document: dict[str, Any], draw: st.DrawFn) -> None:
     data |= {"packing": None, "prepare": "framework"}
     if data.get("overflow", "drop") == "truncate":
         data["overflow"] = "drop"
-    for name in ("quantization", "chat_template", "experts"):
+    for name in ("quantization", "stored", "chat_template", "experts"):
         document["model"].pop(name, None)
     for name in ("neftune_alpha", "label_smoothing"):
         document.get("train", {}).pop(name, None)
@@ -201,7 +211,7 @@ def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
     for name in ("system", "eval_size", "eval_draw"):
         data.pop(name, None)
     _apart(data, "grpo", {})
-    for name in ("quantization", "chat_template"):
+    for name in ("quantization", "stored", "chat_template"):
         document["model"].pop(name, None)
     for name in ("neftune_alpha", "label_smoothing", "data_seed", "eval_steps"):
         document.get("train", {}).pop(name, None)

@@ -37,8 +37,16 @@ MORE = {
     "ppo": 18,
     "template": 24,
     "new-tokens": 24,
+    "packed-base": 5,
+    "unpacked-base": 5,
 }
 """Lines that a script has beyond those: of a quantised base, settings, rewards, texts, tokens."""
+NEEDED = {
+    "qlora": ["bitsandbytes"],
+    "galore": ["galore-torch"],
+    "packed-base": ["gptqmodel", "optimum", "kernels", "requests"],
+}
+"""Packages that a case's header names beside its backend's."""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +85,7 @@ def golden(pattern: str) -> list[Path]:
 
 def test_the_sweep_swept() -> None:
     assert len(cases()) >= 11
-    assert sum(len(expected(case)) for case in cases()) == 672
+    assert sum(len(expected(case)) for case in cases()) == 692
     for backend in names():
         folders = {path.parent.parent.name for path in golden("manifest.json")
                    if path.parent.name == backend}  # fmt: skip
@@ -131,7 +139,7 @@ def test_scripts_are_short_and_their_own(path: Path) -> None:
 def test_headers_hold_the_pins_of_the_lock(path: Path) -> None:
     backend = load(path.parent.name)
     versions = json.loads((path.parent / "manifest.json").read_bytes())["versions"]
-    needed = {"qlora": ["bitsandbytes"], "galore": ["galore-torch"]}.get(path.parts[-3], [])
+    needed = NEEDED.get(path.parts[-3], [])
     pins = [f"{name}=={versions[name]}" for name in (*backend.pinned, *needed)]
     header, _, rest = path.read_text().partition("# ///\n")
     assert header.startswith("# /// script\n")

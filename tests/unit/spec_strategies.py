@@ -455,6 +455,18 @@ def quantizations() -> st.SearchStrategy[Any]:
     return optional(four, type=st.sampled_from(("nf4", "fp4"))) | st.just({"type": "int8"})
 
 
+def checkpoints() -> st.SearchStrategy[Any]:
+    """Kinds of a checkpoint that is quantised already; most often one that can be made whole."""
+    whole = st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(("fp8", "mxfp4")),
+            "dequantize": st.sampled_from((True, True, False)),
+        }
+    )
+    others = st.sampled_from(("gptq", "awq", "hqq", "aqlm", "eetq"))
+    return whole | others.map(lambda kind: {"type": kind})
+
+
 @st.composite
 def adapters(draw: st.DrawFn) -> Any:
     """peft's adapters beside LoRA; as often as one other tuner, for half of the backends have none."""
@@ -580,6 +592,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             | st.sampled_from(("tokenizer", *NAMED)),
             "template_options": st.just({}) | st.just({}) | st.just({"enable_thinking": False}),
             "quantization": st.none() | st.none() | st.none() | quantizations(),
+            "stored": st.sampled_from((*(None,) * 7, 1)).flatmap(
+                lambda stored: st.none() if stored is None else checkpoints()
+            ),
             "trust_remote_code": st.booleans(),
             "experts": optional(
                 {

@@ -69,9 +69,10 @@ def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None
     both = {(name, lock) for name in names() for lock in ("aligned", "latest")}
     apart = {(name, own.lock) for name in names() for own in load(name).apart.values()}
     besides = {(name, own.lock) for name in names() for own in load(name).besides.values()}
-    assert (apart, besides) == ({("trl", "ppo")}, {("trl", "vllm"), ("llamafactory", "deepspeed")})
+    kept = {("trl", "vllm"), ("trl", "gptq"), ("deepspeed", "gptq"), ("llamafactory", "deepspeed")}
+    assert (apart, besides) == ({("trl", "ppo")}, kept)
     assert named == both | apart | besides
-    assert len(SHIPPED) == len(named) == 13
+    assert len(SHIPPED) == len(named) == 15
 
 
 def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -> None:
@@ -108,7 +109,9 @@ def test_shipped_locks_are_complete(path: Path) -> None:
     assert asked
     pinned = {pin.name: pin.version for pin in lock.requirements}
     assert {name: pinned[name] for name in asked} == asked
-    assert {"bitsandbytes", "tensorboard", "torch", "peft", "accelerate"} <= set(pinned)
+    shared = {"tensorboard", "torch", "peft", "accelerate"}
+    assert shared | ({"gptqmodel"} if path.stem == "gptq" else {"bitsandbytes"}) <= set(pinned)
+    assert {"gptqmodel", "bitsandbytes"} - set(pinned)  # together they load code from the hub
 
 
 def _inputs(path: Path) -> list[str]:

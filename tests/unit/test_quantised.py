@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +9,7 @@ import pytest
 
 from ftspec.errors import SpecError, UnsupportedError
 from ftspec.plan.make import make_plan
-from ftspec.plan.quantised import stored_quantisation
 from ftspec.plan.resolve import resolve
-from ftspec.registry import names
 from ftspec.spec.load import Loaded, loads
 from ftspec.verify.probe import values
 
@@ -156,54 +152,6 @@ def test_what_each_backend_writes() -> None:
 def test_what_is_refused(backend: str, change: tuple[str, str], reason: str) -> None:
     assert change[0] in QLORA
     assert reason in refused(loads(QLORA.replace(*change)), backend)
-
-
-@pytest.mark.parametrize(
-    ("config", "kind"),
-    [
-        (None, None),
-        ({}, None),
-        ({"quantization_config": None}, None),
-        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq"),
-        ({"quantization_config": {"load_in_4bit": True}}, "bitsandbytes"),
-    ],
-)
-def test_stored_quantisation_is_recognised(config: Any, kind: str | None) -> None:
-    assert stored_quantisation(config) == kind
-
-
-def checkpoint(folder: Path, method: str) -> str:
-    (folder / "base").mkdir()
-    config = {"dtype": "bfloat16", "quantization_config": {"quant_method": method}}
-    (folder / "base" / "config.json").write_text(json.dumps(config), "utf-8")
-    (folder / "spec.yaml").write_text(f"model: ./base\n{DATA}{CPU}", "utf-8")
-    return f"model: ./base\n{DATA}{CPU}"
-
-
-@pytest.mark.parametrize("method", ["gptq", "awq", "hqq", "aqlm", "eetq", "bitsandbytes", "quanto"])
-def test_checkpoints_quantised_before_are_refused_with_a_way_out(
-    tmp_path: Path, method: str
-) -> None:
-    loaded = loads(checkpoint(tmp_path, method), str(tmp_path / "spec.yaml"))
-    for backend in names():
-        said = refused(loaded, backend)
-        assert method in said, backend
-
-
-def test_weights_that_transformers_does_not_train_over(tmp_path: Path) -> None:
-    loaded = loads(checkpoint(tmp_path, "fp8"), str(tmp_path / "spec.yaml"))
-    assert "transformers trains nothing over weights in fp8" in refused(loaded, "trl")
-    assert "kernels of its own" in refused(loaded, "unsloth")
-    assert "unpacks weights in fp8" in refused(loaded, "llamafactory")
-    plan = make_plan(loaded, "llamafactory", allow_lossy=True)
-    assert [note.path for note in plan.notes] == ["model.name"]
-
-
-def test_what_is_quantised_already_is_not_quantised_again(tmp_path: Path) -> None:
-    text = checkpoint(tmp_path, "gptq") + "method: qlora\n"
-    with pytest.raises(SpecError, match="quantised already, by gptq") as caught:
-        resolve(loads(text, str(tmp_path / "spec.yaml")))
-    assert caught.value.problems[0].path == "model.quantization"
 
 
 def test_the_probe_tells_packed_weights_from_plain_ones() -> None:

@@ -25,7 +25,7 @@ VALID = (
     *("reward-tiny.yaml", "distillation.yaml", "grpo-tiny.yaml", "axolotl-tiny.yaml"),
     *("online-dpo-tiny.yaml", "axolotl-chat.yaml"),
     *("gemma-lora.yaml", "gpt-oss-lora.yaml", "mistral-chat.yaml", "llama3-lora.yaml"),
-    *("qwen3-tools.yaml", "template.yaml", "new-tokens.yaml"),
+    *("qwen3-tools.yaml", "template.yaml", "new-tokens.yaml", "awq-lora.yaml"),
 )
 STAGES = (
     *("stages.yaml", "stages-tiny.yaml", "rl-stages-tiny.yaml", "ppo-stages-tiny.yaml"),
@@ -38,7 +38,7 @@ VALIDATOR = Draft202012Validator(json_schema())
 def test_every_example_is_swept() -> None:
     found = {path.name for path in SPECS.glob("*.yaml") if not path.name.endswith(".tmp.yaml")}
     assert found == {*VALID, *STAGES}, "a new spec belongs into one of the lists here"
-    assert len(found) == 42
+    assert len(found) == 43
 
 
 @pytest.mark.parametrize("name", [*VALID, *STAGES])

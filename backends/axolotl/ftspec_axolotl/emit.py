@@ -50,8 +50,9 @@ class FreshRows(BasePlugin):
 '''
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
-        "base_model", "revision", "type_of", "trust", "attn", "load_in", "bnb_", "bf16", "fp16",
-        "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens", "resize_token",
+        "base_model", "model_quantization", "revision", "type_of", "trust", "attn", "load_in", "bnb_",
+        "bf16", "fp16", "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens",
+        "resize_token",
     ),
     "method": ("use_eaft", "eaft_", "adapter", "lora_", "peft_", "plugins"),
     "data": (

@@ -16,7 +16,7 @@ from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.steps import no_decay
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
-from ftspec.families.weights.stored import name_row
+from ftspec.families.weights.stored import CALLS, DTYPE, refuse_other_type, stored_row
 from ftspec.mapping import (
     MISSING,
     FieldMap,
@@ -28,6 +28,7 @@ from ftspec.mapping import (
     ours,
     unsupported,
 )
+from ftspec.spec.model import UNPACKED
 from ftspec_axolotl.data import data_rows
 from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.sharding import sharding_rows
@@ -64,6 +65,33 @@ def _lower_dtype(dtype: str, stored: str | None, compute: str) -> tuple[()]:
             f"model.dtype: {needed}",
         )
     return ()
+
+
+def _lower_stored(kind: str, _whole: bool, unpacked: str | None, compute: str) -> Any:
+    if kind not in UNPACKED:
+        raise Refuse(
+            f"what unpacks {kind} is not in its lock, and it leaves the kernel to the machine",
+            "notimpl",
+            "run.backends: trl",
+        )
+    if kind == "fp8":
+        raise Refuse(
+            "the transformers that it is pinned to (5.16.1) stops at a checkpoint in fp8: it asks for a plan "
+            "by the implementation of experts before there is one (quantizers/quantizer_finegrained_fp8.py)",
+            "notyet",
+            "run.backends: trl",
+        )
+    refuse_other_type(unpacked, BASES.get(compute))
+    return CALLS[kind], {"dequantize": True}
+
+
+def _lift_stored(name: str | None, settings: Any) -> tuple[str | None, bool | None]:
+    if name is None:
+        return None, None
+    kind = next(kind for kind in UNPACKED if CALLS[kind] == name)
+    if settings != {"dequantize": True}:
+        raise Refuse(f"{name} without dequantize trains nothing: transformers refuses it", "notyet")
+    return kind, True
 
 
 def _lower_balance(weight: float | str | None, own: bool | None) -> tuple[()]:
@@ -119,7 +147,14 @@ def _objective(name: str) -> Row:
 
 _ROWS = (
     # model
-    name_row("base_model"),
+    field("model.name", "base_model"),
+    stored_row(
+        ("model_quantization_config", "model_quantization_config_kwargs"),
+        _lower_stored,
+        _lift_stored,
+        (DTYPE, "precision.compute"),
+        (None, None),
+    ),
     field("model.revision", "revision_of_model", lift=lambda name: name or "main", absent=None),
     field("model.trust_remote_code", "trust_remote_code", lift=bool, absent=None),
     choice(

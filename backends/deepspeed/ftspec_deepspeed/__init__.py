@@ -14,21 +14,25 @@ from ftspec.families.trainers import for_each
 from ftspec.families.training.optimizers import needs
 from ftspec.families.weights.qat import NEEDS as FEW_BITS
 from ftspec.families.weights.quantised import NEEDS
+from ftspec.families.weights.stored import NEEDS as UNPACKED
+from ftspec.families.weights.stored import apart
 from ftspec_deepspeed.emit import emit, environment, launch, read
 from ftspec_deepspeed.fields import MAPS
 
+SUPPORTED = ">=0.19.8,<0.20"
 backend = Backend(
     name="deepspeed",
     title="DeepSpeed",
     package="deepspeed",
-    versions=">=0.19.8,<0.20",
+    versions=SUPPORTED,
     maps=MAPS,
     emit=emit,
     read=read,
     launch=launch,
     env=files(__name__) / "env",
     pinned=("deepspeed", "trl", "transformers", "peft", "accelerate", "datasets", "torch"),
-    needs={**NEEDS, **FEW_BITS, **for_each(needs(CONFIG))},
+    besides=apart(SUPPORTED),
+    needs={**NEEDS, **FEW_BITS, **UNPACKED, **for_each(needs(CONFIG))},
     defaults={
         "hardware.zero.stage": (
             2,

@@ -15,6 +15,7 @@ from ftspec.families.weights.engine import AUTOCAST, precision_row
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.weights.quantised import quantisation_rows
+from ftspec.families.weights.stored import scripted_row
 from ftspec.mapping import FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.precision import WEIGHTS
 from ftspec_deepspeed.sequences import sequence_row
@@ -60,6 +61,7 @@ SFT = FieldMap(
                 ),
             ),
         ),
+        scripted_row(),
         *quantisation_rows(AUTOCAST, absent=False),
         sequence_row(),
         *no_fsdp(

@@ -25,7 +25,6 @@ from ftspec.families.training.steps import no_steps
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import SCALE
 from ftspec.families.weights.qat import no_copy, no_qat
-from ftspec.families.weights.stored import name_row
 from ftspec.mapping import (
     MISSING,
     FieldMap,
@@ -53,7 +52,7 @@ from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.positions import position_rows
 from ftspec_llamafactory.precision import dtype_row, precise
 from ftspec_llamafactory.preference import dpo
-from ftspec_llamafactory.quantised import ASKED, UNPACKS, quantisation_rows
+from ftspec_llamafactory.quantised import quantisation_rows, unpacking_row
 from ftspec_llamafactory.thinking import thinking_row
 from ftspec_llamafactory.tokens import token_rows
 from ftspec_llamafactory.tuners import tuner_rows
@@ -202,7 +201,8 @@ SFT = FieldMap(
     "llamafactory",
     (
         # model
-        name_row("model_name_or_path", UNPACKS, readers=ASKED),
+        field("model.name", "model_name_or_path"),
+        unpacking_row(),
         field("model.revision", "model_revision", absent="main"),
         field("model.trust_remote_code", "trust_remote_code", absent=False),
         choice("model.attention", "flash_attn", ATTENTION),

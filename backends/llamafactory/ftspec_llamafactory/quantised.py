@@ -8,16 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
+from ftspec.families.weights.stored import DTYPE, refuse_other_type, stored_row
 from ftspec.mapping import MISSING, Refuse, Row
 
-UNPACKS = {
-    kind: f"it unpacks weights in {kind} while it loads them: they take two to four times the memory, and "
-    "the adapter is trained over other arithmetic than it is used with"
-    for kind in ("fp8", "mxfp4")
-}
-"""What it does with checkpoints that are quantised already."""
-ASKED = {"awq": "autoawq, and transformers' gptqmodel"}
-"""What it asks for beside transformers."""
+TUNER = "method.tuner.type"
+
+READERS = {"gptq": "gptqmodel and optimum", "awq": "autoawq, and transformers for gptqmodel"}
+"""What it asks for beside transformers, by the kind of a checkpoint that is quantised already."""
 BITS = {"nf4": 4, "fp4": 4, "int8": 8}
 
 
@@ -51,6 +48,46 @@ def quantisation_rows() -> tuple[Row, ...]:
             reason="packed weights always lie in the type of the arithmetic",
         ),
     )
+
+
+def unpacking_row() -> Row:
+    """A checkpoint that is quantised already: it always unpacks fp8, without a key."""
+    uses = (DTYPE, TUNER, "derived.stored_dtype", "hardware.zero.stage", "model.new_tokens.tokens")
+    return stored_row((), _lower_stored, lambda: (MISSING, MISSING), uses)
+
+
+def _lower_stored(
+    kind: str,
+    _whole: bool,
+    unpacked: str | None,
+    tuner: str,
+    stored: str | None,
+    stage: int | None,
+    added: Any,
+) -> tuple[()]:
+    if kind in READERS:
+        raise Refuse(
+            f"it asks for what unpacks {kind} ({READERS[kind]}), which is not in its lock, and leaves the "
+            "kernel to the machine",
+            "notimpl",
+            "run.backends: trl",
+        )
+    if kind == "mxfp4":
+        raise Refuse(
+            "only gpt-oss is in mxfp4, and for gpt-oss it asks transformers for a function that is not there "
+            "any more, and stops (model/model_utils/attention.py)",
+            "notyet",
+            "run.backends: trl",
+        )
+    if stage is not None or added:
+        raise Refuse(
+            "under ZeRO, or beside new tokens, a checkpoint that is quantised already was not seen",
+            "notimpl",
+            "run.backends: trl",
+        )
+    if tuner != "full":  # all that trains is lifted to float32
+        refuse_other_type(unpacked, stored)
+    return ()
 
 
 def _lower_type(kind: str | None, device: str, steps: Any, compute: str) -> tuple[Any, ...]:

@@ -14,18 +14,21 @@ from ftspec.families.training.optimizers import needs
 from ftspec.families.weights.float8 import NEEDS as IN_FLOAT8
 from ftspec.families.weights.qat import NEEDS as FEW_BITS
 from ftspec.families.weights.quantised import NEEDS
+from ftspec.families.weights.stored import NEEDS as UNPACKED
+from ftspec.families.weights.stored import apart
 from ftspec_trl.fields import MAPS
 from ftspec_trl.script import emit, launch, read
 
 DRAWING = tuple(f"{each.prefix}use_vllm" for each in (GRPO, RLOO, ONLINE_DPO))
 """Keys that let vLLM draw completions."""
-VLLM = Apart("vllm", ">=1.16,<1.17", "vLLM draws completions, and is in no other lock")
+SUPPORTED = ">=1.16,<1.17"
+VLLM = Apart("vllm", SUPPORTED, "vLLM draws completions, and is in no other lock")
 
 backend = Backend(
     name="trl",
     title="TRL",
     package="trl",
-    versions=">=1.16,<1.17",
+    versions=SUPPORTED,
     maps=MAPS,
     emit=emit,
     read=read,
@@ -35,11 +38,12 @@ backend = Backend(
     apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    besides=dict.fromkeys(DRAWING, VLLM),
+    besides={**dict.fromkeys(DRAWING, VLLM), **apart(SUPPORTED)},
     needs={
         **NEEDS,
         **FEW_BITS,
         **IN_FLOAT8,
+        **UNPACKED,
         **for_each(needs(CONFIG)),
         **dict.fromkeys(DRAWING, "vllm"),
     },

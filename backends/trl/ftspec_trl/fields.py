@@ -11,6 +11,7 @@ from ftspec.families.training.fsdp import fsdp_rows
 from ftspec.families.weights.float8 import float8_row
 from ftspec.families.weights.qat import copy_row, qat_row
 from ftspec.families.weights.quantised import quantisation_rows
+from ftspec.families.weights.stored import scripted_row
 from ftspec.mapping import FieldMap, replaced
 
 WHY = "its context parallelism, within FSDP 2, is not compiled for it"
@@ -18,6 +19,7 @@ SFT = FieldMap(
     "trl",
     (
         *replaced(shared_rows(), saved_row()),
+        scripted_row(),
         *quantisation_rows(),
         qat_row(),
         float8_row(),

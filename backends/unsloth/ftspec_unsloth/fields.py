@@ -16,12 +16,12 @@ from ftspec.families.training.optimizers import TYPE, lower_type
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.weights.qat import no_copy, no_qat
-from ftspec.families.weights.stored import name_row
+from ftspec.families.weights.stored import no_stored
 from ftspec.families.weights.tokens import no_new_row
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
 from ftspec_unsloth.positions import position_rows
-from ftspec_unsloth.quantised import LOAD, OTHER_KERNELS, dtype_row, quantisation_rows
+from ftspec_unsloth.quantised import LOAD, dtype_row, other_kernels, quantisation_rows
 
 TUNER = "method.tuner.type"
 ADAPT = "get_peft_model."
@@ -102,7 +102,6 @@ SFT = FieldMap(
                 "it loads a saved adapter with the base model that the adapter's own file names, whatever "
                 "model.name says",
             ),
-            name_row("model.name", other=OTHER_KERNELS),
             no_new_row(
                 "it grows embeddings by a function of its own, around the mean of the rows that it holds for "
                 "trained, and adapters were not seen to train alike over them"
@@ -113,6 +112,7 @@ SFT = FieldMap(
             Row(("hardware.devices",), (), _one, lambda: 1),
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
+        no_stored(other_kernels),
         *quantisation_rows(),
         no_float8(),
         no_qat(

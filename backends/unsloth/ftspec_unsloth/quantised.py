@@ -9,13 +9,21 @@ from typing import Any
 
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED
 from ftspec.mapping import Refuse, Row
+from ftspec.spec.model import UNPACKED as UNPACKED_KINDS
 
 LOAD = "from_pretrained."
-OTHER_KERNELS = Refuse(
-    "on a GPU it trains over such weights with kernels of its own, on a CPU it unpacks them; neither is "
-    "compiled for yet",
-    "notimpl",
-)
+
+
+def other_kernels(kind: str) -> Refuse:
+    """Of a checkpoint that is quantised already."""
+    return Refuse(
+        f"on a GPU it trains over weights in {kind} with kernels of its own, on a CPU it unpacks them; "
+        "neither is compiled for yet"
+        if kind in UNPACKED_KINDS
+        else f"what it makes of weights in {kind} was not seen",
+        "notimpl",
+        "run.backends: trl",
+    )
 
 
 def quantisation_rows() -> tuple[Row, ...]:

@@ -35,7 +35,7 @@ from ftspec.families.training import best, fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
-from ftspec.families.weights import experts, float8, qat, quantised, tokens
+from ftspec.families.weights import experts, float8, qat, quantised, stored, tokens
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
@@ -99,7 +99,7 @@ CALLS = (
 )
 """Calls that scripts make; each makes its own trainer's."""
 NAMES = (
-    *("MODEL", "model", *adapters.classes(), *WEIGHERS.values()),
+    *("MODEL", "model", *adapters.classes(), *WEIGHERS.values(), *stored.CALLS.values()),
     *(name for each in TRAINERS for name in (each.module, each.config, each.name)),
 )
 """Variables and classes that templates name."""
@@ -165,6 +165,7 @@ def emit_script(
         **tokens.context(native),
         **steps.context(native),
         "float8": native.get(float8.FLOAT8),
+        **stored.context(native),
         "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
@@ -197,6 +198,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "choose what trains": (values["partial"], partial.template),
         "make the rewards": (values["scored"], lambda: scored.LIST),
         "load a quantised base": (values.get("quantisation"), quantised.template),
+        "load a stored base": (values["stored"], stored.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
         "change the tokenizer": (
             values["special_tokens"] or values["new_tokens"],

@@ -31,7 +31,6 @@ from ftspec.families.tuners.partial import partial_rows
 from ftspec.families.tuners.peft import lora_rows
 from ftspec.families.weights.experts import expert_rows
 from ftspec.families.weights.rope import rope_rows
-from ftspec.families.weights.stored import name_row
 from ftspec.families.weights.tokens import new_row, special_rows
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 
@@ -161,7 +160,7 @@ def checkpointing_rows() -> tuple[Row, ...]:
 def model_rows() -> tuple[Row, ...]:
     """The model, by name: SFTTrainer loads it with these arguments."""
     return (
-        name_row("model.name"),
+        field("model.name", "model.name"),
         field("model.revision", "model.revision", absent="main"),
         field("model.dtype", "model.dtype", absent="float32"),
         field("model.attention", "model.attn_implementation"),

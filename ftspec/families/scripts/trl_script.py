@@ -17,6 +17,7 @@ from ftspec.families.scripts.script import (
 )
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.tuners import adapters
+from ftspec.families.weights import stored
 from ftspec.families.weights.float8 import FLOAT8
 from ftspec.families.weights.qat import QAT
 from ftspec.families.weights.quantised import CALL as QUANTISED
@@ -38,6 +39,8 @@ CALLS = (
 def emit_trl(native: Flat, job: Job, title: str) -> File:
     """train.py."""
     loading = {name: native[f"model.{name}"] for name in LOADING}
+    if place := native.get(stored.PLACE):
+        loading["device_map"] = place
     if rope := rope_parameters(native):
         loading["rope_parameters"] = rope
     trust, trainer = native["model.trust_remote_code"], trainer_of(native)
@@ -51,6 +54,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         or QAT in native
         or FLOAT8 in native
         or bool(added(native))
+        or stored.context(native)["stored"] is not None
     )
     more: dict[str, Any] = {}
     if not loaded:
@@ -79,7 +83,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
 
 def read_trl(written: Sequence[File]) -> dict[str, Any]:
     """Native values of the script and its launch command."""
-    read = read_script(written, (*CALLS, QUANTISED.rstrip(".")))
+    read = read_script(written, (*CALLS, QUANTISED.rstrip("."), *stored.CALLS.values()))
     native = {key: value for key, value in read.items() if not key.startswith(CALLS)}
     config = trainer_of(native).prefix
     loading = native.pop(f"{config}model_init_kwargs", None)
@@ -89,7 +93,7 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
             native |= {"model.adapter": adapter, "tuner": "lora"}
         else:
             native = {"tuner": "full"} | adapters.read_adapter(native)
-        names = (*LOADING, "trust_remote_code", "rope_parameters")
+        names = (*LOADING, "trust_remote_code", "rope_parameters", "device_map")
         loading = {name: read[model + name] for name in names if model + name in read}
     else:
         native = {"tuner": "full"} | adapters.read_adapter(native)

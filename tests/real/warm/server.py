@@ -5,6 +5,7 @@
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import random
@@ -100,7 +101,9 @@ def main() -> None:
     """Import, then serve."""
     home, tests, *modules = sys.argv[1:]
     for module in modules:
-        importlib.import_module(module)
+        # the lock `gptq` has no bitsandbytes
+        if importlib.util.find_spec(module.partition(".")[0]):
+            importlib.import_module(module)
     gc.freeze()
     become(wait(Path(home), int(tests)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ftspec.families.weights.stored import CALLS, KERNELS
 from ftspec.port.fates import Setting
 from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.entries import objective
@@ -12,6 +13,7 @@ from ftspec.port.formats.axolotl.grpo import APART, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
 from ftspec.port.formats.deepspeed import MOVED
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
+from ftspec.spec.model import UNPACKED
 
 FLAGS = {
     "flash_attention": "flash_attention_2",
@@ -23,6 +25,8 @@ FLAGS = {
 }
 """Older switches (utils/schemas/enums.py), and the nearest that a spec has."""
 WORDS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
+STORED = "model_quantization_config"
+UNPACKING = tuple(CALLS[kind] for kind in UNPACKED)
 NO_ADAPTER = "no adapter: all weights train"
 
 
@@ -100,6 +104,24 @@ def _double(setting: Setting, context: Context) -> Outcome:
     if not context.get("load_in_4bit"):
         return Outcome("inert", why="nothing is loaded in few bits")
     return Outcome("renamed", {BITS + setting.key.rpartition(".")[2]: setting.value})
+
+
+def _stored(setting: Setting, context: Context) -> Outcome:
+    """The configuration beside a checkpoint's own: loaders/model.py, _set_quantization_config."""
+    name, settings = (context.get(key) for key in (STORED, f"{STORED}_kwargs"))
+    if name not in UNPACKING:
+        return Outcome("inert", why="no configuration is named")
+    if not (settings or {}).get("dequantize"):
+        return Outcome(
+            "unknown", why=f"{name} without dequantize: transformers trains nothing over it"
+        )
+    return Outcome("renamed", {f"{name}.dequantize": True})
+
+
+def _packed(_setting: Setting, _context: Context) -> Outcome:
+    """transformers' own configuration of GPTQ, with the numbers of the checkpoint."""
+    native = {"GPTQConfig.backend": KERNELS["gptq"], "GPTQConfig.bits": 4}
+    return Outcome("derived", native, why=KERNEL)
 
 
 def _class(setting: Setting, context: Context) -> Outcome:
@@ -246,6 +268,10 @@ MODEL_RULES: dict[str, Rule] = {
         if c.get("loraplus_lr_ratio")
         else Outcome("inert", why="loraplus_lr_ratio is not set")
     ),
+    STORED: said(_stored),
+    f"{STORED}_kwargs.dequantize": _stored,
+    "gptq": off_or(_packed),
+    "gptq_disable_exllama": inert("which kernel unpacks: rounding alone"),
     "load_in_4bit": off_or(_bits),
     "load_in_8bit": off_or(_bits),
     "bnb_config_kwargs.bnb_4bit_use_double_quant": _double,

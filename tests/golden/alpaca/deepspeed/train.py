@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 f8da46060769)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 e4e7999388a2)
 
 from datasets import load_dataset
 from peft import LoraConfig

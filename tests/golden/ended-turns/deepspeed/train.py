@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from ended-turns (sha256 328a268acc5d)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from ended-turns (sha256 d2832f37db32)
 
 from datasets import load_from_disk
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from grpo-tiny (sha256 ee11cd612ae4)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from grpo-tiny (sha256 c53b2da61294)
 
 import rewards
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 5975c631bc9f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 8370c4fba510)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

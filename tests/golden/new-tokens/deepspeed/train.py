@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from new-tokens (sha256 77e4f5eb2e71)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from new-tokens (sha256 c0382d070b4d)
 
 from datasets import load_from_disk
 from peft import LoraConfig, get_peft_model

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from new-tokens (sha256 77e4f5eb2e71)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from new-tokens (sha256 c0382d070b4d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 2b9e6ee8a3ed)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 7fe4f88f8083)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 af6f6e3e2b08)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 122b28e17a53)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 af6f6e3e2b08)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 122b28e17a53)
 
 from copy import deepcopy
 

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 0fb926740bc2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 0f6197c16f8f)
 
 from datasets import load_from_disk
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 4955b326d09e)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 f77ee8fa6dba)
 
 from datasets import load_dataset
 from peft import PromptTuningConfig

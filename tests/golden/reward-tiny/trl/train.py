@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 58fb781e6ecc)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 8e088eeaae28)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 0a310eb5771d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 3532c1d4fb69)
 
 from datasets import load_dataset
 from peft import OFTConfig

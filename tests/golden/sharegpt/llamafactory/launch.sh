@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 dc8adce468eb)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 4369e97ecbb9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

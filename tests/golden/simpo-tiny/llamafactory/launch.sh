@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from simpo-tiny (sha256 92d453477806)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from simpo-tiny (sha256 7ce3785f6b1c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 743f3d61490d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 600dc80ade3c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

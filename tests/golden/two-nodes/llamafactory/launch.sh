@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from two-nodes (sha256 7cc7dfd5e25d)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from two-nodes (sha256 f4e17b09101e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

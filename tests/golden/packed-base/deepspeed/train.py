@@ -1,0 +1,64 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "deepspeed==0.19.8", "trl==1.16.0", "transformers==5.6.0", "peft==0.18.1",
+#     "accelerate==1.13.0", "datasets==5.2.0", "torch==2.11.0", "gptqmodel==5.8.0",
+#     "optimum==2.1.0", "kernels==0.12.3", "requests==2.34.2",
+# ]
+# ///
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed-base (sha256 a2f21919f79c)
+
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTQConfig
+from trl import SFTConfig, SFTTrainer
+
+MODEL = "Qwen/Qwen3-8B-GPTQ"
+tokenizer = AutoTokenizer.from_pretrained(MODEL, revision="main", trust_remote_code=False)
+train = load_dataset("org/chats", split="train")
+train = train.map(
+    lambda row: {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]},
+    remove_columns=train.column_names,
+)
+# The checkpoint is quantised, and stays so; this says by which kernel a product unpacks it
+quantization_config = GPTQConfig(
+    bits=4, backend="torch",
+)  # fmt: skip
+model = AutoModelForCausalLM.from_pretrained(
+    MODEL, quantization_config=quantization_config,
+    revision="main", dtype="float16", attn_implementation="sdpa", device_map="cuda:0",
+    trust_remote_code=False,
+)  # fmt: skip
+
+args = SFTConfig(
+    # results, logging and evaluation
+    output_dir="../runs/packed-base/deepspeed/model", save_strategy="no",
+    load_best_model_at_end=False, push_to_hub=False, logging_steps=10, logging_strategy="steps",
+    logging_first_step=False, logging_nan_inf_filter=False, report_to="none", eval_strategy="no",
+    # length, batch and optimizer
+    max_steps=100, per_device_train_batch_size=8, gradient_accumulation_steps=2,
+    average_tokens_across_devices=True, learning_rate=0.0002, lr_scheduler_type="cosine",
+    lr_scheduler_kwargs={"num_cycles": 0.5}, warmup_steps=3, optim="adamw_torch_fused",
+    adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-08, weight_decay=0.0, max_grad_norm=1.0,
+    label_smoothing_factor=0.0, neftune_noise_alpha=None,
+    # model, precision and memory
+    bf16=False, fp16=False, tf32=False, use_cpu=False, use_liger_kernel=False,
+    gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
+    deepspeed="ds_config.json",
+    # data and loss
+    max_length=2048, truncation_mode="keep_start", completion_only_loss=True,
+    assistant_only_loss=False, loss_type="nll", router_aux_loss_coef=0.0, packing=False,
+    padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
+    train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,
+)  # fmt: skip
+peft_config = LoraConfig(
+    r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], bias="none",
+    modules_to_save=None, use_rslora=False, use_dora=False, init_lora_weights=True,
+)  # fmt: skip
+trainer = SFTTrainer(
+    model=model, args=args, train_dataset=train,
+    processing_class=tokenizer, peft_config=peft_config,
+)  # fmt: skip
+trainer.train()
+trainer.save_model()
+trainer.save_state()
