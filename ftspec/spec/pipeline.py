@@ -277,6 +277,7 @@ class _Reader:
             # weights that were merged or trained whole are in no few bits; the shared wish still holds
             shared = full("model", self.shared.get("model", {}))
             base.pop("quantization", None)
+            base.pop("stored", None)  # what trained or was merged is saved whole
             base.pop("new_tokens", None)  # they are in the model by then
             if isinstance(shared, dict) and "quantization" in shared:
                 base["quantization"] = shared["quantization"]

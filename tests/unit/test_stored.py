@@ -17,6 +17,7 @@ from ftspec.plan.resolve import resolve
 from ftspec.plan.stages import Plan
 from ftspec.registry import load, names
 from ftspec.spec.load import Loaded, loads
+from ftspec.spec.pipeline import load_any
 
 DATA = "data: {overflow: error, train: {path: a.jsonl, format: messages}}\n"
 CPU = "hardware: {device: cpu}\n"
@@ -194,3 +195,12 @@ def test_gpt_oss_is_made_whole_where_the_framework_can() -> None:
     assert native["Mxfp4Config.dequantize"] is True
     assert "a function that is not there any more" in refused(loads(text), "llamafactory")
     assert "under stage 3" in refused(loads(f"{text}hardware: {{zero: 3}}\n"), "deepspeed")
+
+
+def test_what_trained_whole_is_handed_on_whole(tmp_path: Path) -> None:
+    text = f"model: {{name: org/base, stored: {{type: fp8, dequantize: true}}}}\n{DATA}"
+    text += "stages:\n- {name: first, method: full}\n- {name: second, model: {stage: first}, method: full}\n"
+    (tmp_path / "spec.yaml").write_text(f"version: 1\n{text}", "utf-8")
+    first, second = load_any(tmp_path / "spec.yaml").steps
+    assert first.loaded.spec.model.stored is not None
+    assert second.loaded.spec.model.stored is None
