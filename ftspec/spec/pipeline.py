@@ -360,13 +360,14 @@ def _filled(data: Mapping[str, Any], model: tuple[str, str], adapter: str | None
         "name": name,
         **({} if revision == "main" else {"revision": revision}),
     }
-    if adapter is None:
-        return {**data, "model": section}
-    method = data["method"]
+    method = data.get("method")
+    tuner = method.get("tuner") if isinstance(method, dict) else None
+    if adapter is None or not isinstance(method, dict) or not isinstance(tuner, dict):
+        return {**data, "model": section}  # a tuner that is none is told when the spec is read
     return {
         **data,
         "model": section,
-        "method": {**method, "tuner": {**method["tuner"], "adapter": adapter}},
+        "method": {**method, "tuner": {**tuner, "adapter": adapter}},
     }
 
 

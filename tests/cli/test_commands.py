@@ -233,7 +233,10 @@ def test_validate_says_who_can(ftspec: Command, write: Callable[..., Path]) -> N
     assert "no  trl\n     --set hardware.zero=2: error[unsupported]: TRL: hardware.zero" in done.out
     told = json.loads(ftspec("validate", file, *sets, "--json").out)
     assert told["ok"] is False
-    assert {name for name, result in told["backends"].items() if result["ok"]} == {"deepspeed"}
+    assert {name for name, result in told["backends"].items() if result["ok"]} == {
+        "deepspeed",
+        "llamafactory",
+    }
 
 
 def test_init_writes_a_spec_that_validates(ftspec: Command) -> None:

@@ -34,7 +34,7 @@ def missing_steps(context: Context) -> dict[str, Any]:
             spec |= {} if name in params else values
         if params.get("weight_decay") == "auto" and by_main(context, "weight_decay"):
             spec |= {} if _adapts(context) else {"train.weight_decay_on": "all"}
-    if (kind := section(context, "scheduler").get("type")) in KINDS:
+    if (kind := str(section(context, "scheduler").get("type"))) in KINDS:
         params = _params(context, "scheduler")
         spec |= {} if "warmup_num_steps" in params else WARMUP
         if kind == "WarmupDecayLR" and "warmup_max_lr" not in params:
