@@ -10,13 +10,9 @@ from typing import Any
 
 from ftspec.data.named import templates
 from ftspec.families.objectives.supervised import continued
+from ftspec.families.rows.script_data import lower_system, shape_of
 from ftspec.families.rows.turns import turn_row
-from ftspec.families.scripts.sft_script import (
-    OWN_PATHS,
-    lower_system,
-    no_sequences,
-    shape_of,
-)
+from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.best import stopping_row
 from ftspec.families.training.fsdp import RECOMPUTES, Case, fsdp_rows
 from ftspec.families.training.hf_trainer import training_rows

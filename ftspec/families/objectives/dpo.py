@@ -20,13 +20,7 @@ from ftspec.families.objectives.preference import (
     trained,
     trained_by,
 )
-from ftspec.families.scripts.sft_script import (
-    KEEP_END,
-    KEEP_START,
-    LIMIT,
-    left_off,
-    lift_overflow,
-)
+from ftspec.families.rows.script_data import KEEP_END, KEEP_START, LIMIT, left_off, lift_overflow
 from ftspec.families.trainers import DPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, replaced
 

@@ -23,7 +23,7 @@ from ftspec.families.objectives.preference import (
 from ftspec.families.objectives.prompts import limit_row, one_seed_row, prompt_rows
 from ftspec.families.objectives.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.objectives.vllm import GENERATION, engine_row
-from ftspec.families.scripts.sft_script import LIMIT
+from ftspec.families.rows.script_data import LIMIT
 from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, Trainer
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, unsupported
 

@@ -15,8 +15,9 @@ from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.long_prompts import prompt_row
 from ftspec.families.rows.packing import EIGHT
+from ftspec.families.rows.script_data import LIMIT, SYSTEM, left_off
 from ftspec.families.rows.template import given_template
-from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM, left_off
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import Trainer, trainer_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
 

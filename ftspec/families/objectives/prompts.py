@@ -6,7 +6,7 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
-from ftspec.families.scripts.sft_script import LIMIT
+from ftspec.families.rows.script_data import LIMIT
 from ftspec.mapping import MISSING, Refuse, Row
 
 PROMPT = "prompt"

@@ -18,7 +18,8 @@ from ftspec.data.tokenise import ENDLESS, IGNORED, Question, ask
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import UNCUT, Asked, Part, Rule, Unknown, View
 from ftspec.errors import Problem
-from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.rows.script_data import LIMIT, SYSTEM
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import SFT, trainer_of
 from ftspec.mapping import Flat
 

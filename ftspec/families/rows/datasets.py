@@ -11,6 +11,23 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from ftspec.families.rows.dataset_statements import (
+    AFTER,
+    DROPS,
+    HOLD_LAST,
+    HOLD_OUT,
+    HOLDING_OUT,
+    LOAD,
+    MIX,
+    OF_FILE,
+    OF_HUB,
+    OF_SUBSET,
+    OPTIONS,
+    SHARE,
+    SHUFFLE,
+    SHUFFLING,
+    SYSTEMS,
+)
 from ftspec.families.rows.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
 from ftspec.families.scripts.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
@@ -21,104 +38,6 @@ VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
 OF_TEXTS = {WRITTEN: "prompt-completion", TURNS: "messages", TOLD: "messages"}
 """Formats of rows that a spec's texts write."""
-_FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
-_HUB = 'load_dataset("@hub", split="@split")'
-_SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
-DRAWN = """
-
-def drawn(rows, share, seed):
-    return rows.shuffle(seed=seed).select(range(int(len(rows) * share)))
-
-
-"""
-"""Takes a share of a source's rows; int rounds down."""
-
-
-_LOAD = """\
-{% if ROWS.tokens %}
-{{ "ROWS = load_from_disk"|call(ROWS.tokens) }}
-{% elif ROWS.taken %}
-{% elif ROWS.files %}
-{{ "ROWS = load_dataset"|call(ROWS.loader, data_files=ROWS.files, split="train") }}
-{% elif ROWS.part and not ROWS.part.share %}
-{{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
-{% elif ROWS.part %}
-{{ "ROWS = load_dataset"|call(*ROWS.part.name, **ROWS.part.where) }}
-ROWS = drawn(ROWS, {{ ROWS.part.share|py }}, seed={{ ROWS.seed|py }})
-{% else %}
-ROWS = concatenate_datasets([
-{% for part in ROWS.parts %}
-{% if part.share %}
-    drawn({{ "load_dataset"|call(*part.name, **part.where) }}, {{ part.share|py }}, seed={{ ROWS.seed|py }}),
-{% else %}
-    {{ "load_dataset"|call(*part.name, **part.where) }},
-{% endif %}
-{% endfor %}
-])  # fmt: skip
-{% endif %}
-{% if ROWS.mixed %}
-ROWS = ROWS.shuffle(seed={{ ROWS.seed|py }})
-{% endif %}
-{% if not ROWS.tokens %}
-"""
-_AFTER = """\
-{% if ROWS.renamed %}
-ROWS = ROWS.rename_columns({{ ROWS.renamed|py }})
-{% endif %}
-{% endif %}
-"""
-_SYSTEM = """\
-ROWS = ROWS.map(lambda row: {
-    "COLUMN": row["COLUMN"]
-    if row["COLUMN"][0]["role"] in ("system", "developer")
-    else [{"role": "system", "content": "@system"}, *row["COLUMN"]],
-})  # fmt: skip
-"""
-SYSTEMS: Mapping[str, str] = {
-    "messages": _SYSTEM.replace("COLUMN", "messages"),
-    "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
-    "preference": _SYSTEM.replace("COLUMN", "prompt"),
-    "unpaired": _SYSTEM.replace("COLUMN", "prompt"),
-}
-"""By shape, the statement that puts a system prompt before conversations that begin with none."""
-OPTIONS = 'ROWS = ROWS.map(lambda row: {"chat_template_kwargs": "@options"})\n'
-"""The statement that hands values to the chat template."""
-_HOLD_OUT = """\
-{{ "held_out = ROWS.train_test_split"|call(**ROWS.held_out) }}
-train, evaluation = held_out["train"], held_out["test"]
-"""
-HOLD_OUT = 'held_out = train.train_test_split(test_size="@size", seed="@seed")'
-"""The statement that draws rows to evaluate on; all have their shape by then."""
-_SHUFFLE = """\
-{{ "ROWS = ROWS.shuffle"|call(seed=ROWS.shuffled) }}
-"""
-SHUFFLE = 'train = train.shuffle(seed="@seed")'
-_MIX = 'ROWS = ROWS.shuffle(seed="@seed")'
-_SHARE = 'ROWS = drawn(ROWS, "@share", seed="@seed")'
-HOLD_LAST = 'held_out = train.train_test_split(test_size="@size", shuffle=False)'
-"""The same in two statements: the last rows are held out, of those that are not too long."""
-_DROP = """\
-ROWS = ROWS.filter(
-    lambda row: len(
-        tokenizer.apply_chat_template(MESSAGES)["input_ids"]
-    ) <= "@limit"
-)  # fmt: skip
-"""
-DROPS: Mapping[str, str] = {
-    "messages": _DROP.replace("MESSAGES", 'row["messages"]'),
-    "prompt-completion": _DROP.replace("MESSAGES", 'row["prompt"] + row["completion"]'),
-    WRITTEN: 'ROWS = ROWS.filter(lambda row: len(row["input_ids"]) <= "@limit")\n',
-    "prompt": """\
-ROWS = ROWS.filter(
-    lambda row: len(
-        tokenizer(row["prompt"])["input_ids"]
-        if isinstance(row["prompt"], str)
-        else tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"]
-    ) <= "@limit"
-)  # fmt: skip
-""",
-}
-"""By shape, the statement that leaves out conversations longer than a limit; trl itself only cuts."""
 
 
 class Split(NamedTuple):
@@ -146,16 +65,16 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
     ``printed`` are those values: statements for other rows are left out.
     """
     name, shape = VARIABLES[split], printed["shape"]
-    text = _LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + _AFTER
+    text = LOAD + _holes(STATEMENTS.get((printed["kind"], shape), ""), name) + AFTER
     if printed["system"]:
         text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
     if printed["options"]:
         text += OPTIONS.replace('"@options"', "{{ ROWS.options|py }}")
     drop = DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
     if printed["shuffled"] is not None:
-        text += _SHUFFLE + (drop if printed["limit"] else "") + _HOLD_OUT
+        text += SHUFFLING + (drop if printed["limit"] else "") + HOLDING_OUT
     else:
-        text += _HOLD_OUT if printed["held_out"] else ""
+        text += HOLDING_OUT if printed["held_out"] else ""
         text += drop if printed["limit"] else ""
     return text.replace("ROWS", name)
 
@@ -314,11 +233,11 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     elif held_out:
         seeds.add(held_out[1])
     parts = _parts(first.value) if isinstance(first, ast.Assign) else []
-    if (one := _first(rest, _SHARE, name)) and len(parts) == 1:
+    if (one := _first(rest, SHARE, name)) and len(parts) == 1:
         parts = [{**parts[0], "share": one["share"], "seed": one["seed"]}]
     seeds |= {part["seed"] for part in parts if part["share"] is not None}
     parts = [{key: part[key] for key in part if key != "seed"} for part in parts]
-    mix = _first(rest, _MIX, name)
+    mix = _first(rest, MIX, name)
     seeds |= {*mix.values()}
     options = _last(rest, {"": OPTIONS}, name).get("options")
     system = _last(rest, SYSTEMS, name).get("system")
@@ -402,11 +321,11 @@ def _parts(value: ast.expr) -> list[dict[str, Any]]:
             {**part, "share": drawn.get("share"), "seed": drawn.get("seed")}
             for part in _parts(inner)
         ]
-    if (holes := match(_FILE, statement)) is not None:
+    if (holes := match(OF_FILE, statement)) is not None:
         files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
         limit = unsliced(holes["split"])[1]
         return [{**empty, "path": file, "limit": limit} for file in files]
-    for form in (_HUB, _SUBSET):
+    for form in (OF_HUB, OF_SUBSET):
         if (holes := match(form, statement)) is not None:
             split, limit = unsliced(holes["split"])
             return [{**empty, **holes, "split": split, "limit": limit}]

@@ -20,7 +20,8 @@ from ftspec.data.view import UNCUT, WRITTEN, Asked, Rule, Unknown, View, parts_o
 from ftspec.errors import DataError, Problem
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.answer_rows import answer_rows, is_supervised
-from ftspec.families.scripts.sft_script import CONFIG, LIMIT, SYSTEM
+from ftspec.families.rows.script_data import LIMIT, SYSTEM
+from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.mapping import Flat
 
 STRATEGIES: Mapping[str, Packing] = {"bfd": "documents", "wrapped": "blocks"}

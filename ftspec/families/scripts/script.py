@@ -26,9 +26,10 @@ from ftspec.families.objectives.supervised import (
     weigher,
 )
 from ftspec.families.rows import datasets, long_prompts
+from ftspec.families.rows.dataset_statements import DRAWN
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
+from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
-from ftspec.families.scripts.sft_script import LIMIT, SYSTEM
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training import best, fsdp, steps
@@ -217,7 +218,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "stop early": (values["stopping"], lambda: best.TEMPLATE),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
-        "draw a share": (values["shared"], lambda: datasets.DRAWN),
+        "draw a share": (values["shared"], lambda: DRAWN),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
         "count what is written": (values["over_written"], lambda: gkd.BY_WRITTEN),
     }

@@ -11,15 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.objectives.supervised import SHAPE, objective_row, token_loss_rows
-from ftspec.families.rows.datasets import context
-from ftspec.families.rows.draws import draw_rows
-from ftspec.families.rows.long_prompts import no_prompts
+from ftspec.families.objectives.supervised import objective_row, token_loss_rows
 from ftspec.families.rows.packing import packing_row
-from ftspec.families.rows.prepared import prepared_rows
-from ftspec.families.rows.shapes import WRITTEN
+from ftspec.families.rows.script_data import data_rows
 from ftspec.families.rows.template import template_rows
-from ftspec.families.rows.turns import turn_row
 from ftspec.families.training.best import STOPPING, stopping_row
 from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
@@ -37,13 +32,7 @@ from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, un
 CONFIG = "SFTConfig."
 TRL_DEFAULTS = {"learning_rate": 2e-5, "logging_steps": 10, "bf16": True}
 """Where trl's SFTConfig assumes otherwise than transformers (bf16: None, which comes to True)."""
-KEEP_START, KEEP_END = "keep_start", "keep_end"
-"""trl's words for which tokens of a long row are kept. The second is deprecated; 1.16 has it."""
-LIMIT = "data.drop_beyond"
-"""Native pseudo-key: conversations of more tokens are left out."""
 SAVED = "method.tuner.modules_to_save"
-SYSTEM = "data.system"
-"""Native pseudo-key: the system prompt of conversations that begin with none."""
 OWN_PATHS = (
     "version",
     "run.backends",
@@ -52,79 +41,6 @@ OWN_PATHS = (
     "native",
 )
 """Paths that ftspec answers for itself: who runs, where, with how many processes."""
-
-
-_WHO_AND_WHAT = ("data.prepare", "data.train_on")
-
-
-def data_rows() -> tuple[Row, ...]:
-    """What the script loads, and which of its tokens count."""
-    return (
-        *(
-            Row(
-                (f"data.{split}",),
-                (f"data.{split}",),
-                _lower_sources,
-                lambda v: v,
-                uses=_WHO_AND_WHAT,
-            )
-            for split in ("train", "eval")
-        ),
-        *draw_rows(),
-        Row(
-            ("data.prepare",),
-            ("data.prepare", f"{CONFIG}dataset_kwargs"),
-            lambda who: (who, {"skip_prepare_dataset": True} if who == "ftspec" else MISSING),
-            lambda who, _kwargs: who,
-        ),
-        Row(
-            ("data.train_on",),
-            (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE),
-            _lower_train_on,
-            _lift_train_on,
-            uses=("data.train", "data.prepare", "derived.marks_turns"),
-            absent=(None, False, MISSING),
-        ),
-        turn_row(
-            "trl trains all that the template writes of an answer, or what the template marks "
-            "(trl/trainer/sft_trainer.py)"
-        ),
-        Row(
-            ("data.system",),
-            (SYSTEM,),
-            lower_system,
-            lambda text: text,
-            uses=("data.prepare", "data.train"),
-            absent=(None,),
-        ),
-        Row(
-            ("data.max_length",),
-            (f"{CONFIG}max_length",),
-            # rows that ftspec prepared are cut already, and None is what says "do not cut"
-            lambda length, who: None if who == "ftspec" else length,
-            lambda length, who: MISSING if who == "ftspec" else length,
-            uses=("data.prepare",),
-            reads=("data.prepare",),
-            absent=(1024,),
-        ),
-        Row(
-            ("data.overflow",),
-            (LIMIT, f"{CONFIG}truncation_mode"),
-            _lower_overflow,
-            lift_overflow,
-            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
-            absent=(None, KEEP_START),
-        ),
-        *no_prompts(),
-        *prepared_rows(),
-        Row(
-            ("data.shuffle",),
-            (f"{CONFIG}train_sampling_strategy",),
-            lambda shuffle: "random" if shuffle else "sequential",
-            _lift_sampling,
-            absent=("random",),
-        ),
-    )
 
 
 def loss_rows() -> tuple[Row, ...]:
@@ -307,110 +223,3 @@ def no_zero(title: str) -> tuple[Row, ...]:
         unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
         unsupported("hardware.zero.leaf_modules", why, "never"),
     )
-
-
-def _lower_sources(sources: tuple[dict[str, Any], ...], who: str, train_on: str) -> Any:
-    if who == "ftspec":
-        return MISSING  # the script reads the prepared folder
-    if sources:
-        context(sources, shape_of(sources, train_on), "")  # refuses what one statement cannot load
-    return sources
-
-
-def _lower_overflow(
-    overflow: str,
-    limit: int,
-    who: str,
-    sources: tuple[dict[str, Any], ...],
-    train_on: str,
-) -> Any:
-    if overflow == "split" and who != "ftspec":
-        raise Refuse(
-            "trl cuts a long row, or packs its parts among others", "notyet", "data.prepare: ftspec"
-        )
-    if overflow != "drop" or who == "ftspec":
-        # trl keeps the first max_length tokens; `error` was seen to before the run
-        return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START
-    context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
-    return limit, KEEP_START
-
-
-def left_off(overflow: str) -> bool:
-    """Whether long rows lose their beginning."""
-    return overflow == "truncate-left"
-
-
-def lift_overflow(limit: int | None, mode: str) -> str:
-    """What becomes of long rows; trl cuts what the script does not leave out."""
-    return "drop" if limit is not None else "truncate-left" if mode == KEEP_END else "truncate"
-
-
-def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
-    """Which columns the trainer gets: `messages`, `prompt-completion`, `written` or `text`."""
-    formats = {source["format"] for source in sources}
-    plain = [bool((source.get("template") or {}).get("prompt")) for source in sources]
-    if all(plain) and plain:
-        return WRITTEN
-    if any(plain):
-        raise Refuse("rows that are written by a template cannot be mixed with others", "notimpl")
-    if formats == {"text"}:
-        return "text"
-    if "text" in formats:
-        raise Refuse("plain text and conversations cannot be trained in one run", "never")
-    if formats == {"prompt-completion"}:
-        return "prompt-completion"
-    if "prompt-completion" in formats:
-        raise Refuse("prompt-completion data cannot be mixed with conversations", "notimpl")
-    return "prompt-completion" if train_on == "completions" else "messages"
-
-
-def lower_system(system: str | None, who: str, sources: tuple[dict[str, Any], ...]) -> Any:
-    """The prompt where the framework's own path puts it in; prepared rows hold it."""
-    if system is None or not sources:
-        return MISSING
-    formats = {source["format"] for source in sources}
-    if formats == {"text"}:
-        raise Refuse("plain text has no turns, and no system prompt", "never")
-    if who == "ftspec":
-        return MISSING
-    if "prompt-completion" in formats:
-        raise Refuse(
-            "whether prompts are conversations is not seen before the rows are read",
-            "notimpl",
-            "data.prepare: ftspec",
-        )
-    return system
-
-
-def _lower_train_on(
-    train_on: str, sources: tuple[dict[str, Any], ...], who: str, marks_turns: bool | None
-) -> tuple[Any, ...]:
-    if who == "ftspec":
-        return False, False, "tokens"  # the labels say it
-    shape = shape_of(sources, train_on)
-    if shape == "messages" and train_on == "assistant" and marks_turns is False:
-        raise Refuse(
-            "the chat template does not mark the assistant's turns; trl would stop, or write the rows "
-            "with a template of its own where it knows this one",
-            "notyet",
-            "data.prepare: ftspec, or {% generation %} around the assistant's turns in a "
-            "model.chat_template",
-        )
-    if shape in ("prompt-completion", WRITTEN):
-        return train_on != "all", False, shape
-    return False, shape == "messages" and train_on == "assistant", shape
-
-
-def _lift_train_on(completion: Any, assistant: Any, shape: Any) -> Any:
-    if shape == "tokens":
-        return MISSING
-    if assistant:
-        return "assistant"
-    # trl's own default: only the completion where there is one
-    return "completions" if completion or (completion is None and shape != "messages") else "all"
-
-
-def _lift_sampling(strategy: str) -> bool:
-    if strategy not in ("random", "sequential"):
-        raise Refuse(f"the sampling strategy {strategy!r} is not in a spec yet", "notimpl")
-    return strategy == "random"

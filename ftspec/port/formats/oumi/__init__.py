@@ -12,9 +12,9 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats.fsdp import STRATEGIES
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
 from ftspec.port.formats.oumi.data import DATA_RULES, sources_and_target
+from ftspec.port.formats.oumi.sharding import SHARDING_RULES, enabled, member, sharded
 from ftspec.port.formats.trl import TARGETS
 from ftspec.port.rules import (
     Context,
@@ -23,7 +23,6 @@ from ftspec.port.rules import (
     group,
     inert,
     renamed,
-    says,
     section,
     unknown,
     unless,
@@ -73,11 +72,6 @@ LENGTH = (
 )
 
 
-def _word(value: Any) -> str:
-    """The name of an enumeration's member, which OmegaConf takes with its class and without."""
-    return str(value).rpartition(".")[2]
-
-
 def _training(context: Context, key: str) -> Any:
     return section(context, "training").get(key, TRAINING.get(key))
 
@@ -100,7 +94,7 @@ def _dtype(setting: Setting, context: Context) -> Outcome:
 
 
 def _mixed(setting: Setting, _context: Context) -> Outcome:
-    word = _word(setting.value)
+    word = member(setting.value)
     if word not in ("NONE", "BF16", "FP16"):
         return Outcome("unknown", why="Oumi knows NONE, BF16 and FP16")
     native = {f"{CONFIG}bf16": word == "BF16", f"{CONFIG}fp16": word == "FP16"}
@@ -148,7 +142,7 @@ def _trackers(context: Context) -> list[str] | str:
 
 
 def _trainer(setting: Setting, _context: Context) -> Outcome:
-    if _word(setting.value) == "TRL_SFT":
+    if member(setting.value) == "TRL_SFT":
         return Outcome("derived", of=("method.objective.type",))
     return Outcome("unknown", why=f"only TRL_SFT is read, not the trainer {setting.value}")
 
@@ -185,7 +179,7 @@ def _targets(setting: Setting, _context: Context) -> Outcome:
 
 
 def _init(setting: Setting, _context: Context) -> Outcome:
-    word = _word(setting.value)
+    word = member(setting.value)
     if word not in INITS:
         return Outcome("unknown", why=f"the first values {setting.value} are not read")
     return Outcome("renamed", {f"{LORA}init_lora_weights": INITS[word]})
@@ -197,54 +191,6 @@ def _q_lora(setting: Setting, context: Context) -> Outcome:
     if setting.value and dtype != "float32":
         return Outcome("approximated", of=to, why=KBIT)
     return Outcome("derived", of=to)
-
-
-def _enabled(name: str, rule: Rule) -> Rule:
-    """Settings of an engine, which counts where it is switched on."""
-
-    def chosen(setting: Setting, context: Context) -> Outcome:
-        if section(context, name).get(f"enable_{name}") is not True:
-            return Outcome("inert", why=f"enable_{name} is not set")
-        return rule(setting, context)
-
-    return chosen
-
-
-SHARDED = "hardware.fsdp."
-
-
-def _sharding(setting: Setting, _context: Context) -> Outcome:
-    strategy = STRATEGIES.get(_word(setting.value))
-    if strategy is None:
-        return Outcome("unknown", why=f"{setting.value} is not in a spec")
-    return Outcome("renamed", spec={f"{SHARDED}sharding_strategy": strategy})
-
-
-def _pieces(setting: Setting, _context: Context) -> Outcome:
-    word = _word(setting.value)
-    if word not in ("FULL_STATE_DICT", "SHARDED_STATE_DICT"):
-        return Outcome("unknown", why=f"{setting.value} is not in a spec")
-    kind = word.partition("_")[0].lower()
-    return Outcome("renamed", spec={f"{SHARDED}state_dict_type": kind})
-
-
-def _by_size(context: Context) -> bool:
-    return "SIZE" in _word(section(context, "fsdp").get("auto_wrap_policy"))
-
-
-def _least(setting: Setting, context: Context) -> Outcome:
-    if not _by_size(context):
-        return Outcome("inert", why="layers are not gathered by their size")
-    return Outcome("renamed", spec={f"{SHARDED}min_num_params": setting.value})
-
-
-def _layers(setting: Setting, context: Context) -> Outcome:
-    if _by_size(context):
-        return Outcome("inert", why="layers are gathered by their size")
-    names = tuple(name.strip() for name in str(setting.value).split(","))
-    # only the class counts: Oumi takes the module's name before it as well
-    classes = tuple(name.rpartition(".")[2] for name in names)
-    return Outcome("renamed", spec={f"{SHARDED}transformer_layer_cls_to_wrap": classes})
 
 
 def _complete(context: Context) -> Completion:
@@ -292,8 +238,7 @@ def _complete(context: Context) -> Completion:
         )
     spec, asked = sources_and_target(context)
     spec["method.objective.type"] = "sft"
-    if section(context, "fsdp").get("enable_fsdp") is True:
-        spec |= {f"{SHARDED}sharding_strategy": "full_shard", f"{SHARDED}version": 1}
+    spec |= sharded(context)
     return Completion(native, spec, (*questions, *asked))
 
 
@@ -389,22 +334,7 @@ format = Format(
         "peft.lora_init_weights": _with_adapter(_init),
         "peft.lora_task_type": unless(("CAUSAL_LM", "TaskType.CAUSAL_LM"), "it is", unknown("a task")),
         "peft.": _with_adapter(unless(_NONE, "it is off", unknown("it is not read"))),
-        "fsdp.enable_fsdp": _enabled("fsdp", lambda _s, _c: Outcome(
-            "derived", of=(f"{SHARDED}sharding_strategy",))),
-        "fsdp.sharding_strategy": _enabled("fsdp", _sharding),
-        "fsdp.cpu_offload": _enabled("fsdp", says(f"{SHARDED}offload_parameters")),
-        "fsdp.use_orig_params": _enabled("fsdp", unless(
-            (None,), "torch's default", says(f"{SHARDED}use_orig_params"))),
-        "fsdp.state_dict_type": _enabled("fsdp", _pieces),
-        "fsdp.min_num_params": _enabled("fsdp", _least),
-        "fsdp.transformer_layer_cls": _enabled("fsdp", unless((None,), "the model's own", _layers)),
-        "fsdp.mixed_precision": _enabled(
-            "fsdp", unless((None,), "the trainer says it", unknown("the engine's own mixed precision"))
-        ),
-        **{f"fsdp.{key}": _enabled("fsdp", inert("how the engine moves data, not what it computes"))
-           for key in ("backward_prefetch", "forward_prefetch", "auto_wrap_policy",
-                       "sync_module_states")},
-        "fsdp.": unknown("Oumi has no such setting"),
-        "deepspeed.": _enabled("deepspeed", unknown("its engine's settings are not read from here")),
+        **SHARDING_RULES,
+        "deepspeed.": enabled("deepspeed", unknown("its engine's settings are not read from here")),
     },
 )  # fmt: skip
