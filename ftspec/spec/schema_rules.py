@@ -126,7 +126,8 @@ RULES: Mapping[str, list[Schema]] = {
             },
         },
         {
-            "if": _given("draw_seed"),
+            # a short form, a text or a list, has no fields: an editor would show these branches for it
+            "if": {"type": "object", **_given("draw_seed")},
             "then": {
                 "anyOf": [
                     _given("eval_size"),
