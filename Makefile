@@ -8,7 +8,7 @@ APART := real or gpu or editor or packaging
 # Instructions for demo-real: these if they are there, else the few that the project ships.
 REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 
-ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py \
+ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py tests/real/test_rotations.py \
   tests/real/test_lora_options.py tests/real/test_quantised.py
 
 # Configs that real projects publish, to measure `ftspec import` on.

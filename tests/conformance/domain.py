@@ -19,7 +19,9 @@ from ftspec.spec.load import Loaded, digest
 from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
-from tests.unit.spec_strategies import documents, objectives, words
+from tests.unit.spec_basics import words
+from tests.unit.spec_objectives import objectives
+from tests.unit.spec_strategies import documents
 
 FOLDER = Path("/project/build")
 NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")

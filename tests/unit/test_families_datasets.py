@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,51 +29,10 @@ from ftspec.families.rows.datasets import (
 from ftspec.families.rows.shapes import OF_KIND, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written
-from tests.unit.spec_strategies import words
+from tests.unit.fake_datasets import Rows, Tokenizer, letters
+from tests.unit.spec_basics import words
 
 NAMES = ("MODEL", "model")
-
-
-class Rows:
-    """As much of `datasets.Dataset` as the statements use."""
-
-    def __init__(self, rows: list[dict[str, Any]], loaded: tuple[Any, ...] = ()) -> None:
-        self.rows, self.loaded = rows, loaded
-
-    @property
-    def column_names(self) -> list[str]:
-        return list(self.rows[0])
-
-    def map(self, function: Callable[[Any], Any], remove_columns: list[str]) -> Rows:
-        assert remove_columns == self.column_names
-        return Rows([function(row) for row in self.rows], self.loaded)
-
-    def filter(self, function: Callable[[Any], bool]) -> Rows:
-        return Rows([row for row in self.rows if function(row)], self.loaded)
-
-    def select_columns(self, names: list[str]) -> Rows:
-        return Rows([{name: row[name] for name in names} for row in self.rows], self.loaded)
-
-    def rename_columns(self, names: dict[str, str]) -> Rows:
-        renamed = [{names.get(k, k): v for k, v in row.items()} for row in self.rows]
-        return Rows(renamed, self.loaded)
-
-
-def letters(text: str) -> list[int]:
-    """One token per letter."""
-    return [ord(letter) for letter in text]
-
-
-class Tokenizer:
-    """The same, as transformers offers it."""
-
-    eos_token = "<end>"
-
-    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
-        return {"input_ids": letters(text)}
-
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> dict[str, list[int]]:
-        return {"input_ids": [0] * sum(len(message["content"]) for message in messages)}
 
 
 def source(**fields: Any) -> dict[str, Any]:

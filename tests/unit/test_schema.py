@@ -17,7 +17,8 @@ from ftspec.spec.paths import leaf_paths
 from ftspec.spec.pipeline import Pipeline, load_any
 from ftspec.spec.schema import IDENTITY, json_schema, write_schema
 from ftspec.spec.text import parse
-from tests.unit.spec_strategies import damaged, documents
+from tests.unit.spec_damage import damaged
+from tests.unit.spec_strategies import documents
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

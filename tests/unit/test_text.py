@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftspec.errors import SpecError
 from ftspec.spec.text import MAX_BYTES, parse
-from tests.unit.spec_strategies import AWKWARD, words
+from tests.unit.spec_basics import AWKWARD, words
 
 
 def refused(content: str | bytes) -> list[tuple[int, int, str]]:

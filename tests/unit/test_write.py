@@ -13,7 +13,8 @@ from ftspec.errors import SpecError
 from ftspec.spec.load import loads
 from ftspec.spec.starter import STARTERS, starter
 from ftspec.spec.write import dump
-from tests.unit.spec_strategies import AWKWARD, documents
+from tests.unit.spec_basics import AWKWARD
+from tests.unit.spec_strategies import documents
 
 BASE = "version: 1\nmodel: org/name\ndata: train.jsonl\n"
 
