@@ -166,8 +166,9 @@ def _defaults() -> dict[str, Any]:
 def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
     """What `resolve` would make of paths that are left open."""
     processes = (values.get("hardware.devices") or 1) * (values.get("hardware.nodes") or 1)
+    rank = values.get("method.tuner.rank") or 8
     found: dict[str, Any] = {
-        "method.tuner.alpha": 2 * (values.get("method.tuner.rank") or 8),
+        "method.tuner.alpha": 2 * rank if isinstance(rank, int) else None,
         "train.warmup_ratio": DEFAULT_WARMUP_RATIO,
         "train.data_seed": values.get("train.seed"),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 from ftspec.backend import OBJECTIVE
@@ -301,7 +302,7 @@ def _kept(
     context: Context,
 ) -> dict[str, Any]:
     """What goes on to its own framework: kept settings, and inert ones that are not its defaults."""
-    if not form.keeps:
+    if not form.keeps or any(map(_is_no_number, (setting.value, *outcome.native.values()))):
         return {}
     if fate.kind == "kept":
         return dict(outcome.native)
@@ -312,6 +313,11 @@ def _kept(
     if is_secret(setting.key) or setting.key in form.own:
         return {}
     return {} if any(_rows(fields, key)) else {key: setting.value}
+
+
+def _is_no_number(value: Any) -> bool:
+    """Infinities and NaN, which JSON has not, and so no spec."""
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _assumed(lifted: Lifted, fields: FieldMap, said: Set[str], form: Format) -> Iterator[str]:

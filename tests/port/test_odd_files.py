@@ -107,3 +107,33 @@ def test_a_trace_that_is_cut_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="not JSON") as caught:
         told(tmp_path)
     assert caught.value.problems[0].file == str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            "datasets: [{path: org/rows, type: chat_template, message_property_mappings: 1.5}]\n",
+            None,
+        ),
+        (
+            "datasets: [{path: org/rows, type: chat_template, message_property_mappings: [[]]}]\n",
+            None,
+        ),
+        (
+            "datasets: [{path: org/rows, type: chat_template, "
+            "message_property_mappings: {role: {a: 1}}}]\n",
+            "datasets[0].message_property_mappings.role.a",
+        ),
+    ],
+)
+def test_names_of_columns_that_are_none(read: Bring, text: str, key: str | None) -> None:
+    imported = read(f"base_model: org/model\n{text}", wanted="axolotl")
+    key = key or "datasets[0].message_property_mappings"
+    lost = [fate for fate in imported.fates if fate.setting.key.startswith(key)]
+    assert [fate.kind for fate in lost] and not any(fate.faithful for fate in lost)
+
+
+def test_a_number_that_json_has_not_is_not_kept(read: Bring) -> None:
+    text = "model_name_or_path: org/model\nstage: sft\npreprocessing_num_workers: .nan\n"
+    assert read(text, wanted="llamafactory").composed.spec.native == {}

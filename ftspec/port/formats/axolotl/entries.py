@@ -80,11 +80,10 @@ def _template_of(kind: Any) -> tuple[dict[str, str] | None, str]:
 
 
 def _chat(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
-    names = {"role": "role", "content": "content"} | dict(
-        entry.get("message_property_mappings") or {}
-    )
+    told = entry.get("message_property_mappings")
+    names = {"role": "role", "content": "content"} | (told if isinstance(told, dict) else {})
     for key in names:
-        names[key] = entry.get(f"message_field_{key}") or names[key]
+        names[key] = str(entry.get(f"message_field_{key}") or names[key])
     field = entry.get("field_messages") or "messages"
     known = {
         ("role", "content"): ("messages", "messages"),

@@ -100,7 +100,8 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
         return [_entry(one) for one in entries if isinstance(one, dict)], []
     mixer = context.get("dataset_mixer")
     if isinstance(mixer, dict):
-        splits = context.get("dataset_splits") or ("train", "test")
+        splits = context.get("dataset_splits")
+        splits = splits if splits and isinstance(splits, list) else ("train", "test")
         return _mixed(mixer, splits, "train"), _mixed(mixer, splits, "test")
     name = context.get("dataset_name")
     if not name:
