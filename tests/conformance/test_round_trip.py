@@ -96,7 +96,8 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
             or p.endswith(("type", "adapter", "plus_ratio", "plus_embedding_rate"))
         }
     fields = backend.maps[values[OBJECTIVE]]
-    for path in ("model.dtype", "model.chat_template"):
+    told_by_the_checkpoint = ("model.stored.type", "model.stored.dequantize")
+    for path in ("model.dtype", "model.chat_template", *told_by_the_checkpoint):
         if not any(row.keys for row in fields.rows if path in row.paths):
             kept.pop(path, None)  # implied there, or in the rows, and refused otherwise
     return kept

@@ -279,8 +279,10 @@ SFT = FieldMap(
             ("data.overflow",),
             (),
             _lower_overflow,
-            lambda: "error",
+            # where there is no limit, no row is longer than it
+            lambda length: "truncate" if length is None else "error",
             uses=("data.prepare",),
+            reads=("cutoff_len",),
             reason="cuts a long row in its own way",
         ),
         Row(
