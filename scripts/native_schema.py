@@ -95,6 +95,10 @@ EXPERIMENTAL = ("CPOConfig", "ORPOConfig", "GKDConfig")
 """The same, of those that trl keeps apart."""
 
 
+OF_THE_COMMAND = ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig")
+"""What trl's command line reads beside the trainer's config."""
+
+
 QUANTISED = (
     *("BitsAndBytesConfig", "FineGrainedFP8Config", "Mxfp4Config", "GPTQConfig", "AwqConfig"),
 )
@@ -103,20 +107,26 @@ QUANTISED = (
 
 def trl_script() -> Iterator[tuple[str, dict[str, Any]]]:
     """The calls of a TRL script."""
-    import peft
-    import transformers
     import trl
-    from peft.optimizers import create_loraplus_optimizer
-    from torch.optim import AdamW
 
     for name in CONFIGS:
         yield name, fields(getattr(trl, name))
     for name in EXPERIMENTAL:
         place = f"trl.experimental.{name.removesuffix('Config').lower()}"
         yield name, fields(getattr(importlib.import_module(place), name))
+    yield "SFTTrainer", arguments(trl.SFTTrainer.__init__)
+    yield from beside_trainers()
+
+
+def beside_trainers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a script calls of peft and transformers."""
+    import peft
+    import transformers
+    from peft.optimizers import create_loraplus_optimizer
+    from torch.optim import AdamW
+
     for name in ADAPTERS:
         yield name, fields(getattr(peft, name))
-    yield "SFTTrainer", arguments(trl.SFTTrainer.__init__)
     for name in QUANTISED:
         yield name, arguments(getattr(transformers, name).__init__)
     yield "PeftModel.from_pretrained", arguments(peft.PeftModel.from_pretrained)
@@ -144,15 +154,18 @@ def trl() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from experimental()
     import trl
 
-    for name in ("ModelConfig", "ScriptArguments", "DatasetMixtureConfig"):
+    for name in OF_THE_COMMAND:
         yield name, fields(getattr(trl, name))
 
 
 def ppo() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The call that only TRL's environment for PPO has."""
+    """The trainers of TRL's environment for PPO, an older release that configs may have been written for."""
     import trl
 
-    yield "PPOConfig", fields(trl.PPOConfig)
+    older = ("OnlineDPOConfig", "PPOConfig", *OF_THE_COMMAND)
+    for name in (*CONFIGS, *EXPERIMENTAL, *older):
+        yield name, fields(getattr(trl, name))
+    yield from beside_trainers()
 
 
 def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:

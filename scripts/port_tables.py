@@ -13,22 +13,28 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "ftspec" / "port" / "tables"
-READ = ("llamafactory", "trl", "axolotl")
-"""Frameworks with configs of their own; DeepSpeed's defaults stand in its backend's rows."""
+READ = ("llamafactory", "trl", "trl.ppo", "axolotl")
+"""Frameworks with configs of their own; DeepSpeed's defaults stand in its backend's rows. An environment for
+one objective, `trl.ppo`, has another release of its framework."""
+
+UNASKED = {("trl", "0.24.0", "KTOConfig"): ("train_sampling_strategy",)}
+"""Fields that the trainer never asks: its sampler is its own, and goes in order (trainer/kto_trainer.py)."""
 
 
 def shortened(schema: dict[str, Any]) -> dict[str, Any]:
     """Without the calls that no config speaks of."""
+    package = schema["backend"].partition(".")[0]
     calls = {
         call: {
             name: [_type(entry["type"]), entry["default"]]
             for name, entry in entries.items()
             if name != "**"
+            if name not in UNASKED.get((package, schema["version"], call), ())
         }
         for call, entries in schema["calls"].items()
         if call != "SFTTrainer" and "from_pretrained" not in call
     }
-    return {"package": schema["backend"], "version": schema["version"], "calls": calls}
+    return {"package": package, "version": schema["version"], "calls": calls}
 
 
 def _type(text: str) -> str:

@@ -120,3 +120,23 @@ def test_half_of_the_answers_are_written_where_distillation_is_silent(read: Brin
     silent = read(f"{SILENT}trainer: gkd\nlmbda: 0\n{MORE['gkd']}", wanted="trl")
     assert silent.composed.spec.method.objective.on_policy == 0  # type: ignore[union-attr]
     assert fate(silent, "lmbda")[0] == "renamed"
+
+
+def test_a_version_chooses_what_is_silent(read: Bring) -> None:
+    def values(objective: str) -> dict[str, Any]:
+        imported = read(f"{SILENT}trainer: {objective}\n", wanted="trl", version="trl==0.24.0")
+        return dict(imported.composed.values)
+
+    dpo, orpo, grpo, kto = map(values, ("dpo", "orpo", "grpo", "kto"))
+    assert (dpo["data.max_prompt_length"], dpo["data.overflow"]) == (512, "truncate-left")
+    assert (orpo["data.max_prompt_length"], orpo["data.prompt_cut"]) == (512, "overlong")
+    assert grpo["method.objective.generation.max_length"] == 256
+    assert kto["data.shuffle"] is False  # a sampler of its own, which no setting asks
+    newest = read(f"{SILENT}trainer: dpo\n", wanted="trl")
+    assert newest.composed.values.get("data.max_prompt_length") is None
+    older = read(f"{SILENT}trainer: dpo\n", wanted="trl", version="trl==0.24.0")
+    assert any("max_prompt_length is missing" in note for note in older.notes)
+    said = read(
+        f"{SILENT}trainer: dpo\nmax_prompt_length: null\n", wanted="trl", version="trl==0.24.0"
+    )
+    assert said.composed.values.get("data.max_prompt_length") is None

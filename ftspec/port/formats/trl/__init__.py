@@ -16,7 +16,7 @@ from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, written
 from ftspec.port.formats.trl.older import OLDER
-from ftspec.port.formats.trl.prompts import assumed, prompt_rules
+from ftspec.port.formats.trl.prompts import assumed, missing, prompt_rules
 from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, trainer
 from ftspec.port.rules import (
     Context,
@@ -254,9 +254,11 @@ def _complete(context: Context) -> Completion:
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     native |= {**assumed(context), **_balance(context, own)}
-    notes: tuple[str, ...] = ()
+    cut, notes = missing(context)
+    spec |= cut
     if old := sorted(OLD_NAMES & set(context.document.data)):
         notes = (
+            *notes,
             f"{', '.join(old)}: names of an older trl; where a key is missing, the defaults of "
             f"{context.table.title if context.table else 'trl'} are taken",
         )

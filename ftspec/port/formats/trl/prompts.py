@@ -69,6 +69,18 @@ def assumed(context: Context) -> dict[str, Any]:
     return {"DPOConfig.truncation_mode": "keep_end"} if cut else {}
 
 
+def missing(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a release that has the setting means by its absence, and how near that is."""
+    length = context.assumed(f"{config_class(context)}.max_prompt_length")
+    if length is None or "max_prompt_length" in context.document.data:
+        return {}, ()
+    place = Setting("max_prompt_length", length, str(context.document.path), 0)
+    found, title = _longest(place, context), context.table.title if context.table else "trl"
+    return dict(found.spec), (
+        f"max_prompt_length is missing, and {title} takes {length}: {found.why}",
+    )
+
+
 def prompt_rules(otherwise: Rule) -> dict[str, Rule]:
     """Rules of the keys that say what is cut."""
     return {"max_prompt_length": _longest, "truncation_mode": _mode(otherwise)}
