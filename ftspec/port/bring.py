@@ -131,7 +131,8 @@ def _tables(version: str | None, parts: Sequence[Part]) -> dict[str, Table]:
             )
     return {
         part.format.name: table(
-            part.format.package, number if part.format.package == package else None
+            part.format.package,
+            number if part.format.package == package else part.format.release(part.document.data),
         )
         for part in parts
         if part.format.package

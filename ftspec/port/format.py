@@ -46,6 +46,8 @@ class Format:
     complete: Callable[[Context], Completion] = nothing_more
     package: str = ""
     """Whose version decides the defaults; empty: the format has none."""
+    release: Callable[[Mapping[str, Any]], str | None] = lambda _data: None
+    """The version whose defaults hold where nobody chooses one; None: the newest that is known."""
     whole: bool = True
     """Whether it says a whole training: companions, such as an engine's settings, do not."""
     keeps: bool = True

@@ -78,7 +78,7 @@ def test_a_silent_config_trains_by_its_trainers_defaults(
 
 
 def test_bfloat16_is_every_trainers_default(read: Bring) -> None:
-    for objective in CLASSES:
+    for objective in CLASSES.keys() - {"ppo"}:  # which asks for no precision
         imported = read(f"{SILENT}trainer: {objective}\n{MORE.get(objective, '')}", wanted="trl")
         assert imported.composed.values["precision.compute"] == "bf16", objective
     assert read(f"{SILENT}trainer: dpo\nfp16: true\n").composed.spec.precision.compute == "fp16"
@@ -140,3 +140,24 @@ def test_a_version_chooses_what_is_silent(read: Bring) -> None:
         f"{SILENT}trainer: dpo\nmax_prompt_length: null\n", wanted="trl", version="trl==0.24.0"
     )
     assert said.composed.values.get("data.max_prompt_length") is None
+
+
+def test_the_script_of_ppo_is_read_by_the_release_that_has_it(read: Bring) -> None:
+    text = (
+        "trainer: ppo\nsft_model_path: org/model\nreward_model_path: org/judge\nlearning_rate: 3e-6\n"
+        "total_episodes: 1000\nper_device_train_batch_size: 64\ngradient_accumulation_steps: 1\n"
+        "num_ppo_epochs: 1\nkl_coef: 0.1\nlocal_rollout_forward_batch_size: 1\nbf16: true\n"
+    )
+    imported = read(SILENT + text, wanted="trl")
+    spec, objective = imported.composed.spec, imported.composed.spec.method.objective
+    assert (objective.type, objective.beta, objective.iterations) == ("ppo", 0.1, 1)  # type: ignore[union-attr]
+    assert [one.name for one in objective.rewards] == ["org/judge"]  # type: ignore[union-attr]
+    assert spec.train.steps == 16  # whole batches of 64
+    assert (spec.precision.compute, spec.train.learning_rate) == ("fp32", 3e-6)
+    assert fate(imported, "bf16")[0] == "inert"
+    assert imported.faithful
+    other = read(
+        f"{SILENT}{text}".replace("sft_model_path: org/model", "sft_model_path: org/other")
+    )
+    assert other.composed.spec.model.name == "org/other"
+    assert fate(other, "model_name_or_path")[0] == "unknown"

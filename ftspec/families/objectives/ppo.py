@@ -204,9 +204,9 @@ def _lift_length(
 ) -> tuple[float | None, int | None]:
     if episodes is None:
         return float(epochs), None
-    if episodes % (micro * accumulation):
-        raise Refuse("it trains on whole batches, and these episodes are none", "notimpl")
-    return None, episodes // (micro * accumulation)
+    return None, -(
+        -episodes // (micro * accumulation)
+    )  # it trains whole batches: num_total_batches
 
 
 def _lower_batch(batch: int, micro: int, parts: int) -> tuple[int, int, int]:

@@ -14,10 +14,10 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
-from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, written
+from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER
 from ftspec.port.formats.trl.prompts import assumed, missing, prompt_rules
-from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, trainer
+from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, release, trainer
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -264,6 +264,8 @@ def _complete(context: Context) -> Completion:
         )
     if word in FREE:
         notes = (*notes, ENDS)
+    if word == "ppo":
+        native |= {f"{CONFIG}bf16": False, f"{CONFIG}fp16": False}
     if word == "gkd" and (over := written(context)):
         native |= over
         notes = (*notes, DIVIDED)
@@ -292,6 +294,7 @@ format = Format(
     last_wins=True,
     otherwise=_plain,
     complete=_complete,
+    release=release,
     native_key=lambda key: f"{CONFIG}{key}",
     rules={
         **training_rules(CONFIG),
@@ -299,7 +302,7 @@ format = Format(
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
         "trainer": _trainer,
-        "model_name_or_path": renamed("model.name"),
+        **{key: of_arithmetic(_plain) for key in ("bf16", "fp16")},
         "model_revision": renamed("model.revision"),
         "torch_dtype": _dtype,
         "dtype": _dtype,
@@ -350,6 +353,11 @@ format = Format(
         ),
     },
     mentions={"deepspeed": "deepspeed"},
-    accepted={**ACCEPTED, "pad_to_multiple_of": "padding is not trained on"},
+    accepted={
+        **ACCEPTED,
+        "pad_to_multiple_of": "padding is not trained on",
+        "local_rollout_forward_batch_size": "how many completions are measured at once",
+        "total_episodes": "trl's PPO trains whole batches: as many as it takes",
+    },
     idle={**IDLE, "gradient_checkpointing_kwargs": "nothing is recomputed"},
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.families.objectives.gkd import OVER_WRITTEN, TEACHER
 from ftspec.port.fates import Setting
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, renamed
 
 REWARDS = "TODO.py"
@@ -120,8 +121,39 @@ def written(context: Context) -> dict[str, Any]:
     return {OVER_WRITTEN: True} if share or context.get("seq_kd") else {}
 
 
+def _policy(setting: Setting, context: Context) -> Outcome:
+    """Of PPO: what trains. `model_name_or_path` is there for the tokenizer alone (examples' ppo.py)."""
+    if trainer(context)[0] != "ppo":
+        return Outcome("unknown", why="a setting of PPO alone")
+    return Outcome("renamed", spec={"model.name": setting.value}, why="the model that trains")
+
+
+def _named(setting: Setting, context: Context) -> Outcome:
+    trained = context.get("sft_model_path")
+    if trainer(context)[0] != "ppo" or trained is None:
+        return Outcome("renamed", {"model.name": setting.value})
+    if trained == setting.value:
+        return Outcome("derived", of=("model.name",))
+    return Outcome("unknown", why="a tokenizer of another model than the one that trains")
+
+
+def of_arithmetic(rule: Rule) -> Rule:
+    """PPO's Accelerator is made without the trainer's precision (trl 0.24, trainer/ppo_trainer.py)."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if trainer(context)[0] == "ppo":
+            return Outcome(
+                "inert", why="trl's PPO never asks for it: layers calculate as they are held"
+            )
+        return rule(setting, context)
+
+    return chosen
+
+
 MODEL_RULES: dict[str, Rule] = {
     **dict.fromkeys(MODELS, _model),
+    "sft_model_path": _policy,
+    "model_name_or_path": _named,
     "reward_funcs": _functions,
     "reward_funcs[]": _functions,
     "reward_weights": _weights,

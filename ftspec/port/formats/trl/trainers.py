@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ftspec.port.rules import Context
 
@@ -23,6 +24,7 @@ CLASSES: Mapping[str, str] = {
 """By the objective's name in a spec."""
 FREE = ("orpo", "cpo", "simpo")
 """Those that compare answers without a reference."""
+WITH_PPO = "0.24.0"
 WORDS: Mapping[str, str] = {"online_dpo": "online-dpo"}
 """Names of trl's commands and scripts that are no objective's."""
 TELLING: Mapping[str, tuple[str, ...]] = {
@@ -67,6 +69,13 @@ def trainer(context: Context) -> tuple[str, str]:
             "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's",
         )
     return "sft", ""
+
+
+def release(data: Mapping[str, Any]) -> str | None:
+    """The last release that is known to have the trainer: trl 1.16 has no PPO."""
+    said = data.get("trainer")
+    told = said is None and any(data.get(key) is not None for key in TELLING["ppo"])
+    return WITH_PPO if said == "ppo" or told else None
 
 
 def config_class(context: Context) -> str:
