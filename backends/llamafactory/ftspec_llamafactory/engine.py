@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.backend import Apart
-from ftspec.families.training.zero import ENGINE, STAGE, UNSHARDED, zero_rows
+from ftspec.families.training.zero import ENGINE, STAGE, UNSHARDED, refuse_offloaded, zero_rows
 from ftspec.mapping import MISSING, Flat, Refuse, Row
 from ftspec.spec.precision import WEIGHTS
 
@@ -76,13 +76,7 @@ def _refuse(
         )
     if optimizer in UNSHARDED:
         raise Refuse(UNSHARDED[optimizer], "notyet", "train.optimizer: adamw")
-    if offloaded and optimizer != "adamw":
-        raise Refuse(
-            "an optimizer in CPU memory is replaced by DeepSpeed's own Adam, whatever it was "
-            "(accelerate, utils/deepspeed.py)",
-            "notyet",
-            "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
-        )
+    refuse_offloaded(optimizer, offloaded)
 
 
 def environment(native: Flat) -> dict[str, str]:

@@ -121,13 +121,7 @@ UNSHARDED = {
 def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bool) -> str:
     if stage and kind in UNSHARDED:
         raise Refuse(UNSHARDED[kind], "notyet", "hardware.zero.stage: 0")
-    if offload and kind != "adamw":
-        raise Refuse(
-            "an optimizer in CPU memory is replaced by DeepSpeed's own Adam, whatever it was "
-            "(accelerate, utils/deepspeed.py)",
-            "notyet",
-            "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
-        )
+    refuse_offloaded(kind, offload)
     no_torchao(kind)
     return lower_type(kind, device, tuner)
 
@@ -145,6 +139,21 @@ def _scheduled(row: Row) -> Row:
         return row.lower(*own)
 
     return replace(row, lower=lower, uses=(*row.uses, STAGE))
+
+
+def refuse_offloaded(kind: str, offload: bool | None) -> None:
+    """What becomes of an optimizer whose states lie in CPU memory.
+
+    Raises:
+        Refuse: it is another than the engine puts there.
+    """
+    if offload and kind != "adamw":
+        raise Refuse(
+            "an optimizer in CPU memory is replaced by DeepSpeed's own Adam, whatever it was "
+            "(accelerate, utils/deepspeed.py)",
+            "notyet",
+            "train.optimizer: adamw, or hardware.zero.offload_optimizer: false",
+        )
 
 
 def sharded(row: Row) -> Row:
