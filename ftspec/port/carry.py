@@ -49,8 +49,9 @@ def carry(
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
     if lost and not allow_lossy:
         raise UnsupportedError([_problem(fate) for fate in lost])
-    for name, text in imported.files.items():
+    if imported.files:
         _make(folder)
+    for name, text in imported.files.items():
         write_atomic(folder / name, text.encode())
     sets = list(_moved(imported, folder))
     loaded = loads(imported.composed.text, f"{_name(imported)}.yaml", sets)

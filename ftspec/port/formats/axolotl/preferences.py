@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.words import KERNEL, said
+from ftspec.port.formats.axolotl.words import KERNEL, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 
 OBJECTIVE = "method.objective."
@@ -77,12 +77,6 @@ def _weight(name: str) -> Rule:
     return _of("kto", rule=rule)
 
 
-def _off_or_unknown(why: str) -> Rule:
-    return lambda setting, _context: (
-        Outcome("unknown", why=why) if setting.value else Outcome("inert", why="it is off")
-    )
-
-
 def defaults(context: Context) -> tuple[dict[str, Any], list[str]]:
     """What trl 1.9 assumes where axolotl hands nothing over, and what is left open."""
     word = objective(context)
@@ -104,7 +98,7 @@ PREFERENCE_RULES: dict[str, Rule] = {
     "dpo_loss_type[]": _of_dpo_itself(_losses),
     "dpo_loss_weights": _of_dpo_itself(_key("DPOConfig.loss_weights")),
     "dpo_use_weighting": _of(
-        "dpo", rule=_off_or_unknown("weights of pairs by their likelihood are not in a spec")
+        "dpo", rule=off_or(unknown("weights of pairs by their likelihood are not in a spec"))
     ),
     "precompute_ref_log_probs": _of("dpo", rule=_path("precompute_reference")),
     "kto_desirable_weight": _weight("desirable_weight"),
@@ -119,9 +113,5 @@ PREFERENCE_RULES: dict[str, Rule] = {
         ),
         said(inert(UNREAD)),
     ),
-    "process_reward_model": lambda setting, context: (
-        unknown("a model that scores steps is not in a spec")(setting, context)
-        if setting.value
-        else Outcome("inert", why="it is off")
-    ),
+    "process_reward_model": off_or(unknown("a model that scores steps is not in a spec")),
 }

@@ -40,8 +40,7 @@ def _file(context: Context) -> str:
 def _text(own: list[str]) -> str:
     """A module with trl's own functions, for those that a spec names."""
     lines = ['"""Rewards that the training takes from trl."""', ""]
-    imported = sorted({PUNISHMENT if name == PUNISHMENT else name for name in own})
-    lines.append(f"from trl.rewards import {', '.join(imported)}")
+    lines.append(f"from trl.rewards import {', '.join(sorted(set(own)))}")
     if PUNISHMENT in own:
         lines += ["", "soft_overlong_punishment = get_soft_overlong_punishment(1280, 256)"]
     return "\n".join(lines) + "\n"
