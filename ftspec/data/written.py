@@ -20,7 +20,7 @@ ROLES = ("system", "user", "assistant")
 
 
 def written(template: Written, values: Mapping[str, Any]) -> Example:
-    """A row as prompt and completion, or as a conversation.
+    """A row as prompt and completion, as a conversation, or as one text.
 
     Raises:
         DataError: a text is not valid Jinja, or fails over this row; what is learned is empty.
@@ -32,10 +32,12 @@ def written(template: Written, values: Mapping[str, Any]) -> Example:
     }
     if template.talks:
         return chat([{"role": role, "content": texts[role]} for role in ROLES if role in texts])
-    prompt, completion = texts["prompt"], texts["completion"]
-    if not completion.strip():
-        raise DataError(Problem("the completion is empty"))
-    return Example("prompt-completion", prompt=prompt, completion=completion, apart=True)
+    learned = texts.get("text", texts.get("completion", ""))
+    if not learned.strip():
+        raise DataError(Problem(f"the {'text' if 'text' in texts else 'completion'} is empty"))
+    if template.text is not None:
+        return Example("text", completion=learned)
+    return Example("prompt-completion", prompt=texts["prompt"], completion=learned, apart=True)
 
 
 def _render(text: str, name: str, values: Mapping[str, Any]) -> str:

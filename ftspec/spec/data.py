@@ -73,17 +73,19 @@ def unsliced(split: str) -> tuple[str, int | None]:
 Token = Annotated[str, Field(min_length=1)]
 
 
-A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant`"
+A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant`, or one `text`"
 
 
 class Written(Node):
-    """A row that texts write from its columns: a prompt and a completion, or the turns of a conversation.
+    """A row that texts write from its columns: a prompt and a completion, the turns of a conversation, or
+    one plain text.
 
     All are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
     print what they hold to the last character, and stop at a column that is not there; `{% if context is
     defined and context %}` asks first. A prompt and a completion are tokenised each by itself, so that no
     token spans both: the prompt as a text of the tokenizer, the completion without special tokens of its
     own and with one end of text. Turns are written by the chat template, like those of any conversation.
+    A plain text is one of continued pre-training: all of it is learned, and it ends with one end of text.
     """
 
     prompt: str | None = Field(
@@ -98,6 +100,8 @@ class Written(Node):
     """The turn of the user, in the place of a prompt."""
     assistant: str | None = Field(None, min_length=1, examples=["{{ answer }}"])
     """The assistant's turn, in the place of a completion: what is learned."""
+    text: str | None = Field(None, min_length=1, examples=["{{ title }}\n\n{{ body }}"])
+    """The whole of a plain text, for `method.objective: cpt`. It needs no end of text of its own."""
 
     @property
     def talks(self) -> bool:
@@ -107,13 +111,14 @@ class Written(Node):
     @property
     def format(self) -> Format:
         """The format of what it writes."""
+        if self.text is not None:
+            return "text"
         return "messages" if self.talks else "prompt-completion"
 
     @model_validator(mode="after")
     def _a_pair(self) -> Written:
-        plain = (self.prompt is not None, self.completion is not None)
-        turns = (self.user is not None, self.assistant is not None)
-        if (plain, turns) not in (((True,) * 2, (False,) * 2), ((False,) * 2, (True,) * 2)):
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if given - {"system"} not in ({"prompt", "completion"}, {"user", "assistant"}, {"text"}):
             raise ValueError(A_PAIR)
         if self.system is not None and not self.talks:
             raise ValueError("`system` is a turn: it belongs to `user` and `assistant`")
@@ -148,8 +153,8 @@ class Source(Node):
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
     template: Written | None = None
-    """Texts that make a prompt and a completion, or turns, of any columns. null: rows are what their
-    format says."""
+    """Texts that make a prompt and a completion, turns, or one text of any columns. null: rows are what
+    their format says."""
 
     @classmethod
     def expand(cls, value: Any) -> Any:

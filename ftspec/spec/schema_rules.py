@@ -64,11 +64,12 @@ ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is neede
 
 DRAWN = "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
 
-PLAIN, TALK = ("prompt", "completion"), ("user", "assistant")
+PLAIN, TALK, WHOLE = ("prompt", "completion"), ("user", "assistant"), ("text",)
 RULES: Mapping[str, list[Schema]] = {
     "Written": [
-        {"anyOf": [_given(*PLAIN), _given(*TALK)], "errorMessage": A_PAIR},
+        {"anyOf": [_given(*PLAIN), _given(*TALK), _given(*WHOLE)], "errorMessage": A_PAIR},
         *(_unless(_given(one), other, NULL, A_PAIR) for one in TALK for other in PLAIN),
+        *(_unless(_given(one), other, NULL, A_PAIR) for one in WHOLE for other in PLAIN + TALK),
         _unless(
             {"not": _given("user")},
             "system",

@@ -46,6 +46,7 @@ def sources() -> st.SearchStrategy[Any]:
     }
     return (
         optional({"limit": st.none()}, path=paths, **texts)
+        | optional({}, path=paths, template=st.fixed_dictionaries({"text": words()}))
         | optional(rest, path=paths)
         | optional({**rest, "subset": words()}, hub=words())
         | optional({**rest, **first}, hub=words())

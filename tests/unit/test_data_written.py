@@ -96,9 +96,23 @@ def test_turns_are_a_conversation() -> None:
         written(TURNS, {"q": "q", "a": ""})
 
 
+def test_a_text_is_one_plain_text() -> None:
+    tokens = load_tokenizer(SPECS / "tiny-model")
+    made = written(Written(text="{{ q }}\n{{ a }}"), {"q": "{{ 7 * 7 }}", "a": "4"})
+    assert (made.kind, made.completion) == ("text", "{{ 7 * 7 }}\n4")
+    row = encode(made, tokens=tokens, template=None, train_on="assistant")
+    ids = tokens.tokenizer.encode("{{ 7 * 7 }}\n4", add_special_tokens=False).ids
+    assert list(row.input_ids) == [*ids, tokens.named_id("eos_token")]
+    assert row.trained == len(ids)  # nothing predicts the first one
+    with pytest.raises(DataError, match="the text is empty"):
+        written(Written(text="{{ a }}"), {"a": " \n"})
+
+
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
+        ({"text": "x", "completion": "y"}, "or one `text`"),
+        ({"text": "x", "system": "y"}, "`system` is a turn"),
         ({"prompt": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
         ({"user": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
         ({"prompt": "x", "assistant": "y"}, "a `prompt` and a `completion`"),

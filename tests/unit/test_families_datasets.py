@@ -26,7 +26,7 @@ from ftspec.families.rows.datasets import (
     taken,
     template,
 )
-from ftspec.families.rows.shapes import OF_KIND, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
+from ftspec.families.rows.shapes import COMPOSED, OF_KIND, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written
 from tests.unit.fake_datasets import Rows, Tokenizer, letters
@@ -263,6 +263,7 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
         WRITTEN: ("prompt", "completion"),
         TURNS: ("user", "assistant"),
         TOLD: ("system", "user", "assistant"),
+        COMPOSED: ("text",),
     }.get(kind, ())
     texts = {name: draw(words()) if name in names else None for name in Written.model_fields}
     hub = draw(st.booleans())
@@ -327,6 +328,19 @@ def test_texts_write_the_turns_that_ftspec_writes(
     assert found == {"prompt": turns[:-1], "completion": turns[-1:]}
 
 
+@given(asked=words(), said=words())
+def test_a_text_is_the_one_that_ftspec_writes(asked: str, said: str) -> None:
+    texts = {"text": f"{asked}: {{{{ question }}}}\n"}
+    row = {"question": said, "other": 1}
+    try:
+        example = written(Written(**texts), row)
+    except DataError:
+        return  # a text that is no Jinja
+    made = source(path="a.json", format="text", template=texts)
+    (found,) = run(script("train", made, shape="text"), "train", [row]).rows
+    assert found == {"text": example.completion}
+
+
 def test_statements_of_somebody_else_are_not_guessed_at() -> None:
     text = script("train", source(path="a.json"), shape="messages")
     for old, new in (
@@ -342,7 +356,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 25
+    assert len(STATEMENTS) == 26
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

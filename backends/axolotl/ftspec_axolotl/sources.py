@@ -60,9 +60,9 @@ def to_entry(source: Mapping[str, Any], part: str) -> dict[str, Any]:
         raise Refuse("it draws no share of a source (utils/data/sft.py)", "notyet", PREPARED)
     entry = _place(source)
     if template:
-        if template.get("user"):
+        if template.get("user") or template.get("text"):
             raise Refuse(
-                "it reads conversations from a column, and writes none of texts",
+                "it reads conversations and plain texts from a column, and writes none by a template",
                 "notyet",
                 PREPARED,
             )

@@ -28,7 +28,16 @@ from ftspec.families.rows.dataset_statements import (
     SHUFFLING,
     SYSTEMS,
 )
-from ftspec.families.rows.shapes import OF_KIND, RENAMED_TO, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
+from ftspec.families.rows.shapes import (
+    COMPOSED,
+    OF_KIND,
+    RENAMED_TO,
+    STATEMENTS,
+    TOLD,
+    TOOLS,
+    TURNS,
+    WRITTEN,
+)
 from ftspec.families.scripts.unify import RENAMED, match, match_all
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written, sliced, unsliced
@@ -36,7 +45,7 @@ from ftspec.spec.data import SUFFIXES, Written, sliced, unsliced
 PREPARED = "data.prepare: ftspec"
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
-OF_TEXTS = {WRITTEN: "prompt-completion", TURNS: "messages", TOLD: "messages"}
+OF_TEXTS = {WRITTEN: "prompt-completion", TURNS: "messages", TOLD: "messages", COMPOSED: "text"}
 """Formats of rows that a spec's texts write."""
 
 
@@ -118,7 +127,7 @@ def context(
         raise Refuse("sources of different templates in one split", "notimpl", PREPARED)
     template = sources[0].get("template")
     kind = _kind(template) if template else sources[0]["format"]
-    if limit and kind in ("text", "prompt-completion"):
+    if limit and kind in ("text", "prompt-completion", COMPOSED):
         raise Refuse(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
         )
@@ -178,6 +187,8 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
 
 def _kind(template: Mapping[str, Any]) -> str:
     """The kind of rows that a template writes."""
+    if template.get("text") is not None:
+        return COMPOSED
     if template.get("user") is None:
         return WRITTEN
     return TURNS if template.get("system") is None else TOLD

@@ -33,12 +33,15 @@ TURNS = "turns"
 """The kind of rows whose turns a spec's texts write: that of a user, and the assistant's."""
 TOLD = "told turns"
 """The same with a system turn before."""
+COMPOSED = "composed text"
+"""The kind of rows of which a spec's text writes one plain text."""
 OF_KIND: Mapping[str, tuple[str, ...]] = {
     **COLUMNS,
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
     WRITTEN: (),
     TURNS: (),
     TOLD: (),
+    COMPOSED: (),
 }
 """The columns of each kind of rows."""
 
@@ -105,6 +108,11 @@ ROWS = ROWS.map(lambda row: {
     MADE
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
+_COMPOSED = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+text = sandbox.from_string("@text text")
+ROWS = ROWS.map(lambda row: {"text": text.render(row)}, remove_columns=ROWS.column_names)
+"""
 _TURN = '{"role": "ROLE", "content": ROLE.render(row)},'
 
 
@@ -153,6 +161,7 @@ ROWS = ROWS.map(lambda row: {{
     (WRITTEN, WRITTEN): _WRITTEN,
     **{(TURNS, shape): text for shape, text in _turns().items()},
     **{(TOLD, shape): text for shape, text in _turns("system").items()},
+    (COMPOSED, "text"): _COMPOSED,
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
     ("preference", "preference"): (
         'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'
