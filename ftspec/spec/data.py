@@ -77,8 +77,7 @@ A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant
 
 
 class Written(Node):
-    """A row that texts write from its columns: a prompt and a completion, the turns of a conversation, or
-    one plain text.
+    """A row that texts write from its columns: a prompt and a completion, turns, or one plain text.
 
     All are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
     print what they hold to the last character, and stop at a column that is not there; `{% if context is
