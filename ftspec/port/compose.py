@@ -14,6 +14,7 @@ from ftspec.errors import SpecError
 from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
+from ftspec.port.rules import ROWS
 from ftspec.port.settle import Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS, ONLINE
@@ -24,7 +25,7 @@ from ftspec.spec.write import lay_out, natural
 
 PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
     "model.name": ("TODO", "TODO: which model? the source names none"),
-    "data.train": ({"path": "TODO.jsonl"}, "TODO: which data? the source does not say"),
+    "data.train": ({"path": ROWS}, "TODO: which data? the source does not say"),
 }
 """What a spec cannot do without, where the source does not say it."""
 REWARDS = "method.objective.rewards"
@@ -61,6 +62,8 @@ def compose(parts: Sequence[Settled]) -> Composed:
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
+    if any(source.get("path") == ROWS for source in chosen.get("data.train") or ()):
+        holes["data.train"] = chosen["data.train"], PLACEHOLDERS["data.train"][1]
     if chosen.get("method.objective.type") in ONLINE and not chosen.get(REWARDS):
         holes[REWARDS] = (({"by": "python", "file": "TODO.py", "function": "TODO"},), NO_REWARDS)
     chosen |= {path: value for path, (value, _) in holes.items()}

@@ -33,6 +33,7 @@ def _engine(half: Mapping[str, Any], stage: int, *offloaded: str) -> dict[str, A
 
 
 BF16 = {"bf16": {"enabled": True}}
+AUTO_BF16 = {"bf16": {"enabled": "auto"}, "fp16": {"enabled": False}}
 PRESETS: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "axolotl": (
         "deepspeed_configs",
@@ -53,6 +54,7 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
             "ds_z2_offload_config.json": _engine(_scaled(16), 2, "optimizer"),
             "ds_z3_config.json": _engine(_scaled(16), 3),
             "ds_z3_offload_config.json": _engine(_scaled(16), 3, "optimizer", "param"),
+            "ds_z3_fp8_config.json": _engine(AUTO_BF16, 3, "optimizer"),
         },
     ),
 }

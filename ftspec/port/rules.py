@@ -17,6 +17,8 @@ from ftspec.port.tables import Table
 
 NOTHING: Flat = MappingProxyType({})
 NO_FILES: Mapping[str, str] = MappingProxyType({})
+ROWS = "TODO.jsonl"
+"""What a source is called whose rows are not known, though something of it is, such as a limit."""
 
 
 class Outcome(NamedTuple):

@@ -149,7 +149,9 @@ def test_a_limit_is_one_of_each_source(read: Bring) -> None:
     assert data.eval_size == 0.1
     assert imported.composed.spec.train.eval_steps == 5
     unknown = read(LEAST.replace("alpaca_en_demo", "mine") + "max_samples: 9\n")
-    assert fate(unknown, "max_samples")[0] == "unknown"
+    assert fate(unknown, "max_samples")[0] == "derived"
+    assert "path: TODO.jsonl\n    limit: 9\n" in unknown.composed.text
+    assert any("which data" in question for question in unknown.composed.open)
 
 
 def test_a_saved_adapter_brings_its_own_settings(read: Bring) -> None:
@@ -222,6 +224,9 @@ INFO = {
         ("shares", {"path": "data/shares.json", "format": "sharegpt"}),
         ("asked", {"path": "data/asked.csv", "format": "alpaca",
                    "columns": {"instruction": "question", "input": "context", "output": "answer"}}),
+        ("bare", {"path": "data/bare.json", "template": {
+            "user": "{{ question or '' }}", "assistant": "{{ answer or '' }}"}}),
+        ("system", {"path": "data/s.json", "format": "alpaca"}),
         ("ranked", {"path": "data/ranked.json", "format": "sharegpt-ranking",
                     "columns": {"chosen": "better"}}),
         ("judged", {"path": "data/judged.json", "format": "alpaca-ranking",
@@ -248,7 +253,7 @@ def test_tags_without_a_system_tag_leave_rows_out(read: Bring) -> None:
     assert not imported.faithful
 
 
-@pytest.mark.parametrize("name", ["bare", "pairs", "system", "modelscope", "absent"])
+@pytest.mark.parametrize("name", ["pairs", "modelscope", "absent"])
 def test_an_entry_that_a_spec_cannot_say(read: Bring, name: str) -> None:
     imported = read(
         LEAST.replace("alpaca_en_demo", name), other={"dataset_info.json": json.dumps(INFO)}
@@ -372,13 +377,3 @@ def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
     (source,) = imported.composed.spec.data.train
     assert (source.path, source.limit) == ("data/identity.json", 5)
     assert fate(imported, "max_samples")[0] == "derived"
-    assert fate(read(least.replace("mllm_demo,identity,", "")), "max_samples")[0] == "unknown"
-
-
-def test_steps_that_no_schedule_reaches(read: Bring) -> None:
-    galore = f"{LEAST}finetuning_type: full\nuse_galore: true\ngalore_layerwise: true\n"
-    kind, why = fate(read(galore), "galore_layerwise")
-    assert kind == "approximated" and "at the peak rate" in why
-    imported = read(f"{galore}lr_scheduler_type: constant\n")
-    assert fate(imported, "galore_layerwise")[0] == "exact"
-    assert imported.composed.spec.train.optimizer.layerwise

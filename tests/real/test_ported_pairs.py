@@ -47,6 +47,12 @@ JUDGED = {
     "columns": {"messages": "messages", "kto_tag": "label"},
     "tags": CHATS["tags"],
 }
+ASKED = {"file_name": "asked.jsonl", "columns": {"prompt": "question", "response": "answer"}}
+QUESTIONS = "".join(
+    json.dumps({"question": f"What is {n} + {n}?", "answer": f"It is {2 * n}.", "input": "no"})
+    + "\n"
+    for n in range(12)
+)
 ADAPTER = 'adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")\n'
 FULL_SCRIPT = SCRIPT.replace(ADAPTER, "").replace(", peft_config=adapter", "")
 OTHER_TOKENS = """\
@@ -116,6 +122,12 @@ CASES = {
         factory({**PUBLISHED, **PREFERENCE, "template": "qwen3_nothink"}, PAIRS),
         {"method.objective.type": "dpo", "model.chat_template": "qwen3_nothink"},
     ),
+    "llamafactory, questions and answers": Pair(
+        "llamafactory",
+        "trl",
+        {**factory(PUBLISHED, ASKED), "asked.jsonl": QUESTIONS},
+        {"data.train_on": "assistant"},
+    ),
     "llamafactory, kto": Pair(
         "llamafactory",
         "trl",
@@ -152,6 +164,46 @@ CASES = {
         "unsloth", "llamafactory", script(UNSLOTH), {"train.seed": 3407}
     ),
 }
+
+
+GALORE: Mapping[str, Any] = {
+    # examples/extras/galore/llama3_full_sft.yaml: the schedule stands there, and reaches no step. It names no
+    # optimizer, at which 0.9.5 stops with transformers 5
+    **FULL,
+    "optim": "adamw_torch",
+    "use_galore": True,
+    "galore_layerwise": True,
+    "galore_rank": 4,
+    "galore_update_interval": 2,
+    "learning_rate": 1.0e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_ratio": 0.5,
+}
+
+
+def test_a_schedule_that_reaches_no_step_is_none(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layerwise GaLore as published, and what its import says: the same weights to the last digit."""
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = lab.compiled("llamafactory", folder / "original")
+        small = {"gradient_accumulation_steps": 1, "max_steps": 3}
+        for file, text in factory(GALORE, **small).items():
+            (original.folder / file).write_text(text, "utf-8")
+        monkeypatch.chdir(original.folder)
+        carried = carry([Path("train.yaml")], "llamafactory", folder / "port", allow_lossy=True)
+        write_plan(carried.plan)
+        assert carried.imported.faithful
+        assert carried.plan.native["lr_scheduler_type"] == "constant"
+        ported = as_run(carried.plan, ensure(load_backend("llamafactory")))
+        return {"original": original, "port": ported}
+
+    proof = lab.compare("galore-as-published", runs, "original")
+    one, other = (proof.evidence(name) for name in ("original", "port"))
+    assert one.after.keys() == other.after.keys() == one.before.keys()
+    for name, kept in one.after.items():
+        assert (kept == other.after[name]).all(), name
+    assert any((kept != one.before[name]).any() for name, kept in one.after.items())
+    assert one.steps[0].learning_rate != other.steps[0].learning_rate  # what the log says of it
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.rows.asked import Asked, asked
 from ftspec.mapping import Refuse
 from ftspec.spec.data import PAIRS, UNPAIRED, sliced, unsliced
 
@@ -71,6 +72,8 @@ TAGS = {
     "sharegpt-unpaired": SHAREGPT_TAGS,
     "alpaca-unpaired": None,
 }
+QUESTION = {"prompt", "response"}
+"""Columns of a question and its answer, where the entry names none that is joined to the question."""
 INSTEAD = {
     **dict.fromkeys(PAIRS, "rows like sharegpt-ranking or alpaca-ranking"),
     "unpaired": "rows like messages-unpaired or alpaca-unpaired",
@@ -81,7 +84,8 @@ INSTEAD = {
 def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     """One source as LLaMA-Factory registers it."""
     kind = source["format"]
-    if source.get("template"):
+    turns = asked(source["template"]) if source.get("template") else None
+    if source.get("template") and turns is None:
         raise Refuse("it writes no rows by texts of a spec", "notyet", "data.prepare: ftspec")
     if kind in REFUSED:
         raise Refuse(REFUSED[kind], "notyet", INSTEAD.get(kind, "data.prepare: ftspec"))
@@ -110,6 +114,9 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
         entry = {"hf_hub_url": source["hub"], "split": sliced(source["split"], limit)}
         if source["subset"]:
             entry["subset"] = source["subset"]
+    if turns is not None:
+        columns = {"prompt": turns.question, "response": turns.answer}
+        return {**entry, "formatting": "alpaca", "columns": columns}
     entry["formatting"] = "sharegpt" if TAGS[kind] else "alpaca"
     if kind in PAIRS:
         entry["ranking"] = True
@@ -132,10 +139,12 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
     if not kinds or (not TAGS[kinds[0]]) != (entry.get("formatting", "alpaca") == "alpaca"):
         raise Refuse(f"the tags {tags!r} are of no format of a spec", "notimpl")
     kind = kinds[0]
+    named = entry.get("columns", {})
+    turns = Asked(named["prompt"], named["response"]) if named.keys() == QUESTION else None
     columns = {
-        name: entry["columns"][theirs]
+        name: named[theirs]
         for theirs, name in COLUMNS[kind].items()
-        if entry.get("columns", {}).get(theirs, name) != name
+        if turns is None and named.get(theirs, name) != name
     }
     split, limit = unsliced(entry.get("split", "train"))
     return {
@@ -145,7 +154,7 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         "split": split,
         "limit": limit,
         "share": None,
-        "format": kind,
+        "format": kind if turns is None else "messages",
         "columns": columns,
-        "template": None,
+        "template": None if turns is None else turns.template(),
     }

@@ -236,8 +236,18 @@ def argument_rules() -> dict[str, Rule]:
         found.pop(f"{PATH}{said_already}", None)
         return Outcome("derived", spec=found)
 
+    def older(setting: Setting, context: Context) -> Outcome:
+        """An argument of transformers 4, which 5 has in its section alone."""
+        if not _by_arguments(context) or setting.value is None:
+            return Outcome("inert", why="nothing is sharded by it")
+        if said(context, "transformer_layer_cls_to_wrap") is not None:
+            return Outcome("inert", why="fsdp_config says it as well, and that holds")
+        layers = {f"{PATH}transformer_layer_cls_to_wrap": _classes(setting.value, context)}
+        return Outcome("renamed", spec=layers, why="transformers 5 reads it in fsdp_config alone")
+
     return {
         "fsdp": switch,
+        "fsdp_transformer_layer_cls_to_wrap": older,
         SECTION: inert("empty"),
         **section_rules(ARGUMENTS),
         f"{SECTION}.": inert(MOVED),

@@ -6,6 +6,7 @@ parser makes of them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ftspec.data.named import templates
@@ -16,7 +17,17 @@ from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
+from ftspec.port.formats.llamafactory.unheard import (
+    FLOAT8,
+    SCHEDULES,
+    at_the_peak,
+    float8,
+    layerwise,
+    scheduled,
+    unheard,
+)
 from ftspec.port.rules import (
+    ROWS,
     Context,
     Outcome,
     group,
@@ -28,6 +39,7 @@ from ftspec.port.rules import (
 )
 from ftspec.read import yaml
 from ftspec.spec.chat_templates import NAMED, THINKING
+from ftspec.spec.data import Source
 
 PLAIN = plain()
 TRAINING = training_rules()
@@ -36,6 +48,13 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
+BLOCKS = (
+    "it joins the texts of each thousand, and of each worker of preprocessing_num_workers, drops what does "
+    "not fill a block, and puts the start-of-text token, where a tokenizer has `add_bos_token`, in the place "
+    "of a block's first; a spec joins all texts, each with what its tokenizer puts before it"
+)
+"""data/processor/pretrain.py."""
+TOGETHER = "texts are put into rows together"
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
 SIGNS = frozenset(
@@ -45,12 +64,6 @@ SIGNS = frozenset(
         "pref_beta", "mask_history", "train_on_prompt", "max_samples",
     )
 )  # fmt: skip
-UNHEARD = (
-    "with transformers 5 it trains without float8 for all that: accelerate is asked by an environment "
-    "variable, and the trainer's arguments have named another precision. With transformers 4 it multiplies "
-    "in float8, which is `precision: {compute: fp8, fp8_recipe: rowwise}`"
-)
-"""train/fp8_utils.py; seen with 0.9.5 and transformers 5.6: the same losses with and without."""
 
 
 def _listed(setting: Setting, context: Context) -> Outcome:
@@ -79,7 +92,15 @@ def _packs(context: Context) -> bool:
 
 def _stage(setting: Setting, context: Context) -> Outcome:
     if setting.value == "pt":
-        return Outcome("approximated", spec={"method.objective.type": "cpt"}, why=ENDED)
+        joined = context.get("packing") is not False
+        return Outcome(
+            "approximated",
+            spec={
+                "method.objective.type": "cpt",
+                "data.packing": "blocks" if joined else None,
+            },
+            why=f"{ENDED}; {BLOCKS}" if joined else ENDED,
+        )
     if setting.value == "rm":
         return Outcome("approximated", spec={"method.objective.type": "reward"}, why=HEAD)
     if setting.value == "ppo":
@@ -97,9 +118,28 @@ def _objective(context: Context) -> Any:
 
 
 def _block(setting: Setting, context: Context) -> Outcome:
-    """How many rows are prepared at once: a matter of speed, but for KTO, which pairs rows within them."""
-    rule = PLAIN if context.get("stage") == "kto" else TRAINING["preprocessing_batch_size"]
-    return rule(setting, context)
+    """How many rows are prepared at once: a matter of speed, but where rows are joined or paired in them."""
+    if context.get("stage") == "kto":
+        return PLAIN(setting, context)
+    if _joins(context) and setting.value not in (None, context.assumed(setting.key)):
+        return Outcome("approximated", why=f"{TOGETHER}, so many at a time")
+    return TRAINING["preprocessing_batch_size"](setting, context)
+
+
+def _workers(setting: Setting, context: Context) -> Outcome:
+    """Each worker prepares a part of the rows by itself (datasets, `map` with `num_proc`)."""
+    several = isinstance(setting.value, int) and setting.value > 1
+    if several and _joins(context):
+        return Outcome("approximated", why=f"{TOGETHER}, by each worker for itself")
+    if several and context.get("stage") == "kto" and context.get("disable_shuffling"):
+        why = "the divergence is measured on answers of other rows, those of a worker's own part"
+        return Outcome("approximated", why=why)
+    return TRAINING[setting.key](setting, context)
+
+
+def _joins(context: Context) -> bool:
+    """Whether several texts share a row."""
+    return _packs(context) or (context.get("stage") == "pt" and context.get("packing") is not False)
 
 
 def _named(setting: Setting, context: Context) -> Outcome:
@@ -108,7 +148,8 @@ def _named(setting: Setting, context: Context) -> Outcome:
     found = sources(split_names(setting.value), context)
     path = "data.eval" if setting.key == "eval_dataset" else "data.train"
     if found.missing:
-        return Outcome("unknown", spec={path: found.sources}, why=found.missing)
+        known = {path: found.sources} if found.sources else {}
+        return Outcome("unknown", spec=known, why=found.missing, of=(path,))
     kind: Kind = "approximated" if found.nearly else "derived"
     return Outcome(kind, spec={path: found.sources}, why=found.nearly or found.why)
 
@@ -119,10 +160,11 @@ def _limited(setting: Setting, context: Context) -> Outcome:
         return PLAIN(setting, context)
     if not isinstance(setting.value, int) or setting.value < 1:
         return Outcome("unknown", why="a count of rows is a whole number from 1 on")
-    found = sources(split_names(context.get("dataset")), context)
-    if not found.sources:
-        return Outcome("unknown", why="a limit for rows that are not known either")
     return Outcome("derived", why="`limit` of each source", of=("data.train",))
+
+
+def _rows_known(context: Context) -> bool:
+    return bool(sources(split_names(context.get("dataset")), context).sources)
 
 
 def _held_out(setting: Setting, context: Context) -> Outcome:
@@ -162,12 +204,27 @@ def _thinking(setting: Setting, context: Context) -> Outcome:
     )
 
 
+def _packing(setting: Setting, context: Context) -> Outcome:
+    """Of the stage `pt` it is on unless it is off, and makes blocks."""
+    if context.get("stage") != "pt":
+        return PLAIN(setting, context)
+    joined = setting.value is not False
+    why = "texts are joined into blocks" if joined else "each text is a row"
+    return Outcome("derived", why=why, of=("data.packing",))
+
+
 def _tokenized(setting: Setting, context: Context) -> Outcome:
-    if context.get("template") == "empty":
-        return Outcome("exact", {"tokenized_path": setting.value})
+    """data/loader.py: where rows are saved there, they hold; else its own are saved there, and train."""
+    if context.get("template") == "empty" or setting.value is None:
+        return PLAIN(setting, context)
+    if context.get("streaming"):
+        return Outcome("unknown", why="a stream is saved nowhere, and it stops")
+    beside = context.document.path.parent
+    if any(folder.is_dir() for folder in (Path(setting.value), beside / setting.value)):
+        why = "the rows that are saved there train, whatever the other settings say: they are not read"
+        return Outcome("unknown", why=why)
     return Outcome(
-        "approximated",
-        why="rows are made anew from the other settings; saved ones, if there are any, are not read",
+        "inert", why="where its rows are saved; none are there yet that would hold instead"
     )
 
 
@@ -176,10 +233,14 @@ def _complete(context: Context) -> Completion:
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
     }
-    if _packs(context):
+    if context.get("stage") == "pt":
+        native["packing"] = False  # its blocks are told of the stage
+        if _packs(context):
+            native["cutoff_len"] = (context.assumed("cutoff_len") or 2048) - 1
+    elif _packs(context):
         native |= {"packing": True, "cutoff_len": (context.assumed("cutoff_len") or 2048) - 1}
     elif context.get("packing") is None:
-        native["packing"] = context.get("stage") == "pt"  # the end of its parser
+        native["packing"] = False  # the end of its parser
     questions = []
     if not context.get("do_train"):
         questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
@@ -187,10 +248,18 @@ def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {"data.overflow": "truncate"}
     if context.get("stage") in ("dpo", "kto"):
         spec["method.objective.type"] = _objective(context)
+    if (
+        isinstance(limit := context.get("max_samples"), int)
+        and limit > 0
+        and not _rows_known(context)
+    ):
+        spec["data.train"] = (Source(path=ROWS, limit=limit).model_dump(),)
     if is_ppo(context):
         spec |= drawn(context)
         questions += asked(context)
-    return Completion(native, spec, tuple(questions))
+    if at_the_peak(context):
+        native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
+    return Completion(native, spec, tuple(questions), unheard(context))
 
 
 format = Format(
@@ -207,6 +276,7 @@ format = Format(
         **idle_rules(),
         "stage": _stage,
         "preprocessing_batch_size": _block,
+        "preprocessing_num_workers": _workers,
         "cutoff_len": _length,
         "do_train": _trains,
         "lora_target": _listed,
@@ -215,6 +285,7 @@ format = Format(
         "eval_dataset": _named,
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
+        "packing": _packing,
         "tokenized_path": _tokenized,
         "enable_thinking": _thinking,
         "max_samples": _limited,
@@ -262,13 +333,15 @@ format = Format(
         ),
         **ppo_rules(),
         **TOKEN_RULES,
-        "fp8": unless((False,), "no", nearly(UNHEARD)),
+        "fp8": float8,
+        "galore_layerwise": layerwise,
+        **{key: scheduled(TRAINING.get(key, PLAIN)) for key in SCHEDULES},
         "fp8_backend": inert("it belongs to fp8"),
         "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),
         "infer_backend": inert(GENERATED),
         "predict_with_generate": inert(GENERATED),
     },
-    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn", "fp8_backend")),
+    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn", *FLOAT8, *SCHEDULES)),
     mentions={"dataset_dir": "dataset_info", "deepspeed": "deepspeed"},
     idle={
         **IDLE,

@@ -8,89 +8,36 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ftspec.data.sources import rows
+from ftspec.errors import DataError
+from ftspec.families.rows.asked import Asked
 from ftspec.mapping import Refuse
+from ftspec.port.formats.llamafactory.shipped import CHAT, RANKED, SHIPPED
 from ftspec.port.rules import Context
-from ftspec.spec.data import SUFFIXES, unsliced
+from ftspec.spec.data import SUFFIXES, Source, unsliced
 
-CHAT = {
-    "role_tag": "role",
-    "content_tag": "content",
-    "user_tag": "user",
-    "assistant_tag": "assistant",
-}
 SHAREGPT = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
 COLUMNS = {
     "alpaca": {"prompt": "instruction", "query": "input", "response": "output"},
     "sharegpt": {"messages": "conversations"},
 }
 """What a format's columns are called where the entry names none."""
-RANKED = {
-    "alpaca": {
-        "prompt": "instruction",
-        "query": "input",
-        "chosen": "chosen",
-        "rejected": "rejected",
-    },
-    "sharegpt": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
-}
-"""The same with `ranking: true`. An entry that names no columns has none for the answers there."""
-
-
 JUDGED = {"kto_tag": "label"}
 """The column more that rows of single answers have."""
-
-
-_PAIRS: Mapping[str, Any] = {
-    "ranking": True,
-    "formatting": "sharegpt",
-    "columns": RANKED["sharegpt"],
+BESIDE = {
+    "alpaca": {"system": "system", "history": "history"},
+    "sharegpt": {"system": "system"},
 }
-_JUDGED: Mapping[str, Any] = {
-    "formatting": "sharegpt",
-    "columns": {"messages": "messages", "kto_tag": "label"},
-    "tags": CHAT,
-}
-_IMAGES: Mapping[str, Any] = {
-    "formatting": "sharegpt",
-    "columns": {"messages": "messages", "images": "images"},
-    "tags": CHAT,
-}
-_TOOLS: Mapping[str, Any] = {
-    "formatting": "sharegpt",
-    "columns": {"messages": "conversations", "tools": "tools"},
-}
-DEMOS: Mapping[str, Mapping[str, Any]] = {
-    **{
-        name: {"file_name": f"{name}.json"}
-        for name in ("identity", "alpaca_en_demo", "alpaca_zh_demo")
-    },
-    **{name: {"file_name": f"{name}.json", **_PAIRS} for name in ("dpo_en_demo", "dpo_zh_demo")},
-    "kto_en_demo": {"file_name": "kto_en_demo.json", **_JUDGED},
-    "c4_demo": {"file_name": "c4_demo.jsonl", "columns": {"prompt": "text"}},
-    "wiki_demo": {"file_name": "wiki_demo.txt", "columns": {"prompt": "text"}},
-    "mllm_demo": {"file_name": "mllm_demo.json", **_IMAGES},
-    "llava_1k_en": {"hf_hub_url": "BUAADreamer/llava-en-zh-2k", "subset": "en", **_IMAGES},
-    "rlhf_v": {
-        "hf_hub_url": "llamafactory/RLHF-V",
-        **_PAIRS,
-        "columns": {**RANKED["sharegpt"], "images": "images"},
-    },
-    **{
-        f"glaive_toolcall_{one}_demo": {"file_name": f"glaive_toolcall_{one}_demo.json", **_TOOLS}
-        for one in ("en", "zh")
-    },
-    **{
-        name: {"hf_hub_url": f"llamafactory/{name}"}
-        for name in ("alpaca_en", "alpaca_zh", "alpaca_gpt4_en", "alpaca_gpt4_zh")
-    },
-    **{
-        f"dpo_mix_{one}": {"hf_hub_url": "llamafactory/DPO-En-Zh-20k", "subset": one, **_PAIRS}
-        for one in ("en", "zh")
-    },
-}
-"""What its own dataset_info.json has under these names; most examples name them."""
+"""Columns that rows of a format may have besides; it reads those that the entry names."""
+QUESTION = {"prompt", "response"}
+"""Columns of a question and its answer, where nothing is joined to the question."""
+ONLINE = "ONLINE"
+"""A `dataset_dir` by which names are those of the hub, with columns as they are called anyway."""
+REMOTE = "REMOTE:"
+"""What a `dataset_dir` begins with that is a data set of the hub, whose dataset_info.json it loads."""
 
 
 class Found(NamedTuple):
@@ -111,36 +58,50 @@ def split_names(value: Any) -> tuple[str, ...]:
 
 def sources(names: tuple[str, ...], context: Context) -> Found:
     """The sources that these names stand for; of what is missing, the first, beside those that are known."""
-    folder = context.get("dataset_dir", "data")
+    folder = str(context.get("dataset_dir", "data"))
     registry = context.companions.get("dataset_info")
     found, nearly, missing = [], "", []
     for name in names:
-        if registry is not None:
-            entry = registry.data.get(name)
-        else:
-            entry = DEMOS.get(name) if folder == "data" else None
+        entry = registry.data.get(name) if registry else _elsewhere(name, folder)
         if entry is None:
-            where = "is not in the dataset_info.json" if registry else "stands in dataset_info.json"
-            tail = "" if registry else ", which was not given"
-            missing.append(f"{name!r} {where}{tail}")
+            missing.append(f"{name!r} {_nowhere(registry is not None, folder)}")
             continue
-        if _without_system(entry):
-            nearly = (
-                f"{name!r} names tags but no system_tag: there, conversations that begin with a system "
-                "turn are left out; here they train"
-            )
         try:
-            source = _source(entry, str(folder))
+            source = _source(entry, folder)
         except Refuse as refuse:
             missing.append(f"{name!r}: {refuse.reason}")
             continue
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
         limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
         found.append({**source, "limit": min(limits, default=None)})
+        here = registry.path.parent if registry else None
+        if _without_system(entry) and not _without_such(found[-1], entry, here):
+            nearly = (
+                f"{name!r} names tags but no system_tag: there, conversations that begin with a system "
+                "turn are left out; here they train"
+            )
     why = "dataset_info.json"
     if registry is None:
         why = "the dataset_info.json of LLaMA-Factory itself has these"
+    if folder == ONLINE:
+        why = "names of the hub"
     return Found(tuple(found), why, missing="; ".join(missing), nearly=nearly)
+
+
+def _elsewhere(name: str, folder: str) -> Mapping[str, Any] | None:
+    """The entry of a data set where no registry was found."""
+    if folder == ONLINE:
+        return {"hf_hub_url": name}
+    return SHIPPED.get(name) if posixpath.normpath(folder) == "data" else None
+
+
+def _nowhere(given: bool, folder: str) -> str:
+    if given:
+        return "is not in the dataset_info.json"
+    if folder.startswith(REMOTE):
+        hub = folder.removeprefix(REMOTE)
+        return f"stands in the dataset_info.json of the hub's {hub}, which nothing is fetched from"
+    return "stands in dataset_info.json, which was not given"
 
 
 def _without_system(entry: Mapping[str, Any]) -> bool:
@@ -149,39 +110,77 @@ def _without_system(entry: Mapping[str, Any]) -> bool:
     return entry.get("formatting") == "sharegpt" and tags is not None and not tags.get("system_tag")
 
 
+def _without_such(source: Mapping[str, Any], entry: Mapping[str, Any], folder: Path | None) -> bool:
+    """Whether the file is here, and none of its conversations begins with a turn of such a kind."""
+    file = entry.get("file_name")
+    if folder is None or source["path"] is None or not isinstance(file, str):
+        return False
+    column, tag = entry["columns"]["messages"], entry["tags"]["role_tag"]
+    try:
+        local = Source(path=file, limit=source["limit"])
+        begins = [row.values[column][0][tag] for row in rows(local, folder)]
+    except (DataError, ValueError, LookupError, TypeError):
+        return False
+    return bool(begins) and not {"system", "developer"} & set(map(str, begins))
+
+
 def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """One entry as a source of a spec."""
     kind = entry.get("formatting", "alpaca")
     if kind not in COLUMNS:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
-    columns = dict(entry.get("columns", COLUMNS[kind]))
+    named = entry.get("columns", COLUMNS[kind])
+    columns = {name: column for name, column in named.items() if column is not None}
     ranking = entry.get("ranking") is True
     if not ranking and {"chosen", "rejected"} & set(columns):
         raise Refuse("rows of preferences", "notimpl")
     judged = not ranking and "kto_tag" in columns
     known = RANKED[kind] if ranking else {**COLUMNS[kind], **(JUDGED if judged else {})}
-    if more := sorted(set(columns) - set(known)):
+    shape = "alpaca" if kind == "alpaca" else _turns(entry.get("tags"))
+    beside = BESIDE[kind] if shape != "messages" else {}
+    if more := sorted(set(columns) - set(known) - set(beside)):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
-    if kind == "alpaca" and set(columns) == {"prompt"} and not ranking:  # what stage pt reads
-        text = columns["prompt"]
-        named = {} if text == "text" else {"text": text}
-        return {**_place(entry, folder), "format": "text", "columns": named}
-    if less := sorted(set(known) - set(columns)):
-        raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
     if "num_samples" in entry:
         raise Refuse("num_samples draws rows by chance", "notimpl")
+    if kind == "alpaca" and set(columns) == {"prompt"} and not ranking:  # what stage pt reads
+        text = columns["prompt"]
+        return {
+            **_place(entry, folder),
+            "format": "text",
+            "columns": {} if text == "text" else {"text": text},
+        }
+    if kind == "alpaca" and set(columns) == QUESTION and not ranking:
+        turns = Asked(columns["prompt"], columns["response"])
+        if not turns.plain:
+            raise Refuse(f"a text of a spec cannot name the columns {turns}", "notimpl")
+        return {
+            **_place(entry, folder),
+            "format": "auto",
+            "columns": {},
+            "template": turns.template(),
+        }
+    if less := sorted(set(known) - set(columns)):
+        raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
+    spare = {ours: columns[name] for name, ours in beside.items() if name in columns}
+    spare = {ours: name for ours, name in spare.items() if name != ours}
     if ranking:
-        if kind != "alpaca" and _turns(entry.get("tags")) != "sharegpt":
+        if kind != "alpaca" and shape != "sharegpt":
             raise Refuse("pairs of OpenAI's messages, of which an answer is one", "notimpl")
-        named = {ours: columns[key] for key, ours in known.items() if columns[key] != ours}
-        return {**_place(entry, folder), "format": f"{kind}-ranking", "columns": named}
+        own = {ours: columns[key] for key, ours in known.items() if columns[key] != ours}
+        return {
+            **_place(entry, folder),
+            "format": f"{kind}-ranking",
+            "columns": {**own, **spare},
+        }
     label = columns.get("kto_tag", "label")
-    named = {"label": label} if label != "label" else {}
-    shape = "alpaca" if kind == "alpaca" else _turns(entry.get("tags"))
     return {
         **_place(entry, folder),
         "format": f"{shape}-unpaired" if judged else shape,
-        "columns": {**_renamed(kind, columns, entry.get("tags")), **named},
+        "columns": {
+            **_renamed(kind, columns, entry.get("tags")),
+            **({"label": label} if label != "label" else {}),
+            **spare,
+        },
     }
 
 
@@ -189,6 +188,8 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     hub, file = entry.get("hf_hub_url"), entry.get("file_name")
     if hub is None and file is None:
         raise Refuse("it is neither a file nor a data set of the Hugging Face hub", "notimpl")
+    if entry.get("folder"):
+        raise Refuse("a folder of a data set of the hub is not in a spec", "notimpl")
     path = None if hub else posixpath.normpath(posixpath.join(folder, str(file)))
     if path is not None and not path.endswith(tuple(SUFFIXES)):
         raise Refuse(f"{path} is no file that a spec can name", "notimpl")

@@ -30,7 +30,6 @@ SWITCHES: Mapping[str, tuple[str, ...]] = {
         "apollo_target", "apollo_rank", "apollo_update_interval", "apollo_scale", "apollo_proj",
         "apollo_proj_type", "apollo_scale_type", "apollo_layerwise", "apollo_scale_front",
     ),
-    "use_galore": ("galore_layerwise",),
     "use_badam": ("badam_update_ratio", "badam_mask_mode", "badam_verbose"),
     "use_asft_loss": ("asft_alpha",),
     "use_eaft_loss": ("eaft_alpha",),

@@ -1,0 +1,163 @@
+"""LLaMA-Factory's data sets, how it joins their rows, and what today's release does not hear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftspec.port.documents import Document
+from ftspec.port.formats.llamafactory.data import sources
+from ftspec.port.formats.llamafactory.shipped import SHIPPED
+from ftspec.port.rules import Context
+from ftspec.read.placed import Placed
+from ftspec.spec.data import Source
+from tests.port.conftest import Bring, fate
+
+LEAST = "model_name_or_path: org/model\ndo_train: true\noutput_dir: saves/one\n"
+SFT = f"{LEAST}stage: sft\ndataset: identity\n"
+PT = f"{LEAST}stage: pt\ndataset: c4_demo\n"
+GALORE = f"{SFT}finetuning_type: full\nuse_galore: true\ngalore_layerwise: true\n"
+CHATS = {
+    "file_name": "chats.jsonl",
+    "formatting": "sharegpt",
+    "columns": {"messages": "messages"},
+    "tags": {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+    },
+}
+
+
+def test_a_data_set_of_its_own_is_a_source_or_has_a_reason() -> None:
+    found, missing = 0, 0
+    for name in SHIPPED:
+        document = Document(Path("train.yaml"), Placed({"dataset": name}, {}))
+        told = sources((name,), Context(document, None))
+        assert bool(told.sources) != bool(told.missing), name
+        found += len([Source.model_validate(one) for one in told.sources])
+        missing += bool(told.missing)
+    assert (found, missing) == (76, 26)
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"), [(("user",), "derived"), (("user", "system"), "approximated")]
+)
+def test_rows_that_are_here_tell_whether_any_is_left_out(
+    read: Bring, tmp_path: Path, begins: tuple[str, ...], kind: str
+) -> None:
+    rows = [{"messages": [{"role": role, "content": "hello"}]} for role in begins]
+    (tmp_path / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    info = {"dataset_info.json": json.dumps({"chat": CHATS})}
+    imported = read(f"{LEAST}stage: sft\ndataset: chat\ndataset_dir: .\n", other=info)
+    assert fate(imported, "dataset")[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "kind", "why"),
+    [
+        ("ONLINE", "org/rows", "derived", "names of the hub"),
+        ("REMOTE:org/sets", "rows", "unknown", "the hub's org/sets"),
+        ("mine", "identity", "unknown", "was not given"),
+        ("./data/", "identity", "derived", "itself has these"),
+    ],
+)
+def test_where_data_sets_are_named(
+    read: Bring, folder: str, name: str, kind: str, why: str
+) -> None:
+    imported = read(f"{LEAST}stage: sft\ndataset: {name}\ndataset_dir: {folder}\n")
+    found, reason = fate(imported, "dataset")
+    assert (found, why in reason) == (kind, True)
+
+
+def test_a_folder_of_the_hub_is_no_other_data(read: Bring) -> None:
+    imported = read(f"{LEAST}stage: pt\ndataset: starcoder_python\n")
+    kind, why = fate(imported, "dataset")
+    assert kind == "unknown" and "a folder of a data set" in why
+
+
+@pytest.mark.parametrize(
+    ("more", "packing", "length"),
+    [
+        ("", "blocks", 2048),
+        ("packing: true\ncutoff_len: 64\n", "blocks", 63),
+        ("packing: false\n", None, 2048),
+    ],
+)
+def test_plain_texts_are_joined_unless_they_are_not(
+    read: Bring, more: str, packing: str | None, length: int
+) -> None:
+    imported = read(PT + more)
+    data = imported.composed.spec.data
+    assert (data.packing, data.max_length) == (packing, length)
+    kind, why = fate(imported, "stage")
+    assert kind == "approximated" and ("drops what does not fill" in why) == bool(packing)
+    assert not [note for note in imported.notes if "see each other" in note]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [
+        (SFT, "preprocessing_num_workers: 16", "inert"),
+        (PT, "preprocessing_num_workers: 16", "approximated"),
+        (PT, "preprocessing_num_workers: 1", "inert"),
+        (f"{PT}packing: false\n", "preprocessing_num_workers: 16", "inert"),
+        (f"{SFT}neat_packing: true\n", "preprocessing_num_workers: 2", "approximated"),
+        (PT, "preprocessing_batch_size: 10", "approximated"),
+        (SFT, "preprocessing_batch_size: 10", "inert"),
+    ],
+)
+def test_who_prepares_rows_counts_where_they_are_joined(
+    read: Bring, text: str, key: str, kind: str
+) -> None:
+    assert fate(read(f"{text}{key}\n"), key.partition(":")[0])[0] == kind
+
+
+def test_a_folder_of_saved_rows(read: Bring, tmp_path: Path) -> None:
+    assert fate(read(f"{SFT}tokenized_path: saved\n"), "tokenized_path")[0] == "inert"
+    stream = f"{SFT}tokenized_path: saved\nstreaming: true\n"
+    assert fate(read(stream), "tokenized_path")[0] == "unknown"
+    (tmp_path / "saved").mkdir()
+    kind, why = fate(read(f"{SFT}tokenized_path: saved\n"), "tokenized_path")
+    assert kind == "unknown" and "that are saved there train" in why
+
+
+def test_steps_that_no_schedule_reaches(read: Bring) -> None:
+    cosine = f"{GALORE}lr_scheduler_type: cosine\nwarmup_ratio: 0.1\n"
+    imported = read(cosine)
+    assert fate(imported, "galore_layerwise")[0] == "exact"
+    assert fate(imported, "lr_scheduler_type")[0] == fate(imported, "warmup_ratio")[0] == "inert"
+    train = imported.composed.spec.train
+    assert (train.schedule.type, train.warmup_steps) == ("constant", 0)
+    assert imported.faithful and any("rate is constant" in note for note in imported.notes)
+    assert any("it stops here" in note for note in imported.notes)
+    assert not imported.parts[0].native.keys() & {"lr_scheduler_type", "warmup_ratio"}
+    older = read(cosine, version="llamafactory==0.9.4")
+    assert older.composed.spec.train.schedule.type == "cosine"
+    assert older.faithful and older.composed.spec.train.optimizer.model_dump()["layerwise"]
+
+
+@pytest.mark.parametrize(
+    ("more", "version", "kind"),
+    [
+        ("fp8_backend: torchao\n", "0.9.5", "inert"),
+        ("fp8_backend: te\n", "0.9.5", "unknown"),
+        ("", "0.9.4", "approximated"),
+    ],
+)
+def test_float8_that_is_not_heard(read: Bring, more: str, version: str, kind: str) -> None:
+    imported = read(f"{SFT}bf16: true\nfp8: true\n{more}", version=f"llamafactory=={version}")
+    assert fate(imported, "fp8")[0] == kind
+    assert any("no float8" in note for note in imported.notes) == (kind == "inert")
+    assert "fp8" not in imported.parts[0].native
+
+
+def test_layers_that_fsdp_wraps_are_named_above_its_section(read: Bring) -> None:
+    text = f"{SFT}fsdp: [full_shard, auto_wrap]\nfsdp_transformer_layer_cls_to_wrap: A, B\n"
+    imported = read(text)
+    assert fate(imported, "fsdp_transformer_layer_cls_to_wrap")[0] == "renamed"
+    fsdp = imported.composed.spec.hardware.fsdp
+    assert fsdp is not None and fsdp.transformer_layer_cls_to_wrap == ("A", "B")
