@@ -73,8 +73,8 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="ftspec")
 def cli() -> None:
-    """One spec for a fine-tuning run: compile it to TRL, LLaMA-Factory, Unsloth and DeepSpeed, run
-    it, and prove that they trained the same thing.
+    """One spec for a fine-tuning run: compile it to TRL, LLaMA-Factory, Unsloth, DeepSpeed and
+    axolotl, run it, and prove that they trained the same thing.
 
     Begin with: ftspec init
     """

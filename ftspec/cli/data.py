@@ -32,14 +32,17 @@ if TYPE_CHECKING:
 class Chosen:
     """Rows to show, by their numbers from 0 on."""
 
-    numbers: frozenset[int]
+    spans: tuple[range, ...] = ()
     by_name: bool = False
     """Whether they were named, and not just counted: then each has to be there."""
+
+    def __contains__(self, number: int) -> bool:
+        return any(number in span for span in self.spans)
 
     @property
     def last(self) -> int:
         """The last of them; -1 if there is none."""
-        return max(self.numbers, default=-1)
+        return max((span[-1] for span in self.spans if span), default=-1)
 
 
 class Rows(click.ParamType):  # type: ignore[type-arg]
@@ -53,18 +56,16 @@ class Rows(click.ParamType):  # type: ignore[type-arg]
             return value
         try:
             if value.isdecimal():
-                return Chosen(frozenset(range(int(value))))
-            found: set[int] = set()
-            for part in filter(None, value.split(",")):
-                low, _, high = part.partition("-")
-                found.update(range(int(low), int(high or low) + 1))
+                return Chosen((range(int(value)),))
+            parts = [part.partition("-") for part in value.split(",") if part]
+            found = tuple(range(int(low), int(high or low) + 1) for low, _, high in parts)
         except ValueError:
-            found = set()
-        if not found:
+            found = ()
+        if not all(found) or not found:
             self.fail(
                 f"{value!r} is neither a count (3) nor row numbers (0,5,17 or 5-8)", param, ctx
             )
-        return Chosen(frozenset(found), by_name=True)
+        return Chosen(found, by_name=True)
 
 
 @click.group(epilog="Example: ftspec data preview specs/quickstart.yaml")
@@ -125,13 +126,17 @@ def preview(
     asked = readers(loaded, backend_names(backend or ",".join(loaded.spec.run.backends)))
     if not asked.sources(split):
         hint = "give data.eval or data.eval_size, or leave --split out"
-        raise DataError(Problem("there are no rows to evaluate on", path="data.eval", hint=hint))
+        raise DataError(loaded.problem("data", "there are no rows to evaluate on", hint))
     written = loaded.handed is not None and loaded.handed.written and split == "train"
     if written and not (asked.folder / at_home(str(asked.sources(split)[0].path))).is_file():
         hint = "`ftspec run` has them written when it gets there"
-        raise DataError(Problem("no teacher has written these rows yet", path="write", hint=hint))
+        raise DataError(
+            Problem(
+                "no teacher has written these rows yet", path="write", file=str(spec), hint=hint
+            )
+        )
     counted = None if no_stats else survey([group.rule for group in asked.groups], asked.tokens)
-    chosen = Chosen(frozenset()) if stats_only else rows
+    chosen = Chosen() if stats_only else rows
     shown, found, complete = _read(asked, split, chosen, counted)
     result = Preview(asked, split, shown, counted, found, complete)
     if as_json:
@@ -164,14 +169,15 @@ def _read(
     total = expected_rows(sources, asked.folder)
     try:
         views = look(sources, asked.folder, asked.tokens, rules, found, asked.draw(split))
-        for looked in _told(views, total):
-            last = looked.number
-            if last in chosen.numbers:
-                shown.append(looked)
-            if counted is not None:
-                counted.add(looked)
-            elif last >= chosen.last:
-                break
+        with asked.resolved.loaded.placing():
+            for looked in _told(views, total):
+                last = looked.number
+                if last in chosen:
+                    shown.append(looked)
+                if counted is not None:
+                    counted.add(looked)
+                elif last >= chosen.last:
+                    break
     except KeyboardInterrupt:
         return shown, found, False
     if chosen.by_name and chosen.last > last and not found.count:

@@ -110,20 +110,22 @@ def install(backends: str, lock: str | None, torch: str, as_json: bool) -> None:
 
 
 @command.command("remove", epilog="Example: ftspec env remove trl, or: ftspec env remove --stale")
-@click.argument("backends", default="all")
+@click.argument("backends", required=False)
 @click.option(
     "--stale", is_flag=True, help="Only those of older locks, which nothing uses any more."
 )
 @click.option("--environment", "lock", help="Only this lock.")
 @json_option
-def remove(backends: str, stale: bool, lock: str | None, as_json: bool) -> None:
+def remove(backends: str | None, stale: bool, lock: str | None, as_json: bool) -> None:
     """Remove the environments of BACKENDS (names with commas, or all), whatever their state."""
     from ftspec.env.locks import lock_names, read_lock
     from ftspec.env.removal import remove as remove_stored
     from ftspec.env.removal import select
     from ftspec.registry import load
 
-    members = [load(name) for name in backend_names(backends)]
+    if backends is None and not stale:
+        raise click.UsageError("say which: names of backends, all, or --stale")
+    members = [load(name) for name in backend_names(backends or "all")]
     current = [read_lock(one, name).key for one in members for name in lock_names(one)]
     chosen = [
         stored

@@ -27,6 +27,10 @@ def command(file: Path, method: str, force: bool, as_json: bool) -> None:
     from ftspec.spec.schema import schema_text
     from ftspec.spec.starter import SCHEMA_FILE, starter
 
+    if file.is_dir():
+        raise OutputError(
+            Problem(f"{file} is a folder", hint=f"name a file: {file / 'ftspec.yaml'}")
+        )
     if file.exists() and not force:
         raise OutputError(Problem(f"{file} is there already", hint="--force overwrites it"))
     schema = file.parent / SCHEMA_FILE

@@ -62,6 +62,7 @@ def command(
     """
     from ftspec.errors import RunError
     from ftspec.plan.choose import choose
+    from ftspec.plan.places import require_folders
     from ftspec.report.live import Live
     from ftspec.run.execute import execute
     from ftspec.spec.pipeline import Pipeline
@@ -73,6 +74,7 @@ def command(
     if loaded.spec.hardware.nodes > 1:
         raise RunError(SEVERAL)
     plan, why = choose(loaded, backend, allow_lossy)
+    require_folders(plan)
     with Live(console(stderr=True), quiet=as_json) as live:
         live.say(f"{plan.backend} ({why}), in {plan.folder}")
         place = find_environment(plan.backend, plan.lock(), torch, python, live.say)

@@ -222,7 +222,10 @@ def backend_names(value: str) -> tuple[str, ...]:
     """`all`, one name, or several with commas."""
     from ftspec.registry import load, names
 
-    chosen = names() if value == "all" else tuple(part.strip() for part in value.split(","))
+    words = (part.strip() for part in value.split(","))
+    chosen = names() if value == "all" else tuple(dict.fromkeys(filter(None, words)))
+    if not chosen:
+        raise click.UsageError("no backend is named: say some with commas between, or all")
     for name in chosen:
         load(name)  # says at once if one is missing or broken
     return chosen

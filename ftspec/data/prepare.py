@@ -25,6 +25,7 @@ from ftspec.data.template import Template, load_template
 from ftspec.data.tokenise import ENDLESS, Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
+from ftspec.data.written import try_out
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.data import Format, Source
@@ -267,12 +268,14 @@ def _of_source(
     format: Format = source.format
     for row in rows(source, base, found):
         try:
-            if row.index == 0 and source.template is None:
+            if row.index == 0 and source.template is not None:
+                try_out(source.template, row.values)
+            elif row.index == 0:
                 if format == "auto":
                     format = detect(row.values, source.columns, row.file)
                 fit(row.values, format, source.columns, row.file)
         except DataError as error:
-            found.add(error.problems)
+            found.add(placed(error, row.file, row.line, 1))
             return  # the whole source is of another form: one word about it, not one per row
         try:
             example = conversation(row, format, source.columns, source.template)

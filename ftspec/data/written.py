@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +21,37 @@ ROLES = ("system", "user", "assistant")
 """Turns that a template may have, in their order."""
 
 
+def try_out(template: Written, values: Mapping[str, Any]) -> None:
+    """See that the texts fit the first row of a file: where they do not, every row would say so.
+
+    Raises:
+        DataError: a text fails over it; a text names a column in single braces, and prints that name.
+    """
+    problems = []
+    for name, text in _texts(template).items():
+        try:
+            _render(text, name, values)
+        except DataError as error:
+            hint = f"the first row has {', '.join(map(str, values)) or 'no columns'}"
+            problems += [replace(problem, hint=hint) for problem in error.problems]
+        problems += [
+            Problem(
+                f"the template of the {name} prints {word} as it stands, not the column",
+                hint=f"write {{{word}}}; for the braces themselves {{{{ {word!r} }}}}",
+            )
+            for word in _in_single_braces(text, values)
+        ]
+    if problems:
+        raise DataError(problems)
+
+
 def written(template: Written, values: Mapping[str, Any]) -> Example:
     """A row as prompt and completion, as a conversation, or as one text.
 
     Raises:
-        DataError: a text is not valid Jinja, or fails over this row; what is learned is empty.
+        DataError: a text fails over this row; what is learned is empty.
     """
-    texts = {
-        name: _render(text, name, values)
-        for name in type(template).model_fields
-        if (text := getattr(template, name)) is not None
-    }
+    texts = {name: _render(text, name, values) for name, text in _texts(template).items()}
     if template.talks:
         return chat([{"role": role, "content": texts[role]} for role in ROLES if role in texts])
     learned = texts.get("text", texts.get("completion", ""))
@@ -40,10 +62,27 @@ def written(template: Written, values: Mapping[str, Any]) -> Example:
     return Example("prompt-completion", prompt=texts["prompt"], completion=learned, apart=True)
 
 
+def _texts(template: Written) -> dict[str, str]:
+    fields = {name: getattr(template, name) for name in type(template).model_fields}
+    return {name: text for name, text in fields.items() if text is not None}
+
+
+def _in_single_braces(text: str, columns: Collection[str]) -> list[str]:
+    """Columns that are written `{column}`, as Python's formats have them, outside of what Jinja reads."""
+    import jinja2  # noqa: PLC0415
+
+    from ftspec.data.sandbox import writing  # noqa: PLC0415
+
+    plain = "\0".join(
+        part.data for part in writing().parse(text).find_all(jinja2.nodes.TemplateData)
+    )
+    named = re.findall(r"(?<!\{)\{(\w+)\}(?!\})", plain)
+    return [f"{{{word}}}" for word in dict.fromkeys(named) if word in columns]
+
+
 def _render(text: str, name: str, values: Mapping[str, Any]) -> str:
-    compiled = _compiled(text, name)
     try:
-        printed = "".join(bounded(compiled.generate(values)))
+        printed = "".join(bounded(_compiled(text).generate(values)))
         printed.encode()
     except Exception as error:  # a template is foreign code and raises what it likes
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -52,14 +91,7 @@ def _render(text: str, name: str, values: Mapping[str, Any]) -> str:
 
 
 @cache
-def _compiled(text: str, name: str) -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 -- most commands render nothing
+def _compiled(text: str) -> jinja2.Template:
+    from ftspec.data.sandbox import writing  # noqa: PLC0415 -- most commands render nothing
 
-    from ftspec.data.sandbox import writing  # noqa: PLC0415
-
-    try:
-        return writing().from_string(text)
-    except (jinja2.TemplateError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 0
-        message = f"the template of the {name} is not valid Jinja, in its line {line}: {error}"
-        raise DataError(Problem(message, path=f"data.train.template.{name}")) from None
+    return writing().from_string(text)

@@ -20,7 +20,7 @@ _REMEDIES = {
     errno.EPERM: "you may not write there: choose another folder, or change its permissions",
     errno.EROFS: "that file system is read-only: choose another folder",
     errno.ENOTDIR: "a part of that path is a file: choose another folder",
-    errno.EEXIST: "a part of that path is a file: choose another folder",
+    errno.EEXIST: "a part of that path is a file, or a link to nothing: choose another folder",
     errno.EISDIR: "a folder of that name is in the way: move it away, or choose another folder",
     errno.ENAMETOOLONG: "the name is too long for that file system: choose a shorter one",
     errno.ELOOP: "a symbolic link in that path leads to itself: remove it",

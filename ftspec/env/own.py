@@ -84,10 +84,12 @@ def _ask(python: Path) -> dict[str, Any]:
         )
         facts: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1:]
+        said = "it does not answer as one"
+        if isinstance(error, OSError):
+            said = error.strerror or str(error)
         raise EnvironmentError_(
             Problem(
-                f"{python} is not a Python that runs: {''.join(said)[-160:]}",
+                f"{python} is not a Python that runs: {said}",
                 hint="give the path of an interpreter, such as .venv/bin/python",
             )
         ) from error

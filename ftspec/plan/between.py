@@ -67,5 +67,5 @@ def between_plan(
         last,
     )
     # no values: it has neither steps nor a checkpoint to go on from
-    bare = Resolved(stage.resolved.spec, stage.resolved.folder, job.spec_name, {})
+    bare = Resolved(stage.resolved.loaded, job.spec_name, {})
     return Plan(backend.name, bare, {}, notes, stages, folder)

@@ -39,9 +39,10 @@ def check_split(
             by_alternating, thinking=resolved.spec.model.template_options.get(THINKING)
         )
     draw = draw_of(resolved, split)
-    report = check(sources, lengths=lengths, accept=accept, draw=draw, **_arguments(resolved))
-    if (part := draw.part) is not None and all(source.hub is None for source in sources):
-        part.cut(range(report.rows))  # stops here, not in the framework
+    with resolved.loaded.placing():
+        report = check(sources, lengths=lengths, accept=accept, draw=draw, **_arguments(resolved))
+        if (part := draw.part) is not None and all(source.hub is None for source in sources):
+            part.cut(range(report.rows))  # stops here, not in the framework
     return report
 
 
@@ -53,7 +54,8 @@ def prepare_split(
 
     sources = split_sources(resolved, split)
     draw = draw_of(resolved, split)
-    report = prepare(sources, target=target, columns=columns, draw=draw, **_arguments(resolved))
+    with resolved.loaded.placing():
+        report = prepare(sources, target=target, columns=columns, draw=draw, **_arguments(resolved))
     _index(target.parent)
     return report
 

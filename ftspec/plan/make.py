@@ -9,7 +9,7 @@ from typing import Any
 from ftspec.backend import MODEL_COPY, Backend, Job, lacks, lock_of
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
-from ftspec.errors import FtspecError, Problem, UnsupportedError
+from ftspec.errors import Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
 from ftspec.plan import passthrough
 from ftspec.plan.data_stages import FOLDERS
@@ -70,21 +70,16 @@ def make_plan(
         BackendError: there is no such backend.
     """
     backend = load(name)
-    try:
+    with loaded.placing():
         resolved = resolve(loaded, backend.defaults)
-    except FtspecError as error:
-        raise type(error)([_placed(problem, loaded) for problem in error.problems]) from error
     folder = folder or run_folder(loaded, name)
     lowered, values = lower(resolved, backend, folder)
     refusals = _said_once(lowered.refusals)
     problems = [_refused(refusal, backend, resolved, loaded) for refusal in refusals]
     if lowered.notes and not allow_lossy:
         problems += [
-            _placed(
-                Problem(
-                    f"{backend.title}: {note.reason}", note.path, hint="--allow-lossy accepts that"
-                ),
-                loaded,
+            loaded.problem(
+                note.path, f"{backend.title}: {note.reason}", "--allow-lossy accepts that"
             )
             for note in lowered.notes
         ]
@@ -166,13 +161,6 @@ def _folder_stages(resolved: Resolved) -> list[Stage]:
     return [CheckFolder(field, folder) for field, folder in named.items() if folder is not None]
 
 
-def _placed(problem: Problem, loaded: Loaded) -> Problem:
-    """The problem with the line of the spec it speaks of, or of the nearest section above."""
-    if not problem.path or problem.file:
-        return problem
-    return loaded.problem(problem.path, problem.message, problem.hint)
-
-
 def _said_once(refusals: Sequence[Refusal]) -> list[Refusal]:
     """The refusals, and of those in one section that share a reason only the first."""
     by_reason = {(r.path.rpartition(".")[0], r.reason): r for r in reversed(refusals)}
@@ -191,7 +179,7 @@ def _refused(refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loa
     plain = isinstance(given, str | int | float)
     value = f" = {_short(given)}" if plain else ""
     message = f"{backend.title}: {refusal.path}{value}: {refusal.reason} ({why})"
-    return _placed(Problem(message, refusal.path, hint=refusal.hint), loaded)
+    return loaded.problem(refusal.path, message, refusal.hint)
 
 
 def _short(value: Any) -> str:

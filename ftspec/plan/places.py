@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftspec.errors import Problem, SpecError
+from ftspec.errors import SpecError
+from ftspec.plan.stages import CheckFolder, Plan
 from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
+from ftspec.spec.load import Loaded
 from ftspec.spec.present import is_folder
 
 NAMING = ("method.tuner.adapter", "method.objective.reference", "method.objective.teacher")
@@ -74,16 +76,23 @@ def _reward(reward: dict[str, Any], start: Path, target: Path) -> dict[str, Any]
     return {**reward, **folders}
 
 
-def require_folder(folder: str, field: str, start: Path) -> None:
+def require_folder(folder: str, field: str, loaded: Loaded) -> None:
     """See that a folder is there which an earlier run should have left.
 
     Raises:
         SpecError: it is not.
     """
-    if not is_folder(start / at_home(folder)):
+    if not is_folder(loaded.file.parent / at_home(folder)):
         message = f"there is no folder {folder}"
         hint = "paths start at the spec's own folder; has the run that makes it ended well?"
-        raise SpecError(Problem(message, path=field, hint=hint))
+        raise SpecError(loaded.problem(field, message, hint))
+
+
+def require_folders(plan: Plan) -> None:
+    """The same for all folders that a run begins with: before an environment is made for nothing."""
+    for stage in plan.stages:
+        if isinstance(stage, CheckFolder):
+            require_folder(stage.folder, stage.field, plan.resolved.loaded)
 
 
 def _local(path: str) -> str:

@@ -122,14 +122,15 @@ def readers(loaded: Loaded, names: Sequence[str]) -> Readers:
         raise UnsupportedError([problem for found in refused.values() for problem in found])
     resolved = next(iter(plans.values())).resolved
     spec = loaded.spec
-    tokens, template = text_side(
-        *resolved.read_from,
-        spec.model.chat_template,
-        resolved.folder,
-        spec.model.template_options,
-        resolved.values["data.train_on"].value,
-        vocabulary_of(resolved),
-    )
+    with loaded.placing():
+        tokens, template = text_side(
+            *resolved.read_from,
+            spec.model.chat_template,
+            resolved.folder,
+            spec.model.template_options,
+            resolved.values["data.train_on"].value,
+            vocabulary_of(resolved),
+        )
     found: dict[str, Rule] = {}
     unknown: dict[str, Unknown] = {}
     for name, plan in plans.items():

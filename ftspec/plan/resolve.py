@@ -105,7 +105,7 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     if handed:
         name = f"{name}-{handed.stage}"
     files, earlier = (handed.files, handed.earlier) if handed else (None, ())
-    return Resolved(spec, folder, name, values, files, earlier)
+    return Resolved(loaded, name, values, files, earlier)
 
 
 def written_paths(spec: Spec) -> frozenset[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.data.named import special_tokens
-from ftspec.data.prepare import refuse_unread
+from ftspec.data.prepare import OWN_TEMPLATE, refuse_unread
 from ftspec.data.template import Template, load_template
 from ftspec.data.thinking import empty_thoughts
 from ftspec.errors import DataError, Problem, SpecError
@@ -35,10 +35,13 @@ def decide_template(
     ``new`` are tokens that the tokenizer gets.
 
     Raises:
-        SpecError: the tokenizer lacks its tokens; it reads no such option.
+        SpecError: there is no such file; the tokenizer lacks its tokens; it reads no such option.
     """
     named, options = spec.model.chat_template, spec.model.template_options
     _tokens_of(named, folder / at_home(model), new)
+    if named not in (OWN_TEMPLATE, *NAMED) and not is_file(folder / at_home(named)):
+        hint = "paths start at the spec's own folder"
+        raise SpecError(Problem(f"there is no file {named}", "model.chat_template", hint=hint))
     found = template_of(named, model, folder)
     if found is not None:
         refuse_unread(found, options)
@@ -61,7 +64,7 @@ def template_of(template: str, model: str, folder: Path) -> Template | None:
     """A template that is no named one; None where it is not to be seen."""
     if template in NAMED:
         return None
-    file = None if template == "tokenizer" else folder / at_home(template)
+    file = None if template == OWN_TEMPLATE else folder / at_home(template)
     try:
         return load_template(folder / at_home(model), {}, file)
     except DataError:

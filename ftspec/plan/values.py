@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ftspec.spec.load import Loaded
 from ftspec.spec.model import Model
 from ftspec.spec.root import Spec
 
@@ -28,9 +29,8 @@ class Value:
 class Resolved:
     """A spec with nothing left open. `values` holds each leaf path and the `derived.*` numbers."""
 
-    spec: Spec
-    folder: Path
-    """The spec file's folder; relative paths in the spec start here."""
+    loaded: Loaded
+    """The spec as it was read, with the lines of its values."""
     name: str
     """The spec's name: its file name without endings."""
     values: Mapping[str, Value]
@@ -38,6 +38,16 @@ class Resolved:
     """Model and revision whose files are read in place of a model that an earlier stage will leave."""
     earlier: tuple[Model, ...] = ()
     """The model sections of those stages, in order: what their tokens make of that model's tokenizer."""
+
+    @property
+    def spec(self) -> Spec:
+        """The spec itself."""
+        return self.loaded.spec
+
+    @property
+    def folder(self) -> Path:
+        """The spec file's folder; relative paths in the spec start here."""
+        return self.loaded.file.parent
 
     @property
     def read_from(self) -> tuple[str, str]:

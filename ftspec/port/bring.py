@@ -64,8 +64,8 @@ def bring(
     ``wanted`` is the format of the file that says the training. ``version`` is `package==version`.
 
     Raises:
-        SpecError: a file cannot be read, or is in no known format; two say the same kind of thing.
-        BackendError: the defaults of that version are not known.
+        SpecError: a file cannot be read, or is in no known format; two say the same kind of thing; the
+            defaults of that version are not known.
     """
     if wanted is None and (folder := compiled_folder(paths)) is not None:
         settled = [read_compiled(folder)]

@@ -12,6 +12,7 @@ from ftspec.port.fates import Setting
 from ftspec.read import json, yaml
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.text import SIZE
+from ftspec.spec.present import unread
 
 Scalar = Callable[[str], Any]
 T = TypeVar("T")
@@ -103,14 +104,13 @@ def read_text(path: Path) -> str:
 
 
 def _unread(path: Path, error: Exception) -> Problem:
-    if isinstance(error, FileNotFoundError):
-        hint = "name a config, a folder that ftspec compiled, or a command line in quotes"
-        return Problem("there is no such file", file=str(path), hint=hint)
     if isinstance(error, IsADirectoryError):
         message = "this is a folder, and not one that ftspec compiled for a backend"
         return Problem(message, file=str(path), hint="name the config in it")
-    why = getattr(error, "strerror", None) or str(error)
-    return Problem(f"the file cannot be read: {why}", file=str(path), hint="check its permissions")
+    message, hint = unread(path, error)
+    if isinstance(error, FileNotFoundError):
+        hint = "name a config, a folder that ftspec compiled, or a command line in quotes"
+    return Problem(message, file=str(path), hint=hint)
 
 
 def in_file(path: Path, read: Callable[..., T], *given: object) -> T:

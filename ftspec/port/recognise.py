@@ -104,6 +104,11 @@ def _named(name: str) -> Format:
 
 
 def _recognised(data: Mapping[str, Any], path: Path) -> Format:
+    if not data and not script.is_script(path):
+        raise SpecError(Problem("the file is empty", file=str(path), hint="name a config"))
+    if {"model_type", "architectures"} <= set(data):
+        message = "this is the config.json of a model, which says nothing of a training"
+        raise SpecError(Problem(message, file=str(path), hint="name the config of the training"))
     for form in formats():
         if form.recognise is not None and form.recognise(data):
             return form

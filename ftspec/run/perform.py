@@ -86,7 +86,7 @@ def _copy(stage: CopyModel, context: Context) -> None:
 
 @perform.register
 def _find(stage: CheckFolder, context: Context) -> None:
-    require_folder(stage.folder, stage.field, context.plan.resolved.folder)
+    require_folder(stage.folder, stage.field, context.plan.resolved.loaded)
 
 
 @perform.register

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ftspec.spec.base import Items, Node
 
@@ -113,6 +113,18 @@ class Written(Node):
         if self.text is not None:
             return "text"
         return "messages" if self.talks else "prompt-completion"
+
+    @field_validator("*")
+    @classmethod
+    def _jinja(cls, text: str | None) -> str | None:
+        import jinja2  # noqa: PLC0415 -- most specs have no such text
+
+        try:
+            jinja2.Environment().parse(text or "")  # noqa: S701 -- read, and never rendered
+        except (jinja2.TemplateError, RecursionError) as error:
+            line, why = getattr(error, "lineno", 1), str(error).partition("\n")[0]
+            raise ValueError(f"this is not valid Jinja, in its line {line}: {why}") from None
+        return text
 
     @model_validator(mode="after")
     def _a_pair(self) -> Written:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ftspec.errors import Problem, SpecError
+from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.spec.model import Model
 from ftspec.spec.planned import Refused, set_aside
+from ftspec.spec.present import unread
 from ftspec.spec.root import Spec
 from ftspec.spec.shorthand import write_out
 from ftspec.spec.text import MAX_BYTES, Text, parse
@@ -76,6 +78,20 @@ class Loaded:
                 return Problem(message, path, str(self.file), line, column, hint)
         return Problem(message, path=path, file=str(self.file), hint=hint)
 
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Errors of ours that speak of a value get its line of the spec, unless they have a place."""
+        try:
+            yield
+        except FtspecError as error:
+            raise type(error)([self.placed(problem) for problem in error.problems]) from error
+
+    def placed(self, problem: Problem) -> Problem:
+        """The problem with the line of the spec that it speaks of, or of the nearest section above."""
+        if not problem.path or problem.file:
+            return problem
+        return self.problem(problem.path, problem.message, problem.hint)
+
 
 def load(path: Path, sets: Sequence[str] = ()) -> Loaded:
     """The spec in a file.
@@ -109,8 +125,8 @@ def read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        message, hint = "there is no such file", "`ftspec init` writes a starter spec"
+    except FileNotFoundError as error:
+        (message, _), hint = unread(path, error), "`ftspec init` writes a starter spec"
         if near := _neighbours(path):
             hint = f"the folder has {near}"
     except IsADirectoryError:
@@ -118,10 +134,7 @@ def read(path: Path) -> bytes:
         if near := _neighbours(path / "spec.yaml"):
             hint = f"name the file in it: {near}"
     except (OSError, ValueError) as error:
-        message, hint = (
-            f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
-            "check its permissions",
-        )
+        message, hint = unread(path, error)
     raise SpecError(Problem(message, file=str(path), hint=hint))
 
 
@@ -143,8 +156,8 @@ def _single(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
     return checked(text, path, sets)
 
 
-def checked(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
-    """The spec that a document says.
+def checked(text: Text, path: Path, sets: Sequence[str], stage: str = "") -> Loaded:
+    """The spec that a document says; ``stage``: of which stage of several.
 
     Raises:
         SpecError: it is no valid spec: all problems.
@@ -155,7 +168,7 @@ def checked(text: Text, path: Path, sets: Sequence[str]) -> Loaded:
     if sets:
         from ftspec.spec.sets import apply  # noqa: PLC0415 - most commands set nothing
 
-        changed = apply(data, sets)
+        changed = apply(data, sets, stage)
         data, origins, problems = changed.data, changed.origins, changed.problems
     data, contradictions = write_out(data)
     data, planned = set_aside(data)

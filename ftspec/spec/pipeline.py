@@ -44,7 +44,7 @@ class Step:
     ) -> Loaded:
         """The spec with the model that is handed on (a name, and its revision), and the adapter."""
         data = _filled(self.text.data, model, adapter)
-        begun = checked(replace(self.text, data=data), path, self.loaded.sets)
+        begun = checked(replace(self.text, data=data), path, self.loaded.sets, self.name)
         return replace(begun, handed=handed)
 
 
@@ -218,7 +218,7 @@ class _Reader:
             data["model"] = self._model(taken, source, own["model"])
             if taken.adapter == "continue":
                 data["method"] = self._method(own)
-            sets = [text for text in sets if not _pointless(text, taken)]
+            sets = [text for text in sets if not _pointless(text, taken, name)]
         folder = full("output", data.get("output", {}))
         given = full("output", own.get("output", {}))
         if isinstance(folder, dict) and not (isinstance(given, dict) and given.get("folder")):
@@ -229,7 +229,7 @@ class _Reader:
         text = self._text(data, own, index)
         adapter = f"./{taken.stage}" if taken and taken.adapter == "continue" else None
         filled = _filled(data, (f"./{taken.stage}", "main"), adapter) if taken else data
-        loaded = checked(replace(text, data=filled), self.path, sets)
+        loaded = checked(replace(text, data=filled), self.path, sets, name)
         self._note((STAGES, index), earlier.rewards(loaded.spec, self._above()))
         self._note((STAGES, index), earlier.models(loaded.spec, self._above(), self.names))
         why = {"output.folder": f"the results of stage {name}"}
@@ -327,11 +327,8 @@ class _Reader:
             own = []
             for text in self.sets:
                 first, _, rest = text.partition(".")
-                stage, _, path = rest.partition(".")
-                if first != STAGES:
+                if first != STAGES or rest.startswith(f"{name}."):
                     own.append(text)
-                elif stage == name and path:
-                    own.append(path)
             yield name, own
         for text in self.sets:
             first, _, rest = text.partition(".")
@@ -371,9 +368,9 @@ def _filled(data: Mapping[str, Any], model: tuple[str, str], adapter: str | None
     }
 
 
-def _pointless(option: str, taken: Taken) -> bool:
-    """Whether an option for all stages says what this one is handed."""
-    path = option.partition("=")[0].strip()
+def _pointless(option: str, taken: Taken, stage: str) -> bool:
+    """Whether an option says what this stage is handed."""
+    path = option.partition("=")[0].strip().removeprefix(f"{STAGES}.{stage}.")
     if taken.adapter == "continue" and path.startswith("method.tuner"):
         return path.rpartition(".")[2] not in KEPT
     return path in ("model", "model.name", "model.revision")

@@ -19,3 +19,13 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def unread(path: Path, error: Exception) -> tuple[str, str]:
+    """Why a file cannot be read, and a remedy where there is one."""
+    if isinstance(error, FileNotFoundError):
+        if path.is_symlink():
+            return f"this is a link to {path.readlink()}, where nothing is", ""
+        return "there is no such file", ""
+    remedy = "check its permissions" if isinstance(error, PermissionError) else ""
+    return f"the file cannot be read: {getattr(error, 'strerror', None) or error}", remedy

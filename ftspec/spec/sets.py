@@ -9,6 +9,7 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.spec.base import Node
+from ftspec.spec.load import STAGES
 from ftspec.spec.method import full_form
 from ftspec.spec.names import label, suggest
 from ftspec.spec.root import Spec
@@ -33,8 +34,11 @@ class _NotASection(Exception):  # noqa: N818 - becomes a Problem, with its optio
         self.hint = hint
 
 
-def apply(data: Any, sets: Sequence[str]) -> Changed:
-    """A copy of the data with each setting applied, in order; one that cannot be is a problem."""
+def apply(data: Any, sets: Sequence[str], stage: str = "") -> Changed:
+    """A copy of the data with each setting applied, in order; one that cannot be is a problem.
+
+    ``stage``: whose data it is; settings may then begin with `stages.NAME.`.
+    """
     changed = Changed(copy.deepcopy(data) if sets else data)
     for text in sets:
         option = f"--set {text}"
@@ -47,7 +51,8 @@ def apply(data: Any, sets: Sequence[str]) -> Changed:
             )
             continue
         try:
-            path, value = _path(name.strip(), option), _value(written, option)
+            own = name.strip().removeprefix(f"{STAGES}.{stage}.")
+            path, value = _path(own, option), _value(written, option)
             changed.data = _put(changed.data, Spec, path, value)
         except _NotASection as section:
             changed.problems.append(
@@ -107,7 +112,10 @@ def _put(data: Any, model: type[Node] | None, path: Path, value: Any) -> Any:
     key, rest = path[0], path[1:]
     if isinstance(key, int):
         items = list(data) if isinstance(data, list) else [] if data is None else [data]
-        if key >= len(items):
+        if key > len(items):
+            has = f"has {len(items)}, with numbers from 0 on" if items else "is empty"
+            raise _NotASection(f"there is no item {key}: the list {has}")
+        if key == len(items):
             return [*items, _put(None, model, rest, value)]
         items[key] = _put(items[key], model, rest, value)
         return items

@@ -15,8 +15,8 @@ from ftspec.errors import Problem, SpecError, UnsupportedError, VerifyError
 from ftspec.plan.environ import matching
 from ftspec.plan.make import make_plan
 from ftspec.plan.pipeline import one_stage
-from ftspec.plan.places import require_folder
-from ftspec.plan.stages import BuildEnvironment, CheckFolder, Launch, Plan
+from ftspec.plan.places import require_folders
+from ftspec.plan.stages import BuildEnvironment, Launch, Plan
 from ftspec.plan.write import write_plans
 from ftspec.registry import load as load_backend
 from ftspec.run.environ import compose
@@ -114,6 +114,9 @@ def prove(
         UnsupportedError: the reference cannot express the spec, or fewer than two backends can.
         EnvironmentError_: an environment cannot be had.
     """
+    if reference not in names:
+        message = f"the reference {reference} is not among {', '.join(names)}"
+        raise VerifyError(Problem(message, hint="name it in --backends, or another --reference"))
     plans, refused = compile_all(loaded, names, folder, allow_lossy)
     if reference in refused:
         raise refused[reference]
@@ -124,9 +127,7 @@ def prove(
             if problems
             else VerifyError(Problem("one run proves nothing", hint="name two or more backends"))
         )
-    for stage in next(iter(plans.values())).stages:  # before an environment is made for nothing
-        if isinstance(stage, CheckFolder):
-            require_folder(stage.folder, stage.field, loaded.file.parent)
+    require_folders(next(iter(plans.values())))
     wanted = [(load_backend(name), plan.lock()) for name, plan in plans.items()]
     places = dict(
         zip(

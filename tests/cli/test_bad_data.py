@@ -93,9 +93,9 @@ LONG = "x" * 300
         ),
         (
             f"model.chat_template={LONG}.jinja",
-            3,
-            f"{LONG}.jinja: error[data]: model.chat_template: no such chat template\n"
-            "  help: a path in a spec starts at the spec's folder\n",
+            2,
+            f"--set model.chat_template={LONG}.jinja: error[spec]: model.chat_template: there is no file "
+            f"{LONG}.jinja\n  help: paths start at the spec's own folder\n",
         ),
     ],
 )
@@ -127,7 +127,8 @@ def test_rows_held_out_leave_some_to_train_on(
     assert (done.code, done.out) == (3, "")
     same(
         done.err,
-        "error[data]: data.eval_size: of 3 rows, 3 would be held out, and none would train\n"
+        "--set data.eval_size=3: error[data]: data.eval_size: of 3 rows, 3 would be held out, and none "
+        "would train\n"
         "  help: hold out fewer\n",
     )
     assert not Path("build").exists()

@@ -86,6 +86,12 @@ def test_the_version(ftspec: Command) -> None:
     assert ftspec("--version").out == f"ftspec, version {package.__version__}\n"
 
 
+def test_environments_are_not_removed_without_a_name(ftspec: Command) -> None:
+    done = ftspec("env", "remove")
+    assert (done.code, done.out) == (2, "")
+    assert "say which" in done.err
+
+
 # --json
 
 

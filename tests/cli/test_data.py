@@ -324,3 +324,12 @@ def test_of_a_long_row_the_middle_is_left_out(write: Write, somewhere: Path) -> 
     assert f"... {hidden:,} tokens more, --full shows them ..." in texts[0]
     assert "tokens more" not in texts[1] and len(texts[1]) > len(texts[0])
     assert texts[0].rstrip().endswith("|\\n]]")
+
+
+@pytest.mark.parametrize("rows", ["99999999999999", "0-99999999999999"])
+def test_a_great_many_rows_are_asked_for_at_once(rows: str, ftspec: Command, write: Write) -> None:
+    done = ftspec("data", "preview", write(), "--rows", rows, "--no-stats", "--json")
+    if "-" in rows:
+        assert (done.code, "numbers from 0 to 63" in done.err) == (2, True)
+    else:
+        assert len(json.loads(done.out)["rows"]) == 64

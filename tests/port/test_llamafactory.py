@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftspec.errors import BackendError, SpecError
+from ftspec.errors import SpecError
 from ftspec.spec.load import loads
 from tests.port.conftest import Bring, fate
 
@@ -276,7 +276,7 @@ def test_older_versions_have_their_own_defaults(read: Bring, version: str) -> No
 
 def test_versions_whose_defaults_are_not_known_are_refused(read: Bring) -> None:
     assert read(LEAST, version="llamafactory==0.9.5").composed.values["method.tuner.rank"] == 8
-    with pytest.raises(BackendError, match="not known"):
+    with pytest.raises(SpecError, match="not known"):
         read(LEAST, version="llamafactory==0.1.2")
     with pytest.raises(SpecError, match="names no framework"):
         read(LEAST, version="trl==1.16.0")
@@ -290,7 +290,8 @@ def test_versions_whose_defaults_are_not_known_are_refused(read: Bring) -> None:
         ("- stage\n", "a mapping", 1),
         ("stage: !!python/object:os.system x\n", "tag", 1),
         ("a: 1\nb: 2\n", "not in a format that is known", 0),
-        ("", "not in a format that is known", 0),
+        ("", "the file is empty", 0),
+        ('{"model_type": "llama", "architectures": ["X"]}', "the config.json of a model", 0),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ftspec.data.tokenise import encode
 from ftspec.data.tokenizer import load_tokenizer
-from ftspec.data.written import written
+from ftspec.data.written import try_out, written
 from ftspec.errors import DataError, SpecError
 from ftspec.plan.resolve import resolve
 from ftspec.spec.data import Source, Written
@@ -34,7 +34,6 @@ def test_every_character_of_a_text_is_printed() -> None:
     ("prompt", "completion", "words"),
     [
         ("{{ missing }}", "x", "prompt fails: 'missing' is undefined"),
-        ("{{ q", "x", "prompt is not valid Jinja"),
         ("x", "{{ q.__class__ }}", "completion fails: access to attribute '__class__'"),
         ("{{ cycler.__init__.__globals__ }}", "x", "access to attribute"),
         ("x", "{% if false %}a{% endif %} ", "the completion is empty"),
@@ -45,6 +44,30 @@ def test_every_character_of_a_text_is_printed() -> None:
 def test_what_stops_a_run(prompt: str, completion: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         written(Written(prompt=prompt, completion=completion), {"q": [1]})
+
+
+@pytest.mark.parametrize("text", ["{{ q", "{% if q %}", "{{ q }"])
+def test_what_is_no_jinja_is_no_spec(text: str) -> None:
+    with pytest.raises(ValidationError, match="not valid Jinja, in its line 1"):
+        Written(prompt=text, completion="x")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("{q}", ["{q}"]),
+        ("{{ q }} {a}{b}\n{q}", ["{a}", "{q}"]),
+        ("{{ '{q}' }}{{q}}{# {q} #}{% if q %}{}{ q }{% endif %}", []),
+    ],
+)
+def test_a_column_in_single_braces_is_told(prompt: str, told: list[str]) -> None:
+    texts = Written(prompt=prompt, completion="{{ a }}")
+    found: list[str] = []
+    try:
+        try_out(texts, {"q": 1, "a": 2})
+    except DataError as error:
+        found = [problem.message.split()[6] for problem in error.problems]
+    assert found == told
 
 
 @pytest.mark.parametrize("train_on", ["completions", "all"])

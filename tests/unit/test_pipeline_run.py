@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from ftspec.run.execute import Event
 from ftspec.run.pipeline import Done, finished, run_links
 from ftspec.run.state import read_state
 from ftspec.run.taken import take, whole
+from ftspec.spec.load import loads
 from tests.unit.test_run_execute import here
 
 TRAIN = """
@@ -43,7 +44,7 @@ def link(
 ) -> Link:
     script = TRAIN.format(begins=before.name if before else "", adds=adds, stored=stored)
     values = {"derived.stored_dtype": Value("float32", "machine")}
-    spec = cast("Any", type("S", (), {"model": type("M", (), {"chat_template": "tokenizer"})}))
+    loaded = loads("model: org/base\ndata: rows.jsonl", str(base / "mine.yaml"))
     files = ("org/base", "main") if before else None
     taken: tuple[Stage, ...] = (TakeResult(before.name, before.plan),) if before else ()
     stages = (
@@ -53,7 +54,7 @@ def link(
         Launch(("{python}", "train.py"), {}, ()),
         Collect("model"),
     )
-    resolved = Resolved(spec, base, f"mine-{name}", values, files)
+    resolved = Resolved(loaded, f"mine-{name}", values, files)
     return Link(name, Plan("trl", resolved, {}, (), stages, base / name), "asked for")
 
 

@@ -112,6 +112,15 @@ def test_options_are_for_all_stages_or_for_one(tmp_path: Path) -> None:
     assert found == (0, "there is no stage `dpo`")
 
 
+def test_an_option_for_one_stage_is_told_as_it_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(SHARED + TWO)
+    for option in ("stages.sft.train.nope=1", "stages.sft.train.steps=x"):
+        with pytest.raises(SpecError) as caught:
+            load_any(file, (option,))
+        assert [problem.file for problem in caught.value.problems] == [f"--set {option}"]
+
+
 BAD = [
     # the stages, line and message of each problem, and whether an editor's schema can see it
     ("stages: []\n", [(4, "expected a list of stages")], True),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftspec.errors import BackendError, UnsupportedError
+from ftspec.errors import BackendError, SpecError, UnsupportedError
 from ftspec.plan.choose import choose
 from ftspec.plan.make import make_plan
 from ftspec.plan.resolve import resolve
@@ -107,11 +107,21 @@ def test_every_refusal_at_once_each_with_its_line() -> None:
     assert places["hardware.zero.stage"] == "--set hardware.zero=2"
 
 
-def test_a_message_shows_the_path_that_was_written() -> None:
+def test_a_message_shows_the_path_that_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nowhere").mkdir()
+    Path("nowhere/mine.jinja").write_text("{{ messages }}")
     with pytest.raises(UnsupportedError) as caught:
         make_plan(spec("", "model.chat_template=mine.jinja"), "llamafactory")
     (problem,) = caught.value.problems
     assert "model.chat_template = 'mine.jinja': " in problem.message
+
+
+def test_a_chat_template_that_is_not_there_is_told() -> None:
+    with pytest.raises(SpecError, match=r"there is no file mine\.jinja"):
+        make_plan(spec("", "model.chat_template=mine.jinja"), "trl")
 
 
 def test_values_that_are_structures_are_not_printed() -> None:

@@ -32,6 +32,7 @@ from ftspec.run.execute import Event, execute
 from ftspec.run.folder import read_events
 from ftspec.run.perform import Context, perform
 from ftspec.run.state import read_state
+from ftspec.spec.load import loads
 
 pytestmark = pytest.mark.sweep
 
@@ -65,7 +66,8 @@ def plan(folder: Path, script: str = TRAIN, *more: Stage) -> Plan:
         "train.logging_steps": Value(1, "spec"),
         "train.resume": Value(None, "default"),
     }
-    resolved = Resolved(cast("Any", None), folder, "mine", values)
+    loaded = loads("model: org/base\ndata: rows.jsonl", str(folder / "mine.yaml"))
+    resolved = Resolved(loaded, "mine", values)
     stages = (
         *more,
         WriteFile(File.text("train.py", script)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from ftspec.errors import BackendError, Problem
+from ftspec.errors import Problem, SpecError
 
 REQUIRED = "<required>"
 
@@ -56,11 +56,11 @@ def table(package: str, version: str | None = None) -> Table:
     """The table of a version; the newest where none is named.
 
     Raises:
-        BackendError: there is no such table.
+        SpecError: there is no such table.
     """
     known = versions(package)
     if version is not None and version not in known:
-        raise BackendError(
+        raise SpecError(
             Problem(
                 f"the defaults of {package} {version} are not known",
                 hint=f"known are: {', '.join(known) or 'none'}",
