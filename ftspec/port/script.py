@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.port.documents import Document
+from ftspec.port.formatting import SPOKEN, rows_of
 from ftspec.read import json
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.python import Calls, read_calls
@@ -62,6 +63,15 @@ HARMLESS = re.compile(
     re.VERBOSE,
 )
 """Statements that change nothing of what is trained."""
+WRITTEN = "formatting"
+"""Below this key stands what a function writes of the rows."""
+DRAWN = "drawn"
+"""Below this key stands which rows train."""
+OF_ROWS = re.compile(
+    r"\.(map|shuffle|select|train_test_split|\w+_columns|with_format|flatten_indices)\(|formatting_func = "
+)
+PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
+"""It pads labels that the rows bring, and those of answers alone are made anew."""
 MODEL = {
     "0": "model_name_or_path",
     "pretrained_model_name_or_path": "model_name_or_path",
@@ -96,12 +106,36 @@ def read(path: Path, text: str) -> Document:
     calls = read_calls(source, (*READ, *IDLE), KNOWN)
     trains = min((line for place, line in _starts(calls, source)), default=None)
     data, places = _settings(calls)
+    understood = _rows(source, data, places)
     asked = tuple(
         (line, told.splitlines()[0][:120])
         for line, told in sorted(calls.foreign)
-        if (trains is None or line < trains) and not HARMLESS.match(told)
+        if (trains is None or line < trains)
+        and not HARMLESS.match(told)
+        and not (line in understood and OF_ROWS.search(told))
+        and not ("train_on_responses_only" in data and PADS.search(told))
     )
     return Document(path, Placed(data, places), asked)
+
+
+def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
+    """The lines about rows that were understood, whose settings are told; none where they do not agree."""
+    rows = rows_of(source)
+    field = data.get("dataset_text_field", "text")
+    last = rows.written[max(rows.written)] if rows.written else None
+    for one in rows.written.values():
+        column = field if one.rendered or one.kind == "text" else SPOKEN
+        if one != last or one.into != column:
+            return set()
+    if last is not None:
+        said: dict[str, Any] = dict(last.said)
+        said |= {name: True for name in ("ended", "rendered") if getattr(last, name)}
+        data[WRITTEN] = said
+        places |= {(WRITTEN, name): Place(max(rows.written), 1) for name in said}
+    if rows.drawn:
+        data[DRAWN] = {name: value for name, (value, _) in rows.drawn.items()}
+        places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in rows.drawn.items()}
+    return rows.lines
 
 
 def _starts(calls: Calls, source: str) -> Iterator[tuple[str, int]]:
@@ -167,12 +201,13 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     data: dict[str, Any] = {}
     places: dict[Trail, Place] = {}
     names = {place.rpartition(".")[0] for place in (*calls.values, *calls.lines)}
-    if config := next((name for name in CONFIGS if name in names), None):
+    trainer = next((one for one in TRAINERS if {f"{one}Trainer", f"{one}Config"} & names), None)
+    # a config without arguments leaves no trace: it is the trainer's own
+    config = next((name for name in CONFIGS if name in names), trainer and f"{trainer}Config")
+    if config:
         data["config_class"] = config
         places[("config_class",)] = Place(_first(calls, config), 1)
-    if trainer := next(
-        (one for one in TRAINERS if {f"{one}Trainer", f"{one}Config"} & names), None
-    ):
+    if trainer:
         data["trainer"] = TRAINERS[trainer]
     used = _is_used(calls, names)
     for place, value in calls.values.items():
@@ -220,7 +255,7 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
     if call in (*CONFIGS, "BitsAndBytesConfig"):
         return (name,)
     if call.removesuffix("Trainer") in TRAINERS:
-        if name == "model" and isinstance(value, str):
+        if name in ("model", "0") and isinstance(value, str):
             return ("model_name_or_path",)
         return (name,) if name in OF_THE_TRAINER else ()
     kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer")

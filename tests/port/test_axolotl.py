@@ -334,3 +334,31 @@ def test_a_mixture_that_is_balanced_by_its_own_weight(read: Bring) -> None:
     assert read(f"{said}false\n").composed.values["model.experts.balance_loss"] == 0
     preferred = f"{LORA}rl: dpo\nmodel_config:\n  output_router_logits: true\n"
     assert fate(read(preferred), "model_config.output_router_logits")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("lines", "save", "every"),
+    [
+        ("saves_per_epoch: 2\nevals_per_epoch: 4\nnum_epochs: 2\n", 0.25, 0.125),
+        # at the end of all epochs would be a share of 1, which normalize_config leaves out
+        ("saves_per_epoch: 1\nevals_per_epoch: 1\nnum_epochs: 1\n", "epoch", None),
+        ("save_steps: 0.1\neval_steps: 50\nmax_steps: 100\n", 0.1, 50),
+        ("save_strategy: 'no'\neval_strategy: epoch\n", None, "epoch"),
+        ("eval_strategy: steps\nlogging_steps: 7\n", "epoch", 7),
+    ],
+)
+def test_how_often_it_saves_and_evaluates(read: Bring, lines: str, save: Any, every: Any) -> None:
+    text = f"base_model: org/model\nadapter: lora\nval_set_size: 0.1\n{lines}"
+    values = read(text).composed.values
+    assert (values["train.save_steps"], values["train.eval_steps"]) == (save, every)
+
+
+def test_a_constant_rate_has_no_warm_up(read: Bring) -> None:
+    """transformers' `constant` ignores it: another schedule would have it."""
+    text = "base_model: org/model\nadapter: lora\nlr_scheduler: constant\n"
+    for said in ("warmup_steps: 10\n", "warmup_ratio: 0.1\n", ""):
+        found = read(text + said)
+        values = found.composed.values
+        assert (values["train.schedule.type"], values["train.warmup_steps"]) == ("constant", 0)
+        assert values["train.warmup_ratio"] is None
+        assert {one.kind for one in found.fates if "warmup" in one.setting.key} <= {"inert"}

@@ -166,9 +166,9 @@ def test_a_name_is_no_path(read: Bring) -> None:
     ("said", "size"), [("0.05", 0.05), ("200", 200.0), ("0", None), ("0.0", None), ("null", None)]
 )
 def test_rows_that_are_held_out(read: Bring, said: str, size: float | None) -> None:
-    imported = read(f"{LORA}val_set_size: {said}\nevals_per_epoch: 1\n")
+    imported = read(f"{LORA}val_set_size: {said}\nevals_per_epoch: 2\n")
     assert imported.composed.values["data.eval_size"] == size
-    assert imported.composed.values["train.eval_steps"] == ("epoch" if size else None)
+    assert imported.composed.values["train.eval_steps"] == (0.5 if size else None)
     assert imported.composed.values["data.eval_draw"] == ("last" if size else "first")
     assert fate(imported, "val_set_size")[0] in ("derived", "inert")
 

@@ -87,6 +87,19 @@ def test_an_adapter_counts_where_a_trainer_is_given_it(read: Bring, given: str, 
     assert kind in ("exact", "renamed") if tuner == "lora" else kind == "inert", why
 
 
+@pytest.mark.parametrize("args", ["", ", args=SFTConfig()"])
+def test_a_trainer_without_arguments(read: Bring, args: str) -> None:
+    """The first lines of trl's own introduction."""
+    found = read(
+        "from trl import SFTConfig, SFTTrainer\nfrom datasets import load_dataset\n"
+        'rows = load_dataset("trl-lib/Capybara", split="train")\n'
+        f'trainer = SFTTrainer("Qwen/Qwen3-0.6B", train_dataset=rows{args})\ntrainer.train()\n',
+        "train.py",
+    )
+    values = found.composed.values
+    assert (values["model.name"], values["train.batch_size"]) == ("Qwen/Qwen3-0.6B", 8)
+
+
 def test_an_adapter_that_peft_puts_around_the_model(read: Bring) -> None:
     around = TRL.replace(", peft_config=adapter", "").replace(
         "trainer = ",
@@ -99,7 +112,7 @@ def test_an_adapter_that_peft_puts_around_the_model(read: Bring) -> None:
     ("old", "new", "asked"),
     [
         ("learning_rate=1e-4", "learning_rate=float(LR)", "SFTConfig.learning_rate = float(LR)"),
-        ('split="train")', 'split="train").shuffle(seed=1)', "shuffle(seed=1)"),
+        ('split="train")', 'split="train").filter(good)', "filter(good)"),
         ("trainer = SFT", "dataset = dataset.map(f)\ntrainer = SFT", "dataset.map(f)"),
         ("trainer = SFT", "if x:\n    model.to(1)\ntrainer = SFT", "if x:"),
         ("target_modules=[", "target_modules=names or [", "LoraConfig.target_modules"),

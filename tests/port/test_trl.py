@@ -315,3 +315,12 @@ def test_prompts_are_cut_as_the_last_release_cut_them(
 def test_what_balances_experts(read: Bring, name: str, more: str, weight: Any) -> None:
     found = read(LEAST.replace("org/model", name) + more).composed.values
     assert found.get("model.experts.balance_loss") == weight
+
+
+@pytest.mark.parametrize("said", ["warmup_ratio: 0.03", "warmup_steps: 100"])
+def test_a_constant_rate_has_no_warm_up(read: Bring, said: str) -> None:
+    found = read(
+        f"model_name_or_path: a/b\ndataset_name: c/d\nlr_scheduler_type: constant\n{said}\n"
+    )
+    assert fate(found, said.partition(":")[0])[0] == "inert"
+    assert found.composed.values["train.warmup_steps"] == 0

@@ -175,13 +175,82 @@ trainer.save_model("model")
 """A script for trl: peft's alpha of 8 is missing on purpose."""
 
 
+ROWS = 'dataset = load_dataset("json", data_files="../../specs/data/chat.jsonl", split="train")\n'
+ALPACA = """\
+alpaca_prompt = \"\"\"Below is an instruction that describes a task. {{Write}} a response.
+
+### Instruction:
+{}
+
+### Input:
+{}
+
+### Response:
+{}\"\"\"
+
+EOS_TOKEN = tokenizer.eos_token
+def formatting_prompts_func(examples):
+    instructions = examples["instruction"]
+    inputs       = examples["input"]
+    outputs      = examples["output"]
+    texts = []
+    for instruction, input, output in zip(instructions, inputs, outputs):
+        # Must add EOS_TOKEN, otherwise your generation will go on forever!
+        text = alpaca_prompt.format(instruction, input, output) + EOS_TOKEN
+        texts.append(text)
+    return { "text" : texts, }
+pass
+
+dataset = load_dataset("json", data_files="../../specs/data/alpaca.jsonl", split="train")
+dataset = dataset.map(formatting_prompts_func, batched = True,)
+"""
+"""What most notebooks of Unsloth make of their rows."""
+RENDERED = """\
+def formatting_prompts_func(examples):
+    convos = examples["messages"]
+    texts = [
+        tokenizer.apply_chat_template(convo, tokenize = False, add_generation_prompt = False)
+        for convo in convos
+    ]
+    return { "text" : texts, }
+
+dataset = load_dataset("json", data_files="../../specs/data/chat.jsonl", split="train")
+dataset = dataset.map(formatting_prompts_func, batched = True,)
+"""
+"""Another of them: conversations, as the chat template writes them."""
+TURNS = """\
+system_message = "Answer in one sentence."
+
+def create_conversation(sample):
+    return {
+        "messages": [
+            {"role": "system", "content": system_message},
+            {"role": "user", "content": f"{sample['instruction']}\\n{sample['input']}"},
+            {"role": "assistant", "content": sample["output"]},
+        ]
+    }
+
+dataset = load_dataset("json", data_files="../../specs/data/alpaca.jsonl", split="train")
+dataset = dataset.shuffle(seed=42).map(create_conversation, remove_columns=dataset.column_names)
+dataset = dataset.train_test_split(test_size=0.25, seed=42)["train"]
+"""
+"""What many scripts for trl make of theirs."""
+
+
 @pytest.mark.parametrize(
-    ("backend", "text", "target", "rank", "alpha"),
-    [("unsloth", UNSLOTH, "trl", 16, 16), ("trl", SCRIPT, "llamafactory", 8, 8)],
+    ("name", "backend", "text", "target", "rank", "alpha"),
+    [
+        ("script", "unsloth", UNSLOTH, "trl", 16, 16),
+        ("script", "trl", SCRIPT, "llamafactory", 8, 8),
+        ("texts", "unsloth", UNSLOTH.replace(ROWS, ALPACA), "trl", 16, 16),
+        ("rendered", "unsloth", UNSLOTH.replace(ROWS, RENDERED), "trl", 16, 16),
+        ("turns", "trl", SCRIPT.replace(ROWS, TURNS), "deepspeed", 8, 8),
+    ],
 )
 def test_a_script_trains_the_same_elsewhere(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
+    name: str,
     backend: str,
     text: str,
     target: str,
@@ -200,11 +269,11 @@ def test_a_script_trains_the_same_elsewhere(
         assert carried.imported.faithful
         return {backend: original, target: as_run(carried.plan, ensure(load_backend(target)))}
 
-    proven = lab.compare(f"ported-{backend}-script", runs)
+    proven = lab.compare(f"ported-{backend}-{name}", runs)
     certificate = proven.certificate
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
     }
-    keep_pair(f"{backend}, script", backend, target, certificate)
+    keep_pair(f"{backend}, {name}", backend, target, certificate)
     losses = [step.loss for step in proven.evidence(target).steps]
     assert len(losses) == 6 and losses[0] != losses[-1]

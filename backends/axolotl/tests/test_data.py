@@ -69,7 +69,7 @@ def plan(tmp_path: Path, *sets: str) -> Plan:
         (("data.turn_part=ended", PLAIN[1]), "have no turns"),
         (
             (PLAIN[1].replace("prompt", "user").replace("completion", "assistant"),),
-            "writes none of texts",
+            "writes none by a template",
         ),
         ((*PLAIN, "model.chat_template=chatml"), "no chat template writes"),
         (

@@ -61,6 +61,10 @@ def plain(prefix: str = "") -> Rule:
     return rule
 
 
+CONSTANT = "constant"
+NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.py, get_scheduler)"
+
+
 def is_five(context: Context, prefix: str) -> bool:
     """Whether it runs on transformers 5, where the warm-up's ratio is a number of steps below 1."""
     return context.assumed(f"{prefix}warmup_ratio") is None
@@ -71,6 +75,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
     same = plain(prefix)
 
     def ratio(setting: Setting, context: Context) -> Outcome:
+        if context.get("lr_scheduler_type") == CONSTANT:
+            return Outcome("inert", why=NO_WARMUP)
         five = is_five(context, prefix)
         if setting.value is None or (not setting.value and not five):
             return Outcome("inert", why="no warm-up is asked for by it")
@@ -79,6 +85,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         return Outcome("renamed", {f"{prefix}warmup_steps": setting.value})
 
     def steps(setting: Setting, context: Context) -> Outcome:
+        if context.get("lr_scheduler_type") == CONSTANT:
+            return Outcome("inert", why=NO_WARMUP)
         by_ratio = context.get("warmup_ratio")
         if by_ratio is not None and (is_five(context, prefix) or not setting.value):
             return Outcome("inert", why="warmup_ratio stands in its place")

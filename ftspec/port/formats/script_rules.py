@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.script_texts import TEXT_RULES, asked, draws, is_text, limited, shape
 from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.formats.trl.trainers import trainer
@@ -66,18 +67,32 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
             (held if split.startswith(("test", "val", "eval")) else train).append(found)
     questions: list[str] = []
     word = trainer(context)[0]
-    shape = "sharegpt" if has(context, "standardize_sharegpt") else "auto"
-    shape = "prompt" if word in ONLINE else shape
     for one in (*train, *held):
-        one["format"] = shape
+        one.update({"format": "prompt"} if word in ONLINE else shape(context))
     if len(train) > 1:
         questions.append("data.train: several data sets are loaded: which of them trains?")
-    if any(one["hub"] and one["format"] == "auto" for one in train):
+    if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
+    questions += asked(context)
+    limited(context, train)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
-    if held and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no":
+    spec |= draws(context)
+    if is_text(context):
+        spec["data.train_on"] = "assistant"  # which has no meaning for a text: all of it trains
+    if (
+        held
+        and "data.eval_size" not in spec
+        and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no"
+    ):
         spec["data.eval"] = tuple(held)
-    return {SHAPE: "messages"}, spec, questions
+    return {SHAPE: "text" if is_text(context) else "messages"}, spec, questions
+
+
+def objective(context: Context) -> tuple[str, list[str]]:
+    """The objective's name, and questions: texts all of which is learned are no demonstrations."""
+    word, question = trainer(context)
+    plain = word == "sft" and is_text(context)
+    return "cpt" if plain else word, [question] if question else []
 
 
 def plain_defaults(context: Context, prefix: str) -> dict[str, Any]:
@@ -129,6 +144,7 @@ SCRIPT_RULES: dict[str, Rule] = {
         of=("data.train_on",),
     ),
     **TOKEN_RULES,
+    **TEXT_RULES,
     "from_pretrained": inert("all of it is the default"),
     "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
 }

@@ -17,11 +17,11 @@ from ftspec.port.formats.script_rules import (
     SCRIPT_RULES,
     adapter,
     has,
+    objective,
     plain_defaults,
     rows,
 )
 from ftspec.port.formats.trl import CONFIG
-from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 
 LOAD = "from_pretrained."
@@ -99,8 +99,8 @@ def _plain(context: Context) -> bool:
 def _complete(context: Context) -> Completion:
     loaded, adapted = section(context, "from_pretrained"), section(context, "get_peft_model")
     native, spec, questions = rows(context)
-    word, question = trainer(context)
-    questions += [question] if question else []
+    word, open_ones = objective(context)
+    questions += open_ones
     lora = has(context, "get_peft_model")
     half = _type(context)
     native |= {
@@ -134,7 +134,7 @@ def _complete(context: Context) -> Completion:
                 f"train.seed: adapters are drawn with 3407 there, dropout with {_trainer_seed(context)}: one "
                 "seed does both in a spec"
             )
-    if has(context, "train_on_responses_only"):
+    if has(context, "train_on_responses_only") and word != "cpt":
         spec["data.train_on"] = "assistant"
     spec["method.objective.type"] = word
     return Completion(native, spec, tuple(questions))

@@ -18,6 +18,7 @@ from ftspec.port.formats.axolotl.words import (
     said,
     taken,
 )
+from ftspec.port.formats.hf_arguments import CONSTANT, NO_WARMUP
 from ftspec.port.rules import Context, Outcome, Rule, engine_file, renamed, unknown
 
 OPTIMIZERS = {
@@ -95,6 +96,8 @@ def _parabola(_setting: Setting, context: Context) -> Outcome:
 
 def warmup(context: Context) -> dict[str, Any]:
     """The warm-up (core/builders/base.py, _configure_warmup_and_logging)."""
+    if is_flat(context):
+        return {"train.warmup_steps": 0, "train.warmup_ratio": None}
     steps, ratio, total = (
         context.get("warmup_steps"),
         context.get("warmup_ratio"),
@@ -113,11 +116,18 @@ def warmup(context: Context) -> dict[str, Any]:
     return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
 
 
+def is_flat(context: Context) -> bool:
+    """Whether its schedule has no warm-up, whatever is said of one."""
+    return bool(context.get("lr_scheduler") == CONSTANT)
+
+
 def _number(value: Any) -> float | int | None:
     return value if isinstance(value, int | float) else None
 
 
 def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
+    if is_flat(context):
+        return Outcome("inert", why=NO_WARMUP)
     if context.get("warmup_steps") is not None:
         return Outcome("inert", why="warmup_steps stands in its place")
     why = "" if known_steps(context) or not setting.value else ROUNDED
@@ -127,6 +137,8 @@ def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
 def _warmup_steps(setting: Setting, context: Context) -> Outcome:
     if setting.value is not None and _number(setting.value) is None:
         return Outcome("unknown", why="it is no number of steps")
+    if is_flat(context):
+        return Outcome("inert", why=NO_WARMUP)
     return Outcome("derived", spec=warmup(context), why="where it says 1, axolotl makes it 2")
 
 
@@ -198,15 +210,26 @@ def _checkpointing(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {f"{CONFIG}gradient_checkpointing": setting.value})
 
 
+def _every(context: Context, key: str, often: str) -> float | None:
+    """Steps between two of them, or a share of all steps (utils/config, normalize_config).
+
+    One at the end of all epochs would be a share of 1: it is left to the strategy.
+    """
+    times, epochs = _number(context.get(often)), _number(taken(context, "num_epochs") or 1.0)
+    if times and epochs and times * epochs > 1:
+        return 1 / (times * epochs)
+    return _number(context.get(key))
+
+
+def _pace(every: float) -> float:
+    return every if 0 < every < 1 else int(every)
+
+
 def _save(context: Context) -> dict[str, Any]:
     """core/builders/base.py: after each epoch, unless something else is said."""
-    steps, strategy = context.get("save_steps"), context.get("save_strategy")
-    if isinstance(steps, int) and steps >= 1:
-        return {"train.save_steps": steps}
-    total, per_epoch = known_steps(context), context.get("saves_per_epoch")
-    if isinstance(steps, float) and 0 < steps < 1 and total:
-        return {"train.save_steps": max(round(steps * total), 1)}
-    if strategy == "no" and not per_epoch:
+    if every := _every(context, "save_steps", "saves_per_epoch"):
+        return {"train.save_steps": _pace(every)}
+    if context.get("save_strategy") == "no":
         return {"train.save_steps": None}
     return {"train.save_steps": "epoch"}
 
@@ -216,26 +239,20 @@ def save(context: Context) -> dict[str, Any]:
     return {**_save(context), "train.save_total_limit": context.get("save_total_limit") or 4}
 
 
-def _saves(setting: Setting, context: Context) -> Outcome:
-    often = setting.key == "saves_per_epoch" and setting.value not in (0, 1)
-    why = "saved less often here: it trains the same" if often else ""
-    return Outcome("derived", spec=_save(context), why=why)
+def _saves(_setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", spec=_save(context))
 
 
 def evaluation(context: Context) -> dict[str, Any]:
     """How often it evaluates. Nothing is trained by it."""
-    every = context.get("eval_steps")
     strategy = context.get("eval_strategy", context.get("evaluation_strategy"))
-    if not evaluates(context) or strategy == "no":
+    if not evaluates(context):
         return {"train.eval_steps": None}
-    if isinstance(every, int | float) and every >= 1:
-        return {"train.eval_steps": int(every)}
-    total, per_epoch = known_steps(context), context.get("evals_per_epoch")
-    if isinstance(every, float) and total:
-        return {"train.eval_steps": max(round(every * total), 1)}
-    if every or per_epoch or strategy == "epoch":
-        return {"train.eval_steps": "epoch"}
-    return {"train.eval_steps": None}
+    if every := _every(context, "eval_steps", "evals_per_epoch"):
+        return {"train.eval_steps": _pace(every)}
+    if strategy == "steps":  # transformers: as often as it logs
+        return {"train.eval_steps": context.get("logging_steps")}
+    return {"train.eval_steps": "epoch" if strategy == "epoch" else None}
 
 
 def judged(context: Context) -> dict[str, Any]:
@@ -243,17 +260,19 @@ def judged(context: Context) -> dict[str, Any]:
 
     Null asks as well: only false does not.
     """
-    save, every = context.get("save_steps"), context.get("eval_steps")
+    save = _every(context, "save_steps", "saves_per_epoch")
+    every = _every(context, "eval_steps", "evals_per_epoch")
     best = context.get("load_best_model_at_end", False) is not False
     asked = best or context.get("early_stopping_patience")
-    held = not context.get("test_datasets") and bool(context.get("val_set_size"))
+    held = bool(context.get("test_datasets")) != bool(context.get("val_set_size"))
     if asked and held and save and every and not save % every:
         return {"train.keep": "best"}
     return {"train.keep": "last"}
 
 
 def _stops(setting: Setting, context: Context) -> Outcome:
-    save, every = context.get("save_steps"), context.get("eval_steps")
+    save = _every(context, "save_steps", "saves_per_epoch")
+    every = _every(context, "eval_steps", "evals_per_epoch")
     if not save or not every or save % every:
         return Outcome(
             "unknown", why="axolotl takes it with save_steps that eval_steps divide alone"
@@ -286,10 +305,7 @@ def _measure(setting: Setting, context: Context) -> Outcome:
 def _evals(setting: Setting, context: Context) -> Outcome:
     if not evaluates(context) or not setting.value:
         return Outcome("inert", why="nothing is evaluated")
-    found = evaluation(context)
-    often = setting.key == "evals_per_epoch" and setting.value != 1
-    why = "evaluated once an epoch here: it trains the same" if often else ""
-    return Outcome("derived", spec=found, why=why)
+    return Outcome("derived", spec=evaluation(context))
 
 
 def _eaft(setting: Setting, context: Context) -> Outcome:

@@ -14,6 +14,7 @@ from ftspec.port.formats.axolotl.train import (
     accumulation,
     average,
     evaluation,
+    is_flat,
     judged,
     save,
     warmup,
@@ -83,7 +84,11 @@ def complete(context: Context) -> Completion:
         found, more = _adapter(context, half)
         native |= found
         questions += more
-    if context.get("warmup_steps") is None and known_steps(context) is None:
+    if (
+        context.get("warmup_steps") is None
+        and not is_flat(context)
+        and known_steps(context) is None
+    ):
         notes.append(f"train.warmup_ratio: {ROUNDED}")
     notes += copies(context)
     if not context.get("learning_rate"):

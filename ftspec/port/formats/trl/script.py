@@ -9,11 +9,10 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats import trl
-from ftspec.port.formats.script_rules import SCRIPT_RULES, has, plain_defaults, rows
+from ftspec.port.formats.script_rules import SCRIPT_RULES, has, objective, plain_defaults, rows
 from ftspec.port.formats.trl import BITS, CONFIG
 from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.prompts import assumed
-from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
 
 DTYPE = (
@@ -33,8 +32,8 @@ def _dtype(setting: Setting, _context: Context) -> Outcome:
 def _complete(context: Context) -> Completion:
     adapted = has(context, "LoraConfig")
     native, spec, questions = rows(context)
-    word, question = trainer(context)
-    questions += [question] if question else []
+    word, open_ones = objective(context)
+    questions += open_ones
     native |= {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,

@@ -1,0 +1,320 @@
+"""A function of a script, followed from line to line: what it makes of a row. Nothing is executed.
+
+It is followed as long as it joins columns and texts; one that asks, counts or cuts is not understood.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any
+
+
+class Unfollowed(Exception):  # noqa: N818 - control flow, never leaves this folder
+    """What is not understood."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A row's value in a column."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The tokenizer's eos_token."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A conversation: roles, and what each says."""
+
+    turns: tuple[tuple[str, Text], ...]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the chat template writes of turns, or of a column that holds some."""
+
+    of: Turns | Column
+
+
+@dataclass(frozen=True)
+class Each:
+    """One value for each of many rows; nothing yet of an empty list."""
+
+    of: Any = None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a function is given; ``many`` rows at once, by column."""
+
+    many: bool
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Columns of many rows, side by side."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class _Position:
+    """A number that counts rows."""
+
+
+Text = tuple[str | Column | End, ...]
+
+
+@dataclass
+class Script:
+    """The functions and the texts of a script that are bound once."""
+
+    functions: dict[str, ast.FunctionDef | ast.Lambda] = field(default_factory=dict)
+    texts: dict[str, Text] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tree: ast.Module) -> Script:
+        """The names of a script."""
+        script, stored = (
+            cls(),
+            [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _bound(n)],
+        )
+        defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        names = [node.name for node in defined]
+        script.functions = {
+            node.name: node
+            for node in defined
+            if names.count(node.name) == 1 and node.name not in stored
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as made) if (
+                    stored.count(name) == 1 and name not in names
+                ):
+                    script.functions[name] = made
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
+                    stored.count(name) == 1
+                ):
+                    try:
+                        script.texts[name] = text_of(_value(value, {}, script))
+                    except Unfollowed:
+                        continue
+        return script
+
+
+def _bound(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def result(function: ast.expr, script: Script, many: bool) -> tuple[str, Any]:
+    """The column that a function writes, empty if it only returns a value, and the value.
+
+    Raises:
+        Unfollowed: it does more than to join columns and texts.
+    """
+    match function:
+        case ast.Lambda(args=ast.arguments(args=[argument]), body=body):
+            return _returned(body, {argument.arg: _Row(many)}, script)
+        case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.Lambda):
+            return result(made, script, many)
+        case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.FunctionDef):
+            if (
+                made.args.args
+                and ast.unparse(made.args) == made.args.args[0].arg
+                and not made.decorator_list
+            ):
+                return _run(made.body, {made.args.args[0].arg: _Row(many)}, script)
+    raise Unfollowed
+
+
+def text_of(value: Any) -> Text:
+    """A value as a text.
+
+    Raises:
+        Unfollowed: it is none.
+    """
+    if isinstance(value, Column | End):
+        return (value,)
+    if isinstance(value, tuple) and all(isinstance(one, str | Column | End) for one in value):
+        return value
+    raise Unfollowed
+
+
+def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> tuple[str, Any]:
+    written: dict[str, Any] = {}
+    for node in body:
+        match node:
+            case ast.Return(value=ast.Name(id=name)) if isinstance(names.get(name), _Row):
+                if len(written) != 1:
+                    raise Unfollowed
+                return next(iter(written.items()))
+            case ast.Return(value=ast.expr() as value):
+                return _returned(value, names, script)
+            case ast.Assign(
+                targets=[
+                    ast.Subscript(value=ast.Name(id=row), slice=ast.Constant(value=str() as key))
+                ],
+                value=value,
+            ) if isinstance(names.get(row), _Row):
+                written[key] = _value(value, names, script)
+            case _:
+                _step(node, names, script, looped=False)
+    raise Unfollowed
+
+
+def _returned(node: ast.expr, names: Mapping[str, Any], script: Script) -> tuple[str, Any]:
+    match node:
+        case ast.Dict(keys=[ast.Constant(value=str() as key)], values=[value]):
+            return key, _value(value, names, script)
+    return "", _value(node, names, script)
+
+
+def _step(node: ast.stmt, names: dict[str, Any], script: Script, looped: bool) -> None:
+    """One statement, and what it does to the names."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=[])) if not looped:
+            names[name] = Each()
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            names[name] = _value(value, names, script)
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=name), attr="append"),
+                args=[value],
+                keywords=[],
+            )
+        ) if names.get(name) == Each() and looped:
+            names[name] = Each(_value(value, names, script))
+        case ast.For(target=target, iter=rows, body=body, orelse=[]) if not looped:
+            _bind(target, _value(rows, names, script), names)
+            for inner in body:
+                _step(inner, names, script, looped=True)
+        case _:
+            raise Unfollowed
+
+
+def _bind(target: ast.expr, rows: Any, names: dict[str, Any]) -> None:
+    """The names of one row in a loop over many."""
+    if isinstance(rows, _Position) and isinstance(target, ast.Name):
+        names[target.id] = rows
+        return
+    targets = target.elts if isinstance(target, ast.Tuple) else [target]
+    if not isinstance(rows, _Batch) or len(targets) != len(rows.columns):
+        raise Unfollowed
+    for one, column in zip(targets, rows.columns, strict=True):
+        if not isinstance(one, ast.Name):
+            raise Unfollowed
+        names[one.id] = column
+
+
+def _value(node: ast.expr, names: Mapping[str, Any], script: Script) -> Any:  # noqa: PLR0911 - one per kind
+    match node:
+        case ast.Constant(value=str() as text):
+            return (text,)
+        case ast.Name(id=name) if name in names:
+            return names[name]
+        case ast.Name(id=name) if name in script.texts:
+            return script.texts[name]
+        case ast.Attribute(attr="eos_token"):
+            return (End(),)
+        case ast.JoinedStr(values=parts):
+            return tuple(piece for part in parts for piece in text_of(_value(part, names, script)))
+        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+            return text_of(_value(value, names, script))
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return text_of(_value(left, names, script)) + text_of(_value(right, names, script))
+        case ast.Subscript(value=value, slice=key):
+            return _item(_value(value, names, script), key, names)
+        case ast.List(elts=elements) if elements:
+            return Turns(tuple(_turn(one, names, script) for one in elements))
+        case ast.ListComp(elt=made, generators=[ast.comprehension(ifs=[], is_async=0) as loop]):
+            inner = dict(names)
+            _bind(loop.target, _value(loop.iter, names, script), inner)
+            return Each(_value(made, inner, script))
+        case ast.Call():
+            return _called(node, names, script)
+    raise Unfollowed
+
+
+def _item(of: Any, key: ast.expr, names: Mapping[str, Any]) -> Any:
+    match of, key:
+        case _Row(many=many), ast.Constant(value=str() as name):
+            return _Batch((Column(name),)) if many else Column(name)
+        case _Batch(columns=(column,)), ast.Name(id=name) if isinstance(names.get(name), _Position):
+            return column
+    raise Unfollowed
+
+
+def _turn(node: ast.expr, names: Mapping[str, Any], script: Script) -> tuple[str, Text]:
+    match node:
+        case ast.Dict(
+            keys=[ast.Constant(value="role"), ast.Constant(value="content")],
+            values=[ast.Constant(value=str() as role), said],
+        ):
+            return role, text_of(_value(said, names, script))
+    raise Unfollowed
+
+
+def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
+    given = {one.arg: one.value for one in node.keywords}
+    match node:
+        case ast.Call(func=ast.Name(id="zip"), args=rows, keywords=[]):
+            found = [_value(one, names, script) for one in rows]
+            if all(isinstance(one, _Batch) for one in found):
+                return _Batch(tuple(column for one in found for column in one.columns))
+        case ast.Call(
+            func=ast.Name(id="range"),
+            args=[ast.Call(func=ast.Name(id="len"), args=[rows], keywords=[])],
+            keywords=[],
+        ) if isinstance(_value(rows, names, script), _Batch):
+            return _Position()
+        case ast.Call(func=ast.Attribute(value=form, attr="format"), args=args):
+            values = [text_of(_value(one, names, script)) for one in args]
+            fields = {str(key): text_of(_value(one, names, script)) for key, one in given.items()}
+            return _formatted(text_of(_value(form, names, script)), values, fields)
+        case ast.Call(func=ast.Attribute(attr="apply_chat_template"), args=[said]) if _plain(given):
+            of = _value(said, names, script)
+            if isinstance(of, Turns | Column):
+                return Rendered(of)
+    raise Unfollowed
+
+
+def _plain(given: Mapping[str | None, ast.expr]) -> bool:
+    """Whether a chat template is asked for the text of a conversation, and for nothing behind it."""
+    said = {key: one.value for key, one in given.items() if isinstance(one, ast.Constant)}
+    behind = said.pop("add_generation_prompt", False)
+    return len(given) - ("add_generation_prompt" in given) == 1 and (said, behind) == (
+        {"tokenize": False},
+        False,
+    )
+
+
+def _formatted(form: Text, values: list[Text], fields: Mapping[str, Text]) -> Text:
+    """`"...".format(...)`, of fields without a manner of their own."""
+    made: list[str | Column | End] = []
+    count = 0
+    for piece in form:
+        if not isinstance(piece, str):
+            raise Unfollowed
+        try:
+            parsed = list(Formatter().parse(piece))
+        except ValueError as error:  # a brace that nothing closes: the script itself would stop
+            raise Unfollowed from error
+        for plain, name, manner, conversion in parsed:
+            made.append(plain)
+            if name is None:
+                continue
+            position = count if name == "" else int(name) if name.isdecimal() else len(values)
+            count += name == ""
+            filled = values[position] if position < len(values) else fields.get(name)
+            if filled is None or manner or conversion:
+                raise Unfollowed
+            made += filled
+    return tuple(made)

@@ -1,0 +1,122 @@
+"""Which rows of a script train, and what a function writes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.rules import Context, Outcome, Rule, section
+from ftspec.port.script import DRAWN, WRITTEN
+
+ALL_OF_IT = "all of the text is learned, as in continued pre-training"
+ENDED = "the end of the text, which every text has here"
+NO_END = f"{ALL_OF_IT}; nothing ends it there, and an end of text does here"
+TWICE = (
+    "trl puts the token that begins a text before it once more, and an end of text behind one whose "
+    "template writes another last token; here it is what the template writes"
+)
+CUT = (
+    "train_on_responses_only finds answers by pieces of the text, and a spec cannot: say in "
+    "data.train.template what is the prompt, and what the completion"
+)
+BY_CHANCE = "it says no seed and draws others in each run: as many rows are held out"
+ONE_SET = "the first rows of several data sets together are not in a spec"
+
+
+def shape(context: Context) -> dict[str, Any]:
+    """Format, columns and template of the rows, as far as a script tells them."""
+    said = section(context, WRITTEN)
+    shared = "standardize_sharegpt" in context.document.data or _mapped(context)
+    if "column" in said:
+        format, own = ("sharegpt", "conversations") if shared else ("messages", "messages")
+        column = str(said["column"])
+        return {"format": format, "columns": {} if column == own else {own: column}}
+    template = {name: text for name, text in said.items() if isinstance(text, str)}
+    if template:
+        return {"template": template}
+    return {"format": "sharegpt"} if shared else {}
+
+
+def is_text(context: Context) -> bool:
+    """Whether each row is one text, all of which trains."""
+    return "text" in section(context, WRITTEN)
+
+
+def asked(context: Context) -> list[str]:
+    """What is left open of such rows."""
+    return [CUT] if is_text(context) and "train_on_responses_only" in context.document.data else []
+
+
+def _mapped(context: Context) -> bool:
+    """Whether a chat template is told that turns are `from` and `value`."""
+    mapping = section(context, "get_chat_template").get("mapping")
+    return isinstance(mapping, dict) and mapping.get("role") == "from"
+
+
+def limited(context: Context, sources: list[dict[str, Any]]) -> None:
+    """Note how many rows of the only data set are taken."""
+    rows = section(context, DRAWN).get("select")
+    if rows is not None and len(sources) == 1 and sources[0]["limit"] is None:
+        sources[0]["limit"] = rows
+
+
+def draws(context: Context) -> dict[str, Any]:
+    """What a spec says of rows that are drawn."""
+    said = section(context, DRAWN)
+    spec: dict[str, Any] = {"data.mixed": True} if "shuffle" in said else {}
+    if "test_size" in said:
+        spec["data.eval_size"] = said["test_size"]
+    seed = said.get("shuffle", said.get("seed"))
+    return spec | ({} if seed is None else {"data.draw_seed": seed})
+
+
+def _of_trl(context: Context) -> bool:
+    return "from_pretrained" not in context.document.data
+
+
+def _text(_setting: Setting, context: Context) -> Outcome:
+    if _of_trl(context) or section(context, WRITTEN).get("ended"):
+        return Outcome("derived", why=ALL_OF_IT, of=("data.train", "method.objective.type"))
+    return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))
+
+
+def _rendered(_setting: Setting, context: Context) -> Outcome:
+    if _of_trl(context):
+        return Outcome("approximated", why=TWICE, of=("data.train",))
+    return Outcome("derived", why="what the chat template writes", of=("data.train",))
+
+
+def _end(_setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", why=ENDED, of=("data.train",))
+
+
+def _part(_setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", why="as a function of the script writes them", of=("data.train",))
+
+
+def _select(_setting: Setting, context: Context) -> Outcome:
+    loads = [key for key in context.document.data if key.partition("#")[0] == "load_dataset"]
+    if len(loads) > 1:
+        return Outcome("unknown", why=ONE_SET)
+    return Outcome("derived", of=("data.train",))
+
+
+def _held(_setting: Setting, context: Context) -> Outcome:
+    chance = "seed" not in section(context, DRAWN)
+    return Outcome("derived", why=BY_CHANCE if chance else "", of=("data.eval_size",))
+
+
+def _drawn(*paths: str) -> Rule:
+    return lambda _setting, _context: Outcome("derived", of=paths)
+
+
+TEXT_RULES: dict[str, Rule] = {
+    f"{DRAWN}.select": _select,
+    f"{DRAWN}.shuffle": _drawn("data.mixed", "data.draw_seed"),
+    f"{DRAWN}.test_size": _held,
+    f"{DRAWN}.seed": _drawn("data.draw_seed"),
+    f"{WRITTEN}.text": _text,
+    f"{WRITTEN}.ended": _end,
+    f"{WRITTEN}.rendered": _rendered,
+    f"{WRITTEN}.": _part,
+}

@@ -1,0 +1,167 @@
+"""What a script makes of its rows: which train, and what a function writes of them.
+
+Scripts hand such a function to `dataset.map`, or to a trainer as `formatting_func`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from ftspec.families.rows.instructions import jinja
+from ftspec.port.drawn_rows import Step, drawn, statements, trained
+from ftspec.port.followed import (
+    Column,
+    Each,
+    End,
+    Rendered,
+    Script,
+    Text,
+    Turns,
+    Unfollowed,
+    result,
+    text_of,
+)
+
+ROLES = ("system", "user", "assistant")
+SPOKEN = "messages"
+"""The column in which trl looks for turns."""
+MAPPED = frozenset(
+    ("batched", "num_proc", "remove_columns", "desc", "load_from_cache_file", "batch_size")
+)
+"""Arguments of `map` that do not change what a row becomes."""
+
+
+class Formatting(NamedTuple):
+    """What a function writes of each row."""
+
+    kind: Literal["text", "turns", "conversation"]
+    """One text; a conversation of texts; one that a column holds."""
+    said: Mapping[str, str]
+    """The template of the rows, as a spec has it; of a conversation, its `column`."""
+    into: str
+    """The column that is written."""
+    rendered: bool
+    """Whether the chat template has made a text of it."""
+    ended: bool
+    """Whether a text ends with the tokenizer's eos_token."""
+
+
+@dataclass
+class Rows:
+    """What becomes of the rows that train."""
+
+    lines: set[int] = field(default_factory=set)
+    """Where statements stand that were understood whole, `formatting_func=f` among them."""
+    written: dict[int, Formatting] = field(default_factory=dict)
+    """What functions write, by line."""
+    drawn: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    """Which rows train, as `drawn_rows.drawn` says it, and the line that says so."""
+
+
+def rows_of(source: str) -> Rows:
+    """What is done to the rows that train, and what the same functions do to others.
+
+    ``source`` is Python that parses.
+    """
+    tree = ast.parse(source)
+    script, names = Script.of(tree), trained(tree)
+    found, made = Rows(), dict[str, Any]()
+    others: list[tuple[int, tuple[Formatting | None, ...]]] = []
+    for steps in statements(tree):
+        if steps[0].rows and names and steps[0].rows not in names:
+            others.append((steps[0].line, tuple(_mapped(step, script, {}) for step in steps)))
+            continue
+        understood = [_taken(step, script, found, made) for step in steps]
+        if all(understood):
+            found.lines.add(steps[0].line)
+    for line, function in _given(tree):
+        for many in (False, True):  # many at once, as trl called it up to 0.12
+            if (written := _written(function, many, script, made)) is not None:
+                found.written[line] = written
+                found.lines.add(line)
+    known = found.written.values()
+    found.lines |= {line for line, every in others if all(one in known for one in every)}
+    return found
+
+
+def _taken(step: Step, script: Script, found: Rows, made: dict[str, Any]) -> bool:
+    """Whether a step was understood; notes what it does."""
+    if step.method == "map":
+        if (written := _mapped(step, script, made)) is not None:
+            found.written[step.line] = written
+        return written is not None
+    said = drawn(step, {key: value for key, (value, _) in found.drawn.items()})
+    found.drawn |= {key: (value, step.line) for key, value in (said or {}).items()}
+    return said is not None
+
+
+def _mapped(step: Step, script: Script, made: dict[str, Any]) -> Formatting | None:
+    named = {one.arg: one.value for one in step.call.keywords}
+    match step, named.get("batched", ast.Constant(value=False)):
+        case Step(method="map", call=ast.Call(args=[function])), ast.Constant(value=bool() as many):
+            return _written(function, many, script, made) if named.keys() <= MAPPED else None
+    return None
+
+
+def _given(tree: ast.Module) -> Iterator[tuple[int, ast.expr]]:
+    """The function that a trainer is given."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="formatting_func", value=ast.Name() | ast.Lambda() as function):
+                yield function.lineno, function
+
+
+def _written(
+    function: ast.expr, many: bool, script: Script, made: dict[str, Any]
+) -> Formatting | None:
+    """What a function writes; ``made`` holds what earlier ones wrote, and then what this one does."""
+    try:
+        into, value = result(function, script, many)
+        written = _formatting(into or "text", value, made)
+    except (Unfollowed, ValueError):
+        return None
+    made[into or "text"] = value
+    return written
+
+
+def _formatting(into: str, value: Any, made: Mapping[str, Any]) -> Formatting:
+    """The result of a function, as a template of rows. ``made``: what earlier ones wrote, by column.
+
+    Raises:
+        ValueError: a column has a name that no template can say.
+    """
+    value = value.of if isinstance(value, Each) else value
+    rendered = isinstance(value, Rendered)
+    value = value.of if isinstance(value, Rendered) else value
+    if isinstance(value, Column) and value.name in made:
+        value = made[value.name]
+        value = value.of if isinstance(value, Each) else value
+    if isinstance(value, Turns):
+        roles = tuple(role for role, _ in value.turns)
+        if roles in (ROLES, ROLES[1:]):
+            said = {role: _template(text, made) for role, text in value.turns}
+            return Formatting("turns", said, into, rendered, ended=False)
+        raise Unfollowed
+    if isinstance(value, Column) and rendered:
+        return Formatting("conversation", {"column": value.name}, into, rendered, ended=False)
+    text = text_of(value)
+    ended = text[-1:] == (End(),)
+    said = {"text": _template(text[:-1] if ended else text, made)}
+    return Formatting("text", said, into, rendered, ended)
+
+
+def _template(text: Text, made: Mapping[str, Any]) -> str:
+    columns = [piece.name for piece in text if isinstance(piece, Column)]
+    if End() in text or made.keys() & set(columns):
+        raise Unfollowed
+    form = "".join(
+        f"{{{piece.name}}}" if isinstance(piece, Column) else _braced(str(piece)) for piece in text
+    )
+    return jinja(form, {name: name for name in columns})
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
