@@ -99,6 +99,8 @@ def _cast(parts: Sequence[Settled]) -> None:
     if any(part.format.name == "compiled" for part in parts):
         return  # ftspec's own files leave the engine's switch off
     for part in parts:
+        if part.format.name == "deepspeed":
+            continue  # the engine's own word: autocast, which leaves weights as they are
         if (word := part.spec.get("precision.compute")) in ("bf16", "fp16"):
             part.spec["precision.compute"] = f"{word}-weights"
 

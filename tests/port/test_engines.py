@@ -124,6 +124,28 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
             "train.weight_decay_on",
             "all",
         ),
+        (
+            {"optimizer": {"type": "AdamW", "params": {"torch_adam": True}}},
+            "train.weight_decay",
+            0.01,
+        ),
+        ({"optimizer": {"type": "AdamW", "params": {}}}, "train.weight_decay", 0.0),
+        (
+            {"torch_autocast": {"enabled": True, "dtype": "torch.bfloat16"}},
+            "precision.compute",
+            "bf16",
+        ),
+        ({"sequence_parallel_size": 2}, "hardware.sequence_parallel", 2),
+        (
+            {"zero_optimization": {"stage": 3, "leaf_module": {"classes": ["a.Block"]}}},
+            "hardware.zero.leaf_modules",
+            ("a.Block",),
+        ),
+        (
+            {"zero_optimization": {"stage": 3, "cpu_offload_params": True}},
+            "hardware.zero.offload_parameters",
+            True,
+        ),
         ({"bf16": {"enabled": True}}, "precision.compute", "bf16-weights"),
         ({"fp16": {"enabled": True}}, "precision.compute", "fp16-weights"),
         ({"fp16": {"enabled": False}}, "precision.compute", "fp32"),
@@ -176,6 +198,43 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
         ({"zero_optimization": {"stage": 3, "zero_quantized_nontrainable_weights": True}},
          "zero_optimization.zero_quantized_nontrainable_weights", "approximated"),
         ({"no_such": 1}, "no_such", "unknown"),
+        ({"zero_optimization": {"stage": 2, "no_such": 1}}, "zero_optimization.no_such", "unknown"),
+        ({"zero_optimization": {"stage": 2, "zero_quantized_weights": True}},
+         "zero_optimization.zero_quantized_weights", "inert"),
+        ({"zero_optimization": {"stage": 3, "zero_quantized_weights": True}},
+         "zero_optimization.zero_quantized_weights", "approximated"),
+        ({"elasticity": {"enabled": True}}, "elasticity.enabled", "unknown"),
+        ({"elasticity": {"enabled": False}}, "elasticity.enabled", "inert"),
+        ({"amp": {"enabled": True}}, "amp.enabled", "unknown"),
+        ({"sparse_attention": {"mode": "fixed"}}, "sparse_attention.mode", "unknown"),
+        ({"sparse_gradients": True}, "sparse_gradients", "inert"),
+        ({"data_efficiency": {"enabled": True, "data_routing": {"random_ltd": {"enabled": True}}}},
+         "data_efficiency.data_routing.random_ltd.enabled", "inert"),
+        ({"hybrid_engine": {"max_out_tokens": 128}}, "hybrid_engine.max_out_tokens", "inert"),
+        ({"hybrid_engine": {"enabled": True}}, "hybrid_engine.enabled", "unknown"),
+        ({"autotuning": {"enabled": True, "fast": False}}, "autotuning.fast", "unknown"),
+        ({"tensor_parallel": {"autotp_size": 1}}, "tensor_parallel.autotp_size", "inert"),
+        ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "unknown"),
+        ({"compile": {"deepcompile": True}}, "compile.deepcompile", "inert"),
+        ({"managed_gradient_accumulation": False}, "managed_gradient_accumulation", "unknown"),
+        ({"bf16": {"enabled": True}, "communication_data_type": "bf16"}, "communication_data_type",
+         "inert"),
+        ({"bf16": {"enabled": True}, "communication_data_type": "fp32"}, "communication_data_type",
+         "approximated"),
+        ({"data_types": {"keep_in_fp32_modules": "auto"}}, "data_types.keep_in_fp32_modules", "inert"),
+        ({"data_types": {"param_dtype": "bf16"}}, "data_types.param_dtype", "unknown"),
+        ({"torch_autocast": {"enabled": True, "dtype": "float16"}}, "torch_autocast.enabled", "unknown"),
+        ({"torch_autocast": {"enabled": True, "dtype": "bfloat16"}, "bf16": {"enabled": True}},
+         "torch_autocast.enabled", "unknown"),
+        ({"optimizer": {"type": "AdamW", "params": {"adam_w_mode": False, "weight_decay": 0.1}}},
+         "optimizer.params.adam_w_mode", "inert"),
+        ({"optimizer": {"type": "Adam", "params": {"adam_w_mode": False, "weight_decay": 0.1}}},
+         "optimizer.params.adam_w_mode", "unknown"),
+        ({"optimizer": {"type": "Adam", "params": {"adam_w_mode": False}}},
+         "optimizer.params.adam_w_mode", "inert"),
+        ({"optimizer": {"type": "Adam", "params": {"max_grad_norm": 1.0}}},
+         "optimizer.params.max_grad_norm", "unknown"),
+        ({"optimizer": {"type": "OneBitAdam", "params": {}}}, "optimizer.type", "unknown"),
     ],
 )  # fmt: skip
 def test_fates_of_an_engines_settings(
@@ -197,6 +256,14 @@ def test_fates_of_an_engines_settings(
 def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
     text = f"compute_environment: LOCAL_MACHINE\nnum_processes: 1\n{more}\n"
     assert read(text, name="launch.yaml").composed.values[path] == value
+
+
+def test_an_engine_compiles_where_a_launch_asks_for_it(read: Bring) -> None:
+    engine = {**AUTO, "compile": {"deepcompile": True}}
+    other = {"ds.json": json.dumps(engine), "launch.yaml": LAUNCH + "dynamo_backend: INDUCTOR\n"}
+    assert fate(read(CONFIG, other=other), "compile.deepcompile")[0] == "approximated"
+    other["launch.yaml"] = LAUNCH + "dynamo_backend: 'NO'\n"
+    assert fate(read(CONFIG, other=other), "compile.deepcompile")[0] == "inert"
 
 
 @pytest.mark.parametrize(("tuner", "kind"), [("lora", "matrices"), ("full", "all")])

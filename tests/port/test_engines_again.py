@@ -39,6 +39,9 @@ def completed(imported: Imported) -> Spec:
     }
     data["method"] = "full"
     data["hardware"] = {**data.get("hardware", {}), "device": "cuda"}
+    if (shared := data["hardware"].get("sequence_parallel", 1)) > 1:
+        data["hardware"]["devices"] = shared
+        data["run"] = {"environment": "latest"}  # only there accelerate shares rows
     data.setdefault("train", {}).setdefault("steps", 10**6)
     return Spec.model_validate(data)
 

@@ -11,7 +11,7 @@ from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import APART, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
-from ftspec.port.formats.deepspeed import MOVED
+from ftspec.port.formats.deepspeed.blocks import MOVED
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
 

@@ -77,6 +77,31 @@ def _scaling(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={f"precision.loss_scale.{name}": value})
 
 
+def _autocast(setting: Setting, context: Context) -> Outcome:
+    """Weights stay as they are, and the engine multiplies in 16 bits: a spec's `bf16`."""
+    said = section(context, "torch_autocast")
+    if said.get("enabled") is not True:
+        return Outcome("inert", why="it is off")
+    if any(on(context, half) or by_main(context, half) for half in ("bf16", "fp16")):
+        return Outcome("unknown", why="autocast over weights in 16 bits is not in a spec")
+    name = setting.key.rpartition(".")[2]
+    if name == "lower_precision_safe_modules":
+        return Outcome("unknown", why="gradients of chosen modules travel in 16 bits")
+    if str(said.get("dtype")).removeprefix("torch.") not in ("bfloat16", "bf16"):
+        return Outcome("unknown", why="its own autocast to another type is not in a spec")
+    if name == "dtype":
+        return Outcome("derived", of=("precision.compute",))
+    return Outcome("renamed", spec={"precision.compute": "bf16"})
+
+
+def _travel(setting: Setting, context: Context) -> Outcome:
+    """The type in which gradients travel: that of the weights where nothing is said."""
+    held = next((name for name in ("bf16", "fp16") if on(context, name)), "fp32")
+    if setting.value is None or str(setting.value).lower() == held:
+        return Outcome("inert", why="the type of the weights")
+    return Outcome("approximated", why="gradients travel in another type")
+
+
 def _sums(setting: Setting, context: Context) -> Outcome:
     """The type in which gradients are summed: that of the weights where nothing is said."""
     held = next((name for name in ("bf16", "fp16") if on(context, name)), "fp32")
@@ -98,6 +123,16 @@ PRECISION: Mapping[str, Rule] = {
         (True,), "steps that overflow are left out", _while_on(nearly("no step is left out"))
     ),
     "bf16.": inert("when bfloat16's gradients are summed"),
+    "torch_autocast.": _autocast,
+    "communication_data_type": _travel,
     "data_types.grad_accum_dtype": _sums,
+    "data_types.keep_in_fp32_modules": unless(
+        ("auto",),
+        "those that the model names",
+        unknown("buffers of another type are not in a spec"),
+    ),
+    "data_types.": unless(
+        (None,), "as they are", unknown("weights of another type are not in a spec")
+    ),
 }
-"""Rules of the sections `fp16`, `bf16` and `data_types`."""
+"""Rules of the sections `fp16`, `bf16`, `torch_autocast` and `data_types`."""

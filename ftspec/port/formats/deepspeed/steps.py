@@ -13,6 +13,8 @@ from ftspec.port.formats.deepspeed.precision import by_main, unless_auto
 from ftspec.port.rules import Context, Outcome, Rule, inert, says, section, unknown, unless
 
 KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear"}
+GONE = ("onebitadam", "zerooneadam", "onebitlamb")
+"""Optimizers that were taken out: the engine looks for them in torch.optim, and stops."""
 RATE = 1e-3
 """Of its Adam, and of WarmupDecayLR."""
 ADAM: Mapping[str, Mapping[str, Any]] = {
@@ -22,6 +24,8 @@ ADAM: Mapping[str, Mapping[str, Any]] = {
     "weight_decay": {"train.weight_decay": 0.0},
 }
 """What its Adam assumes without these settings: the trainer's own are not asked."""
+TORCH_DECAY = 0.01
+"""Of torch.optim.AdamW, which `torch_adam` asks for."""
 WARMUP: Mapping[str, Any] = {"train.warmup_steps": 1000, "train.warmup_ratio": None}
 
 
@@ -32,6 +36,8 @@ def missing_steps(context: Context) -> dict[str, Any]:
         params = _params(context, "optimizer")
         for name, values in ADAM.items():
             spec |= {} if name in params else values
+        if params.get("torch_adam") and "weight_decay" not in params and _decays_apart(context):
+            spec |= {"train.weight_decay": TORCH_DECAY, "train.weight_decay_on": "all"}
         if params.get("weight_decay") == "auto" and by_main(context, "weight_decay"):
             spec |= {} if _adapts(context) else {"train.weight_decay_on": "all"}
     if (kind := str(section(context, "scheduler").get("type"))) in KINDS:
@@ -58,7 +64,37 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
         return Outcome(
             "renamed", spec={"train.optimizer.type": "adamw"}, why="its Adam decays weights apart"
         )
+    if str(setting.value).lower() in GONE:
+        return Outcome(
+            "unknown", why=f"{setting.value} was taken out, and DeepSpeed 0.19.8 stops at it"
+        )
     return Outcome("unknown", why=f"the engine's own optimizer {setting.value} is not in a spec")
+
+
+def _decays_apart(context: Context) -> bool:
+    """Whether its Adam is AdamW: the name decides, or else adam_w_mode.
+
+    runtime/engine.py, _configure_basic_optimizer.
+    """
+    named = str(section(context, "optimizer").get("type")).lower() == "adamw"
+    return named or _params(context, "optimizer").get("adam_w_mode", True) is not False
+
+
+def _apart(_setting: Setting, context: Context) -> Outcome:
+    if _decays_apart(context):
+        return Outcome("inert", why="as a spec's AdamW does")
+    if not _params(context, "optimizer").get("weight_decay"):
+        return Outcome("inert", why="nothing decays")
+    return Outcome("unknown", why="decay through the gradient is not in a spec")
+
+
+def _states(setting: Setting, context: Context) -> Outcome:
+    """The type of the states of its Adam in CPU memory: no other has such a setting."""
+    place = section(context, "zero_optimization").get("offload_optimizer")
+    moved = isinstance(place, dict) and place.get("device", "none") != "none"
+    if setting.value is True or not moved or _params(context, "optimizer").get("torch_adam"):
+        return Outcome("inert", why="states of float32")
+    return Outcome("unknown", why="states in the type of the weights are not in a spec")
 
 
 def _decay(setting: Setting, context: Context) -> Outcome:
@@ -118,8 +154,13 @@ STEPS: Mapping[str, Rule] = {
     "optimizer.params.eps": unless_auto(says("train.optimizer.eps")),
     "optimizer.params.weight_decay": unless_auto(_decay),
     "optimizer.params.torch_adam": inert("which implementation of the same Adam"),
-    "optimizer.params.adam_w_mode": unless(
-        (True,), "as a spec's AdamW does", unknown("decay through the gradient is not in a spec")
+    "optimizer.params.adam_w_mode": _apart,
+    "optimizer.params.fp32_optimizer_states": _states,
+    "optimizer.params.amsgrad": unless(
+        (False,), "off", unknown("its Adam has no amsgrad, and stops")
+    ),
+    "optimizer.params.max_grad_norm": unknown(
+        "DeepSpeed 0.19.8 stops at it here: gradient_clipping says it"
     ),
     "optimizer.params.bias_correction": unless(
         (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")

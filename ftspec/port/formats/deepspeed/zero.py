@@ -1,0 +1,121 @@
+"""ZeRO's section: what is sharded, where it lies, and in which numbers it travels.
+
+deepspeed 0.19.8, runtime/zero/config.py and offload_config.py, which stop at keys that they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.deepspeed.blocks import MOVED
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    group,
+    inert,
+    nearly,
+    renamed,
+    section,
+    unknown,
+    unless,
+)
+
+DS = "ds_config."
+ZERO = "zero_optimization."
+PLACES = {
+    "offload_optimizer": "hardware.zero.offload_optimizer",
+    "offload_param": "hardware.zero.offload_parameters",
+}
+OLDER = {
+    "cpu_offload": "offload_optimizer",
+    "cpu_offload_param": "offload_param",
+    "cpu_offload_params": "offload_param",
+}
+"""Names of older versions, which know CPU memory alone."""
+FRACTION = "a part that stays on the device takes the same step there"
+MICS = "shards within groups of devices, in versions that had them: their sums are the same"
+KNOBS = (
+    "allgather_bucket_size", "allgather_partitions", "allgather_size", "contiguous_gradients",
+    "cpu_offload_use_pin_memory", "elastic_checkpoint", "enable_sanity_checks", "ignore_unused_parameters",
+    "legacy_stage1", "load_from_fp32_weights", "log_trace_cache_warnings", "memory_efficient_linear",
+    "module_granularity_threshold", "overlap_comm", "override_module_apply", "parameter_alignment",
+    "pipeline_loading_checkpoint", "reduce_bucket_size", "reduce_scatter", "round_robin_gradients",
+    "save_muon_momentum_buffer_in_memory", "sub_group_size", "use_all_reduce_for_fetch_params",
+    "use_multi_rank_bucket_allreduce", "zero_hpz_partition_size", "allgather_sequential",
+    "gather_16bit_weights_on_model_save", "max_live_parameters", "max_reuse_distance",
+    "model_persistence_threshold", "param_persistence_threshold", "prefetch_bucket_size",
+)  # fmt: skip
+"""Settings of speed and memory. Some have a name that begins with `stage3_` as well."""
+SPEED = (
+    "nvme_path", "buffer_count", "buffer_size", "max_in_cpu", "pin_memory", "pipeline_read",
+    "pipeline_write", "fast_init", "cpuadam_cores_perc",
+)  # fmt: skip
+"""Settings of what is offloaded that say how fast it moves."""
+
+
+def stage(context: Context) -> Any:
+    """ZeRO's stage; 0 where none is said."""
+    return section(context, "zero_optimization").get("stage", 0)
+
+
+def _offload(setting: Setting, context: Context) -> Outcome:
+    """Where states or parameters lie: its other settings say how fast they move."""
+    root = setting.key.removeprefix(ZERO).partition(".")[0]
+    place, device = OLDER.get(root, root), setting.value
+    if stage(context) == 0 or (stage(context) != 3 and place == "offload_param"):
+        return Outcome("inert", why=f"stage {stage(context)} keeps them whole")
+    if root in OLDER:
+        return Outcome("renamed", spec={PLACES[place]: setting.value})
+    return Outcome("exact", {f"{DS}{ZERO}{place}": {"device": device}})
+
+
+def _at_stage_3(rule: Rule) -> Rule:
+    """Of weights that are sharded."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if stage(context) != 3:
+            return Outcome("inert", why=f"stage {stage(context)} shards no weights")
+        return rule(setting, context)
+
+    return chosen
+
+
+def _few_bits(why: str) -> Rule:
+    return _at_stage_3(unless((False,), "off", nearly(why)))
+
+
+SHARDING: Mapping[str, Rule] = {
+    "zero_optimization": inert("empty"),
+    f"{ZERO}stage": renamed(f"{DS}{ZERO}stage"),
+    **{f"{ZERO}{name}.device": _offload for name in PLACES},
+    **{f"{ZERO}{name}": _offload for name in OLDER},
+    **group(MOVED, *(f"{ZERO}{place}.{name}" for place in PLACES for name in SPEED)),
+    f"{ZERO}offload_optimizer.ratio": inert(FRACTION),
+    f"{ZERO}offload_optimizer.super_offload": inert(
+        "its Adam takes the same steps in a process of its own"
+    ),
+    **group(
+        MOVED, *(f"{ZERO}{name}" for name in KNOBS), *(f"{ZERO}stage3_{name}" for name in KNOBS)
+    ),
+    f"{ZERO}stage3_gather_fp16_weights_on_model_save": inert(
+        "the end result always holds all weights"
+    ),
+    f"{ZERO}compute_grad_norm": inert("it may be off only where nothing is clipped"),
+    f"{ZERO}leaf_module.classes": _at_stage_3(
+        lambda setting, _context: Outcome(
+            "exact", {f"{DS}{ZERO}leaf_module": {"classes": setting.value}}
+        )
+    ),
+    f"{ZERO}leaf_module.": _at_stage_3(unknown("leaf modules by names are not in a spec")),
+    f"{ZERO}zero_quantized_weights": _few_bits("weights travel in 8 bits"),
+    f"{ZERO}zero_quantized_gradients": _few_bits("gradients travel in 4 bits"),
+    f"{ZERO}zero_quantized_nontrainable_weights": _few_bits("frozen weights are rounded"),
+    f"{ZERO}zeropp_loco_param.": nearly("what 4-bit gradients lose is made up for later"),
+    **group(MICS, f"{ZERO}mics_shard_size", f"{ZERO}mics_hierarchical_params_gather"),
+    f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
+    ZERO: unknown("ZeRO has no such setting"),
+}
+"""Rules of the section."""
