@@ -77,7 +77,8 @@ def bring(
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
     launched = documents.get("accelerate")
-    each, nodes = machines(launched) if launched else (1, 1)
+    needed = main.format.devices(main.document.data) if main is not None else None
+    each, nodes = machines(launched) if launched else (needed or 1, 1)
     settled = [
         settle(
             part.format,
@@ -93,7 +94,7 @@ def bring(
         for part in ordered
     ]
     notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
-    if devices is None and main is not None and launched is None:
+    if main is not None and not (devices or launched or needed):
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))

@@ -44,6 +44,8 @@ class Format:
     otherwise: Rule
     """For keys that `rules` has not."""
     complete: Callable[[Context], Completion] = nothing_more
+    devices: Callable[[Mapping[str, Any]], int | None] = lambda _data: None
+    """How many devices its settings need, where they tell."""
     package: str = ""
     """Whose version decides the defaults; empty: the format has none."""
     release: Callable[[Mapping[str, Any]], str | None] = lambda _data: None

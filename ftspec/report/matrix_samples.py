@@ -59,6 +59,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.last_layers": (2,),
     "method.tuner.first_layers": (2,),
     "method.tuner.expanded_layers": (2,),
+    "method.tuner.patterns": ((r"model\.layers\.[01]\.",),),
     "method.tuner.modules": (("self_attn",), ("self_attn.o_proj",)),
     "method.objective.prompt_weight": (0.1,),
     "method.objective.entropy_power": (1.0, 0.5),

@@ -111,7 +111,7 @@ FOREIGN: Mapping[str, str] = {
     "use_llama_pro": "`expanded_layers` of the partial tuner",
     "freeze_trainable_modules": "`modules` of the partial tuner",
     "freeze_extra_modules": "`embeddings`, `head` and `norms` of the partial tuner",
-    "unfrozen_parameters": "`method.tuner: {type: partial}` names what trains",
+    "unfrozen_parameters": r"`patterns` of the partial tuner; a dot of a name is `\.` there",
     "peft_config": "method.tuner",
     "stage": "method.objective",
     "rl": "method.objective",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,12 +10,15 @@ from pydantic import Field, model_validator
 
 from ftspec.spec.base import Items, Node
 
+Text = Annotated[str, Field(min_length=1)]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")]
 """A module's name or the end of its dotted path. No commas: LLaMA-Factory splits lists at them."""
 
 
 LAYERS = ("last_layers", "first_layers", "expanded_layers")
 """Fields of which one chooses layers."""
+PARTS = ("modules", "embeddings", "head", "norms", "biases", "patterns")
+"""Fields that choose by something else."""
 
 
 class Partial(Node):
@@ -44,19 +48,29 @@ class Partial(Node):
     """All norms of the language model too: each weight with `norm` in its name."""
     biases: bool = False
     """All biases of the language model too. Many models have none."""
+    patterns: Items[Text] = ()
+    r"""All weights too whose full name, as in `model.layers.1.mlp.up_proj.weight`, begins as one of these
+    regular expressions says: `model\.layers\.1\.`. A head that shares its weights has no name of its own."""
 
     @model_validator(mode="after")
     def _some_part(self) -> Partial:
         layers = [name for name in LAYERS if getattr(self, name) is not None]
         if len(layers) > 1:
             raise ValueError(f"`{layers[0]}` and `{layers[1]}` exclude each other: keep one")
-        if not (
-            layers or self.modules or self.embeddings or self.head or self.norms or self.biases
-        ):
+        if not (layers or any(getattr(self, name) for name in PARTS)):
             raise ValueError(
                 "say which part trains: `last_layers`, `first_layers`, `expanded_layers`, `modules`, "
-                "`embeddings`, `head`, `norms` or `biases`"
+                "`embeddings`, `head`, `norms`, `biases` or `patterns`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _regular(self) -> Partial:
+        for pattern in self.patterns:
+            try:
+                re.compile(pattern)
+            except (re.error, RecursionError, OverflowError) as error:
+                raise ValueError(f"`patterns` has no regular expression: {error}") from error
         return self
 
 

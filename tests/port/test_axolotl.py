@@ -362,3 +362,24 @@ def test_a_constant_rate_has_no_warm_up(read: Bring) -> None:
         assert (values["train.schedule.type"], values["train.warmup_steps"]) == ("constant", 0)
         assert values["train.warmup_ratio"] is None
         assert {one.kind for one in found.fates if "warmup" in one.setting.key} <= {"inert"}
+
+
+FULL = "".join(line for line in LORA.splitlines(True) if "lora" not in line)
+
+
+@pytest.mark.parametrize(
+    ("base", "names", "kind", "patterns"),
+    [
+        (FULL, "[model.layers.1., lm_head]", "derived", (r"model\.layers\.1\.", "lm_head")),
+        (FULL, "['a.+b']", "derived", ("a.+b",)),  # in front of a plus a dot is any sign
+        (FULL, "['lm_head.weight$[32000:]']", "unknown", None),
+        (FULL, "['layers.[12]']", "unknown", None),  # row 12
+        (LORA, "[model.layers.1.]", "unknown", None),
+    ],
+)
+def test_weights_that_train_by_name(
+    read: Bring, base: str, names: str, kind: str, patterns: tuple[str, ...] | None
+) -> None:
+    imported = read(f"{base}unfrozen_parameters: {names}\n")
+    assert fate(imported, "unfrozen_parameters")[0] == kind
+    assert imported.composed.values.get("method.tuner.patterns") == patterns

@@ -170,16 +170,35 @@ def test_what_a_spec_cannot_say_is_told(read: Bring, text: str, key: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("devices", "strategy", "kind"),
-    [(4, "full_shard", "inert"), (8, "hybrid_shard", "derived"), (6, "hybrid_shard", "unknown")],
+    ("copies", "devices", "kind", "found"),
+    [(1, None, "derived", 4), (2, None, "derived", 8), (1, 4, "derived", 4), (1, 8, "unknown", 8)],
 )
-def test_a_model_is_spread_over_some_devices(
-    read: Bring, devices: int, strategy: str, kind: str
+def test_the_sizes_of_a_grid_are_all_devices(
+    read: Bring, copies: int, devices: int | None, kind: str, found: int
 ) -> None:
-    text = AXOLOTL + "fsdp_version: 2\nfsdp_config: {offload_params: false}\ndp_shard_size: 4\n"
+    sizes = f"dp_shard_size: 4\ndp_replicate_size: {copies}\n"
+    text = f"{AXOLOTL}fsdp_version: 2\nfsdp_config: {{offload_params: false}}\n{sizes}"
     imported = read(text, name="config.yaml", devices=devices)
     assert fate(imported, "dp_shard_size")[0] == kind
-    assert imported.composed.values["hardware.fsdp.sharding_strategy"] == strategy
+    values = imported.composed.values
+    strategy = "full_shard" if copies == 1 else "hybrid_shard"
+    assert values["hardware.fsdp.sharding_strategy"] == strategy
+    assert (values["hardware.devices"], values["train.batch_size"]) == (found, found)
+
+
+def test_devices_that_share_a_row_have_no_rows_of_their_own(read: Bring) -> None:
+    sizes = "dp_shard_size: 2\ncontext_parallel_size: 2\n"
+    imported = read(f"{AXOLOTL}fsdp_config: {{version: 2}}\n{sizes}", name="config.yaml")
+    assert fate(imported, "context_parallel_size")[0] == "unknown"
+    assert fate(imported, "dp_shard_size")[0] == "derived"
+    assert imported.composed.values["train.batch_size"] == 2
+
+
+def test_recomputing_twice_is_recomputing(read: Bring) -> None:
+    section = "fsdp_config: {version: 2, activation_checkpointing: true}\n"
+    imported = read(f"{AXOLOTL}{section}gradient_checkpointing: true\n", name="config.yaml")
+    assert fate(imported, "gradient_checkpointing")[0] == "derived"
+    assert imported.composed.values["train.gradient_checkpointing"] is True
 
 
 FLOAT8 = LAUNCH.replace("FSDP", "NO") + "mixed_precision: fp8\nfp8_config: "

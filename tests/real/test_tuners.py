@@ -74,6 +74,11 @@ PARTS = {
         "bias",
         {"llamafactory": "never their biases alone"},
     ),
+    "names of weights": Part(
+        r"patterns: ['model\.layers\.1\.mlp\.', 'lm_head', '.*\.0\..*_layernorm'], norms: false",
+        layer(1, "mlp") | {"lm_head", *layer(0, "input_layernorm"), *layer(0, "post_attention")},
+        refused={"llamafactory": "never by a pattern"},
+    ),
     "one matrix of each layer": Part(
         "modules: self_attn.o_proj",
         {"model.layers.0.self_attn.o_proj", "model.layers.1.self_attn.o_proj"},

@@ -47,6 +47,14 @@ def patterns() -> st.SearchStrategy[Any]:
     return st.builds(lambda text: {"pattern": re.escape(text)}, words())
 
 
+def names_of_weights() -> st.SearchStrategy[Any]:
+    """Regular expressions for the names of weights."""
+    usual = st.sampled_from(
+        (r"model\.layers\.[01]\.", "lm_head", r".*\.mlp\.", r"model.+norm", "a[.]b")
+    )
+    return st.lists(usual | words().map(re.escape), max_size=3)
+
+
 def counts() -> st.SearchStrategy[Any]:
     """Numbers by module, as in `rank_pattern`."""
     return st.dictionaries(words().map(re.escape), st.integers(1, 10**6), max_size=2)

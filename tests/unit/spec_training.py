@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.spec_basics import (
     counts,
     modules,
+    names_of_weights,
     optional,
     patterns,
     positive,
@@ -56,6 +57,7 @@ def tuners() -> st.SearchStrategy[Any]:
         "head": st.booleans(),
         "norms": st.booleans(),
         "biases": st.booleans(),
+        "patterns": names_of_weights(),
     }
     count = st.integers(1, 200)
     return (

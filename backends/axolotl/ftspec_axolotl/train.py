@@ -308,7 +308,7 @@ def _lower_precision(compute: str, device: str, tuner: str, dtype: str) -> tuple
         raise Refuse(f"{compute} is not compiled for it yet", "notimpl", "precision: fp32")
     if device == "cpu":
         raise Refuse("its bf16 insists on a GPU that has it", "notyet", "precision: fp32")
-    if tuner == "full":
+    if tuner != "lora":
         raise Refuse(
             "weights that train would be held in bfloat16, norms and embeddings in float32",
             "notyet",

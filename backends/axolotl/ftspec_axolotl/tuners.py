@@ -1,4 +1,7 @@
-"""Spec paths <-> axolotl's keys for what trains: all weights, or LoRA (loaders/adapter.py of 0.19.0)."""
+"""Spec paths <-> axolotl's keys for what trains: all weights, those with some names, or LoRA.
+
+axolotl 0.19.0: loaders/adapter.py, utils/freeze.py.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ftspec.families.tuners.unfrozen import regular, written
 from ftspec.families.weights.quantised import FOUR_BITS
 from ftspec.mapping import MISSING, Refuse, Row, constant, field, only, ours, unsupported
 from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Prompt, PTuning, VeRA
-from ftspec.spec.tuners import Partial
+from ftspec.spec.tuners import LAYERS, PARTS
 from ftspec.spec.vocabulary import tag
 from ftspec_axolotl.data import FRESH, WHO
 from ftspec_axolotl.tokens import PLUGIN
 
 TUNER = "method.tuner."
-OTHERS = (Partial, OFT, IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
+OTHERS = (OFT, IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
 """Tuners that are not compiled: the row of the type says so, and once is enough."""
 SEEDED = "adapter_seed.AdapterSeed"
 """The plugin beside the config: axolotl draws a new adapter before anything is seeded."""
 
 
+UNFROZEN = "unfrozen_parameters"
 DRAWN = ("gaussian", "orthogonal")
 """Initialisations of LoRA that only draw: the weights below stay what they are."""
 
@@ -35,9 +40,11 @@ def tuner_rows() -> tuple[Row, ...]:
             _lower_type,
             _lift_type,
             uses=("model.quantization.type",),
+            reads=(UNFROZEN,),
             absent=(None,),
         ),
         *only(f"{TUNER}type", "lora", *_lora_rows()),
+        *only(f"{TUNER}type", "partial", *_partial_rows()),
         *told_by_type(TUNER, OTHERS),
         Row(
             (),
@@ -62,6 +69,35 @@ def told_by_type(section: str, kinds: Iterable[type[BaseModel]]) -> Iterator[Row
     for kind in kinds:
         paths = (f"{section}{name}" for name in kind.model_fields if name != "type")
         yield from only(f"{section}type", str(tag(kind)), *ours(*paths))
+
+
+def _partial_rows() -> Iterator[Row]:
+    yield Row(
+        (f"{TUNER}patterns",),
+        (UNFROZEN,),
+        _lower_patterns,
+        lambda names: tuple(map(regular, names or ())),
+        absent=(None,),
+    )
+    for name in (*LAYERS, *PARTS):
+        if name != "patterns":
+            neutral = None if name in LAYERS else () if name == "modules" else False
+            reason = "it names the weights that train by patterns alone"
+            yield unsupported(
+                f"{TUNER}{name}", reason, "notimpl", (neutral,), "method.tuner.patterns"
+            )
+
+
+def _lower_patterns(patterns: tuple[str, ...]) -> list[str]:
+    found = {pattern: written(pattern) for pattern in patterns}
+    if odd := [pattern for pattern, name in found.items() if name is None]:
+        raise Refuse(
+            f"in its patterns a dot is one of a name, `\\.` here, and `[3]` at the end is a row of a matrix: "
+            f"{odd[0]} would be another",
+            "notyet",
+            "run.backends: trl",
+        )
+    return [name for name in found.values() if name is not None]
 
 
 def _lora_rows() -> tuple[Row, ...]:
@@ -148,21 +184,24 @@ _REFUSED: tuple[tuple[str, str, Any], ...] = (
 
 
 def _lower_type(kind: str, quantised: str | None) -> Any:
-    if kind not in ("full", "lora"):
+    if kind not in ("full", "partial", "lora"):
         raise Refuse(
-            f"of all tuners only full tuning and LoRA are compiled for it yet, not {kind}",
+            f"of all tuners only full and partial tuning and LoRA are compiled for it yet, not {kind}",
             "notimpl",
             "method: full, or method: lora",
         )
     if kind == "lora" and quantised in FOUR_BITS:
         return "qlora"
-    return MISSING if kind == "full" else kind
+    return kind if kind == "lora" else MISSING
 
 
-def _lift_type(adapter: str | None) -> str:
+def _lift_type(adapter: str | None, unfrozen: Any) -> str:
     if adapter not in (None, "lora", "qlora"):
         raise Refuse(f"adapter: {adapter} is not in this map", "notimpl")
-    return "lora" if adapter else "full"
+    chosen = unfrozen not in (None, MISSING)
+    if adapter and chosen:
+        raise Refuse("an adapter beside a part of the weights is not in this map", "notimpl")
+    return "lora" if adapter else "partial" if chosen else "full"
 
 
 def _lower_layers(layers: tuple[int, ...], targets: Any) -> Any:

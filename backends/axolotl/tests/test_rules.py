@@ -25,7 +25,16 @@ def plan(tmp_path: Path, *sets: str, lossy: bool = False) -> Plan:
     ("sets", "words"),
     [
         ("method=qlora & model.quantization=int8", "all others in float16"),
-        ("method.tuner={type: oft, rank: 8}", "only full tuning and LoRA"),
+        ("method.tuner={type: oft, rank: 8}", "only full and partial tuning and LoRA"),
+        (
+            r"method.tuner={type: partial, patterns: ['a[.]b']}",
+            "a dot is one of a name",
+        ),
+        (
+            "method.tuner={type: partial, patterns: ['head[3]']}",
+            "a row of a matrix",
+        ),
+        ("method.tuner={type: partial, head: true}", "by patterns alone"),
         ("method.tuner.init=pissa", "move the weights below"),
         ("method.tuner.plus_ratio=4 & train.weight_decay=0.1", "has no weight decay"),
         (

@@ -56,6 +56,12 @@ def tuner_rows() -> tuple[Row, ...]:
                 "it chooses modules, never their biases alone",
                 neutral=(False,),
             ),
+            unsupported(
+                "method.tuner.patterns",
+                "it finds weights by parts of their names, never by a pattern",
+                neutral=((),),
+                hint="method.tuner.last_layers or modules, or run.backends: trl",
+            ),
         ),
         *only(TUNER, "oft", *_oft_rows()),
         *(

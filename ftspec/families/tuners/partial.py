@@ -39,12 +39,18 @@ SINGLE: Mapping[str, str] = {
     "head": "model.get_output_embeddings().requires_grad_(True)\n",
     "norms": _NAMED.replace("CONDITION", '"norm" in name'),
     "biases": _NAMED.replace("CONDITION", 'name.endswith("bias")'),
+    "patterns": (
+        "for name, parameter in model.named_parameters():\n"
+        '    if any(re.match(pattern, name) for pattern in "@patterns"):\n'
+        "        parameter.requires_grad_(True)\n"
+    ),
     "upcast": (
         "for parameter in model.parameters():\n    if parameter.requires_grad:\n"
         "        parameter.data = parameter.data.float()\n"
     ),
 }
-"""Statements without a value, in their order."""
+"""Statements that stand once, in their order; `patterns` alone has a value."""
+LISTS = ("modules", "patterns")
 
 
 def partial_rows() -> tuple[Row, ...]:
@@ -68,12 +74,15 @@ def partial_rows() -> tuple[Row, ...]:
         number("last_layers"),
         number("first_layers"),
         number("expanded_layers"),
-        Row(
-            ("method.tuner.modules",),
-            (f"{KEY}modules",),
-            lambda names: list(names) or MISSING,
-            tuple,
-            absent=((),),
+        *(
+            Row(
+                (f"method.tuner.{name}",),
+                (f"{KEY}{name}",),
+                lambda names: list(names) or MISSING,
+                tuple,
+                absent=((),),
+            )
+            for name in LISTS
         ),
         *map(switch, ("embeddings", "head", "norms", "biases")),
         Row(
@@ -99,13 +108,14 @@ def template() -> str:
     )
     counted = f"{{% if partial.layers == 'expanded_layers' %}}\nlayers = {_LAYERS}\n{{% endif %}}\n"
     before, *after = (
-        f"{{% if partial.{name} %}}\n{source}{{% endif %}}\n" for name, source in SINGLE.items()
+        f"{{% if partial.{name} %}}\n{_holes(source)}{{% endif %}}\n"
+        for name, source in SINGLE.items()
     )
     return before + counted + layers + "".join(after)
 
 
 def _holes(source: str) -> str:
-    for name in (*CHOICES, "modules"):
+    for name in (*CHOICES, *LISTS):
         source = source.replace(f'"@{name}"', f"{{{{ partial.{name}|py }}}}")
     return source
 
@@ -128,8 +138,8 @@ def read_partial(tree: ast.Module) -> dict[str, Any]:
     native: dict[str, Any] = {}
     for node in tree.body:
         for name, source in SINGLE.items():
-            if match(source, node) is not None:
-                native[f"{KEY}{name}"] = True
+            if (found := match(source, node)) is not None:
+                native[f"{KEY}{name}"] = found.get(name, True)
         for name, choice in CHOICES.items():
             for source in (_WHOLE, _PARTS):
                 found = match(source.replace("LAYERS", choice), node)

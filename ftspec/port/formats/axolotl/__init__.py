@@ -12,6 +12,7 @@ from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
 from ftspec.port.formats.axolotl.preferences import PREFERENCE_RULES
+from ftspec.port.formats.axolotl.sharding import SHARDING_RULES, replicas
 from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
 from ftspec.port.formats.axolotl.train import TRAIN_RULES, otherwise
 from ftspec.port.formats.axolotl.whole import complete
@@ -38,9 +39,11 @@ format = Format(
     keeps=False,
     otherwise=otherwise,
     complete=complete,
+    devices=replicas,
     rules={
         **IDLE_RULES,
         **MODEL_RULES,
+        **SHARDING_RULES,
         **DATA_RULES,
         **TOKEN_RULES,
         **TRAIN_RULES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.words import FAST, KERNEL, SHOWN, off_or
-from ftspec.port.rules import Context, Outcome, Rule, group, inert, unknown, unless
+from ftspec.port.rules import Context, Outcome, Rule, group, inert
 
 KERNELS = ("cut_cross_entropy", "CutCrossEntropyPlugin", "LigerPlugin", "liger", "KernelsPlugin")
 TRACKERS = ("SwanLabPlugin", "swanlab", "lm_eval", "LMEvalPlugin")
@@ -20,19 +20,11 @@ def _plugins(setting: Setting, _context: Context) -> Outcome:
     return Outcome("inert", why=KERNEL)
 
 
-def _same_when(*values: object) -> Rule:
-    return unless((None, *values), "what happens anyway", unknown("only axolotl has it"))
-
-
 IDLE_RULES: dict[str, Rule] = {
     "plugins": off_or(_plugins),
     "remove_unused_columns": inert("columns that the model does not take are left out anyway"),
     "skip_prepare_dataset": off_or(inert("rows are tokenised while it trains: the same rows")),
     "strict": inert("whether axolotl takes unknown keys"),
-    "dp_replicate_size": _same_when(1),
-    "tensor_parallel_size": _same_when(1),
-    "context_parallel_size": _same_when(1),
-    "expert_parallel_size": _same_when(1),
     **group(
         KERNEL, "liger_rope", "liger_rms_norm", "liger_rms_norm_gated", "liger_glu_activation",
         "liger_swiglu", "liger_layer_norm", "liger_cross_entropy", "liger_fused_linear_cross_entropy",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ftspec.families.tuners.unfrozen import ROWS, regular
 from ftspec.families.weights.stored import CALLS, KERNELS
 from ftspec.port.fates import Setting
-from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import APART, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
-from ftspec.port.formats.deepspeed.blocks import MOVED
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
 
@@ -27,6 +26,7 @@ FLAGS = {
 WORDS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
 STORED = "model_quantization_config"
 UNPACKING = tuple(CALLS[kind] for kind in UNPACKED)
+DOTS = "axolotl takes each dot for itself"
 NO_ADAPTER = "no adapter: all weights train"
 
 
@@ -142,6 +142,20 @@ def _config(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why="a model is read by the class that its own files name")
 
 
+def _unfrozen(setting: Setting, context: Context) -> Outcome:
+    """utils/freeze.py: every weight is asked, an adapter's too, and begins as one of the patterns says."""
+    patterns = setting.value if isinstance(setting.value, list) else [setting.value]
+    if context.get("adapter"):
+        return Outcome(
+            "unknown",
+            why="an adapter's weights begin with `base_model.`: the patterns freeze them as well",
+        )
+    if rows := [name for name in patterns if ROWS.match(name)]:
+        return Outcome("unknown", why=f"some rows of a weight, as in {rows[0]}, are not in a spec")
+    names = [regular(name) for name in patterns]
+    return Outcome("derived", {"tuner": "partial", "partial.patterns": names}, why=DOTS)
+
+
 def _lying(_setting: Setting, context: Context) -> Outcome:
     """peft 0.20, tuners/lora/layer.py, dispatch_default: it asks each layer, whatever is said."""
     if context.get("lora_target_parameters"):
@@ -170,64 +184,6 @@ def _center(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={"method.objective.center": setting.value})
 
 
-def shards(context: Context) -> bool:
-    """Whether FSDP is on (loaders/model.py, is_fsdp_enabled)."""
-    return bool(context.get("fsdp_config") or context.get("fsdp"))
-
-
-def _strategy(context: Context) -> str:
-    """Its schema of the section has no strategy, and leaves the key out (utils/schemas/fsdp.py)."""
-    size, devices = context.get("dp_shard_size"), context.devices * context.nodes
-    shared = isinstance(size, int) and 1 < size < devices
-    return "hybrid_shard" if shared else fsdp.resharded(context)
-
-
-FSDP = fsdp.Tool(shards, "FSDP is not set", _strategy)
-
-
-def sharded(context: Context) -> dict[str, Any]:
-    """FSDP, with what holds where nothing is said."""
-    if not shards(context):
-        return {}
-    # transformers 5.16, training_args.py: one model, in both versions, unless the section says otherwise
-    return fsdp.assumed(context, sharding_strategy=_strategy(context), state_dict_type="full")
-
-
-def _shared_over(setting: Setting, context: Context) -> Outcome:
-    """How many devices a model is spread over; the rest of them have copies."""
-    found = context.devices * context.nodes
-    if setting.value in (None, 1):
-        return Outcome("inert", why="what happens anyway")
-    if not shards(context) or found % setting.value:
-        return Outcome("unknown", why=f"FSDP over {setting.value} devices: say --devices")
-    if setting.value == found:
-        return Outcome("inert", why="all devices, as it would be anyway")
-    return Outcome("derived", of=("hardware.fsdp.sharding_strategy",))
-
-
-def _resharded(_setting: Setting, context: Context) -> Outcome:
-    return Outcome("derived", spec={"hardware.fsdp.sharding_strategy": _strategy(context)})
-
-
-_SHARDS: dict[str, Rule] = {
-    **fsdp.section_rules(FSDP),
-    # which of two versions; the strategy is not read, whatever it says
-    **dict.fromkeys(
-        ("fsdp_config.sharding_strategy", "fsdp_config.fsdp_sharding_strategy"),
-        inert("axolotl reads no strategy: reshard_after_forward says it, and full without it"),
-    ),
-    "fsdp_config.reshard_after_forward": said(_resharded),
-    "fsdp_config.fsdp_reshard_after_forward": said(_resharded),
-    "fsdp_version": off_or(
-        lambda setting, context: (
-            Outcome("derived", spec={"hardware.fsdp.version": fsdp.version(context)})
-            if shards(context)
-            else Outcome("inert", why="FSDP is not set")
-        )
-    ),
-    "fsdp_final_state_dict_type": inert(fsdp.END),
-    "dp_shard_size": _shared_over,
-}
 MODEL_RULES: dict[str, Rule] = {
     "base_model": renamed("model.name"),
     "base_model_config": said(_same_place),
@@ -261,6 +217,7 @@ MODEL_RULES: dict[str, Rule] = {
     "peft_use_rslora": _lora("use_rslora"),
     "peft_init_lora_weights": _lora("init_lora_weights"),
     "peft_trainable_token_indices": _lora("trainable_token_indices"),
+    "unfrozen_parameters": off_or(_unfrozen),
     "lora_fan_in_fan_out": off_or(_lying),
     "loraplus_lr_ratio": said(lambda s, _c: Outcome("renamed", spec={"method.tuner.plus_ratio": s.value})),
     "loraplus_lr_embedding": said(
@@ -280,8 +237,4 @@ MODEL_RULES: dict[str, Rule] = {
     "reward_model": off_or(_objective),
     "center_rewards_coefficient": said(_center),
     "num_labels": said(inert("one number comes out of a reward model")),
-    "fsdp": off_or(lambda _s, _c: Outcome("derived", of=("hardware.fsdp.sharding_strategy",))),
-    "fsdp_config": inert("empty"),
-    **_SHARDS,
-    "fsdp_config.": inert(MOVED),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
+from ftspec.port.formats.axolotl.sharding import recomputes
 from ftspec.port.formats.axolotl.words import (
     CONFIG,
     EMPTY,
@@ -27,6 +28,7 @@ OPTIMIZERS = {
     "ao_adamw_8bit": "adamw_torch_8bit",
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
+BOTH = "FSDP recomputes, by activation_checkpointing; where the trainer is asked as well, as here, it stops"
 AVERAGED = (
     "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
@@ -203,7 +205,11 @@ def _tf32(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {f"{CONFIG}tf32": setting.value is True})
 
 
-def _checkpointing(setting: Setting, _context: Context) -> Outcome:
+def _checkpointing(setting: Setting, context: Context) -> Outcome:
+    if setting.value and recomputes(context):
+        # transformers 5.16, trainer.py: one of the two alone
+        spec = {"train.gradient_checkpointing": True}
+        return Outcome("derived", spec=spec, why=BOTH)
     if setting.value in ("offload", "offload_disk"):
         native = {f"{CONFIG}gradient_checkpointing": True}
         return Outcome("derived", native, why="where activations wait in between changes no result")

@@ -7,8 +7,9 @@ from typing import Any
 from ftspec.port.format import Completion
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.model import attention, sharded, targets
+from ftspec.port.formats.axolotl.model import attention, targets
 from ftspec.port.formats.axolotl.preferences import defaults
+from ftspec.port.formats.axolotl.sharding import sharded
 from ftspec.port.formats.axolotl.train import (
     ROUNDED,
     accumulation,

@@ -1,0 +1,108 @@
+"""axolotl's settings of several devices: FSDP, and the sizes of accelerate's grid of devices.
+
+axolotl 0.19: utils/trainer.py, setup_fsdp_envs and setup_parallelism_envs; accelerate 1.13:
+parallelism_config.py, which stops unless the sizes make all devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats import fsdp
+from ftspec.port.formats.axolotl.words import off_or, said
+from ftspec.port.formats.deepspeed.blocks import MOVED
+from ftspec.port.rules import Context, Outcome, Rule, inert
+
+APART = ("dp_replicate_size", "dp_shard_size", "expert_parallel_size")
+"""Sizes whose devices each have rows of their own."""
+GRID = (*APART, "tensor_parallel_size", "context_parallel_size")
+SHARED: Mapping[str, str] = {
+    "tensor_parallel_size": "each weight cut over several devices is not in a spec",
+    "context_parallel_size": "a row cut over several devices by ring attention is not in a spec: in "
+    "hardware.sequence_parallel each device has some of the heads, as DeepSpeed has it",
+    "expert_parallel_size": "experts spread over devices are not in a spec",
+}
+
+
+def replicas(data: Mapping[str, Any]) -> int | None:
+    """How many devices with rows of their own the sizes make; None where they make none."""
+    return _made(data, APART) if _made(data, GRID) > 1 else None
+
+
+def _made(data: Mapping[str, Any], sizes: tuple[str, ...]) -> int:
+    return prod(size for key in sizes if isinstance(size := data.get(key), int) and size > 1)
+
+
+def shards(context: Context) -> bool:
+    """Whether FSDP is on (loaders/model.py, is_fsdp_enabled)."""
+    return bool(context.get("fsdp_config") or context.get("fsdp"))
+
+
+def recomputes(context: Context) -> bool:
+    """Whether FSDP recomputes activations by itself."""
+    return shards(context) and fsdp.true(fsdp.said(context, "activation_checkpointing"))
+
+
+def _strategy(context: Context) -> str:
+    """Its schema of the section has no strategy, and leaves the key out (utils/schemas/fsdp.py)."""
+    size, copies = context.get("dp_shard_size"), context.get("dp_replicate_size")
+    shared = isinstance(size, int) and size > 1 and isinstance(copies, int) and copies > 1
+    return "hybrid_shard" if shared else fsdp.resharded(context)
+
+
+FSDP = fsdp.Tool(shards, "FSDP is not set", _strategy)
+
+
+def sharded(context: Context) -> dict[str, Any]:
+    """FSDP, with what holds where nothing is said."""
+    if not shards(context):
+        return {}
+    # transformers 5.16, training_args.py: one model, in both versions, unless the section says otherwise
+    return fsdp.assumed(context, sharding_strategy=_strategy(context), state_dict_type="full")
+
+
+def _size(setting: Setting, context: Context) -> Outcome:
+    """One side of the grid; the sizes together are all devices."""
+    found, needed = context.devices * context.nodes, _made(context.document.data, GRID)
+    if setting.value in (None, 1):
+        return Outcome("inert", why="what happens anyway")
+    if (why := SHARED.get(setting.key)) is not None:
+        return Outcome("unknown", why=why)
+    if found not in (needed, replicas(context.document.data)):
+        return Outcome("unknown", why=f"its sizes make {needed} devices, and it stops with {found}")
+    if not shards(context) and setting.key == "dp_shard_size":
+        return Outcome("unknown", why="without fsdp_config nothing is cut over these devices")
+    where = ("hardware.devices", "hardware.nodes")
+    why = "the sizes make all devices, of one machine where no file says more"
+    return Outcome("derived", of=(*where, "hardware.fsdp.sharding_strategy"), why=why)
+
+
+def _resharded(_setting: Setting, context: Context) -> Outcome:
+    return Outcome("derived", spec={"hardware.fsdp.sharding_strategy": _strategy(context)})
+
+
+SHARDING_RULES: dict[str, Rule] = {
+    "fsdp": off_or(lambda _s, _c: Outcome("derived", of=("hardware.fsdp.sharding_strategy",))),
+    "fsdp_config": inert("empty"),
+    "fsdp_config.": inert(MOVED),
+    **fsdp.section_rules(FSDP),
+    # which of two versions; the strategy is not read, whatever it says
+    **dict.fromkeys(
+        ("fsdp_config.sharding_strategy", "fsdp_config.fsdp_sharding_strategy"),
+        inert("axolotl reads no strategy: reshard_after_forward says it, and full without it"),
+    ),
+    "fsdp_config.reshard_after_forward": said(_resharded),
+    "fsdp_config.fsdp_reshard_after_forward": said(_resharded),
+    "fsdp_version": off_or(
+        lambda setting, context: (
+            Outcome("derived", spec={"hardware.fsdp.version": fsdp.version(context)})
+            if shards(context)
+            else Outcome("inert", why="FSDP is not set")
+        )
+    ),
+    "fsdp_final_state_dict_type": inert(fsdp.END),
+    **dict.fromkeys(GRID, _size),
+}
