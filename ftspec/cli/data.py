@@ -121,6 +121,7 @@ def preview(
     from ftspec.report.preview_numbers import print_numbers, print_readers
     from ftspec.report.preview_rows import print_rows
     from ftspec.spec.home import at_home
+    from ftspec.spec.present import is_file
 
     loaded = load_stage(spec, sets, stage)
     asked = readers(loaded, backend_names(backend or ",".join(loaded.spec.run.backends)))
@@ -128,7 +129,7 @@ def preview(
         hint = "give data.eval or data.eval_size, or leave --split out"
         raise DataError(loaded.problem("data", "there are no rows to evaluate on", hint))
     written = loaded.handed is not None and loaded.handed.written and split == "train"
-    if written and not (asked.folder / at_home(str(asked.sources(split)[0].path))).is_file():
+    if written and not is_file(asked.folder / at_home(str(asked.sources(split)[0].path))):
         hint = "`ftspec run` has them written when it gets there"
         raise DataError(
             Problem(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ftspec.cli.shared import json_option, print_json, source_options
+from ftspec.spec.present import is_there
 
 
 @click.command("import", epilog="Example: ftspec import qwen3_lora_sft.yaml -o qwen3.yaml")
@@ -39,7 +40,7 @@ def command(
     from ftspec.report.port import lines
 
     imported = bring(files, wanted, version, devices)
-    if output is not None and output.exists() and not overwrite:
+    if output is not None and is_there(output) and not overwrite:
         raise OutputError(Problem(f"{output} is there already", hint="--overwrite replaces it"))
     if as_json:
         print_json(to_json(imported))

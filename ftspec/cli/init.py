@@ -9,6 +9,7 @@ import click
 from ftspec.cli.shared import json_option, print_json
 from ftspec.emit.disk import write_atomic
 from ftspec.errors import OutputError, Problem
+from ftspec.spec.present import is_folder, is_there
 
 
 @click.command(epilog="Example: ftspec init chat.ftspec.yaml")
@@ -27,11 +28,11 @@ def command(file: Path, method: str, force: bool, as_json: bool) -> None:
     from ftspec.spec.schema import schema_text
     from ftspec.spec.starter import SCHEMA_FILE, starter
 
-    if file.is_dir():
+    if is_folder(file):
         raise OutputError(
             Problem(f"{file} is a folder", hint=f"name a file: {file / 'ftspec.yaml'}")
         )
-    if file.exists() and not force:
+    if is_there(file) and not force:
         raise OutputError(Problem(f"{file} is there already", hint="--force overwrites it"))
     schema = file.parent / SCHEMA_FILE
     write_atomic(file, starter(method, file=file.name).encode())

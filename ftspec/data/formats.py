@@ -20,6 +20,7 @@ from ftspec.data.sources import Row, rows
 from ftspec.data.written import written
 from ftspec.errors import DataError, Problem
 from ftspec.spec.data import PAIRS, UNPAIRED, Format, Source, Written
+from ftspec.spec.present import is_file
 
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
 """Columns that multimodal data sets have."""
@@ -86,7 +87,7 @@ TOOLED = ("messages", "prompt-completion")
 
 def has_tools(source: Source, base: Path) -> bool:
     """Whether a local file has a column of tools, by its first row."""
-    if source.path is None or not (base / source.path).is_file():
+    if source.path is None or not is_file(base / source.path):
         return False
     found = Findings()
     first = next(iter(rows(source, base, found)), None)

@@ -16,6 +16,7 @@ from ftspec.plan.stages import CheckFolder, Collect, Plan, TakeResult
 from ftspec.spec.data import SUFFIXES
 from ftspec.spec.earlier import ANSWERS
 from ftspec.spec.home import at_home
+from ftspec.spec.present import is_file
 from ftspec.spec.writing import Writing
 
 SCRIPT = "write.py"
@@ -36,7 +37,7 @@ def answers_plan(
     """
     resolved = stage.resolved
     for path in writing.prompts:
-        if not (resolved.folder / at_home(path)).is_file():
+        if not is_file(resolved.folder / at_home(path)):
             message = f"stage {name}: there is no file {path}"
             hint = "paths start at the spec's own folder"
             raise SpecError(Problem(message, path="write.prompts", hint=hint))

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from ftspec.port.effective import Meaning
 from ftspec.port.settle import same, shown
+from ftspec.spec.present import is_there
 
 Weight = Literal["training", "rounding", "around"]
 """training: other weights come out. rounding: the same mathematics in other steps. around: memory,
@@ -175,7 +176,7 @@ def _resolved(value: Any, start: Path) -> Any:
         return {**value, "path": _resolved(value["path"], start)}
     if not isinstance(value, str) or "\0" in value or len(value) > LONGEST:
         return value
-    return str((start / value).resolve()) if (start / value).exists() else value
+    return str((start / value).resolve()) if is_there(start / value) else value
 
 
 def _both(first: Any, second: Any) -> bool:

@@ -24,6 +24,7 @@ from ftspec.port.settle import Settled
 from ftspec.read import json, yaml
 from ftspec.read.placed import Placed
 from ftspec.registry import load
+from ftspec.spec.present import is_folder
 
 LEFT = (
     "whether a longer row is cut, or stops the run before it begins, is in no file: data.overflow"
@@ -42,18 +43,18 @@ def compiled_folder(paths: Sequence[Path]) -> Path | None:
         SpecError: it is one that ftspec compiled, and one of its files was changed since, or it has
             several runs.
     """
-    folders = {path if path.is_dir() else path.parent for path in paths}
+    folders = {path if is_folder(path) else path.parent for path in paths}
     if len(folders) != 1:
         return None
     (folder,) = folders
     known = _recorded(folder)
-    if known is None or any(not path.is_dir() and path.name not in known for path in paths):
+    if known is None or any(not is_folder(path) and path.name not in known for path in paths):
         return None
     _refuse_no_run(folder, known)
     changed = [name for name, digest in known.items() if _digest(folder / name) != digest]
     if not changed:
         return folder
-    if all(path.is_dir() for path in paths):
+    if all(is_folder(path) for path in paths):
         hint = "name the files to be read: they are read like those that people write"
         raise SpecError(
             Problem(f"{changed[0]} was changed since ftspec wrote it", file=str(folder), hint=hint)

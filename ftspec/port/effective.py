@@ -18,6 +18,7 @@ from ftspec.port.settle import Settled
 from ftspec.read import yaml
 from ftspec.spec.load import load
 from ftspec.spec.paths import flatten, leaf_paths
+from ftspec.spec.present import is_folder
 
 ELSEWHERE = ("version", "native", "run.", "derived.")
 """Paths that say nothing about the training."""
@@ -87,7 +88,7 @@ def meaning(
 
 def _of_results(path: Path) -> Meaning:
     """What a training left behind."""
-    whole = traces.compiled(path) if path.is_dir() else None
+    whole = traces.compiled(path) if is_folder(path) else None
     if whole is not None:
         told = {name: (value, str(path)) for name, value in whole.items() if name not in UNTOLD}
         starts: tuple[Path, ...] = (path,)

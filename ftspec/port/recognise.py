@@ -14,6 +14,7 @@ from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
 from ftspec.read import yaml
 from ftspec.spec.load import STAGES
+from ftspec.spec.present import is_file, is_there
 from ftspec.spec.root import Spec
 
 REWRITTEN = frozenset(
@@ -48,7 +49,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
         SpecError: as `recognise`; or nothing in a script trains, or several commands do.
     """
     words = str(path)
-    if " " in words.strip() and not path.exists():
+    if " " in words.strip() and not is_there(path):
         return [Part(*one) for one in shell.parts(Path("command"), words, wanted, recognise)]
     text = read_text(path)
     if shell.is_shell(path, text):
@@ -157,10 +158,10 @@ def _companion(value: Any, name: str, folder: Path) -> Part | None:
         value = f"{value or 'data'}/dataset_info.json"
     if not isinstance(value, str) or "\0" in value:
         return None
-    roots = [above for above in folder.absolute().parents if (above / ".git").exists()]
+    roots = [above for above in folder.absolute().parents if is_there(above / ".git")]
     for path in (Path(value), folder / value, *(root / value for root in roots[:1])):
         try:
-            part = recognise(path) if path.is_file() else None
+            part = recognise(path) if is_file(path) else None
         except (SpecError, OSError):
             continue  # not what it is called: the setting that names it says so
         if part is not None and part.format.name == name:

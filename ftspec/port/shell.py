@@ -13,6 +13,7 @@ from ftspec.port.formats import load
 from ftspec.port.launches import Launch, arguments, launches
 from ftspec.read import commands
 from ftspec.read.placed import Place, Placed, Trail
+from ftspec.spec.present import is_file
 
 Read = Callable[[Path], tuple[Format, Document]]
 COMMANDS = (
@@ -137,4 +138,4 @@ def _near(path: Path, name: str) -> Path | None:
     """A file that a script names: from the current folder, or beside the script."""
     if "\0" in name:
         return None
-    return next((one for one in (Path(name), path.parent / name) if one.is_file()), None)
+    return next((one for one in (Path(name), path.parent / name) if is_file(one)), None)

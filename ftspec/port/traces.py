@@ -17,6 +17,7 @@ from ftspec.port.compiled import BETWEEN
 from ftspec.port.documents import in_file, read_text
 from ftspec.read import json, yaml
 from ftspec.registry import load
+from ftspec.spec.present import is_file, is_folder
 
 ADAPTER, STATE, CARD = "adapter_config.json", "trainer_state.json", "README.md"
 FILES = (ADAPTER, STATE, CARD)
@@ -32,7 +33,7 @@ which say nothing: they are there whether or not anything was saved or evaluated
 
 def is_trace(path: Path) -> bool:
     """Whether a path is what a training left behind."""
-    return path.is_dir() or path.name in FILES
+    return is_folder(path) or path.name in FILES
 
 
 def compiled(folder: Path) -> dict[str, Any] | None:
@@ -77,12 +78,12 @@ def told(path: Path) -> dict[str, tuple[Any, str]]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
+    if not is_folder(path):
         yield path
         return
     checkpoints = sorted(path.glob("checkpoint-*"), key=lambda one: (len(one.name), one.name))
     for folder in (path, path / "model", *checkpoints[-1:]):
-        yield from (folder / name for name in FILES if (folder / name).is_file())
+        yield from (folder / name for name in FILES if is_file(folder / name))
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -110,7 +111,8 @@ class LoRA(Node):
     def _patterns(self) -> LoRA:
         for name, pattern in self._regular():
             try:
-                re.compile(pattern)
+                with warnings.catch_warnings(action="ignore"):  # of what a later Python may refuse
+                    re.compile(pattern)
             except (re.error, RecursionError, OverflowError) as error:
                 raise ValueError(f"`{name}` has no regular expression: {error}") from error
         return self

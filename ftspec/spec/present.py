@@ -21,6 +21,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """The same for either."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def unread(path: Path, error: Exception) -> tuple[str, str]:
     """Why a file cannot be read, and a remedy where there is one."""
     if isinstance(error, FileNotFoundError):

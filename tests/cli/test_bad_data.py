@@ -132,3 +132,24 @@ def test_rows_held_out_leave_some_to_train_on(
         "  help: hold out fewer\n",
     )
     assert not Path("build").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["validate", LONG], 2),
+        (["import", LONG], 2),
+        (["explain", LONG], 2),
+        (["diff", LONG, LONG], 2),
+        (["init", LONG], 8),
+        (["import", "trl sft --use_peft", "-o", LONG], 8),
+        (["compile", "spec.yaml", "-o", LONG], 8),
+    ],
+)
+def test_commands_with_names_that_no_file_can_have(
+    arguments: list[str], code: int, ftspec: Command, write: Write
+) -> None:
+    write()
+    done = ftspec(*arguments)
+    assert done.code == code
+    assert "File name too long" in done.err

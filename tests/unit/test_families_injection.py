@@ -53,6 +53,15 @@ def _source(made: Document, **fields: Any) -> None:
         made["data"]["overflow"] = "truncate"
 
 
+def _written(made: Document, **texts: Any) -> None:
+    made["data"] = {"train": [{"path": "a.jsonl", "template": texts}], "overflow": "truncate"}
+
+
+def _learned(made: Document, format: str, **objective: Any) -> None:
+    made["data"] = {"train": [{"path": "a.jsonl", "format": format}], "overflow": "truncate"}
+    made["method"]["objective"] = objective
+
+
 def _rewarded(made: Document, **reward: Any) -> None:
     made["data"] = {"train": [{"path": "a.jsonl", "format": "prompt"}], "overflow": "drop"}
     objective = {"type": "grpo", "rewards": [reward], "generation": {"completions": 2}}
@@ -103,6 +112,67 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
             d["method"]["tuner"].update(modules_to_save=["embed_tokens", "lm_head"]),
             d["model"].update(dtype="float32", new_tokens={"tokens": [p]}),
         ),
+    ),
+    "padding": ("", lambda d, p: d["model"].update(special_tokens={"pad": p})),
+    "template option": (
+        "model.template_options",
+        lambda d, p: d["model"].update(template_options={"a": p}),
+    ),
+    "template option's name": (
+        "model.template_options",
+        lambda d, p: d["model"].update(template_options={p: "a"}),
+    ),
+    "written prompt": ("data.train", lambda d, p: _written(d, prompt=p, completion="{{ a }}")),
+    "written completion": ("data.train", lambda d, p: _written(d, prompt="{{ a }}", completion=p)),
+    "written turns": ("data.train", lambda d, p: _written(d, system=p, user=p, assistant=p)),
+    "written text": (
+        "data.train",
+        lambda d, p: (_written(d, text=p), d["method"].update(objective={"type": "cpt"})),
+    ),
+    "eval split": (
+        "data.eval",
+        lambda d, p: d["data"].update(
+            overflow="truncate", eval=[{"hub": "o/a", "format": "messages", "split": p}]
+        ),
+    ),
+    "chosen column": (
+        "data.train",
+        lambda d, p: (
+            _learned(d, "preference", type="dpo"),
+            d["data"]["train"][0].update(columns={"chosen": p}),
+        ),
+    ),
+    "reference": (
+        "method.objective.reference",
+        lambda d, p: _learned(d, "preference", type="dpo", reference=p),
+    ),
+    "teacher": (
+        "method.objective.teacher",
+        lambda d, p: _learned(d, "messages", type="gkd", teacher=p),
+    ),
+    "teacher's revision": (
+        "method.objective.teacher_revision",
+        lambda d, p: _learned(d, "messages", type="gkd", teacher="o/t", teacher_revision=p),
+    ),
+    "reward tags": (
+        "method.objective.rewards",
+        lambda d, p: _rewarded(d, by="format", tags=[p]),
+    ),
+    "target pattern": (
+        "method.tuner.targets",
+        lambda d, p: d["method"]["tuner"].update(targets={"pattern": p}),
+    ),
+    "exclude pattern": (
+        "method.tuner.exclude",
+        lambda d, p: d["method"]["tuner"].update(exclude={"pattern": p}),
+    ),
+    "rank pattern": (
+        "method.tuner.rank_pattern",
+        lambda d, p: d["method"]["tuner"].update(rank_pattern={p: 4}),
+    ),
+    "text of a soft prompt": (
+        "method.tuner.text",
+        lambda d, p: d["method"].update(tuner={"type": "prompt", "start": "text", "text": p}),
     ),
     "adapter": ("method.tuner.adapter", lambda d, p: d["method"]["tuner"].update(adapter=p)),
     "resume": ("train.resume", lambda d, p: d["train"].update(resume=p)),

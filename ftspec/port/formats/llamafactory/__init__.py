@@ -40,6 +40,7 @@ from ftspec.port.rules import (
 from ftspec.read import yaml
 from ftspec.spec.chat_templates import NAMED, THINKING
 from ftspec.spec.data import Source
+from ftspec.spec.present import is_folder
 
 PLAIN = plain()
 TRAINING = training_rules()
@@ -220,7 +221,7 @@ def _tokenized(setting: Setting, context: Context) -> Outcome:
     if context.get("streaming"):
         return Outcome("unknown", why="a stream is saved nowhere, and it stops")
     beside = context.document.path.parent
-    if any(folder.is_dir() for folder in (Path(setting.value), beside / setting.value)):
+    if any(is_folder(folder) for folder in (Path(setting.value), beside / setting.value)):
         why = "the rows that are saved there train, whatever the other settings say: they are not read"
         return Outcome("unknown", why=why)
     return Outcome(
