@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 IDLE = frozenset(("remove_columns", "select_columns", "with_format", "flatten_indices"))
 """Steps after which the same rows train in the same order."""
-LAST = "test_size"
-"""What `train_test_split` holds out, and the only size of it that is read."""
+LAST, FIRST = "test_size", "train_size"
+"""What `train_test_split` holds out, and what it leaves."""
 
 
 class Step(NamedTuple):
@@ -75,6 +75,7 @@ def drawn(step: Step, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a step says of which rows train, beside what earlier ones said; None if a spec cannot say it.
 
     ``select``: a number of first rows. ``shuffle``: a seed. ``test_size`` and ``seed``: what is held out.
+    ``train_size``: the share that is left, drawn by chance.
     """
     given = {one.arg: one.value for one in step.call.keywords}
     known = {key: one.value for key, one in given.items() if isinstance(one, ast.Constant)}
@@ -102,6 +103,8 @@ def _held(
             said[LAST] = size
         case [_, *_]:
             return None
+    if set(said) == {FIRST} and not before and isinstance(said[FIRST], float):
+        return said if 0 < said[FIRST] < 1 else None
     if len(known) < len(given) or not said.keys() <= {LAST, "seed", "shuffle"}:
         return None
     size, seed = said.get(LAST), said.get("seed")

@@ -279,6 +279,10 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
             values = [text_of(_value(one, names, script)) for one in args]
             fields = {str(key): text_of(_value(one, names, script)) for key, one in given.items()}
             return _formatted(text_of(_value(form, names, script)), values, fields)
+        case ast.Call(
+            func=ast.Attribute(value=text, attr="removeprefix"), args=[ast.Constant(value=str())]
+        ) if isinstance(made := _value(text, names, script), Rendered):
+            return made  # the token that begins a text, which is put there again
         case ast.Call(func=ast.Attribute(attr="apply_chat_template"), args=[said]) if _plain(given):
             of = _value(said, names, script)
             if isinstance(of, Turns | Column):

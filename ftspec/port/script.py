@@ -21,6 +21,7 @@ from ftspec.read.text import wrong
 TRAINERS: Mapping[str, str] = {
     "SFT": "sft", "DPO": "dpo", "KTO": "kto", "Reward": "reward", "ORPO": "orpo", "CPO": "cpo",
     "GRPO": "grpo", "RLOO": "rloo", "GKD": "gkd", "OnlineDPO": "online-dpo", "PPO": "ppo",
+    "Unsloth": "sft",
 }  # fmt: skip
 CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
 FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
@@ -35,7 +36,9 @@ TOKENS = (
 RESIZED = "model.resize_token_embeddings.0"
 WHOLE = "len(tokenizer)"
 """To how many rows embeddings are resized; any other number is a question."""
-HELPERS = ("get_chat_template", "standardize_sharegpt", "train_on_responses_only")
+SHARED = ("standardize_sharegpt", "standardize_data_formats")
+"""Unsloth's names, old and new, of what makes `role` and `content` of `from` and `value`."""
+HELPERS = ("get_chat_template", *SHARED, "train_on_responses_only")
 READ = (
     *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
     "load_dataset", *HELPERS, *TOKENS, "trainer.train",
@@ -58,6 +61,8 @@ HARMLESS = re.compile(
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
       | model\.config\.(use_cache|pretraining_tp)\s*=
       | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
+      | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\( | (print|pprint\.pprint|login|wandb\.init)\.\w+\s=
+      | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
       | os\.environ | (torch\.cuda|gc|gpu_\w+|start_gpu\w+|max_memory|logger|logging|warnings|wandb)\b
       | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\( | assert\s""",
     re.VERBOSE,
@@ -85,9 +90,16 @@ MODEL_KEYS = (
 """Arguments of from_pretrained that have a key of their own."""
 OF_THE_TRAINER = (
     "max_seq_length", "dataset_text_field", "packing", "dataset_num_proc", "neftune_noise_alpha",
-    "dataset_kwargs", "beta", "loss_type",
+    "dataset_kwargs", "beta", "loss_type", "max_length", "max_prompt_length", "max_completion_length",
+    "label_smoothing", "precompute_ref_log_probs", "reference_free",
 )  # fmt: skip
 """What older trainers took themselves, and what their config has now."""
+GIVEN = (
+    "model", "0", "ref_model", "args", "1", "tokenizer", "processing_class", "train_dataset",
+    "eval_dataset", "peft_config", "data_collator", "formatting_func", "compute_metrics", "callbacks",
+    "optimizers", "reward_funcs",
+)  # fmt: skip
+"""What a trainer is given that is read elsewhere, or is nothing at all."""
 LATER = ("device_map", "low_cpu_mem_usage", "use_cache", "token", "cache_dir", "offload_folder")
 
 
@@ -115,7 +127,9 @@ def read(path: Path, text: str) -> Document:
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
     )
-    return Document(path, Placed(data, places), asked)
+    starts = sorted(line for _, line in _starts(calls, source))
+    more = [(line, "another training: it wants a spec of its own") for line in starts[1:]]
+    return Document(path, Placed(data, places), (*asked, *_again(calls, trains), *more))
 
 
 def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
@@ -203,7 +217,7 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     names = {place.rpartition(".")[0] for place in (*calls.values, *calls.lines)}
     trainer = next((one for one in TRAINERS if {f"{one}Trainer", f"{one}Config"} & names), None)
     # a config without arguments leaves no trace: it is the trainer's own
-    config = next((name for name in CONFIGS if name in names), trainer and f"{trainer}Config")
+    config = next((name for name in CONFIGS if name in names), trainer and _config(trainer))
     if config:
         data["config_class"] = config
         places[("config_class",)] = Place(_first(calls, config), 1)
@@ -234,6 +248,22 @@ def _settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     return data, places
 
 
+def _config(trainer: str) -> str:
+    return "SFTConfig" if trainer == "Unsloth" else f"{trainer}Config"
+
+
+def _again(calls: Calls, trains: int | None) -> Iterator[tuple[int, str]]:
+    """What is made a second time and differs: a spec has one model, one adapter and one training."""
+    for place, line in calls.lines.items():
+        call, _, name = place.rpartition(".")
+        first, number, _ = call.partition("#")
+        once = (*CONFIGS, *LOADERS, *ADAPTERS, *(f"{one}Trainer" for one in TRAINERS))
+        if not number or first not in once or (trains is not None and line > trains):
+            continue
+        if place not in calls.values or calls.values[place] != calls.values.get(f"{first}.{name}"):
+            yield line, f"{first} once more, with another {name}: which one trains?"
+
+
 def _is_used(calls: Calls, names: set[str]) -> bool:
     """Whether an adapter reaches a trainer, or the model by peft's own function."""
     given = (f"{one}Trainer.peft_config" for one in TRAINERS)
@@ -257,7 +287,7 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
     if call.removesuffix("Trainer") in TRAINERS:
         if name in ("model", "0") and isinstance(value, str):
             return ("model_name_or_path",)
-        return (name,) if name in OF_THE_TRAINER else ()
+        return () if name in GIVEN and not value else (name,)
     kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer")
     return (call.rpartition(".")[2], name) if call.partition("#")[0] in kept else ()
 

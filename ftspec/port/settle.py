@@ -270,7 +270,8 @@ def _accepted(form: Format, key: str) -> str | None:
 def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kind, str]:
     entry = context.table.find(key) if context.table else None
     if entry is None:
-        version = f" {context.table.version}" if context.table else ""
+        own = context.table is not None and form.package in ("", form.backend)
+        version = f" {context.table.version}" if own and context.table else ""
         return "unknown", f"{form.title}{version} has no such setting"
     if same(entry[1], value):
         return "inert", f"what {form.title} assumes anyway"

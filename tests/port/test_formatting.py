@@ -134,6 +134,7 @@ DRAWN = [
     ("rows.shuffle(seed=3)", {"shuffle": 3}),
     ("rows.select(range(100)).shuffle(seed=3)", {"select": 100, "shuffle": 3}),
     ('rows.train_test_split(test_size=0.1)["train"]', {"test_size": 0.1}),
+    ('rows.train_test_split(train_size=0.1)["train"]', {"train_size": 0.1}),
     ("rows.train_test_split(20, seed=3)", {"test_size": 20, "seed": 3}),
     (
         "rows.shuffle(seed=3).train_test_split(test_size=0.1)",
@@ -143,7 +144,7 @@ DRAWN = [
 ]
 NOT_DRAWN = [
     "rows.shuffle()", "rows.shuffle(seed=seed)", "rows.select(range(10, 20))", "rows.select([1, 2])",
-    "rows.filter(lambda row: row['q'])", "rows.train_test_split(train_size=0.1)",
+    "rows.filter(lambda row: row['q'])", "rows.train_test_split(train_size=0.1, seed=3)",
     "rows.train_test_split(test_size=0.1, shuffle=False)", "rows.train_test_split()",
     "rows.train_test_split(test_size=0.1, stratify_by_column='q')", "rows.select(range(n))",
 ]  # fmt: skip
@@ -212,9 +213,13 @@ def test_conversations_of_a_notebook(read: Bring) -> None:
     source = found.composed.values["data.train"][0]
     assert (source["format"], source["columns"]) == ("messages", {"messages": "talk"})
     assert found.composed.values["data.train_on"] == "assistant"
-    shared = NOTEBOOK.replace("FUNCTION", made + "rows = standardize_sharegpt(rows)")
-    (source,) = read(shared.replace("ANSWERS", ANSWERS), "train.py").composed.values["data.train"]
-    assert (source["format"], source["columns"]) == ("sharegpt", {"conversations": "talk"})
+    for name in ("standardize_sharegpt", "standardize_data_formats"):
+        cut = made.replace("tokenize=False)", "tokenize=False).removeprefix('<bos>')")
+        shared = NOTEBOOK.replace("FUNCTION", cut + f"rows = {name}(rows)")
+        found = read(shared.replace("ANSWERS", ANSWERS), "train.py")
+        (source,) = found.composed.values["data.train"]
+        assert (source["format"], source["columns"]) == ("sharegpt", {"conversations": "talk"})
+        assert found.composed.open == ()
     # of rows without labels, that collator makes none: nothing would train
     bare = read(NOTEBOOK.replace("FUNCTION", made).replace("ANSWERS", ""), "train.py")
     assert any("data_collator" in one for one in bare.composed.open)

@@ -100,6 +100,63 @@ def test_a_trainer_without_arguments(read: Bring, args: str) -> None:
     assert (values["model.name"], values["train.batch_size"]) == ("Qwen/Qwen3-0.6B", 8)
 
 
+def test_what_a_trainer_is_given_itself(read: Bring) -> None:
+    """Older trainers took what their config has now; nothing of it is lost."""
+    script = (
+        "from trl import DPOConfig, DPOTrainer\n"
+        "dpo_trainer = DPOTrainer(\n"
+        '    "org/model", ref_model=None, args=DPOConfig(bf16=True), beta=0.2, max_length=700,\n'
+        "    max_prompt_length=300, callbacks=None, odd=3,\n)\ndpo_trainer.train()\n"
+    )
+    found = read(script, "train.py")
+    values = found.composed.values
+    assert (values["method.objective.beta"], values["data.max_length"]) == (0.2, 700)
+    assert values["data.max_prompt_length"] == 300
+    assert fate(found, "odd")[0] == "unknown"
+    assert {one.setting.key for one in found.fates} & {"ref_model", "callbacks"} == set()
+
+
+def test_unsloths_own_trainer(read: Bring) -> None:
+    script = UNSLOTH.replace("SFTTrainer", "UnslothTrainer").replace(
+        "TrainingArguments(", "UnslothTrainingArguments(embedding_learning_rate=1e-5,"
+    )
+    found = read(script, "train.py")
+    assert found.composed.values["train.steps"] == 60
+    assert fate(found, "embedding_learning_rate")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "get_ipython().run_line_magic('env', 'A=1')",
+        "PatchDPOTrainer()",
+        "pprint.pprint(dataset[0])",
+        'print("a" * n)',
+        'tokenizer.decode(trainer.train_dataset[5]["input_ids"])',
+        'space = tokenizer(" ", add_special_tokens=False).input_ids[0]',
+        'dataset[5]["text"]',
+    ],
+)
+def test_what_a_notebook_only_shows(read: Bring, line: str) -> None:
+    found = read(UNSLOTH.replace("trainer_stats", f"{line}\ntrainer_stats"), "train.py")
+    assert not [one for one in found.composed.open if one.startswith("line ")]
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("args = SFTConfig(max_steps=5)", "SFTConfig once more, with another max_steps"),
+        ('other = AutoModelForCausalLM.from_pretrained("org/other")', "once more, with another 0"),
+        ("trainer.train()", "another training"),
+        ("adapter = LoraConfig(r=8)", ""),
+    ],
+)
+def test_what_is_made_twice_is_a_question(read: Bring, line: str, asked: str) -> None:
+    found = read(TRL.replace("trainer.train()", f"{line}\ntrainer.train()"), "train.py")
+    open_ones = [one for one in found.composed.open if one.startswith("line ")]
+    assert any(asked in one for one in open_ones) if asked else not open_ones
+
+
 def test_an_adapter_that_peft_puts_around_the_model(read: Bring) -> None:
     around = TRL.replace(", peft_config=adapter", "").replace(
         "trainer = ",

@@ -10,7 +10,7 @@ from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
-from ftspec.port.script import UNUSED
+from ftspec.port.script import SHARED, UNUSED
 from ftspec.spec.online import ONLINE
 
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"
@@ -133,8 +133,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     "load_dataset.": _loaded,
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
     "dataset_text_field": _field,
-    "standardize_sharegpt": _part("data.train"),
-    "standardize_sharegpt.": _part("data.train"),
+    **{key: _part("data.train") for name in SHARED for key in (name, f"{name}.")},
     "get_chat_template": inert("no template is named"),
     "get_chat_template.": lambda _s, _c: Outcome("approximated", why=TEMPLATE),
     "train_on_responses_only": _part("data.train_on"),

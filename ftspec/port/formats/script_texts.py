@@ -6,7 +6,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule, section
-from ftspec.port.script import DRAWN, WRITTEN
+from ftspec.port.script import DRAWN, SHARED, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
 ENDED = "the end of the text, which every text has here"
@@ -20,13 +20,14 @@ CUT = (
     "data.train.template what is the prompt, and what the completion"
 )
 BY_CHANCE = "it says no seed and draws others in each run: as many rows are held out"
+SHARE = "it says no seed and draws others in each run: the same share of rows trains"
 ONE_SET = "the first rows of several data sets together are not in a spec"
 
 
 def shape(context: Context) -> dict[str, Any]:
     """Format, columns and template of the rows, as far as a script tells them."""
     said = section(context, WRITTEN)
-    shared = "standardize_sharegpt" in context.document.data or _mapped(context)
+    shared = any(name in context.document.data for name in SHARED) or _mapped(context)
     if "column" in said:
         format, own = ("sharegpt", "conversations") if shared else ("messages", "messages")
         column = str(said["column"])
@@ -54,10 +55,10 @@ def _mapped(context: Context) -> bool:
 
 
 def limited(context: Context, sources: list[dict[str, Any]]) -> None:
-    """Note how many rows of the only data set are taken."""
+    """Note how many rows of the only data set are taken, or which share of them."""
     rows = section(context, DRAWN).get("select")
-    if rows is not None and len(sources) == 1 and sources[0]["limit"] is None:
-        sources[0]["limit"] = rows
+    if len(sources) == 1 and sources[0]["limit"] is None:
+        sources[0] |= {"limit": rows, "share": section(context, DRAWN).get("train_size")}
 
 
 def draws(context: Context) -> dict[str, Any]:
@@ -94,11 +95,12 @@ def _part(_setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", why="as a function of the script writes them", of=("data.train",))
 
 
-def _select(_setting: Setting, context: Context) -> Outcome:
+def _select(setting: Setting, context: Context) -> Outcome:
     loads = [key for key in context.document.data if key.partition("#")[0] == "load_dataset"]
     if len(loads) > 1:
         return Outcome("unknown", why=ONE_SET)
-    return Outcome("derived", of=("data.train",))
+    share = setting.key.endswith("train_size")
+    return Outcome("derived", why=SHARE if share else "", of=("data.train",))
 
 
 def _held(_setting: Setting, context: Context) -> Outcome:
@@ -112,6 +114,7 @@ def _drawn(*paths: str) -> Rule:
 
 TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.select": _select,
+    f"{DRAWN}.train_size": _select,
     f"{DRAWN}.shuffle": _drawn("data.mixed", "data.draw_seed"),
     f"{DRAWN}.test_size": _held,
     f"{DRAWN}.seed": _drawn("data.draw_seed"),

@@ -38,6 +38,10 @@ REWRITTEN: Mapping[str, Any] = {
     "report_to": "none",
 }
 """Defaults of the config classes that it writes anew."""
+NO_IMAGES = "layers for images stay as they are"
+IMAGES = "adapters on layers for images are not in a spec"
+NAMED = "parts without adapters: name the others in method.tuner.targets"
+EMBEDDINGS = "a rate of its own for embeddings that train in full is not in a spec"
 WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
 
 
@@ -140,6 +144,14 @@ def _complete(context: Context) -> Completion:
     return Completion(native, spec, tuple(questions))
 
 
+def _part(setting: Setting, _context: Context) -> Outcome:
+    """models/vision.py, get_peft_model: which parts of a model get adapters."""
+    images = setting.key.endswith("finetune_vision_layers")
+    if bool(setting.value) != images:
+        return Outcome("inert", why=NO_IMAGES if images else "its adapters are asked for")
+    return Outcome("unknown", why=IMAGES if images else NAMED)
+
+
 _LOADED: dict[str, Rule] = {
     f"{LOAD}max_seq_length": _length,
     f"{LOAD}dtype": _dtype,
@@ -169,6 +181,11 @@ format = replace(
         "load_in_8bit": _bits,
         "model_revision": renamed("model.revision"),
         "get_peft_model.": adapter,
+        **{
+            f"get_peft_model.finetune_{part}": _part
+            for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
+        },
+        "embedding_learning_rate": unknown(EMBEDDINGS),
         "get_peft_model.random_state": _seed,
         "get_peft_model.use_gradient_checkpointing": _checkpointing,
     },
