@@ -100,6 +100,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "train.resume": ("./checkpoint-10",),
     "hardware.devices": (2,),
     "hardware.nodes": (2,),
+    "hardware.zero.offload_folder": ("/local_nvme/run",),
     "hardware.zero.leaf_modules": (("GptOssMLP",),),
     "hardware.fsdp.transformer_layer_cls_to_wrap": (("LlamaDecoderLayer",),),
     "hardware.fsdp.min_num_params": (10**8,),

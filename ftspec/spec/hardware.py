@@ -23,6 +23,9 @@ class Zero(Node):
     """Keep optimizer states in CPU memory."""
     offload_parameters: bool = False
     """Keep parameters in CPU memory (stage 3)."""
+    offload_folder: Annotated[str, Field(pattern=r"^/.*[^/]$")] | None = None
+    """A folder on a local disk (NVMe), by its whole path: what is offloaded lies there, not in CPU memory
+    (ZeRO-Infinity, stage 3). Needs libaio."""
     leaf_modules: Items[ClassName] | None = None
     """Classes of modules whose parameters are fetched all at once (stage 3): blocks of experts, of
     which a device may use some only. null: those of Mixtral, Qwen2-MoE and Qwen3-MoE."""
@@ -33,6 +36,12 @@ class Zero(Node):
             raise ValueError(
                 "`offload_parameters` needs stage 3: earlier stages do not shard parameters"
             )
+        if self.offload_folder is not None and self.stage != 3:
+            raise ValueError("`offload_folder` needs stage 3: earlier stages offload to CPU memory")
+        if self.offload_folder is not None and not (
+            self.offload_optimizer or self.offload_parameters
+        ):
+            raise ValueError("`offload_folder` needs `offload_optimizer` or `offload_parameters`")
         if self.leaf_modules is not None and self.stage != 3:
             raise ValueError("`leaf_modules` needs stage 3: earlier stages fetch nothing")
         if self.offload_optimizer and self.stage == 0:

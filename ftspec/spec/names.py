@@ -205,6 +205,7 @@ FOREIGN: Mapping[str, str] = {
     "context_parallel_size": "hardware.sequence_parallel",
     "sequence_parallel_size": "hardware.sequence_parallel",
     "leaf_module": "hardware.zero.leaf_modules",
+    "nvme_path": "hardware.zero.offload_folder",
     "bos_token": "model.special_tokens.bos",
     "eos_token": "model.special_tokens.eos",
     "pad_token": "model.special_tokens.pad",

@@ -258,6 +258,25 @@ RULES: Mapping[str, list[Schema]] = {
             "`offload_parameters` needs stage 3",
         ),
         _unless(
+            {"not": {"required": ["stage"], "properties": {"stage": {"const": 3}}}},
+            "offload_folder",
+            NULL,
+            "`offload_folder` needs stage 3",
+        ),
+        _unless(
+            {
+                "not": {
+                    "anyOf": [
+                        {"required": [name], "properties": {name: {"const": True}}}
+                        for name in ("offload_optimizer", "offload_parameters")
+                    ]
+                }
+            },
+            "offload_folder",
+            NULL,
+            "`offload_folder` needs `offload_optimizer` or `offload_parameters`",
+        ),
+        _unless(
             {"required": ["stage"], "properties": {"stage": {"const": 0}}},
             "offload_optimizer",
             {"const": False},

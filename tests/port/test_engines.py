@@ -137,6 +137,17 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
         ),
         ({"sequence_parallel_size": 2}, "hardware.sequence_parallel", 2),
         (
+            {
+                "zero_optimization": {
+                    "stage": 3,
+                    "offload_optimizer": {"device": "nvme", "nvme_path": "/local/nvme/"},
+                    "offload_param": {"device": "nvme", "nvme_path": "/local/nvme"},
+                }
+            },
+            "hardware.zero.offload_folder",
+            "/local/nvme",
+        ),
+        (
             {"zero_optimization": {"stage": 3, "leaf_module": {"classes": ["a.Block"]}}},
             "hardware.zero.leaf_modules",
             ("a.Block",),
@@ -188,6 +199,17 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
          "zero_optimization.offload_param.device", "inert"),
         ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}},
          "zero_optimization.offload_param.device", "unknown"),
+        ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": "/a/b/"}}},
+         "zero_optimization.offload_param.device", "exact"),
+        ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": "b"}}},
+         "zero_optimization.offload_param.device", "unknown"),
+        ({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme", "nvme_path": "/a"},
+                                "offload_optimizer": {"device": "cpu"}}},
+         "zero_optimization.offload_param.device", "unknown"),
+        ({"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "nvme", "nvme_path": "/a"}}},
+         "zero_optimization.offload_optimizer.device", "derived"),
+        ({"zero_optimization": {"stage": 3, "offload_param": {"device": "cpu", "nvme_path": "/a"}}},
+         "zero_optimization.offload_param.nvme_path", "inert"),
         ({"optimizer": {"type": "Lamb", "params": {}}}, "optimizer.type", "unknown"),
         ({"compression_training": {"sparse_pruning": {"shared_parameters": {"enabled": False}}}},
          "compression_training.sparse_pruning.shared_parameters.enabled", "inert"),

@@ -190,7 +190,13 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
             "fsdp": st.none() | st.none() | sharding(),
             "zero": st.none()
             | optional({"stage": st.integers(1, 3), "offload_optimizer": st.booleans()})
-            | optional({"leaf_modules": modules(least=1)}, stage=st.just(3)),
+            | optional({"leaf_modules": modules(least=1)}, stage=st.just(3))
+            | optional(
+                {"offload_parameters": st.booleans()},
+                stage=st.just(3),
+                offload_optimizer=st.just(True),
+                offload_folder=words().map(lambda word: f"/{word}/x"),
+            ),
         }
     )
     hardware = hardware.map(_one_engine)

@@ -163,6 +163,12 @@ def test_short_forms_are_taken(document: dict[str, Any]) -> None:
             "data": "a/b",
             "hardware": {"zero": {"stage": 0, "offload_optimizer": True}},
         },
+        {"model": "x", "data": "a/b", "hardware": {"zero": {"stage": 3, "offload_folder": "/a"}}},
+        {
+            "model": "x",
+            "data": "a/b",
+            "hardware": {"zero": {"stage": 2, "offload_optimizer": True, "offload_folder": "/a"}},
+        },
         {"model": "x", "data": "a/b", "run": []},
         {"model": "x", "data": "a/b", "method": {"tuner": {"type": "lora", "targets": []}}},
     ],

@@ -263,6 +263,7 @@ _ROWS = (
             ("stage", (None, 0)),
             ("offload_optimizer", (None, False)),
             ("offload_parameters", (None, False)),
+            ("offload_folder", (None,)),
             ("leaf_modules", (None,)),
         )
     ),

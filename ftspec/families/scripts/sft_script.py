@@ -221,5 +221,6 @@ def no_zero(title: str) -> tuple[Row, ...]:
         ),
         unsupported("hardware.zero.offload_optimizer", why, "never", neutral=(None, False)),
         unsupported("hardware.zero.offload_parameters", why, "never", neutral=(None, False)),
+        unsupported("hardware.zero.offload_folder", why, "never"),
         unsupported("hardware.zero.leaf_modules", why, "never"),
     )

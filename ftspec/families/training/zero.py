@@ -32,6 +32,11 @@ STAGE_USES = (
 UNSEEN = frozenset(TUNERS) - {"full", "partial", "lora"}
 """Tuners that were not seen to train under stage 3."""
 CPU = {"device": "cpu", "pin_memory": True}
+OFFLOADS = {
+    "hardware.zero.offload_optimizer": f"{ZERO}offload_optimizer",
+    "hardware.zero.offload_parameters": f"{ZERO}offload_param",
+}
+FOLDER = "hardware.zero.offload_folder"
 
 
 def _lower_stage(
@@ -75,15 +80,29 @@ def _lower_stage(
     return stage, True if stage == 3 else MISSING
 
 
-def _lower_offload(on: bool | None) -> Any:
-    return MISSING if on is None else CPU if on else {"device": "none"}
+def _place(on: bool | None, folder: str | None) -> Any:
+    """Where states or parameters lie."""
+    if not on:
+        return MISSING if on is None else {"device": "none"}
+    return CPU if folder is None else {**CPU, "device": "nvme", "nvme_path": folder}
 
 
-def _lift_offload(native: Any) -> bool:
-    device = native.get("device", "none")
-    if device not in ("none", "cpu"):
-        raise Refuse(f"offloading to {device} is not in a spec yet", "notimpl")
-    return bool(device == "cpu")
+def _lift_places(*natives: Any, held: bool | None) -> tuple[Any, ...]:
+    """Whether each is moved, and the folder, which is the same for both."""
+    said = [native or {} for native in natives]
+    places = {one["device"] for one in said if one.get("device", "none") != "none"}
+    if more := sorted(places - {"cpu", "nvme"}):
+        raise Refuse(f"offloading to {more[0]} is not in a spec", "notimpl")
+    if len(places) > 1:
+        raise Refuse("one of them on disk, the other in CPU memory, is not in a spec", "notimpl")
+    folders = {one.get("nvme_path") for one in said if one.get("device") == "nvme"}
+    if len(folders) > 1:
+        raise Refuse("one folder for states and another for parameters is not in a spec", "notimpl")
+    (folder,) = folders or {None}
+    if folders and not (isinstance(folder, str) and folder.startswith("/")):
+        raise Refuse("a disk without the whole path of a folder is not in a spec", "notimpl")
+    moved = (held if not one else one.get("device", "none") != "none" for one in said)
+    return (*moved, folder)
 
 
 LEAVES = tuple(
@@ -185,19 +204,17 @@ def zero_rows(silent: int | None, least: int = 0) -> tuple[Row, ...]:
             uses=STAGE_USES,
             absent=(silent, False),
         ),
-        *(
-            Row(
-                (f"hardware.zero.{name}",),
-                (f"{ZERO}{key}",),
-                lambda on, stage: _lower_offload(on if asked(stage) else None),
-                lambda native: held if native is None else _lift_offload(native),
-                uses=(STAGE,),
-                absent=(None,),
-            )
-            for name, key in (
-                ("offload_optimizer", "offload_optimizer"),
-                ("offload_parameters", "offload_param"),
-            )
+        Row(
+            (*OFFLOADS, FOLDER),
+            (*OFFLOADS.values(),),
+            lambda optimizer, parameters, folder, stage: (
+                (_place(optimizer, folder), _place(parameters, folder))
+                if asked(stage)
+                else (MISSING, MISSING)
+            ),
+            lambda *natives: _lift_places(*natives, held=held),
+            uses=(STAGE,),
+            absent=(None, None),
         ),
         Row(
             ("hardware.zero.leaf_modules",),

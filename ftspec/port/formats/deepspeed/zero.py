@@ -50,7 +50,7 @@ KNOBS = (
 )  # fmt: skip
 """Settings of speed and memory. Some have a name that begins with `stage3_` as well."""
 SPEED = (
-    "nvme_path", "buffer_count", "buffer_size", "max_in_cpu", "pin_memory", "pipeline_read",
+    "buffer_count", "buffer_size", "max_in_cpu", "pin_memory", "pipeline_read",
     "pipeline_write", "fast_init", "cpuadam_cores_perc",
 )  # fmt: skip
 """Settings of what is offloaded that say how fast it moves."""
@@ -69,7 +69,24 @@ def _offload(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why=f"stage {stage(context)} keeps them whole")
     if root in OLDER:
         return Outcome("renamed", spec={PLACES[place]: setting.value})
+    if device == "nvme" and stage(context) != 3:
+        why = "stages 1 and 2 know CPU memory alone"  # runtime/zero/stage_1_and_2.py, cpu_offload
+        return Outcome("derived", {f"{DS}{ZERO}{place}": {"device": "cpu"}}, why=why)
+    if device == "nvme":
+        path = section(context, "zero_optimization")[place].get("nvme_path")
+        on_disk = {
+            "device": device,
+            "nvme_path": path.rstrip("/") if isinstance(path, str) else path,
+        }
+        return Outcome("exact", {f"{DS}{ZERO}{place}": on_disk})
     return Outcome("exact", {f"{DS}{ZERO}{place}": {"device": device}})
+
+
+def _folder(setting: Setting, context: Context) -> Outcome:
+    said = section(context, "zero_optimization")[setting.key.split(".")[1]]
+    if said.get("device") != "nvme" or stage(context) != 3:
+        return Outcome("inert", why="nothing lies on a disk")
+    return Outcome("derived", of=("hardware.zero.offload_folder",))
 
 
 def _at_stage_3(rule: Rule) -> Rule:
@@ -93,6 +110,7 @@ SHARDING: Mapping[str, Rule] = {
     **{f"{ZERO}{name}.device": _offload for name in PLACES},
     **{f"{ZERO}{name}": _offload for name in OLDER},
     **group(MOVED, *(f"{ZERO}{place}.{name}" for place in PLACES for name in SPEED)),
+    **{f"{ZERO}{place}.nvme_path": _folder for place in PLACES},
     f"{ZERO}offload_optimizer.ratio": inert(FRACTION),
     f"{ZERO}offload_optimizer.super_offload": inert(
         "its Adam takes the same steps in a process of its own"
