@@ -133,15 +133,6 @@ def unless(values: tuple[Any, ...], why: str, otherwise: Rule) -> Rule:
     return rule
 
 
-def unless_none(otherwise: Rule, why: str) -> Rule:
-    """Not understood where it is null, which means something there that a spec cannot say."""
-
-    def rule(setting: Setting, context: Context) -> Outcome:
-        return Outcome("unknown", why=why) if setting.value is None else otherwise(setting, context)
-
-    return rule
-
-
 def group(why: str, *keys: str) -> dict[str, Rule]:
     """Inert keys with one reason."""
     return {key: inert(why) for key in keys}

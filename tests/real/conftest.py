@@ -187,6 +187,14 @@ def reload(lab: Lab, out: Path, folders: Sequence[Path]) -> None:
     subprocess.run(list(map(str, command)), env=environ, check=True)
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped specs and data, to be added to."""
+    folder = tmp_path_factory.mktemp("project") / "specs"
+    shutil.copytree(SPECS, folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Lab:
     """One laboratory for the whole session, all of xdist's workers included."""

@@ -118,11 +118,6 @@ def data_rows() -> tuple[Row, ...]:
     )
 
 
-def is_own(native: Any) -> bool:
-    """Whether axolotl makes the rows itself."""
-    return native.get(SKIP) is not True
-
-
 def _lower_sources(
     who: str, sources: Sequence[dict[str, Any]], prepared: str, part: str
 ) -> tuple[Any, ...]:

@@ -16,8 +16,6 @@ from packaging.version import Version
 
 from ftspec.errors import Problem, SpecError
 
-REQUIRED = "<required>"
-
 
 @dataclass(frozen=True)
 class Table:
