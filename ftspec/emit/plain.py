@@ -17,8 +17,9 @@ COMMENT = 200
 """Longest comment that is written; the rest of it is cut."""
 SCALARS = (type(None), bool, int, float, str)
 
-# Characters that reorder what a reader sees (Unicode TR 9): they make code look like other code.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Characters that reorder what a reader sees (Unicode TR 9): they make code look like other code. And the mark
+# that begins some files, which nobody sees within one.
+_BIDI = frozenset("\ufeff\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _HALF = re.compile("[\ud800-\udfff]")
 # PEP 263: such a comment in the first two lines changes the encoding of the whole file.
 _COOKIE = re.compile(r"coding(?=[:=])", re.ASCII)

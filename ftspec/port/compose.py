@@ -21,6 +21,7 @@ from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
+from ftspec.spec.scalars import INVISIBLE
 from ftspec.spec.write import lay_out, natural
 
 PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
@@ -48,6 +49,9 @@ class Composed:
     """What a person has to decide before the spec can run."""
 
 
+HIDES = "it holds a character that cannot be seen, and no spec does"
+
+
 def compose(parts: Sequence[Settled]) -> Composed:
     """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
     values: dict[str, Any] = {}
@@ -57,7 +61,11 @@ def compose(parts: Sequence[Settled]) -> Composed:
         values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
     values |= _mended(values)
     origins = {path: found for part in parts for path, found in part.origins.items()}
-    natives = {part.format.backend: dict(part.native) for part in parts if part.native}
+    natives = {
+        part.format.backend: seen
+        for part in parts
+        if (seen := {key: value for key, value in part.native.items() if not _hides(value)})
+    }
     refused = _nothing_to_evaluate(values)
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
@@ -217,8 +225,9 @@ def _checked(
     flat: Mapping[str, Any], natives: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Spec, dict[str, str]]:
     """The spec of these values, and those that no spec may hold, left out one by one."""
-    flat = dict(flat)
-    refused: dict[str, str] = {}
+    refused = {path: f"{shown(value)}: {HIDES}" for path, value in flat.items() if _hides(value)}
+    flat = {path: value for path, value in flat.items() if path not in refused}
+    flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in refused}
     while True:
         try:
             data = _nested(flat) | ({"native": natives} if natives else {})
@@ -230,6 +239,15 @@ def _checked(
             for path, message in bad.items():
                 refused[path] = f"{shown(flat.pop(path))}: {message.removeprefix('Value error, ')}"
             flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in bad}
+
+
+def _hides(value: Any) -> bool:
+    """Whether a text in a value holds what a reader of the spec could not see."""
+    if isinstance(value, dict):
+        return any(_hides(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        return any(map(_hides, value))
+    return isinstance(value, str) and INVISIBLE.search(value) is not None
 
 
 def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
@@ -247,6 +265,8 @@ def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
 def _judged(fate: Fate, refused: Mapping[str, str]) -> Fate:
     """A fate, changed where a spec cannot hold the value after all."""
     why = next((refused[path] for path in fate.to if path in refused), None)
+    if fate.kind == "kept" and _hides(fate.setting.value):
+        why = f"{shown(fate.setting.value)}: {HIDES}"
     return fate if why is None else Fate("unknown", fate.setting, (), why)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ftspec.errors import SpecError
 from ftspec.port.bring import bring
 from ftspec.port.traces import told
+from ftspec.spec.load import loads
 from tests.port.conftest import Bring
 
 LLAMAFACTORY = "model_name_or_path: org/model\nstage: sft\ndo_train: true\ntemplate: qwen\n"
@@ -137,3 +139,34 @@ def test_names_of_columns_that_are_none(read: Bring, text: str, key: str | None)
 def test_a_number_that_json_has_not_is_not_kept(read: Bring) -> None:
     text = "model_name_or_path: org/model\nstage: sft\npreprocessing_num_workers: .nan\n"
     assert read(text, wanted="llamafactory").composed.spec.native == {}
+
+
+UNSEEN = ("a\x00b", "\x1b[2J", "a\x85b", "\u2028x", "\u202ex", "\ufeff", "\x0c")
+"""What no spec may hold, because nobody would see it there."""
+SLOTS = (
+    ("llamafactory", f"{LLAMAFACTORY}dataset: a\ndefault_system: %s\n"),
+    ("llamafactory", f"{LLAMAFACTORY}dataset: %s\n"),
+    ("llamafactory", f"{LLAMAFACTORY}dataset: a\nray_run_name: %s\n"),
+    ("trl", f"{TRL}dataset_name: a\neos_token: %s\n"),
+    ("trl", f"{TRL}dataset_name: a\nhub_model_id: %s\n"),
+    ("trl", f"{TRL}dataset_name: a\nnothing: %s  # %s\n"),
+    ("axolotl", f"{AXOLOTL}datasets: [{{path: o/d, type: {{format: x, system_prompt: %s}}}}]\n"),
+    (
+        "axolotl",
+        f"{AXOLOTL}datasets: [{{path: %s, type: alpaca}}]\nspecial_tokens: {{pad_token: %s}}\n",
+    ),
+)
+
+
+@pytest.mark.parametrize(("wanted", "text"), SLOTS)
+def test_what_nobody_would_see_comes_into_no_spec(read: Bring, wanted: str, text: str) -> None:
+    for unseen in UNSEEN:
+        imported = read(text.replace("%s", json.dumps(unseen)), wanted=wanted)
+        assert unseen not in imported.composed.text
+        loads(imported.composed.text)
+
+
+def test_a_value_that_hides_something_is_told(read: Bring) -> None:
+    imported = read(f'{TRL}dataset_name: a\neos_token: "a\\u2028"\n', wanted="trl")
+    (lost,) = (fate for fate in imported.fates if fate.setting.key == "eos_token")
+    assert (lost.kind, "cannot be seen" in lost.why) == ("unknown", True)
