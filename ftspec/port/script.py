@@ -13,6 +13,7 @@ from typing import Any
 
 from ftspec.port.documents import Document
 from ftspec.port.formatting import SPOKEN, rows_of
+from ftspec.port.reward_functions import rewards_of
 from ftspec.read import json
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.python import Calls, read_calls
@@ -70,6 +71,8 @@ HARMLESS = re.compile(
 """Statements that change nothing of what is trained."""
 WRITTEN = "formatting"
 """Below this key stands what a function writes of the rows."""
+REWARD_SOURCE = "reward_source"
+"""A module with the reward functions that the script defines."""
 DRAWN = "drawn"
 """Below this key stands which rows train."""
 OF_ROWS = re.compile(
@@ -119,6 +122,11 @@ def read(path: Path, text: str) -> Document:
     trains = min((line for place, line in _starts(calls, source)), default=None)
     data, places = _settings(calls)
     understood = _rows(source, data, places)
+    copied: frozenset[int] = frozenset()
+    if rewards := rewards_of(source):
+        copied = rewards.lines
+        data |= {"reward_funcs": list(rewards.names), REWARD_SOURCE: rewards.text}
+        places |= {(key,): Place(rewards.line, 1) for key in ("reward_funcs", REWARD_SOURCE)}
     asked = tuple(
         (line, told.splitlines()[0][:120])
         for line, told in sorted(calls.foreign)
@@ -126,6 +134,8 @@ def read(path: Path, text: str) -> Document:
         and not HARMLESS.match(told)
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
+        and line not in copied
+        and not (copied and ".reward_funcs = " in told)
     )
     starts = sorted(line for _, line in _starts(calls, source))
     more = [(line, "another training: it wants a spec of its own") for line in starts[1:]]
@@ -283,7 +293,7 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
     if call in ADAPTERS:
         return ("get_peft_model" if fast else call, name)
     if call in (*CONFIGS, "BitsAndBytesConfig"):
-        return (name,)
+        return ("output_dir" if name == "0" else name,)
     if call.removesuffix("Trainer") in TRAINERS:
         if name in ("model", "0") and isinstance(value, str):
             return ("model_name_or_path",)

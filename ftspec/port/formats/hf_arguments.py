@@ -76,7 +76,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
 
     def ratio(setting: Setting, context: Context) -> Outcome:
         if context.get("lr_scheduler_type") == CONSTANT:
-            return Outcome("inert", why=NO_WARMUP)
+            return Outcome("derived", why=NO_WARMUP, of=("train.schedule.type",))
         five = is_five(context, prefix)
         if setting.value is None or (not setting.value and not five):
             return Outcome("inert", why="no warm-up is asked for by it")
@@ -86,7 +86,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
 
     def steps(setting: Setting, context: Context) -> Outcome:
         if context.get("lr_scheduler_type") == CONSTANT:
-            return Outcome("inert", why=NO_WARMUP)
+            return Outcome("derived", why=NO_WARMUP, of=("train.schedule.type",))
         by_ratio = context.get("warmup_ratio")
         if by_ratio is not None and (is_five(context, prefix) or not setting.value):
             return Outcome("inert", why="warmup_ratio stands in its place")

@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats.script_texts import TEXT_RULES, asked, draws, is_text, limited, shape
 from ftspec.port.formats.script_tokens import TOKEN_RULES
+from ftspec.port.formats.trl import CONFIG
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
@@ -85,7 +86,10 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         and context.get("eval_strategy", context.get("evaluation_strategy", "no")) != "no"
     ):
         spec["data.eval"] = tuple(held)
-    return {SHAPE: "text" if is_text(context) else "messages"}, spec, questions
+    native = {SHAPE: "text" if is_text(context) else "messages"}
+    if context.get("output_dir") is None:  # transformers: TrainingArguments.__post_init__
+        native[f"{CONFIG}output_dir"] = "trainer_output"
+    return native, spec, questions
 
 
 def objective(context: Context) -> tuple[str, list[str]]:

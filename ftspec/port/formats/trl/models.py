@@ -12,6 +12,7 @@ from ftspec.families.objectives.gkd import OVER_WRITTEN, TEACHER
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, renamed
+from ftspec.port.script import REWARD_SOURCE
 
 REWARDS = "TODO.py"
 """A file that a person has to write, since the source names functions of its own project."""
@@ -47,13 +48,14 @@ def _text(own: list[str]) -> str:
 
 
 def _function(name: str, context: Context) -> dict[str, Any]:
-    if name == PUNISHMENT:
+    if name == PUNISHMENT and not context.get(REWARD_SOURCE):
         return {
             "by": "python",
             "file": f"./{_file(context)}",
             "function": "soft_overlong_punishment",
         }
-    file = f"./{_file(context)}" if name in OWN else REWARDS
+    here = name in OWN or context.get(REWARD_SOURCE)
+    file = f"./{_file(context)}" if here else REWARDS
     return {"by": "python", "file": file, "function": name}
 
 
@@ -76,6 +78,11 @@ def _functions(_setting: Setting, context: Context) -> Outcome:
     """Named functions: trl's own are known, those of a project are for a person to copy."""
     if not all(map(_is_name, names(context))):
         return Outcome("unknown", why="rewards are named functions, or models")
+    if text := context.get(REWARD_SOURCE):
+        why = f"the script's own functions, written to {_file(context)}"
+        return Outcome(
+            "derived", spec={FIELD: rewards(context)}, why=why, files={_file(context): str(text)}
+        )
     own = [name for name in names(context) if name in (*OWN, PUNISHMENT)]
     files = {_file(context): _text(own)} if own else {}
     spec = {FIELD: rewards(context)}
@@ -83,6 +90,10 @@ def _functions(_setting: Setting, context: Context) -> Outcome:
         why = f"functions of the project that the recipe belongs to: copy them into {REWARDS}"
         return Outcome("unknown", spec=spec, why=why, files=files)
     return Outcome("derived", spec=spec, why=f"trl's own, by {_file(context)}", files=files)
+
+
+def _source(_setting: Setting, _context: Context) -> Outcome:
+    return Outcome("derived", why="the text of these functions", of=(FIELD,))
 
 
 def _model(_setting: Setting, context: Context) -> Outcome:
@@ -155,6 +166,7 @@ MODEL_RULES: dict[str, Rule] = {
     "model_name_or_path": _named,
     "reward_funcs": _functions,
     "reward_funcs[]": _functions,
+    REWARD_SOURCE: _source,
     "reward_weights": _weights,
     "reward_weights[]": _weights,
     "teacher_model_name_or_path": renamed(TEACHER),
