@@ -71,5 +71,7 @@ class Format:
     """Keys that the backend writes for itself, so that none is passed through."""
     mentions: Mapping[str, str] = field(default_factory=dict)
     """Keys that name another file of the source, and its format."""
+    stops: str = ""
+    """What its framework makes of a key that it has not, as the end of a sentence."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """Native keys that lowering leaves out where others make them idle, and which."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ftspec.mapping import Flat
 from ftspec.port.documents import Document
 from ftspec.port.fates import Kind, Setting
+from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import Table
 
 NOTHING: Flat = MappingProxyType({})
@@ -34,6 +35,8 @@ class Outcome(NamedTuple):
     """Spec paths that it has a part in, where another rule or the whole gives the value."""
     files: Mapping[str, str] = NO_FILES
     """Texts that stand in the source and that a spec names as files."""
+    loud: bool = False
+    """Whether a person should see it though it changes nothing: a slip, which the source ignores."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,13 @@ class Context:
     nodes: int = 1
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Another setting of the same document, from the top level."""
-        return self.document.data.get(key, default)
+        """Another setting of the same document, from the top level, in the type that is declared for it."""
+        value = self.document.data.get(key, default)
+        entry = self.table.find(key) if self.table and isinstance(value, str) else None
+        try:
+            return cast(value, entry[0]) if entry else value
+        except NotOfType:
+            return value  # its own fate tells
 
     def assumed(self, key: str) -> Any:
         """What the framework assumes where the key is missing; None where that is not known."""

@@ -94,6 +94,11 @@ def settle(form: Format, context: Context) -> Settled:
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
     said = {key for _, outcome in outcomes for key in outcome.native}
     found.assumed = [*completion.notes]
+    found.assumed += [
+        f"{setting.place}: {setting.key}: {outcome.why}"
+        for setting, outcome in outcomes
+        if outcome.loud
+    ]
     if form.whole:
         found.assumed += _assumed(lifted, fields, said, form)
     return found
@@ -272,7 +277,7 @@ def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kin
     if entry is None:
         own = context.table is not None and form.package in ("", form.backend)
         version = f" {context.table.version}" if own and context.table else ""
-        return "unknown", f"{form.title}{version} has no such setting"
+        return "unknown", f"{form.title}{version} has no such setting{form.stops}"
     if same(entry[1], value):
         return "inert", f"what {form.title} assumes anyway"
     return "kept", f"only {form.title} has it"

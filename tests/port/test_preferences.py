@@ -92,7 +92,8 @@ def test_what_axolotl_hands_to_trl(read: Bring, text: str, path: str, value: Any
 @pytest.mark.parametrize(
     ("text", "key", "kind"),
     [
-        ("rl: dpo\nrpo_alpha: 1.0\n", "rpo_alpha", "inert"),
+        ("rl: dpo\nrpo_alpha: 1.0\n", "rpo_alpha", "unknown"),
+        ("rl: dpo\nmax_prompt_len: 64\n", "max_prompt_len", "inert"),
         ("rl: dpo\nkto_desirable_weight: 0.5\n", "kto_desirable_weight", "inert"),
         ("rl: dpo\ndpo_use_weighting: true\n", "dpo_use_weighting", "unknown"),
         ("rl: ipo\ndpo_label_smoothing: 0.1\n", "dpo_label_smoothing", "inert"),

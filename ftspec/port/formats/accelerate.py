@@ -48,6 +48,17 @@ OTHERS = {
 """Settings of the other backends of float8, and whose they are."""
 
 
+STOPS = (
+    "accelerate has no such key, and stops at it (commands/config/config_args.py, from_yaml_file)"
+)
+
+
+def _otherwise(setting: Setting, _context: Context) -> Outcome:
+    """Its classes take no other keys; what stands in a section of theirs is another matter."""
+    inside = "." in setting.key
+    return Outcome("unknown", why="not a setting that is known" if inside else STOPS)
+
+
 def machines(document: Any) -> tuple[int, int]:
     """Devices of each machine, and machines: num_processes counts those of all machines."""
     nodes = document.data.get("num_machines")
@@ -149,7 +160,7 @@ format = Format(
     whole=False,
     mentions={"deepspeed_config.deepspeed_config_file": "deepspeed"},
     part="ds_config.",
-    otherwise=unknown("not a setting that is known"),
+    otherwise=_otherwise,
     complete=_complete,
     rules={
         "num_processes": _devices,

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.attention import TOGETHER, apart
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
     PROMPT,
@@ -31,8 +32,9 @@ from ftspec.port.formats.axolotl.turns import (
     inputs,
     turns,
 )
+from ftspec.port.formats.axolotl.unread import ENTRY, unread
 from ftspec.port.formats.axolotl.words import evaluates, off_or, said, taken
-from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
+from ftspec.port.rules import Context, Outcome, Rule, inert
 from ftspec.spec.data import unsliced
 
 ROLES = {
@@ -66,8 +68,10 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     everything = bool(taken(context, "train_on_inputs")) or learns == "cpt"
     spec["data.train_on"] = "all" if everything else "assistant"
     if learns != "cpt":
-        strategy = str(taken(context, "excess_length_strategy") or "drop").lower()
-        spec["data.overflow"] = {"truncate": "truncate", "raise": "error"}.get(strategy, "drop")
+        strategy = taken(context, "excess_length_strategy")
+        spec["data.overflow"] = {"truncate": "truncate", "raise": "error"}.get(
+            str(strategy), "drop"
+        )
     elif completes(context):
         windows = {"data.overflow": "split", "data.split_rows": WINDOWS}
         spec |= {**windows, "data.prepare": "ftspec"}
@@ -223,6 +227,8 @@ def _otherwise_drawn(context: Context) -> str:
 
 
 def _packs(setting: Setting, context: Context) -> Outcome:
+    if setting.value and not apart(context):
+        return Outcome("unknown", why=TOGETHER)
     spec = {"data.packing": data(context)[0]["data.packing"]}
     if not setting.value:
         return Outcome("derived", spec=spec)
@@ -240,7 +246,9 @@ def _length(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {"SFTConfig.max_length": setting.value})
 
 
-def _overflow(_setting: Setting, context: Context) -> Outcome:
+def _overflow(setting: Setting, context: Context) -> Outcome:
+    if setting.value not in ("drop", "truncate", "raise"):
+        return Outcome("unknown", why="axolotl takes drop, truncate and raise")
     return Outcome("renamed", spec={"data.overflow": data(context)[0]["data.overflow"]})
 
 
@@ -297,6 +305,15 @@ def _eval_packing(_setting: Setting, context: Context) -> Outcome:
     return Outcome("inert", why="how rows are evaluated, not what is trained")
 
 
+def _unlisted(setting: Setting, context: Context) -> Outcome:
+    """A key of an entry that no rule reads, or that no release has."""
+    calls = context.table.calls if context.table else {}
+    known = {key for call in calls if call for key in calls[call]}
+    if setting.key.partition("].")[2].partition(".")[0].partition("[")[0] in known:
+        return Outcome("unknown", why="only axolotl has it")
+    return unread(setting, context, known, ENTRY)
+
+
 _ENTRY: dict[str, Rule] = {
     "path": said(_part),
     "name": said(_part),
@@ -323,7 +340,7 @@ _ENTRY: dict[str, Rule] = {
 _LISTS = ("datasets", "test_datasets", "pretraining_dataset")
 DATA_RULES: dict[str, Rule] = {
     **{f"{root}[].{key}": rule for root in _LISTS for key, rule in _ENTRY.items()},
-    **{f"{root}[].": said(unknown("only axolotl has it")) for root in _LISTS},
+    **{f"{root}[].": said(_unlisted) for root in _LISTS},
     "sequence_len": said(_length),
     "excess_length_strategy": said(_overflow),
     "sample_packing": said(_packs),

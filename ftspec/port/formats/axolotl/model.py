@@ -8,41 +8,21 @@ from typing import Any
 from ftspec.families.tuners.unfrozen import ROWS, regular
 from ftspec.families.weights.stored import CALLS, KERNELS
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.attention import ATTENTION_RULES
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import APART, scales_apart
-from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, off_or, said
+from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, is_quantised, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
 
-FLAGS = {
-    "flash_attention": "flash_attention_2",
-    "sdp_attention": "sdpa",
-    "eager_attention": "eager",
-    "xformers_attention": "sdpa",
-    "flex_attention": "sdpa",
-    "sage_attention": "sdpa",
-}
-"""Older switches (utils/schemas/enums.py), and the nearest that a spec has."""
-WORDS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
 STORED = "model_quantization_config"
 UNPACKING = tuple(CALLS[kind] for kind in UNPACKED)
 DOTS = "axolotl takes each dot for itself"
 NO_ADAPTER = "no adapter: all weights train"
-
-
-def attention(context: Context) -> str | None:
-    """What the file asks for, in a spec's words."""
-    word = context.get("attn_implementation")
-    if word:
-        return word if word in WORDS else "sdpa"
-    return next((FLAGS[flag] for flag in FLAGS if context.get(flag)), None)
-
-
-def _attention(setting: Setting, context: Context) -> Outcome:
-    word = attention(context)
-    if setting.value == word or setting.key == "flash_attention":
-        return Outcome("exact", {"model.attn_implementation": word})
-    return Outcome("derived", {"model.attn_implementation": word}, why=KERNEL)
+NOT_FOUR = (
+    "axolotl holds a base in four bits with adapter: qlora alone (loaders/model.py, "
+    "_set_quantization_config); with adapter: lora it turns the weights into float32"
+)
 
 
 def _routed(setting: Setting, context: Context) -> Outcome:
@@ -95,14 +75,17 @@ def _targets(setting: Setting, context: Context) -> Outcome:
 
 
 def _bits(setting: Setting, context: Context) -> Outcome:
-    if not context.get("adapter"):
-        return Outcome("inert", why=NO_ADAPTER)
+    adapter = context.get("adapter") or None
+    if adapter == "lora" and setting.key == "load_in_4bit":
+        return Outcome("unknown", why=NOT_FOUR)
+    if not is_quantised(context, setting.key):
+        return Outcome("unknown", why=f"axolotl stops at it with adapter: {adapter or 'null'}")
     return Outcome("derived", {BITS + setting.key: setting.value})
 
 
 def _double(setting: Setting, context: Context) -> Outcome:
-    if not context.get("load_in_4bit"):
-        return Outcome("inert", why="nothing is loaded in few bits")
+    if not is_quantised(context, "load_in_4bit"):
+        return Outcome("inert", why="nothing is held in four bits: it is read with adapter: qlora")
     return Outcome("renamed", {BITS + setting.key.rpartition(".")[2]: setting.value})
 
 
@@ -110,7 +93,9 @@ def _stored(setting: Setting, context: Context) -> Outcome:
     """The configuration beside a checkpoint's own: loaders/model.py, _set_quantization_config."""
     name, settings = (context.get(key) for key in (STORED, f"{STORED}_kwargs"))
     if name not in UNPACKING:
-        return Outcome("inert", why="no configuration is named")
+        if name is None:
+            return Outcome("inert", why="no configuration is named")
+        return Outcome("unknown", why=f"axolotl has no {name}")
     if not (settings or {}).get("dequantize"):
         return Outcome(
             "unknown", why=f"{name} without dequantize: transformers trains nothing over it"
@@ -197,8 +182,7 @@ MODEL_RULES: dict[str, Rule] = {
     "processor_type": said(unknown("images are out of scope")),
     "cls_model_config": said(_config),
     "trust_remote_code": said(renamed("model.trust_remote_code")),
-    "attn_implementation": said(_attention),
-    **dict.fromkeys(FLAGS, off_or(_attention)),
+    **ATTENTION_RULES,
     "model_config.output_router_logits": said(_routed),
     "overrides_of_model_config.output_router_logits": said(_routed),
     "adapter": said(_adapter),

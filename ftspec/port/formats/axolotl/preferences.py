@@ -14,7 +14,8 @@ from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 
 OBJECTIVE = "method.objective."
 COMPARED = ("dpo", "kto", "orpo", "simpo")
-UNREAD = "axolotl 0.19.0 warns of it and reads it nowhere: what trl assumes holds"
+UNREAD = "axolotl 0.19.0 reads it nowhere: what trl assumes holds"
+STOPS = "axolotl 0.19.0 stops at it, and what it meant in older releases is not in a spec"
 NOT_OF_IT = "`rl` names an objective that has no such setting: nothing reads it"
 
 
@@ -107,11 +108,10 @@ PREFERENCE_RULES: dict[str, Rule] = {
     "cpo_alpha": _of("simpo", rule=_path("sft_weight")),
     **dict.fromkeys(("dpo_padding_free", "dpo_use_liger_kernel"), said(inert(KERNEL))),
     **dict.fromkeys(
-        (
-            *("dpo_use_logits_to_keep", "dpo_generate_during_eval", "dpo_norm_loss", "rpo_alpha"),
-            "max_prompt_len",
-        ),
-        said(inert(UNREAD)),
+        (*("dpo_use_logits_to_keep", "dpo_generate_during_eval"),),
+        said(inert("how fast, or what is shown; axolotl 0.19.0 stops at it")),
     ),
+    **dict.fromkeys(("dpo_norm_loss", "rpo_alpha"), said(unknown(STOPS))),
+    "max_prompt_len": said(inert(UNREAD)),
     "process_reward_model": off_or(unknown("a model that scores steps is not in a spec")),
 }

@@ -8,6 +8,7 @@ from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.sharding import recomputes
+from ftspec.port.formats.axolotl.unread import unread
 from ftspec.port.formats.axolotl.words import (
     CONFIG,
     EMPTY,
@@ -29,10 +30,19 @@ OPTIMIZERS = {
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
 BOTH = "FSDP recomputes, by activation_checkpointing; where the trainer is asked as well, as here, it stops"
+NEGATIVE = "of fewer than no steps, as max_steps says, the share is none: axolotl does not warm up"
 AVERAGED = (
     "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
 """core/trainers/base.py, __init__: it turns `model_accepts_loss_kwargs` off for every causal model."""
+ROUGH = (
+    "axolotl switches it on where the GPU has it, and its float32 products then round more: "
+    "precision.tf32: true says so"
+)
+CAPPED = (
+    "train.warmup_ratio: axolotl warms up for 3 % of the steps, but for 100 at most: of a run of more than "
+    "3,333 steps say train.warmup_steps: 100"
+)
 ROUNDED = "a share of the steps is rounded down there, up here: at most one step more"
 
 
@@ -43,8 +53,8 @@ def otherwise(setting: Setting, context: Context) -> Outcome:
     if setting.value is None or setting.value in ({}, []):
         return Outcome("inert", why=EMPTY)
     if entry is None:
-        version = f" {context.table.version}" if context.table else ""
-        return Outcome("unknown", why=f"axolotl{version} has no such setting")
+        known = context.table.calls[""] if context.table else ()
+        return unread(setting, context, known)
     if root == setting.key and entry[1] == setting.value and type(entry[1]) is type(setting.value):
         return Outcome("inert", why="what axolotl assumes anyway")
     if root == setting.key and setting.value is False:
@@ -83,7 +93,9 @@ def _minimum(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="lr_quadratic_warmup has a cosine of its own, to zero")
     if context.get("cosine_constant_lr_ratio"):
         return Outcome("unknown", why="a cosine that stays low before the end is not in a spec")
-    if setting.value >= 1:
+    if setting.value > 1:
+        return Outcome("unknown", why="axolotl stops at more than 1")
+    if setting.value == 1:
         spec = {"train.schedule.type": "constant"}
         return Outcome("derived", spec=spec, why="a cosine from the peak to the peak is constant")
     return Outcome("renamed", spec={"train.schedule.min_ratio": setting.value})
@@ -106,6 +118,9 @@ def warmup(context: Context) -> dict[str, Any]:
         known_steps(context),
     )
     steps, ratio = _number(steps), _number(ratio)
+    if steps is None and (_number(context.get("max_steps")) or 0) < 0:
+        # utils/data/sft.py: the smaller of its steps and all of them, which is a share of less than none
+        return {"train.warmup_steps": 0, "train.warmup_ratio": None}
     if steps is None and total and ratio is not None:
         steps = int(ratio * total)
     elif steps is None and total:
@@ -113,8 +128,6 @@ def warmup(context: Context) -> dict[str, Any]:
     if steps is None:
         share = 0.03 if ratio is None else ratio
         return {"train.warmup_steps": None, "train.warmup_ratio": float(share)}
-    if 0 < steps < 1:  # transformers 5 takes it for a share
-        return {"train.warmup_steps": None, "train.warmup_ratio": float(steps)}
     return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
 
 
@@ -132,13 +145,15 @@ def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why=NO_WARMUP)
     if context.get("warmup_steps") is not None:
         return Outcome("inert", why="warmup_steps stands in its place")
+    if (_number(context.get("max_steps")) or 0) < 0:
+        return Outcome("derived", spec=warmup(context), why=NEGATIVE)
     why = "" if known_steps(context) or not setting.value else ROUNDED
     return Outcome("derived", spec=warmup(context), why=why)
 
 
 def _warmup_steps(setting: Setting, context: Context) -> Outcome:
-    if setting.value is not None and _number(setting.value) is None:
-        return Outcome("unknown", why="it is no number of steps")
+    if setting.value is not None and _number(setting.value) != int(setting.value):
+        return Outcome("unknown", why="axolotl takes whole numbers of steps")
     if is_flat(context):
         return Outcome("inert", why=NO_WARMUP)
     return Outcome("derived", spec=warmup(context), why="where it says 1, axolotl makes it 2")
@@ -186,11 +201,11 @@ def accumulation(context: Context) -> int:
 def _precision(setting: Setting, context: Context) -> Outcome:
     word = compute(context)
     if setting.key == "bf16":
-        why = (
-            "bfloat16 where the GPU has it, which is taken for granted"
-            if setting.value == "auto"
-            else ""
-        )
+        why = "bfloat16 where the GPU has it, which is taken for granted"
+        if setting.value is None:
+            why = "null is off: only where it is missing bf16 is on"
+        elif setting.value != "auto" or word != "bf16":
+            why = ""
         return Outcome("derived", spec={"precision.compute": word}, why=why)
     if setting.key == "fp16" and setting.value and word == "fp16":
         return Outcome("renamed", spec={"precision.compute": word})
@@ -199,9 +214,11 @@ def _precision(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why="weights and arithmetic all in float16 are not in a spec")
 
 
-def _tf32(setting: Setting, _context: Context) -> Outcome:
+def _tf32(setting: Setting, context: Context) -> Outcome:
     if setting.value == "auto":
-        return Outcome("inert", why="on where the arithmetic is not float32 anyway")
+        if compute(context) == "fp32":
+            return Outcome("approximated", why=ROUGH)
+        return Outcome("inert", why="products are calculated in 16 bits, where it changes nothing")
     return Outcome("exact", {f"{CONFIG}tf32": setting.value is True})
 
 
@@ -235,9 +252,9 @@ def _save(context: Context) -> dict[str, Any]:
     """core/builders/base.py: after each epoch, unless something else is said."""
     if every := _every(context, "save_steps", "saves_per_epoch"):
         return {"train.save_steps": _pace(every)}
-    if context.get("save_strategy") == "no":
-        return {"train.save_steps": None}
-    return {"train.save_steps": "epoch"}
+    # 500 is transformers' own
+    strategies: dict[Any, Any] = {"no": None, "steps": 500}
+    return {"train.save_steps": strategies.get(context.get("save_strategy"), "epoch")}
 
 
 def save(context: Context) -> dict[str, Any]:
@@ -375,7 +392,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "batch_size": said(_accumulation),
     "eval_batch_size": said(renamed(f"{CONFIG}per_device_eval_batch_size")),
     "seed": _native("seed"),
-    "bf16": said(_precision),
+    "bf16": _precision,
     "bfloat16": said(_precision),
     "fp16": said(_precision),
     "float16": off_or(_precision),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.format import Completion
+from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.model import attention, targets
+from ftspec.port.formats.axolotl.model import targets
 from ftspec.port.formats.axolotl.preferences import defaults
+from ftspec.port.formats.axolotl.refused import outdated, refused
 from ftspec.port.formats.axolotl.sharding import sharded
 from ftspec.port.formats.axolotl.train import (
+    CAPPED,
+    ROUGH,
     ROUNDED,
     accumulation,
     average,
@@ -54,7 +58,7 @@ def complete(context: Context) -> Completion:
         f"{CONFIG}per_device_train_batch_size": taken(context, "micro_batch_size") or 1,
         f"{CONFIG}gradient_accumulation_steps": accumulation(context),
         f"{CONFIG}gradient_checkpointing": bool(taken(context, "gradient_checkpointing")),
-        f"{CONFIG}tf32": taken(context, "tf32") is True,
+        f"{CONFIG}tf32": context.get("tf32") is True,
         f"{CONFIG}logging_steps": _logging(context),
         f"{CONFIG}weight_decay": taken(context, "weight_decay") or 0.0,
         f"{CONFIG}seed": taken(context, "seed") or 42,
@@ -91,9 +95,15 @@ def complete(context: Context) -> Completion:
         and known_steps(context) is None
     ):
         notes.append(f"train.warmup_ratio: {ROUNDED}")
+        if context.get("warmup_ratio") is None:
+            notes.append(CAPPED)
+    if word == "fp32" and context.get("tf32", "auto") == "auto":
+        notes.append(f"tf32: {ROUGH}")
     notes += copies(context)
     if not context.get("learning_rate"):
         questions.append("learning_rate is missing: axolotl takes no config without one")
+    questions += refused(context)
+    notes += outdated(context)
     return Completion(native, spec, tuple(questions), tuple(notes))
 
 
@@ -120,7 +130,7 @@ def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
             for key in ("lora_r", "lora_alpha")
             if not context.get(key)
         ]
-    if is_quantised(context) and context.get("load_in_4bit"):
+    if is_quantised(context, "load_in_4bit"):
         native |= {  # loaders/model.py: what its bnb_config says where nothing else is said
             f"{BITS}load_in_4bit": True,
             f"{BITS}bnb_4bit_quant_type": "nf4",

@@ -58,10 +58,14 @@ def known_steps(context: Context) -> int | None:
     return steps if isinstance(steps, int) and steps > 0 else None
 
 
-def is_quantised(context: Context) -> bool:
+BITS_OF = {"load_in_4bit": "qlora", "load_in_8bit": "lora"}
+"""The one adapter whose base each of them holds in few bits (loaders/model.py, _set_quantization_config)."""
+
+
+def is_quantised(context: Context, *keys: str) -> bool:
     """Whether the base is held in few bits."""
-    return bool(context.get("adapter")) and bool(
-        context.get("load_in_4bit") or context.get("load_in_8bit")
+    return any(
+        context.get(key) and context.get("adapter") == BITS_OF[key] for key in keys or BITS_OF
     )
 
 
@@ -71,9 +75,19 @@ def evaluates(context: Context) -> bool:
 
 
 def compute(context: Context) -> str:
-    """The arithmetic (utils/config, resolve_dtype): `bf16: auto` is on where the GPU has it."""
-    if context.get("bf16") == "full":
+    """The arithmetic (utils/config, resolve_dtype): `bf16: auto` is on where the GPU has it.
+
+    A missing `bf16` is `auto`, which `fp16: true` switches off; null is off (utils/schemas/config.py).
+    """
+    half, word = switched(context.get("fp16")), switched(context.get("bf16", "auto"))
+    if word == "full":
         return "bf16-pure"
-    if taken(context, "bf16") or context.get("bfloat16"):
+    if (word == "auto" and not half) or word is True or switched(context.get("bfloat16")):
         return "bf16"
-    return "fp16" if context.get("fp16") else "fp32"
+    return "fp16" if half else "fp32"
+
+
+def switched(value: Any) -> Any:
+    """A switch as pydantic takes it: `"false"` is off."""
+    text = value.lower() if isinstance(value, str) else ""
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text, value)

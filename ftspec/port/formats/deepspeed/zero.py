@@ -134,6 +134,7 @@ SHARDING: Mapping[str, Rule] = {
     f"{ZERO}zeropp_loco_param.": nearly("what 4-bit gradients lose is made up for later"),
     **group(MICS, f"{ZERO}mics_shard_size", f"{ZERO}mics_hierarchical_params_gather"),
     f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
-    ZERO: unknown("ZeRO has no such setting"),
+    # runtime/config_utils.py: its models take no other keys
+    ZERO: unknown("ZeRO has no such setting, and DeepSpeed 0.19.8 stops at it"),
 }
 """Rules of the section."""

@@ -271,6 +271,7 @@ format = Format(
     signs=SIGNS,
     scalar=yaml.scalar,
     otherwise=PLAIN,
+    stops=", and it stops at it, unless ALLOW_EXTRA_ARGS is set (hparams/parser.py)",
     complete=_complete,
     rules={
         **TRAINING,

@@ -293,6 +293,7 @@ format = Format(
     scalar=pyyaml.scalar,
     last_wins=True,
     otherwise=_plain,
+    stops=", and its parser stops at it (scripts/utils.py, parse_args_and_config)",
     complete=_complete,
     release=release,
     native_key=lambda key: f"{CONFIG}{key}",

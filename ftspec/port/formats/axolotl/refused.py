@@ -1,0 +1,197 @@
+"""Configs that axolotl 0.19.0 stops at: utils/schemas/validation.py, config.py, peft.py, deprecated.py.
+
+No run can have come of them, so what they mean is a question. `tests/real/test_axolotl_settings.py` holds the
+list against axolotl's own validators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ftspec.port.formats.axolotl.words import compute, taken
+from ftspec.port.rules import Context, section
+
+Condition = Callable[[Context], Any]
+
+
+def on(*keys: str) -> Condition:
+    """All of these say something, by themselves or by what is assumed."""
+    return lambda context: all(taken(context, key) for key in keys)
+
+
+def alone(key: str, other: str) -> Condition:
+    """A setting that is on, without another that it needs."""
+    return lambda context: taken(context, key) and not taken(context, other)
+
+
+def says(key: str, *values: Any) -> Condition:
+    """It is one of these, and stands there."""
+    return lambda context: key in context.document.data and context.get(key) in values
+
+
+def both(one: Condition, other: Condition) -> Condition:
+    """Two conditions at once."""
+    return lambda context: one(context) and other(context)
+
+
+def mismatch(strategy: str, *others: str) -> Condition:
+    """Something happens every so many steps, and a strategy says another thing."""
+
+    def found(context: Context) -> bool:
+        every = any(context.get(key) for key in others)
+        return bool(every and context.get(strategy) not in (None, "", "steps"))
+
+    return found
+
+
+def _no_passes(context: Context) -> bool:
+    nothing = says("gradient_accumulation_steps", None, 0)(context)
+    return bool(nothing and not context.get("batch_size"))
+
+
+def _two_batches(context: Context) -> Any:
+    return context.get("batch_size") and context.get("gradient_accumulation_steps")
+
+
+def _batch_alone(context: Context) -> bool:
+    others = ("micro_batch_size", "gradient_accumulation_steps")
+    return bool(context.get("batch_size")) and not any(context.get(key) for key in others)
+
+
+def _no_bits(context: Context) -> bool:
+    return context.get("adapter") == "qlora" and not context.get("load_in_4bit")
+
+
+def _no_rows(context: Context) -> bool:
+    return all(context.get(key) is None for key in ("datasets", "pretraining_dataset"))
+
+
+def _streams(context: Context) -> bool:
+    return bool(context.get("pretraining_dataset") or context.get("streaming"))
+
+
+def _no_token(context: Context) -> bool:
+    pushes = context.get("push_dataset_to_hub")
+    return bool(pushes and context.get("hf_use_auth_token") is not True)
+
+
+def _half_arithmetic(context: Context) -> bool:
+    return compute(context) != "fp32"
+
+
+def _half_of_dpo(context: Context) -> bool:
+    said = (context.get(f"dpo_loss_{name}") for name in ("type", "weights"))
+    return any(one is not None for one in said) and context.get("rl") != "dpo"
+
+
+def _flat(context: Context) -> bool:
+    flash = context.get("flash_attention") or "flash" in str(context.get("attn_implementation"))
+    return context.get("batch_flattening") is True and not flash
+
+
+def _new_tokens(context: Context) -> bool:
+    """loaders/adapter.py: an adapter that would leave new rows as they are drawn."""
+    text = " ".join(map(str, context.get("lora_modules_to_save") or ()))
+    whole = "embed" in text and "lm_head" in text
+    return bool(context.get("adapter") and context.get("tokens") and not whole)
+
+
+def _groups(context: Context) -> bool:
+    """GRPO's groups fill its batches (check_grpo_batch_size_divisibility)."""
+    drawn = section(context, "trl")
+    count = drawn.get("num_generations")
+    if context.get("rl") != "grpo" or not isinstance(count, int):
+        return False
+    sizes = (context.get(key) or 1 for key in ("micro_batch_size", "gradient_accumulation_steps"))
+    micro, passes = sizes
+    size = drawn.get("generation_batch_size") or micro * passes
+    return count < 2 or bool(size % count)
+
+
+def _low_rank_gradients(context: Context) -> bool:
+    name = str(context.get("optimizer") or "")
+    return name.startswith(("galore", "apollo")) and not context.get("optim_target_modules")
+
+
+def _unused_columns(context: Context) -> bool:
+    return context.get("remove_unused_columns") is not False
+
+
+NULLS = ("micro_batch_size", "num_epochs", "sequence_len", "optimizer", "base_model")
+ROWS: tuple[tuple[str, Condition], ...] = (
+    *((f"{key}: null, which is not what a missing key is", says(key, None)) for key in NULLS),
+    ("gradient_accumulation_steps that says nothing, without batch_size", _no_passes),
+    ("batch_size without micro_batch_size", _batch_alone),
+    ("gradient_accumulation_steps with batch_size", _two_batches),
+    ("adapter: qlora without load_in_4bit: true", _no_bits),
+    ("warmup_steps with warmup_ratio", on("warmup_steps", "warmup_ratio")),
+    ("saves_per_epoch with save_steps", on("saves_per_epoch", "save_steps")),
+    ("evals_per_epoch with eval_steps", on("evals_per_epoch", "eval_steps")),
+    ("save_steps with a save_strategy that is not steps", mismatch("save_strategy", "save_steps")),
+    (
+        "eval_steps or evals_per_epoch with an eval_strategy that is not steps",
+        mismatch("eval_strategy", "eval_steps", "evals_per_epoch"),
+    ),
+    (
+        "save_strategy: best without metric_for_best_model",
+        both(says("save_strategy", "best"), lambda c: not c.get("metric_for_best_model")),
+    ),
+    ("val_set_size with test_datasets", on("test_datasets", "val_set_size")),
+    *(
+        (f"{key}: an empty list", says(key, []))
+        for key in ("datasets", "test_datasets", "pretraining_dataset")
+    ),
+    ("a config without datasets and pretraining_dataset", _no_rows),
+    ("rows that stream, without max_steps", both(_streams, lambda c: not c.get("max_steps"))),
+    ("rows that stream, with val_set_size", both(_streams, on("val_set_size"))),
+    *(
+        (f"{key} without gradient_checkpointing", alone(key, "gradient_checkpointing"))
+        for key in ("activation_offloading", "selective_checkpointing")
+    ),
+    ("deepcompile without deepspeed", alone("deepcompile", "deepspeed")),
+    ("push_dataset_to_hub without hf_use_auth_token: true", _no_token),
+    (
+        "chat_template: jinja without chat_template_jinja",
+        both(says("chat_template", "jinja"), lambda c: not c.get("chat_template_jinja")),
+    ),
+    ("flash_attn_fuse_mlp with an adapter", on("flash_attn_fuse_mlp", "adapter")),
+    ("flash_optimum with bf16 or fp16", both(says("flash_optimum", True), _half_arithmetic)),
+    ("batch_flattening without flash attention", _flat),
+    ("lora_target_parameters with lora_dropout", on("lora_target_parameters", "lora_dropout")),
+    ("new tokens without embed_tokens and lm_head in lora_modules_to_save", _new_tokens),
+    ("an optimizer of GaLore or Apollo without optim_target_modules", _low_rank_gradients),
+    ("rl: nothing, where a missing key is meant", says("rl", "", False)),
+    ("dpo_loss_type or dpo_loss_weights without rl: dpo", _half_of_dpo),
+    ("rl with sample_packing", on("rl", "sample_packing")),
+    ("rl: kto without remove_unused_columns: false", both(says("rl", "kto"), _unused_columns)),
+    ("rl: simpo with warmup_ratio", both(says("rl", "simpo"), on("warmup_ratio"))),
+    ("rl: grpo with batches that its groups do not fill", _groups),
+)
+"""What it is called, and whether it is there."""
+
+UNSLOTH = ("cross_entropy_loss", "lora_mlp", "lora_qkv", "lora_o")
+OLDER: tuple[tuple[str, Condition], ...] = (
+    ("bf16: full", says("bf16", "full")),
+    *((f"optimizer: {name}", says("optimizer", name)) for name in ("adamw_hf", "ao_adamw_8bit")),
+    *((key, on(key)) for key in ("flash_attn_rms_norm", *(f"unsloth_{name}" for name in UNSLOTH))),
+    *(
+        (key, says(key, True, False))
+        for key in ("dpo_generate_during_eval", "dpo_use_logits_to_keep")
+    ),
+)
+"""What older releases took, with a meaning that is read here: a word to the reader, and no question."""
+
+
+def refused(context: Context) -> Iterator[str]:
+    """Questions: what axolotl stops at."""
+    return (f"axolotl stops at {text}" for text, found in ROWS if found(context))
+
+
+def outdated(context: Context) -> Sequence[str]:
+    """Notes: what axolotl 0.19.0 stops at, read as the releases before took it."""
+    return [
+        f"{text}: axolotl 0.19.0 stops at it, and it is read as older releases did"
+        for text, found in OLDER
+        if found(context)
+    ]

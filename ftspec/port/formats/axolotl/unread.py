@@ -1,0 +1,69 @@
+"""Keys that axolotl's schema has not: it leaves them out without a word (utils/schemas/config.py: no extra).
+
+One that no release has was never more than a slip, and a run of axolotl has ignored it. One that another
+release has may have meant something when the file was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+from ftspec.port import tables
+from ftspec.port.fates import Setting
+from ftspec.port.rules import Context, Outcome
+from ftspec.spec.names import close
+
+KEYS = "axolotl.keys.json"
+EARLIER = frozenset(
+    (
+        *("base_model_ignore_patterns", "bettertransformer", "collator_pad_to_longest", "prompter"),
+        *("eval_table_max_new_tokens", "gptq_groupsize", "gptq_model_v1", "landmark_attention"),
+        *("load_4bit", "log_sweep_max_lr", "log_sweep_min_lr", "lora_out_dir", "xpos_rope"),
+    )
+)
+"""What the README of the releases before 0.5 names, of which there are no distributions to read."""
+WHOLE, ENTRY = "", "datasets"
+NEAR = 0.75
+"""How alike a key has to be for it to be what was meant."""
+
+
+@cache
+def _other() -> tuple[tuple[str, str], dict[str, dict[str, tuple[str, str]]]]:
+    read = json.loads((files(tables) / KEYS).read_text("utf-8"))
+    keys = {
+        place: {key: (span[0], span[1]) for key, span in entries.items()}
+        for place, entries in read["keys"].items()
+    }
+    first, last = read["releases"]
+    return (first, last), keys
+
+
+def unread(setting: Setting, context: Context, known: Iterable[str], place: str = WHOLE) -> Outcome:
+    """What becomes of a key that the schema of 0.19.0 has not, by its last name."""
+    name = _name(setting.key, place)
+    (first, last), keys = _other()
+    version = context.table.version if context.table else ""
+    had = keys[place].get(name)
+    if had is not None and had[1] != last:
+        return Outcome("unknown", why=f"axolotl had it until {had[1]}, and {version} ignores it")
+    if had is not None:
+        since = f"has it from {had[0]} on" if had[0] != first else "asks for it"
+        return Outcome("unknown", why=f"axolotl {since}, but the schema of {version} ignores it")
+    if place == WHOLE and name in EARLIER:
+        return Outcome("unknown", why=f"axolotl had it before 0.5, and {version} ignores it")
+    return Outcome("inert", why=_ignored(name, known), loud=True)
+
+
+def _name(key: str, place: str) -> str:
+    """The part of a key that stands in the config itself, or in an entry of its data sets."""
+    inner = key.partition("].")[2] if place else key
+    return inner.partition(".")[0].partition("[")[0]
+
+
+def _ignored(name: str, known: Iterable[str]) -> str:
+    near = close(name, known, NEAR)
+    hint = f"; did you mean `{near}`?" if near else ""
+    return f"axolotl ignores it: no release has {name}{hint}"

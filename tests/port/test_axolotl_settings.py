@@ -1,0 +1,101 @@
+"""Settings of axolotl that say together what none of them says alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+from tests.port.test_unknown_keys import AXOLOTL
+
+
+def values(read: Bring, text: str) -> dict[str, Any]:
+    return dict(read(AXOLOTL + text).composed.values)
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "dtype"),
+    [
+        ("", "bf16", "bfloat16"),
+        ("bf16: auto\n", "bf16", "bfloat16"),
+        ("bf16:\n", "fp32", "float32"),  # null is not what a missing key is
+        ("bf16: 'false'\n", "fp32", "float32"),
+        ("fp16: true\n", "fp16", "float16"),  # a missing bf16 is auto, which fp16 switches off
+        ("bf16: auto\nfp16: true\n", "fp16", "float16"),
+        ("bf16: true\nfp16: true\n", "bf16", "bfloat16"),
+        ("bf16: false\nfp16: true\n", "fp16", "float16"),
+    ],
+)
+def test_the_arithmetic(read: Bring, said: str, word: str, dtype: str) -> None:
+    found = values(read, said)
+    assert (found["precision.compute"], found["model.dtype"]) == (word, dtype)
+
+
+def test_four_bits_are_for_qlora_and_eight_for_lora(read: Bring) -> None:
+    kind, why = fate(read(AXOLOTL + "load_in_4bit: true\n"), "load_in_4bit")
+    assert kind == "unknown"
+    assert "qlora" in why
+    text = AXOLOTL.replace("adapter: lora", "adapter: qlora")
+    assert fate(read(text + "load_in_4bit: true\n"), "load_in_4bit")[0] == "derived"
+    assert fate(read(text + "load_in_8bit: true\n"), "load_in_8bit")[0] == "unknown"
+    assert fate(read(AXOLOTL + "load_in_8bit: true\n"), "load_in_8bit")[0] == "derived"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("", "unknown"),
+        ("attn_implementation: fp8\n", "unknown"),
+        ("attn_implementation: kernels-community/vllm-flash-attn3\n", "unknown"),
+        ("attn_implementation: kernels-community/flash-attn3@v1\n", "derived"),
+        ("attn_implementation: sdpa\n", "derived"),
+        ("flash_attention: true\n", "derived"),
+    ],
+)
+def test_which_packed_rows_see_each_other(read: Bring, said: str, kind: str) -> None:
+    imported = read(f"{AXOLOTL}{said}sample_packing: true\n")
+    assert fate(imported, "sample_packing")[0] == kind
+
+
+def test_the_first_of_the_older_switches_of_attention_holds(read: Bring) -> None:
+    found = values(read, "flash_attention: true\nxformers_attention: true\n")
+    assert found["model.attention"] == "sdpa"
+    imported = read(AXOLOTL + "sage_attention: true\n")
+    assert fate(imported, "sage_attention")[0] == "approximated"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "warmup_steps: 3\nwarmup_ratio: 0.1\n",
+        "gradient_accumulation_steps: 2\nbatch_size: 8\n",
+        "num_epochs:\n",
+        "save_steps: 3\nsave_strategy: epoch\n",
+        "val_set_size: 0.1\ntest_datasets:\n  - path: x.jsonl\n    type: alpaca\n",
+        "dpo_loss_type: [hinge]\n",
+        "activation_offloading: true\n",
+        "tokens: ['<a>']\n",
+        "optimizer: galore_adamw\n",
+    ],
+)
+def test_what_axolotl_stops_at_is_a_question(read: Bring, said: str) -> None:
+    assert not any("stops at" in one for one in read(AXOLOTL).composed.open)
+    (asked,) = [one for one in read(AXOLOTL + said).composed.open if "axolotl stops at" in one]
+    assert said.partition(":")[0].partition("_")[0] in asked or "new tokens" in asked
+
+
+def test_what_older_releases_took_is_said(read: Bring) -> None:
+    imported = read(AXOLOTL + "bf16: full\nflash_attn_rms_norm: true\n")
+    assert imported.faithful
+    assert sum("as older releases did" in note for note in imported.notes) == 2
+
+
+def test_a_length_that_is_said_is_kept_where_it_is_the_default(read: Bring) -> None:
+    """Left out, it is the model's own where its positions reach no further."""
+    assert "max_length: 2048" in read(AXOLOTL + "sequence_len: 2048\n").composed.text
+
+
+def test_words_that_are_numbers(read: Bring) -> None:
+    found = values(read, "gradient_accumulation_steps: '4'\n")
+    assert found["train.batch_size"] == 8
