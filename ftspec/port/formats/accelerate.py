@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats import fsdp
 from ftspec.port.rules import (
@@ -17,7 +17,6 @@ from ftspec.port.rules import (
     engine_file,
     group,
     inert,
-    nearly,
     one_of,
     renamed,
     says,
@@ -46,6 +45,12 @@ OTHERS = {
     "opt_level": "MSAMP",
 }
 """Settings of the other backends of float8, and whose they are."""
+HOST = (
+    "ec2_instance_type", "iam_role_name", "image_uri", "profile", "region", "base_job_name",
+    "pytorch_version", "transformers_version", "py_version", "sagemaker_inputs_file",
+    "sagemaker_metrics_file", "additional_args", "additional_args.",
+)  # fmt: skip
+"""Settings of Amazon SageMaker."""
 
 
 STOPS = (
@@ -108,9 +113,80 @@ def _offload(setting: Setting, context: Context) -> Outcome:
     what = "parameters" if "param" in setting.key else "optimizer"
     if stage == 0 or (stage != 3 and what == "parameters"):
         return Outcome("inert", why=f"stage {stage} keeps them whole")
-    if setting.value not in ("none", "cpu", None):
+    place = "offload_param" if what == "parameters" else "offload_optimizer"
+    if setting.value == "nvme" and stage == 3:
+        path = section(context, "deepspeed_config").get(f"{place}_nvme_path")
+        path = path.rstrip("/") if isinstance(path, str) else path
+        return Outcome("renamed", {f"{ZERO}{place}": {"device": "nvme", "nvme_path": path}})
+    if setting.value not in ("none", "cpu", "nvme", None):
         return Outcome("unknown", why=f"offloading to {setting.value} is not in a spec")
-    return Outcome("renamed", spec={f"hardware.zero.offload_{what}": setting.value == "cpu"})
+    device = "none" if setting.value in ("none", None) else "cpu"
+    kind: Kind = "derived" if setting.value == "nvme" else "renamed"
+    why = "stages 1 and 2 know CPU memory alone" if kind == "derived" else ""
+    return Outcome(kind, {f"{ZERO}{place}": {"device": device}}, why=why)
+
+
+def _folder(setting: Setting, context: Context) -> Outcome:
+    engine = section(context, "deepspeed_config")
+    device = engine.get(setting.key.rpartition(".")[2].replace("nvme_path", "device"))
+    if device != "nvme" or engine.get("zero_stage", 2) != 3:
+        return Outcome("inert", why="nothing lies on a disk")
+    return Outcome("derived", of=("hardware.zero.offload_folder",))
+
+
+def _leaves(setting: Setting, context: Context) -> Outcome:
+    if section(context, "deepspeed_config").get("zero_stage", 2) != 3:
+        return Outcome("inert", why="it is about stage 3 alone")
+    names = [name.strip() for name in str(setting.value).split(",") if name.strip()]
+    return Outcome("derived", spec={"hardware.zero.leaf_modules": tuple(names) or None})
+
+
+def _hosted(context: Context) -> bool:
+    return str(context.get("compute_environment")).upper() == "AMAZON_SAGEMAKER"
+
+
+def _whose(setting: Setting, context: Context) -> Outcome:
+    if str(setting.value).upper() == "LOCAL_MACHINE":
+        return Outcome("inert", why="this machine")
+    if _hosted(context):
+        return Outcome("inert", why="where it runs, not what is trained: Amazon SageMaker")
+    return Outcome("unknown", why="a service that runs it elsewhere")
+
+
+def _of_host(setting: Setting, context: Context) -> Outcome:
+    """accelerate 1.11, commands/config/config_args.py (SageMakerConfig)."""
+    if not _hosted(context):
+        return Outcome("unknown", why="not a setting of a machine of one's own")
+    if setting.key.startswith("additional_args"):
+        return Outcome("unknown", why="whatever the service makes of it")
+    return Outcome("inert", why="where it runs, not what is trained")
+
+
+def _shared_sizes(setting: Setting, context: Context) -> Outcome:
+    """Sizes of a grid of devices, which accelerate takes with FSDP 2 alone (commands/launch.py)."""
+    name = setting.key.rpartition(".")[2].removeprefix("parallelism_config_")
+    if name.endswith("_size") and setting.value in (None, 1):
+        return Outcome("inert", why="no such group of devices")
+    if name == "sp_size":
+        return Outcome("renamed", spec={"hardware.sequence_parallel": setting.value})
+    if name == "dp_shard_size":
+        grid = section(context, "parallelism_config")
+        sizes = {key.removeprefix("parallelism_config_"): size for key, size in grid.items()}
+        others = ("dp_replicate_size", "tp_size", "cp_size", "sp_size")
+        if all(sizes.get(other) in (None, 1) for other in others):
+            return Outcome("inert", why="weights are sharded over all devices anyway")
+    if name.startswith("sp_") or name == "cp_comm_strategy":
+        return Outcome("inert", why="how rows that are shared travel")
+    return Outcome("unknown", why="other ways of parallel work are not in a spec yet")
+
+
+def _compiled(setting: Setting, context: Context) -> Outcome:
+    """Whether torch compiles the model; `NO` where nothing is said."""
+    inner = section(context, "dynamo_config").get("dynamo_backend")
+    words = (inner, context.get("dynamo_backend"))
+    if all(word in (None, False) or str(word).upper() == "NO" for word in words):
+        return Outcome("inert", why="nothing is compiled")
+    return Outcome("approximated", why="the same mathematics, not compiled")
 
 
 def _shards(context: Context) -> bool:
@@ -124,6 +200,9 @@ FSDP = fsdp.Tool(_shards, "nothing is sharded by FSDP", fsdp.named)
 
 
 def _complete(context: Context) -> Completion:
+    if _hosted(context):
+        kind = context.get("ec2_instance_type")
+        return Completion(notes=(f"hardware.devices: as many as {kind} has: --devices N",))
     if not _shards(context):
         return Completion()
     # commands/launch.py: what it takes where the file is silent
@@ -167,15 +246,16 @@ format = Format(
         "num_machines": _devices,
         "distributed_type": one_of(
             no=inert("one process, or as many as num_processes says"),
+            false=inert("one process, or as many as num_processes says"),
             multi_gpu=inert("one process for each device"),
             multi_cpu=inert("one process for each device"),
             fsdp=inert("fsdp_config says how"),
             deepspeed=inert("deepspeed_config says how"),
+            data_parallel=inert("one process for each device"),
             otherwise=unknown("this kind of device or of sharding is not in a spec"),
         ),
-        "compute_environment": one_of(
-            local_machine=inert("this machine"), otherwise=unknown("a service that runs it elsewhere")
-        ),
+        "compute_environment": _whose,
+        **dict.fromkeys(HOST, _of_host),
         "mixed_precision": _precision,
         "use_cpu": says("hardware.device", lambda cpu: "cpu" if cpu else "auto"),
         "deepspeed_config": inert("empty"),
@@ -187,16 +267,20 @@ format = Format(
         "deepspeed_config.gradient_clipping": _engine(
             unless(("auto",), "the script says it", says("train.max_grad_norm", lambda norm: norm or None))
         ),
+        "deepspeed_config.offload_optimizer_nvme_path": _engine(_folder),
+        "deepspeed_config.offload_param_nvme_path": _engine(_folder),
+        "deepspeed_config.deepspeed_moe_layer_cls_names": _engine(_leaves),
         "deepspeed_config.": inert(_MOVED),
         "fsdp_config": inert("empty"),
         **fsdp.section_rules(FSDP),
         "fsdp_config.": inert(_MOVED),
         "fp8_config.": _float8,
         "megatron_lm_config": inert("empty"),
-        "megatron_lm_config.": unknown("Megatron is not in a spec"),
-        "parallelism_config.": unknown("other ways of parallel work are not in a spec yet"),
-        "dynamo_backend": one_of(no=inert("nothing is compiled"), otherwise=nearly("not compiled")),
-        "dynamo_config.": nearly("the same mathematics, not compiled"),
+        "megatron_lm_config.": _engine(unknown("Megatron is not in a spec"), "MEGATRON_LM"),
+        "parallelism_config": inert("empty"),
+        "parallelism_config.": _shared_sizes,
+        "dynamo_backend": _compiled,
+        "dynamo_config.": _compiled,
         **group(
             _LAUNCH, "machine_rank", "main_process_ip", "main_process_port", "rdzv_backend", "same_network",
             "main_training_function", "gpu_ids", "mpirun_config.", "enable_cpu_affinity", "commands",
