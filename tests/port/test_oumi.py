@@ -164,3 +164,67 @@ def test_rows_of_alpaca_in_a_file(read: Bring) -> None:
     assert turns(read, "format: oumi", "format: alpaca", row) == joined
     alone = [("user", "Add."), ("assistant", " 5")]
     assert turns(read, "format: oumi", "format: alpaca", {**row, "input": ""}) == alone
+
+
+SHARDED = """\
+deepspeed:
+  enable_deepspeed: True
+  zero_stage: ZERO_3
+  precision: BF16
+  offload_optimizer: {device: CPU, pin_memory: True}
+  sub_group_size: 100000000
+  steps_per_print: 10
+"""
+MIXED = FULL.replace("  compile: False", "  mixed_precision_dtype: BF16") + SHARDED
+
+
+def test_the_engine_that_it_writes(read: Bring) -> None:
+    imported = read(MIXED)
+    assert imported.faithful, [one for one in imported.fates if not one.faithful]
+    spec = imported.composed.spec
+    assert spec.hardware.zero is not None
+    assert (spec.hardware.zero.stage, spec.hardware.zero.offload_optimizer) == (3, True)
+    assert not spec.hardware.zero.offload_parameters
+    assert (
+        spec.precision.compute == "bf16-weights"
+    )  # the engine casts them where the trainer says bf16
+    off = read(MIXED.replace("enable_deepspeed: True", "enable_deepspeed: False"))
+    assert off.faithful and off.composed.spec.hardware.zero is None
+    assert off.composed.spec.precision.compute == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "kind"),
+    [
+        ("ZERO_3", "ZERO_9", "deepspeed.zero_stage", "unknown"),
+        ("device: CPU", "device: NVME", "deepspeed.offload_optimizer.device", "unknown"),
+        ("{device: CPU, pin_memory: True}", "{}", "deepspeed.offload_optimizer", "derived"),
+        ("precision: BF16", "precision: FP16", "deepspeed.precision", "unknown"),
+        ("steps_per_print: 10", "gradient_clipping: auto", "deepspeed.gradient_clipping", "inert"),
+        ("steps_per_print: 10", "gradient_clipping: 2", "deepspeed.gradient_clipping", "derived"),
+        ("steps_per_print: 10", "train_batch_size: 8", "deepspeed.train_batch_size", "unknown"),
+        ("steps_per_print: 10", "colour: red", "deepspeed.colour", "unknown"),
+        ("steps_per_print: 10", "deepspeed_config_path: x.json", "deepspeed.zero_stage", "inert"),
+        ("steps_per_print: 10", "deepspeed_config_path: x.json", "deepspeed.deepspeed_config_path",
+         "unknown"),
+    ],
+)  # fmt: skip
+def test_fates_of_its_engine(read: Bring, old: str, new: str, key: str, kind: str) -> None:
+    assert old in MIXED
+    assert fate(read(MIXED.replace(old, new)), key)[0] == kind
+
+
+def test_a_file_of_the_engine_stands_for_the_section(read: Bring) -> None:
+    text = MIXED.replace("steps_per_print: 10", "deepspeed_config_path: x.json")
+    imported = read(text, other={"x.json": '{"zero_optimization": {"stage": 1}}'})
+    assert imported.composed.values["hardware.zero.stage"] == 1
+    assert fate(imported, "deepspeed.deepspeed_config_path")[0] == "derived"
+
+
+def test_layers_without_adapters_are_patterns(read: Bring) -> None:
+    found = read(f"{LORA}  lora_exclude_modules: [.*tower.*, .*head]\n").composed
+    assert found.values["method.tuner.exclude"] == {"pattern": "(.*tower.*)|(.*head)"}
+    padded = LORA.replace(
+        "model_max_length", "tokenizer_kwargs: {pad_token: <x>}\n  model_max_length"
+    )
+    assert read(padded).composed.spec.model.special_tokens.pad == "<x>"

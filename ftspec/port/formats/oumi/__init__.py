@@ -14,7 +14,8 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
 from ftspec.port.formats.oumi.data import DATA_RULES, sources_and_target
-from ftspec.port.formats.oumi.sharding import SHARDING_RULES, enabled, member, sharded
+from ftspec.port.formats.oumi.engine import ENGINE_RULES, engine
+from ftspec.port.formats.oumi.sharding import SHARDING_RULES, member, sharded
 from ftspec.port.formats.trl import TARGETS
 from ftspec.port.rules import (
     Context,
@@ -23,6 +24,7 @@ from ftspec.port.rules import (
     group,
     inert,
     renamed,
+    says,
     section,
     unknown,
     unless,
@@ -178,6 +180,12 @@ def _targets(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", {f"{LORA}target_modules": value})
 
 
+def _excluded(setting: Setting, _context: Context) -> Outcome:
+    """Patterns of whole names, which Oumi joins (peft_params.py, to_lora)."""
+    joined = "|".join(f"({name})" for name in setting.value)
+    return Outcome("renamed", {f"{LORA}exclude_modules": joined})
+
+
 def _init(setting: Setting, _context: Context) -> Outcome:
     word = member(setting.value)
     if word not in INITS:
@@ -238,7 +246,7 @@ def _complete(context: Context) -> Completion:
         )
     spec, asked = sources_and_target(context)
     spec["method.objective.type"] = "sft"
-    spec |= sharded(context)
+    spec |= {**sharded(context), **engine(context)}
     return Completion(native, spec, (*questions, *asked))
 
 
@@ -264,7 +272,12 @@ format = Format(
     complete=_complete,
     accepted=ACCEPTED,
     idle=IDLE,
+    mentions={"deepspeed.deepspeed_config_path": "deepspeed"},
     rules={
+        "model.tokenizer_kwargs.pad_token": unless(
+            (None,), "the tokenizer's", says("model.special_tokens.pad")
+        ),
+        "model.tokenizer_kwargs": inert("empty"),
         "model.model_name": renamed("model.name"),
         "model.model_revision": unless((None,), "the main one", renamed("model.revision")),
         "model.torch_dtype_str": _dtype,
@@ -331,10 +344,11 @@ format = Format(
         "peft.lora_target_parameters": _with_adapter(
             unless(_NONE, "none", renamed(f"{LORA}target_parameters"))
         ),
+        "peft.lora_exclude_modules": _with_adapter(unless(_NONE, "none", _excluded)),
         "peft.lora_init_weights": _with_adapter(_init),
         "peft.lora_task_type": unless(("CAUSAL_LM", "TaskType.CAUSAL_LM"), "it is", unknown("a task")),
         "peft.": _with_adapter(unless(_NONE, "it is off", unknown("it is not read"))),
         **SHARDING_RULES,
-        "deepspeed.": enabled("deepspeed", unknown("its engine's settings are not read from here")),
+        **ENGINE_RULES,
     },
 )  # fmt: skip
