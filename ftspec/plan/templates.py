@@ -39,7 +39,8 @@ def decide_template(
     """
     named, options = spec.model.chat_template, spec.model.template_options
     _tokens_of(named, folder / at_home(model), new)
-    if named not in (OWN_TEMPLATE, *NAMED) and not is_file(folder / at_home(named)):
+    seen = folder.is_dir()  # a spec may be lowered without a look at any file
+    if named not in (OWN_TEMPLATE, *NAMED) and seen and not is_file(folder / at_home(named)):
         hint = "paths start at the spec's own folder"
         raise SpecError(Problem(f"there is no file {named}", "model.chat_template", hint=hint))
     found = template_of(named, model, folder)
