@@ -24,11 +24,12 @@ def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:
     from ftspec.port.compare import compare, unsaid
     from ftspec.port.effective import meaning
     from ftspec.report.port import differences_as_json, told
+    from ftspec.spec.secrets import masked
 
     left, right = meaning([one], devices=devices), meaning([other], devices=devices)
     found, rest = compare(left, right), unsaid(left, right)
     if as_json:
         print_json(differences_as_json(left, right, found, rest))
     else:
-        click.echo("\n".join(told(left, right, found, rest)))
+        click.echo(masked("\n".join(told(left, right, found, rest))))
     sys.exit(1 if rest or any(line.weight != "around" for line in found) else 0)

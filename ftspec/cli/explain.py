@@ -26,9 +26,10 @@ def command(
     """
     from ftspec.port.effective import meaning
     from ftspec.report.port import effects_as_json, explained
+    from ftspec.spec.secrets import masked
 
     found = meaning(files, wanted, version, devices)
     if as_json:
         print_json(effects_as_json(found))
     else:
-        click.echo("\n".join(explained(found)))
+        click.echo(masked("\n".join(explained(found))))

@@ -38,6 +38,7 @@ def command(
     from ftspec.port.bring import bring
     from ftspec.report.port import as_json as to_json
     from ftspec.report.port import lines
+    from ftspec.spec.secrets import masked
 
     imported = bring(files, wanted, version, devices)
     if output is not None and is_there(output) and not overwrite:
@@ -47,7 +48,7 @@ def command(
     elif output is None:
         click.echo(imported.composed.text, nl=False)
     if not as_json:
-        click.echo("\n".join(lines(imported, everything)), err=True)
+        click.echo(masked("\n".join(lines(imported, everything))), err=True)
     if strict and not imported.faithful:
         raise UnsupportedError(
             [

@@ -38,13 +38,14 @@ def command(
     from ftspec.port.carry import carry
     from ftspec.report.port import as_json as to_json
     from ftspec.report.port import lines
+    from ftspec.spec.secrets import masked
 
     carried = carry(files, backend, output, wanted, version, devices, allow_lossy)
     written = [str(path) for path in write_plans([carried.plan], overwrite)[backend]]
     if as_json:
         print_json({"written": written, **to_json(carried.imported)})
         return
-    click.echo("\n".join(lines(carried.imported)), err=True)
+    click.echo(masked("\n".join(lines(carried.imported))), err=True)
     click.echo(f"{backend}: {output}")
     for path in written:
         click.echo(f"  {path}")

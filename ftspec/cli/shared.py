@@ -163,10 +163,11 @@ def _foreign(spec: Path, error: SpecError) -> SpecError | None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; what could steer a terminal is escaped in it."""
+    """One JSON document on stdout; what could steer a terminal is escaped in it, and secrets are masked."""
     from ftspec.report.visible import in_json
+    from ftspec.spec.secrets import masked
 
-    click.echo(in_json(json.dumps(value, indent=2, ensure_ascii=False)))
+    click.echo(masked(in_json(json.dumps(value, indent=2, ensure_ascii=False))))
 
 
 def console(stderr: bool = False) -> Any:
@@ -200,9 +201,10 @@ def report_errors(as_json: bool) -> Iterator[None]:
 def describe(problem: Problem, code: str) -> str:
     """`file:line:column: error[code]: message`, and the remedy on a line of its own."""
     from ftspec.report.visible import visible  # messages quote what files hold
+    from ftspec.spec.secrets import masked
 
     place, message, hint = (
-        visible(text) for text in (problem.place(), problem.message, problem.hint)
+        masked(visible(text)) for text in (problem.place(), problem.message, problem.hint)
     )
     head = f"{place}: " if place else ""
     path = f"{problem.path}: " if problem.path and problem.path not in problem.message else ""

@@ -12,6 +12,7 @@ from ftspec.errors import Problem, SpecError, UnsupportedError
 from ftspec.mapping import FieldMap, Row
 from ftspec.registry import load
 from ftspec.spec.load import Loaded
+from ftspec.spec.secrets import holds_secret, is_secret
 
 
 def own_settings(loaded: Loaded, backend: Backend) -> Mapping[str, Any]:
@@ -19,13 +20,26 @@ def own_settings(loaded: Loaded, backend: Backend) -> Mapping[str, Any]:
 
     Raises:
         BackendError: the section speaks of a backend that there is not: a typing error, most often.
-        SpecError: a setting that the spec has a field for; two places could contradict each other.
+        SpecError: a secret; a setting that the spec has a field for: two places could contradict each other.
     """
     for name in loaded.spec.native:
         load(name)
     own = loaded.spec.native.get(backend.name, {})
     if not own:
         return own
+    secrets = [key for key, value in own.items() if is_secret(key) or holds_secret(value)]
+    if secrets:
+        hint = "leave it out: frameworks read tokens from the environment, such as HF_TOKEN"
+        raise SpecError(
+            [
+                loaded.problem(
+                    f"native.{backend.name}.{key}",
+                    f"`{key}` is a secret, which no file holds",
+                    hint,
+                )
+                for key in secrets
+            ]
+        )
     rows = {key: row for fields in backend.maps.values() for row in fields.rows for key in row.keys}
     problems = [_claimed(key, rows[key], backend, loaded) for key in own if key in rows]
     if problems:

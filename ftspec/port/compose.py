@@ -15,13 +15,14 @@ from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.rules import ROWS
-from ftspec.port.settle import Settled, shown
+from ftspec.port.settle import UNWRITTEN, Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
 from ftspec.spec.scalars import INVISIBLE
+from ftspec.spec.secrets import holds_secret, masked
 from ftspec.spec.write import lay_out, natural
 
 PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
@@ -64,7 +65,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     natives = {
         part.format.backend: seen
         for part in parts
-        if (seen := {key: value for key, value in part.native.items() if not _hides(value)})
+        if (seen := {key: value for key, value in part.native.items() if not _unfit(value)})
     }
     refused = _nothing_to_evaluate(values)
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
@@ -90,7 +91,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
         remarks[path] = (*remarks.get(path, ()), comment)
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
     open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
-    return Composed(spec, text, values, open_)
+    return Composed(spec, masked(text), values, tuple(map(masked, open_)))
 
 
 def _cast(parts: Sequence[Settled]) -> None:
@@ -225,7 +226,9 @@ def _checked(
     flat: Mapping[str, Any], natives: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Spec, dict[str, str]]:
     """The spec of these values, and those that no spec may hold, left out one by one."""
-    refused = {path: f"{shown(value)}: {HIDES}" for path, value in flat.items() if _hides(value)}
+    refused = {
+        path: f"{shown(value)}: {why}" for path, value in flat.items() if (why := _unfit(value))
+    }
     flat = {path: value for path, value in flat.items() if path not in refused}
     flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in refused}
     while True:
@@ -241,8 +244,14 @@ def _checked(
             flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in bad}
 
 
+def _unfit(value: Any) -> str:
+    """Why no spec may hold a value: a secret is in it, or what a reader of the spec could not see."""
+    if holds_secret(value):
+        return UNWRITTEN
+    return HIDES if _hides(value) else ""
+
+
 def _hides(value: Any) -> bool:
-    """Whether a text in a value holds what a reader of the spec could not see."""
     if isinstance(value, dict):
         return any(_hides(item) for pair in value.items() for item in pair)
     if isinstance(value, list | tuple):
@@ -265,8 +274,8 @@ def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
 def _judged(fate: Fate, refused: Mapping[str, str]) -> Fate:
     """A fate, changed where a spec cannot hold the value after all."""
     why = next((refused[path] for path in fate.to if path in refused), None)
-    if fate.kind == "kept" and _hides(fate.setting.value):
-        why = f"{shown(fate.setting.value)}: {HIDES}"
+    if fate.kind == "kept" and (unfit := _unfit(fate.setting.value)):
+        why = f"{shown(fate.setting.value)}: {unfit}"
     return fate if why is None else Fate("unknown", fate.setting, (), why)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["exact", "renamed", "derived", "inert", "approximated", "kept", "unknown"]
@@ -31,18 +30,6 @@ TITLES: dict[Kind, str] = {
     "kept": "kept as native",
     "unknown": "not understood",
 }
-
-
-_SECRET = re.compile(r"(^|[._])(token|api_key|password|secret)$|_token$|_api_key$", re.IGNORECASE)
-_SPECIAL = re.compile(
-    r"(^|[._])(bos|eos|pad|unk|sep|cls|mask|eot|stop|image|video|chars_per)_token$", re.IGNORECASE
-)
-"""Tokens of a tokenizer, and counts of them, which are no secret."""
-
-
-def is_secret(key: str) -> bool:
-    """Whether a key holds what no file should: ftspec never writes its value."""
-    return _SECRET.search(key) is not None and _SPECIAL.search(key) is None
 
 
 class Setting(NamedTuple):

@@ -16,13 +16,14 @@ from ftspec.backend import OBJECTIVE
 from ftspec.families.objectives.preference import BARRED
 from ftspec.families.trainers import SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
-from ftspec.port.fates import WORST, Fate, Kind, Setting, is_secret
+from ftspec.port.fates import WORST, Fate, Kind, Setting
 from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
 from ftspec.registry import load
 from ftspec.spec.preference import PREFERENCES
+from ftspec.spec.secrets import holds_secret, is_secret, masked
 
 ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """What reading a value of an unexpected kind comes to, such as a text where a number stands."""
@@ -140,6 +141,8 @@ def pattern(key: str) -> str:
 def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
     if is_secret(setting.key):
         return Outcome("inert", why="a secret: the environment holds it, ftspec writes none")
+    if holds_secret(setting.value):
+        return Outcome("unknown", why=UNWRITTEN)
     name = pattern(setting.key)
     rule = form.rules.get(name)
     if rule is None:
@@ -191,6 +194,7 @@ def _guarded(translate: Callable[..., Any], names: Sequence[str]) -> Callable[..
     return guarded
 
 
+UNWRITTEN = "it has the form of a secret, and ftspec writes none"
 OLDER = {"adamw_torch": "adamw_torch_fused"}
 """Defaults of older versions that are the same mathematics as today's."""
 
@@ -378,7 +382,7 @@ def same(one: Any, other: Any) -> bool:
 
 def shown(value: Any) -> str:
     """A value in a message."""
-    text = "null" if value is None else str(value)
+    text = "null" if value is None else masked(str(value))
     if isinstance(value, bool):
         text = text.lower()
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,8 @@ from typing import Any
 from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference
 from ftspec.port.effective import Meaning
-from ftspec.port.fates import TITLES, Fate, Kind, is_secret
+from ftspec.port.fates import TITLES, Fate, Kind
+from ftspec.spec.secrets import is_secret, masked
 
 ORDER: tuple[Kind, ...] = (
     "unknown",
@@ -51,7 +52,7 @@ def _line(fate: Fate) -> str:
 
 
 def _shown(fate: Fate) -> str:
-    text = "***" if is_secret(fate.setting.key) else repr(fate.setting.value)
+    text = "***" if is_secret(fate.setting.key) else masked(repr(fate.setting.value))
     return text if len(text) <= 50 else f"{text[:47]}..."
 
 
