@@ -13,6 +13,7 @@ from ftspec.cli.shared import (
     left_out,
     load_specs,
     lossy_option,
+    of_this_machine,
     print_json,
     spec_argument,
 )
@@ -78,7 +79,9 @@ def command(
         name: [str(path) for path in paths] for name, paths in write_plans(plans, overwrite).items()
     }
     if as_json:
-        print_json({"written": written, "refused": {n: e.as_json() for n, e in refused.items()}})
+        notes = of_this_machine(plans)
+        refusals = {name: error.as_json() for name, error in refused.items()}
+        print_json({"written": written, "refused": refusals, "notes": notes})
         return
     for plan in plans:
         click.echo(f"{plan.backend}: {plan.folder}")
@@ -86,6 +89,8 @@ def command(
             click.echo(f"  {path}")
         for note in plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
+    for line in of_this_machine(plans):
+        click.echo(f"note: {line}", err=True)
     for name, refusal in refused.items():
         brief = backend is None and name not in loaded.spec.run.backends
         click.echo("\n".join(left_out(name, "left out", refusal, brief, spec)), err=True)
@@ -111,7 +116,7 @@ def _stages(
         for name, paths in write_pipeline(pipeline, links, output, overwrite).items()
     }
     if as_json:
-        print_json({"written": written})
+        print_json({"written": written, "notes": of_this_machine(link.plan for link in links)})
         return
     for link in links:
         click.echo(f"{link.name}: {link.plan.backend}, {link.plan.folder}")
@@ -120,3 +125,5 @@ def _stages(
         for note in link.plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
     click.echo("\n".join(written[""]))
+    for line in of_this_machine(link.plan for link in links):
+        click.echo(f"note: {line}", err=True)

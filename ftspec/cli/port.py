@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import json_option, lossy_option, print_json, source_options
+from ftspec.cli.shared import (
+    json_option,
+    lossy_option,
+    of_this_machine,
+    print_json,
+    set_option,
+    source_options,
+)
 
 
 @click.command(epilog="Example: ftspec port qwen3_lora_sft.yaml --to trl -o build")
@@ -16,6 +23,7 @@ from ftspec.cli.shared import json_option, lossy_option, print_json, source_opti
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that were changed by hand.")
+@set_option
 @lossy_option
 @json_option
 def command(
@@ -26,13 +34,15 @@ def command(
     backend: str,
     output: Path,
     overwrite: bool,
+    sets: tuple[str, ...],
     allow_lossy: bool,
     as_json: bool,
 ) -> None:
     """Write FILES, a config of another tool, as the native files of BACKEND.
 
     Paths in it start at the current folder. What would be lost or only nearly the same stops it,
-    unless --allow-lossy accepts that; what the source leaves open stops it always.
+    unless --allow-lossy accepts that; what the source leaves open stops it always. --set changes
+    the spec that stands between the two.
     """
     from ftspec.plan.write import write_plans
     from ftspec.port.carry import carry
@@ -40,12 +50,16 @@ def command(
     from ftspec.report.port import lines
     from ftspec.spec.secrets import masked
 
-    carried = carry(files, backend, output, wanted, version, devices, allow_lossy)
+    carried = carry(files, backend, output, wanted, version, devices, allow_lossy, sets)
     written = [str(path) for path in write_plans([carried.plan], overwrite)[backend]]
+    here = of_this_machine([carried.plan])
     if as_json:
-        print_json({"written": written, **to_json(carried.imported)})
+        told = to_json(carried.imported)
+        print_json({"written": written, **told, "notes": [*told["notes"], *here]})
         return
     click.echo(masked("\n".join(lines(carried.imported))), err=True)
     click.echo(f"{backend}: {output}")
     for path in written:
         click.echo(f"  {path}")
+    for line in here:
+        click.echo(f"note: {line}", err=True)

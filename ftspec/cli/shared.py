@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,22 +16,27 @@ from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.run.signals import Terminated, terminable
 
 if TYPE_CHECKING:
+    from ftspec.plan.stages import Plan
     from ftspec.spec.load import Loaded
     from ftspec.spec.pipeline import Pipeline
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def spec_argument(function: F) -> F:
-    """SPEC and --set."""
-    function = click.option(
+def set_option(function: F) -> F:
+    """--set."""
+    return click.option(
         "--set",
         "sets",
         multiple=True,
         metavar="PATH=VALUE",
         help="Override a value: --set train.learning_rate=1e-4. May be given again.",
     )(function)
-    return click.argument("spec", type=click.Path(path_type=Path))(function)
+
+
+def spec_argument(function: F) -> F:
+    """SPEC and --set."""
+    return click.argument("spec", type=click.Path(path_type=Path))(set_option(function))
 
 
 def json_option(function: F) -> F:
@@ -210,6 +215,21 @@ def describe(problem: Problem, code: str) -> str:
     path = f"{problem.path}: " if problem.path and problem.path not in problem.message else ""
     text = f"{head}{click.style(f'error[{code}]', fg='red', bold=True)}: {path}{message}"
     return f"{text}\n  {click.style('help', fg='cyan')}: {hint}" if hint else text
+
+
+def of_this_machine(plans: Iterable[Plan]) -> list[str]:
+    """What was decided by the machine that writes the files, and may be otherwise where they run."""
+    found = {
+        (path, value.value, value.why)
+        for plan in plans
+        for path, value in plan.resolved.values.items()
+        if value.origin == "machine" and path == "hardware.device"
+    }
+    other = {"cpu": "cuda", "cuda": "cpu"}
+    return [
+        f"written for {path}: {value}, since {why} here; for another machine: --set {path}={other[value]}"
+        for path, value, why in sorted(found)
+    ]
 
 
 def left_out(name: str, what: str, error: FtspecError, brief: bool, spec: Path) -> list[str]:

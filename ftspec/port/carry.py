@@ -34,8 +34,9 @@ def carry(
     version: str | None = None,
     devices: int | None = None,
     allow_lossy: bool = False,
+    sets: Sequence[str] = (),
 ) -> Carried:
-    """The plan that trains elsewhere what these files train.
+    """The plan that trains elsewhere what these files train; ``sets`` change values of the spec.
 
     Raises:
         SpecError: something is left open that a person has to decide.
@@ -53,8 +54,8 @@ def carry(
         _make(folder)
     for name, text in imported.files.items():
         write_atomic(folder / name, text.encode())
-    sets = list(_moved(imported, folder))
-    loaded = loads(imported.composed.text, f"{_name(imported)}.yaml", sets)
+    changed = [*_moved(imported, folder), *sets]
+    loaded = loads(imported.composed.text, f"{_name(imported)}.yaml", changed)
     return Carried(imported, make_plan(loaded, backend, folder, allow_lossy))
 
 

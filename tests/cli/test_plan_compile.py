@@ -168,3 +168,26 @@ def test_what_is_nearly_the_same_needs_a_yes_and_is_told(
     assert done.code == 0
     assert "  nearly: data.overflow: a row longer than" in done.out
     assert "data.overflow" in json.loads(Path("build/manifest.json").read_text())["notes"][0]
+
+
+@pytest.mark.parametrize(("here", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_the_machine_that_decided_is_told(
+    ftspec: Command,
+    write: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    here: str,
+    other: str,
+) -> None:
+    """Files that are written on a laptop are not silently for a laptop."""
+    monkeypatch.setattr("ftspec.plan.machine.device", lambda: here)
+    file = write()
+    told = f"written for hardware.device: {here}, since"
+    remedy = f"for another machine: --set hardware.device={other}"
+    auto = ("compile", str(file), "--backend", "trl", "--set", "hardware.device=auto")
+    done = ftspec(*auto, "-o", "auto")
+    assert done.code == 0, done.err
+    assert told in done.err and remedy in done.err
+    (note,) = json.loads(ftspec(*auto, "-o", "more", "--json").out)["notes"]
+    assert note.startswith(told)
+    said = ftspec(*auto[:-1], "hardware.device=cpu", "-o", "said")
+    assert "hardware.device" not in said.err

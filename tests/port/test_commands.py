@@ -138,6 +138,23 @@ def test_port_writes_the_files_of_another_framework(ftspec: Command, sources: Pa
     script = (sources / "build" / "train.py").read_text()
     assert "SFTTrainer(" in script
     assert "lora_alpha=16" in script.replace(" ", "")
+    assert "note: written for hardware.device" in done.err
+    more = ("--overwrite", "--set", "hardware.device=cuda", "--set", "train.seed=7")
+    done = ftspec(
+        "port",
+        "llama.yaml",
+        "dataset_info.json",
+        "--to",
+        "trl",
+        "-o",
+        "build",
+        "--allow-lossy",
+        *more,
+    )
+    assert done.code == 0, done.err
+    script = (sources / "build" / "train.py").read_text().replace(" ", "")
+    assert "seed=7" in script and "use_cpu=False" in script
+    assert "note: written for" not in done.err
 
 
 def test_port_stops_at_what_would_be_lost(ftspec: Command, sources: Path) -> None:
