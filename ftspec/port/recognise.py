@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port import script, shell
+from ftspec.port import shell
 from ftspec.port.documents import Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
+from ftspec.port.scripts import read
 from ftspec.read import yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
@@ -54,7 +55,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     text = read_text(path)
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
-    if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, script.shell_lines, text)):
+    if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, read.shell_lines, text)):
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise)]
     return [recognise(path, wanted)]
 
@@ -66,8 +67,8 @@ def recognise(path: Path, wanted: str | None = None) -> Part:
         SpecError: it cannot be read, or it is in no format that is known, or in several.
     """
     text = read_text(path)
-    if script.is_script(path):
-        document = in_file(path, script.read, path, text)
+    if read.is_script(path):
+        document = in_file(path, read.read, path, text)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
     if wanted is not None and wanted != "llamafactory":
@@ -105,7 +106,7 @@ def _named(name: str) -> Format:
 
 
 def _recognised(data: Mapping[str, Any], path: Path) -> Format:
-    if not data and not script.is_script(path):
+    if not data and not read.is_script(path):
         raise SpecError(Problem("the file is empty", file=str(path), hint="name a config"))
     if {"model_type", "architectures"} <= set(data):
         message = "this is the config.json of a model, which says nothing of a training"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftspec.data.written import written
 from ftspec.errors import DataError
-from ftspec.port.formatting import Rows, rows_of
+from ftspec.port.scripts.formatting import Rows, rows_of
 from ftspec.spec.data import Written
 from tests.port.conftest import Bring, fate
 

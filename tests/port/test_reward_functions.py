@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ftspec.port.reward_functions import rewards_of
+from ftspec.port.scripts.rewards import rewards_of
 from tests.port.conftest import Bring, fate
 
 SCRIPT = '''\

@@ -11,7 +11,7 @@ from ftspec.port.formats.trl import CONFIG
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
-from ftspec.port.script import SHARED, UNUSED
+from ftspec.port.scripts.names import SHARED, UNUSED
 from ftspec.spec.online import ONLINE
 
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"

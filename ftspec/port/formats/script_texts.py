@@ -6,7 +6,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule, section
-from ftspec.port.script import DRAWN, SHARED, WRITTEN
+from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
 ENDED = "the end of the text, which every text has here"

@@ -12,7 +12,7 @@ from ftspec.families.objectives.gkd import OVER_WRITTEN, TEACHER
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, renamed
-from ftspec.port.script import REWARD_SOURCE
+from ftspec.port.scripts.names import REWARD_SOURCE
 
 REWARDS = "TODO.py"
 """A file that a person has to write, since the source names functions of its own project."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ftspec.families.rows.instructions import jinja
-from ftspec.port.drawn_rows import Step, drawn, statements, trained
-from ftspec.port.followed import (
+from ftspec.port.scripts.drawn import Step, drawn, statements, trained
+from ftspec.port.scripts.followed import (
     Column,
     Each,
     End,
@@ -58,7 +58,7 @@ class Rows:
     written: dict[int, Formatting] = field(default_factory=dict)
     """What functions write, by line."""
     drawn: dict[str, tuple[Any, int]] = field(default_factory=dict)
-    """Which rows train, as `drawn_rows.drawn` says it, and the line that says so."""
+    """Which rows train, as `drawn.drawn` says it, and the line that says so."""
 
 
 def rows_of(source: str) -> Rows:

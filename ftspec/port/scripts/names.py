@@ -1,0 +1,87 @@
+"""Names of calls that scripts train by, and where their arguments stand among trl's settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+TRAINERS: Mapping[str, str] = {
+    "SFT": "sft", "DPO": "dpo", "KTO": "kto", "Reward": "reward", "ORPO": "orpo", "CPO": "cpo",
+    "GRPO": "grpo", "RLOO": "rloo", "GKD": "gkd", "OnlineDPO": "online-dpo", "PPO": "ppo",
+    "Unsloth": "sft",
+}  # fmt: skip
+CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
+FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
+LOADERS = ("AutoModelForCausalLM.from_pretrained", *(f"{name}.from_pretrained" for name in FAST))
+ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
+TOKENS = (
+    *(f"tokenizer.{word}_token" for word in ("bos", "eos", "pad", "unk")),
+    *("tokenizer.add_special_tokens", "tokenizer.add_tokens", "add_new_tokens"),
+    "model.resize_token_embeddings",
+)
+"""Calls and assignments that change the tokenizer, and the embeddings with it."""
+RESIZED = "model.resize_token_embeddings.0"
+WHOLE = "len(tokenizer)"
+"""To how many rows embeddings are resized; any other number is a question."""
+SHARED = ("standardize_sharegpt", "standardize_data_formats")
+"""Unsloth's names, old and new, of what makes `role` and `content` of `from` and `value`."""
+HELPERS = ("get_chat_template", *SHARED, "train_on_responses_only")
+READ = (
+    *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
+    "load_dataset", *HELPERS, *TOKENS, "trainer.train",
+)  # fmt: skip
+IDLE = (
+    "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
+    "trainer.save_model", "model.save_pretrained", "tokenizer.save_pretrained", "wandb.init",
+    "load_dotenv", "logging.basicConfig", "warnings.filterwarnings", "os.makedirs",
+)  # fmt: skip
+"""Calls that set nothing of their own."""
+UNUSED = "unused LoraConfig"
+"""An adapter that is described, and that neither the trainer nor the model is given."""
+KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": True}
+"""What is taken for granted of the GPU."""
+HARMLESS = re.compile(
+    r"""(async\s+)?def\s|class\s|\#
+      | (tokenizer|processing_class)\.(pad_token|pad_token_id|padding_side|model_max_length)\s*=
+      | if\s+(not\s+)?tokenizer\.pad_token(\s+is\s+None)?:
+        \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
+      | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
+      | model\.config\.(use_cache|pretraining_tp)\s*=
+      | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
+      | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\( | (print|pprint\.pprint|login|wandb\.init)\.\w+\s=
+      | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
+      | os\.environ | (torch\.cuda|gc|gpu_\w+|start_gpu\w+|max_memory|logger|logging|warnings|wandb)\b
+      | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\( | assert\s""",
+    re.VERBOSE,
+)
+"""Statements that change nothing of what is trained."""
+WRITTEN = "formatting"
+"""Below this key stands what a function writes of the rows."""
+REWARD_SOURCE = "reward_source"
+"""A module with the reward functions that the script defines."""
+DRAWN = "drawn"
+"""Below this key stands which rows train."""
+OF_ROWS = re.compile(
+    r"\.(map|shuffle|select|train_test_split|\w+_columns|with_format|flatten_indices)\(|formatting_func = "
+)
+PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
+"""It pads labels that the rows bring, and those of answers alone are made anew."""
+MODEL = {
+    "0": "model_name_or_path",
+    "pretrained_model_name_or_path": "model_name_or_path",
+    "model_name": "model_name_or_path",
+    "revision": "model_revision",
+}
+MODEL_KEYS = (
+    "model_name_or_path", "model_revision", "dtype", "torch_dtype", "attn_implementation",
+    "trust_remote_code", "load_in_4bit", "load_in_8bit", "use_flash_attention_2",
+)  # fmt: skip
+"""Arguments of from_pretrained that have a key of their own."""
+GIVEN = (
+    "model", "0", "ref_model", "args", "1", "tokenizer", "processing_class", "train_dataset",
+    "eval_dataset", "peft_config", "data_collator", "formatting_func", "compute_metrics", "callbacks",
+    "optimizers", "reward_funcs",
+)  # fmt: skip
+"""What a trainer is given that is read elsewhere, or is nothing at all."""
+LATER = ("device_map", "low_cpu_mem_usage", "use_cache", "token", "cache_dir", "offload_folder")

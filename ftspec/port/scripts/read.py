@@ -1,0 +1,146 @@
+"""Training scripts and notebooks as settings, from the syntax tree. Nothing is executed.
+
+The calls of a script become the keys that trl's command line has for the same; what has none keeps the
+name of its call (`LoraConfig.r`). What is not a literal, a constant or a name becomes a question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ftspec.port.documents import Document
+from ftspec.port.scripts.formatting import SPOKEN, rows_of
+from ftspec.port.scripts.names import (
+    DRAWN,
+    HARMLESS,
+    IDLE,
+    KNOWN,
+    OF_ROWS,
+    PADS,
+    READ,
+    REWARD_SOURCE,
+    WRITTEN,
+)
+from ftspec.port.scripts.rewards import rewards_of
+from ftspec.port.scripts.settings import again, settings
+from ftspec.read import json
+from ftspec.read.placed import Place, Placed, Trail
+from ftspec.read.python import Calls, read_calls
+from ftspec.read.text import wrong
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is read as Python."""
+    return path.suffix in (".py", ".ipynb")
+
+
+def read(path: Path, text: str) -> Document:
+    """The settings of a script or a notebook.
+
+    Raises:
+        SpecError: it is not Python, or no notebook.
+    """
+    source = _cells(text) if path.suffix == ".ipynb" else text
+    calls = read_calls(source, (*READ, *IDLE), KNOWN)
+    trains = min((line for place, line in _starts(calls, source)), default=None)
+    data, places = settings(calls)
+    understood = _rows(source, data, places)
+    copied: frozenset[int] = frozenset()
+    if rewards := rewards_of(source):
+        copied = rewards.lines
+        data |= {"reward_funcs": list(rewards.names), REWARD_SOURCE: rewards.text}
+        places |= {(key,): Place(rewards.line, 1) for key in ("reward_funcs", REWARD_SOURCE)}
+    asked = tuple(
+        (line, told.splitlines()[0][:120])
+        for line, told in sorted(calls.foreign)
+        if (trains is None or line < trains)
+        and not HARMLESS.match(told)
+        and not (line in understood and OF_ROWS.search(told))
+        and not ("train_on_responses_only" in data and PADS.search(told))
+        and line not in copied
+        and not (copied and ".reward_funcs = " in told)
+    )
+    starts = sorted(line for _, line in _starts(calls, source))
+    more = [(line, "another training: it wants a spec of its own") for line in starts[1:]]
+    return Document(path, Placed(data, places), (*asked, *again(calls, trains), *more))
+
+
+def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
+    """The lines about rows that were understood, whose settings are told; none where they do not agree."""
+    rows = rows_of(source)
+    field = data.get("dataset_text_field", "text")
+    last = rows.written[max(rows.written)] if rows.written else None
+    for one in rows.written.values():
+        column = field if one.rendered or one.kind == "text" else SPOKEN
+        if one != last or one.into != column:
+            return set()
+    if last is not None:
+        said: dict[str, Any] = dict(last.said)
+        said |= {name: True for name in ("ended", "rendered") if getattr(last, name)}
+        data[WRITTEN] = said
+        places |= {(WRITTEN, name): Place(max(rows.written), 1) for name in said}
+    if rows.drawn:
+        data[DRAWN] = {name: value for name, (value, _) in rows.drawn.items()}
+        places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in rows.drawn.items()}
+    return rows.lines
+
+
+def _starts(calls: Calls, source: str) -> Iterator[tuple[str, int]]:
+    """Where the training begins: what stands behind it changes nothing of it."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if re.match(r"\s*(\w+\s*=\s*)?(trainer|\w*_trainer)\.train\(", line):
+            yield line, number
+
+
+def _cells(text: str) -> str:
+    """The code of a notebook, its magics and shell lines as comments."""
+    lines: list[str] = []
+    for cell in _code(text):
+        whole = cell.lstrip().startswith("%%") and not cell.lstrip().startswith(
+            ("%%time", "%%capture")
+        )
+        for line in cell.splitlines():
+            skipped = (
+                whole or line.lstrip().startswith(("!", "%", "?")) or line.rstrip().endswith("?")
+            )
+            lines.append(f"# {line}" if skipped else line)
+    return _passed("\n".join(lines))
+
+
+def shell_lines(text: str) -> str:
+    """The shell lines of a notebook: `!command`, and cells that begin with `%%bash` or `%%sh`.
+
+    Raises:
+        SpecError: it is no notebook.
+    """
+    lines: list[str] = []
+    for cell in _code(text):
+        if cell.lstrip().startswith(("%%bash", "%%sh")):
+            lines += cell.lstrip().splitlines()[1:]
+            continue
+        joined = False
+        for line in cell.splitlines():
+            if joined or line.lstrip().startswith("!"):
+                lines.append(line.lstrip().removeprefix("!"))
+                joined = line.rstrip().endswith("\\")
+    return "\n".join(lines)
+
+
+def _code(text: str) -> Iterator[str]:
+    """The cells of code."""
+    notebook = json.read(text)
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise wrong("a notebook has a list of cells", hint="save it anew as .ipynb, or as a script")
+    for cell in cells:
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            code = cell.get("source") or ""
+            yield "".join(map(str, code)) if isinstance(code, list) else str(code)
+
+
+def _passed(code: str) -> str:
+    """With `pass` where a block holds a shell line alone, so that it stays Python."""
+    return re.sub(r"(?m)^# ([ \t]+)([!%].*)$", r"\1pass  # \2", code)
