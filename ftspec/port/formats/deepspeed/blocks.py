@@ -103,6 +103,7 @@ BLOCKS: Mapping[str, Rule] = {
     **{name: unless((False, None), "it is off", removed) for name in REMOVED},
     **{f"{name}.": inert(f"{what}, in versions that had it") for name, what in GONE.items()},
     **{name: inert(f"{what}, in versions that had it") for name, what in GONE.items()},
+    "data_efficiency": unless(({}, None), "empty", unknown("no section")),
     "data_efficiency.": inert("of what is below it"),
     "data_efficiency.data_sampling.": inert(OWN_LOADER),
     "data_efficiency.data_routing.": inert(CONVERTED),

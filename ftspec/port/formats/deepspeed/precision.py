@@ -80,15 +80,23 @@ def _scaling(setting: Setting, context: Context) -> Outcome:
 def _autocast(setting: Setting, context: Context) -> Outcome:
     """Weights stay as they are, and the engine multiplies in 16 bits: a spec's `bf16`."""
     said = section(context, "torch_autocast")
-    if said.get("enabled") is not True:
+    if not said.get("enabled"):
         return Outcome("inert", why="it is off")
-    if any(on(context, half) or by_main(context, half) for half in ("bf16", "fp16")):
-        return Outcome("unknown", why="autocast over weights in 16 bits is not in a spec")
     name = setting.key.rpartition(".")[2]
-    if name == "lower_precision_safe_modules":
-        return Outcome("unknown", why="gradients of chosen modules travel in 16 bits")
-    if str(said.get("dtype")).removeprefix("torch.") not in ("bfloat16", "bf16"):
-        return Outcome("unknown", why="its own autocast to another type is not in a spec")
+    casts = str(said.get("dtype")).removeprefix("torch.") in ("bfloat16", "bf16")
+    why = (
+        "a word that nobody fills in"
+        if said["enabled"] is not True
+        else "autocast over weights in 16 bits is not in a spec"
+        if any(on(context, half) or by_main(context, half) for half in ("bf16", "fp16"))
+        else "gradients of chosen modules travel in 16 bits"
+        if name == "lower_precision_safe_modules"
+        else ""
+        if casts
+        else "its own autocast to another type is not in a spec"
+    )
+    if why:
+        return Outcome("unknown", why=why)
     if name == "dtype":
         return Outcome("derived", of=("precision.compute",))
     return Outcome("renamed", spec={"precision.compute": "bf16"})

@@ -35,6 +35,8 @@ OLDER = {
     "cpu_offload_params": "offload_param",
 }
 """Names of older versions, which know CPU memory alone."""
+NO_SECTION = "a section stands there, and the engine stops at anything else"
+ZENFLOW = "steps that only some gradients take are not in a spec"
 FRACTION = "a part that stays on the device takes the same step there"
 MICS = "shards within groups of devices, in versions that had them: their sums are the same"
 KNOBS = (
@@ -59,6 +61,13 @@ SPEED = (
 def stage(context: Context) -> Any:
     """ZeRO's stage; 0 where none is said."""
     return section(context, "zero_optimization").get("stage", 0)
+
+
+def _whole(setting: Setting, _context: Context) -> Outcome:
+    """An older form: a switch for stage 1 (runtime/zero/config.py, read_zero_config_deprecated)."""
+    if isinstance(setting.value, bool):
+        return Outcome("derived", spec={"hardware.zero.stage": int(setting.value)})
+    return Outcome("inert", why="empty")
 
 
 def _offload(setting: Setting, context: Context) -> Outcome:
@@ -86,6 +95,10 @@ def _folder(setting: Setting, context: Context) -> Outcome:
     said = section(context, "zero_optimization")[setting.key.split(".")[1]]
     if said.get("device") != "nvme" or stage(context) != 3:
         return Outcome("inert", why="nothing lies on a disk")
+    if not (isinstance(setting.value, str) and setting.value.startswith("/")):
+        return Outcome(
+            "unknown", why="a folder that is not named by its whole path is not in a spec"
+        )
     return Outcome("derived", of=("hardware.zero.offload_folder",))
 
 
@@ -105,7 +118,12 @@ def _few_bits(why: str) -> Rule:
 
 
 SHARDING: Mapping[str, Rule] = {
-    "zero_optimization": inert("empty"),
+    "zero_optimization": _whole,
+    **{
+        f"{ZERO}{name}": unless((None, {}), "nothing is moved", unknown(NO_SECTION))
+        for name in PLACES
+    },
+    f"{ZERO}zenflow": unless((None,), "it is off", unknown(ZENFLOW)),
     f"{ZERO}stage": renamed(f"{DS}{ZERO}stage"),
     **{f"{ZERO}{name}.device": _offload for name in PLACES},
     **{f"{ZERO}{name}": _offload for name in OLDER},
@@ -133,7 +151,7 @@ SHARDING: Mapping[str, Rule] = {
     f"{ZERO}zero_quantized_nontrainable_weights": _few_bits("frozen weights are rounded"),
     f"{ZERO}zeropp_loco_param.": nearly("what 4-bit gradients lose is made up for later"),
     **group(MICS, f"{ZERO}mics_shard_size", f"{ZERO}mics_hierarchical_params_gather"),
-    f"{ZERO}zenflow.": unknown("steps that only some gradients take are not in a spec"),
+    f"{ZERO}zenflow.": unknown(ZENFLOW),
     # runtime/config_utils.py: its models take no other keys
     ZERO: unknown("ZeRO has no such setting, and DeepSpeed 0.19.8 stops at it"),
 }
