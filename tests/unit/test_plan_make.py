@@ -119,7 +119,11 @@ def test_a_message_shows_the_path_that_was_written(
     assert "model.chat_template = 'mine.jinja': " in problem.message
 
 
-def test_a_chat_template_that_is_not_there_is_told() -> None:
+def test_a_chat_template_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nowhere").mkdir()
     with pytest.raises(SpecError, match=r"there is no file mine\.jinja"):
         make_plan(spec("", "model.chat_template=mine.jinja"), "trl")
 
