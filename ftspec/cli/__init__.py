@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -85,8 +87,9 @@ def main() -> None:
     from dataclasses import asdict
 
     _spare_collector()
+    _write_anything()
     from ftspec.cli.shared import print_json, report_errors
-    from ftspec.errors import Problem
+    from ftspec.errors import OutputError, Problem
 
     with report_errors(as_json="--json" in sys.argv):
         try:
@@ -103,8 +106,25 @@ def main() -> None:
             sys.exit(error.exit_code)
         except BrokenPipeError:
             # the reader went away (`ftspec plan | head`): not an error, and nothing more to say
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _close_output()
             sys.exit(0)
+        except OSError as error:
+            if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+                raise
+            _close_output()  # `ftspec schema > /full/disk`
+            raise OutputError(f"what it says cannot be written: {error.strerror}") from error
+
+
+def _close_output() -> None:
+    """What is still to be written goes nowhere: Python would try it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_anything() -> None:
+    """Characters that a terminal or a file of another encoding has not are written by their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _spare_collector() -> None:

@@ -179,8 +179,14 @@ def console(stderr: bool = False) -> Any:
     """A rich console; plain text where the output is not a terminal."""
     from rich.console import Console
 
+    class Ours(Console):
+        """One that leaves it to `main` what becomes of a reader that went away: rich would exit with 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     wide = None if sys.stdout.isatty() else 120  # a file or a pipe has no edge
-    return Console(stderr=stderr, highlight=False, width=wide)
+    return Ours(stderr=stderr, highlight=False, width=wide)
 
 
 @contextmanager
