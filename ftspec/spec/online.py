@@ -181,6 +181,11 @@ class GRPO(Sampled):
     `bnpo`: each token of a micro-batch alike, so that micro_batch_size matters. `dr-grpo`: each token divided
     by `generation.max_length`. `cispo`: as `dapo`, with clipped weights instead of clipped gains; its
     `clip_high` is the limit itself."""
+    aggregation: Literal["sum-then-normalize", "normalize-then-sum"] = "sum-then-normalize"
+    """How several rewards become one advantage. `sum-then-normalize`: they are added up by their weights, and
+    the sum is measured within the group. `normalize-then-sum`: each is brought to mean 0 and deviation 1
+    within the group before they are added up, and the sum then over the batch (GDPO,
+    https://arxiv.org/abs/2601.05242)."""
     scale: Literal["group", "batch", "none"] = "group"
     """What advantages are divided by: the deviation of rewards in the group, in the batch, or nothing."""
     importance: Literal["token", "sequence"] = "token"
@@ -191,6 +196,11 @@ class GRPO(Sampled):
 
     @model_validator(mode="after")
     def _of_its_loss(self) -> GRPO:
+        if self.aggregation == "normalize-then-sum" and self.scale != "group":
+            raise ValueError(
+                "`scale` is not read by the aggregation `normalize-then-sum`, which divides by the "
+                "deviation in the group and then in the batch"
+            )
         if self.loss == "cispo" and self.clip_high is None:
             raise ValueError("`cispo` needs `clip_high`: ScaleRL takes 5.0")
         if self.loss == "cispo" and self.delta is not None:

@@ -276,13 +276,18 @@ def test_completions_that_grpo_draws(read: Bring) -> None:
     assert unread == ["sequence_len", "datasets[0].type"]
 
 
-def test_rewards_that_are_scaled_apart_are_another_method(read: Bring) -> None:
+def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     apart = GROUPS.replace("rl: grpo", "rl: gdpo")
-    assert fate(read(apart), "rl")[0] == "unknown"
-    assert (
-        fate(read(f"{apart}  multi_objective_aggregation: sum_then_normalize\n"), "rl")[0]
-        == "derived"
-    )
+    said = "  multi_objective_aggregation: normalize_then_sum\n"
+    for text in (apart, apart + said, GROUPS + said, GROUPS + said + "  scale_rewards: false\n"):
+        imported = read(text)
+        assert imported.composed.spec.method.objective.aggregation == "normalize-then-sum"
+        assert all(
+            one.faithful for one in imported.fates if one.setting.key.startswith(("rl", "trl."))
+        )
+    assert read(GROUPS).composed.spec.method.objective.aggregation == "sum-then-normalize"
+    summed = said.replace("normalize_then_sum", "sum_then_normalize")
+    assert fate(read(apart + summed), "trl.multi_objective_aggregation")[0] == "unknown"
     assert (
         fate(read(GROUPS.replace("rl: grpo", "rl: ebft") + "  epsilon: 0.1\n"), "trl.epsilon")[0]
         == "unknown"

@@ -75,6 +75,16 @@ def test_groups_are_drawn_and_rewarded_alike(lab: Lab, method: str) -> None:
     assert record.samples[0].completion == first["completion"][-1]["content"]
 
 
+def test_rewards_that_are_scaled_apart_train_otherwise(lab: Lab) -> None:
+    apart = proven(lab, "grpo", "method.objective.aggregation=normalize-then-sum")
+    together = proven(lab, "grpo")
+    one, other = apart.evidence("trl").rounds[0], together.evidence("trl").rounds[0]
+    assert one.completions == other.completions  # before the first step nothing is otherwise
+    assert one.rewards == other.rewards
+    weights = apart.weights("trl"), together.weights("trl")
+    assert any((weights[0][name] != weights[1][name]).any() for name in weights[0])
+
+
 def test_pairs_are_drawn_and_compared_alike(lab: Lab) -> None:
     assert "does not divide a loss" in refusal(
         lab, "trl", f"method.objective={METHODS['online-dpo'].replace('REWARDS', REWARDS)}", *SHARED

@@ -143,6 +143,7 @@ def sampled(word: str) -> st.SearchStrategy[Any]:
     own = {
         "grpo": {
             "loss": st.sampled_from(("grpo", "bnpo", "dapo", "dr-grpo")),
+            "aggregation": st.sampled_from(("sum-then-normalize", "normalize-then-sum")),
             "scale": st.sampled_from(("group", "batch", "none")),
             "importance": st.sampled_from(("token", "sequence")),
             "delta": st.none() | st.floats(1, 9, exclude_min=True),
@@ -152,9 +153,16 @@ def sampled(word: str) -> st.SearchStrategy[Any]:
             "reward_limit": st.none() | positive(),
         },
     }
-    return optional(
+    grouped = optional(
         {**shared, **own[word]}, type=st.just(word), rewards=rewards(), generation=generation
     )
+    return grouped.map(_scaled) if word == "grpo" else grouped
+
+
+def _scaled(objective: dict[str, Any]) -> dict[str, Any]:
+    """Without a scale that its aggregation does not read."""
+    apart = objective.get("aggregation") == "normalize-then-sum"
+    return {k: v for k, v in objective.items() if not (apart and k == "scale")}
 
 
 def proximal() -> st.SearchStrategy[Any]:

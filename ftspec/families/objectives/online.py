@@ -243,13 +243,19 @@ def grpo_rows() -> tuple[Row, ...]:
             lambda loss: loss.replace("_", "-"),
             absent=("dapo",),
         ),
+        Row(
+            (f"{OBJECTIVE}aggregation",),
+            (f"{config}multi_objective_aggregation",),
+            lambda how: how.replace("-", "_"),
+            lambda how: how.replace("_", "-"),
+            absent=("sum_then_normalize",),
+        ),
         field(f"{OBJECTIVE}scale", f"{config}scale_rewards", absent="group"),
         field(f"{OBJECTIVE}importance", f"{config}importance_sampling_level", absent="token"),
         field(f"{OBJECTIVE}delta", f"{config}delta", absent=None),
         *(
             constant(config + name, value, reason, absent=value)
             for name, value, reason in (
-                ("multi_objective_aggregation", "sum_then_normalize", "rewards are added up"),
                 ("top_entropy_quantile", 1.0, "all tokens count"),
                 ("entropy_coef", 0.0, "entropy is not rewarded in a spec yet"),
                 ("use_adaptive_entropy", False, "entropy is not rewarded in a spec yet"),

@@ -18,10 +18,8 @@ DRAWN = f"{OBJECTIVE}generation."
 REWARDS = f"{OBJECTIVE}rewards"
 LOSSES = {"grpo": "grpo", "bnpo": "bnpo", "dapo": "dapo", "dr_grpo": "dr-grpo", "cispo": "cispo"}
 SCALES = {"True": "group", "False": "none", "group": "group", "batch": "batch", "none": "none"}
-APART = (
-    "each reward is scaled by itself before they are added (multi_objective_aggregation), which is not in a "
-    "spec"
-)
+AGGREGATION = f"{OBJECTIVE}aggregation"
+APART = "normalize_then_sum"
 KEPT = "prompts that are longer are left out here, and stay there"
 
 
@@ -93,16 +91,24 @@ def _memory(setting: Setting, context: Context) -> Outcome:
 
 
 def _added(setting: Setting, context: Context) -> Outcome:
-    if setting.value == "sum_then_normalize" or len(rewards(context)) == 1:
-        return Outcome("inert", why="rewards are added before they are scaled, as here")
-    return Outcome("unknown", why=APART)
+    """How rewards become one; `rl: gdpo` with the sum is refused (utils/schemas/validation.py)."""
+    if setting.value not in (APART, "sum_then_normalize"):
+        return Outcome("unknown", why=f"{setting.value!r} is not in a spec")
+    if context.get("rl") == "gdpo" and setting.value != APART:
+        return Outcome("unknown", why="axolotl stops: that is GRPO, and rl says gdpo")
+    return Outcome("renamed", spec={AGGREGATION: str(setting.value).replace("_", "-")})
 
 
 def scales_apart(context: Context) -> bool:
-    """Whether `rl` says that each reward is scaled by itself."""
-    aggregated = section(context, "trl").get("multi_objective_aggregation")
-    apart = aggregated in (None, "normalize_then_sum")
-    return context.get("rl") == "gdpo" and apart and len(rewards(context)) != 1
+    """Whether each reward is scaled by itself: said, or what `rl: gdpo` assumes (core/builders/rl.py)."""
+    said_ = section(context, "trl").get("multi_objective_aggregation")
+    return said_ == APART or (said_ is None and context.get("rl") == "gdpo")
+
+
+def _scaled(setting: Setting, context: Context) -> Outcome:
+    if scales_apart(context):
+        return Outcome("inert", why="not read where each reward is scaled by itself")
+    return _path(f"{OBJECTIVE}scale", SCALES)(setting, context)
 
 
 _SAID: dict[str, Rule] = {
@@ -117,7 +123,7 @@ _SAID: dict[str, Rule] = {
     "epsilon_high": _path(f"{OBJECTIVE}clip_high"),
     "mask_truncated_completions": _path(f"{OBJECTIVE}mask_truncated"),
     "loss_type": _path(f"{OBJECTIVE}loss", LOSSES),
-    "scale_rewards": _path(f"{OBJECTIVE}scale", SCALES),
+    "scale_rewards": of_grpo(_scaled),
     "importance_sampling_level": _path(
         f"{OBJECTIVE}importance", {"token": "token", "sequence": "sequence"}
     ),

@@ -10,7 +10,7 @@ from ftspec.families.weights.stored import CALLS, KERNELS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import ATTENTION_RULES
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.grpo import APART, scales_apart
+from ftspec.port.formats.axolotl.grpo import AGGREGATION, scales_apart
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, is_quantised, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
@@ -155,9 +155,9 @@ def _same_place(setting: Setting, context: Context) -> Outcome:
 
 
 def _objective(setting: Setting, context: Context) -> Outcome:
-    if scales_apart(context):
-        return Outcome("unknown", why=APART)
     spec = {"method.objective.type": objective(context)}
+    if scales_apart(context):
+        spec[AGGREGATION] = "normalize-then-sum"
     if setting.value == "ipo":
         spec["method.objective.loss"] = "ipo"
     return Outcome("derived", spec=spec)

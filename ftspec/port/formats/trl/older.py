@@ -18,8 +18,12 @@ OF_A_REWARD = "an argument of a reward function of the project that the recipe b
 NOTHING: tuple[Any, ...] = (None, False, 0, [], "")
 
 
-def _scale(setting: Setting, _context: Context) -> Outcome:
+def _scale(setting: Setting, context: Context) -> Outcome:
     """Once a switch, since then a word (trainer/grpo_config.py)."""
+    if context.get("multi_objective_aggregation") == "normalize_then_sum":
+        return Outcome(
+            "inert", why="not read where each reward is scaled by itself (grpo_trainer.py)"
+        )
     words = {True: "group", "true": "group", "True": "group", False: "none", "false": "none"}
     word = words.get(setting.value, setting.value)
     kind: Kind = "exact" if word == setting.value else "renamed"
