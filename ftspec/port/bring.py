@@ -89,6 +89,7 @@ def bring(
                 main.document if main is not None and main is not part else None,
                 devices or each,
                 nodes,
+                main.format.name if main is not None and main is not part else "",
             ),
         )
         for part in ordered

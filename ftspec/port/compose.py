@@ -18,7 +18,7 @@ from ftspec.port.rules import ROWS
 from ftspec.port.settle import UNWRITTEN, Settled, shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS, ONLINE
-from ftspec.spec.paths import flatten, leaf_paths, tags
+from ftspec.spec.paths import flatten, leaf_paths, never_nothing, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
 from ftspec.spec.scalars import INVISIBLE
@@ -125,6 +125,28 @@ def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:
                         f"{path}: {shown(one)} in {part.context.document.path.name}, but {shown(two)} by "
                         f"{other.context.document.path.name}, which holds"
                     )
+            if other.format.name == "deepspeed" and part.format.whole:
+                yield from _mismatches(part, other)
+
+
+MATCHED = (
+    *("train.micro_batch_size", "train.max_grad_norm", "train.learning_rate", "train.weight_decay"),
+    *("train.optimizer.beta1", "train.optimizer.beta2", "train.optimizer.eps"),
+)
+"""What transformers holds the engine's numbers to, the trainer's defaults included."""
+
+
+def _mismatches(trainer: Settled, engine: Settled) -> Iterable[str]:
+    """Numbers of the engine that the trainer would stop at (integrations/deepspeed.py, fill_match)."""
+    for path in MATCHED:
+        if path not in engine.origins or path in trainer.origins or path not in trainer.spec:
+            continue
+        one, two = trainer.spec[path], engine.spec.get(path)
+        if one != two:
+            yield (
+                f"{path}: {shown(two)} in {engine.context.document.path.name}, but the trainer assumes "
+                f"{shown(one)}, and transformers stops at that: which of them?"
+            )
 
 
 def _mended(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,11 +181,16 @@ def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, 
     return {
         path: value
         for path, value in values.items()
-        if not (value is None and defaults.get(path) is None)
+        if not (value is None and defaults.get(path) is None and not _said_nothing(path, origins))
         and not _brought(path, values)
         and not (path in opened and opened[path] == value and path not in origins)
         and not (path == "train.micro_batch_size" and opened.get(path) == value)
     }
+
+
+def _said_nothing(path: str, origins: Mapping[str, Any]) -> bool:
+    """Whether a setting is null that an objective has no null for: a default would be another value."""
+    return path.startswith("method.objective.") and path in origins and path in never_nothing()
 
 
 def _brought(path: str, values: Mapping[str, Any]) -> bool:

@@ -60,6 +60,8 @@ class Format:
     """The key in a spec's `native` section."""
     keyed: Callable[[str], str] = lambda key: key
     """A native key that a rule names, as the trainer of the source's objective has it."""
+    classes: tuple[str, ...] = ()
+    """Further classes of arguments, whose fields are keys as well."""
     last_wins: bool = False
     """Whether a key may stand there twice."""
     recognise: Callable[[Mapping[str, Any]], bool] | None = None

@@ -52,6 +52,8 @@ class Context:
     """The file that says the training, where this one does not."""
     devices: int = 1
     nodes: int = 1
+    main_format: str = ""
+    """The name of the format of `main`."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Another setting of the same document, from the top level, in the type that is declared for it."""

@@ -89,7 +89,10 @@ def settle(form: Format, context: Context) -> Settled:
         for path in fate.to:
             sources[path] = (*sources.get(path, ()), setting)
         found.files |= outcome.files
-        found.native |= _kept(setting, outcome, fate, fields, form, context)
+        if fate.kind in ("kept", "inert"):
+            found.native |= _kept(
+                _typed(setting, form, context), outcome, fate, fields, form, context
+            )
     found.origins = sources
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
@@ -159,7 +162,12 @@ def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
 def _typed(setting: Setting, form: Format, context: Context) -> Setting:
     if context.table is None:
         return setting
-    entry = context.table.find(form.native_key(setting.key)) or context.table.find(setting.key)
+    names = (
+        form.native_key(setting.key),
+        setting.key,
+        *(f"{one}.{setting.key}" for one in form.classes),
+    )
+    entry = next((found for name in names if (found := context.table.find(name))), None)
     return setting._replace(value=cast(setting.value, entry[0])) if entry else setting
 
 

@@ -26,6 +26,19 @@ CONFIGS = ("config", "config_file", "")
 """Where an argument names a file of settings; "" is a bare word."""
 
 
+LISTED = frozenset(
+    (
+        *("lora_target_modules", "lora_modules_to_save", "lora_target_parameters"),
+        *("reward_weights", "loss_weights", "reward_funcs"),
+    )
+)
+"""Arguments of trl that are lists, one word of a command line as well (argparse's nargs="+")."""
+
+
+def _is_list(value: Any) -> bool:
+    return value is None or value == "all-linear" or isinstance(value, list)
+
+
 def is_shell(path: Path, text: str) -> bool:
     """Whether a file is a shell script."""
     return path.suffix in SUFFIXES or text.startswith(SHELLS)
@@ -80,6 +93,8 @@ def _main(path: Path, launch: Launch, wanted: str | None, read: Read) -> tuple[F
             hint = "it is looked for from here, and beside the script: copy it there"
             raise SpecError(Problem(why, file=str(path), line=launch.line, hint=hint))
         document = parse(near, read_text(near), form.scalar, form.last_wins)
+    if launch.tool == "trl":
+        data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])

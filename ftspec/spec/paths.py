@@ -63,6 +63,13 @@ def tags() -> dict[str, tuple[str, ...]]:
     return {path: tuple(dict.fromkeys(w for p, w in pairs if p == path)) for path, _ in pairs}
 
 
+@cache
+def never_nothing() -> frozenset[str]:
+    """Leaf paths that take no null in any variant."""
+    able = {leaf.path for leaf in leaves() if types.NoneType in get_args(leaf.annotation)}
+    return frozenset(leaf.path for leaf in leaves()) - able
+
+
 def leaf_paths() -> tuple[str, ...]:
     """All leaf paths over all variants of tagged unions, in the spec's order, each once."""
     return tuple(dict.fromkeys(leaf.path for leaf in leaves()))

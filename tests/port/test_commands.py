@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.port.bring import bring
 from tests.cli.conftest import Command, ftspec, somewhere
 
 __all__ = ["ftspec", "somewhere"]
@@ -186,3 +187,13 @@ def test_bad_input_is_an_error_with_a_place(
     assert done.code == 2
     assert "bad.yaml" in done.err
     assert "Traceback" not in done.err
+
+
+def test_one_word_of_a_list_is_a_list() -> None:
+    said = "--use_peft --lora_target_modules q v --lora_modules_to_save lm_head"
+    line = f"trl sft --model_name_or_path m --dataset_name d --output_dir o {said}"
+    spec = bring([Path(line)]).composed.spec
+    assert spec.method.tuner.modules_to_save == ("lm_head",)
+    line = "trl grpo --model_name_or_path m --dataset_name d --reward_funcs think_format_reward"
+    rewards = bring([Path(f"{line} --reward_weights 2")]).composed.spec.method.objective.rewards
+    assert [one.weight for one in rewards] == [2.0]

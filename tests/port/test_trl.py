@@ -24,7 +24,11 @@ PEFT = f"{LEAST}use_peft: true\n"
         (PEFT + "lora_r: 8\n", "method.tuner.alpha", 32),
         (PEFT, "method.tuner.targets", ("q_proj", "v_proj")),
         (PEFT + "lora_target_modules: all-linear\n", "method.tuner.targets", "all-linear"),
-        (PEFT + "lora_target_modules: k_proj\n", "method.tuner.targets", ("k_proj",)),
+        (
+            PEFT + "lora_target_modules: [k_proj, o_proj]\n",
+            "method.tuner.targets",
+            ("k_proj", "o_proj"),
+        ),
         (LEAST, "data.max_length", 1024),
         (LEAST + "max_seq_length: 2048\n", "data.max_length", 2048),
         (LEAST, "train.learning_rate", 2e-5),
@@ -35,6 +39,7 @@ PEFT = f"{LEAST}use_peft: true\n"
         (LEAST, "model.dtype", "float32"),
         (LEAST + "torch_dtype: bfloat16\n", "model.dtype", "bfloat16"),
         (LEAST + "torch_dtype: null\n", "model.dtype", "float32"),
+        (PEFT + "dtype: null\n", "model.dtype", "auto"),  # transformers 5
         (LEAST, "train.logging_steps", 10),
         (LEAST, "train.schedule.type", "linear"),
         (LEAST, "train.epochs", 3.0),

@@ -65,6 +65,24 @@ CONSTANT = "constant"
 NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.py, get_scheduler)"
 
 
+WITHOUT = ("linear", "constant", "constant_with_warmup")
+"""Schedules that take no arguments."""
+
+
+def bare_schedule(rule: Rule) -> Rule:
+    """Arguments of a schedule that has none (transformers, optimization.py, get_scheduler)."""
+
+    def checked(setting: Setting, context: Context) -> Outcome:
+        kind = context.get("lr_scheduler_type", "linear")
+        if setting.value not in (None, "", {}) and kind in WITHOUT:
+            return Outcome(
+                "unknown", why=f"transformers stops: its schedule {kind} takes no arguments"
+            )
+        return rule(setting, context)
+
+    return checked
+
+
 def is_five(context: Context, prefix: str) -> bool:
     """Whether it runs on transformers 5, where the warm-up's ratio is a number of steps below 1."""
     return context.assumed(f"{prefix}warmup_ratio") is None
@@ -145,6 +163,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             },
             otherwise=same,
         ),
+        "lr_scheduler_kwargs": bare_schedule(same),
+        "lr_scheduler_kwargs.": bare_schedule(same),
         "eval_strategy": strategy,
         "evaluation_strategy": strategy,
         "per_gpu_train_batch_size": renamed(f"{prefix}per_device_train_batch_size"),

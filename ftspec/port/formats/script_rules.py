@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import TEXT_RULES, asked, draws, is_text, limited, shape
 from ftspec.port.formats.script_tokens import TOKEN_RULES
-from ftspec.port.formats.trl import CONFIG
 from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
+from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.port.scripts.names import SHARED, UNUSED
@@ -19,6 +20,9 @@ PLAIN_DEFAULTS = {
     "learning_rate": 5e-5, "logging_steps": 500, "gradient_checkpointing": False, "bf16": False,
 }  # fmt: skip
 """Where transformers' TrainingArguments assume otherwise than trl's SFTConfig."""
+A_WORD = (
+    "peft takes a word for a pattern of whole names, which is not in a spec: name modules in a list"
+)
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
 
 
@@ -30,11 +34,13 @@ def has(context: Context, name: str) -> bool:
 def adapter(setting: Setting, _context: Context) -> Outcome:
     """An argument of LoraConfig, or of Unsloth's get_peft_model."""
     name = setting.key.rpartition(".")[2]
+    if name == "inference_mode" and setting.value:
+        return Outcome("unknown", why="an adapter that is loaded for inference does not train")
     if name in ADAPTER_IDLE and (name != "loftq_config" or not setting.value):
         return Outcome("inert", why="it does not change what is trained")
     value = setting.value
     if name == "target_modules" and isinstance(value, str) and value != "all-linear":
-        value = [value]
+        return Outcome("unknown", why=A_WORD)
     return Outcome("exact", {f"LoraConfig.{name}": value})
 
 
@@ -101,7 +107,7 @@ def objective(context: Context) -> tuple[str, list[str]]:
 
 def plain_defaults(context: Context, prefix: str) -> dict[str, Any]:
     """What TrainingArguments mean by missing arguments."""
-    if context.get("config_class") not in ("TrainingArguments", "UnslothTrainingArguments"):
+    if context.get("config_class") not in PLAIN_CLASSES:
         return {}
     return {
         f"{prefix}{key}": value for key, value in PLAIN_DEFAULTS.items() if context.get(key) is None
@@ -129,6 +135,7 @@ def _field(setting: Setting, _context: Context) -> Outcome:
 
 SCRIPT_RULES: dict[str, Rule] = {
     "config_class": _part("method.objective.type"),
+    "loaded_by": _part("model.dtype"),
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
     f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),

@@ -21,7 +21,7 @@ from ftspec.port.formats.script_rules import (
     plain_defaults,
     rows,
 )
-from ftspec.port.formats.trl import CONFIG
+from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 
 LOAD = "from_pretrained."

@@ -41,6 +41,10 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         places[("config_class",)] = Place(_first(calls, config), 1)
     if trainer:
         data["trainer"] = TRAINERS[trainer]
+        given = (calls.values.get(f"{trainer}Trainer.{name}") for name in ("model", "0"))
+        if any(isinstance(model, str) for model in given) and not names & {*LOADERS}:
+            data["loaded_by"] = "trainer"
+            places[("loaded_by",)] = Place(_first(calls, f"{trainer}Trainer"), 1)
     used = _is_used(calls, names)
     for place, value in calls.values.items():
         call, _, name = place.rpartition(".")

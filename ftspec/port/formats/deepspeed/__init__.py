@@ -8,7 +8,7 @@ from __future__ import annotations
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.deepspeed.blocks import BLOCKS
-from ftspec.port.formats.deepspeed.precision import PRECISION, unless_auto
+from ftspec.port.formats.deepspeed.precision import PRECISION, by_main, unless_auto
 from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps
 from ftspec.port.formats.deepspeed.zero import DS, SHARDING
 from ftspec.port.rules import Context, Outcome, says, section, unknown
@@ -34,6 +34,9 @@ def _batch(setting: Setting, context: Context) -> Outcome:
         )
     }
     whole, micro, steps = numbers.values()
+    asked = by_main(context, "gradient_accumulation_steps")
+    if steps is None and isinstance(asked, int):
+        steps = asked  # the trainer counts by itself, where the engine is not told either
     devices = context.devices * context.nodes
     if micro is None and whole is not None:
         micro = whole // devices // (steps or 1)
@@ -58,7 +61,21 @@ def _complete(context: Context) -> Completion:
     halves = [section(context, name).get("enabled") for name in ("bf16", "fp16")]
     if not any(halves) and context.main is None:
         spec["precision.compute"] = "fp32"
-    return Completion({}, spec, notes=tuple(notes))
+    return Completion({}, spec, _counted_twice(context), tuple(notes))
+
+
+def _counted_twice(context: Context) -> tuple[str, ...]:
+    """transformers stops where the engine counts otherwise (integrations/deepspeed.py, fill_match)."""
+    name = "gradient_accumulation_steps"
+    steps, own = context.get(name), by_main(context, name) or 1
+    if (
+        context.main is None
+        or not isinstance(steps, int)
+        or not isinstance(own, int)
+        or steps == own
+    ):
+        return ()
+    return (f"{name}: {steps} here, but {own} by the trainer: transformers stops at that",)
 
 
 _POSITIVE = says("train.max_grad_norm", lambda norm: norm or None)

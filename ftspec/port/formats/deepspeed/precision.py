@@ -12,6 +12,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule, inert, nearly, section, unknown, unless
 
 AUTO = "the script says it"
+PLAIN_CLASSES = ("TrainingArguments", "UnslothTrainingArguments")
 SCALE = {
     "fp16.loss_scale": "fixed",
     "fp16.initial_scale_power": "start_power",
@@ -36,6 +37,18 @@ def by_main(context: Context, name: str) -> Any:
     return next((part[name] for part in parts if name in part), None)
 
 
+def switched(context: Context, name: str) -> bool:
+    """Whether the trainer has the number format on: trl's `bf16` is, unless it or `fp16` is said.
+
+    trl 1.16, trainer/base_config.py. TrainingArguments have both off.
+    """
+    said = by_main(context, name)
+    if said is not None or name != "bf16" or context.main_format not in ("trl", "trl_script"):
+        return said is True
+    plain = context.main and context.main.data.get("config_class") in PLAIN_CLASSES
+    return not plain and by_main(context, "fp16") is not True
+
+
 def on(context: Context, name: str) -> bool:
     """Whether weights have this type: by the engine's own word, or by that of the file it leaves it to."""
     said = section(context, name).get("enabled")
@@ -44,7 +57,7 @@ def on(context: Context, name: str) -> bool:
     if context.main is None:
         launched = context.companions.get("accelerate")
         return launched is not None and launched.data.get("mixed_precision") == name
-    return by_main(context, name) is True
+    return switched(context, name)
 
 
 def _half(setting: Setting, _context: Context) -> Outcome:
@@ -88,7 +101,7 @@ def _autocast(setting: Setting, context: Context) -> Outcome:
         "a word that nobody fills in"
         if said["enabled"] is not True
         else "autocast over weights in 16 bits is not in a spec"
-        if any(on(context, half) or by_main(context, half) for half in ("bf16", "fp16"))
+        if any(on(context, half) or switched(context, half) for half in ("bf16", "fp16"))
         else "gradients of chosen modules travel in 16 bits"
         if name == "lower_precision_safe_modules"
         else ""

@@ -12,11 +12,23 @@ from typing import Any
 from ftspec.families.rows.template import TEMPLATE
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, training_rules
+from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER
+from ftspec.port.formats.trl.plain import BALANCE, CONFIG, plain
 from ftspec.port.formats.trl.prompts import assumed, missing, prompt_rules
+from ftspec.port.formats.trl.stops import (
+    A_PATTERN,
+    STORED,
+    drawn_at_once,
+    head_question,
+    is_stored,
+    optimizer,
+    order,
+    otherwise,
+    schedule,
+)
 from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, release, trainer
 from ftspec.port.rules import (
     Context,
@@ -31,8 +43,6 @@ from ftspec.port.rules import (
 )
 from ftspec.read import pyyaml
 
-CONFIG = "SFTConfig."
-BALANCE = "router_aux_loss_coef"
 MIXTURE = re.compile(r"mixtral|moe|gpt-oss|grok|-a\d+(\.\d+)?b|deepseek-v[23]", re.IGNORECASE)
 """Names of mixtures of experts: a model of the hub shows no more of itself."""
 LOSS = f"{CONFIG}loss_type"
@@ -79,23 +89,6 @@ SIGNS = frozenset(
 )  # fmt: skip
 
 
-def _plain(setting: Setting, context: Context) -> Outcome:
-    """A key of the trainer's config class, or of SFTConfig where that class has it from it."""
-    root = setting.key.split(".", 1)[0].split("[", 1)[0]
-    value = setting.value if root == setting.key else context.get(root)
-    return Outcome("exact", {native_key(root, context): value})
-
-
-def native_key(name: str, context: Context) -> str:
-    """`Call.name`: in a class that ftspec writes already, or the trainer's own."""
-    own, table = config_class(context), context.table
-    there = table.find(f"{own}.{name}") if table else None
-    shared = table.find(f"{CONFIG}{name}") if table else None
-    if shared is None or (there is not None and there[0] != shared[0]):
-        return f"{own}.{name}"
-    return f"{CONFIG}{name}"
-
-
 def _adapter(setting: Setting, context: Context) -> Outcome:
     if not context.get("use_peft"):
         return Outcome("inert", why="use_peft is not set: all weights train")
@@ -105,8 +98,12 @@ def _adapter(setting: Setting, context: Context) -> Outcome:
     value = setting.value
     if setting.key == "lora_target_modules" and value in ("all-linear", ["all-linear"]):
         value = "all-linear"
-    elif isinstance(value, str) and setting.key in ("lora_target_modules", "lora_modules_to_save"):
-        value = [value]  # nargs="+": a bare word is a list of one
+    elif setting.key == "lora_target_modules" and (isinstance(value, str) or len(value) == 1):
+        return Outcome("unknown", why=A_PATTERN)
+    elif isinstance(value, str) and setting.key == "lora_modules_to_save":
+        return Outcome(
+            "unknown", why="of a bare word trl takes each letter for the name of a module"
+        )
     return Outcome("renamed", {key: value})
 
 
@@ -119,19 +116,29 @@ def _length(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why="trl packs up to a length, and stops without one")
     if old:
         return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
-    return _plain(setting, context)
+    return plain(setting, context)
 
 
-def _dtype(setting: Setting, _context: Context) -> Outcome:
-    if setting.value is None:
+def _dtype(setting: Setting, context: Context) -> Outcome:
+    """None was float32 to transformers 4, which configs with the older name ran on."""
+    if setting.value is not None:
+        return Outcome("renamed", {"model.dtype": str(setting.value).removeprefix("torch.")})
+    if setting.key == "torch_dtype" or not is_five(context, CONFIG):
         why = "float32, as transformers 4 loads weights where nothing is said"
         return Outcome("derived", {"model.dtype": "float32"}, why=why)
-    return Outcome("renamed", {"model.dtype": str(setting.value).removeprefix("torch.")})
+    why = "as they are stored: transformers 5 (modeling_utils.py, from_pretrained)"
+    return Outcome("derived", {"model.dtype": "auto"}, why=why)
 
 
 def _bits(setting: Setting, context: Context) -> Outcome:
     if not context.get("load_in_4bit") and not context.get("load_in_8bit"):
         return Outcome("inert", why="nothing is loaded in few bits")
+    if setting.key == "load_in_4bit" and "auto" in (
+        context.get("dtype"),
+        context.get("torch_dtype"),
+    ):
+        why = "trl calculates in `dtype`, and stops at auto (get_quantization_config): name it"
+        return Outcome("unknown", why=why)
     names = {"use_bnb_nested_quant": "bnb_4bit_use_double_quant"}
     return Outcome("renamed", {f"{BITS}{names.get(setting.key, setting.key)}": setting.value})
 
@@ -169,7 +176,7 @@ def _margin(setting: Setting, context: Context) -> Outcome:
 def _simpo_loss(setting: Setting, context: Context) -> Outcome:
     """Of SimPO's recipes, `sigmoid` is the loss of its paper: trl's `simpo`."""
     if context.get("gamma_beta_ratio") is None:
-        return _plain(setting, context)
+        return plain(setting, context)
     if setting.value != "sigmoid":
         return Outcome("unknown", why=f"trl's SimPO has no loss {setting.value}")
     return Outcome("renamed", {"CPOConfig.loss_type": "simpo"}, why="what trl calls simpo")
@@ -186,7 +193,7 @@ def _token(setting: Setting, _context: Context) -> Outcome:
 def _unpadded(setting: Setting, context: Context) -> Outcome:
     if trainer(context)[0] == "dpo":
         return Outcome("inert", why="what is padded does not train; trl's DPO pads all the same")
-    return _plain(setting, context)
+    return plain(setting, context)
 
 
 def _environment(setting: Setting, _context: Context) -> Outcome:
@@ -217,6 +224,8 @@ def _complete(context: Context) -> Completion:
     spec: dict[str, Any] = {"method.objective.type": word}
     questions += [question] if question else []
     if context.get("use_peft"):
+        task = context.get("lora_task_type")
+        questions += head_question(context, task, context.get("lora_modules_to_save"))
         native |= {
             "LoraConfig.r": context.assumed("ModelConfig.lora_r"),
             "LoraConfig.lora_alpha": context.assumed("ModelConfig.lora_alpha"),
@@ -237,6 +246,8 @@ def _complete(context: Context) -> Completion:
             or dtype,
         }
     native["model.dtype"] = dtype
+    if is_stored(context) and not context.get("use_peft"):
+        questions.append(STORED)
     if context.get("gamma_beta_ratio") is not None:
         # SimPO's own trainer adds no likelihood where `sft_weight` is not said, and has no other loss
         native |= {LOSS: "simpo", "CPOConfig.cpo_alpha": 0.0}
@@ -248,7 +259,8 @@ def _complete(context: Context) -> Completion:
         native |= {
             f"{CONFIG}{name}": entry[1]
             for name, entry in defaults.items()
-            if name in context.table.calls["SFTConfig"] and name not in context.document.data
+            if name in context.table.calls["SFTConfig"]
+            and (name not in context.document.data or context.get(name) is entry[1] is None)
             # None, which comes to True as in SFTConfig: trainer/base_config.py; None, the model's own
             if name not in ("bf16", BALANCE)
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
@@ -264,6 +276,7 @@ def _complete(context: Context) -> Completion:
         )
     if word in FREE:
         notes = (*notes, ENDS)
+    notes = (*notes, *otherwise(context))
     if word == "ppo":
         native |= {f"{CONFIG}bf16": False, f"{CONFIG}fp16": False}
     if word == "gkd" and (over := written(context)):
@@ -292,18 +305,19 @@ format = Format(
     signs=SIGNS,
     scalar=pyyaml.scalar,
     last_wins=True,
-    otherwise=_plain,
+    otherwise=plain,
     stops=", and its parser stops at it (scripts/utils.py, parse_args_and_config)",
     complete=_complete,
     release=release,
     native_key=lambda key: f"{CONFIG}{key}",
+    classes=("ModelConfig", "ScriptArguments"),
     rules={
         **training_rules(CONFIG),
         **OLDER,
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
         "trainer": _trainer,
-        **{key: of_arithmetic(_plain) for key in ("bf16", "fp16")},
+        **{key: of_arithmetic(plain) for key in ("bf16", "fp16")},
         "model_revision": renamed("model.revision"),
         "torch_dtype": _dtype,
         "dtype": _dtype,
@@ -323,8 +337,12 @@ format = Format(
         "max_length": _length,
         "max_seq_length": _length,
         "chat_template": _template,
-        **prompt_rules(_plain),
+        **prompt_rules(plain),
         "padding_free": _unpadded,
+        "optim": optimizer,
+        "lr_scheduler_type": schedule,
+        "train_sampling_strategy": order,
+        "generation_batch_size": drawn_at_once,
         "loss_type": _simpo_loss,
         **MODEL_RULES,
         "eos_token": _token,

@@ -10,9 +10,11 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats import trl
 from ftspec.port.formats.script_rules import SCRIPT_RULES, has, objective, plain_defaults, rows
-from ftspec.port.formats.trl import BITS, CONFIG
+from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.models import written
+from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.prompts import assumed
+from ftspec.port.formats.trl.stops import STORED, head_question, is_stored
 from ftspec.port.rules import Context, Outcome, inert
 
 DTYPE = (
@@ -42,14 +44,22 @@ def _complete(context: Context) -> Completion:
         **plain_defaults(context, CONFIG),
     }
     if not context.get("dtype") and not context.get("torch_dtype"):
-        native["model.dtype"] = "auto" if adapted else "float32"
-        questions += [] if adapted else [DTYPE]
+        # a trainer that is given a name loads float32: trl, trainer/utils.py, create_model_from_path
+        named = context.get("loaded_by") == "trainer"
+        native["model.dtype"] = "auto" if adapted and not named else "float32"
+        questions += [] if adapted or named else [DTYPE]
     if adapted and not (context.get("LoraConfig") or {}).get("target_modules"):
         native["LoraConfig.target_modules"] = list(trl.TARGETS)
         questions.append(
             "target_modules is missing, and peft chooses by architecture: q_proj and v_proj for llama, "
             "mistral, gemma and qwen; see its utils/constants.py for others"
         )
+    if adapted:
+        adapter = context.get("LoraConfig") or {}
+        task, saved = adapter.get("task_type"), adapter.get("modules_to_save")
+        questions += head_question(context, task, saved)
+    elif is_stored(context):
+        questions.append(STORED)
     spec["method.objective.type"] = word
     native |= assumed(context)
     native |= written(context) if word == "gkd" else {}

@@ -1,0 +1,98 @@
+"""Where trl, transformers or peft stop, or train otherwise than a config seems to say.
+
+Held against trl's own parser by tests/real/test_parsers.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.hf_arguments import is_five, training_rules
+from ftspec.port.formats.trl.plain import CONFIG, plain
+from ftspec.port.formats.trl.trainers import config_class, trainer
+from ftspec.port.rules import Context, Outcome
+
+A_PATTERN = (
+    "trl makes one word of a list of one, and peft takes a word for a pattern of whole names: a bare name "
+    "is found nowhere (ModelConfig, peft's check_target_module_exists), and a pattern is not in a spec"
+)
+STORED = "dtype: all weights train in the type that they are stored in: name it in model.dtype"
+EVALUATED = "test_split_size holds rows out, and nothing evaluates there; here they are evaluated each epoch"
+ROUNDED = (
+    "over a quantised base trl rounds what an adapter trains to bfloat16 (trainer/sft_trainer.py and its "
+    "siblings); here it stays in float32"
+)
+FROZEN_HEAD = (
+    "lora_task_type is not SEQ_CLS: trl leaves the head that scores as it was drawn at random, and trains "
+    "the adapter alone (peft adds `score` to what trains for SEQ_CLS); the spec trains the head"
+)
+
+
+def is_stored(context: Context) -> bool:
+    """Whether weights are loaded in the type that they are stored in."""
+    said = next((key for key in ("dtype", "torch_dtype") if key in context.document.data), None)
+    value = context.get(said) if said else None
+    if value is None:
+        return said == "dtype" and is_five(context, CONFIG)
+    return str(value) == "auto"
+
+
+def head_question(context: Context, task: Any, saved: Any) -> tuple[str, ...]:
+    """Of a reward model with an adapter, whether its new head trains (trainer/reward_trainer.py)."""
+    trains = str(task).endswith("SEQ_CLS") or "score" in (saved or ())
+    return () if trains or trainer(context)[0] != "reward" else (FROZEN_HEAD,)
+
+
+def otherwise(context: Context) -> tuple[str, ...]:
+    """What a person should know that no field says."""
+    few = context.get("load_in_4bit") or context.get("load_in_8bit")
+    told = (ROUNDED,) if few and context.get("use_peft") else ()
+    return (*told, EVALUATED) if _holds_out(context) else told
+
+
+def _holds_out(context: Context) -> bool:
+    """Whether rows are held out that only a spec evaluates on."""
+    asked = context.get("eval_strategy", context.get("evaluation_strategy", "no"))
+    return context.get("test_split_size") is not None and asked in ("no", False, None)
+
+
+def optimizer(setting: Setting, context: Context) -> Outcome:
+    """GaLore stops without the modules that it is for (transformers, traineroptimizer.py)."""
+    if str(setting.value).startswith("galore") and not context.get("optim_target_modules"):
+        return Outcome("unknown", why="transformers stops without optim_target_modules")
+    return training_rules(CONFIG)["optim"](setting, context)
+
+
+def schedule(setting: Setting, context: Context) -> Outcome:
+    """Its last argument but one has no default (transformers, optimization.py, get_wsdschedule)."""
+    given = context.get("lrscheduler_kwargs")
+    named = isinstance(given, dict) and "num_decay_steps" in given
+    if setting.value == "warmup_stable_decay" and not named:
+        return Outcome("unknown", why="transformers stops without num_decay_steps")
+    return plain(setting, context)
+
+
+def drawn_at_once(setting: Setting, context: Context) -> Outcome:
+    """`generation_batch_size` is another way to say `steps_per_generation` (trainer/grpo_config.py)."""
+    if setting.value is None or trainer(context)[0] not in ("grpo", "rloo"):
+        return plain(setting, context)
+    config = config_class(context)
+    micro = context.get("per_device_train_batch_size")
+    micro = context.assumed(f"{config}.per_device_train_batch_size") if micro is None else micro
+    steps, rest = divmod(int(setting.value), int(micro) * context.devices)
+    if rest or context.get("steps_per_generation") is not None:
+        return Outcome(
+            "unknown", why="trl stops: not whole batches, or said beside steps_per_generation"
+        )
+    return Outcome(
+        "derived", {f"{config}.steps_per_generation": steps}, why="batches drawn at once"
+    )
+
+
+def order(setting: Setting, context: Context) -> Outcome:
+    """Of KTO, whose loss of that name is refused with rows in another order (trainer/kto_trainer.py)."""
+    word, loss = trainer(context)[0], context.get("loss_type", "kto")
+    if word == "kto" and loss == "kto" and setting.value != "sequential":
+        return Outcome("unknown", why="trl's KTO stops unless rows stay in their order")
+    return plain(setting, context)
