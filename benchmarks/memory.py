@@ -18,7 +18,7 @@ def main() -> None:
                 "python alone": [sys.executable, "-c", ""],
                 "ftspec --version": [FTSPEC, "--version"],
                 "ftspec compile, all backends": [
-                    FTSPEC, "compile", str(SPEC), "--backend", "all", "-o", folder, "--overwrite",
+                    FTSPEC, "compile", str(SPEC), "-o", folder, "--overwrite",
                 ],
             },
             chosen.rounds,

@@ -31,8 +31,6 @@ def main() -> None:
                 ],
                 "ftspec compile, all backends": [
                     *compile_spec,
-                    "--backend",
-                    "all",
                     "-o",
                     f"{folder}/all",
                 ],
