@@ -39,10 +39,13 @@ class Quantization(Node):
     """4 bits only: the type as which packed weights are stored; it changes no size. A new adapter's
     first values are rounded to it where it is a float. null: the type of the arithmetic, or the only
     one that a backend has."""
+    experts: bool = False
+    """4 bits only: a mixture's experts too, which transformers holds in tensors of three dimensions and
+    not in linear layers. They are most of its weights; without it they stay whole."""
 
     @model_validator(mode="after")
     def _four_bits(self) -> Quantization:
-        asked = {"double": self.double, "storage": self.storage}
+        asked = {"double": self.double, "storage": self.storage, "experts": self.experts}
         idle = [name for name in self.model_fields_set & {*asked} if asked[name]]
         if self.type == "int8" and idle:
             names = ", ".join(f"`{name}`" for name in sorted(idle))

@@ -149,6 +149,7 @@ FOREIGN: Mapping[str, str] = {
     "bnb_4bit_use_double_quant": "model.quantization.double",
     "double_quantization": "model.quantization.double",
     "double_quant": "model.quantization.double",
+    "quantize_moe_experts": "model.quantization.experts",
     "bnb_4bit_quant_storage": "model.quantization.storage",
     "bnb_4bit_compute_dtype": "that follows from `precision.compute`",
     "sample_packing": "`data.packing: documents` is what it meant",

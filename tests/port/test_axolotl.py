@@ -126,6 +126,7 @@ def test_qlora_is_four_bits_as_axolotl_loads_them(read: Bring) -> None:
     assert found["model.quantization.type"] == "nf4"
     assert found["model.quantization.double"] is True
     assert found["model.quantization.storage"] == "bfloat16"
+    assert values(read, f"{text}bf16: false\n")["model.quantization.storage"] == "float32"
 
 
 def test_turns_under_other_names(read: Bring) -> None:
@@ -382,3 +383,47 @@ def test_weights_that_train_by_name(
     imported = read(f"{base}unfrozen_parameters: {names}\n")
     assert fate(imported, "unfrozen_parameters")[0] == kind
     assert imported.composed.values.get("method.tuner.patterns") == patterns
+
+
+NAMED = LORA.replace("lora_target_linear: true", "lora_target_modules: [q_proj]")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("load_in_4bit: true\n", "renamed"),
+        ("load_in_4bit: true\nbnb_config_kwargs: {bnb_4bit_use_double_quant: false}\n", "unknown"),
+        ("load_in_8bit: true\n", "unknown"),
+        ("load_in_4bit: true\nlora_target_linear: true\n", "unknown"),
+    ],
+)
+def test_experts_are_packed_in_one_way(read: Bring, said: str, kind: str) -> None:
+    imported = read(f"{NAMED}{said}quantize_moe_experts: true\n")
+    assert fate(imported, "quantize_moe_experts")[0] == kind
+    assert bool(imported.composed.values["model.quantization.experts"]) == (kind == "renamed")
+
+
+@pytest.mark.parametrize(
+    ("said", "key", "kind", "why"),
+    [
+        ("qat: {weight_dtype: nvfp4, group_size: 16}", "qat.weight_dtype", "unknown", "stops"),
+        ("qat: {weight_dtype: int4, fake_quant_after_n_steps: 9}", "qat.fake_quant_after_n_steps",
+         "unknown", "from the first step"),
+        ("relora_prune_ratio: 0.9", "relora_prune_ratio", "inert", "relora is off"),
+        ("relora: true\njagged_restart_steps: 9", "relora", "unknown", "begins anew"),
+        ("jagged_restart_warmup_steps: 9", "jagged_restart_warmup_steps", "inert", "not set"),
+        ("lisa_n_layers: 4", "lisa_n_layers", "inert", "not set"),
+        ("lisa_n_layers: 4\nlisa_step_interval: 5", "lisa_n_layers", "unknown", "drawn anew"),
+        ("fp8: true\nbf16: true", "bf16", "derived", ""),
+        ("fp8: true\nfp8_config: {recipe: rowwise}", "fp8_config.recipe", "renamed", ""),
+        ("plugins: [axolotl.integrations.mora.MoraPlugin]", "plugins", "unknown", "MoRA"),
+    ],
+)  # fmt: skip
+def test_what_axolotl_alone_does_is_told(
+    read: Bring, said: str, key: str, kind: str, why: str
+) -> None:
+    imported = read(f"{LORA}{said}\n")
+    found = fate(imported, key)
+    assert found[0] == kind and why in found[1]
+    eight = imported.composed.values["precision.compute"] == "fp8"
+    assert eight == ("fp8: true" in said)

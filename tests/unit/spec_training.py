@@ -160,7 +160,7 @@ def scales() -> st.SearchStrategy[Any]:
 
 def quantizations() -> st.SearchStrategy[Any]:
     container = st.none() | st.sampled_from(("uint8", "bfloat16", "float16", "float32"))
-    four = {"double": st.booleans(), "storage": container}
+    four = {"double": st.booleans(), "experts": st.booleans(), "storage": container}
     return optional(four, type=st.sampled_from(("nf4", "fp4"))) | st.just({"type": "int8"})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftspec.families.weights.packed_experts import no_packing
 from ftspec.families.weights.quantised import FOUR_BITS
 from ftspec.mapping import MISSING, Refuse, Row
 
@@ -34,6 +35,15 @@ def quantisation_rows() -> tuple[Row, ...]:
             reads=("adapter",),
             absent=(False, False, None),
         ),
+        no_packing(
+            "its quantize_moe_experts packs what arrives on a GPU, and is not compiled for it yet",
+            ("load_in_4bit", "load_in_8bit", "adapter"),
+            lambda four, eight, adapter: (
+                (bool(four), bool(eight), adapter)
+                in ((True, False, "qlora"), (True, True, "qlora"), (False, True, "lora"))
+            ),
+            "notimpl",
+        ),
     )
 
 
@@ -47,6 +57,14 @@ def _lower(
             "of all adapters only LoRA is compiled for it yet over a quantised base", "notimpl"
         )
     if kind in FOUR_BITS:
+        kept = ("bfloat16",) if compute == "bf16" else (None, "uint8", "float32")
+        if storage not in kept:
+            # peft 0.20, tuners_utils.py, _get_base_layer_device_and_dtype; in 0.18 to that of the container
+            raise Refuse(
+                "its peft rounds a new adapter to the type of the arithmetic, and no other to the container's",
+                "never",
+                f"model.quantization.storage: {kept[-1]}",
+            )
         packed = dict(zip(CHOSEN, (kind, bool(double), storage or "uint8"), strict=True))
         return True, False, packed
     if compute != "bf16":

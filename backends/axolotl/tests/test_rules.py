@@ -35,6 +35,10 @@ def plan(tmp_path: Path, *sets: str, lossy: bool = False) -> Plan:
             "a row of a matrix",
         ),
         ("method.tuner={type: partial, head: true}", "by patterns alone"),
+        (
+            "method=qlora & model.quantization={type: nf4, storage: bfloat16}",
+            "rounds a new adapter",
+        ),
         ("method.tuner.init=pissa", "move the weights below"),
         ("method.tuner.plus_ratio=4 & train.weight_decay=0.1", "has no weight decay"),
         (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.weights.packed_experts import no_packing
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
 from ftspec.families.weights.stored import DTYPE, refuse_other_type, stored_row
 from ftspec.mapping import MISSING, Refuse, Row
@@ -37,6 +38,12 @@ def quantisation_rows() -> tuple[Row, ...]:
             uses=("model.quantization.type",),
             reads=("quantization_bit",),
             absent=(True,),
+        ),
+        no_packing(
+            "it packs linear layers alone",
+            ("quantization_bit",),
+            lambda bits: bits in (4, 8),
+            "notyet",
         ),
         Row(
             ("model.quantization.storage",),

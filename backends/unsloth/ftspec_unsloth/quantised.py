@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.weights.packed_experts import no_packing
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED
 from ftspec.mapping import Refuse, Row
 from ftspec.spec.model import UNPACKED as UNPACKED_KINDS
@@ -45,6 +46,12 @@ def quantisation_rows() -> tuple[Row, ...]:
             uses=("model.quantization.type",),
             reads=(f"{LOAD}load_in_4bit", f"{LOAD}load_in_8bit"),
             reason="its 4 bits always quantise the constants too",
+        ),
+        no_packing(
+            "its loader packs linear layers alone",
+            (f"{LOAD}load_in_4bit", f"{LOAD}load_in_8bit"),
+            lambda four_bits, eight_bits: bool(four_bits or eight_bits),
+            "notimpl",
         ),
         Row(
             ("model.quantization.storage",),

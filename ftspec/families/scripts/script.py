@@ -36,7 +36,7 @@ from ftspec.families.training import best, fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
-from ftspec.families.weights import experts, float8, qat, quantised, stored, tokens
+from ftspec.families.weights import experts, float8, packed_experts, qat, quantised, stored, tokens
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
@@ -151,6 +151,7 @@ def emit_script(
         "settings": {"": {key: _listed(value) for key, value in made[1].items()}} if made else None,
         "partial": partial.context(native),
         "frozen": native[experts.FROZEN],
+        "packed": native.get(packed_experts.PACKED),
         "over_written": native.get(gkd.OVER_WRITTEN),
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
@@ -199,6 +200,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "choose what trains": (values["partial"], partial.template),
         "make the rewards": (values["scored"], lambda: scored.LIST),
         "load a quantised base": (values.get("quantisation"), quantised.template),
+        "pack the experts": (values["packed"], lambda: packed_experts.TEMPLATE),
         "load a stored base": (values["stored"], stored.template),
         "make up for rounding": (values["loftq"], lambda: inits.template("loftq")),
         "change the tokenizer": (
@@ -332,7 +334,12 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= steps.read_steps(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= long_prompts.read_longest(tree)
-    native |= partial.read_partial(tree) | experts.read_freezing(tree) | tokens.read_tokens(tree)
+    native |= (
+        partial.read_partial(tree)
+        | experts.read_freezing(tree)
+        | packed_experts.read_packing(tree)
+        | tokens.read_tokens(tree)
+    )
     for statement in tree.body:
         if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
             native[PROMPT_WEIGHT] = weight["weight"]

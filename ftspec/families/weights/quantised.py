@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.families.scripts.sft_script import CONFIG
+from ftspec.families.weights.packed_experts import packing_row
 from ftspec.mapping import MISSING, Refuse, Row
 
 CALL = "BitsAndBytesConfig."
@@ -54,6 +55,7 @@ def quantisation_rows(bf16: str = f"{CONFIG}bf16", absent: bool = True) -> tuple
             reads=(f"{CALL}load_in_4bit", f"{CALL}load_in_8bit"),
             absent=(False,),
         ),
+        packing_row(f"{CALL}load_in_4bit", f"{CALL}load_in_8bit"),
         Row(
             ("model.quantization.storage",),
             (f"{CALL}bnb_4bit_quant_storage",),

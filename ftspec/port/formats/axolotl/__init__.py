@@ -7,6 +7,7 @@ means is axolotl's own: `whole.py`.
 from __future__ import annotations
 
 from ftspec.port.format import Format
+from ftspec.port.formats.axolotl.alone import ALONE_RULES
 from ftspec.port.formats.axolotl.data import DATA_RULES
 from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
@@ -42,6 +43,7 @@ format = Format(
     devices=replicas,
     rules={
         **IDLE_RULES,
+        **ALONE_RULES,
         **MODEL_RULES,
         **SHARDING_RULES,
         **DATA_RULES,

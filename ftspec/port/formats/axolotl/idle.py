@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.alone import plugin
 from ftspec.port.formats.axolotl.words import FAST, KERNEL, SHOWN, off_or
 from ftspec.port.rules import Context, Outcome, Rule, group, inert
 
@@ -16,7 +17,7 @@ def _plugins(setting: Setting, _context: Context) -> Outcome:
         str(name) for name in names if str(name).rpartition(".")[2] not in (*KERNELS, *TRACKERS)
     ]
     if other:
-        return Outcome("unknown", why=f"what {', '.join(other)} does is not in a spec")
+        return Outcome("unknown", why="; ".join(map(plugin, other)))
     return Outcome("inert", why=KERNEL)
 
 

@@ -89,6 +89,25 @@ def _double(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {BITS + setting.key.rpartition(".")[2]: setting.value})
 
 
+def _experts(_setting: Setting, context: Context) -> Outcome:
+    """monkeypatch/moe_quant.py: it reads no bnb_config_kwargs, and its eight bits are another kind."""
+    if not context.get("adapter") or context.get("lora_target_linear"):
+        return Outcome(
+            "unknown", why="axolotl takes it beside an adapter on modules that are named alone"
+        )
+    packed = section(context, "bnb_config_kwargs")
+    kind = packed.get("bnb_4bit_quant_type", "nf4"), packed.get("bnb_4bit_use_double_quant", True)
+    if not context.get("load_in_4bit"):
+        why = "experts in 8 bits, a scale for each row and no outliers, are not in a spec"
+        return Outcome("unknown", why=why)
+    if kind != ("nf4", True):
+        why = (
+            "experts are always nf4 with double constants there, other weights are not, as it says"
+        )
+        return Outcome("unknown", why=why)
+    return Outcome("renamed", spec={"model.quantization.experts": True})
+
+
 def _stored(setting: Setting, context: Context) -> Outcome:
     """The configuration beside a checkpoint's own: loaders/model.py, _set_quantization_config."""
     name, settings = (context.get(key) for key in (STORED, f"{STORED}_kwargs"))
@@ -217,6 +236,7 @@ MODEL_RULES: dict[str, Rule] = {
     "load_in_8bit": off_or(_bits),
     "bnb_config_kwargs.bnb_4bit_use_double_quant": _double,
     "bnb_config_kwargs.bnb_4bit_quant_type": _double,
+    "quantize_moe_experts": off_or(_experts),
     "rl": said(_objective),
     "reward_model": off_or(_objective),
     "center_rewards_coefficient": said(_center),

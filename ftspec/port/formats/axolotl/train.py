@@ -209,9 +209,12 @@ def _precision(setting: Setting, context: Context) -> Outcome:
         return Outcome("derived", spec={"precision.compute": word}, why=why)
     if setting.key == "fp16" and setting.value and word == "fp16":
         return Outcome("renamed", spec={"precision.compute": word})
-    if not setting.value or word.startswith("bf16"):
+    if not setting.value or word.startswith("bf16") or word == "fp8":
         return Outcome("inert", why="bf16 decides")
-    return Outcome("unknown", why="weights and arithmetic all in float16 are not in a spec")
+    return Outcome(
+        "unknown",
+        why="weights, gradients and steps all in float16, with no factor on the loss, are not in a spec",
+    )
 
 
 def _tf32(setting: Setting, context: Context) -> Outcome:
@@ -415,8 +418,6 @@ TRAIN_RULES: dict[str, Rule] = {
     "resume_from_checkpoint": said(_resume),
     "group_by_length": off_or(_grouped),
     "deepspeed": said(engine_file),
-    # utils/quantization.py, prepare_model_for_qat: every linear layer, by Int4WeightFakeQuantizeConfig
-    "qat.": said(unknown("it rounds the head too, and otherwise than a spec's train.qat")),
     "deepspeed.": unknown("an engine's settings inside: give them as a file"),
     "wandb_project": off_or(_wandb),
     "use_wandb": off_or(_wandb),

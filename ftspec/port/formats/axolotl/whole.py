@@ -36,7 +36,13 @@ from ftspec.port.formats.axolotl.words import (
 )
 from ftspec.port.rules import Context, section
 
-DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
+DTYPES = {
+    "fp8": "bfloat16",
+    "bf16": "bfloat16",
+    "bf16-pure": "bfloat16",
+    "fp16": "float16",
+    "fp32": "float32",
+}
 
 
 def complete(context: Context) -> Completion:
@@ -136,6 +142,8 @@ def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
             f"{BITS}bnb_4bit_quant_type": "nf4",
             f"{BITS}bnb_4bit_use_double_quant": True,
             f"{BITS}bnb_4bit_compute_dtype": half,
-            f"{BITS}bnb_4bit_quant_storage": "bfloat16",
+            # in bfloat16 there; its peft rounds a new adapter to the type of the arithmetic (0.20,
+            # tuners_utils.py, _get_base_layer_device_and_dtype), the others' to that of the container
+            f"{BITS}bnb_4bit_quant_storage": half,
         }
     return native, questions

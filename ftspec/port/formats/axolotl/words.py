@@ -79,6 +79,8 @@ def compute(context: Context) -> str:
 
     A missing `bf16` is `auto`, which `fp16: true` switches off; null is off (utils/schemas/config.py).
     """
+    if context.get("fp8"):
+        return "fp8"
     half, word = switched(context.get("fp16")), switched(context.get("bf16", "auto"))
     if word == "full":
         return "bf16-pure"
