@@ -213,7 +213,7 @@ def test_the_optimizer(read: Bring, word: str, kind: str, type: str | None) -> N
 
 def test_its_rounding_in_training_is_another(read: Bring) -> None:
     kind, why = fate(read(LORA + "qat:\n  weight_dtype: int4\n"), "qat.weight_dtype")
-    assert kind == "unknown" and "rounds the head" in why
+    assert kind == "unknown" and "leaves the head" in why
 
 
 def test_nothing_of_it_is_passed_to_trl(read: Bring) -> None:

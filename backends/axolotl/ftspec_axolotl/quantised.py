@@ -61,7 +61,7 @@ def _lower(
         if storage not in kept:
             # peft 0.20, tuners_utils.py, _get_base_layer_device_and_dtype; in 0.18 to that of the container
             raise Refuse(
-                "its peft rounds a new adapter to the type of the arithmetic, and no other to the container's",
+                "its peft rounds a new adapter to the type of the arithmetic, others' to the container's",
                 "never",
                 f"model.quantization.storage: {kept[-1]}",
             )

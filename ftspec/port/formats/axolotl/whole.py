@@ -36,13 +36,7 @@ from ftspec.port.formats.axolotl.words import (
 )
 from ftspec.port.rules import Context, section
 
-DTYPES = {
-    "fp8": "bfloat16",
-    "bf16": "bfloat16",
-    "bf16-pure": "bfloat16",
-    "fp16": "float16",
-    "fp32": "float32",
-}
+DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
 def complete(context: Context) -> Completion:
@@ -52,7 +46,8 @@ def complete(context: Context) -> Completion:
     spec, asked = data(context)
     questions += asked
     word = compute(context)
-    half = "float16" if context.get("load_in_8bit") and word == "fp32" else DTYPES[word]
+    held = compute(context, eight=False)
+    half = "float16" if context.get("load_in_8bit") and held == "fp32" else DTYPES[held]
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,

@@ -74,12 +74,13 @@ def evaluates(context: Context) -> bool:
     return bool(context.get("test_datasets") or context.get("val_set_size"))
 
 
-def compute(context: Context) -> str:
+def compute(context: Context, eight: bool = True) -> str:
     """The arithmetic (utils/config, resolve_dtype): `bf16: auto` is on where the GPU has it.
 
-    A missing `bf16` is `auto`, which `fp16: true` switches off; null is off (utils/schemas/config.py).
+    A missing `bf16` is `auto`, which `fp16: true` switches off; null is off (utils/schemas/config.py). Not
+    ``eight``: that beside float8, in whose type the weights are held.
     """
-    if context.get("fp8"):
+    if eight and context.get("fp8"):
         return "fp8"
     half, word = switched(context.get("fp16")), switched(context.get("bf16", "auto"))
     if word == "full":
