@@ -148,7 +148,9 @@ def _config(setting: Setting, context: Context) -> Outcome:
 
 def _unfrozen(setting: Setting, context: Context) -> Outcome:
     """utils/freeze.py: every weight is asked, an adapter's too, and begins as one of the patterns says."""
-    patterns = setting.value if isinstance(setting.value, list) else [setting.value]
+    patterns = setting.value
+    if not isinstance(patterns, list):
+        return Outcome("unknown", why="axolotl takes a list")
     if context.get("adapter"):
         return Outcome(
             "unknown",

@@ -200,6 +200,16 @@ def accumulation(context: Context) -> int:
 
 def _precision(setting: Setting, context: Context) -> Outcome:
     word = compute(context)
+    if setting.key == "fp16" and setting.value == "full":
+        return Outcome("unknown", why="axolotl takes true or false")
+    if setting.key == "bf16" and setting.value == "full" and word == "bf16-pure":
+        if context.get("adapter"):
+            why = (
+                "adapters in float32 over weights in bfloat16, without autocast, are not in a spec"
+            )
+            return Outcome("unknown", why=why)
+        spec = {"precision.compute": word}
+        return Outcome("derived", spec=spec, why="as before 0.19, which takes true, false or auto")
     if setting.key == "bf16":
         why = "bfloat16 where the GPU has it, which is taken for granted"
         if setting.value is None:
