@@ -416,6 +416,8 @@ def test_experts_are_packed_in_one_way(read: Bring, said: str, kind: str) -> Non
         ("lisa_n_layers: 4\nlisa_step_interval: 5", "lisa_n_layers", "unknown", "drawn anew"),
         ("fp8: true\nbf16: true", "bf16", "derived", ""),
         ("fp8: true\nfp8_config: {recipe: rowwise}", "fp8_config.recipe", "renamed", ""),
+        ("bf16: full", "bf16", "unknown", "without autocast"),
+        ("fp16: full", "fp16", "unknown", "true or false"),
         ("plugins: [axolotl.integrations.mora.MoraPlugin]", "plugins", "unknown", "MoRA"),
     ],
 )  # fmt: skip

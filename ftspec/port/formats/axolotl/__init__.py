@@ -12,6 +12,7 @@ from ftspec.port.formats.axolotl.data import DATA_RULES
 from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
+from ftspec.port.formats.axolotl.numbers import NUMBER_RULES
 from ftspec.port.formats.axolotl.preferences import PREFERENCE_RULES
 from ftspec.port.formats.axolotl.sharding import SHARDING_RULES, replicas
 from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
@@ -49,6 +50,7 @@ format = Format(
         **DATA_RULES,
         **TOKEN_RULES,
         **TRAIN_RULES,
+        **NUMBER_RULES,
         **PREFERENCE_RULES,
         **GRPO_RULES,
     },

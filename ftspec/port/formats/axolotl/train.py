@@ -12,7 +12,6 @@ from ftspec.port.formats.axolotl.unread import unread
 from ftspec.port.formats.axolotl.words import (
     CONFIG,
     EMPTY,
-    compute,
     evaluates,
     known_steps,
     number,
@@ -35,10 +34,6 @@ AVERAGED = (
     "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
 """core/trainers/base.py, __init__: it turns `model_accepts_loss_kwargs` off for every causal model."""
-ROUGH = (
-    "axolotl switches it on where the GPU has it, and its float32 products then round more: "
-    "precision.tf32: true says so"
-)
 CAPPED = (
     "train.warmup_ratio: axolotl warms up for 3 % of the steps, but for 100 at most: of a run of more than "
     "3,333 steps say train.warmup_steps: 100"
@@ -196,43 +191,6 @@ def accumulation(context: Context) -> int:
     if steps is None and batch is not None:
         return max(batch // (micro or 1), 1)
     return steps or 1
-
-
-def _precision(setting: Setting, context: Context) -> Outcome:
-    word = compute(context)
-    if setting.key == "fp16" and setting.value == "full":
-        return Outcome("unknown", why="axolotl takes true or false")
-    if setting.key == "bf16" and setting.value == "full" and word == "bf16-pure":
-        if context.get("adapter"):
-            why = (
-                "adapters in float32 over weights in bfloat16, without autocast, are not in a spec"
-            )
-            return Outcome("unknown", why=why)
-        spec = {"precision.compute": word}
-        return Outcome("derived", spec=spec, why="as before 0.19, which takes true, false or auto")
-    if setting.key == "bf16":
-        why = "bfloat16 where the GPU has it, which is taken for granted"
-        if setting.value is None:
-            why = "null is off: only where it is missing bf16 is on"
-        elif setting.value != "auto" or word != "bf16":
-            why = ""
-        return Outcome("derived", spec={"precision.compute": word}, why=why)
-    if setting.key == "fp16" and setting.value and word == "fp16":
-        return Outcome("renamed", spec={"precision.compute": word})
-    if not setting.value or word.startswith("bf16") or word == "fp8":
-        return Outcome("inert", why="bf16 decides")
-    return Outcome(
-        "unknown",
-        why="weights, gradients and steps all in float16, with no factor on the loss, are not in a spec",
-    )
-
-
-def _tf32(setting: Setting, context: Context) -> Outcome:
-    if setting.value == "auto":
-        if compute(context) == "fp32":
-            return Outcome("approximated", why=ROUGH)
-        return Outcome("inert", why="products are calculated in 16 bits, where it changes nothing")
-    return Outcome("exact", {f"{CONFIG}tf32": setting.value is True})
 
 
 def _checkpointing(setting: Setting, context: Context) -> Outcome:
@@ -405,11 +363,6 @@ TRAIN_RULES: dict[str, Rule] = {
     "batch_size": said(_accumulation),
     "eval_batch_size": said(renamed(f"{CONFIG}per_device_eval_batch_size")),
     "seed": _native("seed"),
-    "bf16": _precision,
-    "bfloat16": said(_precision),
-    "fp16": said(_precision),
-    "float16": off_or(_precision),
-    "tf32": said(_tf32),
     "gradient_checkpointing": said(_checkpointing),
     "save_steps": off_or(_saves),
     "save_strategy": said(_saves),
