@@ -68,7 +68,7 @@ CASES = {
     "another rate for one half": ("method.tuner.plus_ratio=16", "train.steps=3"),
     "orthogonal": ("method.tuner.init=orthogonal", "train.steps=3"),
     "names of weights": (
-        r"method.tuner={type: partial, patterns: ['model\.layers\.1\.mlp\.', 'lm_head', '.*\.0\..*norm']}",
+        r"method.tuner={type: partial, patterns: ['model\.layers\.1\.mlp\.', 'lm_head', '.+\.0\..+norm']}",
         "train.steps=4", "train.gradient_checkpointing=true", "train.weight_decay=0.1",
     ),
 }  # fmt: skip
