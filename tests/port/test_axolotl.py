@@ -391,10 +391,14 @@ NAMED = LORA.replace("lora_target_linear: true", "lora_target_modules: [q_proj]"
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ("load_in_4bit: true\n", "renamed"),
-        ("load_in_4bit: true\nbnb_config_kwargs: {bnb_4bit_use_double_quant: false}\n", "unknown"),
+        ("load_in_4bit: true\nadapter: qlora\n", "renamed"),
+        ("load_in_4bit: true\n", "unknown"),  # beside whole weights
+        (
+            "adapter: qlora\nload_in_4bit: true\nbnb_config_kwargs: {bnb_4bit_use_double_quant: false}\n",
+            "unknown",
+        ),
         ("load_in_8bit: true\n", "unknown"),
-        ("load_in_4bit: true\nlora_target_linear: true\n", "unknown"),
+        ("adapter: qlora\nload_in_4bit: true\nlora_target_linear: true\n", "unknown"),
     ],
 )
 def test_experts_are_packed_in_one_way(read: Bring, said: str, kind: str) -> None:

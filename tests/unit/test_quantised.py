@@ -24,7 +24,7 @@ def held(text: str, *sets: str) -> tuple[str, dict[str, Any] | None]:
     return spec.method.tuner.type, None if quantization is None else quantization.model_dump()
 
 
-NF4 = {"type": "nf4", "double": True, "storage": None}
+NF4 = {"type": "nf4", "double": True, "storage": None, "experts": False}
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ def _experts(_setting: Setting, context: Context) -> Outcome:
         )
     packed = section(context, "bnb_config_kwargs")
     kind = packed.get("bnb_4bit_quant_type", "nf4"), packed.get("bnb_4bit_use_double_quant", True)
-    if not context.get("load_in_4bit"):
-        why = "experts in 8 bits, a scale for each row and no outliers, are not in a spec"
+    if not is_quantised(context, "load_in_4bit"):
+        why = "experts in few bits beside others that have 8, or all, are not in a spec"
         return Outcome("unknown", why=why)
     if kind != ("nf4", True):
         why = (

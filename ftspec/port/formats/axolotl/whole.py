@@ -9,12 +9,12 @@ from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.model import targets
+from ftspec.port.formats.axolotl.numbers import ROUGH
 from ftspec.port.formats.axolotl.preferences import defaults
 from ftspec.port.formats.axolotl.refused import outdated, refused
 from ftspec.port.formats.axolotl.sharding import sharded
 from ftspec.port.formats.axolotl.train import (
     CAPPED,
-    ROUGH,
     ROUNDED,
     accumulation,
     average,
