@@ -100,7 +100,7 @@ ALONE_RULES: dict[str, Rule] = {
     "jagged_restart_anneal_steps": _with("jagged_restart_steps", RESTARTS),
     "lisa_n_layers": _with("lisa_step_interval", LAYERS),
     "lisa_step_interval": _with("lisa_n_layers", LAYERS),
-    "lisa_layers_attribute": _with("lisa_n_layers", LAYERS),
+    "lisa_layers_attribute": inert("where a model has its layers: lisa_n_layers says what trains"),
     "fp8": off_or(_eight),
     "fp8_config": inert("empty"),
     "fp8_config.recipe": said(_eight),
