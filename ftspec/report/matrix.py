@@ -108,6 +108,8 @@ def _lines(objective: str) -> list[Line]:
             "path": "data.jsonl",
             "hub": None,
             "subset": None,
+            "files": (),
+            "revision": None,
             "split": "train",
             "limit": None,
             "share": None,

@@ -71,6 +71,7 @@ def unsliced(split: str) -> tuple[str, int | None]:
 
 
 Token = Annotated[str, Field(min_length=1)]
+FileName = Annotated[str, Field(min_length=1)]
 
 
 A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant`, or one `text`"
@@ -136,6 +137,9 @@ class Written(Node):
         return self
 
 
+OF_HUB = "`files` and `revision` belong to a hub data set, not to a file"
+
+
 class Source(Node):
     """One data source: a local file, or a data set of the hub."""
 
@@ -147,6 +151,11 @@ class Source(Node):
     """Data set id of the hub."""
     subset: str | None = Field(None, min_length=1)
     """Subset (configuration) of a hub data set."""
+    files: Items[FileName] = Field((), examples=["data/train-*.parquet"])
+    """Files of a hub data set that are read, in this order and no others: names inside it, in which `*`
+    stands for any. They make one split, `train`. Empty: all that the data set says of its split."""
+    revision: str | None = Field(None, min_length=1)
+    """Branch, tag or commit of a hub data set. null: its main branch."""
     split: str = Field("train", min_length=1)
     """Split of a hub data set."""
     limit: int | None = Field(None, ge=1)
@@ -193,6 +202,10 @@ class Source(Node):
             )
         if self.path is not None and self.subset is not None:
             raise ValueError("`subset` belongs to a hub data set, not to a file")
+        if self.path is not None and (self.files or self.revision is not None):
+            raise ValueError(OF_HUB)
+        if self.files and self.subset is not None:
+            raise ValueError("`files` are chosen by their names, beside no `subset`")
         found = SLICE.fullmatch(self.split)
         if self.hub is not None and self.limit is not None and (not found or found[2]):
             raise ValueError("beside `limit`, `split` is the name of one split")

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import A_PAIR, SUFFIXES
+from ftspec.spec.data import A_PAIR, OF_HUB, SUFFIXES
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
@@ -89,6 +89,14 @@ RULES: Mapping[str, list[Schema]] = {
         _unless(_given("path", "hub"), "hub", NULL, ONE_PLACE),
         _unless(
             _given("path"), "subset", NULL, "`subset` belongs to a hub data set, not to a file"
+        ),
+        _unless(_given("path"), "files", {"maxItems": 0}, OF_HUB),
+        _unless(_given("path"), "revision", NULL, OF_HUB),
+        _unless(
+            _chosen("files"),
+            "subset",
+            NULL,
+            "`files` are chosen by their names, beside no `subset`",
         ),
         _unless(
             _given("hub", "limit"),

@@ -37,7 +37,11 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     """A source of a format that the objective takes, with awkward column names."""
     kind = draw(st.sampled_from(FORMATS[objective]))
     suffix = draw(st.sampled_from((".jsonl", ".parquet", ".csv")))
-    place = {"path": draw(words()) + suffix} if draw(st.booleans()) else {"hub": draw(words())}
+    place: dict[str, Any] = {"path": draw(words()) + suffix}
+    if draw(st.booleans()):
+        few = st.none() | st.none() | st.none() | words()
+        chosen = draw(st.sampled_from(((), (), (), ("a/b*.jsonl", "c.jsonl"))))
+        place = {"hub": draw(words()), "files": chosen, "revision": draw(few)}
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
     columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
     limit = draw(st.none() | st.none() | st.integers(1, 10**9))

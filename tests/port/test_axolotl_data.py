@@ -96,7 +96,8 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
             "message_property_mappings: {role: role, content: content, name: who}",
             *("", "message_property_mappings.name", "unknown", "ended"),
         ),
-        ("field_thinking: thoughts", "", "field_thinking", "unknown", "ended"),
+        ("field_thinking: thoughts", "", "field_thinking", "inert", "ended"),
+        ("field_tools: functions", "", "field_tools", "inert", "ended"),
         ("split_thinking: false", "", "split_thinking", "inert", "ended"),
         ("drop_system_message: true", "", "drop_system_message", "renamed", "ended"),
     ],
@@ -190,3 +191,86 @@ def test_a_slice_of_a_split_is_a_limit(read: Bring) -> None:
     split = "type: chat_template\n    split: train[:500]"
     (source,) = read(LORA.replace("type: chat_template", split)).composed.values["data.train"]
     assert (source["split"], source["limit"]) == ("train", 500)
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "kind", "found"),
+    [
+        ("path: org/rows\n    data_files: [a/b.jsonl, 'c*.jsonl.zst']", "data_files", "derived",
+         [("org/rows", ("a/b.jsonl", "c*.jsonl.zst"))]),
+        ("path: org/rows\n    data_files: a.json\n    revision: v1", "revision", "derived",
+         [("org/rows", ("a.json",))]),
+        ("path: org/rows\n    data_files: a.json\n    name: b", "name", "unknown",
+         [("org/rows", ("a.json",))]),
+        ("path: org/rows\n    data_files: 5", "data_files", "unknown", [("org/rows", ())]),
+        ("path: ./\n    data_files: [b.jsonl, a.jsonl]", "data_files", "derived",
+         [("b.jsonl", ()), ("a.jsonl", ())]),
+        ("path: json\n    data_files: a.jsonl", "data_files", "derived", [("a.jsonl", ())]),
+        ("path: ./\n    data_files: ['*.jsonl']", "data_files", "unknown", [("./", ())]),
+        ("path: ./\n    split: 'train[:5]'\n    data_files: [b.jsonl, a.jsonl]", "data_files", "unknown",
+         [("./", ())]),
+        ("path: ./rows", "path", "unknown", [("./rows", ())]),
+        ("path: s3://rows/a.jsonl", "path", "unknown", [("s3://rows/a.jsonl", ())]),
+        ("path: a.jsonl\n    data_files: b.jsonl", "data_files", "inert", [("a.jsonl", ())]),
+        ("path: a.jsonl\n    ds_type: csv", "ds_type", "unknown", [("a.jsonl", ())]),
+        ("path: a.jsonl\n    ds_type: json\n    revision: v1", "revision", "inert", [("a.jsonl", ())]),
+        ("path: org/rows\n    shards: 4", "shards", "unknown", [("org/rows", ())]),
+        ("path: org/rows\n    preprocess_shards: 4", "preprocess_shards", "inert", [("org/rows", ())]),
+    ],
+)  # fmt: skip
+def test_where_rows_are(
+    read: Bring, entry: str, key: str, kind: str, found: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    imported = read(ALPACAS.replace("path: org/chats", entry))
+    sources = imported.composed.values["data.train"]
+    assert fate(imported, f"datasets[0].{key}")[0] == kind
+    assert [(one["path"] or one["hub"], tuple(one["files"])) for one in sources] == found
+    revision = "v1" if kind == "derived" and key == "revision" else None
+    assert all(one["revision"] == revision for one in sources)
+
+
+def test_pieces_that_are_drawn_before_rows_are_held_out(read: Bring) -> None:
+    text = LORA.replace("org/chats", "org/chats\n    preprocess_shards: 4")
+    imported = read(f"{text}val_set_size: 0.1\n")
+    assert fate(imported, "datasets[0].preprocess_shards")[0] == "approximated"
+
+
+def test_names_of_roles_replace_those_that_are_known(read: Bring) -> None:
+    turns = "    message_property_mappings: {role: from, content: value}\n    roles: "
+    for roles, kind in (
+        ("{user: [human], assistant: [gpt]}", "derived"),
+        ("{assistant: [gpt]}", "unknown"),  # `human` would stay `human`
+    ):
+        text = LORA.replace("adapter", f"{turns}{roles}\nadapter", 1)
+        assert fate(read(text), "datasets[0].roles.assistant")[0] == kind
+
+
+UNSEEN = "{% for turn in messages %}{{ turn.role + turn.content + turn.thinking }}{% endfor %}"
+"""A template that does not call a turn `message`: axolotl hands it role and content alone."""
+
+
+@pytest.mark.parametrize(
+    ("template", "keys", "lost"),
+    [
+        (UNSEEN, "", True),
+        (UNSEEN, "thinking: thinking", False),
+        (UNSEEN.replace("turn", "message"), "", False),
+        (UNSEEN.replace("turn.thinking", "turn.get('thinking')"), "", True),
+        (UNSEEN.replace(" + turn.thinking", ""), "", False),
+    ],
+)
+def test_what_a_template_does_not_get(read: Bring, template: str, keys: str, lost: bool) -> None:
+    mapped = f"    message_property_mappings: {{role: role, content: content, {keys}}}\nadapter"
+    imported = read(LORA.replace("adapter", mapped, 1) + f'chat_template_jinja: "{template}"\n')
+    (text,) = imported.files.values()
+    assert text.endswith(template) and (text != template) == lost
+    assert imported.faithful
+
+
+def test_data_sets_that_hand_a_template_other_parts(read: Bring) -> None:
+    more = (
+        "  - {path: org/more, type: chat_template, message_property_mappings: "
+        "{role: role, content: content, thinking: thinking}}\nadapter"
+    )
+    imported = read(LORA.replace("adapter", more, 1) + f'chat_template_jinja: "{UNSEEN}"\n')
+    assert fate(imported, "datasets[0].type")[0] == "unknown"

@@ -19,6 +19,7 @@ CUSTOM = {
     "system_prompt": "Answer {briefly}.", "system_format": "<<{system}>>\n",
 }  # fmt: skip
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    # a type of rows, or what an entry says beside `type: alpaca`; and the config
     "alpaca": ("alpaca", {"val_set_size": 0.2}),
     "all-of-it": ("alpaca", {"train_on_inputs": True, "val_set_size": 7, "seed": 7}),
     "short": ("alpaca", {"sequence_len": 150, "val_set_size": 0.1}),
@@ -42,8 +43,19 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
             "alpaca_w_system.load_instruct",
             "alpaca_w_system.load_open_orca",
             "alpaca_w_system.load_open_orca_chatml",
+            "context_qa",
+            "context_qa.load_404",
+            "creative_acr.load_answer",
+            "orcamini",
+            "summarizetldr",
         )
     },
+    "context_qa.load_v2": ({"type": "context_qa.load_v2", "path": "told.jsonl"}, {}),
+    "pieces": ({"path": "./", "data_files": ["rest.jsonl", "first.jsonl"]}, {"val_set_size": 0.2}),
+    "a-piece": ({"path": "./", "data_files": "first.jsonl"}, {}),
+    "a-table": ({"path": "rows.csv", "ds_type": "csv"}, {}),
+    "a-slice": ({"split": "train[:17]", "shards": None, "revision": "main"}, {}),
+    "a-style": ({"type": "alpaca_chat", "conversation": "chatml"}, {}),
     "custom": (CUSTOM, {"val_set_size": 0.3}),
     "custom-no-column": ({**CUSTOM, "field_system": "nowhere"}, {}),
     "custom-column": ({**CUSTOM, "field_system": "role"}, {}),
@@ -56,6 +68,11 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"sequence_len": 40, "val_set_size": 0.2, "dataset_exact_deduplication": True},
     ),
 }
+THINKS = (
+    "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}{% if message.thinking %}"
+    "{{ '<' + message.thinking + '>' }}{% endif %}{{ message.content + '<|im_end|>\n' }}{%- endfor %}"
+)
+UNSEEN = THINKS.replace("message.", "turn.").replace("for message", "for turn")
 CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "own": ({}, {}),
     **{
@@ -83,6 +100,61 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
     "no-system": ({"drop_system_message": True}, {"chat_template": "chatml"}),
     "tools": ({"path": "calls.jsonl"}, {"chat_template": "qwen3"}),
+    "tools-by-another-name": (
+        {"path": "calls.jsonl", "field_tools": "functions"},
+        {"chat_template": "qwen3"},
+    ),
+    "thoughts": ({"path": "thoughts.jsonl"}, {"chat_template": "qwen3"}),
+    "thoughts-by-another-name": (
+        {"path": "thoughts.jsonl", "field_thinking": "thinking"},
+        {"chat_template": "qwen3"},
+    ),
+    "thoughts-that-are-asked-for": (
+        {
+            "path": "thoughts.jsonl",
+            "field_thinking": "thinking",
+            "template_thinking_key": "thinking",
+            "chat_template": "jinja",
+            "chat_template_jinja": "./thinks.jinja",
+        },
+        {},
+    ),
+    "thoughts-that-are-not-seen": (
+        {"path": "thoughts.jsonl"},
+        {"chat_template_jinja": UNSEEN},
+    ),
+    "thoughts-that-are-named": (
+        {
+            "path": "thoughts.jsonl",
+            "message_property_mappings": {
+                "role": "role",
+                "content": "content",
+                "thinking": "thinking",
+            },
+        },
+        {"chat_template_jinja": UNSEEN},
+    ),
+    **{
+        f"thoughts-of-{name}": ({"path": "thoughts.jsonl"}, {"chat_template": name})
+        for name in ("exaone4", "gemma4")
+    },
+    "a-template-that-is-not-read": (
+        {"chat_template_jinja": "{{ messages[0].content }}"},
+        {"chat_template": "chatml"},
+    ),
+    "roles": (
+        {"roles": {"user": ["user"], "assistant": ["assistant"], "system": ["system"]}},
+        {"chat_template": "chatml"},
+    ),
+    "sharegpt": (
+        {
+            "path": "talks.jsonl",
+            "field_messages": "talk",
+            "message_property_mappings": {"role": "from", "content": "value"},
+            "roles": {"user": ["human", "user"], "assistant": ["gpt"], "system": ["system"]},
+        },
+        {"chat_template": "chatml"},
+    ),
     "cut-chats": ({}, {"sequence_len": 128, "excess_length_strategy": "truncate"}),
 }
 """Of conversations: what an entry says, and the config."""

@@ -5,6 +5,7 @@ Ids and labels of every row, in order, of those that train and of those that are
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -31,13 +32,14 @@ from ftspec.spec.load import Loaded, load
 from ftspec_axolotl.data import KEPT
 from ftspec_axolotl.emit import CONFIG
 from tests.conftest import SPECS
-from tests.real.axolotl_cases import BASE, CASES, CHANGED, CHATS, KEYS, OWN, SPECS_OF_ROWS
+from tests.real.axolotl_cases import BASE, CASES, CHANGED, CHATS, KEYS, OWN, SPECS_OF_ROWS, THINKS
 from tests.real.warm import interpreter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 REFERENCE = Path(__file__).parent / "axolotl_reference.py"
 ROWS = 60
 TALKS = 48
+SHORT = ("calls.jsonl", "thoughts.jsonl")
 BEGINS = "tiny-that-begins"
 """The tiny model with a token that begins texts, which templates print."""
 
@@ -57,6 +59,19 @@ def calls() -> list[dict[str, Any]]:
             {"role": "assistant", "content": f"It is sunny, {number}."},
         ]
         found.append({"messages": messages, "tools": [tool]})
+    return found
+
+
+def thoughts() -> list[dict[str, Any]]:
+    """Conversations whose answers have a thought under each of the names that templates know."""
+    found = []
+    for number in range(8):
+        names = ("thinking", "reasoning_content", "reasoning")
+        thought = {name: f"{name} {number}" for name in names[number % 2 :]}
+        found.append({"messages": [
+            {"role": "user", "content": f"Count to {number}."},
+            {"role": "assistant", "content": f"{number}!", **thought},
+        ]})  # fmt: skip
     return found
 
 
@@ -115,17 +130,28 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "text": f"Text {number % 50}: "
             + f"so, {number % 50}. " * (140 if number == 9 else number % 9 * 8),
             "message_1": f"Hello {number}.", "message_2": f"Goodbye {number}.",
+            "article": f"News {number}.\n" * (number % 4), "summary": f"In short, {number}.",
+            "unanswerable_question": f"But why {number}?", "revision": f"Rather {number}.",
         }  # fmt: skip
         lines.append(json.dumps(row))
-    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    told = [json.dumps(json.loads(line) | {"context": "So."}) for line in lines]
+    for file, part in (
+        ("rows", lines),
+        ("told", told),
+        ("first", lines[:20]),
+        ("rest", lines[20:]),
+    ):
+        (folder / f"{file}.jsonl").write_text("\n".join(part) + "\n", "utf-8")
     for name, (kind, more) in CASES.items():
         entry = {"path": "rows.jsonl", "ds_type": "json", "type": kind}
+        if isinstance(kind, dict) and not any("field" in key for key in kind):
+            entry |= {"type": "alpaca", **kind}
         config = {**BASE, "datasets": [entry], "dataset_prepared_path": f"cache-{name}", **more}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     _begins(shutil.copytree(SPECS / "tiny-model", folder / BEGINS))
     told = (SPECS / "data" / "chat.jsonl").read_text("utf-8").splitlines()
     rows = [*(json.loads(line) for line in told), *talks()]
-    for file, found in (("chats", rows), ("calls", calls())):
+    for file, found in (("chats", rows), ("calls", calls()), ("thoughts", thoughts())):
         text = "".join(f"{json.dumps(row)}\n" for row in found)
         (folder / f"{file}.jsonl").write_text(text, "utf-8")
     for name, (said, more) in CHATS.items():
@@ -134,8 +160,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chats |= {"dataset_prepared_path": f"cache-{name}", "base_model": BEGINS}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(chats, sort_keys=False), "utf-8")
     (folder / "own.jinja").write_text(OWN, "utf-8")
+    (folder / "thinks.jinja").write_text(THINKS, "utf-8")
     table = pyarrow.Table.from_pylist([json.loads(line) for line in lines])
     pyarrow.parquet.write_table(table, folder / "rows.parquet")
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ("instruction", "output", "answer"), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(map(json.loads, lines))
     called = {"system": "system", "user": "human", "assistant": "gpt"}
     talk = [
         [{"from": called[one["role"]], "value": one["content"]} for one in row["messages"]]
@@ -243,7 +274,8 @@ def test_rows_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> 
 @pytest.mark.parametrize("name", CHATS)
 def test_turns_are_axolotls(project: Path, theirs: dict[str, Any], name: str) -> None:
     made, real = ours(project, name, BEGINS)["train"], theirs[name]["train"]
-    assert len(made) == len(real) == (8 if name == "tools" else 64 + TALKS)
+    few = CHATS[name][0].get("path")
+    assert len(made) == len(real) == (8 if few in SHORT else TALKS if few else 64 + TALKS)
     for row in real:
         row["labels"][0] = -100  # nothing predicts the first token
     apart = [at for at, (one, other) in enumerate(zip(made, real, strict=True)) if one != other]

@@ -40,6 +40,8 @@ def source(**fields: Any) -> dict[str, Any]:
         "path": None,
         "hub": None,
         "subset": None,
+        "files": (),
+        "revision": None,
         "split": "train",
         "limit": None,
         "share": None,
@@ -248,6 +250,8 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
                 "hub": draw(words()),
                 "subset": draw(st.none() | words()),
                 "split": draw(words()),
+                "files": tuple(draw(st.lists(words(), max_size=2))),
+                "revision": draw(st.none() | words()),
             }
         limit = (
             draw(st.none() | st.integers(1, 10**9))

@@ -84,6 +84,8 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
     ),
     "hub": ("data.train", lambda d, p: _source(d, hub=p)),
     "subset": ("data.train", lambda d, p: _source(d, hub="o/a", subset=p)),
+    "files": ("data.train", lambda d, p: _source(d, hub="o/a", files=[p])),
+    "revision": ("data.train", lambda d, p: _source(d, hub="o/a", revision=p)),
     "split": ("data.train", lambda d, p: _source(d, hub="o/a", split=p)),
     "messages column": ("data.train", lambda d, p: _source(d, path="a.json", columns={"messages": p})),
     "alpaca column": (

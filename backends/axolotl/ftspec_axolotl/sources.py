@@ -87,7 +87,10 @@ def _place(source: Mapping[str, Any]) -> dict[str, Any]:
     path, limit = source["path"], source.get("limit")
     if path is None:
         subset = {"name": source["subset"]} if source["subset"] else {}
-        return {"path": source["hub"], **subset, "split": sliced(source["split"], limit)}
+        files = {"data_files": list(source["files"])} if source.get("files") else {}
+        revision = {"revision": source["revision"]} if source.get("revision") else {}
+        split = sliced(source["split"], limit)
+        return {"path": source["hub"], **subset, **files, **revision, "split": split}
     reader = SUFFIXES[path[path.rindex(".") :].lower()]
     return {"path": path, "ds_type": reader, "split": sliced("train", limit)}
 
@@ -142,6 +145,7 @@ def from_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     source: dict[str, Any] = {
         "path": place if file else None, "hub": None if file else place,
         "subset": entry.get("name"), "split": split, "limit": limit,
+        "files": tuple(entry.get("data_files", ())), "revision": entry.get("revision"),
         "share": None, "format": "prompt-completion", "columns": {}, "template": None,
     }  # fmt: skip
     if kind == TEXT:

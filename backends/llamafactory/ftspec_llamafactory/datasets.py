@@ -104,6 +104,12 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
             "notyet",
             "data.prepare: ftspec",
         )
+    if source.get("files") or source.get("revision"):
+        raise Refuse(
+            "of a data set of the hub it reads the main branch, and all files of a split (data/loader.py)",
+            "notyet",
+            "the paths of copies",
+        )
     entry: dict[str, Any] = {"file_name": source["path"]}
     limit = source.get("limit")
     if (
@@ -154,6 +160,8 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         "split": split,
         "limit": limit,
         "share": None,
+        "files": (),
+        "revision": None,
         "format": kind if turns is None else "messages",
         "columns": columns,
         "template": None if turns is None else turns.template(),

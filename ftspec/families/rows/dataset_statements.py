@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from ftspec.families.rows.shapes import WRITTEN
 
 OF_FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
-OF_HUB = 'load_dataset("@hub", split="@split")'
-OF_SUBSET = 'load_dataset("@hub", "@subset", split="@split")'
+OF_HUB = tuple(
+    f'load_dataset("@hub"{subset}{files}{revision}, split="@split")'
+    for subset in ("", ', "@subset"')
+    for files in ("", ', data_files="@files"')
+    for revision in ("", ', revision="@revision"')
+)
+"""How a data set of the hub is loaded: by what is said of it."""
 DRAWN = """
 
 def drawn(rows, share, seed):

@@ -21,7 +21,6 @@ from ftspec.families.rows.dataset_statements import (
     MIX,
     OF_FILE,
     OF_HUB,
-    OF_SUBSET,
     OPTIONS,
     SHARE,
     SHUFFLE,
@@ -211,7 +210,9 @@ def _part(source: dict[str, Any]) -> dict[str, Any]:
         where = {"data_files": source["path"], "split": split}
         return {"name": name, "where": where, "share": source.get("share")}
     name = [source[key] for key in ("hub", "subset") if source[key]]
-    return {"name": name, "where": {"split": split}, "share": source.get("share")}
+    chosen: dict[str, Any] = {"data_files": list(source["files"])} if source.get("files") else {}
+    chosen |= {"revision": source["revision"]} if source.get("revision") else {}
+    return {"name": name, "where": {**chosen, "split": split}, "share": source.get("share")}
 
 
 def _loader(file: str) -> str:
@@ -319,7 +320,7 @@ def _renamed_right(holes: dict[str, Any], expected: Mapping[str, str]) -> bool:
 
 def _parts(value: ast.expr) -> list[dict[str, Any]]:
     empty: dict[str, Any] = {"path": None, "hub": None, "subset": None, "split": "train"}
-    empty |= {"limit": None, "share": None, "seed": None}
+    empty |= {"files": (), "revision": None, "limit": None, "share": None, "seed": None}
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "concatenate_datasets":
         (items,) = value.args
         return [part for item in getattr(items, "elts", ()) for part in _parts(item)]
@@ -332,12 +333,13 @@ def _parts(value: ast.expr) -> list[dict[str, Any]]:
             {**part, "share": drawn.get("share"), "seed": drawn.get("seed")}
             for part in _parts(inner)
         ]
-    if (holes := match(OF_FILE, statement)) is not None:
+    if (holes := match(OF_FILE, statement)) and holes["loader"] in SUFFIXES.values():
         files = holes["files"] if isinstance(holes["files"], list) else [holes["files"]]
         limit = unsliced(holes["split"])[1]
         return [{**empty, "path": file, "limit": limit} for file in files]
-    for form in (OF_HUB, OF_SUBSET):
+    for form in OF_HUB:
         if (holes := match(form, statement)) is not None:
             split, limit = unsliced(holes["split"])
-            return [{**empty, **holes, "split": split, "limit": limit}]
+            named = {**holes, "files": tuple(holes.get("files", ()))}
+            return [{**empty, **named, "split": split, "limit": limit}]
     return []

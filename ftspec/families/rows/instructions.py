@@ -121,14 +121,51 @@ LOADED: Mapping[str, Kind] = {
     "alpaca_w_system.load_open_orca_chatml": OPEN_ORCA._replace(style=CHATML),
 }
 
+CONTEXT = (
+    "SYSTEM: Use the following contextual information to concisely answer the question.\n\n"
+    "USER: {article}\n===\n{ASKED}\nASSISTANT:"
+)
+FORMS: Mapping[str, tuple[str, str]] = {
+    "context_qa.load": (CONTEXT.replace("ASKED", "question"), "{answer}"),
+    "context_qa.load_404": (
+        CONTEXT.replace("ASKED", "unanswerable_question"),
+        "The context provided does not contain any information about your inquiry. Therefore, I'm unable to "
+        "answer your question based on the given context.",
+    ),
+    "context_qa.load_v2": ("Context: {context}\nQuestion: {question}\n", "Answer: {answer}"),
+    "creative_acr.load_answer": (
+        "Answer the following question in a comprehensive, in-depth, and creative way. Additionally your "
+        "response should be relevant, accurate, and free of any ambiguity.\nUSER: {instruction}\nASSISTANT:",
+        "{revision}",
+    ),
+    "orcamini.load": (
+        "### System:\n{system_prompt}\n\n### User:\n{question}\n\n### Response:\n", "{response}",
+    ),
+    "summarizetldr": (
+        "USER: Summarize the following article as a TL;DR.\n{article}\nASSISTANT:", "{summary}",
+    ),
+}  # fmt: skip
+"""Types with one form of their own, its fields under the names of columns."""
+
+STYLED_BY = ("alpaca_chat", "alpaca_chat.load")
+"""Types whose style another setting names (`conversation`); else it is that of a chat."""
+
 
 def named(type: str) -> Template | None:
     """What a type of rows writes; None for a name that is not here."""
     base, _, style = type.partition(":")
     if base in STYLED and (not style or style in STYLES):
         return _texts(STYLED[base]._replace(style=STYLES[style or "instruct"]))
+    if form := FORMS.get(type) or FORMS.get(f"{type}.load"):
+        return _formed(*form)
     found = LOADED.get(type) or LOADED.get(f"{type}.load")
     return _texts(found) if found else None
+
+
+def _formed(*forms: str) -> Template:
+    fields = {field for form in forms for _, field, *_ in Formatter().parse(form) if field}
+    prompt, completion = (jinja(form, {field: field for field in fields}) for form in forms)
+    return {"prompt": prompt, "completion": completion}
 
 
 def _texts(kind: Kind) -> Template:
@@ -229,7 +266,9 @@ _BRACE = "{{ '{' }}"
 
 def kind_of(template: Mapping[str, str]) -> str | dict[str, str] | None:
     """The type of rows that writes just these texts: a name, or formats of its own; None if none does."""
-    for name in (*(f"{base}:{style}" for base in STYLED for style in ("", *STYLES)), *LOADED):
+    for name in (
+        *(f"{base}:{style}" for base in STYLED for style in ("", *STYLES)), *LOADED, *FORMS,
+    ):  # fmt: skip
         if named(name.removesuffix(":")) == dict(template):
             return name.removesuffix(":")
     kind = _formats(template)

@@ -8,10 +8,10 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import TEXT_RULES, asked, draws, is_text, limited, shape
 from ftspec.port.formats.script_tokens import TOKEN_RULES
-from ftspec.port.formats.trl.data import ASKED, LOADERS, SHAPE, WHICH_FORMAT, source
+from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
+from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 from ftspec.port.scripts.names import SHARED, UNUSED
 from ftspec.spec.online import ONLINE
 
@@ -54,14 +54,11 @@ def _loads(context: Context) -> list[dict[str, Any]]:
 
 def _source(call: dict[str, Any]) -> dict[str, Any] | None:
     place = call.get("0", call.get("path"))
-    files = call.get("data_files")
-    if isinstance(files, dict):
-        files = files.get("train")
-    if place in LOADERS and isinstance(files, str):
-        place = files
     if not isinstance(place, str):
         return None
-    return source(place, call.get("1", call.get("name")), call.get("split"))
+    files, revision = call.get("data_files"), call.get("revision")
+    name = call.get("1", call.get("name"))
+    return source(place, name, call.get("split"), files=files, revision=revision)
 
 
 def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
@@ -119,11 +116,14 @@ def _part(path: str) -> Rule:
 
 
 def _loaded(setting: Setting, context: Context) -> Outcome:
-    name = setting.key.rpartition(".")[2]
-    if name in ("0", "1", "path", "name", "split"):
+    call, name, *_ = (*setting.key.split("."), "")
+    if name in ("0", "1", "path", "name", "split", "revision"):
         return Outcome("derived", of=("data.train",))
-    if name == "data_files" and any(one and one["path"] for one in map(_source, _loads(context))):
-        return Outcome("derived", of=("data.train",))
+    if name == "data_files":
+        said = section(context, call)
+        if files_of(said.get("0", said.get("path")), said.get(name)) is not None:
+            return Outcome("derived", of=("data.train",))
+        return Outcome("unknown", why=FEW)
     if name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
         return Outcome("inert", why="it does not change which rows there are")
     return Outcome("unknown", why="how rows are chosen inside a data set is not in a spec")

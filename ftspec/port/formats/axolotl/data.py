@@ -6,9 +6,11 @@ Types of rows are its prompt strategies (prompt_strategies/ of 0.19.0).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from ftspec.families.rows import instructions
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import TOGETHER, apart
 from ftspec.port.formats.axolotl.entries import (
@@ -19,14 +21,18 @@ from ftspec.port.formats.axolotl.entries import (
     completes,
     entries,
     objective,
+    places,
     row,
 )
 from ftspec.port.formats.axolotl.grpo import KEPT
+from ftspec.port.formats.axolotl.handed import withheld, without
 from ftspec.port.formats.axolotl.turns import (
+    CALLED,
     EOT,
     SYSTEM,
     TURN_RULES,
     TURNS,
+    chats,
     entry_of,
     has_system,
     inputs,
@@ -34,8 +40,8 @@ from ftspec.port.formats.axolotl.turns import (
 )
 from ftspec.port.formats.axolotl.unread import ENTRY, unread
 from ftspec.port.formats.axolotl.words import evaluates, off_or, said, taken
-from ftspec.port.rules import Context, Outcome, Rule, inert
-from ftspec.spec.data import unsliced
+from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
+from ftspec.spec.data import SUFFIXES, unsliced
 
 ROLES = {
     "system": ["system"], "user": ["user", "human"], "assistant": ["assistant", "gpt"], "tool": ["tool"],
@@ -54,9 +60,9 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Spec values of the rows, and questions."""
     train = [row(one) for one in (*entries(context), *entries(context, "pretraining_dataset"))]
     held = [row(one) for one in entries(context, "test_datasets")]
-    spec: dict[str, Any] = {"data.train": tuple(one.source for one in train)} if train else {}
+    spec: dict[str, Any] = {"data.train": _every(train)} if train else {}
     if held:
-        spec["data.eval"] = tuple(one.source for one in held)
+        spec["data.eval"] = _every(held)
     if not held:
         spec |= drawn(context)
     learns = objective(context)
@@ -88,6 +94,10 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     if prepares(context):
         spec["data.prepare"] = "ftspec"
     return spec, tuple(dict.fromkeys(questions))
+
+
+def _every(found: Iterable[Row]) -> tuple[dict[str, Any], ...]:
+    return tuple(source for one in found for source in one.sources)
 
 
 def prepares(context: Context) -> bool:
@@ -133,12 +143,13 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if found is None:
         return Outcome("unknown", why="which rows it speaks of is not clear")
     supervised = objective(context) in ("sft", "cpt")
-    if not supervised and found.kind == "unknown":
-        return Outcome("unknown", why=f"{found.why} yet")
     if setting.value in CHATS and not supervised:
         return Outcome("unknown", why="pairs that a chat template writes are not read yet")
     if setting.value in CHATS and has_system(found.source, entry_of(setting, context), context):
         return Outcome("approximated", why=SYSTEM, of=("data.train", "data.turn_part"))
+    entry = entry_of(setting, context)
+    if setting.value in CHATS and len(_withheld(_template_for(entry, context), context)) > 1:
+        return Outcome("unknown", why="a template asks more of a turn than all data sets hand it")
     if setting.value in CHATS and found.kind != "unknown":
         return Outcome("derived", why=TURNS, of=("data.train", "data.turn_part"))
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
@@ -163,8 +174,19 @@ def _split(setting: Setting, context: Context) -> Outcome:
     return _part(setting, context)
 
 
-def _roles(setting: Setting, _context: Context) -> Outcome:
+def _styled(setting: Setting, context: Context) -> Outcome:
+    """prompt_strategies/alpaca_chat.py alone asks for it."""
+    if entry_of(setting, context).get("type") not in instructions.STYLED_BY:
+        return Outcome("inert", why="read of `type: alpaca_chat` alone")
+    return _field(setting, context)
+
+
+def _roles(setting: Setting, context: Context) -> Outcome:
     name = setting.key.rpartition(".")[2]
+    entry, found = entry_of(setting, context), _of(setting, context)
+    said_of, sharegpt = entry.get("roles") or {}, found and found.source["format"] == "sharegpt"
+    if sharegpt and any(one not in (said_of.get(role) or ()) for one, role in CALLED.items()):
+        return Outcome("unknown", why="turns that no role lists keep their names there")
     if name in ROLES and set(setting.value or ()) <= set(ROLES[name]):
         return Outcome("derived", why="as turns are called anyway", of=("data.train",))
     return Outcome("unknown", why="other names of roles are not in a spec")
@@ -172,9 +194,48 @@ def _roles(setting: Setting, _context: Context) -> Outcome:
 
 def _files(setting: Setting, context: Context) -> Outcome:
     found = _of(setting, context)
-    if found is not None and found.source["path"] == setting.value:
-        return _part(setting, context)
-    return Outcome("unknown", why="a choice of files inside a data set is not in a spec")
+    if found and found.source["path"] == entry_of(setting, context).get("path"):
+        return Outcome("inert", why="`path` is a file, and axolotl reads that alone")
+    return _place(setting, context)
+
+
+def _place(setting: Setting, context: Context) -> Outcome:
+    where = places(entry_of(setting, context))
+    return Outcome("unknown", why=where) if isinstance(where, str) else _part(setting, context)
+
+
+def _subset(setting: Setting, context: Context) -> Outcome:
+    found = _of(setting, context)
+    if found and found.source["files"]:
+        return Outcome("unknown", why="files of a data set are chosen by their names alone")
+    if not isinstance(setting.value, str):
+        return Outcome("unknown", why="axolotl's schema takes one name")
+    return _part(setting, context)
+
+
+def _revision(setting: Setting, context: Context) -> Outcome:
+    found = _of(setting, context)
+    if found and found.source["path"]:
+        return Outcome("inert", why="a local file has no other one")
+    return _part(setting, context)
+
+
+def _reader(setting: Setting, context: Context) -> Outcome:
+    """What a local file is read as; of a data set of the hub nothing asks for it (utils/data/shared.py)."""
+    found = _of(setting, context)
+    path = found.source["path"] if found else None
+    if path is None:
+        return Outcome("inert", why="of a data set of the hub it is not asked")
+    if SUFFIXES[path[path.rindex(".") :].lower()] == setting.value:
+        return Outcome("inert", why="the file's ending tells it")
+    return Outcome("unknown", why=f"a file called {path} is read by its ending in a spec")
+
+
+def _sharded(setting: Setting, context: Context) -> Outcome:
+    """utils/data/shared.py, datasets_with_name_generator: one after the other; drawn before they are cut."""
+    if held_out(context) is None:
+        return Outcome("inert", why="all rows, piece by piece; an epoch draws them in random order")
+    return Outcome("approximated", why="which rows are held out: it shuffles once more before that")
 
 
 def _field(setting: Setting, context: Context) -> Outcome:
@@ -252,14 +313,42 @@ def _overflow(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={"data.overflow": data(context)[0]["data.overflow"]})
 
 
+def _text_of(name: str) -> str:
+    """A chat template of axolotl's own; empty where the name is of none, or it is not here."""
+    file = TEMPLATES / f"{name}.jinja"
+    return file.read_text("utf-8") if re.fullmatch(r"\w+", name) and file.is_file() else ""
+
+
+def _template_for(entry: Mapping[str, Any], context: Context) -> str:
+    """The chat template that writes an entry's rows; empty where the tokenizer has it."""
+    own = entry.get("chat_template") or entry.get("type") != CHATS[0]
+    for said_of in (*([entry] if own else []), context.document.data):
+        name, text = said_of.get("chat_template"), said_of.get("chat_template_jinja")
+        if name and name != "jinja":
+            return _text_of(str(name))
+        if text:
+            return _as_text(str(text), context)
+    return ""
+
+
+def _as_text(text: str, context: Context) -> str:
+    """A template, or what the file says that it names."""
+    if "{" in text:
+        return text
+    try:
+        return (context.document.path.parent / text).read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
 def _template(setting: Setting, context: Context) -> Outcome:
     name = str(setting.value)
     if name.startswith("tokenizer_default"):
         return Outcome("renamed", spec={"model.chat_template": "tokenizer"})
     if name == "jinja":
         return Outcome("derived", why="chat_template_jinja has it", of=("model.chat_template",))
-    if re.fullmatch(r"\w+", name) and (file := TEMPLATES / f"{name}.jinja").is_file():
-        return _written(file.read_text("utf-8"), context, f"axolotl's template {name}, ")
+    if text := _text_of(name):
+        return _written(text, context, f"axolotl's template {name}, ")
     why = f"its own template {name!r} becomes the one that comes with the tokenizer"
     return Outcome("approximated", why=why)
 
@@ -274,18 +363,37 @@ def _global_template(setting: Setting, context: Context) -> Outcome:
     return _template(setting, context)
 
 
+def _withheld(text: str, context: Context) -> list[tuple[str, ...]]:
+    """What of turns does not reach a template, for each way in which entries hand it over."""
+    return sorted({tuple(withheld(text, entry)) for entry in chats(context)})
+
+
 def _written(text: str, context: Context, what: str = "") -> Outcome:
     """A template as a file beside the spec."""
     name = f"{context.document.path.stem}.chat_template.jinja"
     spec = {"model.chat_template": f"./{name}"}
-    return Outcome("derived", spec=spec, why=f"{what}written to {name}", files={name: text})
+    why, lost = f"{what}written to {name}", _withheld(text, context)
+    if len(lost) == 1 and lost[0]:
+        text = without(text, lost[0])
+        why += f"; without {' and '.join(lost[0])} of turns, which axolotl does not hand to it"
+    return Outcome("derived", spec=spec, why=why, files={name: text})
 
 
 def _jinja(setting: Setting, context: Context) -> Outcome:
     text = str(setting.value)
-    if "{" not in text:
+    if "{" not in text and not any(_withheld(_as_text(text, context), context)):
         return Outcome("renamed", spec={"model.chat_template": text})
-    return _written(text, context)
+    return _written(_as_text(text, context), context)
+
+
+def _own_jinja(setting: Setting, context: Context) -> Outcome:
+    """utils/schemas/datasets.py, check_chat_template_config."""
+    entry = entry_of(setting, context)
+    if entry.get("chat_template") != "jinja" and (
+        entry.get("chat_template") or entry.get("type") == CHATS[0]
+    ):
+        return Outcome("inert", why="beside `chat_template: jinja` alone axolotl reads it")
+    return _jinja(setting, context)
 
 
 def _property(setting: Setting, _context: Context) -> Outcome:
@@ -315,10 +423,11 @@ def _unlisted(setting: Setting, context: Context) -> Outcome:
 
 
 _ENTRY: dict[str, Rule] = {
-    "path": said(_part),
-    "name": said(_part),
+    "path": said(_place),
+    "name": said(_subset),
+    "revision": said(_revision),
     "split": said(_split),
-    "ds_type": inert("the file's ending tells it"),
+    "ds_type": said(_reader),
     "type": _type,
     "type.": said(_of_prompt),
     "field": said(_field),
@@ -332,10 +441,13 @@ _ENTRY: dict[str, Rule] = {
     "roles.": _roles,
     "data_files": said(_files),
     "chat_template": said(_template),
+    "chat_template_jinja": said(_own_jinja),
     **TURN_RULES,
     "drop_system_message": off_or(_bare),
     "trust_remote_code": inert("rows are read without code"),
-    "preprocess_shards": inert("how fast, not what"),
+    "preprocess_shards": off_or(_sharded),
+    "shards": off_or(unknown("a part of shuffled rows, rounded up: a spec's `share` rounds down")),
+    "conversation": said(_styled),
 }
 _LISTS = ("datasets", "test_datasets", "pretraining_dataset")
 DATA_RULES: dict[str, Rule] = {

@@ -5,11 +5,12 @@ Types of rows are its prompt strategies (prompt_strategies/ of 0.19.0).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
+from ftspec.port.formats.axolotl.types import why_not
 from ftspec.port.rules import Context
 from ftspec.spec.data import SUFFIXES, unsliced
 
@@ -23,6 +24,16 @@ OVERLAPS = (
 )
 
 
+FOLDERS = (".", "/", "~")
+"""How the name of a local folder begins."""
+READERS = ("json", "csv", "parquet")
+"""Names of readers in the place of a data set; axolotl 0.19 looks for a data set of that name and stops."""
+NOWHERE: Mapping[str, Any] = {
+    **dict.fromkeys(("path", "subset", "limit", "share", "template", "revision")),
+    "split": "train", "files": (), "format": "auto", "columns": {},
+}  # fmt: skip
+
+
 class Row(NamedTuple):
     """What one entry says."""
 
@@ -31,14 +42,24 @@ class Row(NamedTuple):
     why: str = ""
     objective: str = "sft"
     question: str = ""
+    more: tuple[dict[str, Any], ...] = ()
+    """Further files with rows like those of the source."""
+
+    @property
+    def sources(self) -> tuple[dict[str, Any], ...]:
+        """All that it reads, in order."""
+        return self.source, *self.more
 
 
 def row(entry: Mapping[str, Any]) -> Row:
     """One entry of `datasets`; with a question where its rows are not understood."""
-    place, files = str(entry.get("path") or ""), entry.get("data_files")
-    if place in ("json", "csv", "parquet") and isinstance(files, str):
-        place = files
-    file = place.lower().endswith(tuple(SUFFIXES)) and "://" not in place
+    where = places(entry)
+    if isinstance(where, str):
+        question = f"data.train: {entry.get('path')}: {where}: which rows?"
+        nowhere = {**NOWHERE, "hub": str(entry.get("path") or "")}
+        return Row(nowhere, "unknown", where, "sft", question)
+    place, files, more = where
+    file = place.lower().endswith(tuple(SUFFIXES))
     split, limit = unsliced(str(entry.get("split") or "train"))
     base = {
         "path": place if file else None,
@@ -47,11 +68,47 @@ def row(entry: Mapping[str, Any]) -> Row:
         "split": "train" if file else split,
         "limit": limit,
         "share": None,
+        "files": files,
+        "revision": None if file or not entry.get("revision") else str(entry["revision"]),
         "template": None,
     }
-    kind = entry.get("type")
+    found = _row(entry, base)
+    return found._replace(more=tuple({**found.source, "path": one} for one in more))
+
+
+def places(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]] | str:
+    """Where rows are (utils/data/shared.py): a place, files inside it, and further places; or why not."""
+    place, files = str(entry.get("path") or ""), entry.get("data_files")
+    named = [files] if isinstance(files, str) else files or []
+    if not isinstance(named, list) or not all(isinstance(one, str) and one for one in named):
+        return "data_files are no names of files"
+    if "://" in place:
+        return "a spec names local files and data sets of the hub, no other place"
+    if place.lower().endswith(tuple(SUFFIXES)):
+        return place, (), ()
+    if not place.startswith(FOLDERS) and place not in READERS:
+        return place, tuple(named), ()
+    why = _local(entry, named)
+    return why or (named[0], (), tuple(named[1:]))
+
+
+def _local(entry: Mapping[str, Any], named: Sequence[str]) -> str:
+    """Why a spec does not name these local files."""
+    if not named:
+        return "a folder of files is not in a spec: it names each of them"
+    if any("*" in one or not one.lower().endswith(tuple(SUFFIXES)) for one in named):
+        return f"a local file of a spec ends in one of {', '.join(SUFFIXES)}, and is named in full"
+    if len(named) > 1 and entry.get("split") not in (None, "train"):
+        return "a part of several files together is not in a spec"
+    return ""
+
+
+def _row(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
+    place, kind = base["path"] or base["hub"], entry.get("type")
     if kind in CHATS:
         return _chat(entry, base)
+    if kind in instructions.STYLED_BY and entry.get("conversation") is not None:
+        kind = f"alpaca:{entry['conversation']}"
     template, why = _template_of(kind)
     if template is not None:
         written = {"format": "auto", "columns": {}, "template": template}
@@ -65,7 +122,7 @@ def row(entry: Mapping[str, Any]) -> Row:
         return Row(texts, "derived", CHUNKS, "cpt")
     word = "a prompt of its own" if isinstance(kind, dict) else f"type {kind!r}"
     question = f"data.train: {place}: {word}: which format have its rows?"
-    why = why or f"{word} is not in a spec"
+    why = why or why_not(kind) or f"{word} is not in a spec"
     return Row({**base, "format": "auto", "columns": {}}, "unknown", why, "sft", question)
 
 

@@ -10,7 +10,7 @@ from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, completes, entries, objective, row
 from ftspec.port.formats.axolotl.words import off_or, said, taken
-from ftspec.port.rules import Context, Outcome, Rule, unknown
+from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.spec.data import Source
 
 PART = "data.turn_part"
@@ -36,7 +36,10 @@ ELSEWHERE = {
 }
 CALLED = {"human": "user", "gpt": "assistant"}
 FLAGGED = unknown("a flag in each turn that says whether it trains is not in a spec")
-AS_ANYWAY = "as it is called anyway"
+OWN_NAME = (
+    "thoughts reach the template under the name that they have in the row: only without any "
+    "message_property_mappings axolotl reads this, and its schema makes some (utils/schemas/utils.py)"
+)
 
 
 def chats(context: Context) -> list[Mapping[str, Any]]:
@@ -140,15 +143,6 @@ def inputs(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=spec)
 
 
-def _called(name: str) -> Rule:
-    def rule(setting: Setting, _context: Context) -> Outcome:
-        if setting.value == name:
-            return Outcome("inert", why=AS_ANYWAY)
-        return Outcome("unknown", why="another name of it is not in a spec")
-
-    return said(rule)
-
-
 TURN_RULES: dict[str, Rule] = {
     "roles_to_train": said(_roles),
     "train_on_eos": said(_ends),
@@ -156,9 +150,10 @@ TURN_RULES: dict[str, Rule] = {
     "message_field_training": said(FLAGGED),
     "message_field_training_detail": said(FLAGGED),
     "split_thinking": off_or(unknown("thoughts are not cut out of a turn's text in a spec")),
-    "field_thinking": _called("reasoning_content"),
-    "template_thinking_key": _called("reasoning_content"),
-    "field_tools": _called("tools"),
+    **dict.fromkeys(("field_thinking", "template_thinking_key"), said(inert(OWN_NAME))),
+    "field_tools": said(
+        inert("its chat template is handed the column `tools`, whatever this says")
+    ),
 }
 """Keys of an entry of `datasets`."""
 EOT: Rule = said(_eot)

@@ -201,6 +201,8 @@ def _place(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
         "split": split if hub else "train",
         "limit": limit,
         "share": None,
+        "files": (),
+        "revision": None,
         "template": None,
     }
 

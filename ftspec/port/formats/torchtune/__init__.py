@@ -12,7 +12,7 @@ from ftspec.families.training.optimizers import NAMES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.torchtune.alpaca import FORMS, TRAINED, is_column, written
-from ftspec.port.formats.trl.data import source
+from ftspec.port.formats.trl.data import FEW, files_of, source
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -113,15 +113,13 @@ def _source(context: Context) -> dict[str, Any] | None:
     name = _word(context, "dataset").rpartition(".")[2]
     shape, place = ROWS.get(name, ("auto", None))
     place = data.get("source") or place
-    if place in ("json", "csv", "parquet") and isinstance(data.get("data_files"), str):
-        place = data["data_files"]
     if not isinstance(place, str):
         return None
     if name == "chat_dataset":
         shape = {"sharegpt": "sharegpt", "openai": "messages"}.get(
             str(data.get("conversation_style")), "auto"
         )
-    found = source(place, data.get("subset"), data.get("split"))
+    found = source(place, data.get("subset"), data.get("split"), files=data.get("data_files"))
     if shape == "alpaca":
         names = section(context, "dataset").get("column_map") or {}
         form = FORMS.get(_word(context, "tokenizer").rpartition(".")[2])
@@ -133,6 +131,12 @@ def _source(context: Context) -> dict[str, Any] | None:
     if column and shape in names and column != names[shape]:
         found["columns"] = {names[shape]: column}
     return {**found, "format": shape}
+
+
+def _files(setting: Setting, context: Context) -> Outcome:
+    if files_of(section(context, "dataset").get("source"), setting.value) is None:
+        return Outcome("unknown", why=FEW)
+    return Outcome("derived", of=("data.train",))
 
 
 def _dataset(setting: Setting, context: Context) -> Outcome:
@@ -285,10 +289,11 @@ format = Format(
         "dataset.train_on_input": _train_on,
         "dataset.column_map.": _column,
         **dict.fromkeys(
-            ("dataset.source", "dataset.split", "dataset.subset", "dataset.data_files", "dataset.column",
+            ("dataset.source", "dataset.split", "dataset.subset", "dataset.column",
              "dataset.conversation_column", "dataset.conversation_style"),
             lambda _s, _c: Outcome("derived", of=("data.train",)),
         ),
+        "dataset.data_files": _files,
         "optimizer._component_": _optimizer,
         "optimizer.lr": renamed(f"{CONFIG}learning_rate"),
         "optimizer.weight_decay": _decay,

@@ -40,8 +40,39 @@ WHICH_FORMAT: Mapping[str, str] = {
 """By objective, what trl decides by the columns of a data set that is not here."""
 
 
-def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> dict[str, Any]:
+FEW = "in a spec a reader has one file, and a data set of the hub names of files"
+
+
+def files_of(place: Any, files: Any) -> tuple[str, tuple[str, ...]] | None:
+    """A place, and which files of it: of a reader (`json`) the file is the place. None: no spec says it.
+
+    ``files`` are `data_files` of `datasets.load_dataset`.
+    """
+    if isinstance(files, dict) and set(files) == {"train"}:
+        files = files["train"]
+    named = [files] if isinstance(files, str) else files
+    if named in (None, []):
+        return str(place), ()
+    if not isinstance(named, list) or not all(isinstance(name, str) and name for name in named):
+        return None
+    if place in LOADERS:
+        return (named[0], ()) if len(named) == 1 and "*" not in named[0] else None
+    if str(place).lower().endswith(tuple(SUFFIXES)):
+        return None
+    return str(place), tuple(named)
+
+
+def source(
+    place: str,
+    subset: Any,
+    split: Any,
+    columns: Sequence[str] = (),
+    *,
+    files: Any = None,
+    revision: Any = None,
+) -> dict[str, Any]:
     """One source of a spec: a file by its ending, else a data set of the hub."""
+    place, chosen = files_of(place, files) or (place, ())
     file = place.lower().endswith(tuple(SUFFIXES))
     name, limit = unsliced(str(split or "train"))
     return {
@@ -51,6 +82,8 @@ def source(place: str, subset: Any, split: Any, columns: Sequence[str] = ()) -> 
         "split": "train" if file else name,
         "limit": limit,
         "share": None,
+        "files": chosen,
+        "revision": None if file or not revision else str(revision),
         "template": None,
         "format": _format(columns),
         "columns": {},
@@ -135,7 +168,9 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     subset = entry.get("config") or entry.get("name")
     columns = entry.get("columns")
     named = columns if isinstance(columns, list) else ()
-    made = source(_place(entry), subset, entry.get("split"), named)
+    files, revision = entry.get("data_files"), entry.get("revision")
+    place = str(entry.get("id") or entry.get("path"))
+    made = source(place, subset, entry.get("split"), named, files=files, revision=revision)
     return {**made, "share": _weight(entry.get("weight"))}
 
 
@@ -144,8 +179,9 @@ def _weight(value: Any) -> float | None:
 
 
 def _place(entry: Mapping[str, Any]) -> str:
-    place, files = entry.get("id") or entry.get("path"), entry.get("data_files")
-    return files if place in LOADERS and isinstance(files, str) else str(place)
+    place = entry.get("id") or entry.get("path")
+    found = files_of(place, entry.get("data_files"))
+    return found[0] if found else str(place)
 
 
 def _mixed(mixer: Mapping[str, Any], splits: Sequence[Any], kind: str) -> list[dict[str, Any]]:
@@ -216,6 +252,14 @@ def _split(setting: Setting, context: Context) -> Outcome:
     return said("data.train")(setting, context)
 
 
+def _chosen(setting: Setting, context: Context) -> Outcome:
+    listed = re.search(r"datasets\[(\d+)\]", setting.key)
+    entry = _entries(context)[int(listed[1])] if listed else {}
+    if files_of(entry.get("id") or entry.get("path"), setting.value) is None:
+        return Outcome("unknown", why=FEW)
+    return said("data.train")(setting, context)
+
+
 _PLACE = said("data.train")
 _ENTRY: dict[str, Rule] = {
     "id": _PLACE,
@@ -223,7 +267,8 @@ _ENTRY: dict[str, Rule] = {
     "config": _PLACE,
     "name": _PLACE,
     "split": _split,
-    "data_files": _PLACE,
+    "data_files": _chosen,
+    "revision": _PLACE,
     "data_dir": unless((None,), "none", unknown("a folder inside a data set is not in a spec yet")),
     "columns": _columns,
     "weight": _part,
