@@ -181,6 +181,7 @@ def test_rows_that_are_held_out(read: Bring, said: str, size: float | None) -> N
         ("val_set_size: 0.1\nshuffle_merged_datasets: false", "approximated"),
         ("val_set_size: 0.1\ncurriculum_sampling: true", "approximated"),
         ("val_set_size: 0.1\nrl: dpo", "approximated"),
+        ("val_set_size: 0.1\nrl: dpo\nexcess_length_strategy: raise", "derived"),
     ],
 )
 def test_rows_that_a_spec_holds_out_otherwise(read: Bring, said: str, kind: str) -> None:
@@ -274,3 +275,34 @@ def test_data_sets_that_hand_a_template_other_parts(read: Bring) -> None:
     )
     imported = read(LORA.replace("adapter", more, 1) + f'chat_template_jinja: "{UNSEEN}"\n')
     assert fate(imported, "datasets[0].type")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "why"),
+    [
+        ("rl: dpo", "chat_template.default", "cuts off"),
+        ("rl: simpo", "chatml", "marks of turns"),
+        ("rl: kto", "llama3.ultra", "marks of turns"),
+        ("rl: dpo", "null", "as they stand"),
+        ("rl: dpo", "alpaca", "has no type"),
+        ("rl: grpo", "rewards.rows", "the function"),
+        ("reward_model: true", "bradley_terry.chat_template", "empty system turn"),
+        ("", "input_output", "segments"),
+        ("", "metharme", "three ends"),
+        ("", "sharegpt.load_role", "takes its place"),
+        ("", "nowhere", "is not in a spec"),
+        ("", "null", "tokens already"),
+    ],
+)
+def test_types_that_are_not_read(read: Bring, more: str, kind: str, why: str) -> None:
+    found, reason = fate(read(f"{LORA.replace('chat_template', kind)}{more}\n"), "datasets[0].type")
+    assert found == "unknown"
+    assert why in reason
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [("drop", "renamed"), ("truncate", "approximated")])
+def test_pairs_that_are_too_long(read: Bring, strategy: str, kind: str) -> None:
+    imported = read(f"{LORA}rl: dpo\nsequence_len: 512\nexcess_length_strategy: {strategy}\n")
+    assert fate(imported, "excess_length_strategy")[0] == kind
+    assert fate(imported, "sequence_len")[0] == "approximated"
+    assert imported.composed.values["data.max_length"] == 512

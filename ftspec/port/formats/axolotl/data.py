@@ -38,6 +38,7 @@ from ftspec.port.formats.axolotl.turns import (
     inputs,
     turns,
 )
+from ftspec.port.formats.axolotl.types import why_no_pairs
 from ftspec.port.formats.axolotl.unread import ENTRY, unread
 from ftspec.port.formats.axolotl.words import evaluates, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
@@ -50,6 +51,12 @@ PARTS = (
     *("system_prompt", "system_format", "format", "no_input_format"),
     *("field_system", "field_instruction", "field_input", "field_output"),
 )
+COMPARED = ("dpo", "kto", "orpo", "simpo")
+MEASURED = (
+    "it measures a prompt and its answers each by itself, without what is added to them (utils/data/rl.py): "
+    "rows that are longer by a token or two stay there, and are cut"
+)
+LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here (utils/data/rl.py)"
 TEMPLATES = files(__package__) / "templates"
 UNLISTED = ("phi_4",)
 """Templates of its folder that its list of names lacks."""
@@ -142,9 +149,8 @@ def _type(setting: Setting, context: Context) -> Outcome:
     found = _of(setting, context)
     if found is None:
         return Outcome("unknown", why="which rows it speaks of is not clear")
-    supervised = objective(context) in ("sft", "cpt")
-    if setting.value in CHATS and not supervised:
-        return Outcome("unknown", why="pairs that a chat template writes are not read yet")
+    if objective(context) not in ("sft", "cpt"):
+        return Outcome("unknown", why=why_no_pairs(setting.value, objective(context)))
     if setting.value in CHATS and has_system(found.source, entry_of(setting, context), context):
         return Outcome("approximated", why=SYSTEM, of=("data.train", "data.turn_part"))
     entry = entry_of(setting, context)
@@ -153,6 +159,14 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if setting.value in CHATS and found.kind != "unknown":
         return Outcome("derived", why=TURNS, of=("data.train", "data.turn_part"))
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
+
+
+def _of_pairs(setting: Setting, context: Context) -> Outcome:
+    """The name of a column of answers: prompt_strategies/dpo/chat_template.py alone asks for it."""
+    if objective(context) in ("sft", "cpt"):
+        return Outcome("inert", why="rows have one answer")
+    kind = entry_of(setting, context).get("type")
+    return Outcome("unknown", why=why_no_pairs(kind, objective(context)))
 
 
 def _of_prompt(setting: Setting, context: Context) -> Outcome:
@@ -282,7 +296,8 @@ def _otherwise_drawn(context: Context) -> str:
         return "it does not shuffle before it holds the last ones out"
     if context.get("shuffle_before_merging_datasets") and len(entries(context)) > 1:
         return "it shuffles each data set before all of them"
-    if objective(context) not in ("sft", "cpt"):
+    strict = taken(context, "excess_length_strategy") == "raise"  # then no row is too long
+    if objective(context) not in ("sft", "cpt") and not strict:
         return "it leaves long rows out before it shuffles"
     return ""
 
@@ -300,6 +315,8 @@ def _packs(setting: Setting, context: Context) -> Outcome:
 def _length(setting: Setting, context: Context) -> Outcome:
     if objective(context) == "grpo":  # utils/data/rl.py leaves none out
         return Outcome("approximated", spec={"data.max_length": setting.value}, why=KEPT)
+    if objective(context) in COMPARED:
+        return Outcome("approximated", {"SFTConfig.max_length": setting.value}, why=MEASURED)
     if turns(context) or prepares(
         context
     ):  # rows that ftspec prepares are cut before trl sees them
@@ -310,7 +327,10 @@ def _length(setting: Setting, context: Context) -> Outcome:
 def _overflow(setting: Setting, context: Context) -> Outcome:
     if setting.value not in ("drop", "truncate", "raise"):
         return Outcome("unknown", why="axolotl takes drop, truncate and raise")
-    return Outcome("renamed", spec={"data.overflow": data(context)[0]["data.overflow"]})
+    spec = {"data.overflow": data(context)[0]["data.overflow"]}
+    if spec["data.overflow"] == "truncate" and objective(context) in COMPARED:
+        return Outcome("approximated", spec=spec, why=LEFT_OUT)
+    return Outcome("renamed", spec=spec)
 
 
 def _text_of(name: str) -> str:
@@ -452,6 +472,11 @@ _ENTRY: dict[str, Rule] = {
 _LISTS = ("datasets", "test_datasets", "pretraining_dataset")
 DATA_RULES: dict[str, Rule] = {
     **{f"{root}[].{key}": rule for root in _LISTS for key, rule in _ENTRY.items()},
+    **{
+        f"{root}[].{key}": said(_of_pairs)
+        for root in _LISTS
+        for key in ("field_chosen", "field_rejected")
+    },
     **{f"{root}[].": said(_unlisted) for root in _LISTS},
     "sequence_len": said(_length),
     "excess_length_strategy": said(_overflow),

@@ -12,7 +12,9 @@ from typing import Any
 SCRAPED = "its rows are what an objective of axolotl's own compares completions with (`rl: ebft`)"
 WHY: Mapping[str, str] = {
     "_synthetic": "it trains random tokens",
-    "bradley_terry": "of two answers it scores the one that is longer than sequence_len by its beginning",
+    "bradley_terry": (
+        "before a row whose system prompt is empty it puts an empty system turn, and a spec puts none"
+    ),
     "concisechoice": "its answer stands in one of two columns, and its input is a list",
     "creative_acr.load_critique": "it writes columns as YAML",
     "creative_acr.load_revise": "it writes columns as YAML",
@@ -36,6 +38,62 @@ WHY: Mapping[str, str] = {
 }
 """By name: that of a function, of its module, or of the part before a style."""
 TOKENISED = "its rows are tokens already, and a spec's are texts"
+
+
+MARKED = "its texts hold the marks of turns themselves, and a spec's template writes no pairs"
+BY_TEMPLATE = (
+    "it writes answers apart from their prompt, and cuts off what the chat template writes behind them: in a "
+    "spec a prompt and its answer are written whole"
+)
+TEXTS = "its rows are texts as they stand, to which trl adds an end of text: name their format"
+OWN_FORMATS = "formats of its own: a spec's template writes no pairs"
+PAIRS: Mapping[str, Mapping[str, str]] = {
+    "dpo": {
+        "chat_template.default": BY_TEMPLATE,
+        "chat_template.argilla_chat": BY_TEMPLATE,
+        "passthrough.default": TEXTS,
+        "user_defined.default": OWN_FORMATS,
+        "zephyr.nectar": "of a list of answers it compares the last two by their rank",
+        **{
+            f"{marks}.{name}": MARKED
+            for marks in ("chatml", "llama3")
+            for name in ("default", "argilla_chat", "icr", "intel", "prompt_pairs", "ultra")
+        },
+    },
+    "kto": {
+        "user_defined.default": OWN_FORMATS,
+        **{
+            f"{marks}.{name}": MARKED
+            for marks in ("chatml", "llama3")
+            for name in ("argilla", "argilla_chat", "intel", "prompt_pairs", "ultra")
+        },
+    },
+    "orpo": {
+        "chat_template.argilla": (
+            "of several turns it takes the question of each from a column `prompt`, where there is one"
+        ),
+        "chat_template.load": "the function makes tokens, and `rl: orpo` takes texts: axolotl stops",
+    },
+    "reward": {"bradley_terry.chat_template": WHY["bradley_terry"]},
+}
+"""By what is learned, the types of pairs and of judged answers (prompt_strategies/{dpo,kto,orpo}/)."""
+SAME: Mapping[str, str] = {"simpo": "dpo"}
+"""Objectives that read the rows of another one (utils/data/rl.py)."""
+
+
+def why_no_pairs(kind: Any, objective: str) -> str:
+    """Why pairs, judged answers and prompts of a type are not read."""
+    if isinstance(kind, dict):
+        return OWN_FORMATS
+    if kind is None and objective in (*PAIRS, *SAME):
+        return TEXTS
+    known = PAIRS.get(SAME.get(objective, objective), {})
+    name = f"{kind}.default" if "." not in str(kind) and objective != "reward" else str(kind)
+    if name in known:
+        return known[name]
+    if objective in (*PAIRS, *SAME):
+        return f"axolotl 0.19.0 has no type {kind!r} of rows for what is learned"
+    return why_not(kind) or f"what the function {kind!r} makes of rows is not in a spec"
 
 
 def why_not(kind: Any) -> str:

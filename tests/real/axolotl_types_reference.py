@@ -1,0 +1,51 @@
+"""Runs inside axolotl's environment: every type of rows that it has, and what it looks for in templates.
+
+python axolotl_types_reference.py TEMPLATES.json OUT.json
+"""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+import axolotl.prompt_strategies as strategies
+from axolotl.prompt_strategies.jinja_template_analyzer import JinjaTemplateAnalyzer
+from axolotl.utils.data.wrappers import DATASET_HANDLERS
+
+PAIRED = ("dpo", "kto", "orpo", "bradley_terry", "ebft", "messages")
+"""Packages whose functions are types by themselves, of objectives of their own."""
+
+
+def main() -> None:
+    templates, out = (Path(name) for name in sys.argv[1:])
+    found: dict[str, list[str]] = {"": sorted(DATASET_HANDLERS)}
+    for module in pkgutil.walk_packages(strategies.__path__, "axolotl.prompt_strategies."):
+        name = module.name.removeprefix("axolotl.prompt_strategies.")
+        package = name.partition(".")[0] if "." in name else ""
+        if not module.ispkg:
+            found.setdefault(package, []).extend(types(name, module.name, package))
+    seen = {
+        name: sorted(map(str, JinjaTemplateAnalyzer(text).get_message_vars("messages")))
+        for name, text in json.loads(templates.read_text()).items()
+    }
+    out.write_text(json.dumps({"types": found, "seen": seen}))
+
+
+def types(name: str, module: str, package: str) -> list[str]:
+    """The types of a module: its loaders, or all of its functions."""
+    made = importlib.import_module(module)
+    own = [
+        one
+        for one, value in vars(made).items()
+        if (inspect.isfunction(value) and value.__module__ == module) or one == "load"
+    ]
+    short = name.removeprefix(f"{package}.")
+    if package in PAIRED:
+        return [f"{short}.{one}" for one in own if not one.startswith("_")]
+    return [f"{short}.{one}" for one in own if one.startswith("load")]
+
+
+if __name__ == "__main__":
+    main()
