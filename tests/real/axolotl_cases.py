@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "a-piece": ({"path": "./", "data_files": "first.jsonl"}, {}),
     "a-table": ({"path": "rows.csv", "ds_type": "csv"}, {}),
     "a-slice": ({"split": "train[:17]", "shards": None, "revision": "main"}, {}),
-    "a-style": ({"type": "alpaca_chat", "conversation": "chatml"}, {}),
+    "a-style": ({"type": "alpaca_chat", "conversation": "chatml", "split": "train[:50]"}, {}),
     "custom": (CUSTOM, {"val_set_size": 0.3}),
     "custom-no-column": ({**CUSTOM, "field_system": "nowhere"}, {}),
     "custom-column": ({**CUSTOM, "field_system": "role"}, {}),

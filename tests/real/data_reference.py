@@ -4,9 +4,11 @@ python data_reference.py TOKENIZER ROWS.json OUT.json
 python data_reference.py gguf FILE OUT_FOLDER
 python data_reference.py disk FOLDER OUT.json
 python data_reference.py mixture CONFIG.json OUT.json
+python data_reference.py statements SCRIPT.py OUT.json
 """
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ def main() -> None:
     elif sys.argv[1] == "mixture":
         config = json.loads(Path(sys.argv[2]).read_text())
         Path(sys.argv[3]).write_text(json.dumps(mixed(config)))
+    elif sys.argv[1] == "statements":
+        Path(sys.argv[3]).write_text(json.dumps(loaded(sys.argv[2])))
     else:
         rows = json.loads(Path(sys.argv[2]).read_text())
         Path(sys.argv[3]).write_text(json.dumps(tokenised(sys.argv[1], rows)))
@@ -38,6 +42,11 @@ def read_disk(folder: str) -> dict[str, Any]:
     return {
         name: {"rows": split[:], "features": str(split.features)} for name, split in splits.items()
     }
+
+
+def loaded(script: str) -> list[str]:
+    """The texts of the rows that a script loads."""
+    return list(runpy.run_path(script)["train"]["text"])
 
 
 def mixed(config: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from ftspec.data.sources import rows
 from ftspec.data.template import load_template
 from ftspec.data.tokenise import IGNORED, TrainOn, encode
 from ftspec.data.tokenizer import load_tokenizer
+from ftspec.emit.python import render
 from ftspec.env.install import ensure
+from ftspec.families.rows.datasets import context, template
 from ftspec.port.bring import bring
 from ftspec.registry import load
 from ftspec.spec.data import Source
@@ -192,3 +194,17 @@ def test_a_mixture_has_the_rows_of_the_handbook_in_its_order(
     assert ours(held=False) == real["train"] and len(real["train"]) >= 15
     if held_out:
         assert ours(held=True) == real["test"]
+
+
+def test_files_of_a_data_set_are_one_split(tmp_path: Path) -> None:
+    """Of a folder in the place of the hub: `datasets` looks for the names of files in both alike."""
+    (tmp_path / "org" / "rows").mkdir(parents=True)
+    for name in ("b", "a-2", "a-1", "left-out"):
+        line = json.dumps({"text": f"in {name}"}) + "\n"
+        (tmp_path / "org" / "rows" / f"{name}.jsonl").write_text(line)
+    source = Source(hub="org/rows", files=("b.jsonl", "a-*.jsonl"), format="text")
+    made = context((source.model_dump(),), "text", "")
+    text = render(template("train", made), train=made)
+    (tmp_path / "script.py").write_text(f"from datasets import load_dataset\n{text}")
+    run_in("trl", tmp_path, "statements", "script.py", "out.json")
+    assert json.loads((tmp_path / "out.json").read_text()) == ["in b", "in a-1", "in a-2"]
