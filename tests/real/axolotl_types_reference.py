@@ -1,6 +1,8 @@
 """Runs inside axolotl's environment: every type of rows that it has, and what it looks for in templates.
 
-python axolotl_types_reference.py TEMPLATES.json OUT.json
+python axolotl_types_reference.py TEMPLATES.json OUT.json CONFIG.yaml ...
+
+Of configs that stream texts, the first rows that axolotl makes of them.
 """
 
 import importlib
@@ -8,10 +10,15 @@ import inspect
 import json
 import pkgutil
 import sys
+from itertools import islice
 from pathlib import Path
 
 import axolotl.prompt_strategies as strategies
+import torch
+from axolotl.cli.config import load_cfg
+from axolotl.loaders import load_tokenizer
 from axolotl.prompt_strategies.jinja_template_analyzer import JinjaTemplateAnalyzer
+from axolotl.utils.data import prepare_datasets
 from axolotl.utils.data.wrappers import DATASET_HANDLERS
 
 PAIRED = ("dpo", "kto", "orpo", "bradley_terry", "ebft", "messages")
@@ -19,7 +26,7 @@ PAIRED = ("dpo", "kto", "orpo", "bradley_terry", "ebft", "messages")
 
 
 def main() -> None:
-    templates, out = (Path(name) for name in sys.argv[1:])
+    templates, out, *configs = (Path(name) for name in sys.argv[1:])
     found: dict[str, list[str]] = {"": sorted(DATASET_HANDLERS)}
     for module in pkgutil.walk_packages(strategies.__path__, "axolotl.prompt_strategies."):
         name = module.name.removeprefix("axolotl.prompt_strategies.")
@@ -30,7 +37,15 @@ def main() -> None:
         name: sorted(map(str, JinjaTemplateAnalyzer(text).get_message_vars("messages")))
         for name, text in json.loads(templates.read_text()).items()
     }
-    out.write_text(json.dumps({"types": found, "seen": seen}))
+    rows = {config.stem: streamed(config) for config in configs}
+    out.write_text(json.dumps({"types": found, "seen": seen, "rows": rows}))
+
+
+def streamed(config: Path) -> list[dict[str, list[int]]]:
+    cfg = load_cfg(str(config))
+    train, *_ = prepare_datasets(cfg, load_tokenizer(cfg))
+    first = islice(train, 8)
+    return [{key: torch.as_tensor(value).tolist() for key, value in row.items()} for row in first]
 
 
 def types(name: str, module: str, package: str) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ftspec.data.carried import READ
+from ftspec.data.tokenizer import load_tokenizer
 from ftspec.env.install import ensure
 from ftspec.families.rows.instructions import named
 from ftspec.port.formats.axolotl.data import TEMPLATES
@@ -19,7 +22,11 @@ from ftspec.port.formats.axolotl.entries import CHATS
 from ftspec.port.formats.axolotl.handed import withheld
 from ftspec.port.formats.axolotl.types import PAIRS, WHY, why_no_pairs, why_not
 from ftspec.registry import load
-from tests.real.axolotl_cases import CASES
+from tests.conftest import SPECS
+from tests.port.conftest import Bring, fate, read
+from tests.real.axolotl_cases import BASE, CASES
+
+__all__ = ["read"]
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 SCRIPT = Path(__file__).parent / "axolotl_types_reference.py"
@@ -35,13 +42,30 @@ OTHERS = {
 }
 
 
+STREAMED: dict[str, dict[str, Any]] = {
+    "alone": {"shuffle_merged_datasets": False},
+    "joined": {"shuffle_merged_datasets": False, "pretraining_sample_concatenation": True},
+    "packed": {"sample_packing": True},
+    "seeing": {"sample_packing": True, "pretrain_multipack_attn": False},
+}
+"""How texts of `pretraining_dataset` share rows."""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("types")
     texts = {file.name: file.read_text("utf-8") for file in Path(str(TEMPLATES)).glob("*.jinja")}
     (folder / "templates.json").write_text(json.dumps(texts | OTHERS))
-    variables = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "AXOLOTL_DO_NOT_TRACK": "1"}
+    shutil.copytree(SPECS / "tiny-model", folder / "tiny-model")
+    texts_of_rows = [json.dumps({"words": f"{n}: {'on and ' * n * 3}"}) for n in range(16)]
+    (folder / "rows.jsonl").write_text("\n".join(texts_of_rows))
+    for name, said in STREAMED.items():
+        source = {"path": "json", "data_files": "rows.jsonl", "text_column": "words"}
+        config = {**BASE, "pretraining_dataset": [source], "max_steps": 2, "sequence_len": 40, **said}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "hf"), "CUDA_VISIBLE_DEVICES": "", "AXOLOTL_DO_NOT_TRACK": "1"}
     command = [str(ensure(load("axolotl")).python), str(SCRIPT), "templates.json", "out.json"]
+    command += [f"{name}.yaml" for name in STREAMED]
     ran = subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
@@ -78,6 +102,28 @@ def test_every_type_of_pairs_is_refused_by_name(installed: dict[str, Any]) -> No
         counts[objective] = len(found)
         assert all(why_no_pairs(name, objective) == known[name] for name in found)
     assert counts == {"dpo": 17, "kto": 11, "orpo": 2, "reward": 1}
+
+
+def test_how_streamed_texts_share_rows(installed: dict[str, Any], read: Bring) -> None:
+    """What the import says of them: which see each other, and what is otherwise there."""
+    tokens, rows = load_tokenizer(SPECS / "tiny-model"), installed["rows"]
+    ids = [tokens.ids(f"{n}: {'on and ' * n * 3}") for n in range(16)]
+    eos = tokens.named_id("eos_token")
+    assert [row["input_ids"] for row in rows["alone"]] == [one[:38] for one in ids[:8]]
+    assert all(len(row["input_ids"]) == 40 for row in rows["joined"])
+    assert rows["joined"][0]["input_ids"].count(eos) > 1  # two texts in one row, which see each other
+    for name in ("packed", "seeing"):
+        assert all(eos in row["input_ids"][:40] for row in rows[name])  # windows of 39, and an end
+        assert any("position_ids" in row and row["position_ids"].count(0) > 1 for row in rows[name]) == (
+            name == "packed"
+        )
+    said = {"alone": None, "joined": "blocks", "packed": "documents", "seeing": "blocks"}
+    for name, packing in said.items():
+        stream = "pretraining_dataset: [{path: org/texts}]\nmax_steps: 2\nlearning_rate: 1e-5\n"
+        config = f"base_model: org/model\n{stream}" + yaml.safe_dump(STREAMED[name])
+        imported = read(config)
+        assert imported.composed.values["data.packing"] == packing
+        assert fate(imported, "pretraining_dataset[0].path")[0] == "approximated"
 
 
 def test_no_reason_outlives_its_type(installed: dict[str, Any]) -> None:

@@ -15,7 +15,9 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import TOGETHER, apart
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
+    COLUMN,
     PROMPT,
+    STREAM,
     WINDOWS,
     Row,
     completes,
@@ -23,6 +25,7 @@ from ftspec.port.formats.axolotl.entries import (
     objective,
     places,
     row,
+    streamed,
 )
 from ftspec.port.formats.axolotl.grpo import KEPT
 from ftspec.port.formats.axolotl.handed import withheld, without
@@ -65,7 +68,7 @@ UNLISTED = ("phi_4",)
 
 def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Spec values of the rows, and questions."""
-    train = [row(one) for one in (*entries(context), *entries(context, "pretraining_dataset"))]
+    train = [row(one) for one in entries(context, STREAM) or entries(context)]
     held = [row(one) for one in entries(context, "test_datasets")]
     spec: dict[str, Any] = {"data.train": _every(train)} if train else {}
     if held:
@@ -91,7 +94,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     else:
         spec["data.overflow"] = "truncate"
     if context.get("pretraining_dataset"):
-        spec["data.packing"] = "blocks"
+        spec["data.packing"] = streamed(context)[0]
     elif taken(context, "sample_packing"):
         spec["data.packing"] = "documents"
     else:
@@ -151,6 +154,9 @@ def _type(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why="which rows it speaks of is not clear")
     if objective(context) not in ("sft", "cpt"):
         return Outcome("unknown", why=why_no_pairs(setting.value, objective(context)))
+    if setting.key.startswith(STREAM) and found.objective == "cpt":
+        of = ("data.train", "data.packing")
+        return Outcome("approximated", why=streamed(context)[1], of=of)
     if setting.value in CHATS and has_system(found.source, entry_of(setting, context), context):
         return Outcome("approximated", why=SYSTEM, of=("data.train", "data.turn_part"))
     entry = entry_of(setting, context)
@@ -214,8 +220,18 @@ def _files(setting: Setting, context: Context) -> Outcome:
 
 
 def _place(setting: Setting, context: Context) -> Outcome:
-    where = places(entry_of(setting, context))
-    return Outcome("unknown", why=where) if isinstance(where, str) else _part(setting, context)
+    where, stream = places(entry_of(setting, context)), entries(context, STREAM)
+    if setting.key.startswith("datasets") and stream:
+        return Outcome("inert", why=f"beside {STREAM} axolotl reads no other (utils/data/sft.py)")
+    if isinstance(where, str):
+        return Outcome("unknown", why=where)
+    if setting.key.startswith(STREAM) and stream not in (
+        context.get(STREAM),
+        [context.get(STREAM)],
+    ):
+        # its type is not said, which would tell it
+        return Outcome("approximated", why=streamed(context)[1], of=("data.train",))
+    return _part(setting, context)
 
 
 def _subset(setting: Setting, context: Context) -> Outcome:
@@ -250,6 +266,13 @@ def _sharded(setting: Setting, context: Context) -> Outcome:
     if held_out(context) is None:
         return Outcome("inert", why="all rows, piece by piece; an epoch draws them in random order")
     return Outcome("approximated", why="which rows are held out: it shuffles once more before that")
+
+
+def _column(setting: Setting, context: Context) -> Outcome:
+    kind, key = entry_of(setting, context).get("type"), setting.key.rpartition(".")[2]
+    if isinstance(kind, str) and COLUMN.get(kind, key) != key:
+        return Outcome("inert", why=f"of this type, {COLUMN[kind]} names the column")
+    return _field(setting, context)
 
 
 def _field(setting: Setting, context: Context) -> Outcome:
@@ -310,6 +333,12 @@ def _packs(setting: Setting, context: Context) -> Outcome:
         return Outcome("derived", spec=spec)
     why = "whole rows that do not see each other; which of them share one row is chosen otherwise"
     return Outcome("derived", spec=spec, why=why)
+
+
+def _streams(_setting: Setting, context: Context) -> Outcome:
+    if not entries(context, STREAM):
+        return Outcome("inert", why=f"there is no {STREAM}")
+    return Outcome("derived", of=("data.packing",))
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
@@ -450,8 +479,8 @@ _ENTRY: dict[str, Rule] = {
     "ds_type": said(_reader),
     "type": _type,
     "type.": said(_of_prompt),
-    "field": said(_field),
-    "text_column": said(_field),
+    "field": said(_column),
+    "text_column": said(_column),
     "field_messages": said(_field),
     "message_field_role": said(_field),
     "message_field_content": said(_field),
@@ -481,6 +510,9 @@ DATA_RULES: dict[str, Rule] = {
     "sequence_len": said(_length),
     "excess_length_strategy": said(_overflow),
     "sample_packing": said(_packs),
+    **dict.fromkeys(
+        ("pretrain_multipack_attn", "pretraining_sample_concatenation"), said(_streams)
+    ),
     "eval_sample_packing": said(_eval_packing),
     "val_set_size": said(_held_out),
     "train_on_inputs": said(inputs),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
 from ftspec.port.formats.axolotl.types import why_not
+from ftspec.port.formats.axolotl.words import taken
 from ftspec.port.rules import Context
 from ftspec.spec.data import SUFFIXES, unsliced
 
@@ -19,8 +20,18 @@ PROMPT = "axolotl's own prompt, as a template of the rows"
 CHUNKS = "a text longer than sequence_len becomes several rows, at most 64"
 WINDOWS = 64
 """How many rows a text becomes at most (prompt_strategies/completion.py, max_length)."""
-OVERLAPS = (
-    "a text longer than sequence_len becomes several rows there, which overlap, and is cut here"
+COLUMN = {"completion": "field", "pretrain": "text_column"}
+"""Which key names the column of texts (prompt_strategies/completion.py and pretrain.py)."""
+STREAM = "pretraining_dataset"
+WINDOWED = (
+    "a text longer than sequence_len becomes several rows there, which overlap and have an end of text each, and "
+    "is cut here"
+)
+SPLIT = "a text longer than sequence_len becomes several rows there, and is cut here"
+ALONE = "each text stands alone there, cut to sequence_len less two, without the end of text that it gets here"
+JOINED = (
+    "whole texts share a row there, each cut to sequence_len less two, and what is left of it is not filled; "
+    "here they are joined and cut into equal blocks"
 )
 
 
@@ -114,11 +125,11 @@ def _row(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
         written = {"format": "auto", "columns": {}, "template": template}
         return Row({**base, **written}, "derived", PROMPT)
     if kind in ("completion", "pretrain"):
-        name = entry.get("field") or entry.get("text_column") or "text"
+        name = entry.get(COLUMN[kind]) or "text"
         columns = {} if name == "text" else {"text": name}
         texts = {**base, "format": "text", "columns": columns}
         if kind == "pretrain":
-            return Row(texts, "approximated", OVERLAPS, "cpt")
+            return Row(texts, "approximated", WINDOWED, "cpt")
         return Row(texts, "derived", CHUNKS, "cpt")
     word = "a prompt of its own" if isinstance(kind, dict) else f"type {kind!r}"
     question = f"data.train: {place}: {word}: which format have its rows?"
@@ -159,7 +170,25 @@ def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     """The entries of a list of data sets."""
     value = context.get(key)
     value = [value] if isinstance(value, dict) else value
-    return [one for one in value or () if isinstance(one, dict)] if isinstance(value, list) else []
+    found = [one for one in value or () if isinstance(one, dict)] if isinstance(value, list) else []
+    if key == STREAM:  # the first one alone (utils/data/sft.py, _extract_pretraining_config)
+        return [{**one, "type": one.get("type") or "pretrain"} for one in found[:1]]
+    return found
+
+
+def streamed(context: Context) -> tuple[str | None, str]:
+    """How texts of `pretraining_dataset` share rows, in a spec's word, and what is otherwise there.
+
+    utils/data/streaming.py: what is packed is split by the type's strategy; what is not is cut.
+    """
+    if taken(context, "sample_packing"):
+        kind = entries(context, STREAM)[0]["type"] if entries(context, STREAM) else "pretrain"
+        isolated = taken(context, "pretrain_multipack_attn") is not False
+        why = WINDOWED if kind == "pretrain" else SPLIT
+        return ("documents" if isolated else "blocks"), why
+    if context.get("pretraining_sample_concatenation"):
+        return "blocks", JOINED
+    return None, ALONE
 
 
 def completes(context: Context) -> bool:
