@@ -17,7 +17,7 @@ from ftspec.data.carried import READ
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.env.install import ensure
 from ftspec.families.rows.instructions import named
-from ftspec.port.formats.axolotl.data import TEMPLATES
+from ftspec.port.formats.axolotl.chat_templates import TEMPLATES
 from ftspec.port.formats.axolotl.entries import CHATS
 from ftspec.port.formats.axolotl.handed import withheld
 from ftspec.port.formats.axolotl.types import PAIRS, WHY, why_no_pairs, why_not
@@ -61,9 +61,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "rows.jsonl").write_text("\n".join(texts_of_rows))
     for name, said in STREAMED.items():
         source = {"path": "json", "data_files": "rows.jsonl", "text_column": "words"}
-        config = {**BASE, "pretraining_dataset": [source], "max_steps": 2, "sequence_len": 40, **said}
+        config = {
+            **BASE,
+            "pretraining_dataset": [source],
+            "max_steps": 2,
+            "sequence_len": 40,
+            **said,
+        }
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
-    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "hf"), "CUDA_VISIBLE_DEVICES": "", "AXOLOTL_DO_NOT_TRACK": "1"}
+    variables = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_CACHE": str(folder / "hf"),
+        "CUDA_VISIBLE_DEVICES": "",
+        "AXOLOTL_DO_NOT_TRACK": "1",
+    }
     command = [str(ensure(load("axolotl")).python), str(SCRIPT), "templates.json", "out.json"]
     command += [f"{name}.yaml" for name in STREAMED]
     ran = subprocess.run(
@@ -111,12 +123,14 @@ def test_how_streamed_texts_share_rows(installed: dict[str, Any], read: Bring) -
     eos = tokens.named_id("eos_token")
     assert [row["input_ids"] for row in rows["alone"]] == [one[:38] for one in ids[:8]]
     assert all(len(row["input_ids"]) == 40 for row in rows["joined"])
-    assert rows["joined"][0]["input_ids"].count(eos) > 1  # two texts in one row, which see each other
+    assert (
+        rows["joined"][0]["input_ids"].count(eos) > 1
+    )  # two texts in one row, which see each other
     for name in ("packed", "seeing"):
         assert all(eos in row["input_ids"][:40] for row in rows[name])  # windows of 39, and an end
-        assert any("position_ids" in row and row["position_ids"].count(0) > 1 for row in rows[name]) == (
-            name == "packed"
-        )
+        assert any(
+            "position_ids" in row and row["position_ids"].count(0) > 1 for row in rows[name]
+        ) == (name == "packed")
     said = {"alone": None, "joined": "blocks", "packed": "documents", "seeing": "blocks"}
     for name, packing in said.items():
         stream = "pretraining_dataset: [{path: org/texts}]\nmax_steps: 2\nlearning_rate: 1e-5\n"

@@ -24,11 +24,11 @@ COLUMN = {"completion": "field", "pretrain": "text_column"}
 """Which key names the column of texts (prompt_strategies/completion.py and pretrain.py)."""
 STREAM = "pretraining_dataset"
 WINDOWED = (
-    "a text longer than sequence_len becomes several rows there, which overlap and have an end of text each, and "
-    "is cut here"
+    "a text longer than sequence_len becomes several rows there, which overlap and have an end of text each: "
+    "here it is cut"
 )
 SPLIT = "a text longer than sequence_len becomes several rows there, and is cut here"
-ALONE = "each text stands alone there, cut to sequence_len less two, without the end of text that it gets here"
+ALONE = "each text stands alone there, cut to sequence_len less two, without the end of text it has here"
 JOINED = (
     "whole texts share a row there, each cut to sequence_len less two, and what is left of it is not filled; "
     "here they are joined and cut into equal blocks"
@@ -170,7 +170,8 @@ def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     """The entries of a list of data sets."""
     value = context.get(key)
     value = [value] if isinstance(value, dict) else value
-    found = [one for one in value or () if isinstance(one, dict)] if isinstance(value, list) else []
+    listed = value if isinstance(value, list) else []
+    found: list[Mapping[str, Any]] = [one for one in listed if isinstance(one, dict)]
     if key == STREAM:  # the first one alone (utils/data/sft.py, _extract_pretraining_config)
         return [{**one, "type": one.get("type") or "pretrain"} for one in found[:1]]
     return found

@@ -94,3 +94,11 @@ def switched(value: Any) -> Any:
     """A switch as pydantic takes it: `"false"` is off."""
     text = value.lower() if isinstance(value, str) else ""
     return {"true": True, "yes": True, "false": False, "no": False}.get(text, value)
+
+
+def held_out(context: Context) -> float | None:
+    """The rows that are held out (utils/data/sft.py): beyond 1 it is a count, else a share."""
+    size = context.get("val_set_size")
+    if not isinstance(size, int | float) or isinstance(size, bool) or not size:
+        return None
+    return float(int(size)) if size > 1 else float(size)

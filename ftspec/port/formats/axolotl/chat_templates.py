@@ -1,0 +1,125 @@
+"""Chat templates of an axolotl config: its own by name, Jinja texts and files, and what is handed to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.entries import CHATS
+from ftspec.port.formats.axolotl.handed import withheld, without
+from ftspec.port.formats.axolotl.turns import chats, entry_of
+from ftspec.port.formats.axolotl.words import said
+from ftspec.port.rules import Context, Outcome, Rule
+
+TEMPLATES = files(__package__) / "templates"
+"""What its names of chat templates mean."""
+UNLISTED = ("phi_4",)
+"""Templates of its folder that its list of names lacks."""
+
+
+def withheld_by(entry: Mapping[str, Any], context: Context) -> list[tuple[str, ...]]:
+    """What of turns does not reach the template of an entry, for each way in which entries hand it over."""
+    return _withheld(_template_for(entry, context), context)
+
+
+def _text_of(name: str) -> str:
+    """A chat template of axolotl's own; empty where the name is of none, or it is not here."""
+    file = TEMPLATES / f"{name}.jinja"
+    return file.read_text("utf-8") if re.fullmatch(r"\w+", name) and file.is_file() else ""
+
+
+def _template_for(entry: Mapping[str, Any], context: Context) -> str:
+    """The chat template that writes an entry's rows; empty where the tokenizer has it."""
+    own = entry.get("chat_template") or entry.get("type") != CHATS[0]
+    for said_of in (*([entry] if own else []), context.document.data):
+        name, text = said_of.get("chat_template"), said_of.get("chat_template_jinja")
+        if name and name != "jinja":
+            return _text_of(str(name))
+        if text:
+            return _as_text(str(text), context)
+    return ""
+
+
+def _as_text(text: str, context: Context) -> str:
+    """A template, or what the file says that it names."""
+    if "{" in text:
+        return text
+    try:
+        return (context.document.path.parent / text).read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _template(setting: Setting, context: Context) -> Outcome:
+    name = str(setting.value)
+    if name.startswith("tokenizer_default"):
+        return Outcome("renamed", spec={"model.chat_template": "tokenizer"})
+    if name == "jinja":
+        return Outcome("derived", why="chat_template_jinja has it", of=("model.chat_template",))
+    if text := _text_of(name):
+        return _written(text, context, f"axolotl's template {name}, ")
+    why = f"its own template {name!r} becomes the one that comes with the tokenizer"
+    return Outcome("approximated", why=why)
+
+
+def _global_template(setting: Setting, context: Context) -> Outcome:
+    """utils/schemas/enums.py, ChatTemplate: the schema of a whole config takes no other names."""
+    if setting.value in UNLISTED:
+        why = (
+            f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"
+        )
+        return Outcome("unknown", why=why)
+    return _template(setting, context)
+
+
+def _withheld(text: str, context: Context) -> list[tuple[str, ...]]:
+    """What of turns does not reach a template, for each way in which entries hand it over."""
+    return sorted({tuple(withheld(text, entry)) for entry in chats(context)})
+
+
+def _written(text: str, context: Context, what: str = "") -> Outcome:
+    """A template as a file beside the spec."""
+    name = f"{context.document.path.stem}.chat_template.jinja"
+    spec = {"model.chat_template": f"./{name}"}
+    why, lost = f"{what}written to {name}", _withheld(text, context)
+    if len(lost) == 1 and lost[0]:
+        text = without(text, lost[0])
+        why += f"; without {' and '.join(lost[0])} of turns, which axolotl does not hand to it"
+    return Outcome("derived", spec=spec, why=why, files={name: text})
+
+
+def _jinja(setting: Setting, context: Context) -> Outcome:
+    text = str(setting.value)
+    if "{" not in text and not any(_withheld(_as_text(text, context), context)):
+        return Outcome("renamed", spec={"model.chat_template": text})
+    return _written(_as_text(text, context), context)
+
+
+def _own_jinja(setting: Setting, context: Context) -> Outcome:
+    """utils/schemas/datasets.py, check_chat_template_config."""
+    entry = entry_of(setting, context)
+    if entry.get("chat_template") != "jinja" and (
+        entry.get("chat_template") or entry.get("type") == CHATS[0]
+    ):
+        return Outcome("inert", why="beside `chat_template: jinja` alone axolotl reads it")
+    return _jinja(setting, context)
+
+
+def _options(_setting: Setting, context: Context) -> Outcome:
+    options = dict(context.get("chat_template_kwargs") or {})
+    return Outcome("derived", spec={"model.template_options": options})
+
+
+OWN_TEMPLATE: dict[str, Rule] = {
+    "chat_template": said(_template),
+    "chat_template_jinja": said(_own_jinja),
+}
+"""Keys of an entry of `datasets`."""
+TEMPLATE_RULES: dict[str, Rule] = {
+    "chat_template": said(_global_template),
+    "chat_template_jinja": said(_jinja),
+    "chat_template_kwargs.": _options,
+}
