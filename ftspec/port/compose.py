@@ -178,10 +178,12 @@ def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, 
     """Without what a spec leaves out: nothings, and what follows from the rest unless it was asked for."""
     defaults = _defaults()
     opened = _opened(values)
+    swayed = _swayed(values)
     return {
         path: value
         for path, value in values.items()
         if not (value is None and defaults.get(path) is None and not _said_nothing(path, origins))
+        and not (path in swayed and swayed[path] == value)
         and not _brought(path, values)
         and not (path in opened and opened[path] == value and path not in origins)
         and not (path == "train.micro_batch_size" and opened.get(path) == value)
@@ -221,6 +223,22 @@ def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
     with contextlib.suppress(SpecError, ArithmeticError, TypeError, ValueError):  # no batch at all
         found["train.micro_batch_size"] = micro_batch(values.get("train.batch_size", 16), processes)
     return found
+
+
+def _swayed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `resolve` would make of paths whose default depends on the objective (plan/objectives.py).
+
+    How far the model's positions reach, which data.max_length depends on, is not known here. What a
+    distillation does to long rows no spec can say, and its default stands in.
+    """
+    objective = str(values.get("method.objective.type", "sft"))
+    overflow = "drop" if objective in (*ONLINE, "reward") else "truncate"
+    if objective == "gkd":
+        overflow = values.get("data.overflow", overflow)
+    return {
+        "data.shuffle": values.get("method.objective.loss") != "kto",
+        "data.overflow": overflow,
+    }
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

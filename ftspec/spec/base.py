@@ -58,6 +58,9 @@ class Node(BaseModel):
         defer_build=True,
     )
     short: ClassVar[str | None] = None
+    swayed: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose default gives way to something else in a spec, as what is said does not: such a field is
+    written where it is said, its default too."""
     implied: ClassVar[bool] = False
     """Whether a section without a `type` is this variant of its union."""
 

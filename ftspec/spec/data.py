@@ -216,6 +216,7 @@ class Data(Node):
     """Training and evaluation data."""
 
     short: ClassVar[str | None] = "train"
+    swayed: ClassVar[frozenset[str]] = frozenset(("max_length", "overflow", "shuffle"))
 
     train: Items[Source] = Field(min_length=1)
     """Sources to train on, one after the other."""

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from ftspec.spec.base import Node
-from ftspec.spec.data import Data, Source
+from ftspec.spec.data import Source
 from ftspec.spec.method import Method
 from ftspec.spec.root import Spec
 from ftspec.spec.vocabulary import nodes, tag
@@ -77,7 +77,7 @@ def _short(node: Node, chosen: bool) -> Any:
         name: _written(getattr(node, name), info)
         for name, info in type(node).model_fields.items()
         if not (word and name == "type")
-        and (getattr(node, name) != _default(info) or _counts(node, name))
+        and (getattr(node, name) != _default(info) or name in node.swayed & node.model_fields_set)
     }
     if word and not fields:
         return word
@@ -91,14 +91,6 @@ def _short(node: Node, chosen: bool) -> Any:
     if node.short and set(fields) == {node.short} and not isinstance(fields[node.short], dict):
         return fields[node.short]
     return fields
-
-
-def _counts(node: Node, name: str) -> bool:
-    """Whether a default that was said is not one that was left out.
-
-    A length that nobody says is the model's own where its positions reach no further (plan/positions.py).
-    """
-    return isinstance(node, Data) and name == "max_length" and name in node.model_fields_set
 
 
 def _is_word(method: Mapping[str, Any]) -> bool:

@@ -7,13 +7,17 @@ divergence is measured on each prompt with the answer of the row before it, with
 
 from __future__ import annotations
 
+from typing import Any
+
 from ftspec.families.objectives.kto import ALONE
 from ftspec.families.objectives.preference import OBJECTIVE
-from ftspec.mapping import FieldMap, Refuse, Row, constant, field
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
 from ftspec_llamafactory.preference import ANSWERS, SCRIPTS, compared, reference_rows
 
 BLOCK = 1000
 """Its own `preprocessing_batch_size`."""
+MICRO = 8
+"""transformers' `per_device_train_batch_size`, where none is said."""
 
 
 def kto(sft: FieldMap) -> FieldMap:
@@ -72,7 +76,8 @@ def _lower_loss(loss: str, micro: int) -> tuple[()]:
     return ()
 
 
-def _lift_shuffle(in_order: bool, block: int, micro: int) -> bool:
+def _lift_shuffle(in_order: bool, block: int, given: Any) -> bool:
+    micro = MICRO if given is MISSING else given
     if block != (micro if in_order else BLOCK):
         raise Refuse(
             f"prompts are paired with other rows' answers in blocks of {block} rows, and a spec knows "
