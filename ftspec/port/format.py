@@ -64,6 +64,8 @@ class Format:
     """Further classes of arguments, whose fields are keys as well."""
     last_wins: bool = False
     """Whether a key may stand there twice."""
+    casts: bool = True
+    """Whether its parser makes numbers, and yes or no, of texts in a file."""
     recognise: Callable[[Mapping[str, Any]], bool] | None = None
     """Where signs do not tell."""
     accepted: Mapping[str, str] = field(default_factory=dict)

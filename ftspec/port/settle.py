@@ -89,10 +89,8 @@ def settle(form: Format, context: Context) -> Settled:
         for path in fate.to:
             sources[path] = (*sources.get(path, ()), setting)
         found.files |= outcome.files
-        if fate.kind in ("kept", "inert"):
-            found.native |= _kept(
-                _typed(setting, form, context), outcome, fate, fields, form, context
-            )
+        if fate.kind in ("kept", "inert") and not is_secret(setting.key):
+            found.native |= _kept(_typed(setting, form, context), outcome, fate, form, context)
     found.origins = sources
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
@@ -168,7 +166,16 @@ def _typed(setting: Setting, form: Format, context: Context) -> Setting:
         *(f"{one}.{setting.key}" for one in form.classes),
     )
     entry = next((found for name in names if (found := context.table.find(name))), None)
-    return setting._replace(value=cast(setting.value, entry[0])) if entry else setting
+    if entry is None:
+        return setting
+    value = cast(setting.value, entry[0])
+    said = setting.key in context.document.owners  # on a command line, whose words are cast
+    if form.casts or said or value == setting.value:
+        return setting._replace(value=value)
+    raise NotOfType(
+        f"{setting.value!r} is text, and {form.title} takes it as it stands: no number, and where it asks "
+        "for yes or no, any text is yes"
+    )
 
 
 def _part(fields: FieldMap, start: str) -> FieldMap:
@@ -265,7 +272,7 @@ def _verdicts(
             why = _accepted(form, key)
             yield key, ("inert", why) if why else ("unknown", refused[key])
         elif key in lifted.inert:
-            yield key, ("inert", "it means something for other tuners only")
+            yield key, ("inert", "it means something for another tuner, optimizer or schedule only")
         elif key in lifted.unknown:
             yield key, _unmapped(key, value, context, form)
         elif key in again and not same(_newer(again[key]), _newer(value)):
@@ -315,7 +322,6 @@ def _kept(
     setting: Setting,
     outcome: Outcome,
     fate: Fate,
-    fields: FieldMap,
     form: Format,
     context: Context,
 ) -> dict[str, Any]:
@@ -330,7 +336,13 @@ def _kept(
         return {}
     if is_secret(setting.key) or setting.key in form.own:
         return {}
-    return {} if any(_rows(fields, key)) else {key: setting.value}
+    return {} if _is_mapped(key, form) else {key: setting.value}
+
+
+def _is_mapped(key: str, form: Format) -> bool:
+    """Whether a row of any objective writes the key: the `native` section may not have it then."""
+    maps = load(form.backend).maps.values()
+    return any(key in row.keys for fields in maps for row in fields.rows)
 
 
 def _is_no_number(value: Any) -> bool:

@@ -31,8 +31,14 @@ def optimizer_rows(shared: Iterable[Row]) -> tuple[Row, ...]:
         absent=(NAMES["adamw"], False, False, False),
     )  # fmt: skip
     decay = Row(
-        ("train.weight_decay",), ("weight_decay",), _lower_decay, identity, uses=(TYPE,), absent=(0.0,)
-    )  # fmt: skip
+        ("train.weight_decay",),
+        ("weight_decay",),
+        _lower_decay,
+        lambda decay, badam: BADAM_DECAY if badam is True else decay,
+        uses=(TYPE,),
+        reads=(OWN["badam"],),
+        absent=(0.0,),
+    )
     kept = [row for row in shared if row.when is None or not row.when.tags & {*OWN}]
     places = {own.paths: own, decay.paths: decay}
     return (

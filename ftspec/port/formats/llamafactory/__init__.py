@@ -14,8 +14,10 @@ from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
 from ftspec.port.formats.llamafactory.data import sources, split_names
+from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
+from ftspec.port.formats.llamafactory.stops import stops
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
 from ftspec.port.formats.llamafactory.unheard import (
     FLOAT8,
@@ -168,11 +170,23 @@ def _rows_known(context: Context) -> bool:
     return bool(sources(split_names(context.get("dataset")), context).sources)
 
 
-def _held_out(setting: Setting, context: Context) -> Outcome:
-    if setting.value == 1:
-        return Outcome("unknown", why="1 is all of the rows there, and it stops")
-    if setting.value and context.get("eval_dataset"):
-        return Outcome("unknown", why="it takes eval_dataset or val_size, not both, and stops")
+def _adapter(setting: Setting, context: Context) -> Outcome:
+    if "," in str(setting.value):
+        why = "of several adapters it merges all but the last into the model"
+        return Outcome("unknown", why=why)
+    return PLAIN(setting, context)
+
+
+def _decay(setting: Setting, context: Context) -> Outcome:
+    if context.get("use_badam"):
+        return Outcome("inert", why="its BAdam decays weights by 0.01, whatever it is told")
+    return PLAIN(setting, context)
+
+
+def _expanded(setting: Setting, context: Context) -> Outcome:
+    if setting.value and (context.get("finetuning_type") or "lora") in ("lora", "oft"):
+        why = "adapters on every n-th layer alone, by how many the model has (model/adapter.py)"
+        return Outcome("unknown", why=why)
     return PLAIN(setting, context)
 
 
@@ -245,6 +259,7 @@ def _complete(context: Context) -> Completion:
     questions = []
     if not context.get("do_train"):
         questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
+    questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
     if context.get("stage") in ("dpo", "kto"):
@@ -270,6 +285,7 @@ format = Format(
     package="llamafactory",
     signs=SIGNS,
     scalar=yaml.scalar,
+    casts=False,  # parse_dict of transformers' HfArgumentParser fills the dataclasses with what it is given
     otherwise=PLAIN,
     stops=", and it stops at it, unless ALLOW_EXTRA_ARGS is set (hparams/parser.py)",
     complete=_complete,
@@ -284,14 +300,19 @@ format = Format(
         "lora_target": _listed,
         "additional_target": _listed,
         "dataset": _named,
-        "eval_dataset": _named,
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
         "packing": _packing,
         "tokenized_path": _tokenized,
         "enable_thinking": _thinking,
         "max_samples": _limited,
-        "val_size": _held_out,
+        **evaluation_rules(_named),
+        "adapter_name_or_path": _adapter,
+        "use_llama_pro": _expanded,
+        "weight_decay": _decay,
+        "remove_unused_columns": inert(
+            "it switches that off, whatever is said (hparams/parser.py)"
+        ),
         "overwrite_cache": inert("a compiled run never takes rows from a cache"),
         "use_unsloth": unless(
             (False,), "no", nearly("Unsloth's kernels, which are a backend of their own here")
@@ -343,7 +364,14 @@ format = Format(
         "infer_backend": inert(GENERATED),
         "predict_with_generate": inert(GENERATED),
     },
-    own=frozenset(("dataset_dir", "do_eval", "do_predict", "flash_attn", *FLOAT8, *SCHEDULES)),
+    own=frozenset(
+        (
+            *("dataset_dir", "do_eval", "do_predict", "eval_dataset", "flash_attn"),
+            *("init_special_tokens", "remove_unused_columns"),
+            *FLOAT8,
+            *SCHEDULES,
+        )
+    ),
     mentions={"dataset_dir": "dataset_info", "deepspeed": "deepspeed"},
     idle={
         **IDLE,

@@ -38,6 +38,10 @@ SWITCHES: Mapping[str, tuple[str, ...]] = {
         "kt_lora_expert_intermediate_size",
     ),
     "use_hyper_parallel": ("hyper_parallel_args",),
+    "quantization_bit": ("quantization_method", "quantization_type", "double_quantization"),
+    "pissa_init": ("pissa_iter", "pissa_convert"),
+    "loraplus_lr_ratio": ("loraplus_lr_embedding",),
+    "streaming": ("buffer_size",),
 }  # fmt: skip
 """Keys that nothing reads while the switch is off."""
 

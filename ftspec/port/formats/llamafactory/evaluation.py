@@ -1,0 +1,49 @@
+"""On which rows LLaMA-Factory evaluates, and whether it does (data/loader.py, hparams/parser.py of 0.9.5)."""
+
+from __future__ import annotations
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.hf_arguments import plain, training_rules
+from ftspec.port.rules import Context, Outcome, Rule
+
+PLAIN = plain()
+STRATEGY = training_rules()["eval_strategy"]
+UNASKED = "no evaluation is asked for while it trains"
+ASKED = "what is held out is evaluated on after each epoch here; no weight learns from that"
+
+
+def evaluation_rules(named: Rule) -> dict[str, Rule]:
+    """The rules of these keys. ``named``: that of the names of data sets."""
+
+    def other_rows(setting: Setting, context: Context) -> Outcome:
+        if not _evaluates(context):
+            return Outcome("inert", why=UNASKED)
+        return named(setting, context)
+
+    return {
+        "eval_dataset": other_rows,
+        "val_size": _held_out,
+        "eval_strategy": _strategy,
+        "evaluation_strategy": _strategy,
+    }
+
+
+def _evaluates(context: Context) -> bool:
+    strategy = context.get("eval_strategy", context.get("evaluation_strategy"))
+    return strategy not in (None, False, "no")
+
+
+def _held_out(setting: Setting, context: Context) -> Outcome:
+    if setting.value == 1:
+        return Outcome("unknown", why="1 is all of the rows there, and it stops")
+    if setting.value and context.get("eval_dataset"):
+        return Outcome("unknown", why="it takes eval_dataset or val_size, not both, and stops")
+    if setting.value and not _evaluates(context):
+        return PLAIN(setting, context)._replace(kind="derived", why=ASKED)
+    return PLAIN(setting, context)
+
+
+def _strategy(setting: Setting, context: Context) -> Outcome:
+    if setting.value == "no" and context.get("val_size"):
+        return Outcome("inert", why=ASKED)
+    return STRATEGY(setting, context)
