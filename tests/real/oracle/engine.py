@@ -27,6 +27,8 @@ def engine(args, steps):
     for name in ("offload_optimizer", "offload_param"):
         where = found[f"zero.{name}"] or {}
         found[f"zero.{name}"] = where.get("device", "none")
+        if read.zero_config.stage < 3 and found[f"zero.{name}"] == "nvme":
+            found[f"zero.{name}"] = "cpu"  # runtime/zero/stage_1_and_2.py knows CPU memory alone
         if read.zero_config.stage < (3 if name == "offload_param" else 1):
             found[f"zero.{name}"] = "none"
     found |= _steps(read, args, steps)
@@ -41,6 +43,8 @@ def _steps(read, args, steps):
         given = dict(read.optimizer_params or {})
         made = {key: plain(given.pop(key, value)) for key, value in ADAM.items()}
         given.pop("torch_adam", None)
+        if read.optimizer_name == "adamw":  # the name decides: runtime/engine.py
+            given.pop("adam_w_mode", None)
         other = {name: on for name, on in given.items() if ALIKE.get(name, not on) != on}
         made |= {"other": plain(other)} if other else {}
     found = {"= engine's Adam": made}
