@@ -167,6 +167,9 @@ def _average(values: Mapping[str, Value], decide: Any) -> None:
     passes = values["derived.accumulation_steps"].value * values["derived.processes"].value
     if average is not None and average.value == "batches" and passes == 1:
         decide("method.objective.average", "tokens", "one forward pass for a step: the same")
+    summed = values.get("method.objective.sum_passes")
+    if summed is not None and summed.value and values["derived.accumulation_steps"].value == 1:
+        decide("method.objective.sum_passes", False, "one forward pass for a step: the same")
 
 
 def _packing(spec: Spec) -> None:
@@ -182,8 +185,8 @@ def _packing(spec: Spec) -> None:
         message = "weights of prompts are not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.prompt_weight: 0"
         raise SpecError(Problem(message, path="data.packing", hint=hint))
-    if packing == "documents" and getattr(objective, "loss", "") == "eaft":
-        message = "the loss `eaft` is not in this version of ftspec for packed rows"
+    if packing == "documents" and (loss := getattr(objective, "loss", "")) in ("eaft", "asft"):
+        message = f"the loss `{loss}` is not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.loss: nll"
         raise SpecError(Problem(message, path="data.packing", hint=hint))
 

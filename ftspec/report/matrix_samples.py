@@ -65,6 +65,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.objective.entropy_power": (1.0, 0.5),
     "method.objective.entropy_tokens": (20, 50),
     "method.objective.entropy_scale": (3.0, 1.0),
+    "method.objective.anchor_weight": (0.1, 0.05),
     "method.objective.label_smoothing": (0.1,),
     "method.objective.ld_alpha": (0.5,),
     "method.objective.sft_weight": (1.0,),
@@ -148,7 +149,15 @@ WHOLE: Mapping[str, str | tuple[str, ...]] = {
 }
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
-SHARED = ("data.", "train.", "method.tuner.init.", "method.objective.entropy_", NEW)
+SHARED = (
+    "data.",
+    "train.",
+    "method.tuner.init.",
+    "method.objective.entropy_",
+    "method.objective.anchor_",
+    "method.objective.sum_",
+    NEW,
+)
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.layers": {"targets": ["q_proj", "v_proj"]},
@@ -158,6 +167,11 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
 }
 """What else a tuner must say for a field to mean anything."""
 LEARNED: Mapping[str, Mapping[str, Any]] = {
-    f"method.objective.entropy_{name}": {"loss": "eaft"} for name in ("power", "tokens", "scale")
+    **{
+        f"method.objective.entropy_{name}": {"loss": "eaft"}
+        for name in ("power", "tokens", "scale")
+    },
+    "method.objective.anchor_weight": {"loss": "asft"},
+    "method.objective.sum_passes": {"loss": "asft", "average": "batches"},
 }
 """What else an objective must say for a field to mean anything."""

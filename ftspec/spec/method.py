@@ -39,11 +39,13 @@ class SFT(Node):
     """Supervised fine-tuning: next-token prediction on demonstrations."""
 
     type: Literal["sft"] = "sft"
-    loss: Literal["nll", "dft", "eaft"] = "nll"
+    loss: Literal["nll", "dft", "eaft", "asft"] = "nll"
     """`nll`: the negative log-likelihood of each trained token. `dft`: the same times the token's own
     probability, which takes no gradient, so that unlikely tokens pull less (https://arxiv.org/abs/2508.05629).
     `eaft`: the same times (entropy / `entropy_scale`) ^ `entropy_power`, which takes no gradient either, so
-    that tokens of which the model is sure pull less (https://arxiv.org/abs/2601.02151)."""
+    that tokens of which the model is sure pull less (https://arxiv.org/abs/2601.02151). `asft`: that of `dft`
+    and `anchor_weight` x the divergence from the model as it was, KL(before || now) over the whole vocabulary
+    at each trained token, so that the model stays near (https://arxiv.org/abs/2509.23753)."""
     entropy_power: float = Field(1.0, gt=0)
     """Of `eaft`: the exponent of the entropy."""
     entropy_tokens: int = Field(20, ge=2)
@@ -52,6 +54,12 @@ class SFT(Node):
     entropy_scale: float = Field(3.0, gt=0)
     """Of `eaft`: what the entropy, in nats, is divided by. LLaMA-Factory divides by 3, which is about the
     logarithm of 20, axolotl by nothing, which is 1."""
+    anchor_weight: float = Field(0.1, gt=0)
+    """Of `asft`: how much the divergence from the model as it was counts. It is held as a second model."""
+    sum_passes: bool = False
+    """Of `asft`: the means of the forward passes that make a step are added up, not averaged, so that
+    gradients are as many times as large; devices are averaged. It is what LLaMA-Factory does. It goes with
+    `average: batches`; with one pass for a step there is no difference."""
     prompt_weight: float = Field(0.0, ge=0, le=1)
     """How much a token that `data.train_on` leaves out counts beside a trained one, which counts 1. The
     loss is the weighted mean over all tokens of the batch: the sum of weight x loss divided by the sum of
@@ -70,6 +78,10 @@ class SFT(Node):
             raise ValueError(
                 "`entropy_power`, `entropy_tokens` and `entropy_scale` belong to `loss: eaft`"
             )
+        if self.loss != "asft" and (self.anchor_weight, self.sum_passes) != (0.1, False):
+            raise ValueError("`anchor_weight` and `sum_passes` belong to `loss: asft`")
+        if self.sum_passes and self.average != "batches":
+            raise ValueError("`sum_passes` adds up the means of passes: `average: batches`")
         return self
 
 

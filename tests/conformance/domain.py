@@ -263,7 +263,9 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
     if data.get("max_length", 0) is None:
         for name in ("overflow", "packing"):
             data.pop(name, None)
-    if data.get("packing") and (learned.get("prompt_weight") or learned.get("loss") == "eaft"):
+    if data.get("packing") and (
+        learned.get("prompt_weight") or learned.get("loss") in ("eaft", "asft")
+    ):
         del data["packing"]
 
 

@@ -161,3 +161,49 @@ def test_layers_that_fsdp_wraps_are_named_above_its_section(read: Bring) -> None
     assert fate(imported, "fsdp_transformer_layer_cls_to_wrap")[0] == "renamed"
     fsdp = imported.composed.spec.hardware.fsdp
     assert fsdp is not None and fsdp.transformer_layer_cls_to_wrap == ("A", "B")
+
+
+def test_a_loss_that_stays_near(read: Bring) -> None:
+    text = (
+        f"{SFT}finetuning_type: lora\nuse_asft_loss: true\nasft_alpha: 0.05\nref_model: org/model\n"
+    )
+    imported = read(f"{text}per_device_train_batch_size: 2\ngradient_accumulation_steps: 4\n")
+    objective = imported.composed.spec.method.objective.model_dump()
+    said = {name: objective[name] for name in ("loss", "anchor_weight", "average", "sum_passes")}
+    assert said == {
+        "loss": "asft", "anchor_weight": 0.05, "average": "batches", "sum_passes": True
+    }  # fmt: skip
+    assert read(text).composed.spec.method.objective.model_dump()["average"] == "tokens"
+    two = read(text, devices=2).composed.spec.method.objective.model_dump()
+    assert (two["average"], two["sum_passes"]) == ("batches", False)
+    other = read(text.replace("ref_model: org/model", "ref_model: org/other"))
+    assert fate(other, "ref_model")[0] == "unknown"
+    first = read(f"{text}use_dft_loss: true\n").composed.spec.method.objective.model_dump()
+    assert first["loss"] == "dft"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("task: mmlu_test\ntemplate: fewshot\nlang: en\nn_shot: 5\nbatch_size: 4\nsave_dir: s\n", "cli eval"),
+        ("export_dir: out\nexport_size: 5\ntemplate: qwen\n", "adapter: merge"),
+        ("stage: sft\ndo_predict: true\neval_dataset: identity\n", "evaluates or predicts"),
+        ("template: qwen\ninfer_backend: vllm\n", "evaluates or chats"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_command_says_so_once(read: Bring, more: str, told: str) -> None:
+    imported = read(f"model_name_or_path: org/model\nfinetuning_type: lora\n{more}")
+    assert not [fate for fate in imported.fates if not fate.faithful]
+    assert len([why for why in imported.composed.open if told in why]) == 1
+    assert not imported.faithful
+
+
+def test_what_measures_does_not_train(read: Bring) -> None:
+    kind, why = fate(read(f"{SFT}task: mmlu_test\n"), "task")
+    assert kind == "unknown" and "no such setting" in why
+
+
+def test_processes_that_ray_starts(read: Bring) -> None:
+    kind, why = fate(read(f"{SFT}ray_num_workers: 4\n"), "ray_num_workers")
+    assert kind == "approximated" and "--devices 4" in why
+    assert fate(read(f"{SFT}ray_num_workers: 4\n", devices=4), "ray_num_workers")[0] == "derived"

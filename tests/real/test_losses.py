@@ -50,6 +50,33 @@ def test_eaft(lab: Lab) -> None:
     assert first_loss(other) == pytest.approx(plain * math.log(20), rel=0.05)
 
 
+ANCHORED = (
+    *PREPARED, "train.warmup_steps=0", "train.learning_rate=0.01", "method.objective.loss=asft",
+    "method.objective.anchor_weight=0.5", "method.objective.average=batches",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tuner", ["lora", "full"])
+def test_asft(lab: Lab, tuner: str) -> None:
+    """Two passes of which LLaMA-Factory adds up the means; the divergence counts from the second step on."""
+    sets = (*ANCHORED, f"method.tuner={tuner}")
+    assert "it adds up the means" in refusal(lab, "llamafactory", *sets)
+    for backend in ("unsloth", "deepspeed"):
+        assert "a second model" in refusal(lab, backend, *sets)
+    summed = lab.prove(*sets, "method.objective.sum_passes=true", backends=("trl", "llamafactory"))
+    assert_equal(summed)
+    assert set(summed.certificate.runs) == {"trl", "llamafactory"}
+    alone = lab.prove(
+        *sets, "method.objective.anchor_weight=0.0001", "method.objective.sum_passes=true",
+        backends=("trl", "llamafactory"),
+    )  # fmt: skip
+    assert_equal(alone)
+    held, free = ([step.loss for step in each.evidence("trl").steps] for each in (summed, alone))
+    # nothing is apart yet in the first step, where a loss of DFT's is next to nothing
+    assert held[0] == pytest.approx(free[0], abs=1e-5)
+    assert held[-1] > free[-1] + 1e-4
+
+
 def test_prompt_weight(lab: Lab) -> None:
     sets = (*PREPARED, f"method.objective.prompt_weight={WEIGHT}")
     assert "its config has no weights" in refusal(lab, "llamafactory", *sets)

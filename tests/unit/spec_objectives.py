@@ -38,16 +38,18 @@ def averages() -> st.SearchStrategy[str]:
 
 def demonstrations() -> st.SearchStrategy[Any]:
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just("sft"))
-    loss = st.sampled_from(("nll", "dft", "eaft"))
+    loss = st.sampled_from(("nll", "dft", "eaft", "asft"))
     entropy = {
         "entropy_power": positive(),
         "entropy_tokens": st.just(20) | st.integers(2, 99),
         "entropy_scale": st.sampled_from((1.0, 3.0)) | positive(),
     }
+    anchor = {"anchor_weight": positive(), "sum_passes": st.booleans()}
     return (
         weight
         | optional({"average": averages()}, type=st.just("sft"), loss=loss)
         | optional({"average": averages(), **entropy}, type=st.just("sft"), loss=st.just("eaft"))
+        | optional(anchor, type=st.just("sft"), loss=st.just("asft"), average=st.just("batches"))
     )
 
 

@@ -196,7 +196,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
                 {"offload_parameters": st.booleans()},
                 stage=st.just(3),
                 offload_optimizer=st.just(True),
-                offload_folder=words().map(lambda word: f"/{word}/x"),
+                offload_folder=words().filter(str.isprintable).map(lambda word: f"/{word}/x"),
             ),
         }
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.objectives.supervised import LOSSES, PLAIN_ENTROPY
+from ftspec.families.objectives.supervised import LOSSES, PLAIN_ANCHOR, PLAIN_ENTROPY
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.launch import NODES, PROCESSES
@@ -115,8 +115,10 @@ def _lower_processes(count: int, device: str) -> int:
     return count
 
 
-def _lower_loss(loss: str, power: float, tokens: int, scale: float) -> tuple[Any, ...]:
-    if loss == "dft":
+def _lower_loss(
+    loss: str, power: float, tokens: int, scale: float, *_anchor: Any
+) -> tuple[Any, ...]:
+    if loss in ("dft", "asft"):
         raise Refuse("of losses that weigh tokens it has eaft alone", "notyet", "run.backends: trl")
     if loss == "nll":
         return False, MISSING, MISSING
@@ -131,8 +133,8 @@ def _lower_loss(loss: str, power: float, tokens: int, scale: float) -> tuple[Any
 
 def _lift_loss(eaft: bool | None, power: float | None, tokens: int | None) -> tuple[Any, ...]:
     if not eaft:
-        return ("nll", *PLAIN_ENTROPY)
-    return "eaft", 1.0 if power is None else power, tokens or 20, 1.0
+        return ("nll", *PLAIN_ENTROPY, *PLAIN_ANCHOR)
+    return "eaft", 1.0 if power is None else power, tokens or 20, 1.0, *PLAIN_ANCHOR
 
 
 def _objective(name: str) -> Row:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
 from ftspec.families.objectives.reward import NO_STAGE_3
+from ftspec.families.objectives.supervised import unanchored
 from ftspec.families.scripts.sft_script import CONFIG, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.zero import ENGINE, sharded, zero_rows
@@ -44,12 +45,17 @@ def stepped(row: Row) -> Row:
     return replace(row, lower=_lower_tuner) if row.paths == ("method.tuner.type",) else row
 
 
+TWO = "a second model beside the engine's, which says what it was, is not compiled for it yet"
 PRECISE = {*precision_row(CONFIG).paths}
 SFT = FieldMap(
     "deepspeed",
     (
         *replaced(
-            (stepped(sharded(row)) for row in shared_rows() if not PRECISE & {*row.paths}),
+            (
+                unanchored(stepped(sharded(row)), TWO)
+                for row in shared_rows()
+                if not PRECISE & {*row.paths}
+            ),
             *only(
                 "method.tuner.type",
                 "oft",

@@ -81,7 +81,7 @@ def _lower(
     if packing is not None:
         raise Refuse("where documents share a row, it is not known to keep them apart", "notimpl")
     named: Mapping[str, Any] = {
-        f"method.objective.loss: {loss}": loss in ("dft", "eaft"),
+        f"method.objective.loss: {loss}": loss in ("dft", "eaft", "asft"),
         "method.objective.prompt_weight": of_prompts,
         "train.label_smoothing": smoothing,
         "model.experts.balance_loss": balance,

@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "method": (
         "stage", "do_train", "finetuning_type", "freeze_", "use_llama_pro", "oft_", "module_dropout", "lora",
         "additional_target", "use_rslora", "use_dora", "pissa_", "use_dft_loss", "use_eaft", "eaft_",
+        "use_asft", "asft_",
         "pref_", "simpo_", "dpo_", "kto_", "ref_model", "moe_aux_loss",
         "disable_gradient", "use_reentrant",
     ),

@@ -66,7 +66,7 @@ def _lower_balance(
     if kind is not None and kind not in KNOWN:
         raise Refuse(f"it adds no balance loss to models of the type {kind}, and says nothing")
     refuse_smoothing(weight, smoothing)
-    if loss in ("dft", "eaft"):
+    if loss in ("dft", "eaft", "asft"):
         raise Refuse(f"its {loss.upper()} loss leaves the balance loss out, and nothing says so")
     if not isinstance(weight, int | float):
         raise Refuse(

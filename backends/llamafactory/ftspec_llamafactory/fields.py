@@ -42,7 +42,7 @@ from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
 from ftspec_llamafactory.lora import lora_rows
-from ftspec_llamafactory.losses import loss_row
+from ftspec_llamafactory.losses import loss_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
 from ftspec_llamafactory.packing import packing_row
 from ftspec_llamafactory.positions import position_rows
@@ -303,20 +303,12 @@ SFT = FieldMap(
         ),
         *draw_rows(),
         constant("streaming", False, "a stream is shuffled in another way", absent=False),
-        loss_row(),
+        *loss_rows(),
         unsupported(
             "method.objective.prompt_weight",
             "a token trains or it does not, its config has no weights",
             neutral=(0.0,),
             hint="run.backends: trl, unsloth or deepspeed",
-        ),
-        unsupported(
-            "method.objective.average",
-            "it counts the tokens of the whole batch for every text model (train/sft/trainer.py), and has no "
-            "key for it",
-            "notyet",
-            ("tokens",),
-            "train.micro_batch_size: as large as the batch on one device; or run.backends: trl",
         ),
         *token_rows(),
         constant("enable_liger_kernel", False, "other kernels round otherwise", absent=False),

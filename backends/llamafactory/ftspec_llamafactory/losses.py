@@ -1,35 +1,145 @@
-"""What a token of a demonstration counts: train/trainer_utils.py, dft_loss_func and eaft_loss_func."""
+"""What a token of a demonstration counts: the loss functions of train/trainer_utils.py.
+
+ASFT's is handed no count of tokens, and transformers divides no loss that a function makes: a pass is its own
+mean, passes are added up, devices averaged (train/sft/trainer.py, compute_loss).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ftspec.families.objectives.supervised import LOSSES
+from ftspec.families.objectives.supervised import (
+    LOSSES,
+    OF_AVERAGE,
+    PLAIN_ANCHOR,
+    PLAIN_ENTROPY,
+)
+from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.mapping import MISSING, Refuse, Row
 
-KEYS = ("use_dft_loss", "use_eaft_loss", "eaft_alpha")
+KEYS = ("use_dft_loss", "use_eaft_loss", "eaft_alpha", "use_asft_loss", "asft_alpha", "ref_model")
+PASSES = "gradient_accumulation_steps"
 EAFT_TOKENS, EAFT_SCALE = 20, 3.0
 """Numbers of its code, for which it has no keys."""
 
 
-def loss_row() -> Row:
-    """The loss; of entropies it has a key for the exponent alone."""
-    return Row(LOSSES, KEYS, _lower, _lift, absent=(False, False, 1.0))
+def loss_rows() -> tuple[Row, ...]:
+    """The loss; of entropies it has a key for the exponent alone, of a step's mean none."""
+    return (
+        Row(
+            LOSSES,
+            KEYS,
+            _lower,
+            _lift,
+            uses=(
+                *("model.name", "method.tuner.type", "precision.compute", "model.dtype"),
+                *("derived.stored_dtype", "derived.accumulation_steps", "train.eval_steps"),
+                *("method.tuner.adapter", "model.new_tokens.tokens"),
+            ),
+            reads=(PASSES, "model_name_or_path"),
+            absent=(False, False, 1.0, False, 0.1, None),
+        ),
+        Row(
+            (OF_AVERAGE,),
+            (),
+            _lower_average,
+            _lift_average,
+            uses=("method.objective.loss", "derived.accumulation_steps", "derived.replicas"),
+            reads=("use_dft_loss", "use_eaft_loss", "use_asft_loss", PASSES, PROCESSES, NODES),
+        ),
+    )
 
 
-def _lower(loss: str, power: float, tokens: int, scale: float) -> tuple[Any, ...]:
+def _lower(
+    loss: str, power: float, tokens: int, scale: float, weight: float, summed: bool, *held: Any
+) -> tuple[Any, ...]:
+    if loss == "asft":
+        return False, False, MISSING, True, weight, _reference(summed, *held)
     if loss != "eaft":
-        return loss == "dft", False, MISSING
+        return loss == "dft", False, MISSING, False, MISSING, MISSING
     if (tokens, scale) != (EAFT_TOKENS, EAFT_SCALE):
         raise Refuse(
             f"its code takes the entropy of {EAFT_TOKENS} tokens and divides it by {EAFT_SCALE:g}",
             "notyet",
             f"entropy_tokens: {EAFT_TOKENS}, entropy_scale: {EAFT_SCALE:g}",
         )
-    return False, True, power
+    return False, True, power, False, MISSING, MISSING
 
 
-def _lift(dft: bool, eaft: bool, power: float) -> tuple[Any, ...]:
-    if dft or not eaft:  # the first that it asks for
-        return "dft" if dft else "nll", 1.0, EAFT_TOKENS, EAFT_SCALE
-    return "eaft", power, EAFT_TOKENS, EAFT_SCALE
+def _reference(
+    summed: bool,
+    model: str,
+    tuner: str,
+    compute: str,
+    dtype: str,
+    stored: str | None,
+    passes: int,
+    evaluates: int | None,
+    adapter: str | None,
+    added: tuple[str, ...],
+) -> Any:
+    """The model as it was, which it makes by itself unless LoRA trains."""
+    if passes > 1 and not summed:
+        raise Refuse(
+            "it adds up the means of the passes that make a step",
+            "notyet",
+            "train.micro_batch_size: as large as the batch; or average: batches with sum_passes: true",
+        )
+    if evaluates is not None:
+        raise Refuse(
+            "its loss hands back no outputs, and transformers stops where it evaluates", "notyet"
+        )
+    if compute != "fp32" or (stored != "float32" and dtype != "auto"):
+        raise Refuse(
+            "it holds the model as it was as the checkpoint stores it, in the type of the arithmetic",
+            "notyet",
+            "precision: fp32, and a checkpoint in float32",
+        )
+    if adapter is not None or added:
+        raise Refuse("the model as it was has no saved adapter and no new tokens there", "notyet")
+    return model if tuner == "lora" else MISSING
+
+
+def _lift(
+    dft: bool,
+    eaft: bool,
+    power: float,
+    asft: bool,
+    weight: float,
+    reference: Any,
+    passes: Any,
+    name: Any,
+) -> tuple[Any, ...]:
+    entropies = (1.0, EAFT_TOKENS, EAFT_SCALE)
+    if dft:  # the first that it asks for
+        return "dft", *entropies, *PLAIN_ANCHOR
+    if eaft:
+        return "eaft", power, EAFT_TOKENS, EAFT_SCALE, *PLAIN_ANCHOR
+    if not asft:
+        return "nll", *entropies, *PLAIN_ANCHOR
+    if reference not in (None, MISSING, name):
+        raise Refuse("a spec's model stays near to what it was, not to another one", "notimpl")
+    return "asft", *PLAIN_ENTROPY, weight, passes not in (1, None, MISSING)
+
+
+def _lower_average(average: str, loss: str | None, passes: int, replicas: int) -> tuple[()]:
+    if loss == "asft":
+        if passes * replicas > 1 and average == "tokens":
+            raise Refuse(
+                "this loss is the mean of each pass", "notyet", "method.objective.average: batches"
+            )
+        return ()
+    if average != "tokens":
+        raise Refuse(
+            "it counts the tokens of the whole batch for every text model (train/sft/trainer.py), and has no "
+            "key for it",
+            "notyet",
+            "train.micro_batch_size: as large as the batch on one device; or run.backends: trl",
+        )
+    return ()
+
+
+def _lift_average(dft: Any, eaft: Any, asft: Any, passes: Any, processes: Any, nodes: Any) -> str:
+    several = {passes, processes, nodes} - {1, None, MISSING}
+    anchored = asft is True and dft is not True and eaft is not True
+    return "batches" if several and anchored else "tokens"

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ftspec.families.maps import Maps, answering
 from ftspec.families.objectives.preference import Bar, barred
+from ftspec.families.objectives.supervised import unanchored
 from ftspec.families.rows.packing import gathers_on_cpu, packing_row
 from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
@@ -56,6 +57,9 @@ def unchanged(row: Row) -> Row:
     return replace(row, lower=_lower_optimizer) if row.paths == (TYPE,) else row
 
 
+TWO = "a second model beside its own, which says what it was, is not compiled for it yet"
+
+
 def _one(count: int) -> int:
     if count != 1:
         raise Refuse("several processes are not compiled for it yet", "notimpl")
@@ -83,7 +87,10 @@ SFT = FieldMap(
     (
         *replaced(
             (
-                *barred(map(unchanged, map(chosen, lora.own(shared_rows()))), ENDS),
+                *barred(
+                    (unanchored(unchanged(chosen(row)), TWO) for row in lora.own(shared_rows())),
+                    ENDS,
+                ),
                 *no_zero("Unsloth"),
                 *no_fsdp("Unsloth trains on one device, and one has nothing to share"),
                 no_sequences(ALONE),

@@ -6,6 +6,8 @@ end-of-text token to plain text that lacks it (trainer/sft_trainer.py, `add_eos`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ftspec.mapping import MISSING, FieldMap, Flat, Refuse, Row, constant
@@ -18,7 +20,13 @@ PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""
 ENTROPY = "train.entropy"
 """Native pseudo-key: power, tokens and scale of EAFT, constants of the script beside a trainer of its own."""
-WEIGHERS = {PROMPT_WEIGHT: "PromptWeightTrainer", ENTROPY: "EntropyTrainer"}
+ANCHOR = "train.anchor"
+"""Native pseudo-key: of ASFT the weight of the divergence, and whether passes are added up: constants too."""
+WEIGHERS = {
+    PROMPT_WEIGHT: "PromptWeightTrainer",
+    ENTROPY: "EntropyTrainer",
+    ANCHOR: "AnchoredTrainer",
+}
 """Trainers of a script's own that weigh tokens, by the native key that asks for them."""
 AVERAGE = "train.average"
 """Native pseudo-key: what the loss of a step is the mean of, a statement of the script."""
@@ -31,10 +39,25 @@ LOSS = "SFTConfig.loss_type"
 OF_SFT = "method.objective."
 OF_AVERAGE = f"{OF_SFT}average"
 LOSSES = tuple(
-    f"{OF_SFT}{name}" for name in ("loss", "entropy_power", "entropy_tokens", "entropy_scale")
+    f"{OF_SFT}{name}"
+    for name in (
+        *("loss", "entropy_power", "entropy_tokens", "entropy_scale"),
+        *("anchor_weight", "sum_passes"),
+    )
 )
 PLAIN_ENTROPY = (1.0, 20, 3.0)
 """What a spec says of entropies where it says nothing."""
+PLAIN_ANCHOR = (0.1, False)
+"""And of the model as it was."""
+HELD: Mapping[str, tuple[Any, ...]] = {
+    "method.tuner.type": ("full", "lora", "partial", "oft"),
+    "method.tuner.adapter": (None,),
+    "model.quantization.type": (None,),
+    "model.new_tokens.tokens": ((), None),
+    "hardware.fsdp.version": (None,),
+    "data.packing": (None,),
+}
+"""Under which values a second model beside the one that trains was seen to be the same model."""
 
 
 def objective_row(objective: str) -> Row:
@@ -54,7 +77,14 @@ def objective_row(objective: str) -> Row:
 def token_loss_rows() -> tuple[Row, ...]:
     """How much each token of a demonstration counts."""
     return (
-        Row(LOSSES, (LOSS, ENTROPY), _lower_loss, _lift_loss, absent=("nll", MISSING)),
+        Row(
+            LOSSES,
+            (LOSS, ENTROPY, ANCHOR),
+            _lower_loss,
+            _lift_loss,
+            uses=(*HELD,),
+            absent=("nll", MISSING, MISSING),
+        ),
         Row(
             ("method.objective.prompt_weight",),
             (PROMPT_WEIGHT,),
@@ -73,12 +103,44 @@ def token_loss_rows() -> tuple[Row, ...]:
     )
 
 
-def _lower_loss(loss: str, *entropy: float) -> tuple[str, Any]:
-    return ("nll", entropy) if loss == "eaft" else (loss, MISSING)
+def _lower_loss(
+    loss: str, power: float, tokens: int, scale: float, weight: float, summed: bool, *held: Any
+) -> tuple[str, Any, Any]:
+    if loss == "eaft":
+        return "nll", (power, tokens, scale), MISSING
+    if loss != "asft":
+        return loss, MISSING, MISSING
+    for path, value in zip(HELD, held, strict=True):
+        if value not in HELD[path]:
+            raise Refuse(
+                f"under {path} a second model, which says what it was, is not in this version of ftspec",
+                "notimpl",
+                "method.objective.loss: dft",
+            )
+    return "nll", MISSING, (weight, summed)
 
 
-def _lift_loss(loss: str, entropy: Any) -> tuple[Any, ...]:
-    return (loss, *PLAIN_ENTROPY) if entropy is MISSING else ("eaft", *entropy)
+def _lift_loss(loss: str, entropy: Any, anchor: Any) -> tuple[Any, ...]:
+    if anchor is not MISSING:
+        return ("asft", *PLAIN_ENTROPY, *anchor)
+    return (
+        (loss, *PLAIN_ENTROPY, *PLAIN_ANCHOR)
+        if entropy is MISSING
+        else ("eaft", *entropy, *PLAIN_ANCHOR)
+    )
+
+
+def unanchored(row: Row, why: str) -> Row:
+    """The row of the loss without the one that holds a second model; other rows as they are."""
+    if row.paths != LOSSES:
+        return row
+
+    def lower(loss: str, *rest: Any) -> Any:
+        if loss == "asft":
+            raise Refuse(why, "notimpl", "run.backends: trl or llamafactory")
+        return row.lower(loss, *rest)
+
+    return replace(row, lower=lower)
 
 
 def weigher(native: Flat) -> str | None:

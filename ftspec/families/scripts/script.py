@@ -17,6 +17,7 @@ from ftspec.emit.shell import launch_script
 from ftspec.families.objectives import free, gkd, scored
 from ftspec.families.objectives.preference import REFERENCE
 from ftspec.families.objectives.supervised import (
+    ANCHOR,
     AVERAGE,
     AVERAGED,
     ENTROPY,
@@ -44,8 +45,19 @@ from ftspec.read.shell import read as read_shell
 SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
 """The argument by which a script names a reference model, and no other one."""
+HELD = files("ftspec.families") / "templates" / "anchor.py.j2"
+ANCHORED = """\
+trainer.anchor = trainer.accelerator.prepare_model(reference, evaluation_mode=True).eval()
+"""
 UNSURE = files("ftspec.families") / "templates" / "entropy.py.j2"
 ENTROPIES = 'ENTROPY_POWER, ENTROPY_TOKENS, ENTROPY_SCALE = "@power", "@tokens", "@scale"'
+CONSTANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    PROMPT_WEIGHT: ('PROMPT_WEIGHT = "@weight"', ("weight",)),
+    best.STOPPING: (best.PATTERN, ("patience",)),
+    ENTROPY: (ENTROPIES, ("power", "tokens", "scale")),
+    ANCHOR: ('ANCHOR_WEIGHT, ANCHOR_SUMS = "@weight", "@sums"', ("weight", "sums")),
+}
+"""Statements of the script that give a native value, or several in one."""
 WEIGHTED = files("ftspec.families") / "templates" / "prompt_weight.py.j2"
 PAIRS = files("ftspec.families") / "templates" / "pairs.py.j2"
 READ = """\
@@ -156,6 +168,7 @@ def emit_script(
         "model": arguments(native, "model."),
         "prompt_weight": native.get(PROMPT_WEIGHT),
         "entropy": native.get(ENTROPY),
+        "anchor": native.get(ANCHOR),
         "weigher": weigher(native),
         "averaged": AVERAGE in native,
         "stopping": native.get(best.STOPPING),
@@ -168,7 +181,9 @@ def emit_script(
         **steps.context(native),
         "float8": native.get(float8.FLOAT8),
         **stored.context(native),
-        "referred": trainer.refers and (REFERENCE in native or native["tuner"] in copied),
+        "refers": trainer.refers,
+        "referred": ANCHOR in native
+        or (trainer.refers and (REFERENCE in native or native["tuner"] in copied)),
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
@@ -195,6 +210,8 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "cut prompts": (values["longest"], lambda: long_prompts.TEXT.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),
+        "stay near": (values["anchor"], lambda: HELD.read_text("utf-8")),
+        "hold the model as it was": (values["anchor"], lambda: ANCHORED),
         "make the optimizer": (values["plus"], loraplus.template),
         "allot the ranks": (values["penalty"], lambda: adalora.TEMPLATE),
         "choose what trains": (values["partial"], partial.template),
@@ -341,12 +358,10 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
         | tokens.read_tokens(tree)
     )
     for statement in tree.body:
-        if (weight := match('PROMPT_WEIGHT = "@weight"', statement)) is not None:
-            native[PROMPT_WEIGHT] = weight["weight"]
-        if (patience := match(best.PATTERN, statement)) is not None:
-            native[best.STOPPING] = patience["patience"]
-        if (unsure := match(ENTROPIES, statement)) is not None:
-            native[ENTROPY] = (unsure["power"], unsure["tokens"], unsure["scale"])
+        for key, (pattern, names) in CONSTANTS.items():
+            if (found_there := match(pattern, statement)) is not None:
+                values = tuple(found_there[name] for name in names)
+                native[key] = values if values[1:] else values[0]
         given = match(GIVEN, statement)
         if given is not None and argument(native, "chat_template_path") is None:
             native[TEMPLATE] = given["file"]

@@ -215,7 +215,7 @@ def _lower_prefix(count: int, checkpointing: bool) -> int:
 
 
 def _lower_virtual(count: int, smoothing: float, weight: float | None, loss: str | None) -> int:
-    if loss == "eaft":
+    if loss in ("eaft", "asft"):
         raise Refuse(
             "virtual tokens have logits but no labels, and the trainer that weighs by entropy pairs the two",
             "notimpl",

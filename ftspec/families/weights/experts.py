@@ -57,9 +57,9 @@ def _lower_balance(
     weight: float | str, smoothing: float, of_prompts: float | None, loss: str | None
 ) -> Any:
     refuse_smoothing(weight, smoothing)
-    if weight and loss == "eaft":
+    if weight and loss in ("eaft", "asft"):
         raise Refuse(
-            "the trainer that weighs tokens by entropy does not add the balance loss",
+            f"the trainer of the loss {loss} does not add the balance loss",
             "notimpl",
             "method.objective.loss: nll",
         )

@@ -13,6 +13,7 @@ from ftspec.data.named import templates
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
+from ftspec.port.formats.llamafactory.commands import MEASURED, command_rules, measures, other
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
@@ -195,6 +196,8 @@ def _template(setting: Setting, context: Context) -> Outcome:
         return Outcome("exact", {"template": setting.value})
     if setting.value in NAMED:
         return PLAIN(setting, context)
+    if measures(context):
+        return Outcome("inert", why=MEASURED)
     known = templates().get(str(setting.value))
     reason = known.unfit if known else "none has that name"
     return Outcome(
@@ -257,8 +260,8 @@ def _complete(context: Context) -> Completion:
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser
     questions = []
-    if not context.get("do_train"):
-        questions.append("do_train is not set: this config trains nothing, it evaluates or chats")
+    if (purpose := other(context)) is not None:
+        questions.append(purpose)
     questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
@@ -292,6 +295,7 @@ format = Format(
     rules={
         **TRAINING,
         **idle_rules(),
+        **command_rules(),
         "stage": _stage,
         "preprocessing_batch_size": _block,
         "preprocessing_num_workers": _workers,

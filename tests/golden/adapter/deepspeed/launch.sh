@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 99570009394f)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 c5a5085df06f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

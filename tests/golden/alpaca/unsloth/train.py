@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 e4e7999388a2)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 64e7b586bfd5)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 7b60456d3008)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 cc837ebd1469)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-full (sha256 17648e5d1ffb)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-full (sha256 a4279ef7d562)
 
 from datasets import load_from_disk
 from transformers import AutoTokenizer

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 e3cf3423cb58)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 72623b0205ac)
 
 from datasets import load_from_disk
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 e3cf3423cb58)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 72623b0205ac)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 e099800b3301)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 306d2a0e5ddf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

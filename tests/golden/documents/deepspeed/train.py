@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 4a7679e1af7b)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 86441058f376)
 
 from datasets import load_dataset
 from peft import LoraConfig

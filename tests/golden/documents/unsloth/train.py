@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 4a7679e1af7b)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 86441058f376)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 3864e01e0228)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 1b8728ab2e25)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

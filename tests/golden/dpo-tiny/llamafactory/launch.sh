@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from dpo-tiny (sha256 24bd7b99f2c9)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from dpo-tiny (sha256 256f5d616bea)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

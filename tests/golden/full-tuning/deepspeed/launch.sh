@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 2fde0f4f457b)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from full-tuning (sha256 2777e1c97234)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

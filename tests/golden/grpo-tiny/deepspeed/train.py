@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from grpo-tiny (sha256 5ac3d156bb1d)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from grpo-tiny (sha256 40a0827f3214)
 
 import rewards
 from datasets import load_dataset

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 8370c4fba510)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from mixture (sha256 aff1b22245c8)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

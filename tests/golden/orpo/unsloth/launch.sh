@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 e7abd1441203)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 773f95b3babe)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

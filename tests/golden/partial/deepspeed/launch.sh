@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 ac2cde4939c4)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 9cd7d006fd75)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

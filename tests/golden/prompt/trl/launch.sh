@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 f77ee8fa6dba)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 34a405b84c99)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

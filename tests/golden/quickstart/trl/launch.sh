@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e192e61604d1)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e29eecf36235)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

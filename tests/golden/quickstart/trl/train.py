@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e192e61604d1)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 e29eecf36235)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from rotated (sha256 3532c1d4fb69)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from rotated (sha256 bdaac125256a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

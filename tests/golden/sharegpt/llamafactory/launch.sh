@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 4369e97ecbb9)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 f7e8de18a7d0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 7ce3785f6b1c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 fea2dd1f8e39)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from system-prompt (sha256 600dc80ade3c)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from system-prompt (sha256 50bbfef9e62c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
