@@ -114,9 +114,10 @@ def model(given, found):
     found.pop("model_init_kwargs", None)
     if quantised is not None:
         fields["quantised"] = plain(quantised.to_dict())
-        if args.bf16 and fields["quantised"].get("bnb_4bit_compute_dtype") == "float32":
-            # autocast multiplies in bfloat16 all the same: bitsandbytes, autograd/_functions.py
-            fields["quantised"]["bnb_4bit_compute_dtype"] = "bfloat16"
+        half = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+        if fields["quantised"].get("bnb_4bit_compute_dtype") == "float32":
+            # autocast multiplies in 16 bits all the same: bitsandbytes, autograd/_functions.py
+            fields["quantised"]["bnb_4bit_compute_dtype"] = half
     adapter = given.get("peft_config") or getattr(said, "__dict__", {}).get("adapter")
     if adapter is not None:
         fields |= {f"adapter.{key}": plain(value) for key, value in adapter.to_dict().items()}
