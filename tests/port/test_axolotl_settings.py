@@ -101,3 +101,37 @@ def test_a_length_that_is_said_is_kept_where_it_is_the_default(read: Bring) -> N
 def test_words_that_are_numbers(read: Bring) -> None:
     found = values(read, "gradient_accumulation_steps: '4'\n")
     assert found["train.batch_size"] == 8
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "lr_quadratic_warmup: true\n",
+        "curriculum_sampling: true\n",
+        "group_by_length: true\n",
+        "neftune_noise_alpha: 5\n",
+        "use_eaft: true\n",
+    ],
+)
+def test_what_its_builder_of_pairs_does_not_read(read: Bring, said: str) -> None:
+    """core/builders/rl.py hands none of these to the trainer."""
+    key = said.partition(":")[0]
+    imported = read(f"{AXOLOTL}rl: dpo\n{said}")
+    assert fate(imported, key)[0] == "inert"
+    assert imported.composed.values["data.shuffle"] is True
+    assert imported.composed.values.get("train.warmup_shape", "linear") == "linear"
+    assert fate(read(AXOLOTL + said), key)[0] != "inert"
+
+
+def test_the_best_weights_are_not_kept_of_pairs(read: Bring) -> None:
+    text = (
+        AXOLOTL
+        + "val_set_size: 0.1\nsave_steps: 20\neval_steps: 10\nload_best_model_at_end: true\n"
+    )
+    assert read(text).composed.values["train.keep"] == "best"
+    assert read(text + "rl: dpo\n").composed.values["train.keep"] == "last"
+
+
+def test_the_order_of_kto_is_told(read: Bring) -> None:
+    notes = read(AXOLOTL + "rl: kto\nremove_unused_columns: false\n").notes
+    assert any("random order" in note for note in notes)

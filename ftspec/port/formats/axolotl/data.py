@@ -91,7 +91,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         spec["data.packing"] = "documents"
     else:
         spec["data.packing"] = None
-    spec["data.shuffle"] = not context.get("curriculum_sampling")
+    spec["data.shuffle"] = not in_order(context)
     spec |= turns(context)
     if prepares(context):
         spec["data.prepare"] = "ftspec"
@@ -281,6 +281,18 @@ def _property(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why="another name of a part of a turn is not in a spec")
 
 
+def in_order(context: Context) -> bool:
+    """core/trainers/base.py, _get_train_sampler: the trainers of pairs and rewards are not made of it."""
+    paired = context.get("rl") or context.get("reward_model")
+    return bool(context.get("curriculum_sampling")) and not paired
+
+
+def _in_order(_setting: Setting, context: Context) -> Outcome:
+    if not in_order(context):
+        return Outcome("inert", why="its trainers of pairs and rewards do not read it")
+    return Outcome("derived", spec={"data.shuffle": False})
+
+
 def _eval_packing(_setting: Setting, context: Context) -> Outcome:
     if not evaluates(context):
         return Outcome("inert", why="nothing is evaluated")
@@ -335,7 +347,7 @@ DATA_RULES: dict[str, Rule] = {
     "train_on_inputs": said(inputs),
     **TEMPLATE_RULES,
     "eot_tokens": EOT,
-    "curriculum_sampling": off_or(lambda _s, _c: Outcome("derived", spec={"data.shuffle": False})),
+    "curriculum_sampling": off_or(_in_order),
     "shuffle_merged_datasets": inert("each epoch draws rows in random order anyway"),
     "shuffle_before_merging_datasets": inert("each epoch draws rows in random order anyway"),
     "dataset_prepared_path": inert("a cache of rows: a compiled run makes them anew"),

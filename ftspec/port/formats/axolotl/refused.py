@@ -114,6 +114,18 @@ def _low_rank_gradients(context: Context) -> bool:
     return name.startswith(("galore", "apollo")) and not context.get("optim_target_modules")
 
 
+def _fused_ipo(context: Context) -> bool:
+    kinds = context.get("dpo_loss_type") or ()
+    first = kinds[0] if isinstance(kinds, list) and kinds else kinds
+    return bool(context.get("dpo_use_liger_kernel")) and "ipo" in (context.get("rl"), first)
+
+
+def _no_decay_steps(context: Context) -> bool:
+    """transformers' get_wsd_schedule demands the number."""
+    stable = context.get("lr_scheduler") == "warmup_stable_decay"
+    return stable and "num_decay_steps" not in section(context, "lr_scheduler_kwargs")
+
+
 def _unused_columns(context: Context) -> bool:
     return context.get("remove_unused_columns") is not False
 
@@ -163,6 +175,8 @@ ROWS: tuple[tuple[str, Condition], ...] = (
     ("an optimizer of GaLore or Apollo without optim_target_modules", _low_rank_gradients),
     ("rl: nothing, where a missing key is meant", says("rl", "", False)),
     ("dpo_loss_type or dpo_loss_weights without rl: dpo", _half_of_dpo),
+    ("dpo_use_liger_kernel with the loss ipo", _fused_ipo),
+    ("lr_scheduler: warmup_stable_decay without num_decay_steps", _no_decay_steps),
     ("rl with sample_packing", on("rl", "sample_packing")),
     ("rl: kto without remove_unused_columns: false", both(says("rl", "kto"), _unused_columns)),
     ("rl: simpo with warmup_ratio", both(says("rl", "simpo"), on("warmup_ratio"))),

@@ -14,6 +14,7 @@ from ftspec.port.formats.axolotl.words import (
     EMPTY,
     evaluates,
     known_steps,
+    not_of_rl,
     number,
     off_or,
     said,
@@ -259,7 +260,7 @@ def judged(context: Context) -> dict[str, Any]:
     best = context.get("load_best_model_at_end", False) is not False
     asked = best or context.get("early_stopping_patience")
     held = bool(context.get("test_datasets")) != bool(context.get("val_set_size"))
-    if asked and held and save and every and not save % every:
+    if asked and held and save and every and not save % every and not context.get("rl"):
         return {"train.keep": "best"}
     return {"train.keep": "last"}
 
@@ -353,7 +354,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "lr_scheduler_kwargs.": unknown("further arguments of the schedule are not read"),
     "cosine_min_lr_ratio": said(_minimum),
     "cosine_constant_lr_ratio": off_or(_minimum),
-    "lr_quadratic_warmup": off_or(_parabola),
+    "lr_quadratic_warmup": off_or(not_of_rl(_parabola)),
     "warmup_ratio": said(_warmup_ratio),
     "warmup_steps": said(_warmup_steps),
     "num_epochs": said(_epochs),
@@ -374,12 +375,13 @@ TRAIN_RULES: dict[str, Rule] = {
     "evals_per_epoch": said(_evals),
     "logging_steps": _native("logging_steps"),
     "output_dir": _native("output_dir"),
-    **dict.fromkeys(("use_eaft", "eaft_alpha", "eaft_k"), said(_eaft)),
-    "neftune_noise_alpha": _native("neftune_noise_alpha"),
-    "noisy_embedding_alpha": _native("neftune_noise_alpha"),
+    **dict.fromkeys(("use_eaft", "eaft_alpha", "eaft_k"), said(not_of_rl(_eaft))),
+    **dict.fromkeys(
+        ("neftune_noise_alpha", "noisy_embedding_alpha"), not_of_rl(_native("neftune_noise_alpha"))
+    ),
     "hub_model_id": off_or(_hub),
     "resume_from_checkpoint": said(_resume),
-    "group_by_length": off_or(_grouped),
+    "group_by_length": off_or(not_of_rl(_grouped)),
     "deepspeed": said(engine_file),
     "deepspeed.": unknown("an engine's settings inside: give them as a file"),
     "wandb_project": off_or(_wandb),
@@ -389,7 +391,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "use_tensorboard": off_or(_wandb),
     "use_trackio": off_or(_wandb),
     "trackio_project_name": off_or(_wandb),
-    "early_stopping_patience": off_or(_stops),
+    "early_stopping_patience": off_or(not_of_rl(_stops)),
     "load_best_model_at_end": _best,
     "metric_for_best_model": said(_measure),
     "greater_is_better": off_or(_measure),

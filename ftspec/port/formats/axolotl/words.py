@@ -38,6 +38,17 @@ def off_or(rule: Rule) -> Rule:
     return chosen
 
 
+def not_of_rl(rule: Rule) -> Rule:
+    """Read by the builder of supervised training alone (core/builders/causal.py; rl.py has none of it)."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if context.get("rl"):
+            return Outcome("inert", why="with `rl` nothing reads it (core/builders/rl.py)")
+        return rule(setting, context)
+
+    return chosen
+
+
 def taken(context: Context, key: str) -> Any:
     """A setting, or what axolotl assumes where it is missing or null."""
     value = context.get(key)
