@@ -48,6 +48,12 @@ OWN = (
     *("alternate_lr_scheduler_type", "relora_prune_ratio"),
 )
 """axolotl's own arguments that a spec has not: a config that sets them may not be taken for understood."""
+COMPARED: Mapping[str, tuple[str, ...]] = {
+    "dpo": ("beta", "loss_type", "label_smoothing", "max_length", "precompute_ref_log_probs"),
+    "kto": ("beta", "desirable_weight", "undesirable_weight", "max_length"),
+    "orpo": ("beta", "max_length"),
+}
+"""Arguments of trl's trainers of pairs, by what `rl` names."""
 Facts = dict[str, Any]
 
 
@@ -95,6 +101,7 @@ def theirs(found: Mapping[str, Any]) -> Facts:
         "adapter that is there": cfg.get("lora_model_dir") or None,
     }
     facts |= {name: said.get(name) for name in OWN}
+    facts |= {name: listed(said.get(name)) for name in compared(cfg.get("rl"))}
     return facts | shared(said.get) | adapter(found.get("lora"))
 
 
@@ -145,7 +152,14 @@ def ours(native: Mapping[str, Any], values: Mapping[str, Any], assumed: Any, tot
         "adapter that is there": values.get("method.tuner.adapter"),
     }
     facts |= dict.fromkeys(OWN)
+    words = {"DPOConfig": "dpo", "KTOConfig": "kto", "ORPOConfig": "orpo"}
+    facts |= {name: listed(said(name)) for name in compared(words.get(config))}
     return facts | shared(said) | adapter(lora or None)
+
+
+def compared(word: str | None) -> tuple[str, ...]:
+    """What is compared of an objective beside the rest."""
+    return COMPARED.get({"ipo": "dpo"}.get(word or "", word or ""), ())
 
 
 def shared(said: Any) -> Facts:

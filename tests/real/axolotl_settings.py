@@ -145,3 +145,26 @@ def cases() -> Iterator[tuple[str, dict[str, Any]]]:
                 changed(config, key, value)
                 told.append(f"{key}={value!r}")
             yield f"{base}: {' '.join(told)}", config
+
+
+PAIRED: dict[str, Sequence[Any]] = {
+    "rl_beta": (0.2, 0.0), "dpo_beta": (0.3, 0.0), "orpo_alpha": (0.4,), "trl": ({"beta": 0.05}, {}),
+    "kto_desirable_weight": (2.0, 0), "kto_undesirable_weight": (0.5,), "dpo_label_smoothing": (0.1, 0.0),
+    "dpo_loss_type": (["hinge"], ["ipo"], ["robust"]), "dpo_loss_weights": ([1.0],),
+    "precompute_ref_log_probs": (True,), "lr_quadratic_warmup": (True,), "curriculum_sampling": (True,),
+    "group_by_length": (True,), "cosine_min_lr_ratio": (0.1,), "sequence_len": (128,), "max_steps": (20,),
+    "neftune_noise_alpha": (5,), "use_eaft": (True,), "remove_unused_columns": (True,),
+    "dpo_use_liger_kernel": (True,), "sample_packing": (True,), "gradient_checkpointing": (True,),
+}  # fmt: skip
+"""Settings where pairs or judged answers are learned."""
+
+
+def paired() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same, of objectives that `rl` names."""
+    base = {**BASES["lora"], "micro_batch_size": 4, "remove_unused_columns": False}
+    base["datasets"] = [{"path": "pairs.jsonl", "type": "chatml.argilla"}]
+    for word in ("dpo", "ipo", "kto", "orpo"):
+        for key, values in PAIRED.items():
+            for value in values:
+                config = {**copy.deepcopy(base), "rl": word, key: value}
+                yield f"{word}: {key}={value!r}", config
