@@ -164,7 +164,6 @@ def rightly(case: Case, name: str, one: Any, other: Any) -> str:
         "where nothing is said it is 100 steps at most": shared
         and said.get("warmup_ratio") is None
         and one == 100 <= other,
-        "a note tells it": name == "shuffles" and said.get("rl") == "kto",
         "the rows that ftspec prepares are not longer": name == "length"
         and case.values.get("data.prepare") == "ftspec",
         "once an epoch, by steps or by a word": name == "saves" and {one, other} == {1000, "epoch"},
@@ -192,8 +191,8 @@ def test_the_ports_train_by_axolotls_values(swept: list[Case]) -> None:
             if one[key] != other[key] and not rightly(case, key, one[key], other[key])
         ]
     assert not parted, "\n".join(parted)
-    assert compared >= 450
-    assert fields >= 30_000
+    assert compared >= 360
+    assert fields >= 24_000
 
 
 def test_a_spec_compiled_for_axolotl_is_read_by_it_as_the_config_was(swept: list[Case]) -> None:

@@ -36,10 +36,6 @@ from ftspec.port.formats.axolotl.words import (
 )
 from ftspec.port.rules import Context, section
 
-UNORDERED = (
-    "data.shuffle: axolotl 0.19.0 draws the rows of kto in random order (trl 1.9, with transformers 5.2 and "
-    "later), and a spec keeps their order, which says what each batch is measured beside"
-)
 DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
@@ -104,8 +100,6 @@ def complete(context: Context) -> Completion:
             notes.append(CAPPED)
     if word == "fp32" and context.get("tf32", "auto") == "auto":
         notes.append(f"tf32: {ROUGH}")
-    if objective(context) == "kto":
-        notes.append(UNORDERED)
     notes += copies(context)
     if not context.get("learning_rate"):
         questions.append("learning_rate is missing: axolotl takes no config without one")
