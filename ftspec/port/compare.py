@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ftspec.port.effective import Meaning
-from ftspec.port.settle import same, shown
+from ftspec.port.verdicts import same, shown
 from ftspec.spec.present import is_there
 
 Weight = Literal["training", "rounding", "around"]

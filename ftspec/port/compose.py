@@ -15,7 +15,8 @@ from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.rules import ROWS
-from ftspec.port.settle import UNWRITTEN, Settled, shown
+from ftspec.port.settle import UNWRITTEN, Settled
+from ftspec.port.verdicts import shown
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, never_nothing, tags

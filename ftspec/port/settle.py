@@ -7,7 +7,7 @@ to the same native value again. So what `compile` learns, `import` knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
@@ -16,14 +16,15 @@ from ftspec.backend import OBJECTIVE
 from ftspec.families.objectives.preference import BARRED
 from ftspec.families.trainers import SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
-from ftspec.port.fates import WORST, Fate, Kind, Setting
+from ftspec.port.fates import Fate, Setting
 from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
+from ftspec.port.verdicts import OLDER, assumed, fate_of, same, shown, verdicts
 from ftspec.registry import load
 from ftspec.spec.preference import PREFERENCES
-from ftspec.spec.secrets import holds_secret, is_secret, masked
+from ftspec.spec.secrets import holds_secret, is_secret
 
 ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """What reading a value of an unexpected kind comes to, such as a text where a number stands."""
@@ -81,10 +82,10 @@ def settle(form: Format, context: Context) -> Settled:
     found.spec = {**values, **completion.spec}
     for _, outcome in outcomes:
         found.spec |= outcome.spec
-    verdicts = dict(_verdicts(fields, lifted, given, found.spec, context, form))
+    judged = dict(verdicts(fields, lifted, given, found.spec, context, form))
     sources: dict[str, tuple[Setting, ...]] = {}
     for setting, outcome in outcomes:
-        fate = _fate(setting, outcome, verdicts, fields)
+        fate = fate_of(setting, outcome, judged, fields)
         found.fates.append(fate)
         for path in fate.to:
             sources[path] = (*sources.get(path, ()), setting)
@@ -102,7 +103,7 @@ def settle(form: Format, context: Context) -> Settled:
         if outcome.loud
     ]
     if form.whole:
-        found.assumed += _assumed(lifted, fields, said, form)
+        found.assumed += assumed(lifted, fields, said, form)
     return found
 
 
@@ -210,12 +211,6 @@ def _guarded(translate: Callable[..., Any], names: Sequence[str]) -> Callable[..
 
 
 UNWRITTEN = "it has the form of a secret, and ftspec writes none"
-OLDER = {"adamw_torch": "adamw_torch_fused"}
-"""Defaults of older versions that are the same mathematics as today's."""
-
-
-def _newer(value: Any) -> Any:
-    return OLDER.get(value, value) if isinstance(value, str) else value
 
 
 def _versioned(
@@ -242,80 +237,6 @@ def _told(lifted: Lifted, fields: FieldMap, given: Mapping[str, Any]) -> dict[st
     rows = [row for row in fields.rows if given.keys() & set(row.keys)]
     paths = {path for row in rows for path in row.paths}
     return {path: value for path, value in lifted.spec.items() if path in paths}
-
-
-def _rows(fields: FieldMap, key: str) -> Iterator[Row]:
-    return (row for row in fields.rows if key in row.keys)
-
-
-def _verdicts(
-    fields: FieldMap,
-    lifted: Lifted,
-    given: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    context: Context,
-    form: Format,
-) -> Iterator[tuple[str, tuple[Kind, str]]]:
-    """What the map makes of each native key that was given, where that is not simply the same."""
-    refused = {
-        key: refusal.reason
-        for refusal in lifted.refusals
-        for row in _rows(fields, refusal.path)
-        if row.keys[0] == refusal.path
-        for key in row.keys
-    }
-    lowered = fields.lower({**spec, **derived(spec)})
-    again = lowered.native
-    impossible = {refusal.path: refusal.reason for refusal in lowered.refusals}
-    for key, value in given.items():
-        if key in refused:
-            why = _accepted(form, key)
-            yield key, ("inert", why) if why else ("unknown", refused[key])
-        elif key in lifted.inert:
-            yield key, ("inert", "it means something for another tuner, optimizer or schedule only")
-        elif key in lifted.unknown:
-            yield key, _unmapped(key, value, context, form)
-        elif key in again and not same(_newer(again[key]), _newer(value)):
-            why = _accepted(form, key)
-            nearly = f"{shown(value)} becomes {shown(again[key])}"
-            yield key, ("inert", why) if why else ("approximated", nearly)
-        elif key not in again and any(row.paths for row in _rows(fields, key)):
-            idle = form.idle.get(key.rpartition(".")[2])
-            paths = [path for row in _rows(fields, key) for path in row.paths]
-            why = next((impossible[path] for path in paths if path in impossible), "")
-            nearly = why or "ftspec leaves it out"
-            yield key, ("inert", idle) if idle and not why else ("approximated", nearly)
-
-
-def _accepted(form: Format, key: str) -> str | None:
-    return form.accepted.get(key.rpartition(".")[2])
-
-
-def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kind, str]:
-    entry = context.table.find(key) if context.table else None
-    if entry is None:
-        own = context.table is not None and form.package in ("", form.backend)
-        version = f" {context.table.version}" if own and context.table else ""
-        return "unknown", f"{form.title}{version} has no such setting{form.stops}"
-    if same(entry[1], value):
-        return "inert", f"what {form.title} assumes anyway"
-    return "kept", f"only {form.title} has it"
-
-
-def _fate(
-    setting: Setting, outcome: Outcome, verdicts: Mapping[str, tuple[Kind, str]], fields: FieldMap
-) -> Fate:
-    """The worst of what became of its native keys, or what its rule says."""
-    kind, why = outcome.kind, outcome.why
-    found = [verdicts.get(key, (outcome.kind, outcome.why)) for key in outcome.native]
-    if found:
-        kind, why = min(found, key=lambda one: WORST.index(one[0]))
-    paths = [*outcome.spec, *outcome.of]
-    if kind in ("exact", "renamed", "derived", "approximated"):
-        paths += [
-            path for key in outcome.native for row in _rows(fields, key) for path in row.paths
-        ]
-    return Fate(kind, setting, tuple(dict.fromkeys(paths)), why)
 
 
 def _kept(
@@ -348,61 +269,3 @@ def _is_mapped(key: str, form: Format) -> bool:
 def _is_no_number(value: Any) -> bool:
     """Infinities and NaN, which JSON has not, and so no spec."""
     return isinstance(value, float) and not isfinite(value)
-
-
-def _assumed(lifted: Lifted, fields: FieldMap, said: Set[str], form: Format) -> Iterator[str]:
-    """Refusals of what nobody wrote: the framework assumes something that a spec cannot say."""
-    for refusal in lifted.refusals:
-        rows = [row for row in _rows(fields, refusal.path) if row.keys[0] == refusal.path]
-        keys = [key for row in rows for key in row.keys]
-        if not set(keys) & said and not _accepted(form, refusal.path):
-            yield f"what {form.title} does where nothing is said: {refusal.reason}"
-
-
-def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What rows use beside the spec's own values, as `resolve` would make it; nothing is looked up."""
-    processes = (spec.get("hardware.devices") or 1) * (spec.get("hardware.nodes") or 1)
-    batch, micro = spec.get("train.batch_size"), spec.get("train.micro_batch_size")
-    steps = batch // (micro * processes) if batch and micro else 1
-    return {
-        "data.train": _formatted(spec.get("data.train")),
-        "data.eval": _formatted(spec.get("data.eval")),
-        "derived.processes": processes,
-        "derived.replicas": processes // (spec.get("hardware.sequence_parallel") or 1),
-        "derived.accumulation_steps": max(steps, 1),
-        "derived.stored_dtype": None,
-        "derived.train_rows": "data/train",
-        "derived.eval_rows": "data/eval",
-    }
-
-
-def _formatted(sources: Any) -> tuple[Any, ...]:
-    """Sources of some format, where theirs is not known: rows refuse to do without."""
-    return tuple(
-        {**one, "format": "messages"} if one["format"] == "auto" else one for one in sources or ()
-    )
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two native values mean the same.
-
-    A list, a tuple and a bare item may; 3 and 3.0 do; 1 and true do not. ``one``, which ftspec writes,
-    may say more than ``other``: a section's defaults.
-    """
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(key in one and same(one[key], value) for key, value in other.items())
-    if isinstance(one, list | tuple) and len(one) == 1 and isinstance(other, str):
-        return bool(one[0] == other)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
-
-
-def shown(value: Any) -> str:
-    """A value in a message."""
-    text = "null" if value is None else masked(str(value))
-    if isinstance(value, bool):
-        text = text.lower()
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -12,7 +12,7 @@ import pytest
 from ftspec.emit.disk import write_files
 from ftspec.emit.manifest import manifest
 from ftspec.port.bring import Imported, bring
-from ftspec.port.settle import same
+from ftspec.port.verdicts import same
 from ftspec.registry import load
 from ftspec.spec.root import Spec
 from tests.conformance.domain import job, lowered

@@ -15,7 +15,7 @@ from ftspec.emit.manifest import manifest
 from ftspec.errors import FtspecError, UnsupportedError
 from ftspec.port.bring import bring
 from ftspec.port.compiled import moved
-from ftspec.port.settle import derived, same
+from ftspec.port.verdicts import derived, same
 from ftspec.registry import load, names
 from ftspec.spec.load import loads
 from ftspec.spec.root import Spec

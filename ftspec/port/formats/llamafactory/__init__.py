@@ -17,6 +17,7 @@ from ftspec.port.formats.llamafactory.commands import MEASURED, command_rules, m
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
+from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
@@ -52,13 +53,6 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
-BLOCKS = (
-    "it joins the texts of each thousand, and of each worker of preprocessing_num_workers, drops what does "
-    "not fill a block, and puts the start-of-text token, where a tokenizer has `add_bos_token`, in the place "
-    "of a block's first; a spec joins all texts, each with what its tokenizer puts before it"
-)
-"""data/processor/pretrain.py."""
-TOGETHER = "texts are put into rows together"
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
 SIGNS = frozenset(
@@ -81,17 +75,6 @@ def _listed(setting: Setting, context: Context) -> Outcome:
 
 def _trains(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact" if setting.value else "unknown", why="a spec is for training")
-
-
-def _length(setting: Setting, context: Context) -> Outcome:
-    if _packs(context) and isinstance(setting.value, int):
-        why = "with packing set, it takes one token less (hparams/data_args.py)"
-        return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
-    return PLAIN(setting, context)
-
-
-def _packs(context: Context) -> bool:
-    return bool(context.get("packing") or context.get("neat_packing"))
 
 
 def _stage(setting: Setting, context: Context) -> Outcome:
@@ -119,31 +102,6 @@ def _objective(context: Context) -> Any:
     loss = context.get("pref_loss", context.get("dpo_loss"))
     stage = context.get("stage")
     return loss if stage == "dpo" and loss in FREE else stage
-
-
-def _block(setting: Setting, context: Context) -> Outcome:
-    """How many rows are prepared at once: a matter of speed, but where rows are joined or paired in them."""
-    if context.get("stage") == "kto":
-        return PLAIN(setting, context)
-    if _joins(context) and setting.value not in (None, context.assumed(setting.key)):
-        return Outcome("approximated", why=f"{TOGETHER}, so many at a time")
-    return TRAINING["preprocessing_batch_size"](setting, context)
-
-
-def _workers(setting: Setting, context: Context) -> Outcome:
-    """Each worker prepares a part of the rows by itself (datasets, `map` with `num_proc`)."""
-    several = isinstance(setting.value, int) and setting.value > 1
-    if several and _joins(context):
-        return Outcome("approximated", why=f"{TOGETHER}, by each worker for itself")
-    if several and context.get("stage") == "kto" and context.get("disable_shuffling"):
-        why = "the divergence is measured on answers of other rows, those of a worker's own part"
-        return Outcome("approximated", why=why)
-    return TRAINING[setting.key](setting, context)
-
-
-def _joins(context: Context) -> bool:
-    """Whether several texts share a row."""
-    return _packs(context) or (context.get("stage") == "pt" and context.get("packing") is not False)
 
 
 def _named(setting: Setting, context: Context) -> Outcome:
@@ -222,15 +180,6 @@ def _thinking(setting: Setting, context: Context) -> Outcome:
     )
 
 
-def _packing(setting: Setting, context: Context) -> Outcome:
-    """Of the stage `pt` it is on unless it is off, and makes blocks."""
-    if context.get("stage") != "pt":
-        return PLAIN(setting, context)
-    joined = setting.value is not False
-    why = "texts are joined into blocks" if joined else "each text is a row"
-    return Outcome("derived", why=why, of=("data.packing",))
-
-
 def _tokenized(setting: Setting, context: Context) -> Outcome:
     """data/loader.py: where rows are saved there, they hold; else its own are saved there, and train."""
     if context.get("template") == "empty" or setting.value is None:
@@ -253,9 +202,9 @@ def _complete(context: Context) -> Completion:
     }
     if context.get("stage") == "pt":
         native["packing"] = False  # its blocks are told of the stage
-        if _packs(context):
+        if packs(context):
             native["cutoff_len"] = (context.assumed("cutoff_len") or 2048) - 1
-    elif _packs(context):
+    elif packs(context):
         native |= {"packing": True, "cutoff_len": (context.assumed("cutoff_len") or 2048) - 1}
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser
@@ -297,16 +246,16 @@ format = Format(
         **idle_rules(),
         **command_rules(),
         "stage": _stage,
-        "preprocessing_batch_size": _block,
-        "preprocessing_num_workers": _workers,
-        "cutoff_len": _length,
+        "preprocessing_batch_size": block,
+        "preprocessing_num_workers": workers,
+        "cutoff_len": length,
         "do_train": _trains,
         "lora_target": _listed,
         "additional_target": _listed,
         "dataset": _named,
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": _template,
-        "packing": _packing,
+        "packing": packing,
         "tokenized_path": _tokenized,
         "enable_thinking": _thinking,
         "max_samples": _limited,

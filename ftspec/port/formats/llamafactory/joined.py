@@ -1,0 +1,64 @@
+"""Texts that LLaMA-Factory puts into rows together, and what preparing them does to that."""
+
+from __future__ import annotations
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.hf_arguments import plain, training_rules
+from ftspec.port.rules import Context, Outcome
+
+PLAIN = plain()
+TRAINING = training_rules()
+BLOCKS = (
+    "it joins the texts of each thousand, and of each worker of preprocessing_num_workers, drops what does "
+    "not fill a block, and puts the start-of-text token, where a tokenizer has `add_bos_token`, in the place "
+    "of a block's first; a spec joins all texts, each with what its tokenizer puts before it"
+)
+"""data/processor/pretrain.py."""
+TOGETHER = "texts are put into rows together"
+
+
+def packs(context: Context) -> bool:
+    """Whether whole texts share a row."""
+    return bool(context.get("packing") or context.get("neat_packing"))
+
+
+def joins(context: Context) -> bool:
+    """Whether several texts share a row."""
+    return packs(context) or (context.get("stage") == "pt" and context.get("packing") is not False)
+
+
+def length(setting: Setting, context: Context) -> Outcome:
+    """The longest row."""
+    if packs(context) and isinstance(setting.value, int):
+        why = "with packing set, it takes one token less (hparams/data_args.py)"
+        return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
+    return PLAIN(setting, context)
+
+
+def packing(setting: Setting, context: Context) -> Outcome:
+    """Of the stage `pt` it is on unless it is off, and makes blocks."""
+    if context.get("stage") != "pt":
+        return PLAIN(setting, context)
+    joined = setting.value is not False
+    why = "texts are joined into blocks" if joined else "each text is a row"
+    return Outcome("derived", why=why, of=("data.packing",))
+
+
+def block(setting: Setting, context: Context) -> Outcome:
+    """How many rows are prepared at once: a matter of speed, but where rows are joined or paired in them."""
+    if context.get("stage") == "kto":
+        return PLAIN(setting, context)
+    if joins(context) and setting.value not in (None, context.assumed(setting.key)):
+        return Outcome("approximated", why=f"{TOGETHER}, so many at a time")
+    return TRAINING["preprocessing_batch_size"](setting, context)
+
+
+def workers(setting: Setting, context: Context) -> Outcome:
+    """Each worker prepares a part of the rows by itself (datasets, `map` with `num_proc`)."""
+    several = isinstance(setting.value, int) and setting.value > 1
+    if several and joins(context):
+        return Outcome("approximated", why=f"{TOGETHER}, by each worker for itself")
+    if several and context.get("stage") == "kto" and context.get("disable_shuffling"):
+        why = "the divergence is measured on answers of other rows, those of a worker's own part"
+        return Outcome("approximated", why=why)
+    return TRAINING[setting.key](setting, context)
