@@ -1,0 +1,78 @@
+"""Weights of axolotl's configs: which train, and in how many bits they are held."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+from tests.port.test_axolotl import LORA
+
+FULL = "".join(line for line in LORA.splitlines(True) if "lora" not in line)
+
+
+@pytest.mark.parametrize(
+    ("base", "names", "kind", "patterns"),
+    [
+        (FULL, "[model.layers.1., lm_head]", "derived", (r"model\.layers\.1\.", "lm_head")),
+        (FULL, "['a.+b']", "derived", ("a.+b",)),  # in front of a plus a dot is any sign
+        (FULL, "['lm_head.weight$[32000:]']", "unknown", None),
+        (FULL, "['layers.[12]']", "unknown", None),  # row 12
+        (LORA, "[model.layers.1.]", "unknown", None),
+    ],
+)
+def test_weights_that_train_by_name(
+    read: Bring, base: str, names: str, kind: str, patterns: tuple[str, ...] | None
+) -> None:
+    imported = read(f"{base}unfrozen_parameters: {names}\n")
+    assert fate(imported, "unfrozen_parameters")[0] == kind
+    assert imported.composed.values.get("method.tuner.patterns") == patterns
+
+
+NAMED = LORA.replace("lora_target_linear: true", "lora_target_modules: [q_proj]")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("load_in_4bit: true\nadapter: qlora\n", "renamed"),
+        ("load_in_4bit: true\n", "unknown"),  # beside whole weights
+        (
+            "adapter: qlora\nload_in_4bit: true\nbnb_config_kwargs: {bnb_4bit_use_double_quant: false}\n",
+            "unknown",
+        ),
+        ("load_in_8bit: true\n", "unknown"),
+        ("adapter: qlora\nload_in_4bit: true\nlora_target_linear: true\n", "unknown"),
+    ],
+)
+def test_experts_are_packed_in_one_way(read: Bring, said: str, kind: str) -> None:
+    imported = read(f"{NAMED}{said}quantize_moe_experts: true\n")
+    assert fate(imported, "quantize_moe_experts")[0] == kind
+    assert bool(imported.composed.values["model.quantization.experts"]) == (kind == "renamed")
+
+
+@pytest.mark.parametrize(
+    ("said", "key", "kind", "why"),
+    [
+        ("qat: {weight_dtype: nvfp4, group_size: 16}", "qat.weight_dtype", "unknown", "stops"),
+        ("qat: {weight_dtype: int4, fake_quant_after_n_steps: 9}", "qat.fake_quant_after_n_steps",
+         "unknown", "from the first step"),
+        ("relora_prune_ratio: 0.9", "relora_prune_ratio", "inert", "relora is off"),
+        ("relora: true\njagged_restart_steps: 9", "relora", "unknown", "begins anew"),
+        ("jagged_restart_warmup_steps: 9", "jagged_restart_warmup_steps", "inert", "not set"),
+        ("lisa_n_layers: 4", "lisa_n_layers", "inert", "not set"),
+        ("lisa_n_layers: 4\nlisa_step_interval: 5", "lisa_n_layers", "unknown", "drawn anew"),
+        ("fp8: true\nbf16: true", "bf16", "derived", ""),
+        ("fp8: true\nfp8_config: {recipe: rowwise}", "fp8_config.recipe", "renamed", ""),
+        ("bf16: full", "bf16", "unknown", "without autocast"),
+        ("fp16: full", "fp16", "unknown", "true or false"),
+        ("plugins: [axolotl.integrations.mora.MoraPlugin]", "plugins", "unknown", "MoRA"),
+    ],
+)  # fmt: skip
+def test_what_axolotl_alone_does_is_told(
+    read: Bring, said: str, key: str, kind: str, why: str
+) -> None:
+    imported = read(f"{LORA}{said}\n")
+    found = fate(imported, key)
+    assert found[0] == kind and why in found[1]
+    eight = imported.composed.values["precision.compute"] == "fp8"
+    assert eight == ("fp8: true" in said)
