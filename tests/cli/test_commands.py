@@ -321,6 +321,7 @@ def test_a_full_disk_behind_the_output_is_told() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.sweep
 def test_an_encoding_without_a_character_stops_nothing() -> None:
     program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}

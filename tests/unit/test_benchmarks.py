@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("name", "rows"), [("start_up", 6), ("throughput", 6), ("memory", 4)])
 def test_a_benchmark_runs(name: str, rows: int) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--rounds", "1", "--json"]
