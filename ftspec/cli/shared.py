@@ -141,6 +141,10 @@ def load_specs(
         return load_any(spec, (*sets, *extra))
 
 
+SCRIPTS = (".py", ".ipynb", ".sh")
+"""How files end that no spec is in."""
+
+
 @contextmanager
 def telling_configs_apart(spec: Path) -> Iterator[None]:
     """Of the config of another tool, say what it is, and not all that a spec has no place for."""
@@ -151,9 +155,10 @@ def telling_configs_apart(spec: Path) -> Iterator[None]:
 
 
 def _foreign(spec: Path, error: SpecError) -> SpecError | None:
-    """What the config of another tool is told, which has neither of the two sections that a spec needs."""
+    """What a script is told, or a config of another tool, which has neither section that a spec needs."""
     said = {problem.message for problem in error.problems}
-    if not said >= {"`model` is missing", "`data` is missing"}:
+    scripted = spec.suffix in SCRIPTS
+    if not scripted and not said >= {"`model` is missing", "`data` is missing"}:
         return None
     from ftspec.port.recognise import recognise
 
@@ -162,7 +167,7 @@ def _foreign(spec: Path, error: SpecError) -> SpecError | None:
     except SpecError:
         return None
     file = shlex.quote(str(spec))
-    message = f"this is a config of {title}, not a spec"
+    message = f"this is a {'script for' if scripted else 'config of'} {title}, not a spec"
     hint = f"ftspec import {file} -o spec.yaml, or: ftspec explain {file}"
     return SpecError(Problem(message, file=str(spec), hint=hint))
 

@@ -145,6 +145,18 @@ def test_the_config_of_another_tool_is_told_for_what_it_is(
         assert f"ftspec import {config} -o spec.yaml" in done.err
 
 
+def test_a_script_is_told_for_what_it_is(ftspec: Command) -> None:
+    Path("train.py").write_text(
+        "from trl import SFTConfig, SFTTrainer\n"
+        'trainer = SFTTrainer("org/model", args=SFTConfig("out"))\ntrainer.train()\n'
+    )
+    done = ftspec("plan", "train.py")
+    assert done.code == 2 and done.err.count("error[") == 1
+    assert "this is a script for TRL, not a spec" in done.err
+    Path("other.py").write_text("print(1)\n")
+    assert "script for" not in ftspec("plan", "other.py").err
+
+
 def test_a_mistake_in_set_names_the_option(ftspec: Command, write: Write) -> None:
     done = ftspec("plan", write(), "--set", "train.learning_rate=fast")
     assert done.code == 2
