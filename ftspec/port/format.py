@@ -54,6 +54,8 @@ class Format:
     """Whether it says a whole training: companions, such as an engine's settings, do not."""
     keeps: bool = True
     """Whether its backend is its own framework, so that a setting which only it has can be passed on."""
+    lender: str = ""
+    """The backend with the same native keys, for objectives that its own one has not."""
     part: str = ""
     """Beginning of the native keys it has a say in; empty: all."""
     native_key: Callable[[str], str] = lambda key: key

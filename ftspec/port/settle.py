@@ -54,7 +54,10 @@ class Settled:
 def settle(form: Format, context: Context) -> Settled:
     """Read one document by the rules of its format."""
     completion, maps = form.complete(context), load(form.backend).maps
-    if (objective := str(completion.spec.get(OBJECTIVE))) in maps:
+    objective = str(completion.spec.get(OBJECTIVE))
+    if form.lender and objective not in maps:
+        maps = load(form.lender).maps
+    if objective in maps:
         maps = {objective: maps[objective]}
         form = _of_trainer(form, objective)
     outcomes = [

@@ -131,6 +131,8 @@ class _Script:
                 self._statements(body)
             case ast.Expr(value=ast.Call(func=ast.Name(id="main"), args=[], keywords=[])):
                 return self.bound["main"] == 1
+            case ast.Expr(value=ast.Name(id=name)) if name in self.literals:
+                pass  # a notebook shows it
             case ast.Expr(value=value):
                 return self._expression(value)
             case ast.Assign(targets=[target], value=value):
@@ -239,7 +241,7 @@ class _Script:
             return f"{base}.{node.attr}"
         return ""
 
-    def _literal(self, node: ast.expr) -> Any:  # noqa: PLR0911 - one per kind of node
+    def _literal(self, node: ast.expr) -> Any:  # noqa: PLR0911, PLR0912 - one per kind of node
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str() as value):
                 return value
@@ -259,6 +261,8 @@ class _Script:
                 and (name := self._dotted(function).rpartition(".")[2]) in self.known
             ):
                 return self.known[name]
+            case ast.JoinedStr(values=parts) if self.known is not None:
+                return "".join(map(self._printed, parts))
             case ast.List(elts=elements):
                 return [self._literal(element) for element in elements]
             case ast.Tuple(elts=elements):
@@ -278,6 +282,16 @@ class _Script:
                 return value
             case ast.Attribute() if (dotted := self._dotted(node)) in NAMES:
                 return dotted
+        raise _Unknown
+
+    def _printed(self, part: ast.expr) -> str:
+        """A piece of an f-string."""
+        match part:
+            case ast.Constant(value=str() as text):
+                return text
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                if isinstance(found := self._literal(value), str | int):
+                    return str(found)
         raise _Unknown
 
     def _arithmetic(self, left: Any, operation: ast.operator, right: Any) -> Any:

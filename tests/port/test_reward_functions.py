@@ -95,3 +95,42 @@ def test_a_script_needs_no_folder(read: Bring) -> None:
     assert bare.composed.values["output.folder"] == "trainer_output"
     said = read(BOTH.replace("GRPOConfig(", 'GRPOConfig("out", '), "train.py")
     assert said.composed.values["output.folder"] == "out"
+
+
+NOTEBOOK = """\
+from unsloth import FastModel
+from trl import GRPOConfig, GRPOTrainer
+model, tokenizer = FastModel.from_pretrained("org/model", max_seq_length=1024, load_in_4bit=FEW)
+model = FastModel.get_peft_model(model, r=8, lora_alpha=8)
+rows = load_dataset("json", data_files="data/prompts.jsonl", split="train")
+opening = "<think>"
+system = f"Think in {opening}."
+system
+opening
+def short(completions, **kwargs):
+    return [-float(len(one)) for one in completions]
+short(["abc"])
+trainer = GRPOTrainer(
+    model=model, processing_class=tokenizer, reward_funcs=[short], train_dataset=rows,
+    args=GRPOConfig(
+        per_device_train_batch_size=4, num_generations=4, max_prompt_length=256, seed=3407,
+        max_completion_length=1024 - 256, output_dir="out",
+    ),
+)
+trainer.train()
+"""
+
+
+@pytest.mark.parametrize("few", ["True", "False"])
+def test_a_notebook_of_unsloths_draws_as_many(read: Bring, few: str) -> None:
+    """ftspec compiles GRPO for trl alone; what Unsloth's notebooks say of it is trl's all the same."""
+    found = read(NOTEBOOK.replace("FEW", few), "train.py")
+    values = found.composed.values
+    assert values["method.objective.generation.completions"] == 4
+    assert values["method.objective.generation.max_length"] == 768
+    assert values["data.max_length"] == 256
+    assert (values["model.quantization.type"] == "nf4") == (few == "True")
+    assert fate(found, "from_pretrained.max_seq_length")[0] == "inert"
+    assert not [one for one in found.composed.open if one.startswith("line ")]
+    unknown = [one.setting.key for one in found.fates if one.kind in ("unknown", "kept")]
+    assert unknown == []

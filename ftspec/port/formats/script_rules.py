@@ -15,6 +15,7 @@ from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 from ftspec.port.scripts.names import SHARED, UNUSED
 from ftspec.spec.online import ONLINE
 
+STOPS = ", and a class that is given it stops"
 TEMPLATE = "the named template becomes the one that comes with the tokenizer"
 PLAIN_DEFAULTS = {
     "learning_rate": 5e-5, "logging_steps": 500, "gradient_checkpointing": False, "bf16": False,

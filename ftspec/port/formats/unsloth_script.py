@@ -15,16 +15,22 @@ from ftspec.port.format import Completion
 from ftspec.port.formats import trl
 from ftspec.port.formats.script_rules import (
     SCRIPT_RULES,
+    STOPS,
     adapter,
     has,
     objective,
     plain_defaults,
     rows,
 )
+from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.plain import CONFIG
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
+from ftspec.spec.online import ONLINE
 
 LOAD = "from_pretrained."
+LENT = (*ONLINE, "gkd", "reward")
+"""Objectives of trl's trainers that the backend has not."""
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 REWRITTEN: Mapping[str, Any] = {
     "per_device_train_batch_size": 4,
@@ -60,8 +66,35 @@ def _name(setting: Setting, _context: Context) -> Outcome:
     return Outcome("approximated", {"model.name": name.removesuffix(ending)}, why=why)
 
 
-def _bits(setting: Setting, _context: Context) -> Outcome:
-    return Outcome("exact", {LOAD + setting.key.rpartition(".")[2]: setting.value})
+def _bits(setting: Setting, context: Context) -> Outcome:
+    name = setting.key.rpartition(".")[2]
+    if not _is_lent(context):
+        return Outcome("exact", {LOAD + name: setting.value})
+    if not setting.value:
+        return Outcome("inert", why="it is off")
+    return Outcome("renamed", {BITS + name: True})
+
+
+def _is_lent(context: Context) -> bool:
+    """Whether the objective is one of trl's that ftspec compiles for trl alone."""
+    return trainer(context)[0] in LENT
+
+
+def _loaded(context: Context, half: str) -> dict[str, Any]:
+    """In how many bits the base is loaded: in 4, unless something else is said."""
+    four = context.get("load_in_4bit", not context.get("load_in_8bit"))
+    if not _is_lent(context):
+        eight = context.get("load_in_8bit", False)
+        return {f"{LOAD}load_in_4bit": four, f"{LOAD}load_in_8bit": eight}
+    if not four:
+        return {}
+    return {
+        f"{BITS}load_in_4bit": True,
+        f"{BITS}bnb_4bit_quant_type": "nf4",
+        f"{BITS}bnb_4bit_use_double_quant": True,
+        f"{BITS}bnb_4bit_compute_dtype": half,
+        f"{BITS}bnb_4bit_quant_storage": "uint8",
+    }
 
 
 def _dtype(setting: Setting, context: Context) -> Outcome:
@@ -74,6 +107,8 @@ def _type(context: Context) -> str:
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
+    if trainer(context)[0] in ONLINE:
+        return Outcome("inert", why="prompts and completions have limits of their own")
     if context.get("max_length") is not None or context.get("max_seq_length") is not None:
         return Outcome("inert", why="the trainer's own limit decides")
     return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
@@ -113,8 +148,7 @@ def _complete(context: Context) -> Completion:
         "data.prepare": "framework",
         "tuner": "lora" if lora else "full",
         "model.dtype": half,
-        f"{LOAD}load_in_4bit": loaded.get("load_in_4bit", not loaded.get("load_in_8bit")),
-        f"{LOAD}load_in_8bit": loaded.get("load_in_8bit", False),
+        **_loaded(context, half),
         f"{CONFIG}max_length": loaded.get("max_seq_length", 2048),
         f"{CONFIG}gradient_checkpointing": True,
     }
@@ -169,7 +203,9 @@ format = replace(
     name="unsloth_script",
     title="Unsloth",
     backend="unsloth",
+    lender="trl",
     signs=frozenset(),
+    stops=STOPS,
     recognise=_recognise,
     complete=_complete,
     rules={

@@ -20,7 +20,7 @@ class Rewards(NamedTuple):
     text: str
     """A module that has these functions."""
     lines: frozenset[int]
-    """Where the statements begin of which it is made."""
+    """Where the statements begin of which it is made, and those that only show what they do."""
 
 
 def rewards_of(source: str) -> Rewards | None:
@@ -46,7 +46,12 @@ def rewards_of(source: str) -> Rewards | None:
     if taken is None:
         return None
     pieces = [_text(node, source) for node in tree.body if node in taken]
-    lines = frozenset(node.lineno for node in taken)
+    shown = {name for node in taken for name in _bound(node)}
+    lines = frozenset(
+        node.lineno
+        for node in tree.body
+        if node in taken or (isinstance(node, ast.Expr) and _called(node.value) in shown)
+    )
     return Rewards(names, given[0].lineno, "\n".join((HEAD, *pieces)), lines)
 
 
@@ -126,6 +131,13 @@ def _free(node: ast.stmt) -> set[str]:
         one.id for part in given if part for one in ast.walk(part) if isinstance(one, ast.Name)
     }
     return (used - own) | shared | outside
+
+
+def _called(node: ast.expr) -> str:
+    """The name that `pattern.search(...)` begins with."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _text(node: ast.stmt, source: str) -> str:

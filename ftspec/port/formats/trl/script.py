@@ -9,7 +9,14 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats import trl
-from ftspec.port.formats.script_rules import SCRIPT_RULES, has, objective, plain_defaults, rows
+from ftspec.port.formats.script_rules import (
+    SCRIPT_RULES,
+    STOPS,
+    has,
+    objective,
+    plain_defaults,
+    rows,
+)
 from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.plain import CONFIG
@@ -71,6 +78,7 @@ format = replace(
     name="trl_script",
     title="TRL",
     signs=frozenset(),
+    stops=STOPS,
     recognise=_recognise,
     complete=_complete,
     rules={
