@@ -100,8 +100,11 @@ def test_weights_are_cast_and_copied(lab: Lab, kind: str) -> None:
     assert (evidence.setting["autocast"], autocast.setting["autocast"]) == ("", "bfloat16")
     losses, expected = [step.loss for step in evidence.steps], by_hand(lab, proof, kind)
     assert len(losses) == len(expected) == 4
-    assert max(abs(a - b) for a, b in zip(losses, expected, strict=True)) < 2e-5
+    off = [abs(a - b) for a, b in zip(losses, expected, strict=True)]
     apart = [abs(a - b.loss) for a, b in zip(expected, autocast.steps, strict=True)]
+    # A step turns what 16 bits round away into a rate's length (AdamW), more or less by processor: 2e-5
+    # on an Intel one, 8e-5 on an AMD one with avx512_bf16, where the other meaning is 6e-4 away.
+    assert max(off) < max(2e-5, max(apart) / 4)
     assert max(apart) > 4e-5  # the other meaning of the word is another training
 
 
