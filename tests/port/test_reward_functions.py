@@ -134,3 +134,13 @@ def test_a_notebook_of_unsloths_draws_as_many(read: Bring, few: str) -> None:
     assert not [one for one in found.composed.open if one.startswith("line ")]
     unknown = [one.setting.key for one in found.fates if one.kind in ("unknown", "kept")]
     assert unknown == []
+
+
+def test_what_changes_a_list_is_no_show(read: Bring) -> None:
+    """The module would have the list as it was made: that it grows is for a person to see."""
+    words = NOTEBOOK.replace("FEW", "False").replace(
+        'opening = "<think>"', 'opening = "<think>"\nwords = []\nwords.append("so")'
+    )
+    counted = words.replace("-float(len(one))", "float(one in words)")
+    found = read(counted, "train.py")
+    assert any("words.append" in one for one in found.composed.open)

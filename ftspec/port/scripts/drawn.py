@@ -52,19 +52,19 @@ def trained(tree: ast.Module) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.keyword) and node.arg == "train_dataset"
     )
-    waiting, found = [root for root in map(_root, given) if root], set[str]()
+    waiting, found = [name for name in map(root, given) if name], set[str]()
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
         found.add(name)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and name in map(_root, node.targets):
-                waiting.append(_root(node.value))
+            if isinstance(node, ast.Assign) and name in map(root, node.targets):
+                waiting.append(root(node.value))
     return found - {""}
 
 
-def _root(node: ast.expr) -> str:
+def root(node: ast.expr) -> str:
     """The first name of `rows["train"].shuffle().select(...)`."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value

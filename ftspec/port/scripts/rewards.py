@@ -7,6 +7,8 @@ import builtins
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ftspec.port.scripts.drawn import root
+
 HEAD = '"""Rewards, as the script that was imported defines them."""\n'
 UNTAKEN = frozenset(("from_pretrained", "get_peft_model", "load_dataset", "map", "from_list"))
 """Calls whose results no module of rewards should make anew: models and data sets."""
@@ -46,11 +48,11 @@ def rewards_of(source: str) -> Rewards | None:
     if taken is None:
         return None
     pieces = [_text(node, source) for node in tree.body if node in taken]
-    shown = {name for node in taken for name in _bound(node)}
+    kept = {name for node in taken for name in _bound(node)} if _is_fixed(taken) else set[str]()
     lines = frozenset(
         node.lineno
         for node in tree.body
-        if node in taken or (isinstance(node, ast.Expr) and _called(node.value) in shown)
+        if node in taken or (isinstance(node, ast.Expr) and root(node.value) in kept)
     )
     return Rewards(names, given[0].lineno, "\n".join((HEAD, *pieces)), lines)
 
@@ -133,11 +135,22 @@ def _free(node: ast.stmt) -> set[str]:
     return (used - own) | shared | outside
 
 
-def _called(node: ast.expr) -> str:
-    """The name that `pattern.search(...)` begins with."""
-    while isinstance(node, ast.Call | ast.Attribute):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
+def _is_fixed(taken: set[ast.stmt]) -> bool:
+    """Whether nothing of it can change: texts, numbers and patterns, and functions of those alone."""
+    for node in taken:
+        match node:
+            case ast.Assign(value=ast.Constant() | ast.JoinedStr()):
+                continue
+            case ast.Assign(value=ast.Call(func=function)) if ast.unparse(function) == "re.compile":
+                continue
+            case ast.Import() | ast.ImportFrom():
+                continue
+            case ast.FunctionDef(decorator_list=[]) if not any(
+                isinstance(one, ast.Global) for one in ast.walk(node)
+            ):
+                continue
+        return False
+    return True
 
 
 def _text(node: ast.stmt, source: str) -> str:
