@@ -16,6 +16,7 @@ from ftspec.cli.shared import (
     of_this_machine,
     print_json,
     spec_argument,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ def command(
             click.echo(f"  {path}")
         for note in plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
-    for line in of_this_machine(plans):
-        click.echo(f"note: {line}", err=True)
+    tell(of_this_machine(plans))
     for name, refusal in refused.items():
         brief = backend is None and name not in loaded.spec.run.backends
         click.echo("\n".join(left_out(name, "left out", refusal, brief, spec)), err=True)
@@ -125,5 +125,4 @@ def _stages(
         for note in link.plan.notes:
             click.echo(f"  nearly: {note.path}: {note.reason}")
     click.echo("\n".join(written[""]))
-    for line in of_this_machine(link.plan for link in links):
-        click.echo(f"note: {line}", err=True)
+    tell(of_this_machine(link.plan for link in links))

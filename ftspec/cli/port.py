@@ -13,6 +13,7 @@ from ftspec.cli.shared import (
     print_json,
     set_option,
     source_options,
+    tell,
 )
 
 
@@ -61,5 +62,4 @@ def command(
     click.echo(f"{backend}: {output}")
     for path in written:
         click.echo(f"  {path}")
-    for line in here:
-        click.echo(f"note: {line}", err=True)
+    tell(here)

@@ -243,6 +243,12 @@ def of_this_machine(plans: Iterable[Plan]) -> list[str]:
     ]
 
 
+def tell(notes: Iterable[str]) -> None:
+    """Notes, for a person."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
 def left_out(name: str, what: str, error: FtspecError, brief: bool, spec: Path) -> list[str]:
     """Why a backend takes no part, as lines; briefly where nobody has asked for that backend."""
     if brief:

@@ -107,6 +107,11 @@ def says(path: str, make: Callable[[Any], Any] | None = None, why: str = "") -> 
     return rule
 
 
+def derived(*paths: str, why: str = "") -> Rule:
+    """A part of what the spec says in these places, which something else computes."""
+    return lambda _setting, _context: Outcome("derived", why=why, of=paths)
+
+
 def inert(why: str) -> Rule:
     """It does not change what is trained."""
     return lambda _setting, _context: Outcome("inert", why=why)

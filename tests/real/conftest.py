@@ -34,6 +34,7 @@ from ftspec.verify.prove import CERTIFICATE, as_run, compile_all, effective
 from ftspec.verify.proven import condensed
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
+from tests.real.mixture import make_mixture
 from tests.real.warm import interpreter, warmed
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
@@ -206,3 +207,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Lab:
 
 def _key(*words: str) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
+
+
+@pytest.fixture(scope="module")
+def mixture(lab: Lab) -> Path:
+    """A tiny mixture of experts, beside the specs."""
+    folder = lab.base / "mixture"
+    if not folder.exists():
+        make_mixture(lab.specs / "tiny-model", folder)
+    return folder

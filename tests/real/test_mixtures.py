@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.real.conftest import BACKENDS, Lab, Proven
-from tests.real.mixture import make_mixture
 from tests.real.test_equality import FULL
 from tests.real.test_options import assert_equal, refusal
 
@@ -21,14 +20,6 @@ EXPERTS = {
     for layer in (0, 1)
     for part in ("gate_up_proj", "down_proj")
 }
-
-
-@pytest.fixture(scope="module")
-def mixture(lab: Lab) -> Path:
-    folder = lab.base / "mixture"
-    if not folder.exists():
-        make_mixture(lab.specs / "tiny-model", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

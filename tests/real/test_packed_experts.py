@@ -18,7 +18,6 @@ from ftspec_axolotl.data import FRESH
 from ftspec_axolotl.emit import CONFIG
 from ftspec_axolotl.tuners import SEEDED
 from tests.real.conftest import Lab
-from tests.real.mixture import make_mixture
 from tests.real.test_options import assert_equal, refusal
 from tests.real.test_ported_pairs import AXOLOTL, OWN
 
@@ -59,14 +58,6 @@ PUBLISHED = {
     "lora_o_kernel": False,
     "device_map": "cpu",
 }
-
-
-@pytest.fixture(scope="module")
-def mixture(lab: Lab) -> Path:
-    folder = lab.base / "mixture"
-    if not folder.exists():
-        make_mixture(lab.specs / "tiny-model", folder)
-    return folder
 
 
 def test_scripts_pack_them_alike(lab: Lab, mixture: Path) -> None:

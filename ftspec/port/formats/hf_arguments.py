@@ -6,6 +6,7 @@ What is not here is simply a native key. ``prefix`` stands before the names, as 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
@@ -88,8 +89,9 @@ def is_five(context: Context, prefix: str) -> bool:
     return context.assumed(f"{prefix}warmup_ratio") is None
 
 
+@cache
 def training_rules(prefix: str = "") -> dict[str, Rule]:
-    """Keys that are more than a native key."""
+    """Keys that are more than a native key: one table for all who ask, which nobody changes."""
     same = plain(prefix)
 
     def ratio(setting: Setting, context: Context) -> Outcome:

@@ -11,7 +11,7 @@ from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
+from ftspec.port.rules import Context, Outcome, Rule, derived, inert, nearly, section, unknown
 from ftspec.port.scripts.names import SHARED, UNUSED
 from ftspec.spec.online import ONLINE
 
@@ -112,10 +112,6 @@ def plain_defaults(context: Context, prefix: str) -> dict[str, Any]:
     }
 
 
-def _part(path: str) -> Rule:
-    return lambda _setting, _context: Outcome("derived", of=(path,))
-
-
 def _loaded(setting: Setting, context: Context) -> Outcome:
     call, name, *_ = (*setting.key.split("."), "")
     if name in ("0", "1", "path", "name", "split", "revision"):
@@ -135,8 +131,8 @@ def _field(setting: Setting, _context: Context) -> Outcome:
 
 
 SCRIPT_RULES: dict[str, Rule] = {
-    "config_class": _part("method.objective.type"),
-    "loaded_by": _part("model.dtype"),
+    "config_class": derived("method.objective.type"),
+    "loaded_by": derived("model.dtype"),
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
     f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),
@@ -145,14 +141,12 @@ SCRIPT_RULES: dict[str, Rule] = {
     "load_dataset.": _loaded,
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
     "dataset_text_field": _field,
-    **{key: _part("data.train") for name in SHARED for key in (name, f"{name}.")},
+    **{key: derived("data.train") for name in SHARED for key in (name, f"{name}.")},
     "get_chat_template": inert("no template is named"),
-    "get_chat_template.": lambda _s, _c: Outcome("approximated", why=TEMPLATE),
-    "train_on_responses_only": _part("data.train_on"),
-    "train_on_responses_only.": lambda _s, _c: Outcome(
-        "derived",
-        why="where an answer begins and ends is what the chat template says",
-        of=("data.train_on",),
+    "get_chat_template.": nearly(TEMPLATE),
+    "train_on_responses_only": derived("data.train_on"),
+    "train_on_responses_only.": derived(
+        "data.train_on", why="where an answer begins and ends is what the chat template says"
     ),
     **TOKEN_RULES,
     **TEXT_RULES,

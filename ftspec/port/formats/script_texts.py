@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.rules import Context, Outcome, Rule, section
+from ftspec.port.rules import Context, Outcome, Rule, derived, section
 from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
@@ -87,14 +87,6 @@ def _rendered(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", why="what the chat template writes", of=("data.train",))
 
 
-def _end(_setting: Setting, _context: Context) -> Outcome:
-    return Outcome("derived", why=ENDED, of=("data.train",))
-
-
-def _part(_setting: Setting, _context: Context) -> Outcome:
-    return Outcome("derived", why="as a function of the script writes them", of=("data.train",))
-
-
 def _select(setting: Setting, context: Context) -> Outcome:
     loads = [key for key in context.document.data if key.partition("#")[0] == "load_dataset"]
     if len(loads) > 1:
@@ -108,18 +100,14 @@ def _held(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", why=BY_CHANCE if chance else "", of=("data.eval_size",))
 
 
-def _drawn(*paths: str) -> Rule:
-    return lambda _setting, _context: Outcome("derived", of=paths)
-
-
 TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.select": _select,
     f"{DRAWN}.train_size": _select,
-    f"{DRAWN}.shuffle": _drawn("data.mixed", "data.draw_seed"),
+    f"{DRAWN}.shuffle": derived("data.mixed", "data.draw_seed"),
     f"{DRAWN}.test_size": _held,
-    f"{DRAWN}.seed": _drawn("data.draw_seed"),
+    f"{DRAWN}.seed": derived("data.draw_seed"),
     f"{WRITTEN}.text": _text,
-    f"{WRITTEN}.ended": _end,
+    f"{WRITTEN}.ended": derived("data.train", why=ENDED),
     f"{WRITTEN}.rendered": _rendered,
-    f"{WRITTEN}.": _part,
+    f"{WRITTEN}.": derived("data.train", why="as a function of the script writes them"),
 }

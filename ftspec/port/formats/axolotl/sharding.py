@@ -14,7 +14,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.words import off_or, said
 from ftspec.port.formats.deepspeed.blocks import MOVED
-from ftspec.port.rules import Context, Outcome, Rule, inert
+from ftspec.port.rules import Context, Outcome, Rule, derived, inert
 
 APART = ("dp_replicate_size", "dp_shard_size", "expert_parallel_size")
 """Sizes whose devices each have rows of their own."""
@@ -85,7 +85,7 @@ def _resharded(_setting: Setting, context: Context) -> Outcome:
 
 
 SHARDING_RULES: dict[str, Rule] = {
-    "fsdp": off_or(lambda _s, _c: Outcome("derived", of=("hardware.fsdp.sharding_strategy",))),
+    "fsdp": off_or(derived("hardware.fsdp.sharding_strategy")),
     "fsdp_config": inert("empty"),
     "fsdp_config.": inert(MOVED),
     **fsdp.section_rules(FSDP),

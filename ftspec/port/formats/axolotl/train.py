@@ -250,25 +250,28 @@ def evaluation(context: Context) -> dict[str, Any]:
     return {"train.eval_steps": "epoch" if strategy == "epoch" else None}
 
 
+def _aligned(context: Context) -> bool:
+    """Whether it evaluates whenever it saves, in steps."""
+    save = _every(context, "save_steps", "saves_per_epoch")
+    every = _every(context, "eval_steps", "evals_per_epoch")
+    return bool(save and every and not save % every)
+
+
 def judged(context: Context) -> dict[str, Any]:
     """Which weights it leaves (core/builders/causal.py): the best ones, if it is asked and can tell them.
 
     Null asks as well: only false does not.
     """
-    save = _every(context, "save_steps", "saves_per_epoch")
-    every = _every(context, "eval_steps", "evals_per_epoch")
     best = context.get("load_best_model_at_end", False) is not False
     asked = best or context.get("early_stopping_patience")
     held = bool(context.get("test_datasets")) != bool(context.get("val_set_size"))
-    if asked and held and save and every and not save % every and not context.get("rl"):
+    if asked and held and _aligned(context) and not context.get("rl"):
         return {"train.keep": "best"}
     return {"train.keep": "last"}
 
 
 def _stops(setting: Setting, context: Context) -> Outcome:
-    save = _every(context, "save_steps", "saves_per_epoch")
-    every = _every(context, "eval_steps", "evals_per_epoch")
-    if not save or not every or save % every:
+    if not _aligned(context):
         return Outcome(
             "unknown", why="axolotl takes it with save_steps that eval_steps divide alone"
         )

@@ -21,6 +21,7 @@ from ftspec.port.rules import (
     Context,
     Outcome,
     Rule,
+    derived,
     group,
     inert,
     renamed,
@@ -304,7 +305,7 @@ format = Format(
         ),
         "training.data_seed": _data_seed,
         "training.trainer_type": _trainer,
-        "training.use_peft": lambda _s, _c: Outcome("derived", of=("method.tuner.type",)),
+        "training.use_peft": derived("method.tuner.type"),
         "training.enable_gradient_checkpointing": renamed(f"{CONFIG}gradient_checkpointing"),
         "training.gradient_checkpointing_kwargs.": inert("both ways recompute the same activations"),
         "training.save_steps": _saving,
@@ -335,7 +336,7 @@ format = Format(
         **{f"peft.{key}": _with_adapter(renamed(to), bits=True) for key, (to, _) in QLORA.items()},
         "peft.q_lora": _with_adapter(_q_lora),
         "peft.q_lora_bits": _with_adapter(
-            lambda _s, _c: Outcome("derived", of=("model.quantization.type",)), bits=True
+            derived("model.quantization.type"), bits=True
         ),
         "peft.lora_target_modules": _with_adapter(_targets),
         "peft.lora_modules_to_save": _with_adapter(

@@ -14,6 +14,7 @@ from ftspec.port.rules import (
     Context,
     Outcome,
     Rule,
+    derived,
     engine_file,
     inert,
     says,
@@ -83,7 +84,7 @@ def engine(context: Context) -> dict[str, Any]:
 
 ENGINE_RULES: dict[str, Rule] = {
     "deepspeed.enable_deepspeed": enabled(
-        "deepspeed", lambda _s, _c: Outcome("derived", of=(f"{ZERO}stage",))
+        "deepspeed", derived(f"{ZERO}stage")
     ),
     "deepspeed.deepspeed_config_path": enabled(
         "deepspeed", unless((None,), "the section says it", engine_file)

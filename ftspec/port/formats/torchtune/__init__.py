@@ -16,6 +16,7 @@ from ftspec.port.formats.trl.data import FEW, files_of, source
 from ftspec.port.rules import (
     Context,
     Outcome,
+    derived,
     group,
     inert,
     renamed,
@@ -291,7 +292,7 @@ format = Format(
         **dict.fromkeys(
             ("dataset.source", "dataset.split", "dataset.subset", "dataset.column",
              "dataset.conversation_column", "dataset.conversation_style"),
-            lambda _s, _c: Outcome("derived", of=("data.train",)),
+            derived("data.train"),
         ),
         "dataset.data_files": _files,
         "optimizer._component_": _optimizer,
@@ -300,7 +301,7 @@ format = Format(
         "optimizer.fused": inert("the same optimizer in another kernel"),
         "lr_scheduler._component_": _schedule,
         "lr_scheduler.num_warmup_steps": says("train.warmup_steps"),
-        "loss._component_": lambda _s, _c: Outcome("derived", of=("method.objective.type",)),
+        "loss._component_": derived("method.objective.type"),
         "loss.": unknown("a setting of the loss is not read"),
         "batch_size": renamed(f"{CONFIG}per_device_train_batch_size"),
         "gradient_accumulation_steps": renamed(f"{CONFIG}gradient_accumulation_steps"),
