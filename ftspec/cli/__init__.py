@@ -84,6 +84,14 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: every error of ours becomes a few lines on stderr and its exit code."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # so early that nobody listened yet
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+
+
+def _main() -> None:
     from dataclasses import asdict
 
     _spare_collector()

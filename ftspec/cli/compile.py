@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftspec.cli.shared import (
+    PATH,
     backend_names,
     json_option,
     left_out,
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     help="A backend's name, several with commas, or all. Default: all; of a spec with stages, each "
     "stage's own choice.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
-)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace files that were changed by hand.")
 @lossy_option
 @json_option

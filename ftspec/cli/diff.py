@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import json_option, print_json
+from ftspec.cli.shared import PATH, json_option, print_json
 
 
 @click.command(epilog="Example: ftspec diff llama_factory.yaml trl_recipe.yaml")
-@click.argument("one", type=click.Path(path_type=Path))
-@click.argument("other", type=click.Path(path_type=Path))
+@click.argument("one", type=PATH)
+@click.argument("other", type=PATH)
 @click.option("--devices", type=click.IntRange(min=1), help="Devices that both run on.")
 @json_option
 def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:

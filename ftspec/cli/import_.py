@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import json_option, print_json, source_options
+from ftspec.cli.shared import PATH, json_option, print_json, source_options
 from ftspec.spec.present import is_there
 
 
 @click.command("import", epilog="Example: ftspec import qwen3_lora_sft.yaml -o qwen3.yaml")
 @source_options
 @click.option("--strict", is_flag=True, help="Fail if anything is lost, nearly right or left open.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Spec to write.")
+@click.option("-o", "--output", type=PATH, help="Spec to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the spec if it is there.")
 @click.option("--all", "everything", is_flag=True, help="Tell what became of every setting.")
 @json_option

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import json_option, print_json
+from ftspec.cli.shared import PATH, json_option, print_json
 from ftspec.emit.disk import write_atomic
 from ftspec.errors import OutputError, Problem
 from ftspec.spec.present import is_folder, is_there
 
 
 @click.command(epilog="Example: ftspec init chat.ftspec.yaml")
-@click.argument("file", type=click.Path(path_type=Path), default=Path("ftspec.yaml"))
+@click.argument("file", type=PATH, default=Path("ftspec.yaml"))
 @click.option(
     "--method",
     type=click.Choice(["lora", "full"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ftspec.cli.shared import (
+    PATH,
     json_option,
     lossy_option,
     of_this_machine,
@@ -20,9 +21,7 @@ from ftspec.cli.shared import (
 @click.command(epilog="Example: ftspec port qwen3_lora_sft.yaml --to trl -o build")
 @source_options
 @click.option("--to", "backend", required=True, metavar="BACKEND", help="Framework to write for.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
-)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace files that were changed by hand.")
 @set_option
 @lossy_option

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import json_option, print_json
+from ftspec.cli.shared import PATH, json_option, print_json
 
 
 @click.command(epilog="Example: ftspec schema -o schemas/ftspec.v1.json")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of stdout."
-)
+@click.option("-o", "--output", type=PATH, help="File to write instead of stdout.")
 @json_option
 def command(output: Path | None, as_json: bool) -> None:
     """Print the JSON Schema (2020-12) that editors complete and check specs with."""

@@ -23,6 +23,26 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Named(click.Path):
+    """A path of at least one character: an empty word is a variable that the shell does not know."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        return (
+            super().convert(value, param, ctx)
+            if value != ""
+            else self.fail("it is empty", param, ctx)
+        )
+
+
+PATH = Named(path_type=Path)
+"""What every path on the command line is."""
+
+
 def set_option(function: F) -> F:
     """--set."""
     return click.option(
@@ -36,7 +56,7 @@ def set_option(function: F) -> F:
 
 def spec_argument(function: F) -> F:
     """SPEC and --set."""
-    return click.argument("spec", type=click.Path(path_type=Path))(set_option(function))
+    return click.argument("spec", type=PATH)(set_option(function))
 
 
 def json_option(function: F) -> F:
@@ -78,7 +98,7 @@ def source_options(function: F) -> F:
             metavar="FORMAT",
             help="Its format, where the content does not tell.",
         ),
-        click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True),
+        click.argument("files", type=PATH, nargs=-1, required=True),
     ):
         function = option(function)
     return function
@@ -89,7 +109,7 @@ def environment_options(function: F) -> F:
     for option in (
         click.option(
             "--python",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help="Use this interpreter instead of ftspec's own environment.",
         ),
         click.option(
@@ -284,22 +304,3 @@ def find_environment(
     for note in place.notes:
         say(note)
     return place
-
-
-__all__ = [
-    "backend_names",
-    "console",
-    "describe",
-    "environment_options",
-    "find_environment",
-    "json_option",
-    "load_spec",
-    "load_specs",
-    "load_stage",
-    "lossy_option",
-    "print_json",
-    "report_errors",
-    "source_options",
-    "spec_argument",
-    "stage_option",
-]

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ftspec.cli.shared import (
+    PATH,
     backend_names,
     console,
     environment_options,
@@ -44,7 +45,7 @@ def _enough(_context: click.Context, _option: click.Parameter, seeds: int) -> in
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the proof. Default: verify/ in the output folder.",
 )
 @stage_option

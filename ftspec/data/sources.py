@@ -76,8 +76,8 @@ def _read(
         return
     suffix = path.suffix.lower()
     try:
-        if not path.is_file():
-            found.add(_missing(path))
+        if (gone := missing(path)) is not None:
+            found.add(gone)
             return
         if suffix == ".parquet":
             yield from _parquet_rows(path, found)
@@ -92,8 +92,14 @@ def _read(
         found.add(Problem(f"the file cannot be read: {reason}", file=str(path)))
 
 
-def _missing(path: Path) -> Problem:
-    """Why there is no such file, and what was perhaps meant."""
+def missing(path: Path) -> Problem | None:
+    """Why there is no such file, and what was perhaps meant. None: it is there.
+
+    Raises:
+        OSError: nobody can say, since a folder on the way may not be entered.
+    """
+    if path.is_file():
+        return None
     if path.is_dir():
         return Problem(
             "this is a folder; a data file is expected",
@@ -154,8 +160,8 @@ def _open_parquet(path: Path, found: Findings) -> Any:
     import pyarrow  # noqa: PLC0415 -- 0.1 s that most commands need not pay
     import pyarrow.parquet  # noqa: PLC0415
 
-    if not path.is_file():
-        found.add(_missing(path))
+    if (gone := missing(path)) is not None:
+        found.add(gone)
         return None
     try:
         return pyarrow.parquet.ParquetFile(path)

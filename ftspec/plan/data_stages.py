@@ -15,6 +15,7 @@ from ftspec.data.kept import Keep
 from ftspec.data.thinking import THINKING
 from ftspec.data.tokenise import ENDLESS
 from ftspec.data.tokenizer import AS_IT_IS, Vocabulary
+from ftspec.plan.places import ask_for_files
 from ftspec.plan.values import Resolved
 from ftspec.spec.data import Source
 
@@ -31,6 +32,7 @@ def check_split(
     """Read a split's local files: shapes, what the framework would leave out, lengths if asked."""
     from ftspec.data.prepare import check  # noqa: PLC0415 - a plan alone reads no data
 
+    ask_for_files(resolved.loaded, split)
     sources = split_sources(resolved, split)
     tools = any("tools" in source.columns and source.format in TOOLED for source in sources)
     accept: Accept = partial(by_parsing if parsing else by_frameworks, tools=tools)
@@ -52,6 +54,7 @@ def prepare_split(
     """Render, tokenise and label a split, and write it to `target` as a Hugging Face dataset."""
     from ftspec.data.prepare import prepare  # noqa: PLC0415 - a plan alone reads no data
 
+    ask_for_files(resolved.loaded, split)
     sources = split_sources(resolved, split)
     draw = draw_of(resolved, split)
     with resolved.loaded.placing():

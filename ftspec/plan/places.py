@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftspec.errors import SpecError
+from ftspec.data.sources import missing
+from ftspec.errors import DataError, Problem, SpecError
 from ftspec.plan.stages import CheckFolder, Plan
 from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
@@ -23,6 +24,28 @@ REWARDED = ("name", "adapter")
 def is_local(name: str, folder: Path) -> bool:
     """Whether a model name is a folder: it looks like a path, or is one beside the spec."""
     return name.startswith((".", "/", "~")) or is_folder(folder / name)
+
+
+def ask_for_files(loaded: Loaded, split: str) -> None:
+    """Look for the local data files of a split, before one of them is read.
+
+    Raises:
+        DataError: some are not there; each stands at its line of the spec.
+    """
+    problems = []
+    for index, source in enumerate(getattr(loaded.spec.data, split)):
+        if source.path is not None and (gone := _gone(loaded.file.parent / source.path)):
+            message = f"{gone.message}: {source.path}"
+            problems.append(loaded.problem(f"data.{split}.{index}.path", message, gone.hint))
+    if problems:
+        raise DataError(problems)
+
+
+def _gone(file: Path) -> Problem | None:
+    try:
+        return missing(file)
+    except OSError:
+        return None  # it may be there: whoever reads it says what is in the way
 
 
 def rebase(path: str, start: Path, target: Path) -> str:

@@ -15,7 +15,7 @@ from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.best import decide_best
 from ftspec.plan.mixtures import decide_experts
 from ftspec.plan.objectives import decide_objective
-from ftspec.plan.places import is_local
+from ftspec.plan.places import ask_for_files, is_local
 from ftspec.plan.positions import decide_positions, model_config
 from ftspec.plan.quantised import decide_quantisation
 from ftspec.plan.rewards import decide_rewards
@@ -93,6 +93,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         _all_local(spec)
     for split in ("train", "eval"):
         objective = spec.method.objective.type
+        if objective != "cpt" and any(_unnamed(source) for source in getattr(spec.data, split)):
+            ask_for_files(loaded, split)
         sources = tuple(_source(source, folder, objective) for source in getattr(spec.data, split))
         if plain(sources) != plain(getattr(spec.data, split)):
             decide(
@@ -308,6 +310,11 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
         raise SpecError(Problem(message, path="data.train", hint="name each once in `columns`"))
     return source.model_copy(update={"format": kind, "columns": renamed})
+
+
+def _unnamed(source: Source) -> bool:
+    """Whether a source says nothing of its format, so that its rows have to."""
+    return source.template is None and source.format == "auto"
 
 
 def _recognised(source: Source, folder: Path, labelled: bool) -> Format:

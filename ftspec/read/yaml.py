@@ -171,6 +171,10 @@ class _Constructor:
                     merged |= self.value(source, depth + 1, trail)
                 continue
             key = self.value(key_node, depth + 1, trail)
+            if trail and type(key) is int:
+                key = str(
+                    key
+                )  # `max_memory: {0: 20GiB}`: a number of a device, by which it is named here
             if not isinstance(key, str):
                 raise wrong(
                     f"the key {key_node.value!a} is a {type(key).__name__} there, not a name",

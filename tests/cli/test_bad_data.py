@@ -22,7 +22,8 @@ GOOD = row("a", "b")
 IN_THE_DATA = {
     "no file": (
         None,
-        "mine.jsonl: error[data]: no such file\n  help: a path in a spec starts at the spec's folder\n",
+        "spec.yaml:4:10: error[data]: data.train.0.path: no such file: mine.jsonl\n"
+        "  help: a path in a spec starts at the spec's folder\n",
     ),
     "an unreadable row": (
         GOOD + GOOD + '{"messages": [\n',
@@ -72,6 +73,22 @@ def test_mistakes_in_the_data(mistake: str, command: str, ftspec: Command, write
     assert (done.code, done.out) == (3, "")
     same(done.err, message)
     assert not Path("build").exists()
+
+
+@pytest.mark.parametrize("command", ["validate", "compile", "data"])
+def test_all_missing_files_are_named_at_their_lines(
+    command: str, ftspec: Command, write: Write
+) -> None:
+    sources = "\n    - {path: none.jsonl, format: messages}\n    - chat.jsonl\n    - chats.json\n"
+    spec = write(("train: chat.jsonl", f"train:{sources}"))
+    words = {"compile": (spec, "-o", "build"), "data": ("preview", spec)}.get(command, (spec,))
+    done = ftspec(command, *words)
+    assert done.code == 3
+    places = re.findall(r"^(spec\.yaml:\d+:\d+): error\[data\]: (\S+): ", done.err, re.MULTILINE)
+    assert places == [
+        ("spec.yaml:5:14", "data.train.0.path"),
+        ("spec.yaml:7:7", "data.train.2.path"),
+    ]
 
 
 LONG = "x" * 300

@@ -138,6 +138,8 @@ WRONG = [
     (9, "verify", ["verify", "spec.yaml", "--backends", "trl"]),
     (2, "usage", ["plan"]),
     (2, "usage", ["plan", "spec.yaml", "--bogus"]),
+    (2, "usage", ["compile", "spec.yaml", "-o", ""]),
+    (2, "usage", ["validate", ""]),
     (2, "usage", ["vallidate"]),
 ]
 
@@ -296,7 +298,7 @@ def test_colours_are_for_terminals_only(ftspec: Command, write: Callable[..., Pa
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """`ftspec schema | head -1`: needs a pipe, so a process."""
-    program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
+    program = [sys.executable, "-m", "ftspec"]
     process = subprocess.Popen(
         [*program, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SPECS
     )
@@ -311,7 +313,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_full_disk_behind_the_output_is_told() -> None:
-    program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
+    program = [sys.executable, "-m", "ftspec"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*program, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
@@ -323,7 +325,7 @@ def test_a_full_disk_behind_the_output_is_told() -> None:
 
 @pytest.mark.sweep
 def test_an_encoding_without_a_character_stops_nothing() -> None:
-    program = [sys.executable, "-c", "from ftspec.cli import main; main()"]
+    program = [sys.executable, "-m", "ftspec"]
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*program, "matrix"], capture_output=True, env=environ, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

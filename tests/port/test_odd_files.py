@@ -170,3 +170,18 @@ def test_a_value_that_hides_something_is_told(read: Bring) -> None:
     imported = read(f'{TRL}dataset_name: a\neos_token: "a\\u2028"\n', wanted="trl")
     (lost,) = (fate for fate in imported.fates if fate.setting.key == "eos_token")
     assert (lost.kind, "cannot be seen" in lost.why) == ("unknown", True)
+
+
+def test_a_number_may_name_a_part(read: Bring) -> None:
+    text = f"{AXOLOTL}max_memory: {{0: 10GiB, cpu: 3GiB}}\n"
+    found = {fate.setting.key: fate.kind for fate in read(text, wanted="axolotl").fates}
+    assert (found["max_memory.0"], found["max_memory.cpu"]) == ("inert", "inert")
+
+
+@pytest.mark.parametrize("text", [f"{AXOLOTL}5: 6\n", f"{AXOLOTL}max_memory: {{on: 10GiB}}\n"])
+def test_what_names_nothing_is_named_with_its_place(read: Bring, text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(text, wanted="axolotl")
+    (problem,) = caught.value.problems
+    assert "not a name" in problem.message
+    assert (problem.line, problem.hint) == (4, "quote it")
