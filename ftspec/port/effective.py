@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,8 +124,7 @@ def _of_spec(path: Path) -> Meaning:
     for name, (value, why) in found.items():
         if name.startswith(ELSEWHERE):
             continue
-        line = loaded.positions.get(name, (0, 0))[0]
-        set_at = f"{path}:{line}" if line else str(path)
+        set_at = replace(loaded.problem(name, ""), column=0).place()
         effects.append(
             Effect(name, value, set_at if name in written else why or "ftspec's default")
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference
-from ftspec.port.effective import Meaning
+from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
 from ftspec.spec.secrets import is_secret, masked
 
@@ -82,12 +83,51 @@ def as_json(imported: Imported) -> dict[str, Any]:
 
 
 def explained(found: Meaning) -> Iterator[str]:
-    """Each value with its origin, section by section; then what no value says."""
-    width = max((len(effect.path) for effect in found.effects), default=0)
-    for effect in found.effects:
-        yield f"{effect.path:{width}}  {_value(effect.value):24}  {effect.origin}"
+    """Each value with its origin, section by section; then what no value says.
+
+    Lines of the first file stand without its name, and a part of which nothing is set is one line.
+    """
+    yield f"{found.name}:"
+    shown = list(_whole_parts(found.effects))
+    width = max((len(effect.path) for effect in shown), default=0)
+    for _, section in groupby(shown, key=lambda effect: effect.path.partition(".")[0]):
+        yield ""
+        for effect in section:
+            origin = effect.origin.replace(f"{found.name}:", "line ")
+            rows = effect.value if _is_table(effect.value) else ()
+            head = f"{len(rows)}, each below" if rows else _value(effect.value)
+            yield f"  {effect.path:{width}}  {head:24}  {origin}"
+            yield from (f"    - {_value(row)}" for row in rows)
+    yield ""
     if found.imported is not None:
         yield from lines(found.imported)
+
+
+def _whole_parts(effects: Sequence[Effect]) -> Iterator[Effect]:
+    """The values; `model.rope: null` in the place of all that would say more of it."""
+    some = {
+        prefix
+        for effect in effects
+        if effect.value is not None
+        for prefix in _prefixes(effect.path)
+    }
+    last = ""
+    for effect in effects:
+        inside = [prefix for prefix in _prefixes(effect.path)[1:] if prefix not in some]
+        path = inside[0] if inside else effect.path
+        if path != last:
+            yield effect._replace(path=path)
+        last = path
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 1 and isinstance(value[0], dict)
+
+
+def _prefixes(path: str) -> list[str]:
+    """The sections that a path lies in, the outermost first."""
+    parts = path.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def effects_as_json(found: Meaning) -> dict[str, Any]:
@@ -144,7 +184,11 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, dict):
-        inner = (f"{key}: {_value(item)}" for key, item in value.items() if item not in (None, {}))
+        inner = (
+            f"{key}: {_value(item)}"
+            for key, item in value.items()
+            if item not in (None, {}, [], ())
+        )
         return "{" + ", ".join(inner) + "}"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()

@@ -102,9 +102,17 @@ def test_strict_fails_on_what_is_lost(ftspec: Command, sources: Path) -> None:
 def test_explain_names_the_origin_of_each_value(ftspec: Command, sources: Path) -> None:
     done = ftspec("explain", "llama.yaml", "dataset_info.json")
     origins = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
-    assert "llama.yaml:5 (lora_target)" in origins["method.tuner.targets"]
+    assert "line 5 (lora_target)" in origins["method.tuner.targets"]
     assert "default of llamafactory 0.9.5" in origins["method.tuner.alpha"]
     assert "16" in origins["method.tuner.alpha"].split()
+    assert (
+        origins["model.rope"].split()[1] == "null"
+    )  # nothing of it is set: one line for all of it
+    assert not any(name.startswith("model.rope.") for name in origins)
+    several = ftspec("explain", "llama.yaml", "dataset_info.json", "--json").out
+    told = {one["path"]: one for one in json.loads(several)["values"]}
+    assert told["method.tuner.targets"]["origin"] == "llama.yaml:5 (lora_target)"
+    assert told["model.rope.type"]["value"] is None
     assert json.loads(ftspec("explain", "trl.yaml", "--json").out)["values"]
 
 
