@@ -25,6 +25,7 @@ from ftspec.port.formats.script_rules import (
 from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
+from ftspec.port.formats.unsloth_grpo import GROUP_RULES, assumed
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.online import ONLINE
 
@@ -161,6 +162,7 @@ def _complete(context: Context) -> Completion:
         for key, value in plain_defaults(context, CONFIG).items()
         if not key.endswith(("bf16", "gradient_checkpointing"))
     }
+    native |= assumed(context)
     if context.get("bf16") is None and context.get("fp16") is None:
         native[f"{CONFIG}bf16"] = half == "bfloat16"
     if lora:
@@ -212,6 +214,7 @@ format = replace(
         **trl.format.rules,
         **SCRIPT_RULES,
         **_LOADED,
+        **GROUP_RULES,
         "model_name_or_path": _name,
         "load_in_4bit": _bits,
         "load_in_8bit": _bits,

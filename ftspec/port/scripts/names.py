@@ -27,9 +27,11 @@ WHOLE = "len(tokenizer)"
 SHARED = ("standardize_sharegpt", "standardize_data_formats")
 """Unsloth's names, old and new, of what makes `role` and `content` of `from` and `value`."""
 HELPERS = ("get_chat_template", *SHARED, "train_on_responses_only")
+SAMPLING = "SamplingParams"
+"""vLLM's class of arguments, which Unsloth's configs are given as `vllm_sampling_params`."""
 READ = (
     *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", *HELPERS, *TOKENS, "trainer.train",
+    "load_dataset", *HELPERS, *TOKENS, "trainer.train", SAMPLING,
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -46,6 +48,7 @@ HARMLESS = re.compile(
       | (tokenizer|processing_class)\.(pad_token|pad_token_id|padding_side|model_max_length)\s*=
       | if\s+(not\s+)?tokenizer\.pad_token(\s+is\s+None)?:
         \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
+      | SamplingParams\.stop\s=\s\[tokenizer\.eos_token\]$
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
       | model\.config\.(use_cache|pretraining_tp)\s*=
       | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)

@@ -19,6 +19,7 @@ from ftspec.port.scripts.names import (
     MODEL,
     MODEL_KEYS,
     RESIZED,
+    SAMPLING,
     TOKENS,
     TRAINERS,
     UNUSED,
@@ -97,7 +98,7 @@ def _is_used(calls: Calls, names: set[str]) -> bool:
 
 def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
     """Where a call's argument stands among the settings; nowhere if it sets nothing."""
-    fast = call.startswith(FAST)
+    fast, first = call.startswith(FAST), call.partition("#")[0]
     if call in LOADERS:
         key = MODEL.get(name, name)
         plain = key in MODEL_KEYS and not (fast and key == "dtype")
@@ -110,8 +111,9 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
         if name in ("model", "0") and isinstance(value, str):
             return ("model_name_or_path",)
         return () if name in GIVEN and not value else (name,)
-    kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer")
-    return (call.rpartition(".")[2], name) if call.partition("#")[0] in kept else ()
+    kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer", SAMPLING)
+    call = "vllm_sampling_params" if call == SAMPLING else call.rpartition(".")[2]
+    return (call, name) if first in kept else ()
 
 
 def _first(calls: Calls, name: str) -> int:
