@@ -44,14 +44,13 @@ def command(
     unless --allow-lossy accepts that; what the source leaves open stops it always. --set changes
     the spec that stands between the two.
     """
-    from ftspec.plan.write import write_plans
     from ftspec.port.carry import carry
     from ftspec.report.port import as_json as to_json
     from ftspec.report.port import lines
     from ftspec.spec.secrets import masked
 
-    carried = carry(files, backend, output, wanted, version, devices, allow_lossy, sets)
-    written = [str(path) for path in write_plans([carried.plan], overwrite)[backend]]
+    carried = carry(files, backend, output, wanted, version, devices, allow_lossy, sets, overwrite)
+    written = [str(path) for path in carried.written]
     here = of_this_machine([carried.plan])
     if as_json:
         told = to_json(carried.imported)

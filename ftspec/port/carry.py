@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,24 @@ from ftspec.emit.disk import write_atomic
 from ftspec.errors import OutputError, Problem, SpecError, UnsupportedError
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
+from ftspec.plan.write import write_plan
 from ftspec.port.bring import Imported, bring
 from ftspec.port.fates import Fate
+from ftspec.port.sourced import at_their_source
 from ftspec.registry import load
 from ftspec.spec.load import loads
+
+IN_BETWEEN = "spec"
+"""What the spec is called that stands between the two, which nobody sees."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What was read, and what is to be written."""
+    """What was read, and what was written."""
 
     imported: Imported
     plan: Plan
+    written: tuple[Path, ...]
 
 
 def carry(
@@ -35,12 +42,15 @@ def carry(
     devices: int | None = None,
     allow_lossy: bool = False,
     sets: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> Carried:
-    """The plan that trains elsewhere what these files train; ``sets`` change values of the spec.
+    """Write what trains elsewhere what these files train; ``sets`` change values of the spec between.
 
     Raises:
         SpecError: something is left open that a person has to decide.
         UnsupportedError: something would be lost, or be only nearly the same.
+        DataError: a row cannot be read or trained on.
+        OutputError: a file cannot be written, or was changed by hand.
     """
     load(backend)  # says at once if there is none
     imported = bring(files, wanted, version, devices)
@@ -50,26 +60,50 @@ def carry(
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
     if lost and not allow_lossy:
         raise UnsupportedError([_problem(fate) for fate in lost])
-    if imported.files:
-        _make(folder)
-    for name, text in imported.files.items():
-        write_atomic(folder / name, text.encode())
     changed = [*_moved(imported, folder), *sets]
-    loaded = loads(imported.composed.text, f"{_name(imported)}.yaml", changed)
-    return Carried(imported, make_plan(loaded, backend, folder, allow_lossy))
+    with _beside(imported, folder, overwrite), at_their_source(imported, sets):
+        loaded = loads(imported.composed.text, IN_BETWEEN, changed)
+        plan = make_plan(loaded, backend, folder, allow_lossy)
+        return Carried(imported, plan, write_plan(plan, overwrite))
 
 
-def _name(imported: Imported) -> str:
-    """What the spec is called: after the file that says the training."""
-    return imported.parts[0].context.document.path.stem
+@contextmanager
+def _beside(imported: Imported, folder: Path, overwrite: bool) -> Iterator[None]:
+    """Write the files that came out of the source, such as a chat template.
+
+    Others name them, and are written next. Where that fails, those that are new go again.
+    """
+    files = {folder / name: text.encode() for name, text in imported.files.items()}
+    new = [file for file in files if not file.exists()]
+    others = [file for file in files if file not in new and file.read_bytes() != files[file]]
+    if others and not overwrite:
+        hint = "--overwrite replaces it; or name another folder"
+        raise OutputError(
+            [Problem("another file is there", file=str(one), hint=hint) for one in others]
+        )
+    fresh = bool(files) and _make(folder)
+    for file, content in files.items():
+        write_atomic(file, content)
+    try:
+        yield
+    except BaseException:
+        for file in new:
+            file.unlink(missing_ok=True)
+        if fresh:
+            with suppress(OSError):  # it has prepared data by now
+                folder.rmdir()
+        raise
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path) -> bool:
+    """Whether the folder was not there before."""
+    fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = Problem(f"cannot make this folder: {error.strerror}", file=str(folder))
         raise OutputError([problem]) from error
+    return fresh
 
 
 def _moved(imported: Imported, folder: Path) -> Iterator[str]:

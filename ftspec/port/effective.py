@@ -12,7 +12,7 @@ from ftspec.plan.resolve import resolve, written_paths
 from ftspec.port import traces
 from ftspec.port.bring import Imported, bring
 from ftspec.port.documents import parse, read_text
-from ftspec.port.fates import Fate
+from ftspec.port.fates import Fate, Setting
 from ftspec.port.formats import formats
 from ftspec.port.settle import Settled
 from ftspec.read import yaml
@@ -131,11 +131,13 @@ def _of_spec(path: Path) -> Meaning:
     return Meaning(str(path), tuple(effects), starts=(path.parent,))
 
 
-def _origin(path: str, parts: Sequence[Settled]) -> str:
-    """The settings a value comes from; else whose default it is."""
-    for part in reversed(parts):
-        if found := part.origins.get(path):
-            return ", ".join(f"{one.place} ({one.key})" for one in found)
+def set_by(path: str, parts: Sequence[Settled]) -> Sequence[Setting]:
+    """The settings that a value comes from; of the last file, where several say it."""
+    return next((found for part in reversed(parts) if (found := part.origins.get(path))), ())
+
+
+def assumed_by(path: str, parts: Sequence[Settled]) -> str:
+    """Whose default a value is that no setting gives."""
     for part in reversed(parts):
         if path in part.spec:
             table = part.context.table
@@ -144,3 +146,8 @@ def _origin(path: str, parts: Sequence[Settled]) -> str:
                 return f"what {part.format.title} does"
             return f"default of {table.title}"
     return "ftspec's default"
+
+
+def _origin(path: str, parts: Sequence[Settled]) -> str:
+    found = set_by(path, parts)
+    return ", ".join(f"{one.place} ({one.key})" for one in found) or assumed_by(path, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,61 @@ def test_port_stops_at_what_would_be_lost(ftspec: Command, sources: Path) -> Non
     done = ftspec("port", "other.yaml", "--to", "trl", "-o", "build")  # which data?
     assert done.code == 2
     assert ftspec("port", "llama.yaml", "--to", "trls", "-o", "build").code == 5
+
+
+AXOLOTL = """\
+base_model: ./tiny-model
+chat_template_jinja: "{% for message in messages %}{{ message.content }}{% endfor %}"
+chat_template: jinja
+datasets:
+  - {path: chat.jsonl, ds_type: json, type: chat_template, field_messages: messages}
+adapter: lora
+lora_r: 8
+lora_alpha: 16
+lora_target_linear: true
+sequence_len: 256
+micro_batch_size: 2
+gradient_accumulation_steps: 2
+optimizer: adamw_torch
+learning_rate: 1e-4
+max_steps: 4
+logging_steps: 1
+bf16: false
+output_dir: out
+"""
+
+
+def test_port_tells_what_is_wrong_at_the_source(ftspec: Command, sources: Path) -> None:
+    (sources / "axolotl.yaml").write_text(AXOLOTL)
+    to = ("--to", "llamafactory", "-o", "build", "--set", "data.train_on=all")
+    done = ftspec("port", "axolotl.yaml", *to)
+    assert done.code == 4
+    places = re.findall(r"^(\S+): error\[unsupported\]: (.*)", done.err, re.MULTILINE)
+    told = {text: place for place, text in places}
+    average = next(text for text in told if "method.objective.average" in text)
+    assert told[average] == "axolotl.yaml:12"  # of micro_batch_size and accumulation
+    assert {place.partition(":")[0] for place in told.values()} == {"axolotl.yaml"}
+    assert not (sources / "build").exists(), "not even its chat template is left behind"
+    (sources / "build").mkdir()
+    (sources / "build" / "axolotl.chat_template.jinja").write_text("mine")
+    assert ftspec("port", "axolotl.yaml", "--to", "trl", "-o", "build").code == 8
+    assert (sources / "build" / "axolotl.chat_template.jinja").read_text() == "mine"
+
+
+def test_port_tells_what_is_wrong_with_a_default_and_with_an_option(
+    ftspec: Command, sources: Path
+) -> None:
+    (sources / "axolotl.yaml").write_text(AXOLOTL.replace("chat.jsonl", "rows.json"))
+    done = ftspec("port", "axolotl.yaml", "--to", "trl", "-o", "build")
+    assert done.code == 3
+    assert done.err.startswith(
+        "axolotl.yaml:5: error[data]: data.train.0.path: no such file: rows.json\n"
+        "  help: a path in a spec starts at the current folder\n"
+    )
+    (sources / "axolotl.yaml").write_text(AXOLOTL)
+    wrong = ("--set", "train.seed=-1", "--set", "method.tuner.dora=true")
+    done = ftspec("port", "axolotl.yaml", "--to", "trl", "-o", "build", *wrong)
+    assert done.err.startswith("--set train.seed=-1: error[spec]: ")
 
 
 @pytest.mark.parametrize("command", ["import", "explain"])

@@ -9,7 +9,6 @@ import pytest
 
 from ftspec.emit import yaml
 from ftspec.env.install import ensure
-from ftspec.plan.write import write_plan
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
@@ -84,7 +83,6 @@ def test_a_config_of_axolotl_is_ported(
         carried = carry([Path(CONFIG)], "trl", folder / "trl", allow_lossy=True)
         assert carried.imported.composed.values["model.quantization.experts"] is True
         assert not [fate for fate in carried.imported.fates if not fate.faithful]
-        write_plan(carried.plan)
         plugins = f"plugins: [{FRESH}, {SEEDED}, on_a_cpu.OnACpu]\n"
         config.write_text(config.read_text("utf-8") + plugins, "utf-8")
         return {"axolotl": original, "trl": as_run(carried.plan, ensure(load_backend("trl")))}

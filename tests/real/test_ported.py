@@ -11,7 +11,6 @@ import pytest
 
 from ftspec.emit import yaml
 from ftspec.env.install import ensure
-from ftspec.plan.write import write_plan
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
@@ -101,7 +100,6 @@ def test_a_published_config_trains_the_same_in_trl(
         (original.folder / "dataset_info.json").write_text(json.dumps({"rows": rows}))
         monkeypatch.chdir(original.folder)
         carried = carry([Path("train.yaml")], "trl", folder / "trl")
-        write_plan(carried.plan)
         assert carried.plan.native["LoraConfig.lora_alpha"] == 16
         assert carried.imported.composed.values["method.objective.type"] == config["stage"]
         return {
@@ -263,7 +261,6 @@ def test_a_script_trains_the_same_elsewhere(
         monkeypatch.chdir(original.folder)
         # of the rows none is longer than the limit, so it makes no difference how they are cut
         carried = carry([Path("train.py")], target, folder / target, allow_lossy=True)
-        write_plan(carried.plan)
         values = carried.imported.composed.values
         assert (values["method.tuner.rank"], values["method.tuner.alpha"]) == (rank, alpha)
         assert carried.imported.faithful

@@ -12,7 +12,6 @@ import pytest
 
 from ftspec.emit import yaml
 from ftspec.env.install import ensure
-from ftspec.plan.write import write_plan
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
@@ -195,7 +194,6 @@ def test_a_schedule_that_reaches_no_step_is_none(lab: Lab, monkeypatch: pytest.M
             (original.folder / file).write_text(text, "utf-8")
         monkeypatch.chdir(original.folder)
         carried = carry([Path("train.yaml")], "llamafactory", folder / "port", allow_lossy=True)
-        write_plan(carried.plan)
         assert carried.imported.faithful
         assert carried.plan.native["lr_scheduler_type"] == "constant"
         ported = as_run(carried.plan, ensure(load_backend("llamafactory")))
@@ -266,7 +264,6 @@ def test_a_port_trains_what_its_original_trains(
         carried = carry(
             [Path(next(iter(pair.files)))], pair.target, folder / pair.target, allow_lossy=True
         )
-        write_plan(carried.plan)
         values = carried.imported.composed.values
         assert {path: values[path] for path in pair.held} == pair.held
         if pair.source == "axolotl":  # rows that are made anew are not saved by many processes

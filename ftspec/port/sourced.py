@@ -1,0 +1,57 @@
+"""What is wrong with a value of an imported spec, told at the setting of the source that it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ftspec.errors import FtspecError, Problem
+from ftspec.port.bring import Imported
+from ftspec.port.effective import assumed_by, set_by
+from ftspec.port.fates import Setting
+from ftspec.spec.paths import leaf_paths
+
+REMEDY = re.compile(r"([a-z_0-9]+(?:\.[a-z_0-9]+)+): ([\w./-]+)")
+"""A hint that names a path and a value, as in a spec."""
+
+
+@contextmanager
+def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
+    """Errors of ours that speak of a value of the spec get the line of the source.
+
+    The spec that stands between was seen by nobody. What ``sets`` say is the person's own, and stays.
+    """
+    try:
+        yield
+    except FtspecError as error:
+        own = {f"--set {one}" for one in sets}
+        raise type(error)(
+            [
+                problem if problem.file in own or not problem.path else _placed(problem, imported)
+                for problem in error.problems
+            ]
+        ) from error
+
+
+def _placed(problem: Problem, imported: Imported) -> Problem:
+    found = _settings(problem.path, imported)
+    hint = problem.hint.replace("the spec's folder", "the current folder")
+    if REMEDY.fullmatch(hint):
+        hint = REMEDY.sub(r"--set \1=\2", hint)
+    if found:
+        return replace(problem, file=found[0].file, line=found[0].line, column=0, hint=hint)
+    whose = assumed_by(problem.path, imported.parts)
+    file = str(imported.parts[0].context.document.path)
+    return replace(
+        problem, message=f"{problem.message} ({whose})", file=file, line=0, column=0, hint=hint
+    )
+
+
+def _settings(path: str, imported: Imported) -> Sequence[Setting]:
+    """Those of the value, of the nearest section above, or of what lies in it."""
+    parts = path.split(".")
+    above = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    inside = [leaf for leaf in leaf_paths() if leaf.startswith(f"{path}.")]
+    return next((found for one in (*above, *inside) if (found := set_by(one, imported.parts))), ())
