@@ -11,8 +11,18 @@ from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.rules import Context, Outcome, Rule, derived, inert, nearly, section, unknown
-from ftspec.port.scripts.names import SHARED, UNUSED
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    derived,
+    group,
+    inert,
+    nearly,
+    section,
+    unknown,
+)
+from ftspec.port.scripts.names import LOADED, SHARED, UNUSED, UNUSED_BITS
 from ftspec.spec.online import ONLINE
 
 STOPS = ", and a class that is given it stops"
@@ -136,6 +146,26 @@ SCRIPT_RULES: dict[str, Rule] = {
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
     f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),
+    f"{UNUSED_BITS}.": inert("no model is loaded with it"),
+    **group(
+        "where a model is looked for, not which",
+        *(
+            f"{LOADED}.{name}"
+            for name in (
+                "local_files_only",
+                "use_safetensors",
+                "return_dict",
+                "max_memory",
+                "use_auth_token",
+                "force_download",
+                "resume_download",
+                "proxies",
+                "torchscript",
+                "output_loading_info",
+            )
+        ),
+    ),
+    f"{LOADED}.": unknown("a further argument of from_pretrained is not in a spec"),
     "get_peft_model": inert("all of it is Unsloth's default"),
     "get_peft_model.": adapter,
     "load_dataset.": _loaded,

@@ -224,6 +224,7 @@ format = replace(
             f"get_peft_model.finetune_{part}": _part
             for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
         },
+        "SFTTrainer.packing": renamed(f"{CONFIG}packing"),
         "embedding_learning_rate": unknown(EMBEDDINGS),
         "get_peft_model.random_state": _seed,
         "get_peft_model.use_gradient_checkpointing": _checkpointing,

@@ -41,6 +41,12 @@ IDLE = (
 """Calls that set nothing of their own."""
 UNUSED = "unused LoraConfig"
 """An adapter that is described, and that neither the trainer nor the model is given."""
+UNUSED_BITS = "unused BitsAndBytesConfig"
+"""Weights in few bits that are described, and that no model is loaded with."""
+PACKED = ("SFTTrainer", "packing")
+"""Keeps its call: to pack was the trainer's own argument once, and meant something else."""
+LOADED = "AutoModelForCausalLM"
+"""Below this key stand arguments of transformers' own from_pretrained that have no key of their own."""
 KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": True}
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(
@@ -52,9 +58,11 @@ HARMLESS = re.compile(
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
       | model\.config\.(use_cache|pretraining_tp)\s*=
       | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
-      | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\( | (print|pprint\.pprint|login|wandb\.init)\.\w+\s=
+      | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\(
+      | (print|pprint\.pprint|login|wandb\.init)(\#\d+)?\.\w+\s=
       | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
-      | os\.environ | (torch\.cuda|gc|gpu_\w+|start_gpu\w+|max_memory|logger|logging|warnings|wandb)\b
+      | os\.environ | (torch\.cuda|gc|gpu_(stats|mem\w*)|start_gpu\w+)\b
+      | (max_memory|logger|logging|warnings|wandb)\b
       | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\( | assert\s""",
     re.VERBOSE,
 )

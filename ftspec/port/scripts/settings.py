@@ -15,14 +15,17 @@ from ftspec.port.scripts.names import (
     GIVEN,
     HELPERS,
     LATER,
+    LOADED,
     LOADERS,
     MODEL,
     MODEL_KEYS,
+    PACKED,
     RESIZED,
     SAMPLING,
     TOKENS,
     TRAINERS,
     UNUSED,
+    UNUSED_BITS,
     WHOLE,
 )
 from ftspec.read.placed import Place, Trail
@@ -47,11 +50,12 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
             data["loaded_by"] = "trainer"
             places[("loaded_by",)] = Place(_first(calls, f"{trainer}Trainer"), 1)
     used = _is_used(calls, names)
+    idle = {} if used else {"LoraConfig": UNUSED}
+    idle |= {} if _is_quantised(calls) else {"BitsAndBytesConfig": UNUSED_BITS}
     for place, value in calls.values.items():
         call, _, name = place.rpartition(".")
-        trail = _trail(call, name, value)
-        if trail[:1] == ("LoraConfig",) and not used:
-            trail = (UNUSED, name)
+        first = call.partition("#")[0]
+        trail = (idle[first], name) if first in idle else _trail(call, name, value)
         node: Any = data
         for part in trail[:-1]:
             node = node.setdefault(part, {})
@@ -96,24 +100,34 @@ def _is_used(calls: Calls, names: set[str]) -> bool:
     return handed or "get_peft_model" in names
 
 
+def _is_quantised(calls: Calls) -> bool:
+    """Whether a BitsAndBytesConfig reaches a model, as far as it can be seen."""
+    given = {place for place in calls.lines if place.endswith(".quantization_config")}
+    held = any(calls.values.get(place, "") is not None for place in given)
+    return held or any("quantization_config" in told or "**" in told for _, told in calls.foreign)
+
+
 def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
     """Where a call's argument stands among the settings; nowhere if it sets nothing."""
     fast, first = call.startswith(FAST), call.partition("#")[0]
+    if call == "trainer.train" and name in ("resume_from_checkpoint", "0"):
+        return ("resume_from_checkpoint",) if value else ()
     if call in LOADERS:
         key = MODEL.get(name, name)
         plain = key in MODEL_KEYS and not (fast and key == "dtype")
-        return () if name in LATER else (key,) if plain else ("from_pretrained", name)
-    if call in ADAPTERS:
-        return ("get_peft_model" if fast else call, name)
+        section = "from_pretrained" if fast else LOADED
+        return () if name in LATER else (key,) if plain else (section, name)
     if call in (*CONFIGS, "BitsAndBytesConfig"):
         return ("output_dir" if name == "0" else name,)
     if call.removesuffix("Trainer") in TRAINERS:
         if name in ("model", "0") and isinstance(value, str):
             return ("model_name_or_path",)
-        return () if name in GIVEN and not value else (name,)
+        given = (call, name) if (call, name) == PACKED else (name,)
+        return () if name in GIVEN and not value else given
     kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer", SAMPLING)
+    tells = call in ADAPTERS or first in kept
     call = "vllm_sampling_params" if call == SAMPLING else call.rpartition(".")[2]
-    return (call, name) if first in kept else ()
+    return (call, name) if tells else ()
 
 
 def _first(calls: Calls, name: str) -> int:

@@ -29,6 +29,11 @@ DTYPE = (
     "in float32: model.dtype"
 )
 
+BLOCKS = (
+    "a trainer that is told to pack is one of trl up to 0.15: it joins texts, an end of text between two, "
+    "and cuts blocks of the length; it draws rows in an order of its own there"
+)
+
 
 def _recognise(data: Mapping[str, Any]) -> bool:
     return "config_class" in data
@@ -36,6 +41,14 @@ def _recognise(data: Mapping[str, Any]) -> bool:
 
 def _dtype(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {BITS + setting.key: str(setting.value).removeprefix("torch.")})
+
+
+def _packing(setting: Setting, _context: Context) -> Outcome:
+    """An argument of the trainer itself up to trl 0.15, whose packing was another."""
+    if not setting.value:
+        return Outcome("inert", why="rows stay apart")
+    native = {f"{CONFIG}packing": True, f"{CONFIG}packing_strategy": "wrapped"}
+    return Outcome("approximated", native, why=BLOCKS)
 
 
 def _complete(context: Context) -> Completion:
@@ -84,6 +97,7 @@ format = replace(
     rules={
         **trl.format.rules,
         **SCRIPT_RULES,
+        "SFTTrainer.packing": _packing,
         "bnb_4bit_use_double_quant": trl.format.rules["use_bnb_nested_quant"],
         "bnb_4bit_compute_dtype": _dtype,
         "bnb_4bit_quant_storage": _dtype,
