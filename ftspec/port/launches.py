@@ -29,7 +29,30 @@ OWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "axolotl": ("axolotl", ("train",)),
 }
 """Commands of tools, and those of their words that train."""
-BEFORE = ("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun")
+UNTRAINED: Mapping[str, str] = {
+    "llamafactory-cli export": "writes a model, with an adapter added to it",
+    "llamafactory-cli chat": "chats",
+    "llamafactory-cli webchat": "chats",
+    "llamafactory-cli api": "serves a model",
+    "llamafactory-cli webui": "opens a page in which trainings are set up",
+    "llamafactory-cli eval": "measures a model",
+    "export_model.py": "writes a model, with an adapter added to it",
+    "cli_demo.py": "chats",
+    "web_demo.py": "chats",
+    "api_demo.py": "serves a model",
+    "train_web.py": "opens a page in which trainings are set up",
+    "evaluate.py": "measures a model",
+    "vllm_infer.py": "writes answers",
+    "trl vllm-serve": "serves a model",
+    "axolotl preprocess": "prepares rows",
+    "axolotl merge-lora": "writes a model, with an adapter added to it",
+    "axolotl inference": "chats",
+}
+"""Commands and scripts of these tools that train nothing, and what they do."""
+BEFORE = (
+    *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun"),
+    *("if", "then", "else", "do", "!", "{"),
+)
 PYTHONS = ("python", "python3", "ipython")
 
 
@@ -48,6 +71,19 @@ class Launch:
     machine: dict[str, Any] = field(default_factory=dict)
     """What the launcher is told, in the names of accelerate's config."""
     unknown: list[tuple[int, str]] = field(default_factory=list)
+
+
+def untrained(commands: Sequence[Command]) -> list[tuple[int, str]]:
+    """Those that are of these tools and train nothing: the line, and what happens there."""
+    found = []
+    for command in commands:
+        texts = [word.text for word in _bare(command.words)]
+        files = [text.rpartition("/")[2] for text in texts]
+        named = [" ".join([*files[:1], *texts[1:2]]).replace("lmf ", "llamafactory-cli "), *files]
+        name = next((one for one in named if one in UNTRAINED), "")
+        if name:
+            found.append((command.line, f"`{name}` {UNTRAINED[name]}"))
+    return found
 
 
 def launches(commands: Sequence[Command]) -> list[Launch]:
@@ -114,6 +150,12 @@ def _program(
             continue
         name = words[place + 1].text if module and place + 1 < len(words) else word.text
         rest = words[place + (2 if module else 1) :]
+        if name.endswith(("llamafactory.cli", "llamafactory/cli.py")):
+            if [one.text for one in rest[:1]] != ["train"]:
+                return None
+            rest = rest[1:]
+        if name.rpartition("/")[2] in UNTRAINED:
+            return None
         tool, trainer = _tool(name)
         if not tool and launcher == "python" and module:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
 from ftspec.spec.root import Spec
 
+_AT = re.compile(r"(.+):(\d+)", re.DOTALL)
+"""`run.sh:38`: the command at a line of a script that has several."""
+WINDOWS = (".bat", ".cmd", ".ps1")
 REWRITTEN = frozenset(
     (
         *(
@@ -44,19 +48,27 @@ class Part(NamedTuple):
 def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     """A file as the parts of a source: one, or what a shell script launches.
 
-    A path that is no file, and has several words, is a command line.
+    A path that is no file, and has several words, is a command line; `run.sh:38` is the command at that
+    line of a script.
 
     Raises:
         SpecError: as `recognise`; or nothing in a script trains, or several commands do.
     """
-    words = str(path)
-    if " " in words.strip() and not is_there(path):
+    words, line = str(path), 0
+    at = None if is_there(path) else _AT.fullmatch(words)
+    if at is not None and is_file(Path(at[1])):
+        path, line = Path(at[1]), int(at[2])
+    elif " " in words.strip() and not is_there(path):
         return [Part(*one) for one in shell.parts(Path("command"), words, wanted, recognise)]
     text = read_text(path)
     if shell.is_shell(path, text):
-        return [Part(*one) for one in shell.parts(path, text, wanted, recognise)]
+        return [Part(*one) for one in shell.parts(path, text, wanted, recognise, line)]
     if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, read.shell_lines, text)):
-        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise)]
+        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line)]
+    if path.suffix.lower() in WINDOWS:
+        why = "a script of Windows, whose variables and line ends are others"
+        hint = "give its command that trains in quotes, as one line"
+        raise SpecError(Problem(why, file=str(path), hint=hint))
     return [recognise(path, wanted)]
 
 

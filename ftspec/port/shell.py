@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from ftspec.errors import Problem, SpecError
 from ftspec.port.documents import Document, Scalar, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
-from ftspec.port.launches import Launch, arguments, launches
+from ftspec.port.launches import Launch, arguments, launches, untrained
 from ftspec.read import commands
+from ftspec.read.commands import Command
+from ftspec.read.heredocs import Made, named
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.spec.present import is_file
 
@@ -26,6 +29,8 @@ CONFIGS = ("config", "config_file", "")
 """Where an argument names a file of settings; "" is a bare word."""
 
 
+OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
+"""Arguments that LLaMA-Factory alone has together, whatever its script is called."""
 LISTED = frozenset(
     (
         *("lora_target_modules", "lora_modules_to_save", "lora_target_parameters"),
@@ -49,27 +54,80 @@ def trains(text: str) -> bool:
     return any(found.tool for found in launches(commands.read(text)))
 
 
-def parts(path: Path, text: str, wanted: str | None, read: Read) -> list[tuple[Format, Document]]:
-    """The training that a script launches, and how.
+def parts(
+    path: Path, text: str, wanted: str | None, read: Read, line: int = 0
+) -> list[tuple[Format, Document]]:
+    """The training that a script launches, and how; ``line``: of which command, where it has several.
 
     Raises:
         SpecError: nothing in it trains, several commands do, or a file that it names is not here.
     """
-    found = launches(commands.read(text))
-    found = [one for one in found if one.tool or one.script or wanted]
+    whole, files = commands.read_whole(text)
+    launch = _chosen(path, whole, wanted, line)
+    main = _main(path, launch, wanted, read, files)
+    return [main, *_machine(path, launch, read), *_beside(path, main, files)]
+
+
+def _beside(
+    path: Path, main: tuple[Format, Document], files: Mapping[str, Made]
+) -> Iterator[tuple[Format, Document]]:
+    """Files that the settings name and that the script writes, such as an engine's."""
+    form, document = main
+    for key, name in form.mentions.items():
+        value = document.data.get(key)
+        if name == "dataset_info":
+            value = f"{value or 'data'}/dataset_info.json"
+        if isinstance(value, str) and (made := files.get(named(value))) is not None:
+            other = load(name)
+            yield other, _of_script(path, value, made, other)
+
+
+def _chosen(path: Path, whole: Sequence[Command], wanted: str | None, line: int) -> Launch:
+    """The command that trains."""
+    found = [one for one in launches(whole) if one.tool or one.script or wanted]
     trainers = [one for one in found if one.tool] or found
-    if len(trainers) != 1:
-        why = "no command in it trains" if not trainers else "several commands train: give one"
-        lines = f" (lines {', '.join(str(one.line) for one in trainers)})" if trainers else ""
-        raise SpecError(Problem(why + lines, file=str(path), hint=COMMANDS))
-    (launch,) = trainers
-    main = _main(path, launch, wanted, read)
-    return [main, *_machine(path, launch, read)]
+    if line:
+        before = [one for one in trainers if one.line <= line]
+        if before:
+            return before[-1]
+        raise SpecError(Problem(f"no command trains at line {line}", file=str(path), hint=COMMANDS))
+    trainers = [one for one in trainers if not _only_measures(one)] or trainers
+    if trainers and all(map(partial(_is_same, trainers[0]), trainers)):
+        return trainers[0]
+    if trainers:
+        lines = ", ".join(str(one.line) for one in trainers)
+        hint = f"name one by its line: {path}:{trainers[0].line}"
+        raise SpecError(
+            Problem(f"several commands train (lines {lines})", file=str(path), hint=hint)
+        )
+    idle = "; ".join(f"line {number}: {what}" for number, what in untrained(whole))
+    why = "no command in it trains" + (f" ({idle})" if idle else "")
+    raise SpecError(Problem(why, file=str(path), hint=COMMANDS))
 
 
-def _main(path: Path, launch: Launch, wanted: str | None, read: Read) -> tuple[Format, Document]:
+def _is_same(one: Launch, other: Launch) -> bool:
+    """Whether two commands are one training, as in the branches of an `if`."""
+    if one is other:
+        return True
+    known = all(word.known for word in one.words)
+    return known and (one.words, one.machine) == (other.words, other.machine)
+
+
+def _only_measures(launch: Launch) -> bool:
+    """Whether LLaMA-Factory's command line asks for predictions or an evaluation, and for no training."""
+    if launch.tool != "llamafactory":
+        return False
+    given, _ = arguments(launch.words, launch.line)
+    return "do_train" not in given and bool({"do_predict", "do_eval"} & given.keys())
+
+
+def _main(
+    path: Path, launch: Launch, wanted: str | None, read: Read, files: Mapping[str, Made]
+) -> tuple[Format, Document]:
     given, unknown = arguments(launch.words, launch.line)
     name = launch.tool or wanted
+    if not name and given.keys() >= OWN_NAMES:
+        name = "llamafactory"  # its script under another name
     if not name:
         script = _near(path, launch.script)
         if script is None:
@@ -84,20 +142,48 @@ def _main(path: Path, launch: Launch, wanted: str | None, read: Read) -> tuple[F
         return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown, *asked])
     form = load(name)
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
-    data = {key: _scalar(value, form.scalar) for key, value in given.items() if key}
+    if config is None:
+        config = next((text for _, text in unknown if not text.startswith("--")), None)
+        unknown = [one for one in unknown if one[1] != config]
+    unknown += [(launch.line, str(word)) for word in given.pop("", ())]
+    data = {key: _scalar(value, form.scalar) for key, value in given.items()}
     document = Document(path, Placed({}, {}))
     if config is not None:
-        near = _near(path, str(config))
-        if near is None:
-            why = f"`{config}`: the settings stand in that file, which is not here"
-            hint = "it is looked for from here, and beside the script: copy it there"
-            raise SpecError(Problem(why, file=str(path), line=launch.line, hint=hint))
-        document = parse(near, read_text(near), form.scalar, form.last_wins)
+        document = _settings(path, launch, str(config), form, files)
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])
+
+
+def _settings(
+    path: Path, launch: Launch, config: str, form: Format, files: Mapping[str, Made]
+) -> Document:
+    """The file of settings that a command names: one that is here, or that the script writes."""
+    if (made := files.get(named(config))) is not None:
+        return _of_script(path, config, made, form)
+    near = _near(path, config)
+    if near is None:
+        why = f"`{config}`: the settings stand in that file, which is not here"
+        hint = "it is looked for from here, and beside the script: copy it there"
+        if "$" in config or "`" in config:
+            hint = (
+                "what it is called only the shell knows: give that file in the place of the script"
+            )
+        raise SpecError(Problem(why, file=str(path), line=launch.line, hint=hint))
+    return parse(near, read_text(near), form.scalar, form.last_wins)
+
+
+def _of_script(path: Path, name: str, made: Made, form: Format) -> Document:
+    """A file that a script writes: its places are lines of the script."""
+    placed = parse(Path(name), made.text, form.scalar, form.last_wins).placed
+    places = {
+        trail: place._replace(line=made.numbers[place.line - 1])
+        for trail, place in placed.places.items()
+    }
+    asked = tuple((number, f"{path.name}: {text}") for number, text in made.open)
+    return Document(path, placed._replace(places=places), asked)
 
 
 def _machine(path: Path, launch: Launch, read: Read) -> list[tuple[Format, Document]]:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ftspec.read import heredocs
+from ftspec.read.heredocs import Made
 from ftspec.read.shell import joined_lines
 from ftspec.read.text import refuse_huge
 
@@ -46,7 +48,17 @@ def read(script: str) -> list[Command]:
     Raises:
         SpecError: the text is longer than any script.
     """
+    return read_whole(script)[0]
+
+
+def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
+    """The same, and the files that the script writes itself, by `heredocs.named`.
+
+    Raises:
+        SpecError: as `read`.
+    """
     refuse_huge(script, "a shell script")
+    script, documents = heredocs.taken_out(script)
     often = Counter(_SET.findall(script))
     variables: dict[str, str] = {}
     exported: dict[str, str] = {}
@@ -66,7 +78,11 @@ def read(script: str) -> list[Command]:
             once = {name: value for name, value in environ.items() if often[name] == 1}
             variables |= once
             exported |= once if shares else {}
-    return found
+
+    def expand(text: str) -> tuple[str, bool]:
+        return heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
+
+    return found, heredocs.written(documents, script, expand)
 
 
 def _whole(script: str) -> list[tuple[int, str]]:

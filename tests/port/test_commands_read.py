@@ -133,7 +133,15 @@ def test_a_value_that_is_not_known_is_a_question(read: Bring) -> None:
     ("script", "message"),
     [
         ("pip install trl\necho done\n", "no command in it trains"),
-        (f"{TRL}\n{TRL}\n", "several commands train"),
+        (f"{TRL}\n{TRL} --seed 1\n", r"several commands train \(lines 1, 2\)"),
+        (f"for S in 1 2; do {TRL} --seed $S; done\n{TRL} --seed $S\n", "several commands train"),
+        (
+            "llamafactory-cli export merge.yaml\n",
+            "line 1: `llamafactory-cli export` writes a model",
+        ),
+        ("python src/cli_demo.py --template qwen\n", "line 1: `cli_demo.py` chats"),
+        ("python -m llamafactory.cli chat chat.yaml\n", "no command in it trains"),
+        ('llamafactory-cli train "$FILE"\n', "`\\$FILE`: the settings stand in that file"),
         ("llamafactory-cli train gone.yaml\n", "not here"),
         ("python mine.py --lr 1\n", "not here"),
         ("accelerate launch --config_file gone.yaml sft.py --x 1\n", "not here"),
@@ -142,3 +150,105 @@ def test_a_value_that_is_not_known_is_a_question(read: Bring) -> None:
 def test_what_is_refused(read: Bring, script: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         read(script, "run.sh")
+
+
+LLAMA = (
+    "model_name_or_path: ${MODEL}\nstage: sft\ndo_train: true\nfinetuning_type: lora\n"
+    "dataset: identity\ndeepspeed: ds.json\nlearning_rate: 1e-4\n"
+)
+WRITTEN = f"""#!/bin/bash
+MODEL=org/model
+cat > ds.json <<'EOF'
+{{"zero_optimization": {{"stage": 2}}}}
+EOF
+cat <<EOF | tee "$DIR/train.yaml"
+{LLAMA}EOF
+"""
+
+
+def test_a_file_that_the_script_writes_is_read_in_it(read: Bring) -> None:
+    imported = read(f"{WRITTEN}llamafactory-cli train ${{DIR}}/train.yaml\n", "run.sh")
+    assert imported.composed.values["model.name"] == "org/model"
+    assert imported.composed.values["hardware.zero.stage"] == 2
+    places = {one.setting.key: one.setting.place for one in imported.fates}
+    assert places["stage"].endswith("run.sh:8")
+    assert places["zero_optimization.stage"].endswith("run.sh:4")
+    assert imported.composed.open == ()
+
+
+@pytest.mark.parametrize(
+    ("script", "question"),
+    [
+        (WRITTEN.replace("MODEL=org/model", "MODEL=$1"), "model_name_or_path: ${MODEL}"),
+        (WRITTEN + 'echo "seed: 1" >> $DIR/train.yaml\n', 'echo "seed: 1" >> $DIR/train.yaml'),
+        (WRITTEN + "sed -i s/1e-4/2e-4/ $DIR/train.yaml\n", "sed -i"),
+        (WRITTEN + WRITTEN.partition("EOF\n")[2], "is written anew here"),
+        (WRITTEN.replace("tee ", "tee -a ").replace("<<EOF", "<< 'EOF'"), ""),
+    ],
+)
+def test_what_is_not_known_of_such_a_file_is_a_question(
+    read: Bring, script: str, question: str
+) -> None:
+    if not question:  # lines in quotes stand as they are
+        imported = read(f"{script}llamafactory-cli train $DIR/train.yaml\n", "run.sh")
+        assert imported.composed.values["model.name"] == "${MODEL}"
+        return
+    imported = read(f"{script}llamafactory-cli train $DIR/train.yaml\n", "run.sh")
+    assert any(question in one for one in imported.composed.open)
+    assert imported.composed.values["train.learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("script", "commands_of_it"),
+    [
+        ("sbatch <<EOF\n#!/bin/bash\na b\nEOF\nc", [["sbatch"], ["a", "b"], ["c"]]),
+        ("cat > x.sh <<EOF\na b\nEOF\nc", [["cat"], ["x.sh"], ["a", "b"], ["c"]]),
+        ("python - <<EOF\nprint('it')\nEOF\nc", [["python", "-"], ["c"]]),
+        ("echo 'a <<B'\nc", [["echo", "a <<B"], ["c"]]),
+        ("a <<< b\nc", [["a"], ["b"], ["c"]]),
+    ],
+)
+def test_lines_that_are_commands_and_lines_that_are_none(
+    script: str, commands_of_it: list[list[str]]
+) -> None:
+    assert [[text for text, _ in command] for command in words(script)] == commands_of_it
+
+
+def test_one_of_several_commands_is_named_by_its_line(read: Bring) -> None:
+    script = f"{TRL} --seed 1\n\n{TRL} \\\n  --seed 2\n"
+    with pytest.raises(SpecError, match=r"several commands") as refused:
+        read(script, "run.sh")
+    assert refused.value.problems[0].hint.endswith("run.sh:1")
+    run = refused.value.problems[0].hint.split(": ")[1].removesuffix(":1")
+    assert bring([Path(f"{run}:1")]).composed.values["train.seed"] == 1
+    assert bring([Path(f"{run}:4")]).composed.values["train.seed"] == 2
+    with pytest.raises(SpecError, match=r"no such file|not there|no file"):
+        bring([Path(f"{run}.gone:4")])
+
+
+def test_what_predicts_behind_a_training_is_none() -> None:
+    train = (
+        "python src/train_bash.py --stage sft --finetuning_type lora --model_name_or_path org/model"
+    )
+    script = Path(f"{train} --do_train --seed 7; {train} --do_predict --predict_with_generate")
+    assert bring([script]).composed.values["train.seed"] == 7
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python -m llamafactory.cli train",
+        "llamafactory-cli train",
+        "torchrun lf.py",
+        "python lf.py",
+    ],
+)
+def test_names_under_which_llamafactory_is_called(command: str) -> None:
+    line = f"{command} --stage sft --do_train --finetuning_type full --model_name_or_path org/model"
+    assert bring([Path(line)]).composed.values["method.tuner.type"] == "full"
+
+
+def test_words_that_are_no_settings_are_asked_about() -> None:
+    line = "llamafactory-cli train --stage sft --do_train --model_name_or_path org/model"
+    imported = bring([Path(line.replace("train -", "train one two -"))])
+    assert [one for one in imported.composed.open if one.endswith((": one", ": two"))]

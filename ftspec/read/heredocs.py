@@ -1,0 +1,142 @@
+"""Files that a shell script writes itself: `cat > train.yaml <<EOF`. Nothing is executed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+_BEGINS = re.compile(r"(?<!<)<<-?[ \t]*(?P<quote>[\\'\"]?)(?P<end>[A-Za-z_]\w*)['\"]?", re.ASCII)
+_WORD = r"[ \t]*(\"[^\"]+\"|'[^']+'|[^\s|;&<>\"']+)"
+_INTO = re.compile(rf"(?:>>?\|?|\btee\b(?:[ \t]+-a|[ \t]+--append)?[ \t]){_WORD}")
+_APPENDS = re.compile(r">>|\btee[ \t]+(?:-a|--append)\b")
+_EDITS = re.compile(r"\b(?:sed|yq|perl)\b.*\s-\w*i")
+_ESCAPED = re.compile(r"\\([$`\\])")
+_BRACED = re.compile(r"\$\{(\w+)\}", re.ASCII)
+_SHELLS = re.compile(r"\b(?:ba|z|da)?sh\b|\bs(?:batch|run|sh)\b")
+_SCRIPTS = (".sh", ".bash", ".slurm", ".sbatch")
+
+Expand = Callable[[str], tuple[str, bool]]
+"""A text with the shell's variables put in, and whether all of them were known."""
+
+
+class Heredoc(NamedTuple):
+    """The lines between `<<EOF` and `EOF`."""
+
+    line: int
+    """Of the first of them."""
+    into: str
+    """The file they go to, as it is named there; empty where they go elsewhere."""
+    appends: bool
+    plain: bool
+    """Whether they are taken as they stand: the word behind `<<` is in quotes."""
+    lines: tuple[str, ...]
+
+
+class Made(NamedTuple):
+    """A file as a script writes it."""
+
+    text: str
+    """With a blank line in the place of each one that holds what only the shell knows."""
+    numbers: tuple[int, ...]
+    """The line of the script for each of its lines."""
+    open: tuple[tuple[int, str], ...] = ()
+    """What is not known of it: lines of the script, and what stands there."""
+
+
+def taken_out(script: str) -> tuple[str, list[Heredoc]]:
+    """A script with blank lines in the place of its heredocs, and these."""
+    lines = script.split("\n")
+    found: list[Heredoc] = []
+    at = 0
+    while at < len(lines):
+        head = lines[at]
+        begun = None if head.lstrip().startswith("#") else _BEGINS.search(head)
+        at += 1
+        if begun is None:
+            continue
+        end = next((n for n in range(at, len(lines)) if lines[n].strip() == begun["end"]), None)
+        if end is None:  # a shift of bits, or a word of a text
+            continue
+        rest = head[: begun.start()] + head[begun.end() :]
+        into = _INTO.search(rest)
+        body = lines[at:end]
+        if _is_script(into[1].strip("\"'") if into else "", rest, body):
+            lines[at - 1], lines[end] = rest, ""
+            continue
+        found.append(
+            Heredoc(
+                at + 1,
+                into[1].strip("\"'") if into else "",
+                _APPENDS.search(rest) is not None,
+                begun["quote"] != "",
+                tuple(body),
+            )
+        )
+        lines[at - 1] = rest[: into.start()] + rest[into.end() :] if into else rest
+        lines[at : end + 1] = [""] * (end + 1 - at)
+        at = end + 1
+    return "\n".join(lines), found
+
+
+def _is_script(into: str, head: str, body: Sequence[str]) -> bool:
+    """Whether the lines are commands, of a shell that gets them or of a script that they become."""
+    if into:
+        return into.endswith(_SCRIPTS) or any(re.match(r"#!.*sh\b", line) for line in body[:1])
+    return _SHELLS.search(head) is not None
+
+
+def written(found: Sequence[Heredoc], rest: str, expand: Expand) -> dict[str, Made]:
+    """The files that these write, by `named`; ``rest``: the script without them."""
+    files: dict[str, Made] = {}
+    for heredoc in found:
+        name = named(expand(heredoc.into)[0])
+        taken = [(line, True) if heredoc.plain else expand(line) for line in heredoc.lines]
+        numbers = tuple(range(heredoc.line, heredoc.line + len(taken)))
+        unsure = tuple(
+            (number, line.strip())
+            for number, line, (_, known) in zip(numbers, heredoc.lines, taken, strict=True)
+            if not known
+        )
+        now = Made("\n".join(text if known else "" for text, known in taken), numbers, unsure)
+        if (before := files.get(name)) is not None and heredoc.appends:
+            text = f"{before.text}\n{now.text}"
+            now = Made(text, before.numbers + numbers, before.open + unsure)
+        elif before is not None:
+            said = f"{heredoc.into} is written anew here: which of them is meant?"
+            now = now._replace(open=(*unsure, (heredoc.line - 1, said)))
+        files[name] = now
+    for number, line in enumerate(rest.split("\n"), 1):
+        for name in _changed(line, expand) & files.keys():
+            more = (number, line.strip())
+            files[name] = files[name]._replace(open=(*files[name].open, more))
+    files.pop("", None)
+    return files
+
+
+def named(text: str) -> str:
+    """The name of a file, with one way to write a variable that is not known."""
+    return _BRACED.sub(r"$\1", text.removeprefix("./"))
+
+
+def _changed(line: str, expand: Expand) -> set[str]:
+    """The files that a command writes to, or edits in place."""
+    if line.lstrip().startswith("#"):
+        return set()
+    words = [found[1] for found in _INTO.finditer(line)]
+    words += line.split() if _EDITS.search(line) else []
+    return {named(expand(word.strip("\"'"))[0]) for word in words}
+
+
+def expanded(text: str, one: Callable[[str, int], tuple[str, int, bool]]) -> tuple[str, bool]:
+    """A text with what ``one`` makes of each `$` and backtick in it."""
+    done, known, position = "", True, 0
+    while position < len(text):
+        if escaped := _ESCAPED.match(text, position):
+            done, position = done + escaped[1], escaped.end()
+        elif text[position] in "$`":
+            value, position, sure = one(text, position)
+            done, known = done + value, known and sure
+        else:
+            done, position = done + text[position], position + 1
+    return done, known
