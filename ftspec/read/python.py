@@ -66,12 +66,24 @@ def read_calls(
     Raises:
         SpecError: the source is not Python.
     """
+    tree = parsed(source)
+    try:
+        return _Script(source, tree, calls, known).read()
+    except (RecursionError, MemoryError) as error:
+        raise wrong("not Python that can be read: nested too deeply") from error
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a script.
+
+    Raises:
+        SpecError: the source is not Python.
+    """
     refuse_huge(source, "a script")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd escapes: none of our business
-            tree = ast.parse(source)
-        return _Script(source, tree, calls, known).read()
+            return ast.parse(source)
     except SyntaxError as error:
         line, column = error.lineno or 0, error.offset or 0
         hint = "check this line and the one above"

@@ -24,6 +24,7 @@ from ftspec.port.scripts.names import (
     REWARD_SOURCE,
     WRITTEN,
 )
+from ftspec.port.scripts.ran import ran
 from ftspec.port.scripts.rewards import rewards_of
 from ftspec.port.scripts.settings import again, settings
 from ftspec.read import json
@@ -43,9 +44,10 @@ def read(path: Path, text: str) -> Document:
     Raises:
         SpecError: it is not Python, or no notebook.
     """
-    source = _cells(text) if path.suffix == ".ipynb" else text
+    whole = _cells(text) if path.suffix == ".ipynb" else text
+    source = ran(whole)
     calls = read_calls(source, (*READ, *IDLE), KNOWN)
-    trains = min((line for place, line in _starts(calls, source)), default=None)
+    trains = min((line for place, line in _starts(calls, whole)), default=None)
     data, places = settings(calls)
     understood = _rows(source, data, places)
     copied: frozenset[int] = frozenset()
@@ -63,7 +65,7 @@ def read(path: Path, text: str) -> Document:
         and line not in copied
         and not (copied and ".reward_funcs = " in told)
     )
-    starts = sorted(line for _, line in _starts(calls, source))
+    starts = sorted(line for _, line in _starts(calls, whole))
     more = [(line, "another training: it wants a spec of its own") for line in starts[1:]]
     return Document(path, Placed(data, places), (*asked, *again(calls, trains), *more))
 
