@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.entries import CHATS
+from ftspec.port.formats.axolotl.entries import CHATS, entries
 from ftspec.port.formats.axolotl.handed import withheld, without
+from ftspec.port.formats.axolotl.shared import is_shared, template_of
 from ftspec.port.formats.axolotl.turns import chats, entry_of
 from ftspec.port.formats.axolotl.words import said
 from ftspec.port.rules import Context, Outcome, Rule
@@ -65,8 +66,20 @@ def _template(setting: Setting, context: Context) -> Outcome:
     return Outcome("approximated", why=why)
 
 
+def shared_template(entry: Mapping[str, Any], context: Context) -> Outcome:
+    """The template of conversations that FastChat wrote."""
+    if not template_of(entry):
+        return Outcome("unknown", why="no template here is known to write as FastChat's does")
+    name = template_of(entry)
+    return _written(
+        _text_of(name), context, f"FastChat's {name}, as axolotl's template of that name, "
+    )
+
+
 def _global_template(setting: Setting, context: Context) -> Outcome:
     """utils/schemas/enums.py, ChatTemplate: the schema of a whole config takes no other names."""
+    if any(is_shared(one.get("type")) and one.get("conversation") for one in entries(context)):
+        return Outcome("inert", why="`conversation` says which template writes the rows")
     if setting.value in UNLISTED:
         why = (
             f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"

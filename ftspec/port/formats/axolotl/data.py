@@ -11,7 +11,12 @@ from typing import Any
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import TOGETHER, apart
-from ftspec.port.formats.axolotl.chat_templates import OWN_TEMPLATE, TEMPLATE_RULES, withheld_by
+from ftspec.port.formats.axolotl.chat_templates import (
+    OWN_TEMPLATE,
+    TEMPLATE_RULES,
+    shared_template,
+    withheld_by,
+)
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
     COLUMN,
@@ -27,6 +32,7 @@ from ftspec.port.formats.axolotl.entries import (
 )
 from ftspec.port.formats.axolotl.grpo import KEPT
 from ftspec.port.formats.axolotl.places import PLACE_RULES, part, row_of
+from ftspec.port.formats.axolotl.shared import ASKED, is_shared, template_of
 from ftspec.port.formats.axolotl.turns import (
     CALLED,
     EOT,
@@ -93,6 +99,8 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         spec["data.packing"] = None
     spec["data.shuffle"] = not in_order(context)
     spec |= turns(context)
+    if any(is_shared(one.get("type")) and template_of(one) for one in entries(context)):
+        spec["data.system"] = str(context.get("default_system_message") or ASKED)
     if prepares(context):
         spec["data.prepare"] = "ftspec"
     return spec, tuple(dict.fromkeys(questions))
@@ -137,6 +145,8 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if setting.key.startswith(STREAM) and found.objective == "cpt":
         of = ("data.train", "data.packing")
         return Outcome("approximated", why=streamed(context)[1], of=of)
+    if is_shared(setting.value) and found.kind == "approximated":
+        return Outcome(found.kind, why=found.why, of=("data.train", "data.system"))
     if setting.value in CHATS and found.kind != "unknown":
         return _of_turns(found, entry_of(setting, context), context)
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
@@ -172,7 +182,9 @@ def _of_prompt(setting: Setting, context: Context) -> Outcome:
 
 
 def _styled(setting: Setting, context: Context) -> Outcome:
-    """prompt_strategies/alpaca_chat.py alone asks for it."""
+    """prompt_strategies/alpaca_chat.py alone asks for it, and FastChat's conversations of older releases."""
+    if is_shared(entry_of(setting, context).get("type")):
+        return shared_template(entry_of(setting, context), context)
     if entry_of(setting, context).get("type") not in instructions.STYLED_BY:
         return Outcome("inert", why="read of `type: alpaca_chat` alone")
     return _field(setting, context)
@@ -252,6 +264,11 @@ def _streams(_setting: Setting, context: Context) -> Outcome:
     if not entries(context, STREAM):
         return Outcome("inert", why=f"there is no {STREAM}")
     return Outcome("derived", of=("data.packing",))
+
+
+def _stream(_setting: Setting, context: Context) -> Outcome:
+    """A name alone, of texts in a column `text`."""
+    return Outcome("approximated", why=streamed(context)[1], of=("data.train", "data.packing"))
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
@@ -336,6 +353,7 @@ DATA_RULES: dict[str, Rule] = {
         for key in ("field_chosen", "field_rejected")
     },
     **{f"{root}[].": said(_unlisted) for root in _LISTS},
+    STREAM: said(_stream),
     "sequence_len": said(_length),
     "excess_length_strategy": said(_overflow),
     "sample_packing": said(_packs),

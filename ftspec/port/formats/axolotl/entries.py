@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
+from ftspec.port.formats.axolotl.shared import OLD, asks, is_shared, why_not_shared
 from ftspec.port.formats.axolotl.types import why_not
 from ftspec.port.formats.axolotl.words import taken
 from ftspec.port.rules import Context
@@ -118,6 +119,9 @@ def _row(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
     place, kind = base["path"] or base["hub"], entry.get("type")
     if kind in CHATS:
         return _chat(entry, base)
+    if is_shared(kind) and not why_not_shared(entry):
+        rows = {**base, "format": "sharegpt", "columns": {}}
+        return Row(rows, "approximated", OLD, question=asks(entry, place))
     if kind in instructions.STYLED_BY and entry.get("conversation") is not None:
         kind = f"alpaca:{entry['conversation']}"
     template, why = _template_of(kind)
@@ -133,7 +137,7 @@ def _row(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
         return Row(texts, "derived", CHUNKS, "cpt")
     word = "a prompt of its own" if isinstance(kind, dict) else f"type {kind!r}"
     question = f"data.train: {place}: {word}: which format have its rows?"
-    why = why or why_not(kind) or f"{word} is not in a spec"
+    why = why or why_not_shared(entry) or why_not(kind) or f"{word} is not in a spec"
     return Row({**base, "format": "auto", "columns": {}}, "unknown", why, "sft", question)
 
 
@@ -169,6 +173,8 @@ def _chat(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
 def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     """The entries of a list of data sets."""
     value = context.get(key)
+    if key == STREAM and isinstance(value, str):  # as releases before 0.5 took it
+        value = {"path": value}
     value = [value] if isinstance(value, dict) else value
     listed = value if isinstance(value, list) else []
     found: list[Mapping[str, Any]] = [one for one in listed if isinstance(one, dict)]

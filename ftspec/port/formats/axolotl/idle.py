@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.alone import plugin
-from ftspec.port.formats.axolotl.words import FAST, KERNEL, SHOWN, off_or
+from ftspec.port.formats.axolotl.entries import entries
+from ftspec.port.formats.axolotl.shared import is_shared
+from ftspec.port.formats.axolotl.words import FAST, KERNEL, SHOWN, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, group, inert
 
 KERNELS = ("cut_cross_entropy", "CutCrossEntropyPlugin", "LigerPlugin", "liger", "KernelsPlugin")
 TRACKERS = ("SwanLabPlugin", "swanlab", "lm_eval", "LMEvalPlugin")
+
+
+DERIVED = (
+    "which kernels are patched, and on which side rows are padded (loaders/tokenizer.py): positions are "
+    "relative, so that results differ by rounding"
+)
+
+
+def _system(_setting: Setting, context: Context) -> Outcome:
+    """loaders/tokenizer.py replaces a text of its chatml template, which has had none since 0.5."""
+    if any(is_shared(one.get("type")) for one in entries(context)):
+        return Outcome("derived", of=("data.system",))
+    return Outcome("inert", why="no template of axolotl's has the text that it would replace")
 
 
 def _plugins(setting: Setting, _context: Context) -> Outcome:
@@ -35,10 +50,15 @@ IDLE_RULES: dict[str, Rule] = {
         "cut_cross_entropy", "tiled_mlp", "fused_attn_kernel", "use_glm_dsa_kernels", "batch_flattening",
         "torch_compile", "torch_compile_mode", "torch_compile_backend", "torch_compile_options.",
         "chunked_cross_entropy", "chunked_cross_entropy_num_chunks", "flash_attn_d512", "sdpa_varlen",
-        "tiled_mlp_num_shards", "deepcompile", "selective_checkpointing", "heads_k_stride", "ring_attn_func",
+        "tiled_mlp_num_shards", "deepcompile", "selective_checkpointing", "selective_checkpointing.",
+        "heads_k_stride", "ring_attn_func",
         "gemma4_hybrid_attn_impl", "unsloth_cross_entropy_loss", "unsloth_lora_mlp", "unsloth_lora_qkv",
         "unsloth_lora_o", "sdpa_varlen_packing",
     ),
+    **group(
+        DERIVED, "is_falcon_derived_model", "is_llama_derived_model", "is_mistral_derived_model",
+    ),
+    "default_system_message": said(_system),
     **group(
         FAST, "dataset_num_proc", "dataset_processes", "dataloader_num_workers", "dataloader_pin_memory",
         "dataloader_prefetch_factor", "ddp_timeout", "ddp_bucket_cap_mb", "ddp_broadcast_buffers",
@@ -60,6 +80,7 @@ IDLE_RULES: dict[str, Rule] = {
         "use_comet", "comet_workspace", "comet_experiment_key", "comet_mode", "comet_online",
         "comet_project_name", "comet_experiment_config.", "mlflow_tracking_uri", "use_otel_metrics",
         "otel_metrics_host", "otel_metrics_port", "gradio_title", "gradio_share", "gradio_server_name",
+        "eval_table_max_new_tokens",
         "gradio_server_port", "gradio_max_new_tokens", "gradio_temperature", "hub_revision",
         "profiler_steps_start", "total_supervised_tokens", "merge_method",
         "trackio_run_name", "trackio_space_id",

@@ -18,10 +18,11 @@ from ftspec.spec.model import UNPACKED
 STORED = "model_quantization_config"
 UNPACKING = tuple(CALLS[kind] for kind in UNPACKED)
 DOTS = "axolotl takes each dot for itself"
+JOINED = "of releases before 0.4: rows were joined and cut to so many tokens; 0.19.0 stops at it"
 NO_ADAPTER = "no adapter: all weights train"
 NOT_FOUR = (
-    "axolotl holds a base in four bits with adapter: qlora alone (loaders/model.py, "
-    "_set_quantization_config); with adapter: lora it turns the weights into float32"
+    "axolotl holds a base in four bits with adapter: qlora alone; with adapter: lora it loads all of it, and "
+    "turns its weights into float32 (loaders/model.py): say model.quantization: nf4 if four bits are meant"
 )
 
 
@@ -214,7 +215,7 @@ MODEL_RULES: dict[str, Rule] = {
     "lora_target_modules": _targets,
     "lora_target_linear": _targets,
     "lora_target_parameters": _lora("target_parameters"),
-    "lora_modules_to_save": _lora("modules_to_save"),
+    "lora_modules_to_save": off_or(_lora("modules_to_save")),
     "lora_rank_pattern.": unknown("ranks of single modules are not read yet"),
     "lora_alpha_pattern.": unknown("alphas of single modules are not read yet"),
     "peft_layers_to_transform": _lora("layers_to_transform"),
@@ -223,6 +224,7 @@ MODEL_RULES: dict[str, Rule] = {
     "peft_init_lora_weights": _lora("init_lora_weights"),
     "peft_trainable_token_indices": _lora("trainable_token_indices"),
     "unfrozen_parameters": off_or(_unfrozen),
+    "max_packed_sequence_len": off_or(unknown(JOINED)),
     "lora_fan_in_fan_out": off_or(_lying),
     "loraplus_lr_ratio": said(lambda s, _c: Outcome("renamed", spec={"method.tuner.plus_ratio": s.value})),
     "loraplus_lr_embedding": said(

@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
+from ftspec.port.formats.axolotl.schedules import SCHEDULE_RULES, figure
 from ftspec.port.formats.axolotl.sharding import recomputes
 from ftspec.port.formats.axolotl.unread import unread
 from ftspec.port.formats.axolotl.words import (
@@ -20,7 +21,6 @@ from ftspec.port.formats.axolotl.words import (
     said,
     taken,
 )
-from ftspec.port.formats.hf_arguments import CONSTANT, NO_WARMUP
 from ftspec.port.rules import Context, Outcome, Rule, engine_file, renamed, unknown
 
 OPTIMIZERS = {
@@ -30,16 +30,10 @@ OPTIMIZERS = {
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
 BOTH = "FSDP recomputes, by activation_checkpointing; where the trainer is asked as well, as here, it stops"
-NEGATIVE = "of fewer than no steps, as max_steps says, the share is none: axolotl does not warm up"
 AVERAGED = (
     "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
 """core/trainers/base.py, __init__: it turns `model_accepts_loss_kwargs` off for every causal model."""
-CAPPED = (
-    "train.warmup_ratio: axolotl warms up for 3 % of the steps, but for 100 at most: of a run of more than "
-    "3,333 steps say train.warmup_steps: 100"
-)
-ROUNDED = "a share of the steps is rounded down there, up here: at most one step more"
 
 
 def otherwise(setting: Setting, context: Context) -> Outcome:
@@ -73,86 +67,6 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
     if word in NAMES.values():
         return Outcome("exact", {f"{CONFIG}optim": word})
     return Outcome("unknown", why=f"the optimizer {word!r} is not in a spec")
-
-
-def _schedule(setting: Setting, context: Context) -> Outcome:
-    if setting.value in ("one_cycle", "rex"):
-        return Outcome("unknown", why=f"the schedule {setting.value!r} is not in a spec")
-    return Outcome("exact", {f"{CONFIG}lr_scheduler_type": setting.value})
-
-
-def _minimum(setting: Setting, context: Context) -> Outcome:
-    """core/trainers/mixins/scheduler.py: not asked where it is zero, or where the schedule is no cosine."""
-    if not setting.value or taken(context, "lr_scheduler") != "cosine":
-        return Outcome("inert", why="the cosine goes to zero anyway")
-    if context.get("lr_quadratic_warmup"):
-        return Outcome("inert", why="lr_quadratic_warmup has a cosine of its own, to zero")
-    if context.get("cosine_constant_lr_ratio"):
-        return Outcome("unknown", why="a cosine that stays low before the end is not in a spec")
-    if setting.value > 1:
-        return Outcome("unknown", why="axolotl stops at more than 1")
-    if setting.value == 1:
-        spec = {"train.schedule.type": "constant"}
-        return Outcome("derived", spec=spec, why="a cosine from the peak to the peak is constant")
-    return Outcome("renamed", spec={"train.schedule.min_ratio": setting.value})
-
-
-def _parabola(_setting: Setting, context: Context) -> Outcome:
-    """core/trainers/mixins/scheduler.py: before a cosine, which then goes to zero."""
-    if taken(context, "lr_scheduler") != "cosine":
-        return Outcome("inert", why="it comes before a cosine alone")
-    return Outcome("renamed", spec={"train.warmup_shape": "quadratic"})
-
-
-def warmup(context: Context) -> dict[str, Any]:
-    """The warm-up (core/builders/base.py, _configure_warmup_and_logging)."""
-    if is_flat(context):
-        return {"train.warmup_steps": 0, "train.warmup_ratio": None}
-    steps, ratio, total = (
-        context.get("warmup_steps"),
-        context.get("warmup_ratio"),
-        known_steps(context),
-    )
-    steps, ratio = _number(steps), _number(ratio)
-    if steps is None and (_number(context.get("max_steps")) or 0) < 0:
-        # utils/data/sft.py: the smaller of its steps and all of them, which is a share of less than none
-        return {"train.warmup_steps": 0, "train.warmup_ratio": None}
-    if steps is None and total and ratio is not None:
-        steps = int(ratio * total)
-    elif steps is None and total:
-        steps = min(int(0.03 * total), 100)
-    if steps is None:
-        share = 0.03 if ratio is None else ratio
-        return {"train.warmup_steps": None, "train.warmup_ratio": float(share)}
-    return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
-
-
-def is_flat(context: Context) -> bool:
-    """Whether its schedule has no warm-up, whatever is said of one."""
-    return bool(context.get("lr_scheduler") == CONSTANT)
-
-
-def _number(value: Any) -> float | int | None:
-    return value if isinstance(value, int | float) else None
-
-
-def _warmup_ratio(setting: Setting, context: Context) -> Outcome:
-    if is_flat(context):
-        return Outcome("inert", why=NO_WARMUP)
-    if context.get("warmup_steps") is not None:
-        return Outcome("inert", why="warmup_steps stands in its place")
-    if (_number(context.get("max_steps")) or 0) < 0:
-        return Outcome("derived", spec=warmup(context), why=NEGATIVE)
-    why = "" if known_steps(context) or not setting.value else ROUNDED
-    return Outcome("derived", spec=warmup(context), why=why)
-
-
-def _warmup_steps(setting: Setting, context: Context) -> Outcome:
-    if setting.value is not None and _number(setting.value) != int(setting.value):
-        return Outcome("unknown", why="axolotl takes whole numbers of steps")
-    if is_flat(context):
-        return Outcome("inert", why=NO_WARMUP)
-    return Outcome("derived", spec=warmup(context), why="where it says 1, axolotl makes it 2")
 
 
 def _epochs(setting: Setting, context: Context) -> Outcome:
@@ -199,7 +113,7 @@ def _checkpointing(setting: Setting, context: Context) -> Outcome:
         # transformers 5.16, trainer.py: one of the two alone
         spec = {"train.gradient_checkpointing": True}
         return Outcome("derived", spec=spec, why=BOTH)
-    if setting.value in ("offload", "offload_disk"):
+    if setting.value in ("offload", "offload_disk", "unsloth"):  # the last until 0.7, in CPU memory
         native = {f"{CONFIG}gradient_checkpointing": True}
         return Outcome("derived", native, why="where activations wait in between changes no result")
     return Outcome("exact", {f"{CONFIG}gradient_checkpointing": setting.value})
@@ -210,10 +124,10 @@ def _every(context: Context, key: str, often: str) -> float | None:
 
     One at the end of all epochs would be a share of 1: it is left to the strategy.
     """
-    times, epochs = _number(context.get(often)), _number(taken(context, "num_epochs") or 1.0)
+    times, epochs = figure(context.get(often)), figure(taken(context, "num_epochs") or 1.0)
     if times and epochs and times * epochs > 1:
         return 1 / (times * epochs)
-    return _number(context.get(key))
+    return figure(context.get(key))
 
 
 def _pace(every: float) -> float:
@@ -345,6 +259,7 @@ def _grouped(setting: Setting, _context: Context) -> Outcome:
 
 
 TRAIN_RULES: dict[str, Rule] = {
+    **SCHEDULE_RULES,
     "learning_rate": said(_rate),
     "weight_decay": _native("weight_decay"),
     "max_grad_norm": _native("max_grad_norm"),
@@ -353,13 +268,6 @@ TRAIN_RULES: dict[str, Rule] = {
     "adam_epsilon": _native("adam_epsilon"),
     "optim_args": off_or(unknown("further arguments of the optimizer are not read")),
     "optimizer": said(_optimizer),
-    "lr_scheduler": said(_schedule),
-    "lr_scheduler_kwargs.": unknown("further arguments of the schedule are not read"),
-    "cosine_min_lr_ratio": said(_minimum),
-    "cosine_constant_lr_ratio": off_or(_minimum),
-    "lr_quadratic_warmup": off_or(not_of_rl(_parabola)),
-    "warmup_ratio": said(_warmup_ratio),
-    "warmup_steps": said(_warmup_steps),
     "num_epochs": said(_epochs),
     "max_steps": said(renamed(f"{CONFIG}max_steps")),
     "micro_batch_size": said(renamed(f"{CONFIG}per_device_train_batch_size")),
@@ -380,7 +288,8 @@ TRAIN_RULES: dict[str, Rule] = {
     "output_dir": _native("output_dir"),
     **dict.fromkeys(("use_eaft", "eaft_alpha", "eaft_k"), said(not_of_rl(_eaft))),
     **dict.fromkeys(
-        ("neftune_noise_alpha", "noisy_embedding_alpha"), not_of_rl(_native("neftune_noise_alpha"))
+        ("neftune_noise_alpha", "noisy_embedding_alpha"),
+        off_or(not_of_rl(_native("neftune_noise_alpha"))),
     ),
     "hub_model_id": off_or(_hub),
     "resume_from_checkpoint": said(_resume),

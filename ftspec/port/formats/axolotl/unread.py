@@ -20,7 +20,7 @@ KEYS = "axolotl.keys.json"
 EARLIER = frozenset(
     (
         *("base_model_ignore_patterns", "bettertransformer", "collator_pad_to_longest", "prompter"),
-        *("eval_table_max_new_tokens", "gptq_groupsize", "gptq_model_v1", "landmark_attention"),
+        *("gptq_groupsize", "gptq_model_v1", "landmark_attention"),
         *("load_4bit", "log_sweep_max_lr", "log_sweep_min_lr", "lora_out_dir", "xpos_rope"),
     )
 )
@@ -52,6 +52,8 @@ def unread(setting: Setting, context: Context, known: Iterable[str], place: str 
     if had is not None:
         since = f"has it from {had[0]} on" if had[0] != first else "asks for it"
         return Outcome("unknown", why=f"axolotl {since}, but the schema of {version} ignores it")
+    if place == WHOLE and name in EARLIER and setting.value is False:
+        return Outcome("inert", why="it is off")
     if place == WHOLE and name in EARLIER:
         return Outcome("unknown", why=f"axolotl had it before 0.5, and {version} ignores it")
     return Outcome("inert", why=_ignored(name, known), loud=True)

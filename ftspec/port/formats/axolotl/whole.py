@@ -12,18 +12,9 @@ from ftspec.port.formats.axolotl.model import targets
 from ftspec.port.formats.axolotl.numbers import ROUGH
 from ftspec.port.formats.axolotl.preferences import defaults
 from ftspec.port.formats.axolotl.refused import outdated, refused
+from ftspec.port.formats.axolotl.schedules import CAPPED, ROUNDED, is_flat, warmup
 from ftspec.port.formats.axolotl.sharding import sharded
-from ftspec.port.formats.axolotl.train import (
-    CAPPED,
-    ROUNDED,
-    accumulation,
-    average,
-    evaluation,
-    is_flat,
-    judged,
-    save,
-    warmup,
-)
+from ftspec.port.formats.axolotl.train import accumulation, average, evaluation, judged, save
 from ftspec.port.formats.axolotl.turns import copies
 from ftspec.port.formats.axolotl.words import (
     BITS,
@@ -69,6 +60,8 @@ def complete(context: Context) -> Completion:
         f"{CONFIG}report_to": "none",
         f"{CONFIG}average_tokens_across_devices": False,
     }
+    if objective(context) == "simpo":  # core/builders/rl.py
+        native["CPOConfig.loss_type"] = "simpo"
     if objective(context) == "grpo":
         del native[f"{CONFIG}max_length"]
         if not section(context, "trl").get("max_completion_length"):
