@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
+from ftspec.data.example import Message
+from ftspec.data.template import Template
 from ftspec.data.written import written
 from ftspec.spec.data import Written
 from tests.port.conftest import Bring, fate
@@ -47,9 +51,16 @@ clip_grad_norm: null
 metric_logger:
   _component_: torchtune.training.metric_logging.DiskLogger
 device: cuda
-dtype: bf16
+dtype: fp32
 enable_activation_checkpointing: True
 """
+
+ALPACA = LORA.replace("chat_dataset", "alpaca_dataset").replace(
+    "  conversation_column: talk\n  conversation_style: sharegpt\n", ""
+)
+CHAT = "chat_dataset\n  source: org/chats\n  conversation_column: talk\n  conversation_style: sharegpt\n"
+FULL = LORA.replace(".lora_", ".").replace("  lora_rank: 8\n  lora_alpha: 16\n", "")
+FULL = re.sub(r"  (lora|apply_lora)_.*\n", "", FULL)
 
 
 def test_a_recipes_config(read: Bring) -> None:
@@ -62,8 +73,9 @@ def test_a_recipes_config(read: Bring) -> None:
         *("q_proj", "v_proj", "o_proj"),
         *("gate_proj", "up_proj", "down_proj"),
     )
-    assert found["precision.compute"] == "bf16-pure"
+    assert found["precision.compute"] == "fp32"
     assert found["train.weight_decay"] == 0.01  # torch's, where nothing is said
+    assert found["train.data_seed"] == 0  # of the order of rows, whatever the seed is
     assert found["train.schedule.type"] == "constant"
     assert found["train.max_grad_norm"] is None
     assert found["train.batch_size"] == 16
@@ -77,7 +89,43 @@ def test_a_recipes_config(read: Bring) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "kind"),
     [
-        ("max_seq_len: null", "max_seq_len: 512", "tokenizer.max_seq_len", "approximated"),
+        ("max_seq_len: null", "max_seq_len: 512", "tokenizer.max_seq_len", "derived"),
+        (
+            "llama3.llama3_tokenizer",
+            "gemma.gemma_tokenizer",
+            "tokenizer._component_",
+            "approximated",
+        ),
+        ("llama3.llama3_tokenizer", "org.own_tokenizer", "tokenizer._component_", "approximated"),
+        ("  max_seq_len: null", "  prompt_template: a.b", "tokenizer.prompt_template", "unknown"),
+        ("sharegpt", "alpaca", "dataset._component_", "unknown"),
+        ("  source: org/chats\n", "  source: json\n", "dataset._component_", "unknown"),
+        (
+            "  source: org/chats\n",
+            "  source: org/chats\n  filter_fn: a.b\n",
+            "dataset.filter_fn",
+            "unknown",
+        ),
+        ("loss.CEWithChunkedOutputLoss", "loss.OwnLoss", "loss._component_", "unknown"),
+        (
+            "training.FullModelHF",
+            "training.FullModelMeta",
+            "checkpointer.checkpoint_dir",
+            "approximated",
+        ),
+        ("seed: null\n", "optimizer_in_bwd: True\n", "optimizer_in_bwd", "approximated"),
+        (
+            "llama3_1.lora_llama3_1_8b",
+            "phi3.lora_phi3_mini",
+            "model.lora_attn_modules",
+            "approximated",
+        ),
+        (
+            "torch.optim.AdamW\n",
+            "torch.optim.AdamW\n  betas: [0.9, 0.95]\n",
+            "optimizer.betas",
+            "derived",
+        ),
         ("chat_dataset", "alpaca_dataset", "dataset._component_", "derived"),
         (
             "max_steps_per_epoch: null",
@@ -87,7 +135,8 @@ def test_a_recipes_config(read: Bring) -> None:
         ),
         ("torch.optim.AdamW", "torch.optim.Rprop", "optimizer._component_", "unknown"),
         (".lora_llama3", ".qlora_llama3", "model._component_", "approximated"),
-        ("dtype: bf16", "dtype: fp32", "dtype", "derived"),
+        ("dtype: fp32", "dtype: fp16", "dtype", "unknown"),
+        ("dtype: fp32", "dtype: bf16", "dtype", "approximated"),  # adapters are float32 here
     ],
 )
 def test_fates(read: Bring, old: str, new: str, key: str, kind: str) -> None:
@@ -95,7 +144,7 @@ def test_fates(read: Bring, old: str, new: str, key: str, kind: str) -> None:
 
 
 def test_alpaca_trains_on_prompts_unless_it_is_said(read: Bring) -> None:
-    text = LORA.replace("chat_dataset", "alpaca_dataset")
+    text = ALPACA
     assert read(text).composed.values["data.train_on"] == "all"
     said = text.replace("  source: org/chats\n", "  train_on_input: False\n")
     found = read(said).composed.values
@@ -145,9 +194,7 @@ def of_qwen(prompt: str, answer: str) -> tuple[str, str]:
 def test_rows_of_alpaca_are_those_of_the_tokenizer(
     read: Bring, builder: str, form: Callable[[str, str], tuple[str, str]], eos: str | None
 ) -> None:
-    text = LORA.replace("chat_dataset", "alpaca_dataset").replace(
-        "llama3.llama3_tokenizer", builder
-    )
+    text = ALPACA.replace("llama3.llama3_tokenizer", builder)
     imported = read(text)
     assert imported.faithful, imported.fates
     found = imported.composed.values
@@ -159,9 +206,9 @@ def test_rows_of_alpaca_are_those_of_the_tokenizer(
 
 
 def test_columns_of_alpaca_with_other_names(read: Bring) -> None:
-    text = LORA.replace("chat_dataset", "alpaca_dataset")
+    text = ALPACA
     text = text.replace(
-        "  conversation_column: talk\n", "  column_map: {instruction: question, output: reply}\n"
+        "  source: org/chats\n", "  column_map: {instruction: question, output: reply}\n"
     )
     found = read(text).composed.values["data.train"][0]["template"]
     row = {"question": "Why?", "reply": "So."}
@@ -178,11 +225,154 @@ def test_columns_of_alpaca_with_other_names(read: Bring) -> None:
         ("llama3.llama3_tokenizer", "llama2.llama2_tokenizer"),
         ("llama3.llama3_tokenizer", "phi3.phi3_mini_tokenizer"),
         ("llama3.llama3_tokenizer", "org.own_tokenizer"),
-        ("  source: org/chats\n", "  train_on_input: False\n"),
+        ("llama3.llama3_tokenizer\n", "qwen2.qwen2_tokenizer\n  max_seq_len: 512\n"),
     ],
 )
 def test_rows_of_alpaca_that_are_nearly_the_same(read: Bring, old: str, new: str) -> None:
-    text = LORA.replace("chat_dataset", "alpaca_dataset").replace(old, new)
+    text = ALPACA.replace("  max_seq_len: null\n", "").replace(old, new)
     kind, why = fate(read(text), "dataset._component_")
     assert kind == "approximated", why
     assert "there" in why or "not known" in why
+
+
+def test_what_opens_an_answer_trains_with_it(read: Bring) -> None:
+    text = ALPACA.replace("  source: org/chats\n", "  train_on_input: False\n")
+    imported = read(text)
+    assert imported.faithful, imported.fates
+    found = imported.composed.values["data.train"][0]["template"]
+    made = written(Written.model_validate(found), ROWS[0])
+    head = "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    prompt, answer = of_llama3(told(ROWS[0]), ROWS[0]["output"])
+    assert (made.prompt, made.completion) == (prompt.removesuffix(head), head + answer)
+
+
+TURNS = (
+    ("system", " Be brief. "),
+    ("user", "Hi"),
+    ("assistant", "Yes? "),
+    ("user", "2"),
+    ("assistant", "4"),
+)
+
+
+def rendered(read: Bring, builder: str, length: str = "null") -> list[str]:
+    """The conversation as its file of a chat template writes it: pieces that train stand at odd places."""
+    text = LORA.replace("llama3.llama3_tokenizer", builder).replace(
+        "max_seq_len: null", f"max_seq_len: {length}"
+    )
+    imported = read(text)
+    (source,) = imported.files.values()
+    made = Template(source, {"bos_token": "<s>"}).render(
+        [Message(role=r, content=c) for r, c in TURNS]
+    )
+    marks = [0, *(place for span in made.spans for place in span), len(made.text)]
+    return [made.text[start:end] for start, end in pairwise(marks)]
+
+
+def test_turns_of_llama3(read: Bring) -> None:
+    head = "<|start_header_id|>{}<|end_header_id|>\n\n{}<|eot_id|>"
+    assert rendered(read, "llama3.llama3_tokenizer") == [
+        "<s>" + head.format("system", "Be brief.") + head.format("user", "Hi"),
+        head.format("assistant", "Yes?"), head.format("user", "2"), head.format("assistant", "4"), "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("length", "end"), [("null", "<|im_end|>"), ("512", "")])
+def test_turns_of_qwen(read: Bring, length: str, end: str) -> None:
+    head = "<|im_start|>{}\n{}<|im_end|>\n"
+    assert rendered(read, "qwen2_5.qwen2_5_tokenizer", length) == [
+        head.format("system", " Be brief. ") + head.format("user", "Hi"),
+        head.format("assistant", "Yes? "), head.format("user", "2"), f"<|im_start|>assistant\n4{end}", "",
+    ]  # fmt: skip
+
+
+def test_turns_of_gemma(read: Bring) -> None:
+    assert rendered(read, "gemma.gemma_tokenizer") == [
+        "<s> Be brief.Hi", "Yes?<eos>", "<s>2", "4<eos>", "",
+    ]  # fmt: skip
+
+
+def test_a_longer_row_keeps_one_token_fewer(read: Bring) -> None:
+    said = LORA.replace("max_seq_len: null", "max_seq_len: 512")
+    assert read(said).composed.values["data.max_length"] == 511
+    text = said.replace(CHAT, "text_completion_dataset\n  source: org/texts\n  column: body\n")
+    found = read(text)
+    assert found.faithful, found.fates
+    assert found.composed.values["data.max_length"] == 511
+    assert found.composed.values["method.objective.type"] == "cpt"
+    assert found.composed.values["model.special_tokens.eos"] == "<|end_of_text|>"
+    packed = read(text.replace("  column: body\n", "  packed: True\n"))
+    assert fate(packed, "dataset.packed")[0] == "approximated"
+    whole = read(text.replace("  column: body\n", "  packed: True\n  split_across_pack: False\n"))
+    assert fate(whole, "dataset.packed")[0] == "derived"
+
+
+def test_all_weights_decay_whole(read: Bring) -> None:
+    found = read(FULL.replace("dtype: fp32", "dtype: bf16"))
+    assert found.faithful, found.fates
+    values = found.composed.values
+    assert (values["precision.compute"], values["model.dtype"]) == ("bf16-pure", "bfloat16")
+    assert (values["train.weight_decay"], values["train.weight_decay_on"]) == (0.01, "all")
+    none = read(FULL.replace("lr: 3e-4", "weight_decay: 0.0")).composed.values
+    assert none.get("train.weight_decay_on", "matrices") == "matrices"
+    assert none["train.learning_rate"] == 1e-3  # AdamW's own
+
+
+def test_questions_and_answers_of_columns(read: Bring) -> None:
+    said = "  source: org/pairs\n  column_map: {input: ask, output: tell}\n  new_system_prompt: Be brief.\n"
+    imported = read(LORA.replace(CHAT, f"instruct_dataset\n{said}"))
+    assert imported.faithful, imported.fates
+    found = imported.composed.values["data.train"][0]["template"]
+    made = written(Written.model_validate(found), {"ask": " Why? ", "tell": "So. "})
+    turn = "<|start_header_id|>{}<|end_header_id|>\n\n{}"
+    assert made.prompt == turn.format("system", "Be brief.<|eot_id|>") + turn.format(
+        "user", "Why?<|eot_id|>"
+    )
+    assert made.completion == turn.format("assistant", "So.")
+    samsum = read(LORA.replace(CHAT, "samsum_dataset\n")).composed.values["data.train"][0]
+    assert (samsum["hub"], "dialogue" in samsum["template"]["prompt"]) == ("Samsung/samsum", True)
+
+
+def test_several_data_sets(read: Bring) -> None:
+    both = (
+        "dataset:\n  - {_component_: torchtune.datasets.alpaca_dataset, train_on_input: False}\n"
+        "  - {_component_: torchtune.datasets.samsum_dataset}\n"
+    )
+    text = LORA.replace(f"dataset:\n  _component_: torchtune.datasets.{CHAT}", both)
+    imported = read(text)
+    assert imported.faithful, imported.fates
+    assert [one["hub"] for one in imported.composed.values["data.train"]] == [
+        "tatsu-lab/alpaca", "Samsung/samsum",
+    ]  # fmt: skip
+    mixed = read(text.replace("train_on_input: False", "train_on_input: True"))
+    assert fate(mixed, "dataset[0].train_on_input")[0] == "unknown"
+
+
+PAIRS = "preference_dataset\n  source: org/pairs\n"
+
+
+def test_pairs(read: Bring) -> None:
+    text = LORA.replace(CHAT, PAIRS).replace(
+        "torchtune.modules.loss.CEWithChunkedOutputLoss",
+        "torchtune.rlhf.loss.DPOLoss\n  beta: 0.05",
+    )
+    imported = read(text)
+    assert imported.faithful, imported.fates
+    found = imported.composed.values
+    assert found["method.objective.type"] == "dpo"
+    assert (found["method.objective.loss"], found["method.objective.beta"]) == ("sigmoid", 0.05)
+    assert found["data.train"][0]["format"] == "preference-implicit"
+    hinge = read(text.replace("DPOLoss\n  beta", "RSOLoss\n  gamma")).composed.values
+    assert (hinge["method.objective.loss"], hinge["method.objective.beta"]) == ("hinge", 0.05)
+    assert fate(read(text.replace("beta: 0.05", "gamma: 1")), "loss.gamma")[0] == "unknown"
+    cut = read(text.replace("clip_grad_norm: null", "clip_grad_norm: 1.0"))
+    assert cut.composed.values["train.max_grad_norm"] is None  # its recipes for pairs never read it
+    stack = read(text.replace(PAIRS, "stack_exchange_paired_dataset\n"))
+    assert fate(stack, "dataset._component_")[0] == "unknown"
+
+
+def test_what_no_spec_says_is_not_taken_for_supervised_tuning(read: Bring) -> None:
+    mixed = LORA + "kd_loss:\n  _component_: torchtune.modules.loss.ForwardKLLoss\nkd_ratio: 0.5\n"
+    imported = read(mixed)
+    assert fate(imported, "loss._component_")[0] == "unknown"
+    assert "knowledge distillation" in imported.composed.text

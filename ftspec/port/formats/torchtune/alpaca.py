@@ -1,19 +1,17 @@
-"""What torchtune writes of a row of Alpaca: its own prompt, in the form that a model's tokenizer has.
+"""Questions and answers as torchtune writes them: Alpaca's prompt, or columns as they are.
 
-AlpacaToMessages (data/_messages.py) and `tokenize_messages` of each tokenizer (models/*/_tokenizer.py) of
-0.6.1. They tokenise the answer by itself, and so do rows that a template of a spec writes. No tokenizer puts
-a system prompt before.
+AlpacaToMessages and InputOutputToMessages (data/_messages.py) of 0.6.1, in the form of a model's tokenizer.
+Prompt and answer are tokenised each by itself there, and so are those that a template of a spec writes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ftspec.families.rows.instructions import RESERVED
+from ftspec.port.formats.torchtune.forms import Form
 
-COLUMNS = ("instruction", "input", "output")
 _GIVEN = "{% if INPUT is defined and INPUT %}"
 PROMPT = (
     "Below is an instruction that describes a task"
@@ -24,66 +22,56 @@ PROMPT = (
     "### Response:"
 )
 """Without the line break behind it, which some tokenizers strip."""
+OPENED = "an answer that begins with a line break is tokenised apart from what opens it there"
+TRIMMED = " | trim"
 
 
-class Form(NamedTuple):
-    """Texts around the prompt and the answer of a row."""
-
-    before: str
-    after: str
-    answer: str = "{{ OUTPUT }}"
-    eos: str | None = None
-    """The token that ends an answer, where it may be another than the tokenizer's own."""
-    odd: str = ""
-    """What it writes otherwise."""
-
-
-_IM = Form("<|im_start|>user\n", "\n<|im_end|>\n<|im_start|>assistant\n", eos="<|im_end|>")
-_INST = Form(
-    "[INST] ",
-    "\n [/INST]",
-    odd="the parts of [INST] ... [/INST] are tokenised one by one there: other tokens where they meet",
-)
-FORMS: Mapping[str, Form] = {
-    # trims what it is told, and puts an end of text that does not train behind the end of the answer
-    "llama3_tokenizer": Form(
-        "<|start_header_id|>user<|end_header_id|>\n\n",
-        "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
-        "{{ OUTPUT | trim }}",
-        "<|eot_id|>",
-    ),
-    # line breaks that begin an answer become one token with the one that it puts before, and go with it
-    "gemma_tokenizer": Form("", "\n", r"{{ OUTPUT.lstrip('\n').rstrip(' ') }}"),
-    "qwen2_tokenizer": _IM,
-    "qwen2_5_tokenizer": _IM,
-    "llama2_tokenizer": _INST,
-    "mistral_tokenizer": _INST,
-    "phi3_mini_tokenizer": Form(
-        "<|user|>\n",
-        "\n<|end|>\n<|assistant|>\n",
-        eos="<|end|>",
-        odd="a line break stands behind the end of an answer there, and trains",
-    ),
-    "phi4_tokenizer": Form(
-        "<|im_start|>user<|im_sep|>",
-        "\n<|im_end|><|im_start|>assistant<|im_sep|>",
-        eos="<|im_end|>",
-        odd="no end of an answer is written there",
-    ),
-}
-"""By the builder of the tokenizer."""
-TRAINED = "the opening of an answer trains there, and here it does not"
-
-
-def is_column(name: str) -> bool:
+def is_column(name: object) -> bool:
     """Whether a text of a template can say a column's name: it means nothing else in Jinja."""
-    return re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is not None and name not in RESERVED
+    if not isinstance(name, str) or name in RESERVED:
+        return False
+    return re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is not None
 
 
-def written(form: Form, columns: Mapping[str, str]) -> dict[str, str]:
-    """`template` of a source; ``columns`` are the names of those that have others."""
-    prompt, answer = form.before + PROMPT + form.after, form.answer
-    for name in COLUMNS:
-        prompt = prompt.replace(name.upper(), columns.get(name, name))
-        answer = answer.replace(name.upper(), columns.get(name, name))
-    return {"prompt": prompt, "completion": answer}
+def of_alpaca(form: Form, columns: Mapping[str, str], whole: bool) -> dict[str, str]:
+    """`template` of a source with rows of Alpaca; ``columns`` are the names of those that have others.
+
+    ``whole``: whether prompts train too. Otherwise what opens an answer stands with it, for it trains.
+    """
+    names = {name: columns.get(name, name) for name in ("instruction", "input", "output")}
+    prompt = PROMPT
+    for name, column in names.items():
+        prompt = prompt.replace(name.upper(), column)
+    prompt += "" if form.clean == TRIMMED else "\n"
+    return _written(form, prompt, names["output"], whole)
+
+
+def of_columns(
+    form: Form, columns: Mapping[str, str], whole: bool, system: str = ""
+) -> dict[str, str]:
+    """The same of a column that asks and one that answers, perhaps behind a system prompt."""
+    asked, answered = columns.get("input", "input"), columns.get("output", "output")
+    prompt = f"{{{{ {_said(asked, form)} }}}}"
+    found = _written(form, prompt, answered, whole)
+    before, after = form.turns.get("system", ("", ""))
+    told = f"{before}{system.strip()}{after}" if system else ""
+    return {**found, "prompt": told + found["prompt"]}
+
+
+def _written(form: Form, prompt: str, column: str, whole: bool) -> dict[str, str]:
+    before, after = form.turns["user"]
+    opening = form.turns["assistant"][0]
+    answer = f"{{{{ {_answer(column, form)} }}}}"
+    if whole or not opening:
+        return {"prompt": before + prompt + after + opening, "completion": answer}
+    return {"prompt": before + prompt + after, "completion": opening + answer}
+
+
+def _said(column: str, form: Form) -> str:
+    return f"{column}{form.clean}"
+
+
+def _answer(column: str, form: Form) -> str:
+    if form.opens == "turn" and not form.odd:  # gemma's: see FORMS
+        return rf"{column}.lstrip('\n'){form.clean}"
+    return f"{column}{form.clean}"
