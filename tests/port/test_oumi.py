@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.data.example import Message
+from ftspec.data.template import Template
 from ftspec.data.written import written
 from ftspec.port.effective import meaning
 from ftspec.spec.data import Written
@@ -96,7 +98,11 @@ def test_few_bits_are_fp4_unless_it_is_said(read: Bring) -> None:
         ("format: oumi", "format: alpaca", f"{ROWS}.format", "derived"),
         ("data:\n", "fsdp: {enable_fsdp: True}\ndata:\n", "fsdp.enable_fsdp", "derived"),
         ("data:\n", "fsdp: {cpu_offload: True}\ndata:\n", "fsdp.cpu_offload", "inert"),
-        ("model_max_length: 512", "chat_template: llama3-instruct", "model.chat_template", "unknown"),
+        ("model_max_length: 512", "chat_template: LLama3-instruct", "model.chat_template", "derived"),
+        ("model_max_length: 512", "chat_template: gemma2-it", "model.chat_template", "unknown"),
+        ("model_max_length: 512", "chat_template: qwen2-instruct", "model.chat_template", "unknown"),
+        ("compile: False", "trainer_kwargs: {packing: True}", "training.trainer_kwargs.packing", "unknown"),
+        ("text_sft\n", "yahma/alpaca-cleaned\n", "data.train.datasets[0].dataset_path", "unknown"),
     ],
 )  # fmt: skip
 def test_fates(read: Bring, old: str, new: str, key: str, kind: str) -> None:
@@ -228,3 +234,29 @@ def test_layers_without_adapters_are_patterns(read: Bring) -> None:
         "model_max_length", "tokenizer_kwargs: {pad_token: <x>}\n  model_max_length"
     )
     assert read(padded).composed.spec.model.special_tokens.pad == "<x>"
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "turn"),
+    [
+        ("llama3-instruct", "<s>", "<|start_header_id|>{}<|end_header_id|>\n\n{}<|eot_id|>"),
+        ("chat_ml", "<s>", "<|im_start|>{}\n{}<|im_end|>\n"),
+    ],
+)
+def test_templates_by_name(read: Bring, name: str, begins: str, turn: str) -> None:
+    said = (("user", " Hi "), ("assistant", "Yes? "), ("user", "2"), ("assistant", "4"))
+    imported = read(LORA.replace("model_max_length: 512", f"chat_template: {name}"))
+    (source,) = imported.files.values()
+    turns = [Message(role=role, content=text) for role, text in said]
+    made = Template(source, {"bos_token": "<s>"}).render(turns)
+    assert made.text == begins + "".join(turn.format(role, text.strip()) for role, text in said)
+    behind = turn.rpartition("{}")[2]
+    assert [made.text[start:end] for start, end in made.spans] == [f"Yes?{behind}", f"4{behind}"]
+
+
+def test_readers_of_questions_and_answers(read: Bring) -> None:
+    pairs = "PromptResponseDataset\n        dataset_kwargs: {hf_dataset_path: org/rows, prompt_column: ask}\n"
+    row = {"ask": "Why?", "output": "So."}
+    assert turns(read, ALPACA, pairs, row) == [("user", "Why?"), ("assistant", "So.")]
+    named = read(LORA.replace(ALPACA, "allenai/WildChat-1M\n")).composed.values["data.train"][0]
+    assert (named["format"], named["columns"]) == ("messages", {"messages": "conversation"})

@@ -13,9 +13,10 @@ from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
-from ftspec.port.formats.oumi.data import DATA_RULES, sources_and_target
+from ftspec.port.formats.oumi.data import DATA_RULES, prepares, sources_and_target
 from ftspec.port.formats.oumi.engine import ENGINE_RULES, engine
 from ftspec.port.formats.oumi.sharding import SHARDING_RULES, member, sharded
+from ftspec.port.formats.oumi.templates import template
 from ftspec.port.formats.trl import TARGETS
 from ftspec.port.rules import (
     Context,
@@ -66,6 +67,8 @@ QLORA: Mapping[str, tuple[str, Any]] = {
 INITS = {"DEFAULT": True, "GAUSSIAN": "gaussian", "PISA": "pissa", "OLORA": "olora"}
 WORDS = {"enable_wandb": "wandb", "enable_tensorboard": "tensorboard", "enable_mlflow": "mlflow"}
 KWARGS = ("packing", "assistant_only_loss", "completion_only_loss", "neftune_noise_alpha")
+PREPARED = ("packing", "assistant_only_loss", "completion_only_loss")
+TOKENISED = "Oumi's own readers tokenise rows, and trl neither packs nor masks such rows"
 KBIT = "peft's prepare_model_for_kbit_training makes float32 of what is not quantised"
 SHOWN = "what is shown or kept, not what is trained"
 STORED = "in the type of the stored weights, whichever it is: name it in model.dtype"
@@ -156,6 +159,8 @@ def _kwargs(setting: Setting, context: Context) -> Outcome:
         if section(context, "model").get("model_max_length"):
             return Outcome("inert", why="model_max_length stands in its place")
         return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
+    if name in PREPARED and setting.value and prepares(context):
+        return Outcome("unknown", why=TOKENISED)
     if name in KWARGS:
         return Outcome("renamed", {f"{CONFIG}{name}": setting.value})
     return Outcome("unknown", why="an argument of trl's SFTConfig that is not read here")
@@ -290,7 +295,7 @@ format = Format(
             (None,), "transformers' choice", renamed("model.attn_implementation")
         ),
         "model.chat_template": unless(
-            (None, "auto"), "the tokenizer's", unknown("a template of Oumi's own, by name")
+            (None, "auto"), "the tokenizer's", template
         ),
         "model.load_pretrained_weights": unless((True,), "they are", unknown("random weights")),
         "model.enable_liger_kernel": inert(KERNEL),

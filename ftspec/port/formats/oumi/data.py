@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.forms import is_column
 from ftspec.port.formats.trl.data import source
 from ftspec.port.rules import Context, Outcome, Rule, group, inert, section, unknown, unless
 
@@ -27,8 +29,31 @@ JOINED = {
 """What TextSftJsonLinesDataset makes of such rows (datasets/sft/sft_jsonlines.py)."""
 COMPLETIONS = "text_completions_only_with_padding"
 TARGET = {"all_assistant_turns": "assistant", "final_assistant_turn": "completions"}
+READERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "HuggingFaceH4/ultrachat_200k": ("messages", {}),
+    "allenai/tulu-3-sft-mixture": ("messages", {}),
+    "allenai/WildChat-1M": ("messages", {"messages": "conversation"}),
+    "Magpie-Align/Llama-3-Magpie-Pro-1M-v0.1": ("sharegpt", {}),
+    "Magpie-Align/Magpie-Pro-300K-Filtered": ("sharegpt", {}),
+}
+"""Readers by the data set's name (datasets/sft/): the format of its rows, and its columns."""
+ANSWERED = {
+    "O1-OPEN/OpenO1-SFT": ("instruction", "output"),
+    "argilla/magpie-ultra-v0.1": ("instruction", "response"),
+    "CohereForAI/aya_dataset": ("inputs", "targets"),
+}
+"""Readers of a question and its answer: their columns."""
+PAIRS = "PromptResponseDataset"
+PLACED = "the reader of that data set is given another place, whose files are not read here"
 _NAMED = ("dataset_name", "dataset_path", "subset", "split", "sample_count")
-_HOW = ("format", "hf_dataset_path", "messages_column", "include_system_prompt")
+_HOW = (
+    "format",
+    "hf_dataset_path",
+    "messages_column",
+    "include_system_prompt",
+    "prompt_column",
+    "response_column",
+)
 
 
 def evaluates(context: Context) -> bool:
@@ -47,16 +72,27 @@ def _source(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     how = entry.get("dataset_kwargs") or {}
     place = entry.get("dataset_path") if name in FILES else name
     shape = {"oumi": "messages", "alpaca": "alpaca"}.get(str(how.get("format")), "auto")
-    columns, template = {}, JOINED
+    columns: Mapping[str, str] = {}
+    template = JOINED
+    if name not in FILES and entry.get("dataset_path"):
+        return None
     if name == "HuggingFaceDataset":
         place, shape = how.get("hf_dataset_path"), "messages"
         column = how.get("messages_column", "messages")
         columns = {} if column == "messages" else {"messages": column}
+    elif name == PAIRS:
+        place = how.get("hf_dataset_path", "O1-OPEN/OpenO1-SFT")
+        pair = (how.get("prompt_column", "instruction"), how.get("response_column", "output"))
+        return _answered(source(str(place), entry.get("subset"), entry.get("split")), pair, entry)
+    elif name in ANSWERED:
+        found = source(name, entry.get("subset"), entry.get("split"))
+        return _answered(found, ANSWERED[name], entry)
+    elif name in READERS:
+        shape, columns = READERS[name]
     elif name not in FILES:
         shape = "alpaca" if name in ALPACAS else "auto"
         told = how.get("include_system_prompt") is not False
         template = {role: ALPACA[role] for role in ALPACA if told or role != "system"}
-        shape = "messages" if name == "HuggingFaceH4/ultrachat_200k" else shape
     if not isinstance(place, str) or not place:
         return None
     found = source(place, entry.get("subset"), entry.get("split"))
@@ -64,7 +100,25 @@ def _source(entry: Mapping[str, Any]) -> dict[str, Any] | None:
         found["limit"] = count
     if shape == "alpaca":
         return {**found, "template": template}
-    return {**found, "format": shape, "columns": columns}
+    return {**found, "format": shape, "columns": dict(columns)}
+
+
+def _answered(
+    found: dict[str, Any], columns: tuple[Any, Any], entry: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    if not all(map(is_column, columns)):
+        return None
+    if isinstance(count := entry.get("sample_count"), int):
+        found["limit"] = count
+    user, assistant = (f"{{{{ {column} }}}}" for column in columns)
+    return {**found, "template": {"user": user, "assistant": assistant}}
+
+
+def prepares(context: Context) -> bool:
+    """Whether one of Oumi's own readers makes the rows, and not trl (train.py)."""
+    own = {*FILES, *ALPACAS, *READERS, *ANSWERED, PAIRS, "HuggingFaceDataset"}
+    entries = _split(context, "train").get("datasets") or ()
+    return any(str(one.get("dataset_name")) in own for one in entries if isinstance(one, dict))
 
 
 def _sources(context: Context, split: str) -> list[dict[str, Any]]:
@@ -100,6 +154,14 @@ def _entry(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", of=(path,))
 
 
+def _place(setting: Setting, context: Context) -> Outcome:
+    split, number = re.match(r"data\.(\w+)\.datasets\[(\d+)\]", setting.key).groups()  # type: ignore[union-attr]
+    entry = _split(context, split)["datasets"][int(number)]
+    if setting.value and entry.get("dataset_name") not in FILES:
+        return Outcome("unknown", why=PLACED)
+    return _entry(setting, context)
+
+
 def _shuffled(setting: Setting, context: Context) -> Outcome:
     entries = _split(context, setting.key.split(".")[1]).get("datasets") or ()
     if setting.value and any(one.get("sample_count") is not None for one in entries):
@@ -130,6 +192,7 @@ def _split_rules(name: str) -> dict[str, Rule]:
     return {
         **dict.fromkeys((f"{entry}{key}" for key in _NAMED), _entry),
         **dict.fromkeys((f"{entry}dataset_kwargs.{key}" for key in _HOW), _entry),
+        f"{entry}dataset_path": _place,
         f"{entry}shuffle": _shuffled,
         f"{entry}mixture_proportion": unless(
             (None,), "all rows", unknown("shares of a mixture are not in a spec yet")

@@ -6,11 +6,9 @@ Prompt and answer are tokenised each by itself there, and so are those that a te
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from ftspec.families.rows.instructions import RESERVED
-from ftspec.port.formats.torchtune.forms import Form
+from ftspec.port.formats.forms import Form
 
 _GIVEN = "{% if INPUT is defined and INPUT %}"
 PROMPT = (
@@ -24,13 +22,6 @@ PROMPT = (
 """Without the line break behind it, which some tokenizers strip."""
 OPENED = "an answer that begins with a line break is tokenised apart from what opens it there"
 TRIMMED = " | trim"
-
-
-def is_column(name: object) -> bool:
-    """Whether a text of a template can say a column's name: it means nothing else in Jinja."""
-    if not isinstance(name, str) or name in RESERVED:
-        return False
-    return re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is not None
 
 
 def of_alpaca(form: Form, columns: Mapping[str, str], whole: bool) -> dict[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.torchtune.alpaca import OPENED, is_column, of_alpaca, of_columns
-from ftspec.port.formats.torchtune.forms import BRACKETS, FORMS, Form, chat
+from ftspec.port.formats.forms import Form, chat, is_column
+from ftspec.port.formats.torchtune.alpaca import OPENED, of_alpaca, of_columns
+from ftspec.port.formats.torchtune.forms import BRACKETS, FORMS
 from ftspec.port.formats.trl.data import FEW, LOADERS, files_of, source
 from ftspec.port.rules import Context, Outcome, Rule, derived, section, unknown, unless
 
