@@ -30,6 +30,8 @@ class Document:
     """The file of a key, where it is another one."""
     whose: str = ""
     """What it is, where it is no file that was found but one that comes with a tool."""
+    notes: tuple[str, ...] = ()
+    """What was taken for granted in reading it."""
 
     @property
     def data(self) -> dict[str, Any]:

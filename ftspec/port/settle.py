@@ -99,7 +99,7 @@ def settle(form: Format, context: Context) -> Settled:
     for setting, line in context.document.overwritten():
         found.fates.append(Fate("inert", setting, why=f"set again on line {line}, which holds"))
     said = {key for _, outcome in outcomes for key in outcome.native}
-    found.assumed = [*completion.notes]
+    found.assumed = [*completion.notes, *context.document.notes]
     found.assumed += [
         f"{setting.place}: {setting.key}: {outcome.why}"
         for setting, outcome in outcomes

@@ -6,10 +6,9 @@ What cannot be read for certain is not guessed: it is handed back as foreign, wi
 from __future__ import annotations
 
 import ast
-import operator
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +16,6 @@ from ftspec.read.text import refuse_huge, wrong
 
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
 """Dotted names that are read as strings of the same text; the same as emit.literal.NAMES."""
-ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-}
-LARGEST = 10**12
-"""No setting is a larger number."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +30,26 @@ class Calls:
     """Line and source of each statement or argument that was not understood."""
     lines: dict[str, int] = field(default_factory=dict)
     """Where each value stands."""
+    parts: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """The simple statements of a loop, a condition and the like, by the line of that."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """The call behind what an argument is given: `SFTTrainer.model` -> `AutoModel.from_pretrained#2`."""
+    taken: tuple[tuple[int, str], ...] = ()
+    """Line and text of what was taken for granted, such as a default of the command line."""
+    words: frozenset[str] = frozenset()
+    """Arguments of the command line that were read."""
+    starts: tuple[tuple[int, int], ...] = ()
+    """Where trainings start: the line, and how much was foreign before."""
+    late: frozenset[str] = frozenset()
+    """Calls that are made when a training has started."""
 
 
-class _Unknown(Exception):  # noqa: N818 - control flow, never leaves this module
+class Unknown(Exception):  # noqa: N818 - control flow, never leaves this folder
     """An expression that is no literal."""
 
 
-def read_calls(
-    source: str, calls: Collection[str], known: Mapping[str, Any] | None = None
-) -> Calls:
-    """The literal arguments of the calls of these names.
-
-    ``known`` holds what other calls without arguments come to, such as a question for what a GPU can do.
-    Where it is given, the script is one that a person wrote: `not`, sums and products are worked out, and
-    calls are read whose result is changed at once, as in `load_dataset(...).map(f)`; the change itself
-    stays foreign.
+def read_calls(source: str, calls: Collection[str]) -> Calls:
+    """The literal arguments of the calls of these names, in a script that ftspec writes.
 
     A name may be dotted (`AutoModel.from_pretrained`) and matches the end of what is called, import
     aliases undone. It may also be an attribute that is assigned (`tokenizer.chat_template`), or a
@@ -66,9 +61,18 @@ def read_calls(
     Raises:
         SpecError: the source is not Python.
     """
+    return reading(source, lambda tree: Script(source, tree, calls).read())
+
+
+def reading(source: str, read: Callable[[ast.Module], Calls]) -> Calls:
+    """What `read` makes of the syntax tree.
+
+    Raises:
+        SpecError: the source is not Python.
+    """
     tree = parsed(source)
     try:
-        return _Script(source, tree, calls, known).read()
+        return read(tree)
     except (RecursionError, MemoryError) as error:
         raise wrong("not Python that can be read: nested too deeply") from error
 
@@ -94,20 +98,16 @@ def parsed(source: str) -> ast.Module:
         raise wrong(f"not Python: {error}") from error
 
 
-class _Script:
-    def __init__(
-        self,
-        source: str,
-        tree: ast.Module,
-        calls: Collection[str],
-        known: Mapping[str, Any] | None,
-    ) -> None:
-        self.source, self.tree, self.calls, self.known = source, tree, calls, known
+class Script:
+    """A script that is read from its first statement to its last."""
+
+    def __init__(self, source: str, tree: ast.Module, calls: Collection[str]) -> None:
+        self.source, self.tree, self.calls = source, tree, calls
         self.lines: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.foreign: list[tuple[int, str]] = []
         self.count: Counter[str] = Counter()
-        self.bound = Counter(_bindings(tree))
+        self.bound = Counter(bindings(tree))
         self.loads = Counter(
             n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
         )
@@ -116,6 +116,7 @@ class _Script:
         self.aliases: dict[str, str] = {}
 
     def read(self) -> Calls:
+        """What it sets."""
         self._statements(self.tree.body)
         return Calls(self.values, tuple(self.foreign), self.lines)
 
@@ -163,7 +164,7 @@ class _Script:
             case ast.Name(id=name):
                 try:
                     literal = self._literal(value)
-                except _Unknown:
+                except Unknown:
                     self.objects.add(name)
                     return self._expression(value)
                 if self.bound[name] == 1:
@@ -184,7 +185,7 @@ class _Script:
             return False
         try:
             self.values[place] = self._literal(value)
-        except _Unknown:
+        except Unknown:
             return False
         return True
 
@@ -201,8 +202,6 @@ class _Script:
                 name = self._known(function)
                 if name:
                     self._call(node, name)
-                elif self.known is not None and isinstance(function, ast.Attribute):
-                    self._expression(function.value)
                 return bool(name)
         return False
 
@@ -218,7 +217,7 @@ class _Script:
                 continue
             try:
                 spread = self._literal(keyword.value)
-            except _Unknown:
+            except Unknown:
                 spread = None
             if isinstance(spread, dict) and not any(
                 f"{name}.{key}" in self.values for key in spread
@@ -232,7 +231,7 @@ class _Script:
         self.lines.setdefault(place, node.lineno)
         try:
             value = self._literal(node)
-        except _Unknown:
+        except Unknown:
             if not self._expression(node):
                 self._foreign(node, place + " = ")
             return
@@ -253,7 +252,7 @@ class _Script:
             return f"{base}.{node.attr}"
         return ""
 
-    def _literal(self, node: ast.expr) -> Any:  # noqa: PLR0911, PLR0912 - one per kind of node
+    def _literal(self, node: ast.expr) -> Any:  # noqa: PLR0911 - one per kind of node
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str() as value):
                 return value
@@ -262,19 +261,6 @@ class _Script:
                 operand=ast.Constant(value=int() | float() as number),
             ) if not isinstance(number, bool):
                 return -number if isinstance(sign, ast.USub) else number
-            case ast.UnaryOp(op=ast.Not(), operand=operand) if self.known is not None:
-                return not self._literal(operand)
-            case ast.BinOp(left=left, op=operation, right=right) if (
-                self.known is not None and type(operation) in ARITHMETIC
-            ):
-                return self._arithmetic(self._literal(left), operation, self._literal(right))
-            case ast.Call(func=function, args=[], keywords=[]) if (
-                self.known is not None
-                and (name := self._dotted(function).rpartition(".")[2]) in self.known
-            ):
-                return self.known[name]
-            case ast.JoinedStr(values=parts) if self.known is not None:
-                return "".join(map(self._printed, parts))
             case ast.List(elts=elements):
                 return [self._literal(element) for element in elements]
             case ast.Tuple(elts=elements):
@@ -286,34 +272,24 @@ class _Script:
             ]:
                 names = [ast.Constant(k.arg) if k.arg else None for k in keywords]
                 return self._dict(names, [k.value for k in keywords])
-            case ast.Name(id=name) if name in self.literals:
-                value = self.literals[name]
-                # A list that is used twice may have been changed between the two.
-                if isinstance(value, list | dict) and self.loads[name] > 1:
-                    raise _Unknown
-                return value
+            case ast.Name(id=name):
+                return self._named(name)
             case ast.Attribute() if (dotted := self._dotted(node)) in NAMES:
                 return dotted
-        raise _Unknown
+        return self._worked(node)
 
-    def _printed(self, part: ast.expr) -> str:
-        """A piece of an f-string."""
-        match part:
-            case ast.Constant(value=str() as text):
-                return text
-            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
-                if isinstance(found := self._literal(value), str | int):
-                    return str(found)
-        raise _Unknown
+    def _named(self, name: str) -> Any:
+        if name not in self.literals:
+            raise Unknown
+        value = self.literals[name]
+        # A list that is used twice may have been changed between the two.
+        if isinstance(value, list | dict) and self.loads[name] > 1:
+            raise Unknown
+        return value
 
-    def _arithmetic(self, left: Any, operation: ast.operator, right: Any) -> Any:
-        """Sums and products of numbers, as in `4 * 1024`."""
-        if any(type(value) not in (int, float) or abs(value) > LARGEST for value in (left, right)):
-            raise _Unknown
-        try:
-            return ARITHMETIC[type(operation)](left, right)
-        except ZeroDivisionError as error:
-            raise _Unknown from error
+    def _worked(self, _node: ast.expr) -> Any:
+        """What has to be worked out: nothing, in a script that ftspec writes."""
+        raise Unknown
 
     def _dict(self, keys: list[Any], values: list[ast.expr]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -323,7 +299,7 @@ class _Script:
                 or type(key.value) is not str
                 or key.value in found
             ):
-                raise _Unknown
+                raise Unknown
             found[key.value] = self._literal(value)
         return found
 
@@ -332,7 +308,7 @@ class _Script:
         self.foreign.append((node.lineno, before + text))
 
 
-def _bindings(tree: ast.Module) -> Iterator[str]:
+def bindings(tree: ast.AST) -> Iterator[str]:
     """Every name that is bound, as often as it is: assignments, imports, arguments, everything."""
     for node in ast.walk(tree):
         match node:

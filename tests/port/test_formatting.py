@@ -215,7 +215,8 @@ def test_conversations_of_a_notebook(read: Bring) -> None:
     assert found.composed.values["data.train_on"] == "assistant"
     for name in ("standardize_sharegpt", "standardize_data_formats"):
         cut = made.replace("tokenize=False)", "tokenize=False).removeprefix('<bos>')")
-        shared = NOTEBOOK.replace("FUNCTION", cut + f"rows = {name}(rows)")
+        shared = NOTEBOOK.replace("FUNCTION", cut)
+        shared = shared.replace("rows = rows.map", f"rows = {name}(rows)\nrows = rows.map")
         found = read(shared.replace("ANSWERS", ANSWERS), "train.py")
         (source,) = found.composed.values["data.train"]
         assert (source["format"], source["columns"]) == ("sharegpt", {"conversations": "talk"})

@@ -145,8 +145,8 @@ def test_what_a_notebook_only_shows(read: Bring, line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "asked"),
     [
-        ("args = SFTConfig(max_steps=5)", "SFTConfig once more, with another max_steps"),
-        ('other = AutoModelForCausalLM.from_pretrained("org/other")', "once more, with another 0"),
+        ("args = SFTConfig(max_steps=5)", ""),
+        ('other = AutoModelForCausalLM.from_pretrained("org/other")', ""),
         ("trainer.train()", "another training"),
         ("adapter = LoraConfig(r=8)", ""),
     ],

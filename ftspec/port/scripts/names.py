@@ -39,6 +39,11 @@ IDLE = (
     "load_dotenv", "logging.basicConfig", "warnings.filterwarnings", "os.makedirs",
 )  # fmt: skip
 """Calls that set nothing of their own."""
+THROUGH = (
+    "get_peft_model", "prepare_model_for_kbit_training", "train_on_responses_only",
+    *(f"{name}.get_peft_model" for name in FAST),
+)  # fmt: skip
+"""Calls that give back the model or the trainer that they are given."""
 UNUSED = "unused LoraConfig"
 """An adapter that is described, and that neither the trainer nor the model is given."""
 UNUSED_BITS = "unused BitsAndBytesConfig"
@@ -47,7 +52,11 @@ PACKED = ("SFTTrainer", "packing")
 """Keeps its call: to pack was the trainer's own argument once, and meant something else."""
 LOADED = "AutoModelForCausalLM"
 """Below this key stand arguments of transformers' own from_pretrained that have no key of their own."""
-KNOWN: Mapping[str, Any] = {"is_bfloat16_supported": True, "is_bf16_supported": True}
+KNOWN: Mapping[str, Any] = {
+    "is_bfloat16_supported": True, "is_bf16_supported": True, "cuda.is_available": True,
+    "cuda.get_device_capability": (8, 0), "mps.is_available": False, "xpu.is_available": False,
+    "npu.is_available": False,
+}  # fmt: skip
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(
     r"""(async\s+)?def\s|class\s|\#

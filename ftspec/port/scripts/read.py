@@ -7,7 +7,7 @@ name of its call (`LoraConfig.r`). What is not a literal, a constant or a name b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,18 @@ from ftspec.port.scripts.names import (
     PADS,
     READ,
     REWARD_SOURCE,
+    THROUGH,
     WRITTEN,
 )
 from ftspec.port.scripts.ran import ran
 from ftspec.port.scripts.rewards import rewards_of
-from ftspec.port.scripts.settings import again, settings
+from ftspec.port.scripts.settings import again, chosen, settings
 from ftspec.read import json
+from ftspec.read.people import read_script
 from ftspec.read.placed import Place, Placed, Trail
-from ftspec.read.python import Calls, read_calls
+from ftspec.read.python import Calls
 from ftspec.read.text import wrong
+from ftspec.read.values import Wanted
 
 
 def is_script(path: Path) -> bool:
@@ -38,16 +41,17 @@ def is_script(path: Path) -> bool:
     return path.suffix in (".py", ".ipynb")
 
 
-def read(path: Path, text: str) -> Document:
-    """The settings of a script or a notebook.
+def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> Document:
+    """The settings of a script or a notebook, run with these arguments of a command line.
 
     Raises:
         SpecError: it is not Python, or no notebook.
     """
     whole = _cells(text) if path.suffix == ".ipynb" else text
     source = ran(whole)
-    calls = read_calls(source, (*READ, *IDLE), KNOWN)
-    trains = min((line for place, line in _starts(calls, whole)), default=None)
+    wanted = Wanted((*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH)
+    calls = chosen(read_script(source, wanted))
+    before = calls.starts[0][1] if calls.starts else len(calls.foreign)
     data, places = settings(calls)
     understood = _rows(source, data, places)
     copied: frozenset[int] = frozenset()
@@ -57,17 +61,21 @@ def read(path: Path, text: str) -> Document:
         places |= {(key,): Place(rewards.line, 1) for key in ("reward_funcs", REWARD_SOURCE)}
     asked = tuple(
         (line, told.splitlines()[0][:120])
-        for line, told in sorted(calls.foreign)
-        if (trains is None or line < trains)
-        and not HARMLESS.match(told)
+        for line, told in sorted(calls.foreign[:before])
+        if not _is_harmless(line, told, calls)
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
         and line not in copied
         and not (copied and ".reward_funcs = " in told)
     )
-    starts = sorted(line for _, line in _starts(calls, whole))
-    more = [(line, "another training: it wants a spec of its own") for line in starts[1:]]
-    return Document(path, Placed(data, places), (*asked, *again(calls, trains), *more))
+    starts = read_script(whole, wanted).starts
+    more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
+    foreign = (*asked, *again(calls), *more)
+    return Document(path, Placed(data, places), foreign, notes=_notes(calls))
+
+
+def _notes(calls: Calls) -> tuple[str, ...]:
+    return tuple(f"line {line}: {text}" for line, text in calls.taken)
 
 
 def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
@@ -90,11 +98,10 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
     return rows.lines
 
 
-def _starts(calls: Calls, source: str) -> Iterator[tuple[str, int]]:
-    """Where the training begins: what stands behind it changes nothing of it."""
-    for number, line in enumerate(source.splitlines(), 1):
-        if re.match(r"\s*(\w+\s*=\s*)?(trainer|\w*_trainer)\.train\(", line):
-            yield line, number
+def _is_harmless(line: int, told: str, calls: Calls) -> bool:
+    """Whether a statement changes nothing of what is trained, or all that stand in it."""
+    texts = calls.parts.get(line, (told,))
+    return all(HARMLESS.match(text) for text in texts)
 
 
 def _cells(text: str) -> str:

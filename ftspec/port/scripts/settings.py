@@ -6,6 +6,7 @@ What has none there keeps the name of its call (`LoraConfig.r`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ftspec.port.scripts.names import (
@@ -79,13 +80,50 @@ def _config(trainer: str) -> str:
     return "SFTConfig" if trainer == "Unsloth" else f"{trainer}Config"
 
 
-def again(calls: Calls, trains: int | None) -> Iterator[tuple[int, str]]:
+ONCE = (*CONFIGS, *LOADERS, *ADAPTERS, *(f"{one}Trainer" for one in TRAINERS))
+"""Calls of which a spec has one."""
+TOLD = ("model", "0", "args", "1", "peft_config")
+"""What a trainer is given that says which of several calls trains."""
+
+
+def chosen(calls: Calls) -> Calls:
+    """The calls, those first that a trainer is given, as far as that is seen."""
+    used: dict[str, str] = {}
+    for one in TRAINERS:
+        for name in TOLD:
+            origin = calls.origins.get(f"{one}Trainer.{name}", "")
+            used.setdefault(origin.partition("#")[0], origin)
+    names = {
+        f"{first}#{other.partition('#')[2]}": first for first, other in used.items() if "#" in other
+    }
+    names |= {first: other for other, first in list(names.items())}
+
+    def placed(place: str) -> str:
+        call, _, name = place.rpartition(".")
+        return f"{names.get(call, call)}.{name}"
+
+    sure = frozenset(used)
+    return replace(
+        calls,
+        values={placed(place): value for place, value in calls.values.items()},
+        lines={placed(place): line for place, line in calls.lines.items()},
+        late=calls.late
+        | {place.rpartition(".")[0] for place in map(placed, calls.lines) if _second(place, sure)},
+    )
+
+
+def _second(place: str, sure: frozenset[str]) -> bool:
+    """Whether it belongs to a call that is known not to be the one that trains."""
+    first, number, _ = place.rpartition(".")[0].partition("#")
+    return bool(number) and first in sure
+
+
+def again(calls: Calls) -> Iterator[tuple[int, str]]:
     """What is made a second time and differs: a spec has one model, one adapter and one training."""
     for place, line in calls.lines.items():
         call, _, name = place.rpartition(".")
         first, number, _ = call.partition("#")
-        once = (*CONFIGS, *LOADERS, *ADAPTERS, *(f"{one}Trainer" for one in TRAINERS))
-        if not number or first not in once or (trains is not None and line > trains):
+        if not number or first not in ONCE or call in calls.late:
             continue
         if place not in calls.values or calls.values[place] != calls.values.get(f"{first}.{name}"):
             yield line, f"{first} once more, with another {name}: which one trains?"

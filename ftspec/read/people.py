@@ -1,0 +1,390 @@
+"""Scripts that people wrote, followed from their first statement to their last. Nothing is executed.
+
+Values are worked out as far as they are certain; what is not stays foreign, with its line.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from ftspec.read import worked
+from ftspec.read.python import Calls, Unknown, reading
+from ftspec.read.records import Parser, Record
+from ftspec.read.scopes import Scope, bound_in, inner, leaves
+from ftspec.read.values import PARSES, Values, Wanted
+
+DEEPEST = 12
+"""Functions within functions that are followed."""
+STARTERS = ("fire.Fire", "Fire", "typer.run")
+"""Calls that run a function with what the command line says."""
+RUNNERS = ("sys.exit", "exit", "asyncio.run")
+"""Calls that run what they are given."""
+MOVES = frozenset(("to", "cuda", "train", "eval"))
+DEVICES = ("cuda", "cpu", "mps", "device", "auto")
+
+
+class _Returned(Exception):  # noqa: N818 - control flow, never leaves this module
+    """A function ends, with this."""
+
+    def __init__(self, node: ast.expr | None) -> None:
+        self.node = node
+
+
+def read_script(source: str, wanted: Wanted) -> Calls:
+    """The arguments of calls, worked out, and what was not understood.
+
+    Raises:
+        SpecError: the source is not Python.
+    """
+    return reading(source, lambda tree: _Followed(source, tree, wanted).read())
+
+
+class _Followed(Values):
+    def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
+        super().__init__(source, tree, wanted)
+        self.parts: dict[int, tuple[str, ...]] = {}
+        self.origins: dict[str, str] = {}
+        self.returned = ""
+        self.depth = 0
+        self.starts: list[tuple[int, int]] = []
+        self.late: set[str] = set()
+
+    def read(self) -> Calls:
+        with contextlib.suppress(_Returned):
+            self._statements(self.tree.body)
+        values = {place: _plain(value) for place, value in self.values.items()}
+        return Calls(
+            values, tuple(self.foreign), self.lines, self.parts, self.origins,
+            tuple(self.taken),  frozenset(self.words),
+            tuple(self.starts), frozenset(self.late),
+        )  # fmt: skip
+
+    # statements
+
+    def _statements(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            if not self._statement(statement):
+                for name in bound_in([statement]):
+                    self._opaque(name)
+                self._foreign(statement)
+
+    def _opaque(self, name: str, origin: str = "") -> None:
+        """A name is bound to something that is no value."""
+        self.scope.forget(name)
+        self.scope.of(name).objects[name] = origin
+
+    def _foreign(self, node: ast.stmt | ast.expr | ast.keyword, before: str = "") -> None:
+        super()._foreign(node, before)
+        if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
+            texts = tuple(ast.get_source_segment(self.source, leaf) or "" for leaf in leaves(node))
+            self.parts[node.lineno] = texts
+
+    def _statement(self, node: ast.stmt) -> bool:  # noqa: PLR0911, PLR0912 - one per kind of node
+        match node:
+            case ast.FunctionDef(name=name):
+                self.scope.forget(name)
+                self.scope.of(name).functions[name] = node
+            case ast.ClassDef(name=name):
+                self.scope.forget(name)
+                self.scope.of(name).classes[name] = node
+            case ast.If(test=test, body=body, orelse=orelse):
+                return self._choice(test, body, orelse)
+            case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
+                return self._attempt(node, [*body, *orelse, *finalbody], handlers)
+            case ast.With(items=items, body=body):
+                for name in bound_in([ast.With(items, [])]):
+                    self._opaque(name)
+                self._statements(body)
+            case ast.Return(value=value):
+                raise _Returned(value)
+            case ast.Assign(targets=targets, value=value):
+                return self._bind_all(targets, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                return self._bind_all([target], value)
+            case ast.AugAssign(target=ast.Name() as target, op=operation, value=value):
+                return self._bind_all(
+                    [target], ast.BinOp(ast.Name(target.id, ast.Load()), operation, value)
+                )
+            case ast.Expr(value=ast.Name(id=name)):
+                return name in self.scope.of(name).literals or self._expression(node.value)
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=base, attr="add_argument")) as call
+            ):
+                return self._adds(base, call)
+            case ast.Expr(value=ast.Call(func=ast.Name(id="setattr"), args=[owner, key, value])):
+                return isinstance(key, ast.Constant) and self._set_later(
+                    owner, str(key.value), self._evaluate(value)[1]
+                )
+            case ast.Expr(value=ast.Call() as call):
+                return self._expression(call)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                self.scope.forget(name)
+            case _:
+                for name in bound_in([node]):
+                    self.scope.forget(name)
+                return super()._statement(node)
+        return True
+
+    def _choice(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> bool:
+        if ast.unparse(test) == "__name__ == '__main__'":
+            self._statements(body)
+            return True
+        try:
+            taken = body if self._literal(test) else orelse
+        except Unknown:
+            return not any(True for one in (*body, *orelse) for _ in leaves(one))
+        self._statements(taken)
+        return True
+
+    def _attempt(
+        self, node: ast.Try, body: list[ast.stmt], handlers: list[ast.ExceptHandler]
+    ) -> bool:
+        """What is tried is taken to succeed, where nothing else happens if it does not."""
+        self._statements(body)
+        otherwise = [leaf for one in handlers for inside in one.body for leaf in leaves(inside)]
+        bound = set(bound_in([inside for one in handlers for inside in one.body]))
+        for name in bound:
+            self._opaque(name)
+        if otherwise:
+            text = ast.get_source_segment(self.source, handlers[0]) or "except:"
+            self.foreign.append((handlers[0].lineno, text))
+            self.parts[handlers[0].lineno] = tuple(
+                ast.get_source_segment(self.source, leaf) or "" for leaf in otherwise
+            )
+        return True
+
+    # what names are bound to
+
+    def _bind_all(self, targets: list[ast.expr], value: ast.expr) -> bool:
+        understood, found = self._evaluate(value)
+        return _every(self._bind(target, value, understood, found) for target in targets)
+
+    def _evaluate(self, node: ast.expr) -> tuple[bool, Any]:
+        """Whether an expression was understood, and its value; `Unknown` if that is none."""
+        try:
+            return True, self._literal(node)
+        except Unknown:
+            pass
+        if isinstance(node, ast.Call) and (function := self._function(node.func)) is not None:
+            return self._inlined(function, node)
+        return self._expression(node), Unknown
+
+    def _bind(self, target: ast.expr, value: ast.expr, understood: bool, found: Any) -> bool:
+        match target:
+            case ast.Name(id=name):
+                origin = self._origin(value) if found is Unknown else ""
+                self.scope.forget(name)
+                if found is Unknown:
+                    self.scope.of(name).objects[name] = origin
+                elif name not in self.never:
+                    self.scope.of(name).literals[name] = found
+                return understood
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                return self._unpack(parts, value, understood, found)
+            case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as key)):
+                return self._set(self._known(mapping), f".{key}", value)
+            case ast.Attribute(value=owner, attr=attribute):
+                if name := self._known(target):
+                    return self._set(name, "", value)
+                return self._set_later(owner, attribute, found)
+        return False
+
+    def _unpack(self, parts: list[ast.expr], value: ast.expr, understood: bool, found: Any) -> bool:
+        if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(parts):
+            pairs = zip(parts, value.elts, strict=True)
+            if found is Unknown:
+                return _every(self._bind_all([part], one) for part, one in pairs)
+        if isinstance(found, list | tuple) and len(found) == len(parts):
+            each = zip(parts, found, strict=True)
+            return _every(self._bind(part, value, understood, one) for part, one in each)
+        origin = self._origin(value)
+        for name in bound_in([ast.Expr(ast.Tuple(parts, ast.Store()))]):
+            self._opaque(name, origin)
+        return understood
+
+    def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
+        """The call behind what an expression comes to, once it has been read."""
+        match node:
+            case ast.Name(id=name):
+                return self.scope.of(name).objects.get(name, "")
+            case ast.Attribute(value=value) | ast.Subscript(value=value):
+                return self._origin(value)
+            case ast.Call(func=function):
+                if name := self._known(function):
+                    if name in self.wanted.through and node.args:
+                        return self._origin(node.args[0])
+                    return name if self.count[name] < 2 else f"{name}#{self.count[name]}"
+                if self._function(function) is not None:
+                    return self.returned
+                return self._origin(function.value) if isinstance(function, ast.Attribute) else ""
+        return ""
+
+    def _set_later(self, owner: ast.expr, attribute: str, found: Any) -> bool:
+        """`args.max_steps = 5`, of a config that was made before."""
+        if not isinstance(owner, ast.Name) or not _is_value(found):
+            return False
+        made = self.scope.of(owner.id).objects.get(owner.id, "")
+        if not made.rpartition(".")[2][:1].isupper():
+            return False
+        self.values[f"{made}.{attribute}"] = found
+        self.lines[f"{made}.{attribute}"] = owner.lineno
+        return True
+
+    # functions
+
+    def _function(self, node: ast.expr) -> ast.FunctionDef | None:
+        """The function of the script that is called, if it is worth to be followed."""
+        if not isinstance(node, ast.Name) or node.id in self.never or self.depth > DEEPEST:
+            return None
+        scope = self.scope.of(node.id)
+        function = scope.functions.get(node.id)
+        return function if function is not None and self._matters(function) else None
+
+    def _matters(self, function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
+        if function.name in seen:
+            return False
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Call):
+                continue
+            dotted = self._dotted(node.func)
+            last = dotted.rpartition(".")[2]
+            if last in PARSES or any(
+                dotted == c or dotted.endswith("." + c) for c in self.wanted.followed
+            ):
+                return True
+            other = self.module.functions.get(dotted)
+            if other is not None and self._matters(other, seen | {function.name}):
+                return True
+        return False
+
+    def _inlined(self, function: ast.FunctionDef, call: ast.Call | None) -> tuple[bool, Any]:
+        """Read a function where it is called."""
+        generates = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(function))
+        given = function.args
+        if function.decorator_list or generates or given.vararg or given.kwarg or given.posonlyargs:
+            return False, Unknown
+        scope = inner(function, self.module)
+        if not self._arguments(function, call, scope):
+            return False, Unknown
+        before, self.scope = self.scope, scope
+        self.depth += 1
+        ended: ast.expr | None = None
+        try:
+            self._statements(function.body)
+        except _Returned as returned:
+            ended = returned.node
+        understood, found = self._evaluate(ended) if ended else (True, None)
+        self.returned = self._origin(ended) if ended and found is Unknown else ""
+        self.scope, self.depth = before, self.depth - 1
+        return understood, found
+
+    def _arguments(self, function: ast.FunctionDef, call: ast.Call | None, scope: Scope) -> bool:
+        names = [one.arg for one in (*function.args.args, *function.args.kwonlyargs)]
+        defaults = dict(
+            zip(
+                reversed([a.arg for a in function.args.args]),
+                reversed(function.args.defaults),
+                strict=False,
+            )
+        )
+        pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        defaults |= {one.arg: value for one, value in pairs if value is not None}
+        given: dict[str, ast.expr] = {}
+        if call is not None:
+            if any(k.arg is None for k in call.keywords) or any(
+                isinstance(a, ast.Starred) for a in call.args
+            ):
+                return False
+            if len(call.args) > len(function.args.args):
+                return False
+            given = dict(zip(names, call.args, strict=False)) | {
+                k.arg: k.value for k in call.keywords if k.arg
+            }
+        if given.keys() - set(names):
+            return False
+        for name in names:
+            node = given.get(name, defaults.get(name))
+            if node is None:
+                scope.objects[name] = ""
+                continue
+            understood, found = self._evaluate(node)
+            if found is Unknown:
+                scope.objects[name] = self._origin(node)
+            else:
+                scope.literals[name] = found
+            if not understood:
+                self._foreign(node, f"{function.name}.{name} = ")
+        return True
+
+    # expressions
+
+    def _call(self, node: ast.Call, name: str) -> None:
+        super()._call(node, name)
+        if self.starts:
+            number = self.count[name]
+            self.late.add(name if number < 2 else f"{name}#{number}")
+
+    def _expression(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Call(func=ast.Attribute(value=trainer, attr="train")) if self._origin(
+                trainer
+            ).partition("#")[0].endswith("Trainer") or ast.unparse(trainer).endswith("trainer"):
+                for number, one in enumerate(node.args):
+                    self._argument(f"trainer.train.{number}", one)
+                for keyword in node.keywords:
+                    self._argument(f"trainer.train.{keyword.arg}", keyword.value)
+                self.starts.append((node.lineno, len(self.foreign)))
+                return True
+            case ast.Name(id=name):
+                return name in self.scope.of(name).objects
+            case ast.Call(func=function) if not self._known(function):
+                return self._other_call(node, self._dotted(function))
+        return super()._expression(node)
+
+    def _other_call(self, node: ast.Call, dotted: str) -> bool:
+        if (function := self._function(node.func)) is not None:
+            return self._inlined(function, node)[0]
+        if dotted in STARTERS and len(node.args) == 1 and (made := self._function(node.args[0])):
+            self._take(node.lineno, f"{made.name}: run with its own defaults")
+            return self._inlined(made, None)[0]
+        if dotted in RUNNERS:
+            return _every(self._expression(one) for one in node.args)
+        if isinstance(node.func, ast.Attribute):
+            moves = node.func.attr in MOVES and all(self._is_device(one) for one in node.args)
+            return self._expression(node.func.value) and moves and not node.keywords
+        return False
+
+    def _is_device(self, node: ast.expr) -> bool:
+        try:
+            return str(self._literal(node)).startswith(DEVICES)
+        except Unknown:
+            return ast.unparse(node).rpartition(".")[2].startswith(DEVICES)
+
+    def _argument(self, place: str, node: ast.expr) -> None:
+        self.lines.setdefault(place, node.lineno)
+        understood, found = self._evaluate(node)
+        if _is_value(found):
+            if place in self.values:
+                self._foreign(node, place + " = ")
+            self.values.setdefault(place, found)
+            return
+        if not understood:
+            self._foreign(node, place + " = ")
+        if origin := self._origin(node):
+            self.origins[place] = origin
+
+
+def _is_value(found: Any) -> bool:
+    return found is not Unknown and not isinstance(found, Record | Parser)
+
+
+def _every(read: Iterable[bool]) -> bool:
+    """Whether all were understood; each is read, whatever became of those before."""
+    return all(list(read))
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, worked.Folder) else value

@@ -1,0 +1,183 @@
+"""Settings that a script holds in a class, or gets from its command line: `cfg.lr`, `args.lr`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Read = Callable[[ast.expr], Any]
+"""The value of an expression; raises where it is not certain."""
+PLAIN = frozenset(("object", "BaseModel", "NamedTuple", "SimpleNamespace", "BaseSettings"))
+"""Bases that add no settings."""
+NUMBERS: Mapping[str, type] = {"int": int, "float": float, "str": str}
+
+
+@dataclass(frozen=True)
+class Record:
+    """An object with settings as attributes."""
+
+    values: Mapping[str, Any]
+    made: frozenset[str] = frozenset()
+    """Those that its own `__init__` assigns."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One argument of a command line."""
+
+    default: Any
+    type: str = ""
+    """`int`, `float`, `str`, `switch`, `list of int`, ...; "?" is another one."""
+    known: bool = True
+    """Whether the default is, and there is one."""
+
+
+@dataclass
+class Parser:
+    """An `argparse.ArgumentParser` while arguments are added to it."""
+
+    options: dict[str, Option] = field(default_factory=dict)
+    classes: tuple[dict[str, Option], ...] = ()
+    """Of an HfArgumentParser: the arguments of each of its classes."""
+
+    def add(self, call: ast.Call, read: Read, unknown: type[Exception]) -> None:
+        """Take an `add_argument(...)`."""
+        names = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]
+        given = {one.arg: one.value for one in call.keywords if one.arg}
+        long = next((one for one in names if one.startswith("--")), names[0] if names else "")
+        named = given.get("dest")
+        name = str(named.value) if isinstance(named, ast.Constant) else long.lstrip("-")
+        self.options[name.replace("-", "_")] = _option(long, given, read, unknown)
+
+
+def _option(
+    name: str, given: Mapping[str, ast.expr], read: Read, unknown: type[Exception]
+) -> Option:
+    action = given.get("action")
+    word = ast.unparse(action).strip("'") if action else ""
+    needed = (
+        not name.startswith("-")
+        or ast.unparse(given.get("required", ast.Constant(False))) != "False"
+    )
+    if word in ("store_true", "store_false"):
+        return Option(word == "store_false", "switch" if word == "store_true" else "off")
+    kind = ast.unparse(given["type"]) if "type" in given else "str"
+    kind = kind if kind in NUMBERS else "?"
+    nargs = given.get("nargs")
+    if nargs is not None and ast.unparse(nargs) != "'?'":
+        kind = f"list of {kind}"
+    if word and not word.endswith("BooleanOptionalAction"):
+        kind = "?"
+    try:
+        value = read(given["default"]) if "default" in given else None
+        if isinstance(value, str) and kind in NUMBERS:
+            value = NUMBERS[kind](value)
+        odd = isinstance(value, str) and kind == "?"
+        return Option(
+            value, "switch" if word.endswith("OptionalAction") else kind, not needed and not odd
+        )
+    except (unknown, ValueError):
+        return Option(None, kind, known=False)
+
+
+def parsed(
+    options: Mapping[str, Option], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], set[str]]:
+    """The values of a command line, and which of its words were read."""
+    values = {name: one.default for name, one in options.items() if one.known}
+    read: set[str] = set()
+    for name in options.keys() & given.keys():
+        read.add(name)
+        values.pop(name, None)
+        try:
+            values[name] = _typed(given[name], options[name].type)
+        except (ValueError, TypeError, LookupError):
+            continue
+    return values, read
+
+
+def _typed(said: Any, kind: str) -> Any:
+    """A word of a command line, or several, in the type that an argument has."""
+    start, _, each = kind.rpartition(" ")
+    if start:
+        words = said if isinstance(said, list) else [said]
+        return [_typed(word, each) for word in words]
+    if kind == "bool" and isinstance(said, str):
+        return {"true": True, "false": False, "1": True, "0": False}[said.lower()]
+    if kind == "bool":
+        kind = "switch"
+    if kind in ("switch", "off"):
+        if said is not True and said is not False:
+            raise ValueError
+        return said is (kind == "switch")
+    if kind not in NUMBERS or not isinstance(said, str):
+        raise ValueError
+    return NUMBERS[kind](said)
+
+
+def declared(kind: str) -> str:
+    """The type of an argument, by the annotation of a field."""
+    word = kind.removeprefix("Optional[").removesuffix("]").partition("|")[0].strip()
+    return word if word in (*NUMBERS, "bool") else "?"
+
+
+def fields_of(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None, str]]:
+    """Each setting that a class declares, with its default and its type; also those of a plain `__init__`."""
+    for one in node.body:
+        match one:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=kind, value=value):
+                yield name, _default(value), ast.unparse(kind)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield name, value, ""
+            case ast.FunctionDef(name="__init__", args=ast.arguments(args=[me]), body=body):
+                yield from _made(me.arg, body)
+
+
+def made_by(node: ast.ClassDef) -> frozenset[str]:
+    """The attributes that a plain `__init__` assigns."""
+    starts = (one for one in node.body if isinstance(one, ast.FunctionDef))
+    alone = ast.ClassDef("", [], [], [one for one in starts if one.name == "__init__"], [])
+    return frozenset(name for name, *_ in fields_of(alone))
+
+
+def _made(me: str, body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr | None, str]]:
+    for one in body:
+        match one:
+            case (
+                ast.Assign(
+                    targets=[ast.Attribute(value=ast.Name(id=owner), attr=name)], value=value
+                )
+                | ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id=owner), attr=name),
+                    value=ast.expr() as value,
+                )
+            ) if owner == me:
+                yield name, value, ""
+
+
+def _default(value: ast.expr | None) -> ast.expr | None:
+    """What `field(default=...)` and `field(default_factory=lambda: ...)` stand for."""
+    if not (
+        isinstance(value, ast.Call)
+        and ast.unparse(value.func).rpartition(".")[2] in ("field", "Field")
+    ):
+        return value
+    given = {one.arg: one.value for one in value.keywords}
+    made = given.get("default_factory")
+    match made:
+        case ast.Lambda(body=body):
+            return body
+        case ast.Name(id="list" | "dict" as kind):
+            return ast.List([], ast.Load()) if kind == "list" else ast.Dict([], [])
+    return given.get("default", value.args[0] if value.args else None)
+
+
+def stored(tree: ast.AST) -> dict[str, int]:
+    """How often an attribute of each name is assigned."""
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            found[node.attr] = found.get(node.attr, 0) + 1
+    return found

@@ -1,0 +1,122 @@
+"""Names of a script while it is followed, and which of them nobody can be sure of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+READERS = frozenset(("get", "items", "keys", "values", "copy", "index", "count"))
+"""Methods of a list or a mapping that leave it as it is."""
+
+
+@dataclass
+class Scope:
+    """The names of a module, or of a function that is followed."""
+
+    local: frozenset[str] | None = None
+    """Names that are its own; None of a module: all."""
+    outer: Scope | None = None
+    literals: dict[str, Any] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
+    """What is no value, with the call that made it; empty where that is not known."""
+    functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+
+    def of(self, name: str) -> Scope:
+        """The scope that a name belongs to."""
+        scope = self
+        while scope.local is not None and name not in scope.local and scope.outer is not None:
+            scope = scope.outer
+        return scope
+
+    def forget(self, name: str) -> None:
+        """Something else is bound to a name."""
+        scope = self.of(name)
+        for names in (scope.literals, scope.objects, scope.functions, scope.classes):
+            names.pop(name, None)
+
+
+def inner(function: ast.FunctionDef, outer: Scope) -> Scope:
+    """The scope of a call of a function."""
+    own = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    return Scope(frozenset(own | set(bound_in(function.body))), outer)
+
+
+def bound_in(body: list[ast.stmt]) -> Iterator[str]:
+    """Names that statements bind, not those within functions and classes."""
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
+                yield name
+                continue
+            case ast.Lambda():
+                continue
+            case ast.ExceptHandler(name=str() as name):
+                yield name
+            case ast.alias(name=name, asname=asname):
+                yield asname or name.partition(".")[0]
+            case ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
+                yield name
+        waiting += ast.iter_child_nodes(node)
+
+
+def shared(tree: ast.AST) -> set[str]:
+    """Names that are bound from elsewhere: `global`, `nonlocal`, `:=`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                found |= set(names)
+            case ast.NamedExpr(target=ast.Name(id=name)):
+                found.add(name)
+    return found
+
+
+def changed(tree: ast.AST) -> set[str]:
+    """Names whose list or mapping may be changed somewhere: `rows.append(x)`, `config["a"] = 1`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=base, attr=method)) if method not in READERS:
+                found.add(_base(base))
+            case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()):
+                found.add(_base(base))
+            case ast.AugAssign(target=target):
+                found.add(_base(target))
+    return found
+
+
+def _base(node: ast.expr) -> str:
+    while isinstance(node, ast.Subscript | ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def leaves(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The simple statements of a compound one, without those that only end it."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return
+        case ast.Pass() | ast.Break() | ast.Continue() | ast.Return() | ast.Raise() | ast.Import():
+            return
+        case ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+            return
+    blocks = [getattr(node, name, None) or [] for name in ("body", "orelse", "finalbody")]
+    blocks += [one.body for one in getattr(node, "handlers", [])]
+    blocks += [one.body for one in getattr(node, "cases", [])]
+    if not any(blocks):
+        yield node
+    for block in blocks:
+        for one in block:
+            yield from leaves(one)

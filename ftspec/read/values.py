@@ -1,0 +1,203 @@
+"""Values in a script that a person wrote, as far as they are certain: names, classes, arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from ftspec.read import records, worked
+from ftspec.read.python import Script, Unknown
+from ftspec.read.records import Option, Parser, Record
+from ftspec.read.scopes import Scope, changed, shared
+
+ENVIRONMENT = ("os.environ.get", "os.getenv", "environ.get", "getenv")
+PARSES = ("parse_args", "parse_known_args", "parse_args_into_dataclasses")
+ENUMS: Mapping[str, bool] = {
+    "TaskType": False, "IntervalStrategy": True, "SchedulerType": True, "SaveStrategy": True,
+    "OptimizerNames": True, "HubStrategy": True,
+}  # fmt: skip
+"""Enumerations whose members stand for their names, in small letters or as they are."""
+
+
+DEFAULTS = "read as run without arguments: what the command line may say has its default"
+
+
+class Wanted(NamedTuple):
+    """What is looked for in a script."""
+
+    calls: Collection[str]
+    """As `read_calls` takes them."""
+    followed: Collection[str]
+    """Functions are read where they are called, if they make one of these calls."""
+    known: Mapping[str, Any]
+    """What calls come to that ask what a machine can do."""
+    arguments: Mapping[str, Any]
+    """What the command line says."""
+    through: Collection[str] = ()
+    """Calls that give back what they are given, changed."""
+
+
+class Values(Script):
+    """What expressions come to."""
+
+    def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
+        super().__init__(source, tree, wanted.calls)
+        self.wanted = wanted
+        self.scope = self.module = Scope()
+        self.never, self.changed = shared(tree), changed(tree)
+        self.stored = records.stored(tree)
+        self.set_by_name = any(
+            isinstance(n, ast.Name) and n.id == "setattr" for n in ast.walk(tree)
+        )
+        self.taken: dict[tuple[int, str], None] = {}
+        self.words: set[str] = set()
+
+    def _named(self, name: str) -> Any:
+        scope = self.scope.of(name)
+        if name not in scope.literals or name in self.never:
+            raise Unknown
+        value = scope.literals[name]
+        if isinstance(value, list | dict) and name in self.changed:
+            raise Unknown
+        return value
+
+    def _worked(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Attribute(value=value, attr=name):
+                return self._attribute(node, value, name)
+            case ast.Call(func=function):
+                return self._result(node, self._dotted(function))
+        return worked.worked(node, self._literal)
+
+    def _attribute(self, node: ast.Attribute, value: ast.expr, name: str) -> Any:
+        owner, _, member = self._dotted(node).rpartition(".")
+        kind = ENUMS.get(owner.rpartition(".")[2])
+        if kind is not None:
+            return member.lower() if kind else member
+        record = self._record(value)
+        if (
+            name not in record.values
+            or self.stored.get(name, 0) > (name in record.made)
+            or self.set_by_name
+        ):
+            raise Unknown
+        return record.values[name]
+
+    def _record(self, node: ast.expr) -> Record:
+        if isinstance(node, ast.Name) and (made := self.scope.of(node.id).classes.get(node.id)):
+            return self._declared(made)
+        found = self._literal(node)
+        if not isinstance(found, Record):
+            raise Unknown
+        return found
+
+    def _declared(self, made: ast.ClassDef) -> Record:
+        """The settings of a class, with their defaults."""
+        values: dict[str, Any] = {}
+        own = set(records.made_by(made))
+        for base in made.bases:
+            name = ast.unparse(base)
+            if (
+                isinstance(base, ast.Name)
+                and (other := self.module.classes.get(name))
+                and other is not made
+            ):
+                above = self._declared(other)
+                values |= above.values
+                own |= above.made
+            elif name.rpartition(".")[2] not in records.PLAIN:
+                raise Unknown
+        for name, default, _ in records.fields_of(made):
+            values.pop(name, None)
+            try:
+                if default is not None:
+                    values[name] = self._literal(default)
+            except Unknown:
+                continue
+        return Record(values, frozenset(own))
+
+    def _result(self, node: ast.Call, dotted: str) -> Any:  # noqa: PLR0911 - one per kind of call
+        """What a call comes to."""
+        for name, value in self.wanted.known.items():
+            if dotted == name or dotted.endswith("." + name):
+                return value
+        last = dotted.rpartition(".")[2]
+        match node:
+            case ast.Call(args=[variable, default]) if dotted in ENVIRONMENT:
+                return self._variable(node, self._literal(variable), self._literal(default))
+            case ast.Call(args=[ast.Name(id="torch"), word]) if dotted == "getattr":
+                return self._literal(ast.parse(f"torch.{self._literal(word)}", mode="eval").body)
+            case ast.Call(args=[classes]) if last == "HfArgumentParser":
+                return self._of_classes(classes)
+            case ast.Call(func=ast.Attribute(value=parser, attr="add_argument_group")):
+                return self._literal(parser)
+            case ast.Call(func=ast.Attribute(value=parser, attr=method)) if method in PARSES:
+                return self._parsed(node, parser, method)
+            case ast.Call(func=ast.Name(id=name)) if made := self.scope.of(name).classes.get(name):
+                return self._instance(made, node)
+        return Parser() if dotted == "argparse.ArgumentParser" else self._computed(node, dotted)
+
+    def _variable(self, node: ast.Call, name: str, default: Any) -> Any:
+        self._take(node.lineno, f"the variable {name} is taken to be not set: {default!r}")
+        return default
+
+    def _computed(self, node: ast.Call, dotted: str) -> Any:
+        if dotted in worked.FUNCTIONS and self.bound[dotted]:
+            raise Unknown
+        return worked.called(dotted, node, self._literal)
+
+    def _instance(self, made: ast.ClassDef, node: ast.Call) -> Record:
+        record = self._declared(made)
+        if node.args or any(one.arg is None for one in node.keywords):
+            raise Unknown
+        given = {one.arg: self._literal(one.value) for one in node.keywords if one.arg}
+        if given.keys() - record.values.keys() - {name for name, *_ in records.fields_of(made)}:
+            raise Unknown
+        return Record({**record.values, **given}, record.made)
+
+    def _adds(self, base: ast.expr, call: ast.Call) -> bool:
+        try:
+            parser = self._literal(base)
+        except Unknown:
+            return False
+        if isinstance(parser, Parser):
+            parser.add(call, self._literal, Unknown)
+        return isinstance(parser, Parser)
+
+    def _parsed(self, node: ast.Call, base: ast.expr, method: str) -> Any:
+        if node.args or node.keywords:
+            raise Unknown
+        parser = self._literal(base)
+        if not isinstance(parser, Parser):
+            raise Unknown
+        if not self.wanted.arguments:
+            self._take(node.lineno, DEFAULTS)
+        if parser.classes:
+            return tuple(self._filled(options) for options in parser.classes)
+        record = self._filled(parser.options)
+        return (record, []) if method == "parse_known_args" else record
+
+    def _filled(self, options: Mapping[str, Option]) -> Record:
+        values, read = records.parsed(options, self.wanted.arguments)
+        self.words |= read
+        return Record(values)
+
+    def _of_classes(self, node: ast.expr) -> Parser:
+        """The parser of dataclasses that the script declares."""
+        found = []
+        for one in node.elts if isinstance(node, ast.Tuple | ast.List) else [node]:
+            made = self.scope.of(one.id).classes.get(one.id) if isinstance(one, ast.Name) else None
+            if made is None:
+                raise Unknown
+            values = self._declared(made).values
+            found.append(
+                {
+                    name: Option(values.get(name), records.declared(kind), name in values)
+                    for name, _, kind in records.fields_of(made)
+                }
+            )
+        return Parser(classes=tuple(found))
+
+    def _take(self, line: int, text: str) -> None:
+        self.taken[(line, text)] = None
