@@ -13,8 +13,8 @@ from ftspec.port.documents import Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
-from ftspec.port.scripts import read
-from ftspec.read import yaml
+from ftspec.port.scripts import dumped, read
+from ftspec.read import heredocs, yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
 from ftspec.spec.root import Spec
@@ -63,13 +63,34 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     text = read_text(path)
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise, line)]
+    found = _handed(path, text) if read.is_script(path) else []
     if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, read.shell_lines, text)):
-        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line)]
+        written = {heredocs.named(one.name): one.document for one in found if one.name}
+        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line, written)]
+    if found:
+        return [Part(_named("llamafactory"), _one_of(path, found, line))]
     if path.suffix.lower() in WINDOWS:
         why = "a script of Windows, whose variables and line ends are others"
         hint = "give its command that trains in quotes, as one line"
         raise SpecError(Problem(why, file=str(path), hint=hint))
     return [recognise(path, wanted)]
+
+
+def _handed(path: Path, text: str) -> list[dumped.Handed]:
+    """Settings that a script hands to LLaMA-Factory; none of a script that trains by itself."""
+    source = in_file(path, read.code, path, text)
+    return [] if "Trainer(" in source else dumped.handed(path, source)
+
+
+def _one_of(path: Path, found: Sequence[dumped.Handed], line: int) -> Document:
+    trainings = [one for one in found if one.trains] or list(found)
+    if line:
+        trainings = [one for one in trainings if one.line <= line][-1:] or trainings
+    if len(trainings) > 1:
+        lines = ", ".join(str(one.line) for one in trainings)
+        hint = f"name one by its line: {path}:{trainings[0].line}"
+        raise SpecError(Problem(f"several trainings (lines {lines})", file=str(path), hint=hint))
+    return trainings[0].document
 
 
 def recognise(path: Path, wanted: str | None = None) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
@@ -31,6 +32,7 @@ CONFIGS = ("config", "config_file", "")
 
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
+NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
 LISTED = frozenset(
     (
         *("lora_target_modules", "lora_modules_to_save", "lora_target_parameters"),
@@ -55,16 +57,23 @@ def trains(text: str) -> bool:
 
 
 def parts(
-    path: Path, text: str, wanted: str | None, read: Read, line: int = 0
+    path: Path,
+    text: str,
+    wanted: str | None,
+    read: Read,
+    line: int = 0,
+    written: Mapping[str, Document] = NO_DOCUMENTS,
 ) -> list[tuple[Format, Document]]:
     """The training that a script launches, and how; ``line``: of which command, where it has several.
+
+    ``written``: settings that the cells of a notebook write to files, by `heredocs.named`.
 
     Raises:
         SpecError: nothing in it trains, several commands do, or a file that it names is not here.
     """
     whole, files = commands.read_whole(text)
     launch = _chosen(path, whole, wanted, line)
-    main = _main(path, launch, wanted, read, files)
+    main = _main(path, launch, wanted, read, files, written)
     return [main, *_machine(path, launch, read), *_beside(path, main, files)]
 
 
@@ -122,7 +131,12 @@ def _only_measures(launch: Launch) -> bool:
 
 
 def _main(
-    path: Path, launch: Launch, wanted: str | None, read: Read, files: Mapping[str, Made]
+    path: Path,
+    launch: Launch,
+    wanted: str | None,
+    read: Read,
+    files: Mapping[str, Made],
+    written: Mapping[str, Document],
 ) -> tuple[Format, Document]:
     given, unknown = arguments(launch.words, launch.line)
     name = launch.tool or wanted
@@ -149,7 +163,9 @@ def _main(
     data = {key: _scalar(value, form.scalar) for key, value in given.items()}
     document = Document(path, Placed({}, {}))
     if config is not None:
-        document = _settings(path, launch, str(config), form, files)
+        document = written.get(named(str(config))) or _settings(
+            path, launch, str(config), form, files
+        )
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
     if launch.tool == "trl" and launch.trainer:

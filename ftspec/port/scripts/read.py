@@ -35,6 +35,9 @@ from ftspec.read.python import Calls
 from ftspec.read.text import wrong
 from ftspec.read.values import Wanted
 
+_WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(-a[ \t]+)?(\S+)")
+_END = "END_OF_CELL"
+
 
 def is_script(path: Path) -> bool:
     """Whether a file is read as Python."""
@@ -47,7 +50,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     Raises:
         SpecError: it is not Python, or no notebook.
     """
-    whole = _cells(text) if path.suffix == ".ipynb" else text
+    whole = code(path, text)
     source = ran(whole)
     wanted = Wanted((*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH)
     calls = chosen(read_script(source, wanted))
@@ -76,6 +79,15 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
 
 def _notes(calls: Calls) -> tuple[str, ...]:
     return tuple(f"line {line}: {text}" for line, text in calls.taken)
+
+
+def code(path: Path, text: str) -> str:
+    """The Python of a script, or of a notebook's cells.
+
+    Raises:
+        SpecError: it is called a notebook, and is none.
+    """
+    return _cells(text) if path.suffix == ".ipynb" else text
 
 
 def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
@@ -129,6 +141,10 @@ def shell_lines(text: str) -> str:
     for cell in _code(text):
         if cell.lstrip().startswith(("%%bash", "%%sh")):
             lines += cell.lstrip().splitlines()[1:]
+            continue
+        if (file := _WRITTEN.match(cell)) is not None:  # as `cat` of the shell writes one
+            lines += [f"cat >{'>' if file[1] else ''} {file[2]} <<'{_END}'"]
+            lines += [*cell[file.end() :].splitlines()[1:], _END]
             continue
         joined = False
         for line in cell.splitlines():
