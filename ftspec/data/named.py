@@ -60,6 +60,8 @@ class Named:
     """What its framework reads images with; a model without a processor for them it refuses."""
     replace_jinja: bool = False
     """Whether its framework saves it with the tokenizer."""
+    end: str = ""
+    """The token that it has in the place of the tokenizer's own end of a text; empty: it keeps that."""
     unfit: str = ""
     """Why a spec cannot name it."""
 
@@ -99,6 +101,7 @@ def _made(name: str, entry: Mapping[str, Any]) -> Named:
         system_in_user=entry.get("system_in_user", False),
         plugin=entry.get("plugin", ""),
         replace_jinja=entry.get("replace_jinja", False),
+        end=entry["stop_words"][0] if entry.get("replace_eos") else "",
     )
     return replace(named, unfit=_unfit(name, entry, named))
 

@@ -49,6 +49,14 @@ UNTRAINED: Mapping[str, str] = {
     "axolotl inference": "chats",
 }
 """Commands and scripts of these tools that train nothing, and what they do."""
+SURROUNDS: Mapping[str, str] = {
+    "USE_MODELSCOPE_HUB": "names of models and of data sets are those of ModelScope",
+    "USE_OPENMIND_HUB": "names of models and of data sets are those of openMind",
+    "USE_RAY": "Ray starts ray_num_workers processes, each with its batch: --devices counts them",
+    "USE_MCA": "Megatron trains, with settings of its own",
+    "USE_V1": "its rewritten trainer takes the settings",
+}
+"""LLaMA-Factory's own variables (extras/misc.py, hparams/parser.py, cli.py of 0.9.5)."""
 BEFORE = (
     *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun"),
     *("if", "then", "else", "do", "!", "{"),
@@ -103,11 +111,23 @@ def _launch(command: Command) -> Launch | None:
         launch = Launch(command.line, own[0], texts[1] if name == "trl" else "", words=words[2:])
         if name != "trl":  # those start a process for each device that they see
             launch.machine |= _seen(command.environ, len(visible))
-        return launch
+        return _surrounded(launch, command.environ)
     launcher, skipped = _launcher(name, texts)
     if not launcher:
         return None
-    return _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+    found = _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+    return found and _surrounded(found, command.environ)
+
+
+def _surrounded(launch: Launch, environ: Mapping[str, str]) -> Launch:
+    """With a question for each variable that has LLaMA-Factory train something else."""
+    if launch.tool == "llamafactory":
+        launch.unknown += [
+            (launch.line, f"{name}={environ[name]}: {what}")
+            for name, what in SURROUNDS.items()
+            if environ.get(name, "").lower() in ("1", "true", "y")
+        ]
+    return launch
 
 
 def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:

@@ -66,6 +66,7 @@ CONSTANT = "constant"
 NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.py, get_scheduler)"
 
 
+NO_NOISE = "noise of nothing: it only draws random numbers"
 WITHOUT = ("linear", "constant", "constant_with_warmup")
 """Schedules that take no arguments."""
 
@@ -144,6 +145,13 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
 
         return rule
 
+    def noise(setting: Setting, context: Context) -> Outcome:
+        if setting.value != 0 or setting.value is False:
+            return same(setting, context)
+        if context.get("lora_dropout"):
+            return Outcome("approximated", why=f"{NO_NOISE}, so that dropout draws others")
+        return Outcome("inert", why=NO_NOISE)
+
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {
         "warmup_ratio": ratio,
@@ -151,6 +159,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "deepspeed": deepspeed,
         "deepspeed.": deepspeed,
         **argument_rules(),
+        "neftune_noise_alpha": noise,
         "push_to_hub": pushed,
         "optim": one_of(
             adamw_torch=fused,

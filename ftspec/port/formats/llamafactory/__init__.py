@@ -9,17 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.named import templates
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
-from ftspec.port.formats.llamafactory.commands import MEASURED, command_rules, measures, other
+from ftspec.port.formats.llamafactory.commands import command_rules, other
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
+from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
+from ftspec.port.formats.llamafactory.template import system, template, thinking
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
 from ftspec.port.formats.llamafactory.unheard import (
     FLOAT8,
@@ -42,16 +43,22 @@ from ftspec.port.rules import (
     unless,
 )
 from ftspec.read import yaml
-from ftspec.spec.chat_templates import NAMED, THINKING
 from ftspec.spec.data import Source
 from ftspec.spec.present import is_folder
 
 PLAIN = plain()
 TRAINING = training_rules()
-HEAD = "its reward models have a head of another form: a bias, a dropout (spec.md#reward)"
+HEAD = (
+    "its reward models have a head of another form: a bias, a dropout (spec.md#reward); rows, loss and steps "
+    "are the same"
+)
 ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
+)
+TURNS = (
+    "it takes rows of the data sets by turns, or by chance (datasets, interleave_datasets); a spec puts them "
+    "one after the other"
 )
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
@@ -90,6 +97,9 @@ def _stage(setting: Setting, context: Context) -> Outcome:
         )
     if setting.value == "rm":
         return Outcome("approximated", spec={"method.objective.type": "reward"}, why=HEAD)
+    if setting.value == "orpo":  # releases 0.6 and 0.7
+        native = {"stage": "dpo", "pref_loss": "orpo"}
+        return Outcome("renamed", native, {"method.objective.type": "orpo"})
     if setting.value == "ppo":
         return Outcome("approximated", spec={"method.objective.type": "ppo"}, why=NEARLY)
     return Outcome(
@@ -98,7 +108,7 @@ def _stage(setting: Setting, context: Context) -> Outcome:
 
 
 def _objective(context: Context) -> Any:
-    """The stage; two objectives of the stage `dpo` are named by `pref_loss`."""
+    """The stage; two objectives of the stage `dpo` are named by `pref_loss`, and once were stages."""
     loss = context.get("pref_loss", context.get("dpo_loss"))
     stage = context.get("stage")
     return loss if stage == "dpo" and loss in FREE else stage
@@ -136,6 +146,36 @@ def _adapter(setting: Setting, context: Context) -> Outcome:
     return PLAIN(setting, context)
 
 
+def _answered(setting: Setting, context: Context) -> Outcome:
+    """Its evaluation writes answers then, and hands the model no labels (train/sft/trainer.py)."""
+    chooses = any(map(context.get, ("load_best_model_at_end", "early_stopping_steps")))
+    if setting.value and chooses:
+        why = "its evaluation writes answers then, and has no loss by which weights are chosen"
+        return Outcome("unknown", why=why)
+    return Outcome("inert", why=GENERATED)
+
+
+def _half(setting: Setting, context: Context) -> Outcome:
+    if setting.value is True and context.get("pure_bf16") is True:
+        why = "pure_bf16 has the weights in bfloat16 anyway: what is cast around them is rounding"
+        return Outcome("inert", why=why)
+    return PLAIN(setting, context)
+
+
+def _mixed(setting: Setting, context: Context) -> Outcome:
+    if setting.value in (None, "concat"):
+        return PLAIN(setting, context)
+    if len(split_names(context.get("dataset"))) < 2:
+        return Outcome("inert", why="there is one data set alone")
+    return Outcome("unknown", why=TURNS)
+
+
+def _new_adapter(setting: Setting, context: Context) -> Outcome:
+    if setting.value and context.get("adapter_name_or_path", context.get("checkpoint_dir")):
+        return Outcome("unknown", why=MERGED)
+    return PLAIN(setting, context)
+
+
 def _decay(setting: Setting, context: Context) -> Outcome:
     if context.get("use_badam"):
         return Outcome("inert", why="its BAdam decays weights by 0.01, whatever it is told")
@@ -147,37 +187,6 @@ def _expanded(setting: Setting, context: Context) -> Outcome:
         why = "adapters on every n-th layer alone, by how many the model has (model/adapter.py)"
         return Outcome("unknown", why=why)
     return PLAIN(setting, context)
-
-
-def _template(setting: Setting, context: Context) -> Outcome:
-    if setting.value == "empty" and context.get("tokenized_path"):
-        return Outcome("exact", {"template": setting.value})
-    if setting.value in NAMED:
-        return PLAIN(setting, context)
-    if measures(context):
-        return Outcome("inert", why=MEASURED)
-    known = templates().get(str(setting.value))
-    reason = known.unfit if known else "none has that name"
-    return Outcome(
-        "approximated",
-        why=f"its own template becomes the one that comes with the tokenizer: {reason}",
-    )
-
-
-def _thinking(setting: Setting, context: Context) -> Outcome:
-    if context.get("template") in (*NAMED, "empty") and context.get("template") not in THINKING:
-        return Outcome("inert", why="its template has no thoughts")
-    if setting.value is not None and context.get("template") in THINKING:
-        return PLAIN(setting, context)
-    if setting.value is True:
-        return Outcome("inert", why="what a template with thoughts does anyway")
-    if setting.value is None:
-        return Outcome("unknown", why="empty thoughts that do not train, and none deleted")
-    return Outcome(
-        "approximated",
-        {setting.key: setting.value},
-        why="it deletes the thoughts of answers as well, which a chat template leaves",
-    )
 
 
 def _tokenized(setting: Setting, context: Context) -> Outcome:
@@ -214,7 +223,7 @@ def _complete(context: Context) -> Completion:
     questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
-    if context.get("stage") in ("dpo", "kto"):
+    if context.get("stage") in ("dpo", "kto", "orpo"):
         spec["method.objective.type"] = _objective(context)
     if (
         isinstance(limit := context.get("max_samples"), int)
@@ -254,13 +263,15 @@ format = Format(
         "additional_target": _listed,
         "dataset": _named,
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
-        "template": _template,
+        "template": template,
         "packing": packing,
         "tokenized_path": _tokenized,
-        "enable_thinking": _thinking,
+        "enable_thinking": thinking,
+        "default_system": system,
         "max_samples": _limited,
         **evaluation_rules(_named),
         "adapter_name_or_path": _adapter,
+        "create_new_adapter": _new_adapter,
         "use_llama_pro": _expanded,
         "weight_decay": _decay,
         "remove_unused_columns": inert(
@@ -276,14 +287,7 @@ format = Format(
             false=renamed("flash_attn", lambda _: "sdpa", "an older way to say auto"),
             otherwise=PLAIN,
         ),
-        # names that older versions had
-        "checkpoint_dir": renamed("adapter_name_or_path"),
-        "sft_packing": renamed("packing"),
-        "dpo_beta": renamed("pref_beta"),
-        "dpo_loss": renamed("pref_loss"),
-        "dpo_ftx": renamed("pref_ftx"),
-        "num_layer_trainable": renamed("freeze_trainable_layers"),
-        "name_module_trainable": renamed("freeze_trainable_modules"),
+        **older_rules(),
         **group(
             "what is shown or kept, not what is trained",
             "plot_loss",
@@ -315,7 +319,10 @@ format = Format(
         "fp8_backend": inert("it belongs to fp8"),
         "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),
         "infer_backend": inert(GENERATED),
-        "predict_with_generate": inert(GENERATED),
+        "predict_with_generate": _answered,
+        "bf16": _half,
+        "mix_strategy": _mixed,
+        "interleave_probs": _mixed,
     },
     own=frozenset(
         (

@@ -1,0 +1,140 @@
+"""LLaMA-Factory's configs of other years, and what a stage makes of a setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+LEAST = """\
+model_name_or_path: org/model
+do_train: true
+dataset: alpaca_en_demo, identity
+output_dir: saves/one
+"""
+SFT = f"{LEAST}stage: sft\n"
+PT = f"{LEAST}stage: pt\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "value"),
+    [
+        (SFT + "checkpoint_dir: saved\n", "method.tuner.adapter", "saved"),
+        (
+            SFT + "checkpoint_dir: saved\nresume_lora_training: true\n",
+            "method.tuner.adapter",
+            "saved",
+        ),
+        (SFT + "dev_ratio: 0.1\n", "data.eval_size", 0.1),
+        (SFT + "neft_alpha: 5\n", "train.neftune_alpha", 5),
+        (SFT + "system_prompt: Be brief.\n", "data.system", "Be brief."),
+        (LEAST + "stage: orpo\norpo_beta: 0.2\n", "method.objective.type", "orpo"),
+        (LEAST + "stage: orpo\norpo_beta: 0.2\n", "method.objective.beta", 0.2),
+        (LEAST + "stage: dpo\ndpo_beta: 0.2\n", "method.objective.beta", 0.2),
+        (PT + "max_source_length: 512\n", "data.max_length", 512),
+        # plain texts get a template's end of a text, and nothing else of it
+        (PT + "template: qwen\n", "model.special_tokens.eos", "<|im_end|>"),
+        (PT + "template: llama3\n", "model.special_tokens.eos", "<|end_of_text|>"),
+        (PT + "template: qwen\n", "model.chat_template", "tokenizer"),
+        (PT + "template: default\n", "model.chat_template", "tokenizer"),
+    ],
+)
+def test_what_it_was_called_or_meant(read: Bring, config: str, path: str, value: Any) -> None:
+    assert read(config).composed.values[path] == value
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "kind", "why"),
+    [
+        (SFT + "resume_lora_training: false\n", "resume_lora_training", "inert", "no saved"),
+        (
+            SFT + "checkpoint_dir: a\nresume_lora_training: false\n",
+            "resume_lora_training",
+            "unknown",
+            "trains a new one",
+        ),
+        (
+            SFT + "adapter_name_or_path: a\ncreate_new_adapter: true\n",
+            "create_new_adapter",
+            "unknown",
+            "trains a new one",
+        ),
+        (SFT + "max_source_length: 512\n", "max_source_length", "unknown", "cutoff_len"),
+        (SFT + "max_target_length: 512\n", "max_target_length", "unknown", "cutoff_len"),
+        (SFT + "reserved_label_len: 1\n", "reserved_label_len", "approximated", "too long"),
+        (SFT + "split: train\n", "split", "inert", "each data set"),
+        (SFT + "split: test\n", "split", "unknown", "dataset_info"),
+        (SFT + "ray_run_name: a\n", "ray_run_name", "inert", "processes"),
+        (SFT + "resources_per_worker: {GPU: 1}\n", "resources_per_worker.GPU", "inert", "process"),
+        (SFT + "template: qwen2\n", "template", "unknown", "no template of that name"),
+        (PT + "template: qwen2\n", "template", "unknown", "no template of that name"),
+        (PT + "template: default\n", "template", "inert", "written without it"),
+        (PT + "default_system: Be brief.\n", "default_system", "inert", "no system"),
+        (PT + "template: qwen3\nenable_thinking: false\n", "enable_thinking", "inert", "thoughts"),
+        (SFT + "mix_strategy: interleave_under\n", "mix_strategy", "unknown", "by turns"),
+        (
+            SFT + "mix_strategy: interleave_over\ninterleave_probs: 0.5,0.5\n",
+            "interleave_probs",
+            "unknown",
+            "by chance",
+        ),
+        (
+            SFT.replace(", identity", "") + "mix_strategy: interleave_under\n",
+            "mix_strategy",
+            "inert",
+            "one data set",
+        ),
+        (SFT + "mix_strategy: concat\n", "mix_strategy", "exact", ""),
+        (SFT + "neftune_noise_alpha: 0\n", "neftune_noise_alpha", "inert", "noise of nothing"),
+        (
+            SFT + "neftune_noise_alpha: 0\nlora_dropout: 0.1\n",
+            "neftune_noise_alpha",
+            "approximated",
+            "dropout draws others",
+        ),
+        (SFT + "bf16: true\npure_bf16: true\n", "bf16", "inert", "pure_bf16"),
+        (SFT + "val_size: 9\npredict_with_generate: true\n", "predict_with_generate", "inert", ""),
+        (
+            SFT + "val_size: 9\npredict_with_generate: true\nload_best_model_at_end: true\n",
+            "predict_with_generate",
+            "unknown",
+            "no loss",
+        ),
+    ],
+)
+def test_what_becomes_of_it(read: Bring, config: str, key: str, kind: str, why: str) -> None:
+    found = fate(read(config), key)
+    assert found[0] == kind
+    assert why in found[1]
+
+
+def test_pure_bf16_beside_bf16_is_weights_in_bfloat16(read: Bring) -> None:
+    imported = read(SFT + "finetuning_type: full\nbf16: true\npure_bf16: true\n")
+    assert imported.composed.values["precision.compute"] == "bf16-pure"
+
+
+def test_probabilities_are_not_kept_without_what_they_belong_to(read: Bring) -> None:
+    imported = read(SFT + "mix_strategy: interleave_over\ninterleave_probs: 0.5,0.5\n")
+    assert "interleave_probs" not in imported.parts[0].native
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked"),
+    [
+        ("USE_MODELSCOPE_HUB=1", "those of ModelScope"),
+        ("USE_RAY=1", "ray_num_workers"),
+        ("USE_MCA=true", "Megatron"),
+        ("USE_RAY=0", ""),
+        ("FORCE_TORCHRUN=1", ""),
+    ],
+)
+def test_variables_that_change_what_trains_are_asked_about(
+    read: Bring, variable: str, asked: str
+) -> None:
+    script = (
+        f"export {variable}\nllamafactory-cli train --stage sft --do_train --dataset identity\n"
+    )
+    found = [one for one in read(script, "run.sh").composed.open if variable in one]
+    assert [asked in one for one in found] == ([True] if asked else [])
