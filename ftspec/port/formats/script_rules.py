@@ -6,11 +6,20 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
-from ftspec.port.formats.script_texts import TEXT_RULES, asked, draws, is_text, limited, shape
+from ftspec.port.formats.script_texts import (
+    TEXT_RULES,
+    asked,
+    draws,
+    is_parted,
+    is_text,
+    limited,
+    shape,
+)
 from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
+from ftspec.port.formats.unsloth_templates import TEMPLATE_RULES, unnamed
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -18,7 +27,6 @@ from ftspec.port.rules import (
     derived,
     group,
     inert,
-    nearly,
     section,
     unknown,
 )
@@ -26,7 +34,6 @@ from ftspec.port.scripts.names import LOADED, SHARED, UNUSED, UNUSED_BITS
 from ftspec.spec.online import ONLINE
 
 STOPS = ", and a class that is given it stops"
-TEMPLATE = "the named template becomes the one that comes with the tokenizer"
 PLAIN_DEFAULTS = {
     "learning_rate": 5e-5, "logging_steps": 500, "gradient_checkpointing": False, "bf16": False,
 }  # fmt: skip
@@ -88,12 +95,14 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         questions.append("data.train: several data sets are loaded: which of them trains?")
     if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
-    questions += asked(context)
+    questions += [*asked(context), *unnamed(context)]
     limited(context, train)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     spec |= draws(context)
     if is_text(context):
         spec["data.train_on"] = "assistant"  # which has no meaning for a text: all of it trains
+    if is_parted(context):
+        spec["data.train_on"] = "completions"
     if (
         held
         and "data.eval_size" not in spec
@@ -172,12 +181,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
     "dataset_text_field": _field,
     **{key: derived("data.train") for name in SHARED for key in (name, f"{name}.")},
-    "get_chat_template": inert("no template is named"),
-    "get_chat_template.": nearly(TEMPLATE),
-    "train_on_responses_only": derived("data.train_on"),
-    "train_on_responses_only.": derived(
-        "data.train_on", why="where an answer begins and ends is what the chat template says"
-    ),
+    **TEMPLATE_RULES,
     **TOKEN_RULES,
     **TEXT_RULES,
     "from_pretrained": inert("all of it is the default"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.unsloth_templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
 from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
 ENDED = "the end of the text, which every text has here"
 NO_END = f"{ALL_OF_IT}; nothing ends it there, and an end of text does here"
+APART = "prompt and answer are tokenised each by itself here, and as one text there"
+UNENDED = "nothing ends the answer there, and an end of text does here"
 TWICE = (
     "trl puts the token that begins a text before it once more, and an end of text behind one whose "
     "template writes another last token; here it is what the template writes"
@@ -34,13 +37,23 @@ def shape(context: Context) -> dict[str, Any]:
         return {"format": format, "columns": {} if column == own else {own: column}}
     template = {name: text for name, text in said.items() if isinstance(text, str)}
     if template:
-        return {"template": template}
+        return {"template": _parted(context) or template}
     return {"format": "sharegpt"} if shared else {}
 
 
 def is_text(context: Context) -> bool:
     """Whether each row is one text, all of which trains."""
-    return "text" in section(context, WRITTEN)
+    return "text" in section(context, WRITTEN) and not is_parted(context)
+
+
+def is_parted(context: Context) -> bool:
+    """Whether each row is one text, of which what stands behind a certain piece trains."""
+    return _parted(context) is not None
+
+
+def _parted(context: Context) -> dict[str, str] | None:
+    text = section(context, WRITTEN).get("text")
+    return parted(context, text) if isinstance(text, str) else None
 
 
 def asked(context: Context) -> list[str]:
@@ -76,6 +89,11 @@ def _of_trl(context: Context) -> bool:
 
 
 def _text(_setting: Setting, context: Context) -> Outcome:
+    if is_parted(context):
+        ends = section(context, WRITTEN).get("ended")
+        return Outcome(
+            "approximated", why=APART if ends else f"{APART}; {UNENDED}", of=("data.train",)
+        )
     if _of_trl(context) or section(context, WRITTEN).get("ended"):
         return Outcome("derived", why=ALL_OF_IT, of=("data.train", "method.objective.type"))
     return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))

@@ -22,10 +22,12 @@ from ftspec.port.formats.script_rules import (
     plain_defaults,
     rows,
 )
+from ftspec.port.formats.script_texts import is_parted
 from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_grpo import GROUP_RULES, assumed
+from ftspec.port.formats.unsloth_templates import PART, answers
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.online import ONLINE
 
@@ -174,8 +176,8 @@ def _complete(context: Context) -> Completion:
                 f"train.seed: adapters are drawn with 3407 there, dropout with {_trainer_seed(context)}: one "
                 "seed does both in a spec"
             )
-    if has(context, "train_on_responses_only") and word != "cpt":
-        spec["data.train_on"] = "assistant"
+    if has(context, PART) and word != "cpt" and not is_parted(context):
+        spec["data.train_on"] = answers(context)
     spec["method.objective.type"] = word
     return Completion(native, spec, tuple(questions))
 

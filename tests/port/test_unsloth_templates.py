@@ -1,0 +1,116 @@
+"""What `get_chat_template` and `train_on_responses_only` of Unsloth say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+SCRIPT = """\
+from datasets import load_dataset
+from trl import SFTConfig, SFTTrainer
+from unsloth import FastLanguageModel
+from unsloth.chat_templates import get_chat_template, train_on_responses_only
+model, tokenizer = FastLanguageModel.from_pretrained("org/MODEL")
+model = FastLanguageModel.get_peft_model(model)
+TEMPLATE
+def write(rows):
+    return {"text": [WRITTEN for q, a in zip(rows["q"], rows["a"])]}
+rows = load_dataset("org/rows", split="train").map(write, batched=True)
+trainer = SFTTrainer(model=model, train_dataset=rows, args=SFTConfig(max_steps=5))
+ANSWERS
+trainer.train()
+"""
+TURNS = """tokenizer.apply_chat_template([
+    {"role": "user", "content": q}, {"role": "assistant", "content": a}], tokenize=False)"""
+TEXT = 'f"### In:\\n{q}\\n### Out:\\n{a}" + tokenizer.eos_token'
+NAME = "get_chat_template.chat_template"
+
+
+def script(template: str, model: str = "m", written: str = TURNS, answers: str = "") -> str:
+    made = f"tokenizer = get_chat_template(tokenizer, {template})" if template else ""
+    said = {"TEMPLATE": made, "MODEL": model, "WRITTEN": written, "ANSWERS": answers}
+    text = SCRIPT
+    for word, put in said.items():
+        text = text.replace(word, put)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("template", "model", "kind", "named"),
+    [
+        ('chat_template="phi-4"', "phi-4", "renamed", "phi4"),
+        ('chat_template="chatml", map_eos_token=False', "m", "renamed", "chatml"),
+        ('chat_template="llama-3.1"', "Llama-3.2-1B-Instruct", "approximated", "tokenizer"),
+        ('chat_template="llama-3.1"', "Mistral-7B", "unknown", "tokenizer"),
+        ('chat_template="gemma3"', "gemma-3-270m-it", "approximated", "tokenizer"),
+        ('chat_template="alpaca"', "alpaca-7b", "unknown", "tokenizer"),
+        ('chat_template="chatml"', "gemma-2b", "unknown", "tokenizer"),
+        ('chat_template=("{{ messages }}", "<|end|>")', "m", "unknown", "tokenizer"),
+    ],
+)
+def test_a_named_template(
+    read: Bring, template: str, model: str, kind: str, named: str
+) -> None:
+    found = read(script(template, model), "train.py")
+    assert fate(found, NAME)[0] == kind
+    assert found.composed.values.get("model.chat_template") == named
+
+
+def test_chatml_with_the_tokens_own_end(read: Bring) -> None:
+    shared = 'mapping={"role": "from", "content": "value", "user": "human", "assistant": "gpt"}'
+    found = read(script(f'chat_template="chatml", {shared}'), "train.py")
+    assert found.composed.values["model.chat_template"] == "./train.chat_template.jinja"
+    assert "eos_token + '\\n'" in found.files["train.chat_template.jinja"]
+    assert "im_end" not in found.files["train.chat_template.jinja"]
+    assert fate(found, "get_chat_template.mapping.user")[0] == "derived"
+    odd = shared.replace("human", "person")
+    found = read(script(f'chat_template="chatml", {odd}'), "train.py")
+    assert fate(found, "get_chat_template.mapping.user")[0] == "unknown"
+
+
+def test_a_template_of_the_scripts_own(read: Bring) -> None:
+    found = read(script('chat_template=("{{ messages }}", "eos_token")'), "train.py")
+    assert found.files == {"train.chat_template.jinja": "{{ messages }}"}
+    assert fate(found, NAME)[0] == "derived"
+
+
+def test_a_template_that_is_not_named(read: Bring) -> None:
+    for given in ("", "mapping=None"):
+        found = read(script(given or "mapping=None"), "train.py")
+        assert any("Unsloth takes chatml" in one for one in found.composed.open)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "train_on", "kind"),
+    [
+        ('instruction_part="<|im_start|>user\\n", response_part="<|im_start|>assistant\\n"',
+         "assistant", "derived"),
+        ('instruction_part="<|start|>user", response_part="<|start|>assistant<|channel|>final"',
+         "assistant", "unknown"),
+        ('response_part="<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n"', "assistant", "unknown"),
+        ('response_part="[/INST]", last_response_only=True', "completions", "derived"),
+    ],
+)  # fmt: skip
+def test_where_an_answer_begins(read: Bring, arguments: str, train_on: str, kind: str) -> None:
+    answers = f"trainer = train_on_responses_only(trainer, {arguments})"
+    found = read(script("", answers=answers), "train.py")
+    assert found.composed.values["data.train_on"] == train_on
+    assert fate(found, "train_on_responses_only.response_part")[0] == kind
+
+
+def test_the_answer_of_a_text(read: Bring) -> None:
+    parts = 'instruction_part="### In:\\n", response_part="### Out:\\n"'
+    answers = f"trainer = train_on_responses_only(trainer, {parts})"
+    found = read(script("", written=TEXT, answers=answers), "train.py")
+    assert found.composed.values["data.train"][0]["template"] == {
+        "prompt": "### In:\n{{ q }}\n### Out:\n",
+        "completion": "{{ a }}",
+    }
+    assert found.composed.values["method.objective.type"] == "sft"
+    assert found.composed.values["data.train_on"] == "completions"
+    assert fate(found, "formatting.text")[0] == "approximated"
+    assert found.composed.open == ()
+    twice = TEXT.replace("### In:", "### Out:")
+    found = read(script("", written=twice, answers=answers), "train.py")
+    assert any("data.train.template what is the prompt" in one for one in found.composed.open)
