@@ -32,6 +32,8 @@ class Document:
     """What it is, where it is no file that was found but one that comes with a tool."""
     notes: tuple[str, ...] = ()
     """What was taken for granted in reading it."""
+    words: frozenset[str] = frozenset()
+    """Arguments of its command line that it reads."""
 
     @property
     def data(self) -> dict[str, Any]:

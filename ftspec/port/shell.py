@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +21,8 @@ from ftspec.read.heredocs import Made, named
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.spec.present import is_file
 
-Read = Callable[[Path], tuple[Format, Document]]
+Read = Callable[..., tuple[Format, Document]]
+"""How a file is recognised: its path, the name of a format, arguments of a command line."""
 COMMANDS = (
     "llamafactory-cli train, trl, axolotl train, accelerate launch, torchrun, deepspeed and python with a "
     "script are read"
@@ -33,6 +36,8 @@ CONFIGS = ("config", "config_file", "")
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
+PARSER = re.compile(r"TrlParser|H4ArgumentParser|HfArgumentParser")
+"""What trl's own scripts, and those of its recipes, read a command line with."""
 LISTED = frozenset(
     (
         *("lora_target_modules", "lora_modules_to_save", "lora_target_parameters"),
@@ -139,7 +144,7 @@ def _main(
     written: Mapping[str, Document],
 ) -> tuple[Format, Document]:
     given, unknown = arguments(launch.words, launch.line)
-    name = launch.tool or wanted
+    name = "" if _is_own(path, launch) else launch.tool or wanted
     if not name and given.keys() >= OWN_NAMES:
         name = "llamafactory"  # its script under another name
     if not name:
@@ -149,9 +154,10 @@ def _main(
             raise SpecError(
                 Problem(why, file=str(path), line=launch.line, hint="--from trl names it")
             )
-        form, document = read(script)
+        form, document = read(script, None, given)
         asked = [
-            (launch.line, f"{launch.script} {key}: an argument of the script") for key in given
+            (launch.line, f"{launch.script} {key}: an argument of the script")
+            for key in given.keys() - document.words
         ]
         return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown, *asked])
     form = load(name)
@@ -171,6 +177,12 @@ def _main(
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])
+
+
+def _is_own(path: Path, launch: Launch) -> bool:
+    """Whether a script that is called as one of trl's reads a command line of its own."""
+    script = _near(path, launch.script) if launch.tool == "trl" and launch.script else None
+    return script is not None and not PARSER.search(read_text(script))
 
 
 def _settings(
@@ -237,7 +249,7 @@ def _with(
     placed = Placed({**document.data, **data}, places, document.placed.earlier)
     owners = {**document.owners, **dict.fromkeys(data, str(path))}
     asked = tuple((number, f"{path.name}: {text}") for number, text in unknown)
-    return Document(document.path, placed, (*document.foreign, *asked), owners)
+    return replace(document, placed=placed, foreign=(*document.foreign, *asked), owners=owners)
 
 
 def _scalar(value: Any, scalar: Scalar) -> Any:

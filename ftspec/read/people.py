@@ -16,6 +16,8 @@ from ftspec.read.records import Parser, Record
 from ftspec.read.scopes import Scope, bound_in, inner, leaves
 from ftspec.read.values import PARSES, Values, Wanted
 
+DIVIDED = "|"
+"""In an origin, rows that were divided: `load_dataset[train]|[test]`."""
 DEEPEST = 12
 """Functions within functions that are followed."""
 STARTERS = ("fire.Fire", "Fire", "typer.run")
@@ -210,6 +212,8 @@ class _Followed(Values):
         match node:
             case ast.Name(id=name):
                 return self.scope.of(name).objects.get(name, "")
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
+                return self._part(self._origin(value), key)
             case ast.Attribute(value=value) | ast.Subscript(value=value):
                 return self._origin(value)
             case ast.Call(func=function):
@@ -219,8 +223,17 @@ class _Followed(Values):
                     return name if self.count[name] < 2 else f"{name}#{self.count[name]}"
                 if self._function(function) is not None:
                     return self.returned
-                return self._origin(function.value) if isinstance(function, ast.Attribute) else ""
+                if not isinstance(function, ast.Attribute):
+                    return ""
+                found = self._origin(function.value)
+                return (
+                    f"{found}{DIVIDED}" if found and function.attr in self.wanted.divides else found
+                )
         return ""
+
+    def _part(self, origin: str, key: str) -> str:
+        """`rows["train"]`, where a script says of which rows it speaks."""
+        return f"{origin}[{key}]" if origin.startswith(tuple(self.wanted.parted)) else origin
 
     def _set_later(self, owner: ast.expr, attribute: str, found: Any) -> bool:
         """`args.max_steps = 5`, of a config that was made before."""

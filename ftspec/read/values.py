@@ -36,6 +36,10 @@ class Wanted(NamedTuple):
     """What the command line says."""
     through: Collection[str] = ()
     """Calls that give back what they are given, changed."""
+    parted: Collection[str] = ()
+    """Calls whose result has parts by name, which an origin tells: `load_dataset[train]`."""
+    divides: Collection[str] = ()
+    """Methods that make parts of what they are called on."""
 
 
 class Values(Script):

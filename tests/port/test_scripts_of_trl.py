@@ -71,3 +71,32 @@ def test_a_training_that_goes_on(read: Bring, given: str, resumed: object) -> No
 
 def fate_of(found: object, key: str) -> list[object]:
     return [one.setting.value for one in found.fates if one.setting.key == key]  # type: ignore[attr-defined]
+
+
+OWN = (
+    "import argparse\n"
+    + SCRIPT.replace("trainer.train()\n", "").replace(
+        "learning_rate=1e-4", "learning_rate=given.lr"
+    )
+    + "trainer.train()\n"
+).replace(
+    "\nfew =",
+    "\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float, default=3e-4)\n"
+    "parser.add_argument('--unused')\ngiven = parser.parse_args()\nfew =",
+)
+
+
+@pytest.mark.parametrize("name", ["train.py", "sft.py"])
+def test_a_command_line_of_a_script_of_its_own(read: Bring, name: str) -> None:
+    assert read(OWN, name).composed.values["train.learning_rate"] == 3e-4
+    found = read(f"python {name} --lr 1e-5 --unused x --odd 3\n", "run.sh")
+    assert found.composed.values["train.learning_rate"] == 1e-5
+    assert [one for one in found.composed.open if "argument of the script" in one] == [
+        f"line 1: run.sh: {name} odd: an argument of the script"
+    ]
+
+
+def test_a_default_that_a_command_line_may_change_is_told(read: Bring) -> None:
+    found = read(OWN, "train.py")
+    assert found.faithful, found.composed.open
+    assert any("run without arguments" in note for note in found.notes)

@@ -74,7 +74,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
     foreign = (*asked, *again(calls), *more)
-    return Document(path, Placed(data, places), foreign, notes=_notes(calls))
+    return Document(path, Placed(data, places), foreign, notes=_notes(calls), words=calls.words)
 
 
 def _notes(calls: Calls) -> tuple[str, ...]:
