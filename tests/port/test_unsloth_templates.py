@@ -49,9 +49,7 @@ def script(template: str, model: str = "m", written: str = TURNS, answers: str =
         ('chat_template=("{{ messages }}", "<|end|>")', "m", "unknown", "tokenizer"),
     ],
 )
-def test_a_named_template(
-    read: Bring, template: str, model: str, kind: str, named: str
-) -> None:
+def test_a_named_template(read: Bring, template: str, model: str, kind: str, named: str) -> None:
     found = read(script(template, model), "train.py")
     assert fate(found, NAME)[0] == kind
     assert found.composed.values.get("model.chat_template") == named
