@@ -29,8 +29,8 @@ def shuffled(rows: Sequence[T], seed: int) -> list[T]:
 
 
 def share_of(rows: Sequence[T], share: float, seed: int) -> list[T]:
-    """The first rows of that order, a share of them, rounded down."""
-    return shuffled(rows, seed)[: int(len(rows) * share)]
+    """The first rows of that order: a share of them, rounded down, or above 1 so many."""
+    return shuffled(rows, seed)[: int(len(rows) * share) if share <= 1 else int(share)]
 
 
 @dataclass(frozen=True)

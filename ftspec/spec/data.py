@@ -160,9 +160,10 @@ class Source(Node):
     """Split of a hub data set."""
     limit: int | None = Field(None, ge=1)
     """Only the first rows are used, at most so many. `split: train[:500]` of a hub data set says it too."""
-    share: float | None = Field(None, gt=0, le=1)
-    """Rows of the source are drawn in random order (seeded by data.draw_seed), and only the first ones,
-    this share of them, are used: rounded down. 1: all, in that order. null: all, as they stand."""
+    share: float | None = Field(None, gt=0)
+    """Rows of the source are drawn in random order (seeded by data.draw_seed), and only the first ones are
+    used: this share of them, rounded down, or above 1 at most so many. 1: all, in that order. null: all, as
+    they stand."""
     format: Format = "auto"
     """Shape of a row. `auto`: recognised from the columns of a local file's first row. For preferences:
     `preference` (prompt, chosen, rejected: texts, or lists of messages), `preference-implicit` (chosen and
@@ -200,6 +201,8 @@ class Source(Node):
             raise ValueError(
                 "`template` names the columns itself, beside no `columns` and no `format`"
             )
+        if (self.share or 0) > 1 and self.share != int(self.share or 0):
+            raise ValueError("`share` is a share, at most 1, or a whole number of rows")
         if self.path is not None and self.subset is not None:
             raise ValueError("`subset` belongs to a hub data set, not to a file")
         if self.path is not None and (self.files or self.revision is not None):

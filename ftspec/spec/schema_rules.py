@@ -79,6 +79,14 @@ RULES: Mapping[str, list[Schema]] = {
     ],
     "Source": [
         {
+            "properties": {
+                "share": {
+                    "anyOf": [NULL, {"maximum": 1}, {"multipleOf": 1}],
+                    "errorMessage": "`share` is a share, at most 1, or a whole number of rows",
+                }
+            }
+        },
+        {
             "if": {"not": _given("hub")},
             "then": {
                 "required": ["path"],

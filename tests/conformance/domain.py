@@ -45,7 +45,7 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     own = draw(st.lists(words(), unique=True, min_size=3, max_size=3))
     columns = dict(zip(COLUMNS[kind], own, strict=False)) if draw(st.booleans()) else {}
     limit = draw(st.none() | st.none() | st.integers(1, 10**9))
-    share = draw(st.none() | st.none() | st.none() | st.sampled_from((1.0, 0.5, 1e-5)))
+    share = draw(st.none() | st.none() | st.none() | st.sampled_from((1.0, 0.5, 1e-5, 500.0)))
     place |= {"share": share}
     if kind == "prompt-completion" and draw(st.booleans()):
         texts = {name: draw(words()) for name in ("prompt", "completion")}

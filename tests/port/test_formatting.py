@@ -132,6 +132,10 @@ def test_other_rows_are_told_apart() -> None:
 DRAWN = [
     ("rows.select(range(100))", {"select": 100}),
     ("rows.shuffle(seed=3)", {"shuffle": 3}),
+    ("rows.shuffle()", {"shuffle": None}),
+    ("rows.take(9)", {"select": 9}),
+    ("rows.select(range(min(len(rows), NINE)))", {"select": 9}),
+    ("rows.shuffle(seed=3).select(range(NINE))", {"shuffle": 3, "drawn": 9}),
     ("rows.select(range(100)).shuffle(seed=3)", {"select": 100, "shuffle": 3}),
     ('rows.train_test_split(test_size=0.1)["train"]', {"test_size": 0.1}),
     ('rows.train_test_split(train_size=0.1)["train"]', {"train_size": 0.1}),
@@ -143,7 +147,8 @@ DRAWN = [
     ('rows.remove_columns(["id"])', {}),
 ]
 NOT_DRAWN = [
-    "rows.shuffle()", "rows.shuffle(seed=seed)", "rows.select(range(10, 20))", "rows.select([1, 2])",
+    "rows.shuffle(rows)", "rows.shuffle(seed=seed)", "rows.shuffle(seed=3).select(range(1))",
+    "rows.select(range(10, 20))", "rows.select([1, 2])",
     "rows.filter(lambda row: row['q'])", "rows.train_test_split(train_size=0.1, seed=3)",
     "rows.train_test_split(test_size=0.1, shuffle=False)", "rows.train_test_split()",
     "rows.train_test_split(test_size=0.1, stratify_by_column='q')", "rows.select(range(n))",
@@ -152,12 +157,12 @@ NOT_DRAWN = [
 
 @pytest.mark.parametrize(("steps", "said"), DRAWN)
 def test_which_rows_train(steps: str, said: dict[str, Any]) -> None:
-    rows = rows_of(f"rows = {steps}\nSFTTrainer(train_dataset=rows)\n")
+    rows = rows_of(f"rows = {steps}\nSFTTrainer(train_dataset=rows)\nNINE = 9\n")
     assert {key: value for key, (value, _) in rows.drawn.items()} == said
     assert rows.lines == {1}
 
 
-@pytest.mark.parametrize("steps", [*NOT_DRAWN, "rows.shuffle(seed=3).select(range(9))"])
+@pytest.mark.parametrize("steps", [*NOT_DRAWN, "rows.shuffle(seed=3).select(range(size))"])
 def test_rows_that_a_spec_cannot_name(steps: str) -> None:
     assert rows_of(f"rows = {steps}\nSFTTrainer(train_dataset=rows)\n").lines == set()
 
@@ -185,6 +190,17 @@ ANSWERS
 trainer.train()
 """
 ANSWERS = "trainer = train_on_responses_only(trainer)"
+
+
+def test_some_of_the_shuffled_rows(read: Bring) -> None:
+    text = NOTEBOOK.replace("rows = rows.map", "rows = rows.shuffle(seed=7).select(range(200)).map")
+    text = text.replace("FUNCTION", MANY["zipped"]).replace(
+        "    data_collator", "#   data_collator"
+    )
+    values = read(text.replace("ANSWERS", ""), "train.py").composed.values
+    assert values["data.train"][0]["share"] == 200
+    assert values["data.draw_seed"] == 7
+    assert values.get("data.mixed", False) is False
 
 
 def test_a_text_of_a_notebook_is_continued_pre_training(read: Bring) -> None:

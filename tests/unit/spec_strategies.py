@@ -35,7 +35,7 @@ def sources() -> st.SearchStrategy[Any]:
     rest = {
         "split": words(),
         "limit": st.none(),
-        "share": st.none() | st.none() | positive(1),
+        "share": st.none() | st.none() | positive(1) | st.integers(2, 10**6),
         "format": st.sampled_from(("auto", "messages", "sharegpt", "alpaca", "text")),
         "columns": st.dictionaries(words(), words(), max_size=2),
     }

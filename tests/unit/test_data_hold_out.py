@@ -40,5 +40,7 @@ def test_a_share_is_drawn_and_rounded_down_and_all_rows_are_drawn_again() -> Non
     rows = list(range(7))  # drawn: 3, 2, 6, 4, 1, 5, 0
     assert share_of(rows, 1, 42) == [3, 2, 6, 4, 1, 5, 0]
     assert share_of(rows, 0.5, 42) == [3, 2, 6]
+    assert share_of(rows, 4, 42) == [3, 2, 6, 4]
+    assert share_of(rows, 9, 42) == [3, 2, 6, 4, 1, 5, 0]
     assert Draw(42, mixed=True).mix(share_of(rows, 1, 42)) == [4, 6, 0, 1, 2, 5, 3]
     assert Draw(42).mix(rows) == rows

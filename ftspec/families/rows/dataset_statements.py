@@ -20,11 +20,12 @@ OF_HUB = tuple(
 DRAWN = """
 
 def drawn(rows, share, seed):
-    return rows.shuffle(seed=seed).select(range(int(len(rows) * share)))
+    count = int(len(rows) * share) if share <= 1 else min(share, len(rows))
+    return rows.shuffle(seed=seed).select(range(count))
 
 
 """
-"""Takes a share of a source's rows; int rounds down."""
+"""Takes a share of a source's rows, rounded down, or above 1 so many of them."""
 
 
 LOAD = """\

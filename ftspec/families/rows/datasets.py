@@ -208,11 +208,17 @@ def _part(source: dict[str, Any]) -> dict[str, Any]:
     if source["path"]:
         name = [_loader(source["path"])]
         where = {"data_files": source["path"], "split": split}
-        return {"name": name, "where": where, "share": source.get("share")}
+        return {"name": name, "where": where, "share": _share(source)}
     name = [source[key] for key in ("hub", "subset") if source[key]]
     chosen: dict[str, Any] = {"data_files": list(source["files"])} if source.get("files") else {}
     chosen |= {"revision": source["revision"]} if source.get("revision") else {}
-    return {"name": name, "where": {**chosen, "split": split}, "share": source.get("share")}
+    return {"name": name, "where": {**chosen, "split": split}, "share": _share(source)}
+
+
+def _share(source: dict[str, Any]) -> float | None:
+    """A share, or above 1 a count, which is a whole number in a script."""
+    share: float | None = source.get("share")
+    return int(share) if share is not None and share > 1 else share
 
 
 def _loader(file: str) -> str:

@@ -24,6 +24,7 @@ CUT = (
 )
 BY_CHANCE = "it says no seed and draws others in each run: as many rows are held out"
 SHARE = "it says no seed and draws others in each run: the same share of rows trains"
+ORDER = "it says no seed and draws another order in each run"
 ONE_SET = "the first rows of several data sets together are not in a spec"
 
 
@@ -69,15 +70,20 @@ def _mapped(context: Context) -> bool:
 
 def limited(context: Context, sources: list[dict[str, Any]]) -> None:
     """Note how many rows of the only data set are taken, or which share of them."""
-    rows = section(context, DRAWN).get("select")
-    if len(sources) == 1 and sources[0]["limit"] is None:
-        sources[0] |= {"limit": rows, "share": section(context, DRAWN).get("train_size")}
+    said = section(context, DRAWN)
+    if len(sources) != 1 or not said.keys() & {"select", "train_size", "drawn"}:
+        return
+    if "select" in said:
+        first = sources[0]["limit"]
+        sources[0]["limit"] = said["select"] if first is None else min(first, said["select"])
+    sources[0]["share"] = said.get("train_size", said.get("drawn"))
 
 
 def draws(context: Context) -> dict[str, Any]:
     """What a spec says of rows that are drawn."""
     said = section(context, DRAWN)
-    spec: dict[str, Any] = {"data.mixed": True} if "shuffle" in said else {}
+    mixed = "shuffle" in said and "drawn" not in said
+    spec: dict[str, Any] = {"data.mixed": True} if mixed else {}
     if "test_size" in said:
         spec["data.eval_size"] = said["test_size"]
     seed = said.get("shuffle", said.get("seed"))
@@ -113,6 +119,14 @@ def _select(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", why=SHARE if share else "", of=("data.train",))
 
 
+def _shuffled(setting: Setting, context: Context) -> Outcome:
+    loads = [key for key in context.document.data if key.partition("#")[0] == "load_dataset"]
+    if "drawn" in section(context, DRAWN) and len(loads) > 1:
+        return Outcome("unknown", why=ONE_SET)
+    why = "" if setting.value is not None else ORDER
+    return Outcome("derived", why=why, of=("data.mixed", "data.draw_seed"))
+
+
 def _held(_setting: Setting, context: Context) -> Outcome:
     chance = "seed" not in section(context, DRAWN)
     return Outcome("derived", why=BY_CHANCE if chance else "", of=("data.eval_size",))
@@ -121,7 +135,8 @@ def _held(_setting: Setting, context: Context) -> Outcome:
 TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.select": _select,
     f"{DRAWN}.train_size": _select,
-    f"{DRAWN}.shuffle": derived("data.mixed", "data.draw_seed"),
+    f"{DRAWN}.drawn": _select,
+    f"{DRAWN}.shuffle": _shuffled,
     f"{DRAWN}.test_size": _held,
     f"{DRAWN}.seed": derived("data.draw_seed"),
     f"{WRITTEN}.text": _text,

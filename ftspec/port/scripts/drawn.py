@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,40 @@ class Step(NamedTuple):
     """The name that the rows have afterwards; empty in a trainer's own argument."""
     method: str
     call: ast.Call
+
+
+class _Numbers(ast.NodeTransformer):
+    """Puts numbers in the place of their names."""
+
+    def __init__(self, values: Mapping[str, int | float]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if isinstance(node.ctx, ast.Load) and node.id in self.values:
+            return ast.copy_location(ast.Constant(self.values[node.id]), node)
+        return node
+
+
+def with_numbers(tree: ast.Module) -> ast.Module:
+    """The script with numbers in the place of names that are bound once, to a number, at its top."""
+    bound = Counter(
+        one.id if isinstance(one, ast.Name) else one.arg
+        for one in ast.walk(tree)
+        if isinstance(one, ast.arg) or (isinstance(one, ast.Name) and not _reads(one))
+    )
+    values: dict[str, int | float] = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)], value=ast.Constant(value=int() | float() as number)
+            ) if bound[name] == 1 and not isinstance(number, bool):
+                values[name] = number
+    changed: ast.Module = _Numbers(values).visit(tree)
+    return changed
+
+
+def _reads(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
 
 
 def statements(tree: ast.Module) -> Iterator[tuple[Step, ...]]:
@@ -74,24 +109,51 @@ def root(node: ast.expr) -> str:
 def drawn(step: Step, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a step says of which rows train, beside what earlier ones said; None if a spec cannot say it.
 
-    ``select``: a number of first rows. ``shuffle``: a seed. ``test_size`` and ``seed``: what is held out.
-    ``train_size``: the share that is left, drawn by chance.
+    ``select``: a number of first rows. ``shuffle``: a seed, or none. ``drawn``: so many of the shuffled rows.
+    ``test_size`` and ``seed``: what is held out. ``train_size``: the share that is left, drawn by chance.
     """
     given = {one.arg: one.value for one in step.call.keywords}
     known = {key: one.value for key, one in given.items() if isinstance(one, ast.Constant)}
+    taken = before.keys()
+    said: dict[str, Any] | None = None
     match step.method, step.call.args:
         case _ if step.method in IDLE:
-            return {}
-        case "select", [
-            ast.Call(func=ast.Name(id="range"), args=[ast.Constant(value=int() as rows)])
-        ]:
-            plain = not given and not before and rows > 0
-            return {"select": rows} if plain else None
-        case "shuffle", [] if set(given) == {"seed"} and type(known.get("seed")) is int:
-            return {"shuffle": known["seed"]} if not before.keys() - {"select"} else None
+            said = {}
+        case "select", [rows] if not given and (count := _first_rows(rows)):
+            if taken == {"shuffle"} and count > 1:
+                said = {"drawn": count}
+            elif not taken:
+                said = {"select": count}
+        case "take", [ast.Constant(value=int() as count)] if not given and count > 0 and not taken:
+            said = {"select": count}
+        case "shuffle", [] if given.keys() <= {"seed"} and len(known) == len(given):
+            seed = known.get("seed")
+            if not taken - {"select"} and (seed is None or type(seed) is int):
+                said = {"shuffle": seed}
         case "train_test_split", _:
-            return _held(step.call, known, given, before)
-    return None
+            said = _held(step.call, known, given, before)
+    return said
+
+
+def _first_rows(rows: ast.expr) -> int:
+    """How many first rows `range(n)` or `range(min(n, len(rows)))` takes; 0 for any others."""
+    match rows:
+        case ast.Call(func=ast.Name(id="range"), args=[count], keywords=[]):
+            match count:
+                case ast.Constant(value=int() as number):
+                    return number
+                case ast.Call(func=ast.Name(id="min"), args=[one, other], keywords=[]) if (
+                    number := _at_most(one, other) or _at_most(other, one)
+                ):
+                    return number
+    return 0
+
+
+def _at_most(count: ast.expr, rows: ast.expr) -> int:
+    match count, rows:
+        case ast.Constant(value=int() as number), ast.Call(func=ast.Name(id="len"), args=[_]):
+            return number
+    return 0
 
 
 def _held(

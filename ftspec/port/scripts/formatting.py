@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ftspec.families.rows.instructions import jinja
-from ftspec.port.scripts.drawn import Step, drawn, statements, trained
+from ftspec.port.scripts.drawn import Step, drawn, statements, trained, with_numbers
 from ftspec.port.scripts.followed import (
     Column,
     Each,
@@ -66,7 +66,7 @@ def rows_of(source: str) -> Rows:
 
     ``source`` is Python that parses.
     """
-    tree = ast.parse(source)
+    tree = with_numbers(ast.parse(source))
     script, names = Script.of(tree), trained(tree)
     found, made = Rows(), dict[str, Any]()
     others: list[tuple[int, tuple[Formatting | None, ...]]] = []
