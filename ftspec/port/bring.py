@@ -68,8 +68,8 @@ def bring(
             defaults of that version are not known.
     """
     if wanted is None and (folder := compiled_folder(paths)) is not None:
-        settled = [read_compiled(folder)]
-        return Imported(tuple(settled), compose(settled), tuple(settled[0].assumed))
+        compiled = read_compiled(folder)
+        return Imported((compiled,), compose([compiled]), tuple(compiled.assumed))
     parts = _parts(paths, wanted)
     found = mentioned(parts)
     main, companions = together([*parts, *found])
@@ -79,21 +79,20 @@ def bring(
     launched = documents.get("accelerate")
     needed = main.format.devices(main.document.data) if main is not None else None
     each, nodes = machines(launched) if launched else (needed or 1, 1)
-    settled = [
-        settle(
-            part.format,
-            Context(
-                part.document,
-                tables.get(part.format.name),
-                {name: one for name, one in documents.items() if name != part.format.name},
-                main.document if main is not None and main is not part else None,
-                devices or each,
-                nodes,
-                main.format.name if main is not None and main is not part else "",
-            ),
+    settled: list[Settled] = []
+    for part in ordered:
+        beside = main is not None and main is not part
+        context = Context(
+            part.document,
+            tables.get(part.format.name),
+            {name: one for name, one in documents.items() if name != part.format.name},
+            main.document if main is not None and beside else None,
+            devices or each,
+            nodes,
+            main.format.name if main is not None and beside else "",
+            settled[0].spec if beside else {},
         )
-        for part in ordered
-    ]
+        settled.append(settle(part.format, context))
     notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
     if main is not None and not (devices or launched or needed):
         notes.append(DEVICES_ASSUMED)

@@ -54,6 +54,8 @@ class Context:
     nodes: int = 1
     main_format: str = ""
     """The name of the format of `main`."""
+    trains: Mapping[str, Any] = field(default_factory=dict)
+    """What `main` comes to, by spec path."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Another setting of the same document, from the top level, in the type that is declared for it."""
@@ -79,12 +81,13 @@ def section(context: Context, name: str) -> dict[str, Any]:
 Rule = Callable[[Setting, Context], Outcome]
 
 
-def engine_file(_setting: Setting, context: Context) -> Outcome:
+def engine_file(setting: Setting, context: Context) -> Outcome:
     """The name of a file with an engine's settings."""
     if (file := context.companions.get("deepspeed")) is not None:
         why = file.whose or "read from the file that was given with it"
         return Outcome("derived", why=why)
-    return Outcome("unknown", why="the engine's settings stand in that file: give it as well")
+    why = f"the engine's settings stand in {setting.value}, which is not here: give it as well"
+    return Outcome("unknown", why=why)
 
 
 def renamed(to: str, make: Callable[[Any], Any] | None = None, why: str = "") -> Rule:

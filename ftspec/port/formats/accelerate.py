@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
-from ftspec.port.formats import fsdp
+from ftspec.port.formats import fsdp, launched
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -79,8 +79,8 @@ def _devices(_setting: Setting, context: Context) -> Outcome:
 
 
 def _precision(setting: Setting, context: Context) -> Outcome:
-    word = {False: "no", None: "no"}.get(setting.value, setting.value)
-    if context.main is not None:
+    word = launched.word(context)
+    if launched.decided(context) or (context.main is not None and word == "no"):
         return Outcome("inert", why="the trainer's own bf16 and fp16 decide")
     if word == "fp8":
         backend = str(section(context, "fp8_config").get("backend", "AUTO")).upper()
@@ -89,7 +89,15 @@ def _precision(setting: Setting, context: Context) -> Outcome:
         return Outcome("renamed", spec={"precision.compute": "fp8"})
     if word not in ("no", "bf16", "fp16"):
         return Outcome("unknown", why=f"{word} is not in a spec")
-    return Outcome("renamed", spec={"precision.compute": "fp32" if word == "no" else word})
+    why = "the trainer says neither bf16 nor fp16: this holds" if context.main is not None else ""
+    return Outcome("renamed", spec={"precision.compute": "fp32" if word == "no" else word}, why=why)
+
+
+def _older_precision(setting: Setting, context: Context) -> Outcome:
+    """`fp16: true`, as files before mixed_precision say it (commands/config/config_args.py)."""
+    if "mixed_precision" in context.document.data:
+        return Outcome("inert", why="mixed_precision says it")
+    return _precision(setting, context)
 
 
 def _is(context: Context, kind: str) -> bool:
@@ -203,10 +211,10 @@ def _complete(context: Context) -> Completion:
     if _hosted(context):
         kind = context.get("ec2_instance_type")
         return Completion(notes=(f"hardware.devices: as many as {kind} has: --devices N",))
-    if not _shards(context):
-        return Completion()
-    # commands/launch.py: what it takes where the file is silent
-    return Completion(spec=fsdp.assumed(context, cpu_ram_efficient_loading=True))
+    spec = launched.missing(context)
+    if _shards(context):  # commands/launch.py: what it takes where the file is silent
+        spec |= fsdp.assumed(context, cpu_ram_efficient_loading=True)
+    return Completion({}, spec, tuple(launched.questions(context)), tuple(launched.notes(context)))
 
 
 def _float8(setting: Setting, context: Context) -> Outcome:
@@ -227,7 +235,11 @@ def _float8(setting: Setting, context: Context) -> Outcome:
 
 
 _LAUNCH = "how processes find each other"
-_MOVED = "how the engine moves data, not what it computes"
+
+
+def _own(rule: Rule) -> Rule:
+    return _engine(launched.by_file(rule))
+
 
 format = Format(
     name="accelerate",
@@ -257,23 +269,32 @@ format = Format(
         "compute_environment": _whose,
         **dict.fromkeys(HOST, _of_host),
         "mixed_precision": _precision,
+        "fp16": _older_precision,
         "use_cpu": says("hardware.device", lambda cpu: "cpu" if cpu else "auto"),
         "deepspeed_config": inert("empty"),
-        "deepspeed_config.zero_stage": _engine(renamed(f"{ZERO}stage")),
-        "deepspeed_config.offload_optimizer_device": _engine(_offload),
-        "deepspeed_config.offload_param_device": _engine(_offload),
+        "deepspeed_config.zero_stage": _own(renamed(f"{ZERO}stage")),
+        "deepspeed_config.offload_optimizer_device": _own(_offload),
+        "deepspeed_config.offload_param_device": _own(_offload),
         "deepspeed_config.deepspeed_config_file": _engine(engine_file),
-        "deepspeed_config.gradient_accumulation_steps": inert("the trainer's own number decides"),
-        "deepspeed_config.gradient_clipping": _engine(
+        "deepspeed_config.gradient_accumulation_steps": _own(
+            unless(("auto",), "the script says it", launched.accumulated)
+        ),
+        "deepspeed_config.gradient_clipping": _own(
             unless(("auto",), "the script says it", says("train.max_grad_norm", lambda norm: norm or None))
         ),
-        "deepspeed_config.offload_optimizer_nvme_path": _engine(_folder),
-        "deepspeed_config.offload_param_nvme_path": _engine(_folder),
+        "deepspeed_config.offload_optimizer_nvme_path": _own(_folder),
+        "deepspeed_config.offload_param_nvme_path": _own(_folder),
         "deepspeed_config.deepspeed_moe_layer_cls_names": _engine(_leaves),
-        "deepspeed_config.": inert(_MOVED),
+        **group(
+            _LAUNCH, *(f"deepspeed_config.deepspeed_{name}" for name in (
+                "hostfile", "multinode_launcher", "exclusion_filter", "inclusion_filter")),
+        ),
+        "deepspeed_config.zero3_init_flag": inert("when weights are cut, not what they are"),
+        "deepspeed_config.zero3_save_16bit_model": inert("the end result always holds all weights"),
+        "deepspeed_config.": launched.unread,
         "fsdp_config": inert("empty"),
         **fsdp.section_rules(FSDP),
-        "fsdp_config.": inert(_MOVED),
+        "fsdp_config.": launched.unread,
         "fp8_config.": _float8,
         "megatron_lm_config": inert("empty"),
         "megatron_lm_config.": _engine(unknown("Megatron is not in a spec"), "MEGATRON_LM"),

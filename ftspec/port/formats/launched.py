@@ -1,0 +1,110 @@
+"""What accelerate's file says of the training itself, beside the trainer that it launches.
+
+accelerate 1.11 (commands/launch.py, utils/dataclasses.py) and transformers 5.6 (training_args.py,
+integrations/deepspeed.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ftspec.port.fates import Setting
+from ftspec.port.formats.deepspeed.precision import by_main
+from ftspec.port.rules import Context, Outcome, Rule, section
+
+COMPUTE = "precision.compute"
+HALVES = ("bf16", "fp16")
+STEPS = "gradient_accumulation_steps"
+FILE = "deepspeed_config_file"
+BY_FILE = (
+    STEPS, "gradient_clipping", "zero_stage", "offload_optimizer_device", "offload_param_device",
+    "offload_param_nvme_path", "offload_optimizer_nvme_path", "zero3_save_16bit_model",
+)  # fmt: skip
+"""What DeepSpeed's own file says where one is named: accelerate stops where its own says it as well."""
+UNREAD = "accelerate reads no such setting in this section, and passes over it"
+
+
+def word(context: Context) -> str:
+    """What the file asks for: `no` where it is silent. `fp16: true` is an older form."""
+    said = context.get("mixed_precision")
+    if said in (None, False):
+        return (
+            "fp16"
+            if "mixed_precision" not in context.document.data and context.get("fp16")
+            else "no"
+        )
+    return str(said).lower()
+
+
+def engine(context: Context) -> bool:
+    """Whether it launches DeepSpeed."""
+    return str(context.get("distributed_type")).upper() == "DEEPSPEED"
+
+
+def decided(context: Context) -> bool:
+    """Whether the trainer has 16 bits of its own: else accelerate's word holds, by the environment."""
+    return context.main is not None and context.trains.get(COMPUTE) not in (None, "fp32")
+
+
+def by_file(rule: Rule) -> Rule:
+    """A setting that DeepSpeed's own file says, where one is named."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if section(context, "deepspeed_config").get(FILE):
+            return Outcome("inert", why=f"{FILE} says it")
+        return rule(setting, context)
+
+    return chosen
+
+
+def accumulated(setting: Setting, context: Context) -> Outcome:
+    """A number that must be the trainer's."""
+    if context.main is None:
+        return Outcome("derived", why="with the trainer's own numbers", of=("train.batch_size",))
+    return Outcome("inert", why="the trainer counts, and transformers stops at another number")
+
+
+def unread(setting: Setting, _context: Context) -> Outcome:
+    """A key of a section that nothing looks at: a slip, or a key of DeepSpeed's own file."""
+    return Outcome("inert", why=UNREAD, loud=True)
+
+
+def missing(context: Context) -> dict[str, Any]:
+    """Values that hold where the file does not say them."""
+    said = section(context, "deepspeed_config")
+    if not engine(context) or said.get(FILE) or said.get("zero_stage") is not None:
+        return {}
+    return {"hardware.zero.stage": 2}
+
+
+def questions(context: Context) -> Iterable[str]:
+    """Where accelerate or transformers stop: no run can have come of it."""
+    said = section(context, "deepspeed_config")
+    if not engine(context):
+        return
+    if said.get(FILE):
+        typed = context.document.owners  # on a command line, where accelerate lets it stand
+        twice = [name for name in BY_FILE if name in said and "deepspeed_config" not in typed]
+        if context.get("mixed_precision") is not None and "mixed_precision" not in typed:
+            twice.append("mixed_precision")
+        if twice:
+            yield f"{', '.join(twice)}: accelerate stops where {FILE} is said beside it; that file holds"
+        return
+    if context.main is None:
+        return
+    own, steps = by_main(context, STEPS) or 1, str(said.get(STEPS))
+    if steps.isdigit() and steps != str(own):
+        yield f"{STEPS}: {steps} here, but {own} by the trainer: transformers stops at that"
+    if (asked := word(context)) in HALVES and not decided(context):
+        yield (
+            f"mixed_precision: {asked} here, but neither bf16 nor fp16 by the trainer: transformers stops at "
+            "that with DeepSpeed"
+        )
+
+
+def notes(context: Context) -> Iterable[str]:
+    """What a person should know."""
+    known = isinstance(context.get("num_processes"), int) or context.devices > 1
+    if not known and str(context.get("distributed_type")).upper() not in ("NO", "FALSE"):
+        yield "the global batch counts one device, since accelerate's num_processes is not said: --devices N"
