@@ -69,7 +69,8 @@ class _Followed(Values):
     def _statements(self, body: list[ast.stmt]) -> None:
         for statement in body:
             if not self._statement(statement):
-                for name in bound_in([statement]):
+                binds = isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign)
+                for name in () if binds else bound_in([statement]):
                     self._opaque(name)
                 self._foreign(statement)
 
@@ -212,7 +213,7 @@ class _Followed(Values):
         match node:
             case ast.Name(id=name):
                 return self.scope.of(name).objects.get(name, "")
-            case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
+            case ast.Subscript(value=value, slice=part) if key := self._key(part):
                 return self._part(self._origin(value), key)
             case ast.Attribute(value=value) | ast.Subscript(value=value):
                 return self._origin(value)
@@ -230,6 +231,14 @@ class _Followed(Values):
                     f"{found}{DIVIDED}" if found and function.attr in self.wanted.divides else found
                 )
         return ""
+
+    def _key(self, node: ast.expr) -> str:
+        """What a mapping is asked for, where that is a text."""
+        try:
+            found = self._literal(node)
+        except Unknown:
+            return ""
+        return found if isinstance(found, str) else ""
 
     def _part(self, origin: str, key: str) -> str:
         """`rows["train"]`, where a script says of which rows it speaks."""
@@ -353,6 +362,8 @@ class _Followed(Values):
                 return True
             case ast.Name(id=name):
                 return name in self.scope.of(name).objects
+            case ast.Subscript(value=value, slice=ast.Name(id=name)):
+                return self._expression(value) and self._key(ast.Name(name, ast.Load())) != ""
             case ast.Call(func=function) if not self._known(function):
                 return self._other_call(node, self._dotted(function))
         return super()._expression(node)

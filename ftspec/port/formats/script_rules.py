@@ -16,6 +16,7 @@ from ftspec.port.formats.script_texts import (
     shape,
 )
 from ftspec.port.formats.script_tokens import TOKEN_RULES
+from ftspec.port.formats.trl.collator import COLLATOR_RULES, trained
 from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
@@ -31,6 +32,7 @@ from ftspec.port.rules import (
     unknown,
 )
 from ftspec.port.scripts.names import LOADED, SHARED, UNUSED, UNUSED_BITS
+from ftspec.spec.data import unsliced
 from ftspec.spec.online import ONLINE
 
 STOPS = ", and a class that is given it stops"
@@ -41,6 +43,8 @@ PLAIN_DEFAULTS = {
 A_WORD = (
     "peft takes a word for a pattern of whole names, which is not in a spec: name modules in a list"
 )
+SEVERAL = "data.train: several data sets are loaded: which of them trains?"
+OTHER_PART = "data.train: the rows that train_test_split holds out are those that train"
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
 
 
@@ -62,37 +66,60 @@ def adapter(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {f"LoraConfig.{name}": value})
 
 
-def _loads(context: Context) -> list[dict[str, Any]]:
-    return [
-        value
+def _loads(context: Context) -> dict[str, dict[str, Any]]:
+    return {
+        key: value
         for key, value in context.document.data.items()
         if key.partition("#")[0] == "load_dataset" and isinstance(value, dict)
-    ]
+    }
 
 
-def _source(call: dict[str, Any]) -> dict[str, Any] | None:
+def _source(call: dict[str, Any], split: Any = None) -> dict[str, Any] | None:
     place = call.get("0", call.get("path"))
     if not isinstance(place, str):
         return None
     files, revision = call.get("data_files"), call.get("revision")
+    split = call.get("split") or split
+    if isinstance(files, dict):
+        files = files.get(unsliced(str(split or "train"))[0])
     name = call.get("1", call.get("name"))
-    return source(place, name, call.get("split"), files=files, revision=revision)
+    return source(place, name, split, files=files, revision=revision)
+
+
+def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Rows that train, rows to evaluate on, and questions: by what the trainer is given."""
+    loads = _loads(context)
+    train, held, open_ones = _by_name(loads)
+    if (said := section(context, "train_dataset")).get("of") in loads:
+        found = _source(loads[said["of"]], said.get("split"))
+        train = [found] if found else []
+        open_ones = [OTHER_PART] if said.get("part", "train") not in ("train", "") else []
+        held = []
+    if (said := section(context, "eval_dataset")).get("of") in loads and "part" not in said:
+        found = _source(loads[said["of"]], said.get("split"))
+        held = [found] if found else []
+    return train, held, open_ones
+
+
+def _by_name(
+    loads: dict[str, dict[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """What trains by the names of splits."""
+    train: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
+    for call in loads.values():
+        if (found := _source(call)) is not None:
+            split = str(call.get("split") or "train")
+            (held if split.startswith(("test", "val", "eval")) else train).append(found)
+    return train, held, [SEVERAL] if len(train) > 1 else []
 
 
 def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Native values, spec values and questions of the rows."""
-    train: list[dict[str, Any]] = []
-    held: list[dict[str, Any]] = []
-    for call in _loads(context):
-        if (found := _source(call)) is not None:
-            split = str(call.get("split") or "train")
-            (held if split.startswith(("test", "val", "eval")) else train).append(found)
-    questions: list[str] = []
+    train, held, questions = _sources(context)
     word = trainer(context)[0]
     for one in (*train, *held):
         one.update({"format": "prompt"} if word in ONLINE else shape(context))
-    if len(train) > 1:
-        questions.append("data.train: several data sets are loaded: which of them trains?")
     if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
     questions += [*asked(context), *unnamed(context)]
@@ -103,6 +130,8 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         spec["data.train_on"] = "assistant"  # which has no meaning for a text: all of it trains
     if is_parted(context):
         spec["data.train_on"] = "completions"
+    elif word == "sft" and (turns := trained(context)):
+        spec["data.train_on"] = turns
     if (
         held
         and "data.eval_size" not in spec
@@ -132,17 +161,27 @@ def plain_defaults(context: Context, prefix: str) -> dict[str, Any]:
 
 
 def _loaded(setting: Setting, context: Context) -> Outcome:
-    call, name, *_ = (*setting.key.split("."), "")
+    call, name, *rest = (*setting.key.split("."), "")
+    given = [section(context, which) for which in ("train_dataset", "eval_dataset")]
+    others = "of" in given[0] and call not in (one.get("of") for one in given)
+    split = rest[0] if name == "data_files" else ""
+    if others or (split and not any(_takes(one, call, split) for one in given)):
+        return Outcome("inert", why="these rows are not what the trainer is given")
     if name in ("0", "1", "path", "name", "split", "revision"):
         return Outcome("derived", of=("data.train",))
     if name == "data_files":
-        said = section(context, call)
-        if files_of(said.get("0", said.get("path")), said.get(name)) is not None:
+        said, files = section(context, call), setting.value
+        if files_of(said.get("0", said.get("path")), files) is not None:
             return Outcome("derived", of=("data.train",))
         return Outcome("unknown", why=FEW)
     if name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
         return Outcome("inert", why="it does not change which rows there are")
     return Outcome("unknown", why="how rows are chosen inside a data set is not in a spec")
+
+
+def _takes(given: dict[str, Any], call: str, split: str) -> bool:
+    """Whether a trainer is given this split of what a call has loaded."""
+    return not given or (given.get("of") == call and given.get("split", "train") == split)
 
 
 def _field(setting: Setting, _context: Context) -> Outcome:
@@ -180,10 +219,13 @@ SCRIPT_RULES: dict[str, Rule] = {
     "load_dataset.": _loaded,
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
     "dataset_text_field": _field,
+    "train_dataset.": derived("data.train"),
+    "eval_dataset.": derived("data.eval"),
     **{key: derived("data.train") for name in SHARED for key in (name, f"{name}.")},
     **TEMPLATE_RULES,
     **TOKEN_RULES,
     **TEXT_RULES,
+    **COLLATOR_RULES,
     "from_pretrained": inert("all of it is the default"),
     "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.trl.collator import behind, is_given
 from ftspec.port.formats.unsloth_templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
 from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
@@ -19,12 +21,16 @@ TWICE = (
     "template writes another last token; here it is what the template writes"
 )
 CUT = (
-    "train_on_responses_only finds answers by pieces of the text, and a spec cannot: say in "
+    "answers are found by pieces of the text there, and a spec cannot: say in "
     "data.train.template what is the prompt, and what the completion"
 )
 BY_CHANCE = "it says no seed and draws others in each run: as many rows are held out"
 SHARE = "it says no seed and draws others in each run: the same share of rows trains"
 ORDER = "it says no seed and draws another order in each run"
+TURNS = ("messages", "conversations", "conversation")
+"""Columns of turns, whatever a script calls them."""
+MADE = re.compile(r"\.map\(|formatting_func = ")
+"""What may write the column of texts."""
 ONE_SET = "the first rows of several data sets together are not in a spec"
 
 
@@ -39,12 +45,25 @@ def shape(context: Context) -> dict[str, Any]:
     template = {name: text for name, text in said.items() if isinstance(text, str)}
     if template:
         return {"template": _parted(context) or template}
+    if (field := _text_column(context)) is not None:
+        return {"format": "text", "columns": {} if field == "text" else {"text": field}}
     return {"format": "sharegpt"} if shared else {}
 
 
 def is_text(context: Context) -> bool:
     """Whether each row is one text, all of which trains."""
-    return "text" in section(context, WRITTEN) and not is_parted(context)
+    return not is_parted(context) and (
+        "text" in section(context, WRITTEN) or _text_column(context) is not None
+    )
+
+
+def _text_column(context: Context) -> str | None:
+    """The column of texts that a script of trl names and no function of it writes."""
+    field, told = context.get("dataset_text_field"), context.document.foreign
+    if not isinstance(field, str) or field in TURNS or not _of_trl(context):
+        return None
+    written = WRITTEN in context.document.data or any(MADE.search(text) for _, text in told)
+    return None if written else field
 
 
 def is_parted(context: Context) -> bool:
@@ -54,12 +73,15 @@ def is_parted(context: Context) -> bool:
 
 def _parted(context: Context) -> dict[str, str] | None:
     text = section(context, WRITTEN).get("text")
-    return parted(context, text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    return parted(context, text) or behind(context, text)
 
 
 def asked(context: Context) -> list[str]:
     """What is left open of such rows."""
-    return [CUT] if is_text(context) and "train_on_responses_only" in context.document.data else []
+    cut = "train_on_responses_only" in context.document.data or is_given(context)
+    return [CUT] if is_text(context) and cut else []
 
 
 def _mapped(context: Context) -> bool:

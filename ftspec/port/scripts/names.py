@@ -29,9 +29,11 @@ SHARED = ("standardize_sharegpt", "standardize_data_formats")
 HELPERS = ("get_chat_template", *SHARED, "train_on_responses_only")
 SAMPLING = "SamplingParams"
 """vLLM's class of arguments, which Unsloth's configs are given as `vllm_sampling_params`."""
+COLLATOR = "DataCollatorForCompletionOnlyLM"
+"""trl's, which lets what stands behind a piece of text train."""
 READ = (
     *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", *HELPERS, *TOKENS, "trainer.train", SAMPLING,
+    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", SAMPLING,
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -44,6 +46,10 @@ THROUGH = (
     *(f"{name}.get_peft_model" for name in FAST),
 )  # fmt: skip
 """Calls that give back the model or the trainer that they are given."""
+PARTED = ("load_dataset",)
+DIVIDES = ("train_test_split",)
+GIVEN_ROWS = ("train_dataset", "eval_dataset")
+"""Below these keys stands which call has loaded the rows that a trainer is given, and which part of them."""
 UNUSED = "unused LoraConfig"
 """An adapter that is described, and that neither the trainer nor the model is given."""
 UNUSED_BITS = "unused BitsAndBytesConfig"

@@ -14,12 +14,14 @@ from typing import Any
 from ftspec.port.documents import Document
 from ftspec.port.scripts.formatting import SPOKEN, rows_of
 from ftspec.port.scripts.names import (
+    DIVIDES,
     DRAWN,
     HARMLESS,
     IDLE,
     KNOWN,
     OF_ROWS,
     PADS,
+    PARTED,
     READ,
     REWARD_SOURCE,
     THROUGH,
@@ -52,7 +54,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     """
     whole = code(path, text)
     source = ran(whole)
-    wanted = Wanted((*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH)
+    wanted = Wanted((*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH, PARTED, DIVIDES)
     calls = chosen(read_script(source, wanted))
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
     data, places = settings(calls)

@@ -11,9 +11,11 @@ from typing import Any
 
 from ftspec.port.scripts.names import (
     ADAPTERS,
+    COLLATOR,
     CONFIGS,
     FAST,
     GIVEN,
+    GIVEN_ROWS,
     HELPERS,
     LATER,
     LOADED,
@@ -21,6 +23,7 @@ from ftspec.port.scripts.names import (
     MODEL,
     MODEL_KEYS,
     PACKED,
+    PARTED,
     RESIZED,
     SAMPLING,
     TOKENS,
@@ -29,6 +32,7 @@ from ftspec.port.scripts.names import (
     UNUSED_BITS,
     WHOLE,
 )
+from ftspec.read.people import DIVIDED
 from ftspec.read.placed import Place, Trail
 from ftspec.read.python import Calls
 
@@ -63,6 +67,8 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         if trail and trail[-1] not in node:
             node[trail[-1]] = list(value) if isinstance(value, tuple) else value
             places[trail] = Place(calls.lines.get(place, 0), 1)
+    if trainer:
+        _given(f"{trainer}Trainer", calls, data, places)
     for call in (*HELPERS, "LoraConfig"):
         if call in names and (used or call != "LoraConfig"):
             data.setdefault(call, {})
@@ -138,6 +144,29 @@ def _is_used(calls: Calls, names: set[str]) -> bool:
     return handed or "get_peft_model" in names
 
 
+def _given(trainer: str, calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) -> None:
+    """Note which rows a trainer is given, and whether it has a collator that says what trains."""
+    for name in GIVEN_ROWS:
+        if found := _given_rows(calls, f"{trainer}.{name}"):
+            data[name] = found
+            places |= {(name, key): Place(calls.lines[f"{trainer}.{name}"], 1) for key in found}
+    place = f"{trainer}.data_collator"
+    if calls.origins.get(place, "") == COLLATOR:
+        data.setdefault(COLLATOR, {})["given"] = True
+        places[(COLLATOR, "given")] = Place(calls.lines[place], 1)
+
+
+def _given_rows(calls: Calls, place: str) -> dict[str, Any]:
+    """The call that has loaded rows, the split of it, and which part of that after it was divided."""
+    origin = calls.origins.get(place, "")
+    before, divided, after = origin.partition(DIVIDED)
+    call, _, split = before.partition("[")
+    if call.partition("#")[0] not in PARTED:
+        return {}
+    part = {"part": after.strip("[]")} if divided else {}
+    return {"of": call, **({"split": split.strip("]")} if split else {}), **part}
+
+
 def _is_quantised(calls: Calls) -> bool:
     """Whether a BitsAndBytesConfig reaches a model, as far as it can be seen."""
     given = {place for place in calls.lines if place.endswith(".quantization_config")}
@@ -162,7 +191,7 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
             return ("model_name_or_path",)
         given = (call, name) if (call, name) == PACKED else (name,)
         return () if name in GIVEN and not value else given
-    kept = ("load_dataset", *HELPERS, *TOKENS, "tokenizer", SAMPLING)
+    kept = ("load_dataset", COLLATOR, *HELPERS, *TOKENS, "tokenizer", SAMPLING)
     tells = call in ADAPTERS or first in kept
     call = "vllm_sampling_params" if call == SAMPLING else call.rpartition(".")[2]
     return (call, name) if tells else ()
