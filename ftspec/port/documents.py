@@ -27,7 +27,7 @@ class Document:
     foreign: tuple[tuple[int, str], ...] = ()
     """What in it was not understood as a setting: line and source."""
     owners: Mapping[str, str] = field(default_factory=dict)
-    """The file of a key, where it is another one."""
+    """The file of a key, or of a section with all that is in it, where it is another one."""
     whose: str = ""
     """What it is, where it is no file that was found but one that comes with a tool."""
     notes: tuple[str, ...] = ()
@@ -46,7 +46,8 @@ class Document:
             Setting(
                 dotted(trail),
                 value,
-                self.owners.get(str(trail[0]) if trail else "", str(self.path)),
+                self.owners.get(dotted(trail))
+                or self.owners.get(str(trail[0]) if trail else "", str(self.path)),
                 *_where(self.placed.places.get(trail)),
             )
             for trail, value in _leaves(self.data, ())

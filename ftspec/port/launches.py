@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,16 @@ SURROUNDS: Mapping[str, str] = {
     "USE_V1": "its rewritten trainer takes the settings",
 }
 """LLaMA-Factory's own variables (extras/misc.py, hparams/parser.py, cli.py of 0.9.5)."""
+RECIPES = (
+    *("full_finetune_single_device", "full_finetune_distributed", "lora_finetune_single_device"),
+    *("lora_finetune_distributed", "qat_distributed", "qat_lora_finetune_distributed"),
+    *("lora_dpo_single_device", "lora_dpo_distributed", "full_dpo_distributed"),
+    *("knowledge_distillation_single_device", "knowledge_distillation_distributed"),
+    "ppo_full_finetune_single_device",
+)
+"""torchtune's recipes that train (recipes/ of 0.6.1)."""
+UNTRAINED_RECIPES = ("generate", "generate_v2", "quantize", "eleuther_eval")
+TORCHRUN_FLAGS = ("--standalone", "--no-python", "--no_python", "--run-path", "--run_path")
 BEFORE = (
     *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun"),
     *("if", "then", "else", "do", "!", "{"),
@@ -112,6 +122,8 @@ def _launch(command: Command) -> Launch | None:
         if name != "trl":  # those start a process for each device that they see
             launch.machine |= _seen(command.environ, len(visible))
         return _surrounded(launch, command.environ)
+    if (of_another := DOTTED.get(" ".join([name, *texts[1:2]]))) is not None:
+        return of_another(command, words[2:])
     launcher, skipped = _launcher(name, texts)
     if not launcher:
         return None
@@ -128,6 +140,47 @@ def _surrounded(launch: Launch, environ: Mapping[str, str]) -> Launch:
             if environ.get(name, "").lower() in ("1", "true", "y")
         ]
     return launch
+
+
+def _tune(command: Command, words: Sequence[Word]) -> Launch | None:
+    """`tune run`: torchrun's options, a recipe, and what that gets."""
+    place = 0
+    while place < len(words) and words[place].text.startswith("-"):
+        alone = "=" in words[place].text or words[place].text in TORCHRUN_FLAGS
+        place += 1 if alone else 2
+    recipe = words[place].text if place < len(words) else ""
+    if not recipe or recipe.endswith(UNTRAINED_RECIPES):
+        return None
+    options, unknown = arguments(words[:place], command.line)
+    taken_out = [word for word in words[place + 1 :] if word.text.startswith("~")]
+    rest = [word for word in words[place + 1 :] if word not in taken_out]
+    unknown += [(command.line, f"{word.text}: a setting is taken out") for word in taken_out]
+    if recipe not in RECIPES:
+        unknown.append((command.line, f"{recipe}: a recipe of its own"))
+    machine = _machine(options, "torchrun", ())
+    return Launch(command.line, "torchtune", words=rest, machine=machine, unknown=unknown)
+
+
+def _spread(command: Command, words: Sequence[Word]) -> Launch | None:
+    """`oumi distributed`: a launcher's own words, on all devices that it finds."""
+    return _launch(Command(tuple(words), command.environ, command.line))
+
+
+def _train(command: Command, words: Sequence[Word]) -> Launch:
+    return Launch(command.line, "oumi", words=_oumi(words))
+
+
+def _oumi(words: Sequence[Word]) -> list[Word]:
+    """What `oumi train` gets, its one short option written out."""
+    return [Word("--config", word.known) if word.text == "-c" else word for word in words]
+
+
+DOTTED: Mapping[str, Callable[[Command, Sequence[Word]], Launch | None]] = {
+    "tune run": _tune,
+    "oumi train": _train,
+    "oumi distributed": _spread,
+}
+"""Commands whose words set values inside a config."""
 
 
 def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:
@@ -177,6 +230,8 @@ def _program(
         if name.rpartition("/")[2] in UNTRAINED:
             return None
         tool, trainer = _tool(name)
+        if name == "oumi" and module and [word.text for word in rest[:1]] == ["train"]:
+            tool, rest = "oumi", _oumi(rest[1:])
         if not tool and launcher == "python" and module:
             return None
         launch = Launch(command.line, tool, trainer, "" if module else name, rest)

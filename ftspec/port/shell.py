@@ -15,6 +15,7 @@ from ftspec.port.documents import Document, Scalar, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
 from ftspec.port.launches import Launch, arguments, launches, untrained
+from ftspec.port.overrides import DOTTED, merged
 from ftspec.read import commands
 from ftspec.read.commands import Command
 from ftspec.read.heredocs import Made, named
@@ -24,8 +25,8 @@ from ftspec.spec.present import is_file
 Read = Callable[..., tuple[Format, Document]]
 """How a file is recognised: its path, the name of a format, arguments of a command line."""
 COMMANDS = (
-    "llamafactory-cli train, trl, axolotl train, accelerate launch, torchrun, deepspeed and python with a "
-    "script are read"
+    "llamafactory-cli train, trl, axolotl train, tune run, oumi train, accelerate launch, torchrun, "
+    "deepspeed and python with a script are read"
 )
 SUFFIXES = (".sh", ".bash", ".slurm", ".sbatch")
 SHELLS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash")
@@ -172,6 +173,9 @@ def _main(
         document = written.get(named(str(config))) or _settings(
             path, launch, str(config), form, files
         )
+    if form.name in DOTTED:
+        document = merged(document, given, form.scalar, path, launch.line)
+        return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown])
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
     if launch.tool == "trl" and launch.trainer:

@@ -129,7 +129,7 @@ def dtype(setting: Setting, context: Context) -> Outcome:
 
 def in_backward(setting: Setting, context: Context) -> Outcome:
     """A step for each weight as soon as its gradient is there (full_finetune_single_device.py)."""
-    if not setting.value or SHARDED & {*context.document.data}:
+    if not setting.value or context.devices > 1 or SHARDED & {*context.document.data}:
         return Outcome("inert", why="how fast, or where things lie: not what is trained")
     return Outcome("approximated", of=("train.optimizer.type",), why=SUMS)
 
