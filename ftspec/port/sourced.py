@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 from ftspec.errors import FtspecError, Problem
 from ftspec.port.bring import Imported
@@ -13,8 +14,10 @@ from ftspec.port.effective import assumed_by, set_by
 from ftspec.port.fates import Setting
 from ftspec.spec.paths import leaf_paths
 
-REMEDY = re.compile(r"([a-z_0-9]+(?:\.[a-z_0-9]+)+): ([\w./-]+)")
-"""A hint that names a path and a value, as in a spec."""
+REMEDY = re.compile(r"\b([a-z_0-9]+(?:\.[a-z_0-9]+)*): ([\w./-]+)(?=$|[,;:]| and | or | with )")
+"""A path and a value in a hint, as a spec would have them."""
+BACKEND = "run.backends"
+LEAVE = "leave it out"
 
 
 @contextmanager
@@ -35,18 +38,36 @@ def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
         ) from error
 
 
-def _placed(problem: Problem, imported: Imported) -> Problem:
-    found = _settings(problem.path, imported)
-    hint = problem.hint.replace("the spec's folder", "the current folder")
-    if REMEDY.fullmatch(hint):
-        hint = REMEDY.sub(r"--set \1=\2", hint)
-    if found:
-        return replace(problem, file=found[0].file, line=found[0].line, column=0, hint=hint)
-    whose = assumed_by(problem.path, imported.parts)
-    file = str(imported.parts[0].context.document.path)
-    return replace(
-        problem, message=f"{problem.message} ({whose})", file=file, line=0, column=0, hint=hint
+def as_options(hint: str, path: str) -> str:
+    """A remedy for a spec as what a person can add to the command: `--set model.dtype=auto`."""
+    if hint.startswith(LEAVE):
+        hint = f"{path}: null{hint.removeprefix(LEAVE)}"
+    return REMEDY.sub(_option, hint.replace("the spec's folder", "the current folder"))
+
+
+def _option(found: re.Match[str]) -> str:
+    path, value = found.groups()
+    if path == BACKEND:
+        return f"--to {value}"
+    return f"--set {path}={value}" if path in _known() else found[0]
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Paths of values and of sections."""
+    leaves = [leaf.split(".") for leaf in leaf_paths()]
+    return frozenset(
+        ".".join(parts[:length]) for parts in leaves for length in range(1, len(parts) + 1)
     )
+
+
+def _placed(problem: Problem, imported: Imported) -> Problem:
+    hint = as_options(problem.hint, problem.path)
+    if found := _settings(problem.path, imported):
+        return replace(problem, file=found[0].file, line=found[0].line, column=0, hint=hint)
+    message = f"{problem.message} ({assumed_by(problem.path, imported.parts)})"
+    file = str(imported.parts[0].context.document.path)
+    return replace(problem, message=message, file=file, line=0, column=0, hint=hint)
 
 
 def _settings(path: str, imported: Imported) -> Sequence[Setting]:

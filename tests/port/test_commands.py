@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftspec.port.bring import bring
+from ftspec.port.sourced import as_options
 from tests.cli.conftest import Command, ftspec, somewhere
 
 __all__ = ["ftspec", "somewhere"]
@@ -237,6 +238,29 @@ def test_port_tells_what_is_wrong_with_a_default_and_with_an_option(
     wrong = ("--set", "train.seed=-1", "--set", "method.tuner.dora=true")
     done = ftspec("port", "axolotl.yaml", "--to", "trl", "-o", "build", *wrong)
     assert done.err.startswith("--set train.seed=-1: error[spec]: ")
+
+
+@pytest.mark.parametrize(
+    ("hint", "option"),
+    [
+        ("model.dtype: auto", "--set model.dtype=auto"),
+        ("leave it out", "--set data.eval_size=null"),
+        ("leave it out: all train", "--set data.eval_size=null: all train"),
+        ("precision: fp32, or run.backends: trl", "--set precision=fp32, or --to trl"),
+        (
+            "train.micro_batch_size: as large as the batch; or method.objective.average: tokens",
+            "train.micro_batch_size: as large as the batch; or --set method.objective.average=tokens",
+        ),
+        (
+            "hardware.fsdp: null and hardware.zero: 3",
+            "--set hardware.fsdp=null and --set hardware.zero=3",
+        ),
+        ("download the model: its folder", "download the model: its folder"),
+        ("a path starts at the spec's folder", "a path starts at the current folder"),
+    ],
+)
+def test_a_remedy_for_a_spec_is_an_option_of_port(hint: str, option: str) -> None:
+    assert as_options(hint, "data.eval_size") == option
 
 
 @pytest.mark.parametrize("command", ["import", "explain"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ftspec.env.install import ensure
 from ftspec.registry import load
 from ftspec.verify.evidence import Evidence
 from ftspec.verify.inputs import MASKED, rows
+from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, Proven
 from tests.real.test_cpt import END, text  # noqa: F401 - a fixture
 from tests.real.test_options import assert_equal, refusal
@@ -62,6 +64,25 @@ def test_who_packs_makes_no_difference(lab: Lab) -> None:
         for proof in (prepared, native)
     )
     assert ours == theirs
+
+
+def test_rows_that_llamafactory_packs_itself_are_others_and_do_not_see_each_other(lab: Lab) -> None:
+    def runs(folder: Path) -> Mapping[str, Run]:
+        own = lab.compiled(
+            "llamafactory", folder / "own", *APART, "data.prepare=framework", lossy=True
+        )
+        ours = lab.compiled(
+            "llamafactory", folder / "prepared", *APART, "data.prepare=ftspec", lossy=True
+        )
+        return {"own": own, "prepared": ours}
+
+    proof = lab.compare("packed-by-llamafactory", runs, "prepared")
+    own, prepared = (proof.evidence(name) for name in ("own", "prepared"))
+    assert [row.ids for row in rows(own)] != [row.ids for row in rows(prepared)]
+    assert documents(own) > 3 * 4
+    for batch in own.batches:
+        for row, start, end in batch.documents or ():
+            assert batch.positions()[row][start:end] == tuple(range(end - start))
 
 
 def test_packing_is_trls_best_fit(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ftspec.families.weights.stored import CALLS, DTYPE, refuse_other_type, stor
 from ftspec.mapping import (
     MISSING,
     FieldMap,
+    Lossy,
     Refuse,
     Row,
     choice,
@@ -41,6 +42,9 @@ DEVICE = "launch.device"
 """Native pseudo-key: there is no key for the device, the launch hides GPUs."""
 EIGHT = 8
 """LLaMA-Factory pads to a multiple of 8, so all backends do (docs/hazards.md#padding)."""
+LOADED = (
+    "only if the hub's config.json says {0}: it loads weights in the type of the arithmetic, {0}"
+)
 BASES = {"fp32": "float32", "bf16": "bfloat16"}
 """The type in which it loads weights, by the arithmetic (utils/config, resolve_dtype)."""
 
@@ -56,8 +60,10 @@ def _lower_packing(packing: str | None) -> tuple[()]:
     return ()
 
 
-def _lower_dtype(dtype: str, stored: str | None, compute: str) -> tuple[()]:
+def _lower_dtype(dtype: str, stored: str | None, compute: str) -> Any:
     needed, held = BASES.get(compute), stored if dtype == "auto" else dtype
+    if needed is not None and held is None:
+        return Lossy((), LOADED.format(needed))
     if needed is not None and held != needed:
         raise Refuse(
             f"it loads weights in the type of the arithmetic, {needed}, and has no key for another one",

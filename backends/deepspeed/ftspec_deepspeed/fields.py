@@ -72,7 +72,7 @@ SFT = FieldMap(
         sequence_row(),
         *no_fsdp(
             "DeepSpeed is the other engine: it shards by ZeRO",
-            hint="run.backends: trl; or hardware.zero",
+            hint="run.backends: trl; or hardware.fsdp: null and hardware.zero: 3",
         ),
         no_float8(),
         no_qat(NO_TORCHAO),

@@ -134,7 +134,8 @@ def _lower_average(average: str, loss: str | None, passes: int, replicas: int) -
             "it counts the tokens of the whole batch for every text model (train/sft/trainer.py), and has no "
             "key for it",
             "notyet",
-            "train.micro_batch_size: as large as the batch on one device; or run.backends: trl",
+            "method.objective.average: tokens; or train.micro_batch_size: as large as the batch on one "
+            "device; or run.backends: trl",
         )
     return ()
 

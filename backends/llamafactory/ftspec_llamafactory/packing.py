@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.mapping import Refuse, Row
+from ftspec.mapping import Lossy, Refuse, Row
 
 
 def packing_row() -> Row:
@@ -24,13 +24,12 @@ def packing_row() -> Row:
     )
 
 
-def _lower(packing: str | None, who: str, attention: str, micro: int) -> tuple[bool, bool]:
-    if packing is not None and who == "framework":
-        raise Refuse(
-            "it puts other documents into one row than trl does, and leaves out long ones",
-            "notimpl",
-            "data.prepare: ftspec",
-        )
+OWN = "it puts other documents into one row than trl does, and leaves out long ones"
+
+
+def _lower(packing: str | None, who: str, attention: str, micro: int) -> Any:
+    if packing == "blocks" and who == "framework":
+        raise Refuse(OWN, "notimpl", "data.prepare: ftspec")
     if packing != "documents":
         return False, False  # blocks are rows like any others
     if attention == "flash_attention_3":
@@ -45,7 +44,7 @@ def _lower(packing: str | None, who: str, attention: str, micro: int) -> tuple[b
             "notyet",
             "train.micro_batch_size: 1",
         )
-    return True, True
+    return Lossy((True, True), OWN) if who == "framework" else (True, True)
 
 
 def _lift(packing: Any, neat: bool) -> str | None:

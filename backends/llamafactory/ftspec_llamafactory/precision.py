@@ -10,8 +10,8 @@ from typing import Any
 
 from ftspec.families.training.zero import STAGE
 from ftspec.families.weights import engine
-from ftspec.families.weights.precision import FLAGS, SCALE, USES, Reason, refuse_format
-from ftspec.mapping import MISSING, Refuse, Row
+from ftspec.families.weights.precision import FLAGS, SCALE, UNSEEN, USES, Reason, refuse_format
+from ftspec.mapping import MISSING, Lossy, Refuse, Row
 
 HINT = "model.dtype: auto"
 NO_FLOAT8: Reason = (
@@ -48,12 +48,14 @@ def precise(row: Row) -> Row:
     )
 
 
-def _lower_dtype(dtype: str, tuner: str, stored: str | None, compute: str) -> tuple[()]:
+def _lower_dtype(dtype: str, tuner: str, stored: str | None, compute: str) -> Any:
     pure = compute == "bf16-pure"
     if tuner in ("full", "partial") and dtype == stored != "float32" and not pure:
         raise Refuse("the weights that train are always held in float32", "notyet", HINT)
     if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):
         return ()
+    if stored is None and (pure or tuner not in ("full", "partial")):
+        return Lossy((), UNSEEN.format(dtype))
     raise Refuse(
         "weights are always held as the checkpoint stores them, there is no key for another type",
         "notyet",

@@ -10,7 +10,7 @@ from typing import Any
 from ftspec.families.weights.packed_experts import no_packing
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED, refuse_evaluation
 from ftspec.families.weights.stored import DTYPE, refuse_other_type, stored_row
-from ftspec.mapping import MISSING, Refuse, Row
+from ftspec.mapping import MISSING, Lossy, Refuse, Row
 
 TUNER = "method.tuner.type"
 
@@ -121,12 +121,12 @@ def _lift_type(method: str, bits: int | None, kind: str, upcast: bool) -> str | 
     return kind if bits == 4 else "int8"
 
 
-def _lower_storage(storage: str | None, unpacked: str | None) -> tuple[()]:
+def _lower_storage(storage: str | None, unpacked: str | None) -> Any:
     if storage != unpacked:
-        raise Refuse(
-            "packed weights always lie in the type of the arithmetic",
-            "notyet",
-            f"model.quantization.storage: {unpacked}, or leave it out",
+        return Lossy(
+            (),
+            f"packed weights always lie in the type of the arithmetic, {unpacked}: the first values of a new "
+            "adapter are rounded to that",
         )
     return ()
 

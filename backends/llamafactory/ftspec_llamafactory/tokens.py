@@ -57,11 +57,10 @@ def _local(row: Row) -> Row:
                 "learned either, and saves the tokenizer with that",
             )
         if token is not None and not local:
-            raise Refuse(
-                "it has no key for special tokens; a local model it gets with other files of its tokenizer, "
-                "a hub model it loads as it is",
-                "notyet",
-                "download the model, and name its folder",
+            return Lossy(
+                MISSING,
+                f"only if the hub model's tokenizer names {token!a} too: it has no key for special tokens "
+                "(a model whose folder is named gets other files of its tokenizer)",
             )
         if token is not None and who != "ftspec" and row.paths[0].endswith((".bos", ".unk")):
             raise Refuse(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.families.weights.packed_experts import no_packing
 from ftspec.families.weights.quantised import FOUR_BITS, UNPACKED
-from ftspec.mapping import Refuse, Row
+from ftspec.mapping import Lossy, Refuse, Row
 from ftspec.spec.model import UNPACKED as UNPACKED_KINDS
 
 LOAD = "from_pretrained."
@@ -92,10 +92,12 @@ def _lower_double(double: bool | None, kind: str | None) -> tuple[()]:
     return ()
 
 
-def _lower_storage(storage: str | None) -> tuple[()]:
+def _lower_storage(storage: str | None) -> Any:
     if storage not in (None, "uint8"):
-        raise Refuse(
-            "it always packs weights into bytes", "notyet", "storage: uint8, or leave it out"
+        return Lossy(
+            (),
+            "it always packs weights into bytes: the first values of a new adapter are not rounded to "
+            f"{storage}",
         )
     return ()
 

@@ -23,6 +23,8 @@ FLAGS = {
     "fp8": (True, False),
 }
 """bf16 and fp16."""
+UNSEEN = "only if the hub's config.json says {}: weights are held as the checkpoint stores them"
+"""Of a backend without a key for the type of weights, and a model whose files are not here."""
 NO_FLOAT8: Reason = ("products in float8 are not compiled for it yet", "notimpl")
 SCALE = tuple(f"precision.loss_scale.{name}" for name in LossScale.model_fields)
 USES = ("hardware.device", "method.tuner.type", "model.dtype")
