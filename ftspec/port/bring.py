@@ -72,7 +72,7 @@ def bring(
         return Imported((compiled,), compose([compiled]), tuple(compiled.assumed))
     parts = _parts(paths, wanted)
     found = mentioned(parts)
-    main, companions = together([*parts, *found])
+    main, companions = together([*map(_prepared, parts), *found])
     documents = {name: part.document for name, part in companions.items()}
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
@@ -98,6 +98,10 @@ def bring(
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))
+
+
+def _prepared(part: Part) -> Part:
+    return part._replace(document=part.format.prepare(part.document))
 
 
 def _called(part: Part) -> str:

@@ -28,6 +28,8 @@ class Document:
     """What in it was not understood as a setting: line and source."""
     owners: Mapping[str, str] = field(default_factory=dict)
     """The file of a key, or of a section with all that is in it, where it is another one."""
+    named: frozenset[str] = frozenset()
+    """Keys that other values of it refer to."""
     whose: str = ""
     """What it is, where it is no file that was found but one that comes with a tool."""
     notes: tuple[str, ...] = ()

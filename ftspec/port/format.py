@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ftspec.mapping import Flat
-from ftspec.port.documents import Scalar
+from ftspec.port.documents import Document, Scalar
 from ftspec.port.rules import NOTHING, Context, Rule
 
 
@@ -75,6 +75,8 @@ class Format:
     training."""
     own: frozenset[str] = frozenset()
     """Keys that the backend writes for itself, so that none is passed through."""
+    prepare: Callable[[Document], Document] = lambda document: document
+    """What its parser makes of a document before a setting of it is read."""
     mentions: Mapping[str, str] = field(default_factory=dict)
     """Keys that name another file of the source, and its format."""
     stops: str = ""

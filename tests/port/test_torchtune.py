@@ -376,3 +376,21 @@ def test_what_no_spec_says_is_not_taken_for_supervised_tuning(read: Bring) -> No
     imported = read(mixed)
     assert fate(imported, "loss._component_")[0] == "unknown"
     assert "knowledge distillation" in imported.composed.text
+
+
+def test_references_are_values(read: Bring) -> None:
+    text = LORA.replace("checkpoint_dir: models/llama", "checkpoint_dir: ${base.dir}/${name}")
+    text = text.replace("batch_size: 2", "batch_size: ${rows}").replace(
+        "epochs: 1", "epochs: ${oc.env:N}"
+    )
+    found = read(f"base: {{dir: models}}\nname: llama\nrows: 4\n{text}".replace("${oc.env:N}", "1"))
+    assert found.faithful, found.fates
+    assert found.composed.values["model.name"] == "models/llama"
+    assert found.composed.values["train.micro_batch_size"] == 4
+    assert fate(found, "base.dir")[0] == "inert"
+    assert any("names no value" in asked for asked in read(text).composed.open)
+
+
+def test_a_mapping_of_columns_names_both(read: Bring) -> None:
+    text = LORA.replace(CHAT, "samsum_dataset\n  column_map: {output: summary}\n")
+    assert fate(read(text), "dataset._component_")[0] == "unknown"

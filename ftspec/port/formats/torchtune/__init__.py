@@ -21,6 +21,7 @@ from ftspec.port.formats.torchtune.learning import (
     word,
 )
 from ftspec.port.formats.torchtune.model import MODEL_RULES, adapters
+from ftspec.port.formats.torchtune.references import resolved
 from ftspec.port.formats.torchtune.rows import (
     ROW_RULES,
     entries,
@@ -100,6 +101,13 @@ def _epochs(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {f"{CONFIG}num_train_epochs": float(setting.value)})
 
 
+def _otherwise(setting: Setting, context: Context) -> Outcome:
+    named = context.document.named
+    if any(setting.key == key or setting.key.startswith(f"{key}.") for key in named):
+        return Outcome("inert", why="other settings refer to it")
+    return unless((None, False), "it is off", unknown("only torchtune has it"))(setting, context)
+
+
 def _logger(setting: Setting, _context: Context) -> Outcome:
     name = str(setting.value).rpartition(".")[2]
     if name in LOGGERS:
@@ -166,7 +174,8 @@ format = Format(
     signs=SIGNS,
     scalar=yaml.scalar,
     keeps=False,
-    otherwise=unless((None, False), "it is off", unknown("only torchtune has it")),
+    prepare=resolved,
+    otherwise=_otherwise,
     complete=_complete,
     rules={
         **MODEL_RULES,

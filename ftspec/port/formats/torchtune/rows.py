@@ -131,8 +131,6 @@ def source_of(entry: Mapping[str, Any], form: Form | None) -> dict[str, Any] | N
         revision=entry.get("revision"),
     )  # fmt: skip
     if rows.kind in ("alpaca", "columns"):
-        if not all(map(is_column, named.values())):
-            return None
         return _answered(found, entry, rows.kind, form, named)
     if rows.kind in OWN:
         own = OWN[rows.kind]
@@ -154,6 +152,9 @@ def _answered(
 ) -> dict[str, Any] | None:
     """A source whose rows a template writes as a prompt and a completion."""
     system = entry.get("new_system_prompt") or ""
+    halved = kind == "columns" and named and not {"input", "output"} <= named.keys()
+    if halved or not all(map(is_column, named.values())):
+        return None  # half a mapping: it stops there
     if form is None and kind == "alpaca":
         return {**found, "format": "alpaca", "columns": dict(named)}
     if form is None or (system and not _may_tell(system, form)):
