@@ -40,9 +40,14 @@ def shape(context: Context) -> dict[str, Any]:
     shared = any(name in context.document.data for name in SHARED) or _mapped(context)
     if "column" in said:
         format, own = ("sharegpt", "conversations") if shared else ("messages", "messages")
-        column = str(said["column"])
-        return {"format": format, "columns": {} if column == own else {own: column}}
-    template = {name: text for name, text in said.items() if isinstance(text, str)}
+        names = {own: str(said["column"])} | ({"tools": said["tools"]} if "tools" in said else {})
+        columns = {
+            ours: theirs for ours, theirs in names.items() if ours != theirs or ours == "tools"
+        }
+        return {"format": format, "columns": columns}
+    template = {
+        name: text for name, text in said.items() if isinstance(text, str) and name != "tools"
+    }
     if template:
         return {"template": _parted(context) or template}
     if (field := _text_column(context)) is not None:
@@ -133,6 +138,11 @@ def _rendered(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", why="what the chat template writes", of=("data.train",))
 
 
+def _option(setting: Setting, context: Context) -> Outcome:
+    said = section(context, WRITTEN)["options"]
+    return Outcome("derived", spec={"model.template_options": dict(said)})
+
+
 def _select(setting: Setting, context: Context) -> Outcome:
     loads = [key for key in context.document.data if key.partition("#")[0] == "load_dataset"]
     if len(loads) > 1:
@@ -164,5 +174,6 @@ TEXT_RULES: dict[str, Rule] = {
     f"{WRITTEN}.text": _text,
     f"{WRITTEN}.ended": derived("data.train", why=ENDED),
     f"{WRITTEN}.rendered": _rendered,
+    f"{WRITTEN}.options.": _option,
     f"{WRITTEN}.": derived("data.train", why="as a function of the script writes them"),
 }

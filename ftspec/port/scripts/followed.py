@@ -40,6 +40,10 @@ class Rendered:
     """What the chat template writes of turns, or of a column that holds some."""
 
     of: Turns | Column
+    tools: str = ""
+    """The column of the tools that it is given."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Further values that it is given."""
 
 
 @dataclass(frozen=True)
@@ -112,25 +116,49 @@ def _bound(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
 
 
-def result(function: ast.expr, script: Script, many: bool) -> tuple[str, Any]:
+def result(
+    function: ast.expr, script: Script, many: bool, given: frozenset[str] = frozenset()
+) -> tuple[str, Any]:
     """The column that a function writes, empty if it only returns a value, and the value.
+
+    ``given``: its arguments beside the row, such as a tokenizer.
 
     Raises:
         Unfollowed: it does more than to join columns and texts.
     """
     match function:
+        case ast.Lambda(
+            args=ast.arguments(args=[ast.arg(arg=row)]),
+            body=ast.Call(
+                func=ast.Name() as called, args=[ast.Name(id=handed), *others], keywords=[]
+            ),
+        ) if row == handed and (inner := _arguments(called, others, script)) is not None:
+            return result(called, script, many, inner)
         case ast.Lambda(args=ast.arguments(args=[argument]), body=body):
             return _returned(body, {argument.arg: _Row(many)}, script)
         case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.Lambda):
-            return result(made, script, many)
+            return result(made, script, many, given)
         case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.FunctionDef):
-            if (
-                made.args.args
-                and ast.unparse(made.args) == made.args.args[0].arg
-                and not made.decorator_list
-            ):
-                return _run(made.body, {made.args.args[0].arg: _Row(many)}, script)
+            names = _own(made)
+            if names and set(names[1:]) <= given and not made.decorator_list:
+                return _run(made.body, {names[0]: _Row(many)}, script)
     raise Unfollowed
+
+
+def _own(function: ast.FunctionDef) -> list[str]:
+    """The names of its arguments; none where one of them has a default, or is of another kind."""
+    said = function.args
+    further = (*said.posonlyargs, *said.kwonlyargs, *said.defaults, said.vararg, said.kwarg)
+    return [] if any(further) else [one.arg for one in said.args]
+
+
+def _arguments(called: ast.Name, others: list[ast.expr], script: Script) -> frozenset[str] | None:
+    """What `lambda row: f(row, tokenizer)` hands to the function; None if it hands anything but names."""
+    made = script.functions.get(called.id)
+    if not isinstance(made, ast.FunctionDef) or not all(isinstance(o, ast.Name) for o in others):
+        return None
+    names = _own(made)
+    return frozenset(names[1:]) if len(names) == len(others) + 1 else None
 
 
 def text_of(value: Any) -> Text:
@@ -204,6 +232,9 @@ def _bind(target: ast.expr, rows: Any, names: dict[str, Any]) -> None:
     """The names of one row in a loop over many."""
     if isinstance(rows, _Position) and isinstance(target, ast.Name):
         names[target.id] = rows
+        return
+    if isinstance(rows, Each) and isinstance(target, ast.Name):
+        names[target.id] = rows.of
         return
     targets = target.elts if isinstance(target, ast.Tuple) else [target]
     if not isinstance(rows, _Batch) or len(targets) != len(rows.columns):
@@ -285,19 +316,31 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
             return made  # the token that begins a text, which is put there again
         case ast.Call(func=ast.Attribute(attr="apply_chat_template"), args=[said]) if _plain(given):
             of = _value(said, names, script)
-            if isinstance(of, Turns | Column):
-                return Rendered(of)
+            tools = _value(given["tools"], names, script) if "tools" in given else Column("")
+            if isinstance(of, Turns | Column) and isinstance(tools, Column):
+                return Rendered(of, tools.name, _options(given))
     raise Unfollowed
+
+
+OPTIONS = ("enable_thinking", "reasoning_effort")
+"""Values that well-known chat templates read."""
 
 
 def _plain(given: Mapping[str | None, ast.expr]) -> bool:
     """Whether a chat template is asked for the text of a conversation, and for nothing behind it."""
     said = {key: one.value for key, one in given.items() if isinstance(one, ast.Constant)}
-    behind = said.pop("add_generation_prompt", False)
-    return len(given) - ("add_generation_prompt" in given) == 1 and (said, behind) == (
-        {"tokenize": False},
-        False,
+    known = {"tokenize", "add_generation_prompt", "tools", *OPTIONS}
+    return (
+        given.keys() <= known
+        and given.keys() - {"tools"} <= said.keys()
+        and said.get("tokenize") is False
+        and said.get("add_generation_prompt", False) is False
     )
+
+
+def _options(given: Mapping[str | None, ast.expr]) -> tuple[tuple[str, Any], ...]:
+    said = ((name, given[name]) for name in OPTIONS if name in given)
+    return tuple((name, one.value) for name, one in said if isinstance(one, ast.Constant))
 
 
 def _formatted(form: Text, values: list[Text], fields: Mapping[str, Text]) -> Text:

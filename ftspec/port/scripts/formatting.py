@@ -47,6 +47,10 @@ class Formatting(NamedTuple):
     """Whether the chat template has made a text of it."""
     ended: bool
     """Whether a text ends with the tokenizer's eos_token."""
+    tools: str = ""
+    """The column of the tools that the chat template is given."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Further values that it is given."""
 
 
 @dataclass
@@ -61,6 +65,23 @@ class Rows:
     """Which rows train, as `drawn.drawn` says it, and the line that says so."""
 
 
+@dataclass
+class _Made:
+    """What functions have written so far."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    """Which of it a later function reads."""
+
+    def of(self, column: Column) -> Any:
+        """What stands in a column."""
+        if column.name not in self.columns:
+            return column
+        self.taken.add(column.name)
+        value = self.columns[column.name]
+        return value.of if isinstance(value, Each) else value
+
+
 def rows_of(source: str) -> Rows:
     """What is done to the rows that train, and what the same functions do to others.
 
@@ -68,11 +89,11 @@ def rows_of(source: str) -> Rows:
     """
     tree = with_numbers(ast.parse(source))
     script, names = Script.of(tree), trained(tree)
-    found, made = Rows(), dict[str, Any]()
+    found, made = Rows(), _Made()
     others: list[tuple[int, tuple[Formatting | None, ...]]] = []
     for steps in statements(tree):
         if steps[0].rows and names and steps[0].rows not in names:
-            others.append((steps[0].line, tuple(_mapped(step, script, {}) for step in steps)))
+            others.append((steps[0].line, tuple(_mapped(step, script, _Made()) for step in steps)))
             continue
         understood = [_taken(step, script, found, made) for step in steps]
         if all(understood):
@@ -82,12 +103,18 @@ def rows_of(source: str) -> Rows:
             if (written := _written(function, many, script, made)) is not None:
                 found.written[line] = written
                 found.lines.add(line)
+    last = max(found.written, default=0)
+    found.written = {
+        line: one
+        for line, one in found.written.items()
+        if line == last or one.into not in made.taken
+    }
     known = found.written.values()
     found.lines |= {line for line, every in others if all(one in known for one in every)}
     return found
 
 
-def _taken(step: Step, script: Script, found: Rows, made: dict[str, Any]) -> bool:
+def _taken(step: Step, script: Script, found: Rows, made: _Made) -> bool:
     """Whether a step was understood; notes what it does."""
     if step.method == "map":
         if (written := _mapped(step, script, made)) is not None:
@@ -98,11 +125,17 @@ def _taken(step: Step, script: Script, found: Rows, made: dict[str, Any]) -> boo
     return said is not None
 
 
-def _mapped(step: Step, script: Script, made: dict[str, Any]) -> Formatting | None:
+def _mapped(step: Step, script: Script, made: _Made) -> Formatting | None:
     named = {one.arg: one.value for one in step.call.keywords}
+    given: frozenset[str] = frozenset()
+    match named.pop("fn_kwargs", None):
+        case ast.Dict(keys=keys, values=values) if all(isinstance(one, ast.Name) for one in values):
+            given = frozenset(str(one.value) for one in keys if isinstance(one, ast.Constant))
+        case ast.expr():
+            return None
     match step, named.get("batched", ast.Constant(value=False)):
         case Step(method="map", call=ast.Call(args=[function])), ast.Constant(value=bool() as many):
-            return _written(function, many, script, made) if named.keys() <= MAPPED else None
+            return _written(function, many, script, made, given) if named.keys() <= MAPPED else None
     return None
 
 
@@ -115,47 +148,56 @@ def _given(tree: ast.Module) -> Iterator[tuple[int, ast.expr]]:
 
 
 def _written(
-    function: ast.expr, many: bool, script: Script, made: dict[str, Any]
+    function: ast.expr,
+    many: bool,
+    script: Script,
+    made: _Made,
+    given: frozenset[str] = frozenset(),
 ) -> Formatting | None:
     """What a function writes; ``made`` holds what earlier ones wrote, and then what this one does."""
     try:
-        into, value = result(function, script, many)
+        into, value = result(function, script, many, given)
         written = _formatting(into or "text", value, made)
     except (Unfollowed, ValueError):
         return None
-    made[into or "text"] = value
+    made.columns[into or "text"] = value
     return written
 
 
-def _formatting(into: str, value: Any, made: Mapping[str, Any]) -> Formatting:
+def _formatting(into: str, value: Any, made: _Made) -> Formatting:
     """The result of a function, as a template of rows. ``made``: what earlier ones wrote, by column.
 
     Raises:
         ValueError: a column has a name that no template can say.
     """
     value = value.of if isinstance(value, Each) else value
-    rendered = isinstance(value, Rendered)
-    value = value.of if isinstance(value, Rendered) else value
-    if isinstance(value, Column) and value.name in made:
-        value = made[value.name]
-        value = value.of if isinstance(value, Each) else value
+    rendered = value if isinstance(value, Rendered) else None
+    value = rendered.of if rendered else value
+    tools, options = (rendered.tools, rendered.options) if rendered else ("", ())
+    if isinstance(value, Column):
+        value = made.of(value)
     if isinstance(value, Turns):
         roles = tuple(role for role, _ in value.turns)
         if roles in (ROLES, ROLES[1:]):
             said = {role: _template(text, made) for role, text in value.turns}
-            return Formatting("turns", said, into, rendered, ended=False)
+            return Formatting(
+                "turns", said, into, rendered is not None, ended=False, tools=tools, options=options
+            )
         raise Unfollowed
     if isinstance(value, Column) and rendered:
-        return Formatting("conversation", {"column": value.name}, into, rendered, ended=False)
+        said = {"column": value.name}
+        return Formatting(
+            "conversation", said, into, rendered=True, ended=False, tools=tools, options=options
+        )
     text = text_of(value)
     ended = text[-1:] == (End(),)
     said = {"text": _template(text[:-1] if ended else text, made)}
-    return Formatting("text", said, into, rendered, ended)
+    return Formatting("text", said, into, rendered is not None, ended)
 
 
-def _template(text: Text, made: Mapping[str, Any]) -> str:
+def _template(text: Text, made: _Made) -> str:
     columns = [piece.name for piece in text if isinstance(piece, Column)]
-    if End() in text or made.keys() & set(columns):
+    if End() in text or made.columns.keys() & set(columns):
         raise Unfollowed
     form = "".join(
         f"{{{piece.name}}}" if isinstance(piece, Column) else _braced(str(piece)) for piece in text

@@ -104,6 +104,8 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
     if last is not None:
         said: dict[str, Any] = dict(last.said)
         said |= {name: True for name in ("ended", "rendered") if getattr(last, name)}
+        said |= {"tools": last.tools} if last.tools else {}
+        said |= {"options": dict(last.options)} if last.options else {}
         data[WRITTEN] = said
         places |= {(WRITTEN, name): Place(max(rows.written), 1) for name in said}
     if rows.drawn:
