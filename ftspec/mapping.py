@@ -120,14 +120,19 @@ def field(
 
 
 def choice(
-    path: str, key: str, names: Mapping[Any, Any], absent: Any = MISSING, otherwise: str = ""
+    path: str,
+    key: str,
+    names: Mapping[Any, Any],
+    absent: Any = MISSING,
+    otherwise: str = "",
+    hint: str = "",
 ) -> Row:
     """One path, one key, a closed list of values; others are refused with the reason `otherwise`."""
     back = {native: ours for ours, native in names.items()}
 
     def lower(value: Any) -> Any:
         if value not in names:
-            raise Refuse(otherwise or f"{value!r} has no equal there")
+            raise Refuse(otherwise or f"{value!r} has no equal there", hint=hint)
         return names[value]
 
     def lift(native: Any) -> Any:

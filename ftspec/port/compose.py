@@ -177,7 +177,7 @@ def _no_method(word: Any) -> str:
 
 def _chosen(values: Mapping[str, Any], origins: Mapping[str, Any]) -> dict[str, Any]:
     """Without what a spec leaves out: nothings, and what follows from the rest unless it was asked for."""
-    defaults = _defaults()
+    defaults = spec_defaults()
     opened = _opened(values)
     swayed = _swayed(values)
     return {
@@ -203,7 +203,7 @@ def _brought(path: str, values: Mapping[str, Any]) -> bool:
     return path.split(".")[2] not in OF_ANY_ADAPTER
 
 
-def _defaults() -> dict[str, Any]:
+def spec_defaults() -> dict[str, Any]:
     return flatten(Spec.model_validate({"model": "x", "data": "x.jsonl"}))
 
 
@@ -327,7 +327,7 @@ def _judged(fate: Fate, refused: Mapping[str, str]) -> Fate:
 
 def _comments(parts: Sequence[Settled], spec: Spec) -> Iterable[tuple[str, str]]:
     """The source's own comments, and what is only nearly the same, by spec path that is written."""
-    defaults, flat = _defaults(), flatten(spec)
+    defaults, flat = spec_defaults(), flatten(spec)
     for part in parts:
         for fate in part.fates:
             path = next((p for p in fate.to if p in flat and flat[p] != defaults.get(p)), None)

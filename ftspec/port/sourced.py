@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from functools import cache
 
 from ftspec.errors import FtspecError, Problem
 from ftspec.port.bring import Imported
+from ftspec.port.compose import spec_defaults
 from ftspec.port.effective import assumed_by, set_by
 from ftspec.port.fates import Setting
 from ftspec.spec.paths import leaf_paths
 
-REMEDY = re.compile(r"\b([a-z_0-9]+(?:\.[a-z_0-9]+)*): ([\w./-]+)(?=$|[,;:]| and | or | with )")
+REMEDY = re.compile(r"\b([a-z_0-9]+(?:\.[a-z_0-9]+)*): ([\w./\[\]-]+)(?=$|[,;:]| and | or | with )")
 """A path and a value in a hint, as a spec would have them."""
 BACKEND = "run.backends"
 LEAVE = "leave it out"
@@ -41,7 +43,8 @@ def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
 def as_options(hint: str, path: str) -> str:
     """A remedy for a spec as what a person can add to the command: `--set model.dtype=auto`."""
     if hint.startswith(LEAVE):
-        hint = f"{path}: null{hint.removeprefix(LEAVE)}"
+        default = json.dumps(spec_defaults().get(path)).strip('"')
+        hint = f"{path}: {default}{hint.removeprefix(LEAVE)}"
     return REMEDY.sub(_option, hint.replace("the spec's folder", "the current folder"))
 
 

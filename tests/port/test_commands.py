@@ -263,6 +263,11 @@ def test_a_remedy_for_a_spec_is_an_option_of_port(hint: str, option: str) -> Non
     assert as_options(hint, "data.eval_size") == option
 
 
+def test_what_is_left_out_is_set_to_its_default() -> None:
+    options = [as_options("leave it out", path) for path in ("model.chat_template", "data.eval")]
+    assert options == ["--set model.chat_template=tokenizer", "--set data.eval=[]"]
+
+
 @pytest.mark.parametrize("command", ["import", "explain"])
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe", b"", b"[1]", b"a: b: c", b"stage: sft\n" * 2, b"{" * 5000, b"\x00"]

@@ -171,6 +171,7 @@ _ROWS = (
         {"sdpa": "sdpa", "eager": "eager"},
         otherwise="it may put another release of flash attention in the place of the one that is named, and "
         "none is in its lock",
+        hint="model.attention: sdpa",
     ),
     Row(
         ("model.dtype",),
@@ -276,7 +277,9 @@ _ROWS = (
         )
     ),
     *sharding_rows(),
-    unsupported("output.hub.repo", "pushing is not compiled for it yet", "notimpl"),
+    unsupported(
+        "output.hub.repo", "pushing is not compiled for it yet", "notimpl", hint="output.hub: null"
+    ),
     no_float8(),
     warmup_row(),
     no_decay("its trainer decays no biases and norms, and no key says otherwise"),
