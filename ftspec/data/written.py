@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "user", "assistant")
 """Turns that a template may have, in their order."""
+JUDGED = ("True", "False")
+"""What a label prints, of a good answer and of any other."""
 
 
 def try_out(template: Written, values: Mapping[str, Any]) -> None:
@@ -46,7 +48,7 @@ def try_out(template: Written, values: Mapping[str, Any]) -> None:
 
 
 def written(template: Written, values: Mapping[str, Any]) -> Example:
-    """A row as prompt and completion, as a conversation, or as one text.
+    """A row as prompt and completion, as a pair, as a conversation, or as one text.
 
     Raises:
         DataError: a text fails over this row; what is learned is empty.
@@ -54,12 +56,25 @@ def written(template: Written, values: Mapping[str, Any]) -> Example:
     texts = {name: _render(text, name, values) for name, text in _texts(template).items()}
     if template.talks:
         return chat([{"role": role, "content": texts[role]} for role in ROLES if role in texts])
-    learned = texts.get("text", texts.get("completion", ""))
-    if not learned.strip():
-        raise DataError(Problem(f"the {'text' if 'text' in texts else 'completion'} is empty"))
+    for name in ("text", "completion", "chosen", "rejected"):
+        if not texts.get(name, name).strip():
+            what = f"{name} answer" if template.rejected is not None else name
+            raise DataError(Problem(f"the {what} is empty"))
     if template.text is not None:
-        return Example("text", completion=learned)
-    return Example("prompt-completion", prompt=texts["prompt"], completion=learned, apart=True)
+        return Example("text", completion=texts["text"])
+    prompt = texts["prompt"]
+    if template.rejected is not None:
+        chosen, rejected = (
+            Example("prompt-completion", prompt=prompt, completion=texts[name])
+            for name in ("chosen", "rejected")
+        )
+        return replace(chosen, rejected=rejected)
+    answered = Example("prompt-completion", prompt=prompt, completion=texts["completion"])
+    if template.label is None:
+        return replace(answered, apart=True)
+    if texts["label"] not in JUDGED:
+        raise DataError(Problem(f"the label is {texts['label']!r}, True or False is expected"))
+    return replace(answered, label=texts["label"] == JUDGED[0])
 
 
 def _texts(template: Written) -> dict[str, str]:

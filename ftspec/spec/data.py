@@ -74,18 +74,32 @@ Token = Annotated[str, Field(min_length=1)]
 FileName = Annotated[str, Field(min_length=1)]
 
 
-A_PAIR = "a template has a `prompt` and a `completion`, or `user` and `assistant`, or one `text`"
+A_PAIR = (
+    "a template has a `prompt` and a `completion`, with a `label` where answers are judged, or `prompt`, "
+    "`chosen` and `rejected`, or `user` and `assistant`, or one `text`"
+)
+
+
+WRITINGS = (
+    ("prompt", "completion"),
+    ("prompt", "chosen", "rejected"),
+    ("user", "assistant"),
+    ("text",),
+)
+"""The texts that make a row together."""
 
 
 class Written(Node):
-    """A row that texts write from its columns: a prompt and a completion, turns, or one plain text.
+    """A row that texts write from its columns: a prompt and its answer, a pair, turns, or one plain text.
 
     All are Jinja texts in which a column stands under its name: `{{ question }}`. They run in a sandbox,
     print what they hold to the last character, and stop at a column that is not there; `{% if context is
     defined and context %}` asks first. A prompt and a completion are tokenised each by itself, so that no
     token spans both: the prompt as a text of the tokenizer, the completion without special tokens of its
-    own and with one end of text. Turns are written by the chat template, like those of any conversation.
-    A plain text is one of continued pre-training: all of it is learned, and it ends with one end of text.
+    own and with one end of text. Of a pair, and of an answer with a label, the prompt with the answer
+    behind it is one text of the tokenizer, with an end of text where the answer ends in none. Turns are
+    written by the chat template, like those of any conversation. A plain text is one of continued
+    pre-training: all of it is learned, and it ends with one end of text.
     """
 
     prompt: str | None = Field(
@@ -94,6 +108,13 @@ class Written(Node):
     """What comes first. It trains where `data.train_on` is `all`."""
     completion: str | None = Field(None, min_length=1, examples=["{{ answer }}"])
     """What is learned behind the prompt."""
+    label: str | None = Field(None, min_length=1, examples=["{{ label }}"])
+    """Of an answer that is judged by itself, for `method.objective: kto`: what prints True where it is good,
+    and else False."""
+    chosen: str | None = Field(None, min_length=1, examples=["{{ chosen }}"])
+    """Of a pair, the better answer: what stands behind the prompt, marks of a turn's end included."""
+    rejected: str | None = Field(None, min_length=1, examples=["{{ rejected }}"])
+    """Of a pair, the other answer."""
     system: str | None = Field(None, min_length=1)
     """A system turn before that of the user. null: none, or `data.system`."""
     user: str | None = Field(None, min_length=1, examples=["{{ question }}"])
@@ -113,6 +134,10 @@ class Written(Node):
         """The format of what it writes."""
         if self.text is not None:
             return "text"
+        if self.chosen is not None:
+            return "preference"
+        if self.label is not None:
+            return "unpaired"
         return "messages" if self.talks else "prompt-completion"
 
     @field_validator("*")
@@ -130,7 +155,9 @@ class Written(Node):
     @model_validator(mode="after")
     def _a_pair(self) -> Written:
         given = {name for name in type(self).model_fields if getattr(self, name) is not None}
-        if given - {"system"} not in ({"prompt", "completion"}, {"user", "assistant"}, {"text"}):
+        if self.label is not None and "completion" not in given:
+            raise ValueError("`label` says whether a `completion` is good")
+        if given - {"system", "label"} not in map(set, WRITINGS):
             raise ValueError(A_PAIR)
         if self.system is not None and not self.talks:
             raise ValueError("`system` is a turn: it belongs to `user` and `assistant`")
@@ -174,8 +201,8 @@ class Source(Node):
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's own column names, by the name the format expects: `{messages: conversation}`."""
     template: Written | None = None
-    """Texts that make a prompt and a completion, turns, or one text of any columns. null: rows are what
-    their format says."""
+    """Texts that make a prompt and its answer, a pair, turns, or one text of any columns. null: rows are
+    what their format says."""
 
     @classmethod
     def expand(cls, value: Any) -> Any:

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import A_PAIR, OF_HUB, SUFFIXES
+from ftspec.spec.data import A_PAIR, OF_HUB, SUFFIXES, WRITINGS
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
@@ -64,12 +64,21 @@ ONE_PLACE = "a source is either a `path` or a `hub` id, and one of them is neede
 
 DRAWN = "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
 
-PLAIN, TALK, WHOLE = ("prompt", "completion"), ("user", "assistant"), ("text",)
 RULES: Mapping[str, list[Schema]] = {
     "Written": [
-        {"anyOf": [_given(*PLAIN), _given(*TALK), _given(*WHOLE)], "errorMessage": A_PAIR},
-        *(_unless(_given(one), other, NULL, A_PAIR) for one in TALK for other in PLAIN),
-        *(_unless(_given(one), other, NULL, A_PAIR) for one in WHOLE for other in PLAIN + TALK),
+        {"anyOf": [_given(*names) for names in WRITINGS], "errorMessage": A_PAIR},
+        *(
+            _unless(_given(one), other, NULL, A_PAIR)
+            for names in WRITINGS
+            for one in names[-1:]
+            for other in sorted({*sum(WRITINGS, ())} - {*names})
+        ),
+        _unless(
+            {"not": _given("completion")},
+            "label",
+            NULL,
+            "`label` says whether a `completion` is good",
+        ),
         _unless(
             {"not": _given("user")},
             "system",

@@ -54,6 +54,12 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
         texts = {name: draw(words()) for name in ("user", "assistant")}
         texts |= {"system": draw(words())} if draw(st.booleans()) else {}
         return {**place, "limit": limit, "format": kind, "template": texts}
+    if kind == "unpaired" and draw(st.sampled_from((False, False, True))):
+        texts = {name: draw(words()) for name in ("prompt", "completion", "label")}
+        return {**place, "limit": limit, "format": kind, "template": texts}
+    if kind == "preference" and draw(st.sampled_from((False, False, True))):
+        texts = {name: draw(words()) for name in ("prompt", "chosen", "rejected")}
+        return {**place, "limit": limit, "format": kind, "template": texts}
     if kind == "text" and draw(st.booleans()):
         return {**place, "limit": limit, "format": kind, "template": {"text": draw(words())}}
     return {**place, "limit": limit, "format": kind, "columns": columns}

@@ -280,10 +280,9 @@ def test_data_sets_that_hand_a_template_other_parts(read: Bring) -> None:
 @pytest.mark.parametrize(
     ("more", "kind", "why"),
     [
-        ("rl: dpo", "chat_template.default", "cuts off"),
-        ("rl: simpo", "chatml", "marks of turns"),
-        ("rl: kto", "llama3.ultra", "marks of turns"),
-        ("rl: dpo", "null", "as they stand"),
+        ("rl: dpo", "zephyr.nectar", "by their rank"),
+        ("rl: simpo", "chatml.other", "has no type"),
+        ("rl: orpo", "alpaca", "has no type"),
         ("rl: dpo", "alpaca", "has no type"),
         ("rl: grpo", "rewards.rows", "the function"),
         ("reward_model: true", "bradley_terry.chat_template", "empty system turn"),

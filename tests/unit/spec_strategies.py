@@ -42,6 +42,8 @@ def sources() -> st.SearchStrategy[Any]:
     first = {"split": st.just("train"), "limit": st.none() | st.integers(1, 10**9)}
     texts = {
         "template": st.fixed_dictionaries({"prompt": words(), "completion": words()})
+        | st.fixed_dictionaries({"prompt": words(), "chosen": words(), "rejected": words()})
+        | st.fixed_dictionaries({"prompt": words(), "completion": words(), "label": words()})
         | optional({"system": st.none() | words()}, user=words(), assistant=words())
     }
     return (

@@ -98,6 +98,50 @@ def test_a_template_names_its_columns_itself() -> None:
             Source.model_validate({"path": "a.jsonl", "template": texts, **more})
 
 
+PAIR = Written(prompt="Q: {{ q }}\n", chosen="{{ good }}!", rejected="{{ bad }}")
+
+
+def test_a_pair_is_a_prompt_with_either_answer() -> None:
+    made = written(PAIR, {"q": "{{ 7 * 7 }}", "good": "yes", "bad": " no\n"})
+    assert PAIR.format == "preference"
+    assert (made.kind, made.prompt, made.completion) == (
+        "prompt-completion",
+        "Q: {{ 7 * 7 }}\n",
+        "yes!",
+    )
+    assert made.rejected is not None
+    assert (made.rejected.prompt, made.rejected.completion) == (made.prompt, " no\n")
+    assert not made.apart and not made.rejected.apart, (
+        "trl makes one text of a prompt and its answer"
+    )
+    with pytest.raises(DataError, match="the rejected answer is empty"):
+        written(PAIR, {"q": 1, "good": 2, "bad": ""})
+
+
+def test_a_label_prints_true_or_false() -> None:
+    judged = Written(prompt="{{ q }}", completion="{{ a }}", label="{{ score > 3 }}")
+    assert judged.format == "unpaired"
+    assert [written(judged, {"q": 1, "a": 2, "score": n}).label for n in (3, 4)] == [False, True]
+    bare = Written(prompt="{{ q }}", completion="{{ a }}", label="{{ good }}")
+    with pytest.raises(DataError, match="the label is '1', True or False is expected"):
+        written(bare, {"q": 1, "a": 2, "good": 1})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"prompt": "x", "chosen": "y"},
+        {"prompt": "x", "completion": "y", "chosen": "z", "rejected": "z"},
+        {"prompt": "x", "chosen": "y", "rejected": "z", "label": "True"},
+        {"user": "x", "assistant": "y", "rejected": "z"},
+        {"text": "x", "label": "True"},
+    ],
+)
+def test_texts_that_make_no_row(texts: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=r"a template has|says whether"):
+        Written.model_validate(texts)
+
+
 TURNS = Written(
     system="{% if c is defined and c %}With{% else %}Without{% endif %}",
     user="{{ q }}",
@@ -136,8 +180,8 @@ def test_a_text_is_one_plain_text() -> None:
     [
         ({"text": "x", "completion": "y"}, "or one `text`"),
         ({"text": "x", "system": "y"}, "`system` is a turn"),
-        ({"prompt": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
-        ({"user": "x"}, "a `prompt` and a `completion`, or `user` and `assistant`"),
+        ({"prompt": "x"}, "or `prompt`, `chosen` and `rejected`, or `user` and `assistant`"),
+        ({"user": "x"}, "a `prompt` and a `completion`, with a `label`"),
         ({"prompt": "x", "assistant": "y"}, "a `prompt` and a `completion`"),
         ({"prompt": "x", "completion": "y", "user": "z"}, "a `prompt` and a `completion`"),
         ({"prompt": "x", "completion": "y", "system": "z"}, "`system` is a turn"),

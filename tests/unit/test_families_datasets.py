@@ -26,7 +26,17 @@ from ftspec.families.rows.datasets import (
     taken,
     template,
 )
-from ftspec.families.rows.shapes import COMPOSED, OF_KIND, STATEMENTS, TOLD, TOOLS, TURNS, WRITTEN
+from ftspec.families.rows.shapes import (
+    COMPOSED,
+    JUDGED,
+    OF_KIND,
+    PAIRED,
+    STATEMENTS,
+    TOLD,
+    TOOLS,
+    TURNS,
+    WRITTEN,
+)
 from ftspec.mapping import Refuse
 from ftspec.spec.data import SUFFIXES, Written
 from tests.unit.fake_datasets import Rows, Tokenizer, letters
@@ -265,6 +275,8 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
 
     names = {
         WRITTEN: ("prompt", "completion"),
+        JUDGED: ("prompt", "completion", "label"),
+        PAIRED: ("prompt", "chosen", "rejected"),
         TURNS: ("user", "assistant"),
         TOLD: ("system", "user", "assistant"),
         COMPOSED: ("text",),
@@ -308,6 +320,39 @@ def test_texts_write_what_ftspec_writes(asked: str, said: str) -> None:
     assert found["input_ids"] == prompt + completion
     assert found["completion_mask"] == [0] * len(prompt) + [1] * len(completion)
     assert example.completion == "{{ 7 * 7 }}<end>"  # a value is no template, and ends once
+
+
+@given(words(), words())
+def test_texts_write_the_pairs_that_ftspec_writes(asked: str, said: str) -> None:
+    texts = {
+        "prompt": f"{asked}: {{{{ question }}}}\n",
+        "chosen": "{{ a }}.",
+        "rejected": "{{ b }}",
+    }
+    row = {"question": said, "a": "{{ 7 * 7 }}", "b": "<end>", "other": 1}
+    try:
+        example = written(Written(**texts), row)
+    except DataError:
+        return  # a text that is no Jinja
+    made = source(path="a.json", format="preference", template=texts)
+    (found,) = run(script("train", made, shape="preference"), "train", [row]).rows
+    answers = {"chosen": "{{ 7 * 7 }}.", "rejected": "<end>"}
+    assert found == {"prompt": example.prompt, **answers}
+    assert example.rejected is not None
+    assert (example.completion, example.rejected.completion) == tuple(answers.values())
+
+
+@pytest.mark.parametrize(("good", "label"), [("True", True), ("False", False)])
+def test_texts_write_the_judgements_that_ftspec_writes(good: str, label: bool) -> None:
+    texts = {"prompt": "{{ q }}", "completion": "{{ a }}", "label": "{{ good }}"}
+    row = {"q": "Q", "a": "A", "good": good}
+    made = source(path="a.json", format="unpaired", template=texts)
+    text = script("train", made, shape="unpaired")
+    (found,) = run(text, "train", [row]).rows
+    assert found == {"prompt": "Q", "completion": "A", "label": label}
+    assert written(Written(**texts), row).label is label
+    with pytest.raises(KeyError):
+        run(text, "train", [{**row, "good": 1}])
 
 
 @pytest.mark.parametrize("before", [{}, {"system": "Be {{ 6 * 7 }}."}])
@@ -360,7 +405,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 26
+    assert len(STATEMENTS) == 28
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

@@ -126,6 +126,20 @@ SLOTS: Mapping[str, tuple[str, Callable[[Document, str], object]]] = {
     ),
     "written prompt": ("data.train", lambda d, p: _written(d, prompt=p, completion="{{ a }}")),
     "written completion": ("data.train", lambda d, p: _written(d, prompt="{{ a }}", completion=p)),
+    "written pair": (
+        "data.train",
+        lambda d, p: (
+            _written(d, prompt=p, chosen=p, rejected=p),
+            d["method"].update(objective={"type": "dpo"}),
+        ),
+    ),
+    "written judgement": (
+        "data.train",
+        lambda d, p: (
+            _written(d, prompt=p, completion=p, label=p),
+            d["method"].update(objective={"type": "kto"}),
+        ),
+    ),
     "written turns": ("data.train", lambda d, p: _written(d, system=p, user=p, assistant=p)),
     "written text": (
         "data.train",

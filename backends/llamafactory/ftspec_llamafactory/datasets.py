@@ -86,7 +86,8 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     kind = source["format"]
     turns = asked(source["template"]) if source.get("template") else None
     if source.get("template") and turns is None:
-        raise Refuse("it writes no rows by texts of a spec", "notyet", "data.prepare: ftspec")
+        hint = INSTEAD.get(kind, "data.prepare: ftspec")
+        raise Refuse("it writes no rows by texts of a spec", "notyet", hint)
     if kind in REFUSED:
         raise Refuse(REFUSED[kind], "notyet", INSTEAD.get(kind, "data.prepare: ftspec"))
     if "tools" in source["columns"]:

@@ -29,7 +29,9 @@ from ftspec.families.rows.dataset_statements import (
 )
 from ftspec.families.rows.shapes import (
     COMPOSED,
+    JUDGED,
     OF_KIND,
+    PAIRED,
     RENAMED_TO,
     STATEMENTS,
     TOLD,
@@ -44,7 +46,10 @@ from ftspec.spec.data import SUFFIXES, Written, sliced, unsliced
 PREPARED = "data.prepare: ftspec"
 VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
-OF_TEXTS = {WRITTEN: "prompt-completion", TURNS: "messages", TOLD: "messages", COMPOSED: "text"}
+OF_TEXTS = {
+    WRITTEN: "prompt-completion", JUDGED: "unpaired", PAIRED: "preference",
+    TURNS: "messages", TOLD: "messages", COMPOSED: "text",
+}  # fmt: skip
 """Formats of rows that a spec's texts write."""
 
 
@@ -188,6 +193,10 @@ def _kind(template: Mapping[str, Any]) -> str:
     """The kind of rows that a template writes."""
     if template.get("text") is not None:
         return COMPOSED
+    if template.get("chosen") is not None:
+        return PAIRED
+    if template.get("label") is not None:
+        return JUDGED
     if template.get("user") is None:
         return WRITTEN
     return TURNS if template.get("system") is None else TOLD

@@ -234,7 +234,7 @@ def jinja(form: str, names: Mapping[str, str]) -> str:
             continue
         if field not in names or spec or conversion:
             raise ValueError(f"the format has a field {field!r} that a text cannot say")
-        parts += [literal(plain), f"{{{{ {_column(names[field])} }}}}"]
+        parts += [literal(plain), f"{{{{ {named_column(names[field])} }}}}"]
         plain = ""
     return "".join((*parts, literal(plain)))
 
@@ -244,7 +244,12 @@ def literal(text: str) -> str:
     return re.sub(r"\{(?=[{%#]|\Z)", "{{ '{' }}", text)
 
 
-def _column(name: str) -> str:
+def named_column(name: str) -> str:
+    """The name of a column, as a text names it.
+
+    Raises:
+        ValueError: it is no name there, or means another thing.
+    """
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in RESERVED:
         raise ValueError(f"no text can name the column {name!r}")
     return name

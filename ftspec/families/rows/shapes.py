@@ -33,12 +33,18 @@ TURNS = "turns"
 """The kind of rows whose turns a spec's texts write: that of a user, and the assistant's."""
 TOLD = "told turns"
 """The same with a system turn before."""
+JUDGED = "written judgement"
+"""The kind of rows that a spec's texts write as a prompt, an answer, and whether it is good."""
+PAIRED = "written pair"
+"""The kind of rows that a spec's texts write as a prompt and two answers."""
 COMPOSED = "composed text"
 """The kind of rows of which a spec's text writes one plain text."""
 OF_KIND: Mapping[str, tuple[str, ...]] = {
     **COLUMNS,
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
     WRITTEN: (),
+    JUDGED: (),
+    PAIRED: (),
     TURNS: (),
     TOLD: (),
     COMPOSED: (),
@@ -100,6 +106,25 @@ ROWS = ROWS.map(lambda row: {
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
 """Each text is tokenised by itself; trl takes rows with ids as they are, and makes labels of the mask."""
+_WRITTEN_JUDGED = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+prompt = sandbox.from_string("@prompt text")
+completion = sandbox.from_string("@completion text")
+label = sandbox.from_string("@label text")
+ROWS = ROWS.map(lambda row: {
+    "prompt": prompt.render(row), "completion": completion.render(row),
+    "label": {"True": True, "False": False}[label.render(row)],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_PAIRED = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+prompt = sandbox.from_string("@prompt text")
+chosen = sandbox.from_string("@chosen text")
+rejected = sandbox.from_string("@rejected text")
+ROWS = ROWS.map(lambda row: {
+    "prompt": prompt.render(row), "chosen": chosen.render(row), "rejected": rejected.render(row),
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
 _TURNS = """\
 sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
 SYSTEMuser = sandbox.from_string("@user text")
@@ -159,6 +184,8 @@ ROWS = ROWS.map(lambda row: {{
         'ROWS = ROWS.select_columns(["@prompt", "@completion"])\n'
     ),
     (WRITTEN, WRITTEN): _WRITTEN,
+    (JUDGED, "unpaired"): _WRITTEN_JUDGED,
+    (PAIRED, "preference"): _PAIRED,
     **{(TURNS, shape): text for shape, text in _turns().items()},
     **{(TOLD, shape): text for shape, text in _turns("system").items()},
     (COMPOSED, "text"): _COMPOSED,

@@ -27,11 +27,12 @@ from ftspec.port.formats.axolotl.entries import (
     completes,
     entries,
     objective,
-    row,
     streamed,
 )
 from ftspec.port.formats.axolotl.grpo import KEPT
-from ftspec.port.formats.axolotl.places import PLACE_RULES, part, row_of
+from ftspec.port.formats.axolotl.pairs import OF_PAIRS
+from ftspec.port.formats.axolotl.pairs import PARTS as PAIR_PARTS
+from ftspec.port.formats.axolotl.places import PLACE_RULES, part, row_in, row_of
 from ftspec.port.formats.axolotl.shared import ASKED, is_shared, template_of
 from ftspec.port.formats.axolotl.turns import (
     CALLED,
@@ -66,8 +67,8 @@ LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here
 
 def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Spec values of the rows, and questions."""
-    train = [row(one) for one in entries(context, STREAM) or entries(context)]
-    held = [row(one) for one in entries(context, "test_datasets")]
+    train = [row_in(one, context) for one in entries(context, STREAM) or entries(context)]
+    held = [row_in(one, context) for one in entries(context, "test_datasets")]
     spec: dict[str, Any] = {"data.train": _every(train)} if train else {}
     if held:
         spec["data.eval"] = _every(held)
@@ -141,7 +142,7 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if found is None:
         return Outcome("unknown", why="which rows it speaks of is not clear")
     if objective(context) not in ("sft", "cpt"):
-        return Outcome("unknown", why=why_no_pairs(setting.value, objective(context)))
+        return _learned_otherwise(found, setting.value, objective(context))
     if setting.key.startswith(STREAM) and found.objective == "cpt":
         of = ("data.train", "data.packing")
         return Outcome("approximated", why=streamed(context)[1], of=of)
@@ -150,6 +151,13 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if setting.value in CHATS and found.kind != "unknown":
         return _of_turns(found, entry_of(setting, context), context)
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
+
+
+def _learned_otherwise(found: Row, kind: Any, learns: str) -> Outcome:
+    """Rows of preferences, of judged answers, of rewards."""
+    if learns in OF_PAIRS and found.kind != "unknown":
+        return Outcome(found.kind, why=found.why, of=("data.train",))
+    return Outcome("unknown", why=why_no_pairs(kind, learns))
 
 
 def _of_turns(found: Row, entry: Mapping[str, Any], context: Context) -> Outcome:
@@ -165,8 +173,12 @@ def _of_pairs(setting: Setting, context: Context) -> Outcome:
     """The name of a column of answers: prompt_strategies/dpo/chat_template.py alone asks for it."""
     if objective(context) in ("sft", "cpt"):
         return Outcome("inert", why="rows have one answer")
-    kind = entry_of(setting, context).get("type")
-    return Outcome("unknown", why=why_no_pairs(kind, objective(context)))
+    kind, found = entry_of(setting, context).get("type"), row_of(setting, context)
+    if found is None or found.kind == "unknown" or objective(context) not in OF_PAIRS:
+        return Outcome("unknown", why=why_no_pairs(kind, objective(context)))
+    if not str(kind).startswith("chat_template"):
+        return Outcome("inert", why="its type says which columns are read")
+    return part(setting, context)
 
 
 def _of_prompt(setting: Setting, context: Context) -> Outcome:
@@ -176,7 +188,8 @@ def _of_prompt(setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "unknown", why=found.why if found else "a prompt of its own is not in a spec"
         )
-    if name not in PARTS:
+    pairs = objective(context) in OF_PAIRS
+    if name not in (PAIR_PARTS if pairs else PARTS):
         return Outcome("unknown", why=f"a prompt has no part {name}")
     return Outcome("derived", why=PROMPT, of=("data.train",))
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
+from ftspec.port.formats.axolotl.pairs import OF_PAIRS, Pair, paired
 from ftspec.port.formats.axolotl.shared import OLD, asks, is_shared, why_not_shared
-from ftspec.port.formats.axolotl.types import why_not
+from ftspec.port.formats.axolotl.types import why_no_pairs, why_not
 from ftspec.port.formats.axolotl.words import taken
 from ftspec.port.rules import Context
 from ftspec.spec.data import SUFFIXES, unsliced
@@ -63,8 +64,11 @@ class Row(NamedTuple):
         return self.source, *self.more
 
 
-def row(entry: Mapping[str, Any]) -> Row:
-    """One entry of `datasets`; with a question where its rows are not understood."""
+def row(entry: Mapping[str, Any], learns: str = "sft", template: str = "") -> Row:
+    """One entry of `datasets`; with a question where its rows are not understood.
+
+    ``learns``: the objective. ``template``: the name of axolotl's chat template, where it is one of its own.
+    """
     where = places(entry)
     if isinstance(where, str):
         question = f"data.train: {entry.get('path')}: {where}: which rows?"
@@ -84,8 +88,23 @@ def row(entry: Mapping[str, Any]) -> Row:
         "revision": None if file or not entry.get("revision") else str(entry["revision"]),
         "template": None,
     }
-    found = _row(entry, base)
+    if learns in OF_PAIRS:
+        found = _pair(
+            paired(entry, learns, template), base, why_no_pairs(entry.get("type"), learns)
+        )
+    else:
+        found = _row(entry, base)
     return found._replace(more=tuple({**found.source, "path": one} for one in more))
+
+
+def _pair(pair: Pair | None, base: dict[str, Any], why_not: str) -> Row:
+    place = base["path"] or base["hub"]
+    if pair is None:
+        question = f"data.train: {place}: which rows are its pairs?"
+        return Row({**base, "format": "auto", "columns": {}}, "unknown", why_not, question=question)
+    said = {"format": pair.format, "columns": dict(pair.columns), "template": pair.template}
+    asked = f"data.train: {place}: {pair.question}" if pair.question else ""
+    return Row({**base, **said}, pair.kind, pair.why, question=asked)
 
 
 def places(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]] | str:

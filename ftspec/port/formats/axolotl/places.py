@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.entries import STREAM, Row, entries, places, row, streamed
+from ftspec.port.formats.axolotl.entries import (
+    STREAM,
+    Row,
+    entries,
+    objective,
+    places,
+    row,
+    streamed,
+)
 from ftspec.port.formats.axolotl.turns import entry_of
 from ftspec.port.formats.axolotl.words import held_out, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, unknown
 from ftspec.spec.data import SUFFIXES, unsliced
+
+
+def row_in(entry: Mapping[str, Any], context: Context) -> Row:
+    """What an entry says, for what is learned and by the chat template that writes it."""
+    name = entry.get("chat_template") or context.get("chat_template")
+    return row(entry, objective(context), str(name or ""))
 
 
 def row_of(setting: Setting, context: Context) -> Row | None:
@@ -15,7 +32,11 @@ def row_of(setting: Setting, context: Context) -> Row | None:
     root, _, rest = setting.key.partition("[")
     number = rest.partition("]")[0]
     found = entries(context, root)
-    return row(found[int(number)]) if number.isdigit() and int(number) < len(found) else None
+    return (
+        row_in(found[int(number)], context)
+        if number.isdigit() and int(number) < len(found)
+        else None
+    )
 
 
 def part(setting: Setting, _context: Context) -> Outcome:

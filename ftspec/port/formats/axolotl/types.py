@@ -40,38 +40,11 @@ WHY: Mapping[str, str] = {
 TOKENISED = "its rows are tokens already, and a spec's are texts"
 
 
-MARKED = "its texts hold the marks of turns themselves, and a spec's template writes no pairs"
-BY_TEMPLATE = (
-    "it writes answers apart from their prompt, and cuts off what the chat template writes behind them: in a "
-    "spec a prompt and its answer are written whole"
-)
-TEXTS = "its rows are texts as they stand, to which trl adds an end of text: name their format"
-OWN_FORMATS = "formats of its own: a spec's template writes no pairs"
+FOREIGN = "its formats hold what a text of a spec cannot say"
 PAIRS: Mapping[str, Mapping[str, str]] = {
-    "dpo": {
-        "chat_template.default": BY_TEMPLATE,
-        "chat_template.argilla_chat": BY_TEMPLATE,
-        "passthrough.default": TEXTS,
-        "user_defined.default": OWN_FORMATS,
-        "zephyr.nectar": "of a list of answers it compares the last two by their rank",
-        **{
-            f"{marks}.{name}": MARKED
-            for marks in ("chatml", "llama3")
-            for name in ("default", "argilla_chat", "icr", "intel", "prompt_pairs", "ultra")
-        },
-    },
-    "kto": {
-        "user_defined.default": OWN_FORMATS,
-        **{
-            f"{marks}.{name}": MARKED
-            for marks in ("chatml", "llama3")
-            for name in ("argilla", "argilla_chat", "intel", "prompt_pairs", "ultra")
-        },
-    },
+    "dpo": {"zephyr.nectar": "of a list of answers it compares the last two by their rank"},
+    "kto": {},
     "orpo": {
-        "chat_template.argilla": (
-            "of several turns it takes the question of each from a column `prompt`, where there is one"
-        ),
         "chat_template.load": "the function makes tokens, and `rl: orpo` takes texts: axolotl stops",
     },
     "reward": {"bradley_terry.chat_template": WHY["bradley_terry"]},
@@ -84,9 +57,9 @@ SAME: Mapping[str, str] = {"simpo": "dpo"}
 def why_no_pairs(kind: Any, objective: str) -> str:
     """Why pairs, judged answers and prompts of a type are not read."""
     if isinstance(kind, dict):
-        return OWN_FORMATS
-    if kind is None and objective in (*PAIRS, *SAME):
-        return TEXTS
+        return FOREIGN
+    if str(kind) in ("chat_template", "chat_template.default", "chat_template.argilla_chat"):
+        return "other names of its roles, and of the parts of its turns, are not in a spec"
     known = PAIRS.get(SAME.get(objective, objective), {})
     name = f"{kind}.default" if "." not in str(kind) and objective != "reward" else str(kind)
     if name in known:
