@@ -38,6 +38,15 @@ REWRITTEN = frozenset(
 """Keys of LLaMA-Factory's v1 (0.9.5, v1/config) that no other format has beside a `model`."""
 
 
+NO_TRAINER = (
+    "not in a format that is known: no trainer of trl, and no config of one, surely runs in it"
+)
+WHICH_TRAINERS = (
+    "scripts around trl's trainers and Unsloth's are read, and functions that they call by name; a loop over "
+    "transformers' Trainer, a class or a configuration file of its own is not"
+)
+
+
 class Part(NamedTuple):
     """One file, read in its format's own dialect."""
 
@@ -149,6 +158,8 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     for form in formats():
         if form.recognise is not None and form.recognise(data):
             return form
+    if read.is_script(path):
+        raise SpecError(Problem(NO_TRAINER, file=str(path), hint=WHICH_TRAINERS))
     scores = {form.name: len(form.signs & set(data)) for form in formats()}
     best = max(scores.values(), default=0)
     names = [name for name, score in scores.items() if score == best]

@@ -50,6 +50,7 @@ class _Followed(Values):
         self.parts: dict[int, tuple[str, ...]] = {}
         self.origins: dict[str, str] = {}
         self.returned = ""
+        self.each_returned: list[str] = []
         self.depth = 0
         self.starts: list[tuple[int, int]] = []
         self.late: set[str] = set()
@@ -201,11 +202,14 @@ class _Followed(Values):
             if found is Unknown:
                 return _every(self._bind_all([part], one) for part, one in pairs)
         if isinstance(found, list | tuple) and len(found) == len(parts):
-            each = zip(parts, found, strict=True)
-            return _every(self._bind(part, value, understood, one) for part, one in each)
-        origin = self._origin(value)
-        for name in bound_in([ast.Expr(ast.Tuple(parts, ast.Store()))]):
-            self._opaque(name, origin)
+            values = zip(parts, found, strict=True)
+            return _every(self._bind(part, value, understood, one) for part, one in values)
+        made = isinstance(value, ast.Call) and self._function(value.func) is not None
+        each = self.each_returned if made else []
+        origins = each if len(each) == len(parts) else [self._origin(value)] * len(parts)
+        for part, origin in zip(parts, origins, strict=True):
+            for name in bound_in([ast.Expr(part)]):
+                self._opaque(name, origin)
         return understood
 
     def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
@@ -299,7 +303,9 @@ class _Followed(Values):
         except _Returned as returned:
             ended = returned.node
         understood, found = self._evaluate(ended) if ended else (True, None)
+        many = ended.elts if isinstance(ended, ast.Tuple) else []
         self.returned = self._origin(ended) if ended and found is Unknown else ""
+        self.each_returned = [self._origin(one) for one in many]
         self.scope, self.depth = before, self.depth - 1
         return understood, found
 
@@ -354,14 +360,17 @@ class _Followed(Values):
             case ast.Call(func=ast.Attribute(value=trainer, attr="train")) if self._origin(
                 trainer
             ).partition("#")[0].endswith("Trainer") or ast.unparse(trainer).endswith("trainer"):
+                understood = isinstance(trainer, ast.Name) or self._expression(trainer)
                 for number, one in enumerate(node.args):
                     self._argument(f"trainer.train.{number}", one)
                 for keyword in node.keywords:
                     self._argument(f"trainer.train.{keyword.arg}", keyword.value)
                 self.starts.append((node.lineno, len(self.foreign)))
-                return True
+                return understood
             case ast.Name(id=name):
                 return name in self.scope.of(name).objects
+            case ast.Tuple(elts=parts):
+                return _every(self._evaluate(one)[0] for one in parts)
             case ast.Subscript(value=value, slice=ast.Name(id=name)):
                 return self._expression(value) and self._key(ast.Name(name, ast.Load())) != ""
             case ast.Call(func=function) if not self._known(function):

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-READERS = frozenset(("get", "items", "keys", "values", "copy", "index", "count"))
-"""Methods of a list or a mapping that leave it as it is."""
+CHANGES = frozenset(
+    ("append", "extend", "insert", "remove", "pop", "popitem", "clear", "update", "setdefault", "sort",
+     "reverse", "__setitem__")
+)  # fmt: skip
+"""Methods that change a list or a mapping."""
 
 
 @dataclass
@@ -88,7 +91,7 @@ def changed(tree: ast.AST) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=base, attr=method)) if method not in READERS:
+            case ast.Call(func=ast.Attribute(value=base, attr=method)) if method in CHANGES:
                 found.add(_base(base))
             case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()):
                 found.add(_base(base))

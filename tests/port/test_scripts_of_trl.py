@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ftspec.errors import SpecError
 from tests.port.conftest import Bring, fate
 
 SCRIPT = """\
@@ -100,3 +101,60 @@ def test_a_default_that_a_command_line_may_change_is_told(read: Bring) -> None:
     found = read(OWN, "train.py")
     assert found.faithful, found.composed.open
     assert any("run without arguments" in note for note in found.notes)
+
+
+def test_a_chat_format_with_its_own_tokens(read: Bring) -> None:
+    made = "tokenizer = AutoTokenizer.from_pretrained('org/model')\nfrom trl import setup_chat_format\n"
+    call = "model, tokenizer = setup_chat_format(model, tokenizer)\ndataset"
+    found = read(SCRIPT.replace("\ndataset", f"\n{made}{call}", 1), "train.py")
+    values = found.composed.values
+    assert values["model.chat_template"] == "chatml"
+    assert values["model.new_tokens.tokens"] == ("<|im_start|>", "<|im_end|>")
+    assert values["model.special_tokens.eos"] == "<|im_end|>"
+    assert found.faithful, found.composed.open
+
+
+def test_an_older_trainer_without_a_length(read: Bring) -> None:
+    found = read(SCRIPT.replace("model=model,", "model=model, max_seq_length=None,"), "train.py")
+    assert found.composed.values["data.max_length"] == 1024
+    assert fate(found, "max_seq_length")[0] == "approximated"
+
+
+def test_a_script_that_makes_no_trainer_is_refused(read: Bring) -> None:
+    with pytest.raises(SpecError, match="surely runs in it"):
+        read(
+            "from peft import LoraConfig\nadapter = LoraConfig(r=8)\nMyTrainer(adapter).train()\n",
+            "a.py",
+        )
+
+
+REWARDS = (
+    "from datasets import load_dataset\nfrom trl import GRPOTrainer\nfrom trl.rewards import GIVEN\n"
+    "rows = load_dataset('org/rows', split='train')\n"
+    "GRPOTrainer(model='org/model', reward_funcs=NAMED, train_dataset=rows)\n"
+)
+
+
+@pytest.mark.parametrize("named", ["accuracy_reward", "[accuracy_reward]"])
+def test_rewards_that_trl_lends(read: Bring, named: str) -> None:
+    found = read(REWARDS.replace("GIVEN", "accuracy_reward").replace("NAMED", named), "train.py")
+    (reward,) = found.composed.values["method.objective.rewards"]
+    assert reward["function"] == "accuracy_reward"
+    assert not [one for one in found.composed.open if "reward" in one]
+    other = read(REWARDS.replace("GIVEN", "accuracy_reward").replace("NAMED", "[mine]"), "train.py")
+    assert any("reward_funcs" in one for one in other.composed.open)
+
+
+def test_a_model_that_scores(read: Bring) -> None:
+    script = (
+        "from transformers import AutoModelForSequenceClassification\n"
+        "from trl import RewardConfig, RewardTrainer\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(\n"
+        "    'org/model', num_labels=1, dtype='bfloat16')\n"
+        "RewardTrainer(model=model, args=RewardConfig(output_dir='out')).train()\n"
+    )
+    found = read(script, "train.py")
+    assert found.composed.values["model.name"] == "org/model"
+    assert fate(found, "AutoModelForCausalLM.num_labels")[0] == "inert"
+    other = read(script.replace("num_labels=1", "num_labels=3"), "train.py")
+    assert fate(other, "AutoModelForCausalLM.num_labels")[0] == "unknown"

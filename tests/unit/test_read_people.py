@@ -179,3 +179,22 @@ def test_a_function_of_itself_comes_to_an_end() -> None:
     calls = read("def f(n):\n    SFTConfig(n=n)\n    f(n)\nf(1)\n")
     assert calls.values["SFTConfig.n"] == 1
     assert calls.foreign
+
+
+def test_a_function_that_gives_back_several() -> None:
+    calls = read(
+        "def both(name):\n    first = AutoModel.from_pretrained('a')\n"
+        "    model = AutoModel.from_pretrained(name)\n"
+        "    return model, load_dataset('rows'), 5\n"
+        "model, rows, steps = both('b')\n"
+        "SFTTrainer(model=model, train_dataset=rows, args=SFTConfig(max_steps=3))\n"
+    )
+    assert calls.foreign == ()
+    assert calls.origins["SFTTrainer.model"] == "AutoModel.from_pretrained#2"
+    assert calls.origins["SFTTrainer.train_dataset"] == "load_dataset"
+
+
+def test_a_trainer_that_is_made_and_trains_at_once() -> None:
+    calls = read("SFTTrainer(model='a', args=SFTConfig(n=1)).train()\nafter()\n")
+    assert calls.values == {"SFTTrainer.model": "a", "SFTConfig.n": 1}
+    assert calls.starts == ((1, 0),)

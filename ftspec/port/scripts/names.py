@@ -14,6 +14,7 @@ TRAINERS: Mapping[str, str] = {
 CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
 FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
 LOADERS = ("AutoModelForCausalLM.from_pretrained", *(f"{name}.from_pretrained" for name in FAST))
+SCORED = "AutoModelForSequenceClassification.from_pretrained"
 ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
 TOKENS = (
     *(f"tokenizer.{word}_token" for word in ("bos", "eos", "pad", "unk")),
@@ -26,13 +27,15 @@ WHOLE = "len(tokenizer)"
 """To how many rows embeddings are resized; any other number is a question."""
 SHARED = ("standardize_sharegpt", "standardize_data_formats")
 """Unsloth's names, old and new, of what makes `role` and `content` of `from` and `value`."""
-HELPERS = ("get_chat_template", *SHARED, "train_on_responses_only")
+CHAT_FORMAT = "setup_chat_format"
+"""trl's, up to 0.25: ChatML with tokens of its own."""
+HELPERS = ("get_chat_template", CHAT_FORMAT, *SHARED, "train_on_responses_only")
 SAMPLING = "SamplingParams"
 """vLLM's class of arguments, which Unsloth's configs are given as `vllm_sampling_params`."""
 COLLATOR = "DataCollatorForCompletionOnlyLM"
 """trl's, which lets what stands behind a piece of text train."""
 READ = (
-    *CONFIGS, *LOADERS, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
+    *CONFIGS, *LOADERS, SCORED, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
     "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", SAMPLING,
 )  # fmt: skip
 IDLE = (
@@ -42,7 +45,7 @@ IDLE = (
 )  # fmt: skip
 """Calls that set nothing of their own."""
 THROUGH = (
-    "get_peft_model", "prepare_model_for_kbit_training", "train_on_responses_only",
+    "get_peft_model", "prepare_model_for_kbit_training", "train_on_responses_only", CHAT_FORMAT,
     *(f"{name}.get_peft_model" for name in FAST),
 )  # fmt: skip
 """Calls that give back the model or the trainer that they are given."""
@@ -71,7 +74,12 @@ HARMLESS = re.compile(
         \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
       | SamplingParams\.stop\s=\s\[tokenizer\.eos_token\]$
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
-      | model\.config\.(use_cache|pretraining_tp)\s*=
+      | model\.(generation_)?config\.(use_cache|pretraining_tp|pad_token_id)\s*=
+      | tokenizer\.add_special_tokens\(\s*\{\s*['"]pad_token['"]\s*:[^,]*\}\s*\)$
+      | model\.resize_token_embeddings\(len\(tokenizer\)\)$ | tokenizer\.truncation_side\s*=
+      | (\w+\s*=\s*)?(time\.|datetime\.|(transformers\.)?set_seed\(|(np\.|numpy\.)?random\.seed\()
+      | (torch\.)manual_seed\( | \w+\.mkdir\( | os\.makedirs\( | (sys\.)?exit\(
+      | \w+\s*=\s*sum\(\s*\w+\.numel\(\)
       | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
       | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\(
       | (print|pprint\.pprint|login|wandb\.init)(\#\d+)?\.\w+\s=

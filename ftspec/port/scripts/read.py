@@ -28,7 +28,7 @@ from ftspec.port.scripts.names import (
     WRITTEN,
 )
 from ftspec.port.scripts.ran import ran
-from ftspec.port.scripts.rewards import rewards_of
+from ftspec.port.scripts.rewards import lent, rewards_of
 from ftspec.port.scripts.settings import again, chosen, settings
 from ftspec.read import json
 from ftspec.read.people import read_script
@@ -39,6 +39,10 @@ from ftspec.read.values import Wanted
 
 _WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(-a[ \t]+)?(\S+)")
 _END = "END_OF_CELL"
+
+
+LONGEST = 150
+"""Of what is asked about, so many characters are shown."""
 
 
 def is_script(path: Path) -> bool:
@@ -64,14 +68,18 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
         copied = rewards.lines
         data |= {"reward_funcs": list(rewards.names), REWARD_SOURCE: rewards.text}
         places |= {(key,): Place(rewards.line, 1) for key in ("reward_funcs", REWARD_SOURCE)}
+    theirs, told_at = lent(source)
+    if theirs:
+        data["reward_funcs"] = list(theirs)
+        places[("reward_funcs",)] = Place(told_at, 1)
     asked = tuple(
-        (line, told.splitlines()[0][:120])
+        (line, _short(told, line in calls.parts))
         for line, told in sorted(calls.foreign[:before])
         if not _is_harmless(line, told, calls)
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
         and line not in copied
-        and not (copied and ".reward_funcs = " in told)
+        and not ((copied or theirs) and ".reward_funcs = " in told)
     )
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
@@ -112,6 +120,12 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
         data[DRAWN] = {name: value for name, (value, _) in rows.drawn.items()}
         places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in rows.drawn.items()}
     return rows.lines
+
+
+def _short(told: str, compound: bool) -> str:
+    """A statement on one line; of one that holds others its head."""
+    text = told.splitlines()[0] if compound else " ".join(told.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def _is_harmless(line: int, told: str, calls: Calls) -> bool:

@@ -57,6 +57,23 @@ def rewards_of(source: str) -> Rewards | None:
     return Rewards(names, given[0].lineno, "\n".join((HEAD, *pieces)), lines)
 
 
+def lent(source: str) -> tuple[tuple[str, ...], int]:
+    """Rewards that a script takes from trl, and the line that names them; none if one is another's."""
+    tree = ast.parse(source)
+    theirs = {
+        one.asname or one.name: one.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module in ("trl", "trl.rewards")
+        for one in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "reward_funcs":
+            many = node.value.elts if isinstance(node.value, ast.List) else [node.value]
+            names = [theirs.get(one.id, "") if isinstance(one, ast.Name) else "" for one in many]
+            return (tuple(names) if all(names) else (), node.value.lineno)
+    return (), 0
+
+
 def _needed(
     names: tuple[str, ...], tree: ast.Module, defined: dict[str, ast.stmt]
 ) -> set[ast.stmt] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.port.scripts.names import (
     ADAPTERS,
+    CHAT_FORMAT,
     COLLATOR,
     CONFIGS,
     FAST,
@@ -26,6 +27,7 @@ from ftspec.port.scripts.names import (
     PARTED,
     RESIZED,
     SAMPLING,
+    SCORED,
     TOKENS,
     TRAINERS,
     UNUSED,
@@ -54,6 +56,7 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         if any(isinstance(model, str) for model in given) and not names & {*LOADERS}:
             data["loaded_by"] = "trainer"
             places[("loaded_by",)] = Place(_first(calls, f"{trainer}Trainer"), 1)
+    calls = _scored(calls) if trainer == "Reward" else calls
     used = _is_used(calls, names)
     idle = {} if used else {"LoraConfig": UNUSED}
     idle |= {} if _is_quantised(calls) else {"BitsAndBytesConfig": UNUSED_BITS}
@@ -69,17 +72,37 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
             places[trail] = Place(calls.lines.get(place, 0), 1)
     if trainer:
         _given(f"{trainer}Trainer", calls, data, places)
-    for call in (*HELPERS, "LoraConfig"):
-        if call in names and (used or call != "LoraConfig"):
-            data.setdefault(call, {})
+    _bare(names, used, data)
     if RESIZED in calls.lines:
         trail = ("resize_token_embeddings", "0")
         data.setdefault(trail[0], {}).setdefault(trail[1], WHOLE)
         places.setdefault(trail, Place(calls.lines[RESIZED], 1))
+    return data, places
+
+
+def _scored(calls: Calls) -> Calls:
+    """The model of a trainer of rewards, whose head scores, under the name of any other."""
+
+    def named(place: str) -> str:
+        return place.replace(SCORED, LOADERS[0], 1) if place.startswith(SCORED) else place
+
+    return replace(
+        calls,
+        values={named(place): value for place, value in calls.values.items()},
+        lines={named(place): line for place, line in calls.lines.items()},
+    )
+
+
+def _bare(names: set[str], used: bool, data: dict[str, Any]) -> None:
+    """Note calls that say something by being made, without arguments that are read."""
+    for call in (*HELPERS, "LoraConfig"):
+        if call in names and (used or call != "LoraConfig"):
+            data.setdefault(call, {})
+    if CHAT_FORMAT in data:
+        data[CHAT_FORMAT].setdefault("format", "chatml")
     for call in ("from_pretrained", "get_peft_model"):
         if any(f"{name}.{call}" in names for name in FAST):
             data.setdefault(call, {})
-    return data, places
 
 
 def _config(trainer: str) -> str:

@@ -342,6 +342,11 @@ format = Format(
         "optim": optimizer,
         "lr_scheduler_type": schedule,
         "train_sampling_strategy": order,
+        "group_by_length": unless(
+            (False, None),
+            "rows are drawn in random order",
+            renamed(f"{CONFIG}train_sampling_strategy", lambda _: "group_by_length"),
+        ),
         "generation_batch_size": drawn_at_once,
         "loss_type": _simpo_loss,
         **MODEL_RULES,

@@ -18,17 +18,21 @@ from ftspec.port.formats.script_rules import (
     rows,
 )
 from ftspec.port.formats.trl import BITS
+from ftspec.port.formats.trl.chat_format import CHAT_FORMAT_RULES
 from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.prompts import assumed
 from ftspec.port.formats.trl.stops import STORED, head_question, is_stored
+from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
+from ftspec.port.scripts.names import LOADED
 
 DTYPE = (
     "dtype is missing, and all weights train: transformers 5 loads them as they are stored, transformers 4 "
     "in float32: model.dtype"
 )
 
+AT_MOST = "without a number it takes 1024 tokens, or what the tokenizer says if that is less"
 BLOCKS = (
     "a trainer that is told to pack is one of trl up to 0.15: it joins texts, an end of text between two, "
     "and cuts blocks of the length; it draws rows in an order of its own there"
@@ -49,6 +53,20 @@ def _packing(setting: Setting, _context: Context) -> Outcome:
         return Outcome("inert", why="rows stay apart")
     native = {f"{CONFIG}packing": True, f"{CONFIG}packing_strategy": "wrapped"}
     return Outcome("approximated", native, why=BLOCKS)
+
+
+def _length(setting: Setting, context: Context) -> Outcome:
+    """Of the trainer itself, up to trl 0.15."""
+    if setting.value is None and trainer(context)[0] == "sft":
+        return Outcome("approximated", {f"{CONFIG}max_length": 1024}, why=AT_MOST)
+    return trl.format.rules["max_seq_length"](setting, context)
+
+
+def _labels(setting: Setting, context: Context) -> Outcome:
+    """How many numbers a model scores with."""
+    if setting.value == 1 and trainer(context)[0] == "reward":
+        return Outcome("inert", why="trl's own head has one output as well")
+    return Outcome("unknown", why="a model that sorts into classes is not in a spec")
 
 
 def _complete(context: Context) -> Completion:
@@ -98,6 +116,10 @@ format = replace(
         **trl.format.rules,
         **SCRIPT_RULES,
         "SFTTrainer.packing": _packing,
+        "max_seq_length": _length,
+        f"{LOADED}.num_labels": _labels,
+        "model_init_kwargs.num_labels": _labels,
+        **CHAT_FORMAT_RULES,
         "bnb_4bit_use_double_quant": trl.format.rules["use_bnb_nested_quant"],
         "bnb_4bit_compute_dtype": _dtype,
         "bnb_4bit_quant_storage": _dtype,
