@@ -34,6 +34,8 @@ CONFIGS = ("config", "config_file", "")
 """Where an argument names a file of settings; "" is a bare word."""
 
 
+_UNDER = re.compile(r"\$\{?\w+\}?/(.+)")
+"""A file below a folder that only the shell knows."""
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
@@ -196,6 +198,11 @@ def _settings(
     if (made := files.get(named(config))) is not None:
         return _of_script(path, config, made, form)
     near = _near(path, config)
+    asked: tuple[tuple[int, str], ...] = ()
+    if near is None and (tail := _UNDER.fullmatch(config)) is not None:
+        near = _near(path, tail[1]) or _near(path.parent, tail[1])
+        said = f"{path.name}: {config}: taken for {near}, which lies where the script could mean"
+        asked = ((launch.line, said),)
     if near is None:
         why = f"`{config}`: the settings stand in that file, which is not here"
         hint = "it is looked for from here, and beside the script: copy it there"
@@ -204,7 +211,8 @@ def _settings(
                 "what it is called only the shell knows: give that file in the place of the script"
             )
         raise SpecError(Problem(why, file=str(path), line=launch.line, hint=hint))
-    return parse(near, read_text(near), form.scalar, form.last_wins)
+    document = parse(near, read_text(near), form.scalar, form.last_wins)
+    return replace(document, foreign=(*document.foreign, *asked))
 
 
 def _of_script(path: Path, name: str, made: Made, form: Format) -> Document:

@@ -252,3 +252,17 @@ def test_words_that_are_no_settings_are_asked_about() -> None:
     line = "llamafactory-cli train --stage sft --do_train --model_name_or_path org/model"
     imported = bring([Path(line.replace("train -", "train one two -"))])
     assert [one for one in imported.composed.open if one.endswith((": one", ": two"))]
+
+
+def test_a_file_below_a_folder_that_only_the_shell_knows_is_looked_for(read: Bring) -> None:
+    config = "model_name_or_path: org/model\nstage: sft\ndo_train: true\nlora_rank: 4\n"
+    run = (
+        'ROOT="$(cd "$(dirname "$0")/.." && pwd)"\nllamafactory-cli train "$ROOT/configs/a.yaml"\n'
+    )
+    where = read(config, "configs/a.yaml").parts[0].context.document.path
+    for folder in (where.parent.parent, where.parent.parent / "scripts"):
+        folder.mkdir(exist_ok=True)
+        (folder / "run.sh").write_text(run)
+        found = bring([folder / "run.sh"])
+        assert found.composed.values["method.tuner.rank"] == 4
+        assert any("taken for" in one for one in found.composed.open)

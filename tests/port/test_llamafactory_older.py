@@ -110,6 +110,22 @@ def test_what_becomes_of_it(read: Bring, config: str, key: str, kind: str, why: 
     assert why in found[1]
 
 
+def test_an_older_name_of_bitsandbytes_is_read_and_told(read: Bring) -> None:
+    imported = read(SFT + "quantization_bit: 4\nquantization_method: bitsandbytes\nbf16: true\n")
+    assert imported.composed.values["model.quantization.type"] == "nf4"
+    assert fate(imported, "quantization_method")[0] == "renamed"
+    assert any("train over whole weights" in one for one in imported.notes)
+
+
+def test_a_column_without_a_name_is_none(read: Bring) -> None:
+    columns = '{"prompt": "asked", "query": "", "response": "said"}'
+    info = f'{{"alpaca_en_demo": {{"file_name": "a.json", "columns": {columns}}}}}'
+    config = SFT.replace(", identity", "") + "dataset_dir: .\n"
+    (source,) = read(config, other={"dataset_info.json": info}).composed.values["data.train"]
+    assert source["columns"] == {}
+    assert source["template"]["user"] == "{{ asked or '' }}"
+
+
 def test_pure_bf16_beside_bf16_is_weights_in_bfloat16(read: Bring) -> None:
     imported = read(SFT + "finetuning_type: full\nbf16: true\npure_bf16: true\n")
     assert imported.composed.values["precision.compute"] == "bf16-pure"

@@ -130,7 +130,7 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     if kind not in COLUMNS:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
     named = entry.get("columns", COLUMNS[kind])
-    columns = {name: column for name, column in named.items() if column is not None}
+    columns = {name: column for name, column in named.items() if column}  # "" names none either
     ranking = entry.get("ranking") is True
     if not ranking and {"chosen", "rejected"} & set(columns):
         raise Refuse("rows of preferences", "notimpl")

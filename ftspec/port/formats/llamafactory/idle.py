@@ -38,7 +38,7 @@ SWITCHES: Mapping[str, tuple[str, ...]] = {
         "kt_lora_expert_intermediate_size",
     ),
     "use_hyper_parallel": ("hyper_parallel_args",),
-    "quantization_bit": ("quantization_method", "quantization_type", "double_quantization"),
+    "quantization_bit": ("quantization_type", "double_quantization"),
     "pissa_init": ("pissa_iter", "pissa_convert"),
     "loraplus_lr_ratio": ("loraplus_lr_embedding",),
     "streaming": ("buffer_size",),

@@ -7,8 +7,10 @@ From LLaMA-Efficient-Tuning of 2023 to 0.9.4: hparams/*.py of those releases, an
 from __future__ import annotations
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.hf_arguments import plain
 from ftspec.port.rules import Context, Outcome, Rule, group, nearly, renamed, unknown, unless
 
+PLAIN = plain()
 NAMES = {
     "checkpoint_dir": "adapter_name_or_path",
     "sft_packing": "packing",
@@ -36,6 +38,12 @@ MERGED = (
 RESERVED = "releases up to 0.8 kept so many tokens of an answer where they cut: rows that are too long differ"
 
 
+BITSANDBYTES = (
+    "older releases call bnb so; 0.9.3 and later know no such method, and train over whole weights without a "
+    "word (model/model_utils/quantization.py): the spec has what it meant"
+)
+
+
 def older_rules() -> dict[str, Rule]:
     """One for each of these keys."""
     return {
@@ -44,6 +52,7 @@ def older_rules() -> dict[str, Rule]:
         "max_source_length": _source_length,
         "max_target_length": unknown(LENGTHS),
         "reserved_label_len": nearly(RESERVED),
+        "quantization_method": _method,
         "split": unless(
             ("train",),
             "each data set's own, if it names none",
@@ -76,3 +85,11 @@ def _source_length(setting: Setting, context: Context) -> Outcome:
     if context.get("stage") == "pt" and context.get("cutoff_len") is None:
         return Outcome("renamed", {"cutoff_len": setting.value})
     return Outcome("unknown", why=LENGTHS)
+
+
+def _method(setting: Setting, context: Context) -> Outcome:
+    if context.get("quantization_bit") is None:
+        return Outcome("inert", why="nothing reads it without quantization_bit")
+    if setting.value != "bitsandbytes":
+        return PLAIN(setting, context)
+    return Outcome("renamed", {setting.key: "bnb"}, why=BITSANDBYTES, loud=True)
