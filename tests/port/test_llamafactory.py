@@ -383,7 +383,11 @@ def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
     least = LEAST.replace("alpaca_en_demo", "mllm_demo,identity,strange") + "max_samples: 5\n"
     imported = read(least)
     kind, why = fate(imported, "dataset")
-    assert kind == "unknown" and "images" in why and "'strange' stands in dataset_info.json" in why
+    assert (
+        kind == "unknown"
+        and "images" in why
+        and "'strange' stands in data/dataset_info.json" in why
+    )
     (source,) = imported.composed.spec.data.train
     assert (source.path, source.limit) == ("data/identity.json", 5)
     assert fate(imported, "max_samples")[0] == "derived"

@@ -34,6 +34,7 @@ PT = f"{LEAST}stage: pt\n"
         (LEAST + "stage: orpo\norpo_beta: 0.2\n", "method.objective.beta", 0.2),
         (LEAST + "stage: dpo\ndpo_beta: 0.2\n", "method.objective.beta", 0.2),
         (PT + "max_source_length: 512\n", "data.max_length", 512),
+        (SFT + "train_sampling_strategy: sequential\n", "data.shuffle", False),
         # plain texts get a template's end of a text, and nothing else of it
         (PT + "template: qwen\n", "model.special_tokens.eos", "<|im_end|>"),
         (PT + "template: llama3\n", "model.special_tokens.eos", "<|end_of_text|>"),
@@ -95,6 +96,20 @@ def test_what_it_was_called_or_meant(read: Bring, config: str, path: str, value:
             "dropout draws others",
         ),
         (SFT + "bf16: true\npure_bf16: true\n", "bf16", "inert", "pure_bf16"),
+        (SFT + "group_by_length: true\n", "group_by_length", "unknown", "like length"),
+        (SFT + "group_by_length: false\n", "group_by_length", "inert", "random order"),
+        (
+            SFT + "train_sampling_strategy: group_by_length\n",
+            "train_sampling_strategy",
+            "unknown",
+            "like length",
+        ),
+        (
+            SFT.replace("alpaca_en_demo", "mine") + "dataset_dir: x\n",
+            "dataset",
+            "unknown",
+            "'mine', 'identity' stand in x/dataset_info.json: give that file as well",
+        ),
         (SFT + "val_size: 9\npredict_with_generate: true\n", "predict_with_generate", "inert", ""),
         (
             SFT + "val_size: 9\npredict_with_generate: true\nload_best_model_at_end: true\n",
@@ -115,6 +130,18 @@ def test_an_older_name_of_bitsandbytes_is_read_and_told(read: Bring) -> None:
     assert imported.composed.values["model.quantization.type"] == "nf4"
     assert fate(imported, "quantization_method")[0] == "renamed"
     assert any("train over whole weights" in one for one in imported.notes)
+
+
+@pytest.mark.parametrize(
+    "folder", ["data", "./data", "/root/LLaMA-Factory/data", "LlamaFactory/data/"]
+)
+def test_its_own_folder_of_data_is_known(read: Bring, folder: str) -> None:
+    (_, source) = read(SFT + f"dataset_dir: {folder}\n").composed.values["data.train"]
+    assert source["path"].endswith("data/identity.json")
+
+
+def test_rows_that_are_held_out_for_nothing_are_told(read: Bring) -> None:
+    assert any("evaluates on none" in one for one in read(SFT + "val_size: 0.1\n").notes)
 
 
 def test_a_column_without_a_name_is_none(read: Bring) -> None:

@@ -61,7 +61,7 @@ def test_rows_that_are_here_tell_whether_any_is_left_out(
     [
         ("ONLINE", "org/rows", "derived", "names of the hub"),
         ("REMOTE:org/sets", "rows", "unknown", "the hub's org/sets"),
-        ("mine", "identity", "unknown", "was not given"),
+        ("mine", "identity", "unknown", "give that file as well"),
         ("./data/", "identity", "derived", "itself has these"),
     ],
 )

@@ -40,6 +40,7 @@ from ftspec.port.rules import (
     nearly,
     one_of,
     renamed,
+    unknown,
     unless,
 )
 from ftspec.read import yaml
@@ -56,6 +57,7 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
+GROUPED = "rows of like length in one batch are not in a spec"
 TURNS = (
     "it takes rows of the data sets by turns, or by chance (datasets, interleave_datasets); a spec puts them "
     "one after the other"
@@ -321,6 +323,14 @@ format = Format(
         "infer_backend": inert(GENERATED),
         "predict_with_generate": _answered,
         "bf16": _half,
+        "train_sampling_strategy": one_of(
+            sequential=renamed("disable_shuffling", lambda _: True),
+            random=inert("rows are drawn in random order"),
+            otherwise=unknown(GROUPED),
+        ),
+        "group_by_length": unless(
+            (False, None), "rows are drawn in random order", unknown(GROUPED)
+        ),
         "mix_strategy": _mixed,
         "interleave_probs": _mixed,
     },

@@ -7,7 +7,8 @@ https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md; data/parser.p
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ BESIDE = {
 """Columns that rows of a format may have besides; it reads those that the entry names."""
 QUESTION = {"prompt", "response"}
 """Columns of a question and its answer, where nothing is joined to the question."""
+_OWN = re.compile(r"^data$|llama-?factory[^/]*/data$", re.IGNORECASE)
+"""A folder of data that is LLaMA-Factory's own."""
 ONLINE = "ONLINE"
 """A `dataset_dir` by which names are those of the hub, with columns as they are called anyway."""
 REMOTE = "REMOTE:"
@@ -61,10 +64,11 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
     folder = str(context.get("dataset_dir", "data"))
     registry = context.companions.get("dataset_info")
     found, nearly, missing = [], "", []
+    gone = []
     for name in names:
         entry = registry.data.get(name) if registry else _elsewhere(name, folder)
         if entry is None:
-            missing.append(f"{name!r} {_nowhere(registry is not None, folder)}")
+            gone.append(name)
             continue
         try:
             source = _source(entry, folder)
@@ -85,6 +89,8 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         why = "the dataset_info.json of LLaMA-Factory itself has these"
     if folder == ONLINE:
         why = "names of the hub"
+    if gone:
+        missing.append(_nowhere(gone, registry is not None, folder))
     return Found(tuple(found), why, missing="; ".join(missing), nearly=nearly)
 
 
@@ -92,16 +98,18 @@ def _elsewhere(name: str, folder: str) -> Mapping[str, Any] | None:
     """The entry of a data set where no registry was found."""
     if folder == ONLINE:
         return {"hf_hub_url": name}
-    return SHIPPED.get(name) if posixpath.normpath(folder) == "data" else None
+    return SHIPPED.get(name) if _OWN.search(posixpath.normpath(folder)) else None
 
 
-def _nowhere(given: bool, folder: str) -> str:
+def _nowhere(names: Sequence[str], given: bool, folder: str) -> str:
+    told = ", ".join(map(repr, names))
+    verb = "stand" if len(names) > 1 else "stands"
     if given:
-        return "is not in the dataset_info.json"
+        return f"{told}: not in the dataset_info.json"
     if folder.startswith(REMOTE):
         hub = folder.removeprefix(REMOTE)
-        return f"stands in the dataset_info.json of the hub's {hub}, which nothing is fetched from"
-    return "stands in dataset_info.json, which was not given"
+        return f"{told} {verb} in the dataset_info.json of the hub's {hub}, which nothing is fetched from"
+    return f"{told} {verb} in {posixpath.join(folder, 'dataset_info.json')}: give that file as well"
 
 
 def _without_system(entry: Mapping[str, Any]) -> bool:

@@ -9,7 +9,10 @@ from ftspec.port.rules import Context, Outcome, Rule
 PLAIN = plain()
 STRATEGY = training_rules()["eval_strategy"]
 UNASKED = "no evaluation is asked for while it trains"
-ASKED = "what is held out is evaluated on after each epoch here; no weight learns from that"
+ASKED = (
+    "it holds rows out though it evaluates on none while it trains; here what is held out is evaluated on "
+    "after each epoch, and no weight learns from that"
+)
 
 
 def evaluation_rules(named: Rule) -> dict[str, Rule]:
@@ -39,7 +42,7 @@ def _held_out(setting: Setting, context: Context) -> Outcome:
     if setting.value and context.get("eval_dataset"):
         return Outcome("unknown", why="it takes eval_dataset or val_size, not both, and stops")
     if setting.value and not _evaluates(context):
-        return PLAIN(setting, context)._replace(kind="derived", why=ASKED)
+        return PLAIN(setting, context)._replace(kind="derived", why=ASKED, loud=True)
     return PLAIN(setting, context)
 
 
