@@ -88,7 +88,7 @@ def test_what_axolotl_stops_at_is_a_question(read: Bring, said: str) -> None:
 def test_what_older_releases_took_is_said(read: Bring) -> None:
     lines = AXOLOTL.splitlines(keepends=True)
     full = "".join(line for line in lines if not line.startswith(("adapter", "lora_")))
-    imported = read(full + "bf16: full\nflash_attn_rms_norm: true\n")
+    imported = read(full + "bf16: full\nflash_attention: true\nflash_attn_rms_norm: true\n")
     assert imported.faithful  # not beside an adapter, whose weights are float32
     assert sum("as older releases did" in note for note in imported.notes) == 2
 

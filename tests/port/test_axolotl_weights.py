@@ -76,3 +76,25 @@ def test_what_axolotl_alone_does_is_told(
     assert found[0] == kind and why in found[1]
     eight = imported.composed.values["precision.compute"] == "fp8"
     assert eight == ("fp8: true" in said)
+
+
+@pytest.mark.parametrize(
+    ("base", "more", "mixed"),
+    [
+        (FULL, "", True),
+        (FULL, "attn_implementation: sdpa\n", True),
+        (FULL, "attn_implementation: flash_attention_2\n", False),
+        (FULL, "flash_attention: true\n", False),
+        (FULL, "plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n", False),
+        (FULL, "fsdp_config: {fsdp_version: 2}\n", False),
+        (LORA, "", False),
+    ],
+)
+def test_norms_and_embeddings_in_float32_beside_weights_in_16_bits(
+    read: Bring, base: str, more: str, mixed: bool
+) -> None:
+    plain = "".join(line for line in base.splitlines(True) if not line.startswith(("bf16", "fp16")))
+    kind, why = fate(read(f"{plain}bf16: true\n{more}"), "bf16")
+    assert (kind == "approximated") is ("norms and embeddings" in why) is mixed
+    untold = read(f"{plain}{more}").notes
+    assert any("norms and embeddings" in note for note in untold) is mixed

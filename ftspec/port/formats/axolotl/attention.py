@@ -47,6 +47,14 @@ def apart(context: Context) -> bool:
     return kernel(context) in APART
 
 
+def casts(context: Context) -> bool:
+    """Whether norms and embeddings are held in the type of the other weights for its sake.
+
+    attn_needs_dtype_cast, ATTN_IMPLS_WITHOUT_DTYPE_CAST (utils/schemas/config.py, enums.py).
+    """
+    return kernel(context) not in (None, "sdpa", "eager")
+
+
 def _attention(setting: Setting, context: Context) -> Outcome:
     word, nearest = str(kernel(context)), attention(context)
     native = {"model.attn_implementation": nearest}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.attention import casts
 from ftspec.port.formats.axolotl.words import CONFIG, compute, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule
 
@@ -15,6 +16,29 @@ ROUGH = (
 ALL_16 = (
     "weights, gradients and steps all in float16, with no factor on the loss, are not in a spec"
 )
+
+
+LIFTED = (
+    "norms and embeddings train in float32 there, beside weights in 16 bits: only adapters, flash attention, "
+    "an engine that shards, and cut cross entropy hold all in one type (loaders/model.py)"
+)
+CUT = "CutCrossEntropyPlugin"
+
+
+def lifts(context: Context) -> bool:
+    """Whether some of the weights that train are float32, and the others not.
+
+    `_configure_embedding_dtypes` of loaders/model.py.
+    """
+    cut = any(CUT in str(name) for name in context.get("plugins") or ())
+    asked = context.get("cut_cross_entropy", cut)
+    others = ("adapter", "deepspeed", "fsdp", "fsdp_config")
+    return (
+        compute(context, eight=False) != "fp32"
+        and not any(context.get(key) for key in others)
+        and not casts(context)
+        and not asked
+    )
 
 
 def _half(setting: Setting, context: Context) -> Outcome:
@@ -31,6 +55,8 @@ def _half(setting: Setting, context: Context) -> Outcome:
         why = "null is off: only where it is missing bf16 is on"
     elif setting.value == "auto" and word == "bf16":
         why = "bfloat16 where the GPU has it, which is taken for granted"
+    if setting.value and lifts(context):
+        return Outcome("approximated", spec={"precision.compute": word}, why=LIFTED)
     return Outcome("derived", spec={"precision.compute": word}, why=why)
 
 
@@ -39,7 +65,12 @@ def _other(setting: Setting, context: Context) -> Outcome:
     if setting.value == FULL:
         return Outcome("unknown", why="axolotl takes true or false")
     if setting.key == "fp16" and setting.value and word == "fp16":
-        return Outcome("renamed", spec={"precision.compute": word})
+        spec = {"precision.compute": word}
+        return (
+            Outcome("approximated", spec=spec, why=LIFTED)
+            if lifts(context)
+            else Outcome("renamed", spec=spec)
+        )
     if not setting.value or word.startswith("bf16") or word == "fp8":
         return Outcome("inert", why="bf16 decides")
     return Outcome("unknown", why=ALL_16)

@@ -9,7 +9,7 @@ from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.model import targets
-from ftspec.port.formats.axolotl.numbers import ROUGH
+from ftspec.port.formats.axolotl.numbers import LIFTED, ROUGH, lifts
 from ftspec.port.formats.axolotl.preferences import defaults
 from ftspec.port.formats.axolotl.refused import outdated, refused
 from ftspec.port.formats.axolotl.schedules import CAPPED, ROUNDED, is_flat, warmup
@@ -93,6 +93,8 @@ def complete(context: Context) -> Completion:
             notes.append(CAPPED)
     if word == "fp32" and context.get("tf32", "auto") == "auto":
         notes.append(f"tf32: {ROUGH}")
+    if lifts(context) and context.get("bf16") is None and word == "bf16":
+        notes.append(f"model.dtype: {LIFTED}")
     notes += copies(context)
     if not context.get("learning_rate"):
         questions.append("learning_rate is missing: axolotl takes no config without one")
