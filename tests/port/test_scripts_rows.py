@@ -133,3 +133,87 @@ def test_a_collator_that_finds_no_answer_is_a_question(read: Bring) -> None:
     assert not found.faithful
     assert any("data.train.template" in one for one in found.composed.open)
     assert fate(found, "DataCollatorForCompletionOnlyLM.0")[0] == "unknown"
+
+
+PAIRS = """\
+from datasets import load_dataset
+from transformers import AutoModelForCausalLM
+from trl import DPOConfig, DPOTrainer
+FUNCTION
+rows = load_dataset("org/rows", split="train")
+rows = rows.map(function, batched=MANY)
+model = AutoModelForCausalLM.from_pretrained("org/model", torch_dtype="bfloat16")
+trainer = DPOTrainer(model, args=DPOConfig(output_dir="out"), train_dataset=rows)
+trainer.train()
+"""
+TEXTS = {
+    "prompt": "Q: {{ question }}\nA: ",
+    "chosen": "{{ good }}",
+    "rejected": "{{ bad }}",
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "many"),
+    [
+        (
+            "def function(row: dict) -> dict:\n    return {'prompt': f\"Q: {row['question']}\\nA: \", "
+            "'chosen': row['good'], 'rejected': row['bad']}",
+            False,
+        ),
+        (
+            "def function(rows):\n    asked = ['Q: ' + one + '\\nA: ' for one in rows['question']]\n"
+            "    return {'prompt': asked, 'chosen': rows['good'], 'rejected': rows['bad']}",
+            True,
+        ),
+        (
+            "def function(row):\n    row['prompt'] = 'Q: ' + row['question'] + '\\nA: '\n"
+            "    row['chosen'] = row['good']\n    row['rejected'] = row['bad']\n    return row",
+            False,
+        ),
+    ],
+)
+def test_a_function_that_writes_pairs(read: Bring, function: str, many: bool) -> None:
+    found = read(PAIRS.replace("FUNCTION", function).replace("MANY", str(many)), "train.py")
+    (source,) = found.composed.values["data.train"]
+    assert source["template"] == TEXTS
+    assert not [one for one in found.composed.open if "data.train" in one or "map" in one]
+
+
+def test_a_function_that_renames_columns(read: Bring) -> None:
+    function = (
+        "function = lambda row: {'prompt': row['q'], 'chosen': row['chosen'], 'rejected': row['b']}"
+    )
+    found = read(PAIRS.replace("FUNCTION", function).replace("MANY", "False"), "train.py")
+    (source,) = found.composed.values["data.train"]
+    assert source["format"] == "preference"
+    assert source["columns"] == {"prompt": "q", "rejected": "b"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{'prompt': row['q'], 'chosen': row['a'][0], 'rejected': row['b']}",
+        "{'prompt': row['q'], 'chosen': row['a']}",
+        "{'chosen': 'A: ' + row['a'], 'rejected': row['b']}",
+        "{'prompt': row['q'], 'completion': row['a']}",
+    ],
+)
+def test_a_function_that_writes_no_pairs_is_a_question(read: Bring, written: str) -> None:
+    function = f"function = lambda row: {written}"
+    found = read(PAIRS.replace("FUNCTION", function).replace("MANY", "False"), "train.py")
+    assert any("rows.map(function" in one for one in found.composed.open)
+
+
+def test_prompts_by_another_name(read: Bring) -> None:
+    script = (
+        "from datasets import load_dataset\nfrom trl import GRPOConfig, GRPOTrainer\n"
+        "def reward(completions, **others):\n    return [1.0 for one in completions]\n"
+        "rows = load_dataset('org/rows', split='train').map(lambda row: {'prompt': row['question']})\n"
+        "trainer = GRPOTrainer(model='org/model', reward_funcs=reward, args=GRPOConfig(), "
+        "train_dataset=rows)\ntrainer.train()\n"
+    )
+    found = read(script, "train.py")
+    (source,) = found.composed.values["data.train"]
+    assert (source["format"], source["columns"]) == ("prompt", {"prompt": "question"})
+    assert found.faithful, found.composed.open

@@ -9,10 +9,12 @@ from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import (
     TEXT_RULES,
     asked,
+    beside,
     draws,
     is_parted,
     is_text,
     limited,
+    prompts,
     shape,
 )
 from ftspec.port.formats.script_tokens import TOKEN_RULES
@@ -119,7 +121,7 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     train, held, questions = _sources(context)
     word = trainer(context)[0]
     for one in (*train, *held):
-        one.update({"format": "prompt"} if word in ONLINE else shape(context))
+        one.update(prompts(context) if word in ONLINE else shape(context))
     if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
     questions += [*asked(context), *unnamed(context)]
@@ -128,7 +130,7 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     spec |= draws(context)
     if is_text(context):
         spec["data.train_on"] = "assistant"  # which has no meaning for a text: all of it trains
-    if is_parted(context):
+    if is_parted(context) or (word == "sft" and "completion" in beside(context)):
         spec["data.train_on"] = "completions"
     elif word == "sft" and (turns := trained(context)):
         spec["data.train_on"] = turns

@@ -45,6 +45,9 @@ def shape(context: Context) -> dict[str, Any]:
             ours: theirs for ours, theirs in names.items() if ours != theirs or ours == "tools"
         }
         return {"format": format, "columns": columns}
+    if isinstance(renamed := said.get("columns"), dict):
+        other = {ours: theirs for ours, theirs in renamed.items() if ours != theirs}
+        return {"format": said["format"], "columns": other}
     template = {
         name: text for name, text in said.items() if isinstance(text, str) and name != "tools"
     }
@@ -53,6 +56,12 @@ def shape(context: Context) -> dict[str, Any]:
     if (field := _text_column(context)) is not None:
         return {"format": "text", "columns": {} if field == "text" else {"text": field}}
     return {"format": "sharegpt"} if shared else {}
+
+
+def prompts(context: Context) -> dict[str, Any]:
+    """Format and columns of rows whose completions are drawn."""
+    found = shape(context)
+    return found if found.get("format") == "prompt" else {"format": "prompt"}
 
 
 def is_text(context: Context) -> bool:
@@ -69,6 +78,12 @@ def _text_column(context: Context) -> str | None:
         return None
     written = WRITTEN in context.document.data or any(MADE.search(text) for _, text in told)
     return None if written else field
+
+
+def beside(context: Context) -> set[str]:
+    """The columns that a function writes beside each other."""
+    said = section(context, WRITTEN)
+    return set(said.get("columns", said))
 
 
 def is_parted(context: Context) -> bool:

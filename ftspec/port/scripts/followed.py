@@ -118,8 +118,8 @@ def _bound(node: ast.Name) -> bool:
 
 def result(
     function: ast.expr, script: Script, many: bool, given: frozenset[str] = frozenset()
-) -> tuple[str, Any]:
-    """The column that a function writes, empty if it only returns a value, and the value.
+) -> dict[str, Any]:
+    """What a function writes, by column; under "" the value, if it only returns one.
 
     ``given``: its arguments beside the row, such as a tokenizer.
 
@@ -174,14 +174,12 @@ def text_of(value: Any) -> Text:
     raise Unfollowed
 
 
-def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> tuple[str, Any]:
+def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> dict[str, Any]:
     written: dict[str, Any] = {}
     for node in body:
         match node:
             case ast.Return(value=ast.Name(id=name)) if isinstance(names.get(name), _Row):
-                if len(written) != 1:
-                    raise Unfollowed
-                return next(iter(written.items()))
+                return written
             case ast.Return(value=ast.expr() as value):
                 return _returned(value, names, script)
             case ast.Assign(
@@ -196,11 +194,20 @@ def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> tuple[s
     raise Unfollowed
 
 
-def _returned(node: ast.expr, names: Mapping[str, Any], script: Script) -> tuple[str, Any]:
+def _returned(node: ast.expr, names: Mapping[str, Any], script: Script) -> dict[str, Any]:
     match node:
-        case ast.Dict(keys=[ast.Constant(value=str() as key)], values=[value]):
-            return key, _value(value, names, script)
-    return "", _value(node, names, script)
+        case ast.Dict(keys=keys, values=values) if keys:
+            texts = [key.value if isinstance(key, ast.Constant) else None for key in keys]
+            if all(isinstance(text, str) for text in texts):
+                pairs = zip(texts, values, strict=True)
+                return {str(text): _column(_value(value, names, script)) for text, value in pairs}
+    return {"": _value(node, names, script)}
+
+
+def _column(value: Any) -> Any:
+    """One column of many rows, as one value of each."""
+    one = isinstance(value, _Batch) and len(value.columns) == 1
+    return Each(value.columns[0]) if one else value
 
 
 def _step(node: ast.stmt, names: dict[str, Any], script: Script, looped: bool) -> None:

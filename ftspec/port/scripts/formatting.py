@@ -24,6 +24,7 @@ from ftspec.port.scripts.followed import (
     result,
     text_of,
 )
+from ftspec.port.scripts.pairs import paired
 
 ROLES = ("system", "user", "assistant")
 SPOKEN = "messages"
@@ -37,9 +38,9 @@ MAPPED = frozenset(
 class Formatting(NamedTuple):
     """What a function writes of each row."""
 
-    kind: Literal["text", "turns", "conversation"]
-    """One text; a conversation of texts; one that a column holds."""
-    said: Mapping[str, str]
+    kind: Literal["text", "turns", "conversation", "pair"]
+    """One text; a conversation of texts; one that a column holds; columns beside each other."""
+    said: Mapping[str, Any]
     """The template of the rows, as a spec has it; of a conversation, its `column`."""
     into: str
     """The column that is written."""
@@ -156,12 +157,24 @@ def _written(
 ) -> Formatting | None:
     """What a function writes; ``made`` holds what earlier ones wrote, and then what this one does."""
     try:
-        into, value = result(function, script, many, given)
-        written = _formatting(into or "text", value, made)
+        values = {
+            into or "text": value for into, value in result(function, script, many, given).items()
+        }
+        written = _pair(values, made)
+        if written is None and len(values) == 1:
+            ((into, value),) = values.items()
+            written = _formatting(into, value, made)
     except (Unfollowed, ValueError):
         return None
-    made.columns[into or "text"] = value
+    made.columns |= values if written else {}
     return written
+
+
+def _pair(values: Mapping[str, Any], made: _Made) -> Formatting | None:
+    said = paired(values, lambda text: _template(text, made))
+    if said is None or any(name in made.columns for name in said.get("columns", {}).values()):
+        return None
+    return Formatting("pair", said, "", rendered=False, ended=False)
 
 
 def _formatting(into: str, value: Any, made: _Made) -> Formatting:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.port.documents import Document
-from ftspec.port.scripts.formatting import SPOKEN, rows_of
+from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     DIVIDES,
     DRAWN,
@@ -27,6 +27,7 @@ from ftspec.port.scripts.names import (
     THROUGH,
     WRITTEN,
 )
+from ftspec.port.scripts.pairs import FORMATS, TAKES
 from ftspec.port.scripts.ran import ran
 from ftspec.port.scripts.rewards import lent, rewards_of
 from ftspec.port.scripts.settings import again, chosen, settings
@@ -107,7 +108,7 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
     last = rows.written[max(rows.written)] if rows.written else None
     for one in rows.written.values():
         column = field if one.rendered or one.kind == "text" else SPOKEN
-        if one != last or one.into != column:
+        if one != last or not (one.into == column or _is_read(one, data.get("trainer"))):
             return set()
     if last is not None:
         said: dict[str, Any] = dict(last.said)
@@ -120,6 +121,12 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
         data[DRAWN] = {name: value for name, (value, _) in rows.drawn.items()}
         places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in rows.drawn.items()}
     return rows.lines
+
+
+def _is_read(one: Formatting, trainer: Any) -> bool:
+    """Whether a trainer reads such columns beside each other."""
+    form = one.said.get("format") or FORMATS.get(frozenset(one.said), "")
+    return one.kind == "pair" and form in TAKES.get(trainer, ())
 
 
 def _short(told: str, compound: bool) -> str:

@@ -342,6 +342,7 @@ format = Format(
         "optim": optimizer,
         "lr_scheduler_type": schedule,
         "train_sampling_strategy": order,
+        "remove_unused_columns": inert("trl's collators take the columns that they need"),
         "group_by_length": unless(
             (False, None),
             "rows are drawn in random order",
