@@ -55,11 +55,14 @@ class FtspecError(Exception):
         if isinstance(problems, Problem):
             problems = (problems,)
         self.problems: tuple[Problem, ...] = tuple(problems)
+        self.way_out = ""
+        """What mends all of them together, where that is known."""
         super().__init__("; ".join(problem.message for problem in self.problems))
 
     def as_json(self) -> dict[str, Any]:
         """The same as data, for `--json`."""
-        return {"code": self.code, "problems": [asdict(problem) for problem in self.problems]}
+        told = {"code": self.code, "problems": [asdict(problem) for problem in self.problems]}
+        return {**told, "way_out": self.way_out} if self.way_out else told
 
 
 class SpecError(FtspecError):

@@ -225,6 +225,8 @@ def report_errors(as_json: bool) -> Iterator[None]:
             print_json({"error": error.as_json()})
         for problem in error.problems:
             click.echo(describe(problem, error.code), err=True)
+        if error.way_out:
+            click.echo(f"all of it together: {error.way_out}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

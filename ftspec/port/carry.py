@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ftspec.plan.write import write_plan
 from ftspec.port.bring import Imported, bring
 from ftspec.port.fates import Fate
 from ftspec.port.sourced import at_their_source
+from ftspec.port.way_out import way_out
 from ftspec.registry import load
 from ftspec.spec.load import loads
 
@@ -63,7 +65,12 @@ def carry(
     changed = [*_moved(imported, folder), *sets]
     with _beside(imported, folder, overwrite), at_their_source(imported, sets):
         loaded = loads(imported.composed.text, IN_BETWEEN, changed)
-        plan = make_plan(loaded, backend, folder, allow_lossy)
+        try:
+            plan = make_plan(loaded, backend, folder, allow_lossy)
+        except UnsupportedError as error:
+            if options := way_out(imported, backend, folder, changed):
+                error.way_out = " ".join(map(shlex.quote, options))
+            raise
         return Carried(imported, plan, write_plan(plan, overwrite))
 
 

@@ -32,12 +32,14 @@ def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
         yield
     except FtspecError as error:
         own = {f"--set {one}" for one in sets}
-        raise type(error)(
+        placed = type(error)(
             [
                 problem if problem.file in own or not problem.path else _placed(problem, imported)
                 for problem in error.problems
             ]
-        ) from error
+        )
+        placed.way_out = error.way_out
+        raise placed from error
 
 
 def as_options(hint: str, path: str) -> str:

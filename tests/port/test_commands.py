@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,13 @@ def test_port_tells_what_is_wrong_at_the_source(ftspec: Command, sources: Path) 
     assert told[average] == "axolotl.yaml:12"  # of micro_batch_size and accumulation
     assert {place.partition(":")[0] for place in told.values()} == {"axolotl.yaml"}
     assert not (sources / "build").exists(), "not even its chat template is left behind"
+    (line,) = (one for one in done.err.splitlines() if one.startswith("all of it together: "))
+    assert "--set method.objective.average=tokens" in line
+    options = shlex.split(line.removeprefix("all of it together: "))
+    told = json.loads(ftspec("port", "axolotl.yaml", *to, "--json").out)["error"]
+    assert shlex.split(told["way_out"]) == options
+    done = ftspec("port", "axolotl.yaml", "--to", "llamafactory", "-o", "other", *to[-2:], *options)
+    assert done.code == 0, done.err
     (sources / "build").mkdir()
     (sources / "build" / "axolotl.chat_template.jinja").write_text("mine")
     assert ftspec("port", "axolotl.yaml", "--to", "trl", "-o", "build").code == 8

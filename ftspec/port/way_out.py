@@ -1,0 +1,58 @@
+"""What to add to `ftspec port` so that a config which another framework cannot express goes through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ftspec.errors import FtspecError, Problem
+from ftspec.plan.make import make_plan
+from ftspec.port.bring import Imported
+from ftspec.port.sourced import as_options
+from ftspec.spec.load import loads
+
+SET = re.compile(r"--set ([\w.]+=[^\s,;:]+)")
+ALTERNATIVE = re.compile(r"[,;] or |; ")
+ROUNDS = 8
+"""One remedy may call for the next; more than a few are another training."""
+
+
+def way_out(
+    imported: Imported, backend: str, folder: Path, sets: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Options with which it goes, the first that each refusal names; None where that leads nowhere.
+
+    Each changes what is trained, in words that a person can read before they take it.
+    """
+    tried = list(sets)
+    for _ in range(ROUNDS):
+        problems = _problems(imported, backend, folder, tried, allow_lossy=True)
+        if not problems:
+            lossy = bool(_problems(imported, backend, folder, tried, allow_lossy=False))
+            options = [word for one in tried[len(sets) :] for word in ("--set", one)]
+            return (*(["--allow-lossy"] if lossy else []), *options)
+        new = [one for problem in problems for one in _remedies(problem)]
+        fresh = [one for one in dict.fromkeys(new) if one not in tried]
+        if not fresh:
+            return None
+        tried += fresh
+    return None
+
+
+def _problems(
+    imported: Imported, backend: str, folder: Path, sets: Sequence[str], allow_lossy: bool
+) -> tuple[Problem, ...]:
+    try:
+        make_plan(loads(imported.composed.text, "spec", sets), backend, folder, allow_lossy)
+    except FtspecError as error:
+        return error.problems
+    return ()
+
+
+def _remedies(problem: Problem) -> Iterator[str]:
+    """The values of the first alternative that has some."""
+    for words in ALTERNATIVE.split(as_options(problem.hint, problem.path)):
+        if found := SET.findall(words):
+            yield from found
+            return
