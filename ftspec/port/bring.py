@@ -77,7 +77,8 @@ def bring(
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
     launched = documents.get("accelerate")
-    needed = main.format.devices(main.document.data) if main is not None else None
+    counts = (part.format.devices(part.document.data) for part in ordered)
+    needed = next((count for count in counts if count), None)
     each, nodes = machines(launched) if launched else (needed or 1, 1)
     settled: list[Settled] = []
     for part in ordered:

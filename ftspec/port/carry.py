@@ -132,7 +132,8 @@ def _file(reward: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, str]
 def _is_lost(fate: Fate, imported: Imported, backend: str) -> bool:
     """Whether the other framework would train without it; what is kept goes on to its own."""
     if fate.kind == "kept":
-        return all(part.format.backend != backend for part in imported.parts)
+        (whose,) = (part for part in imported.parts if any(one is fate for one in part.fates))
+        return not whose.native.keys() & imported.composed.spec.native.get(backend, {}).keys()
     return not fate.faithful
 
 

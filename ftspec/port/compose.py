@@ -17,6 +17,7 @@ from ftspec.port.fates import TITLES, Fate
 from ftspec.port.rules import ROWS
 from ftspec.port.settle import UNWRITTEN, Settled
 from ftspec.port.verdicts import shown
+from ftspec.registry import load
 from ftspec.spec.lora import OF_ANY_ADAPTER
 from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, never_nothing, tags
@@ -63,11 +64,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
         values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
     values |= _mended(values)
     origins = {path: found for part in parts for path, found in part.origins.items()}
-    natives = {
-        part.format.backend: seen
-        for part in parts
-        if (seen := {key: value for key, value in part.native.items() if not _unfit(value)})
-    }
+    natives = _natives(parts)
     refused = _nothing_to_evaluate(values)
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
@@ -93,6 +90,23 @@ def compose(parts: Sequence[Settled]) -> Composed:
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
     open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
     return Composed(spec, masked(text), values, tuple(map(masked, open_)))
+
+
+def _natives(parts: Sequence[Settled]) -> dict[str, dict[str, Any]]:
+    """What is passed through, by backend: an engine's settings also to a trainer that writes its file."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        seen = {key: value for key, value in part.native.items() if not _unfit(value)}
+        for backend in {part.format.backend, parts[0].format.backend} if seen else ():
+            if backend == part.format.backend or _writes(backend, part.format.part):
+                found.setdefault(backend, {}).update(seen)
+    return found
+
+
+def _writes(backend: str, start: str) -> bool:
+    """Whether a backend writes native keys that begin so."""
+    maps = load(backend).maps.values()
+    return any(key.startswith(start) for fields in maps for row in fields.rows for key in row.keys)
 
 
 def _cast(parts: Sequence[Settled]) -> None:

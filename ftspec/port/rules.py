@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
     """Spec paths that it has a part in, where another rule or the whole gives the value."""
     files: Mapping[str, str] = NO_FILES
     """Texts that stand in the source and that a spec names as files."""
+    passed: Flat = NOTHING
+    """Values for the `native` section of its own framework, as they are: no row of its map knows them."""
     loud: bool = False
     """Whether a person should see it though it changes nothing: a slip, which the source ignores."""
 

@@ -252,8 +252,8 @@ def _kept(
     """What goes on to its own framework: kept settings, and inert ones that are not its defaults."""
     if not form.keeps or any(map(_is_no_number, (setting.value, *outcome.native.values()))):
         return {}
-    if fate.kind == "kept":
-        return dict(outcome.native)
+    if fate.kind == "kept" or outcome.passed:
+        return {**outcome.native, **outcome.passed}
     key = form.native_key(setting.key)
     entry = context.table.find(key) if context.table else None
     if fate.kind != "inert" or entry is None or same(entry[1], setting.value):

@@ -5,11 +5,14 @@ As 0.19.8 and transformers' Trainer read it: `auto` is filled in from the script
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.deepspeed.blocks import BLOCKS
 from ftspec.port.formats.deepspeed.precision import PRECISION, by_main, unless_auto
-from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps
+from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps, never_warm
 from ftspec.port.formats.deepspeed.zero import DS, SHARDING
 from ftspec.port.rules import Context, Outcome, says, section, unknown
 from ftspec.read import yaml
@@ -51,6 +54,8 @@ def _batch(setting: Setting, context: Context) -> Outcome:
 def _complete(context: Context) -> Completion:
     spec = missing_steps(context)
     notes = []
+    if _world(context.document.data) is not None and "accelerate" not in context.companions:
+        spec["hardware.devices"] = context.devices
     if "stage" not in section(context, "zero_optimization"):
         spec["hardware.zero.stage"] = 0
     if "gradient_clipping" not in context.document.data:
@@ -61,7 +66,40 @@ def _complete(context: Context) -> Completion:
     halves = [section(context, name).get("enabled") for name in ("bf16", "fp16")]
     if not any(halves) and context.main is None:
         spec["precision.compute"] = "fp32"
-    return Completion({}, spec, _counted_twice(context), tuple(notes))
+    asked = (*_counted_twice(context), *_stops(context))
+    return Completion({}, spec, asked, tuple(notes))
+
+
+def _stops(context: Context) -> Iterator[str]:
+    """Where a trainer's run ends before it begins."""
+    if context.main is not None and "zero_optimization" not in context.document.data:
+        yield "zero_optimization: accelerate stops at a file without this section: which stage?"
+    if never_warm(context):
+        yield (
+            "scheduler.params.warmup_num_steps: auto, and the trainer's warm-up is 0 steps: DeepSpeed "
+            "0.19.8 stops at that, older versions made two of them"
+        )
+    needed, devices = _world(context.document.data), context.devices * context.nodes
+    if needed is not None and needed != devices:
+        yield (
+            f"train_batch_size: by the other two numbers it is that of {needed:g} devices, and there are "
+            f"{devices}: DeepSpeed stops at that"
+        )
+
+
+def _world(data: Mapping[str, Any]) -> float | None:
+    """Devices that the three numbers of a batch are for."""
+    names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+    said = [number for name in names if isinstance(number := data.get(name), int) and number > 0]
+    if len(said) != len(names):
+        return None
+    whole, micro, steps = said
+    return float(whole / (micro * steps))
+
+
+def _devices(data: Mapping[str, Any]) -> int | None:
+    world = _world(data)
+    return int(world) if world is not None and world.is_integer() else None
 
 
 def _counted_twice(context: Context) -> tuple[str, ...]:
@@ -88,6 +126,7 @@ format = Format(
     # runtime/config.py asks for its blocks by name, and looks at nothing else
     otherwise=unknown("DeepSpeed 0.19.8 has no such setting, and passes over it"),
     complete=_complete,
+    devices=_devices,
     whole=False,
     part=DS,
     rules={

@@ -12,7 +12,8 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import by_main, unless_auto
 from ftspec.port.rules import Context, Outcome, Rule, inert, says, section, unknown, unless
 
-KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear"}
+KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
+AHEAD = "of its cosine the warm-up is a step late, and the wave is not: here both are"
 GONE = ("onebitadam", "zerooneadam", "onebitlamb")
 """Optimizers that were taken out: the engine looks for them in torch.optim, and stops."""
 RATE = 1e-3
@@ -24,18 +25,35 @@ ADAM: Mapping[str, Mapping[str, Any]] = {
     "weight_decay": {"train.weight_decay": 0.0},
 }
 """What its Adam assumes without these settings: the trainer's own are not asked."""
+ASSUMED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "adamw": ADAM,
+    "lion": {name: values for name, values in ADAM.items() if name != "eps"},
+    "sgd": {name: ADAM[name] for name in ("lr", "weight_decay")},
+}
+"""The same by a spec's optimizer: ops/lion/, and torch.optim.SGD."""
+STANDS = (
+    "where a gradient and its momentum are nothing, its Lion takes a step, and bitsandbytes' none"
+)
+"""csrc/lion/multi_tensor_lion.cu: a direction that is not above zero goes the other way."""
+OTHERS = {
+    "muon": "its Muon scales the step of a matrix by its shape, a spec's to the size of AdamW's",
+    "lamb": "Lamb, which scales steps by the size of each weight, is not in a spec",
+}
 TORCH_DECAY = 0.01
 """Of torch.optim.AdamW, which `torch_adam` asks for."""
+LOWEST = 1e-4
+"""Where its cosine ends, as a share of the peak."""
 WARMUP: Mapping[str, Any] = {"train.warmup_steps": 1000, "train.warmup_ratio": None}
 
 
 def missing_steps(context: Context) -> dict[str, Any]:
     """Values of what a section leaves out."""
     spec: dict[str, Any] = {}
-    if _is_adam(section(context, "optimizer").get("type")):
-        params = _params(context, "optimizer")
-        for name, values in ADAM.items():
-            spec |= {} if name in params else values
+    kind = _kind(section(context, "optimizer").get("type"))
+    params = _params(context, "optimizer")
+    for name, values in ASSUMED.get(kind, {}).items():
+        spec |= {} if name in params else values
+    if kind == "adamw":
         if params.get("torch_adam") and "weight_decay" not in params and _decays_apart(context):
             spec |= {"train.weight_decay": TORCH_DECAY, "train.weight_decay_on": "all"}
         if params.get("weight_decay") == "auto" and by_main(context, "weight_decay"):
@@ -43,6 +61,8 @@ def missing_steps(context: Context) -> dict[str, Any]:
     if (kind := str(section(context, "scheduler").get("type"))) in KINDS:
         params = _params(context, "scheduler")
         spec |= {} if "warmup_num_steps" in params else WARMUP
+        if kind == "WarmupCosineLR":
+            return spec | {"train.schedule.min_ratio": params.get("cos_min_ratio", LOWEST)}
         if kind == "WarmupDecayLR" and "warmup_max_lr" not in params:
             spec["train.learning_rate"] = RATE
         elif "warmup_max_lr" in params:
@@ -55,20 +75,43 @@ def _params(context: Context, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_adam(name: Any) -> bool:
-    return str(name).lower() in ("adam", "adamw")
+def never_warm(context: Context) -> bool:
+    """Whether its warm-up is the trainer's, which has none: at 0 steps the engine stops."""
+    said = section(context, "scheduler")
+    auto = _params(context, "scheduler").get("warmup_num_steps") == "auto"
+    none = context.trains.get("train.warmup_steps") == 0
+    return str(said.get("type")) in KINDS and auto and none
+
+
+def _kind(name: Any) -> str:
+    """A spec's optimizer; "" for one that it has not. Torch's own have to be spelt as torch spells them."""
+    if name == "SGD":
+        return "sgd"
+    kinds = {"adam": "adamw", "adamw": "adamw", "lion": "lion"}
+    return kinds.get(str(name).lower(), "")
 
 
 def _optimizer(setting: Setting, _context: Context) -> Outcome:
-    if _is_adam(setting.value):
-        return Outcome(
-            "renamed", spec={"train.optimizer.type": "adamw"}, why="its Adam decays weights apart"
-        )
-    if str(setting.value).lower() in GONE:
+    kind, name = _kind(setting.value), str(setting.value).lower()
+    if kind:
+        spec = {"train.optimizer.type": kind}
+        if kind == "lion":
+            return Outcome("approximated", spec=spec, why=STANDS)
+        why = "its Adam decays weights apart" if kind == "adamw" else "torch's"
+        return Outcome("renamed", spec=spec, why=why)
+    if name in GONE:
         return Outcome(
             "unknown", why=f"{setting.value} was taken out, and DeepSpeed 0.19.8 stops at it"
         )
-    return Outcome("unknown", why=f"the engine's own optimizer {setting.value} is not in a spec")
+    why = OTHERS.get(name, f"the engine's own optimizer {setting.value} is not in a spec")
+    return Outcome("unknown", why=why)
+
+
+def _of_sgd(setting: Setting, context: Context) -> Outcome:
+    if _kind(section(context, "optimizer").get("type")) != "sgd":
+        return Outcome("unknown", why="a setting of the engine's own optimizer")
+    name = setting.key.rpartition(".")[2]
+    return Outcome("renamed", spec={f"train.optimizer.{name}": setting.value})
 
 
 def _decays_apart(context: Context) -> bool:
@@ -139,12 +182,39 @@ def _schedule(setting: Setting, context: Context) -> Outcome:
     if setting.value == "WarmupDecayLR" and lowest not in (None, "auto", 0):
         line = {"type": "polynomial", "power": 1.0, "end_rate": float(lowest)}
         spec |= {f"train.schedule.{name}": value for name, value in line.items()}
+    if setting.value == "WarmupCosineLR":
+        return Outcome("approximated", spec=spec, why=AHEAD)
     return Outcome("derived", spec=spec)
+
+
+def _lowest(setting: Setting, context: Context) -> Outcome:
+    """Where its cosine begins, as a share of the optimizer's rate: the first step of all has none."""
+    peak = _params(context, "optimizer").get("lr", RATE)
+    if peak == "auto":
+        peak = context.trains.get("train.learning_rate")
+    if not setting.value:
+        return Outcome("inert", why="from nothing, as without it")
+    if not isinstance(peak, int | float):
+        return Outcome("unknown", why="a share of a rate that is not known")
+    spec = {"train.warmup_start": setting.value * peak}
+    return Outcome("approximated", spec=spec, why="its first step has a rate of nothing")
 
 
 def _steps(setting: Setting, _context: Context) -> Outcome:
     spec = {"train.warmup_steps": max(2, setting.value), "train.warmup_ratio": None}
+    if setting.value < 1:
+        why = "DeepSpeed 0.19.8 stops at that; older versions made two of them"
+        return Outcome("approximated", spec=spec, why=why)
     return Outcome("derived", spec=spec, why="the engine makes at least two of them")
+
+
+def _of_cosine(rule: Rule) -> Rule:
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if section(context, "scheduler").get("type") != "WarmupCosineLR":
+            return Outcome("unknown", why="a setting of the engine's cosine alone")
+        return rule(setting, context)
+
+    return chosen
 
 
 STEPS: Mapping[str, Rule] = {
@@ -165,12 +235,15 @@ STEPS: Mapping[str, Rule] = {
     "optimizer.params.bias_correction": unless(
         (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")
     ),
+    **dict.fromkeys(("optimizer.params.momentum", "optimizer.params.nesterov"), _of_sgd),
     "optimizer.params.": unknown("a setting of the engine's own optimizer"),
     "scheduler.type": _schedule,
     "scheduler.params.warmup_type": inert("it belongs to the schedule"),
     "scheduler.params.warmup_min_lr": unless_auto(says("train.warmup_start", float)),
     "scheduler.params.warmup_max_lr": unless_auto(says("train.learning_rate")),
     "scheduler.params.warmup_num_steps": unless_auto(_steps),
+    "scheduler.params.warmup_min_ratio": _of_cosine(_lowest),
+    "scheduler.params.cos_min_ratio": _of_cosine(says("train.schedule.min_ratio")),
     "scheduler.params.total_num_steps": unless_auto(says("train.steps")),
     "scheduler.params.": unknown("a setting of the engine's own schedule"),
 }

@@ -51,6 +51,25 @@ KNOBS = (
     "model_persistence_threshold", "param_persistence_threshold", "prefetch_bucket_size",
 )  # fmt: skip
 """Settings of speed and memory. Some have a name that begins with `stage3_` as well."""
+FILLED = ("reduce_bucket_size", "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")
+"""Sizes that the word `auto` takes from the model (transformers, integrations/deepspeed.py)."""
+TUNED: Mapping[str, Any] = {
+    "allgather_bucket_size": 500_000_000,
+    "allgather_partitions": True,
+    "contiguous_gradients": True,
+    "memory_efficient_linear": True,
+    "reduce_bucket_size": 500_000_000,
+    "reduce_scatter": True,
+    "round_robin_gradients": False,
+    "sub_group_size": 1_000_000_000,
+    "zero_hpz_partition_size": 1,
+    "stage3_max_live_parameters": 1_000_000_000,
+    "stage3_max_reuse_distance": 1_000_000_000,
+    "stage3_module_granularity_threshold": 0,
+    "stage3_param_persistence_threshold": 100_000,
+    "stage3_prefetch_bucket_size": 50_000_000,
+}
+"""What the engine assumes of those that people tune: others are handed on to it."""
 SPEED = (
     "buffer_count", "buffer_size", "max_in_cpu", "pin_memory", "pipeline_read",
     "pipeline_write", "fast_init", "cpuadam_cores_perc",
@@ -102,6 +121,18 @@ def _folder(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", of=("hardware.zero.offload_folder",))
 
 
+def _tuned(setting: Setting, context: Context) -> Outcome:
+    """Speed and memory: a spec has no word for it, and the engine gets it as it was."""
+    name, value = setting.key.removeprefix(ZERO), setting.value
+    usual = stage(context) == 3 if name == "overlap_comm" else TUNED.get(name)
+    idle = not stage(context) or (name.startswith("stage3_") and stage(context) != 3)
+    whole = isinstance(value, float) and value.is_integer()
+    if idle or value in (usual, None) or (value == "auto" and name not in FILLED):
+        return Outcome("inert", why=MOVED)
+    passed = {f"{DS}{setting.key}": int(value) if whole else value}
+    return Outcome("inert", why=MOVED, passed=passed)
+
+
 def _at_stage_3(rule: Rule) -> Rule:
     """Of weights that are sharded."""
 
@@ -114,7 +145,12 @@ def _at_stage_3(rule: Rule) -> Rule:
 
 
 def _few_bits(why: str) -> Rule:
-    return _at_stage_3(unless((False,), "off", nearly(why)))
+    """ZeRO++: only the engine has it, which gets it as it was."""
+
+    def kept(setting: Setting, _context: Context) -> Outcome:
+        return Outcome("kept", why=why, passed={f"{DS}{setting.key}": setting.value})
+
+    return _at_stage_3(unless((False,), "off", kept))
 
 
 SHARDING: Mapping[str, Rule] = {
@@ -136,6 +172,7 @@ SHARDING: Mapping[str, Rule] = {
     **group(
         MOVED, *(f"{ZERO}{name}" for name in KNOBS), *(f"{ZERO}stage3_{name}" for name in KNOBS)
     ),
+    **dict.fromkeys((f"{ZERO}{name}" for name in (*TUNED, "overlap_comm")), _tuned),
     f"{ZERO}stage3_gather_fp16_weights_on_model_save": inert(
         "the end result always holds all weights"
     ),
