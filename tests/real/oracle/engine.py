@@ -43,6 +43,9 @@ def _steps(read, args, steps):
         given = dict(read.optimizer_params or {})
         made = {key: plain(given.pop(key, value)) for key, value in ADAM.items()}
         given.pop("torch_adam", None)
+        if read.optimizer_name == "SGD":
+            one = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=made["lr"], **given)
+            return {"= engine's Adam": made, "= optimizer": ["SGD", plain(one.defaults)]}
         if read.optimizer_name == "adamw":  # the name decides: runtime/engine.py
             given.pop("adam_w_mode", None)
         other = {name: on for name, on in given.items() if ALIKE.get(name, not on) != on}

@@ -60,6 +60,7 @@ OTHER: Mapping[str, tuple[Any, ...]] = {
 ADAM = {"lr": "auto", "betas": "auto", "eps": "auto", "weight_decay": "auto"}
 OPTIMIZERS: tuple[tuple[str, dict[str, Any]], ...] = (
     *((kind, ADAM) for kind in ("AdamW", "Adam", "adam", "Lamb", "OneBitAdam", "Lion", "SGD")),
+    ("SGD", {"lr": "auto", "weight_decay": "auto", "momentum": 0.9, "nesterov": True}),
     ("AdamW", {}),
     ("AdamW", {"lr": 2e-5}),
     ("AdamW", {"lr": 1e-4}),

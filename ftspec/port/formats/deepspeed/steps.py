@@ -107,6 +107,21 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why=why)
 
 
+def _unless_alien(rule: Rule) -> Rule:
+    """A setting that not all of these optimizers take: the others stop at it, even where it says `auto`."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        kind, name = (
+            _kind(section(context, "optimizer").get("type")),
+            setting.key.rpartition(".")[2],
+        )
+        if kind and name not in ASSUMED[kind]:
+            return Outcome("unknown", why=f"its optimizer has no {name}, and stops at it")
+        return unless_auto(rule)(setting, context)
+
+    return chosen
+
+
 def _of_sgd(setting: Setting, context: Context) -> Outcome:
     if _kind(section(context, "optimizer").get("type")) != "sgd":
         return Outcome("unknown", why="a setting of the engine's own optimizer")
@@ -220,8 +235,8 @@ def _of_cosine(rule: Rule) -> Rule:
 STEPS: Mapping[str, Rule] = {
     "optimizer.type": _optimizer,
     "optimizer.params.lr": unless_auto(says("train.learning_rate")),
-    "optimizer.params.betas": unless_auto(_betas),
-    "optimizer.params.eps": unless_auto(says("train.optimizer.eps")),
+    "optimizer.params.betas": _unless_alien(_betas),
+    "optimizer.params.eps": _unless_alien(says("train.optimizer.eps")),
     "optimizer.params.weight_decay": unless_auto(_decay),
     "optimizer.params.torch_adam": inert("which implementation of the same Adam"),
     "optimizer.params.adam_w_mode": _apart,
