@@ -11,20 +11,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from ftspec.read import worked
+from ftspec.read.origins import MOVES, Origins
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record
 from ftspec.read.scopes import Scope, bound_in, inner, leaves
-from ftspec.read.values import PARSES, Values, Wanted
+from ftspec.read.values import Wanted
 
-DIVIDED = "|"
-"""In an origin, rows that were divided: `load_dataset[train]|[test]`."""
-DEEPEST = 12
-"""Functions within functions that are followed."""
 STARTERS = ("fire.Fire", "Fire", "typer.run")
 """Calls that run a function with what the command line says."""
 RUNNERS = ("sys.exit", "exit", "asyncio.run")
 """Calls that run what they are given."""
-MOVES = frozenset(("to", "cuda", "train", "eval"))
 DEVICES = ("cuda", "cpu", "mps", "device", "auto")
 
 
@@ -44,14 +40,11 @@ def read_script(source: str, wanted: Wanted) -> Calls:
     return reading(source, lambda tree: _Followed(source, tree, wanted).read())
 
 
-class _Followed(Values):
+class _Followed(Origins):
     def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
         super().__init__(source, tree, wanted)
         self.parts: dict[int, tuple[str, ...]] = {}
         self.origins: dict[str, str] = {}
-        self.returned = ""
-        self.each_returned: list[str] = []
-        self.depth = 0
         self.starts: list[tuple[int, int]] = []
         self.late: set[str] = set()
 
@@ -212,42 +205,6 @@ class _Followed(Values):
                 self._opaque(name, origin)
         return understood
 
-    def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
-        """The call behind what an expression comes to, once it has been read."""
-        match node:
-            case ast.Name(id=name):
-                return self.scope.of(name).objects.get(name, "")
-            case ast.Subscript(value=value, slice=part) if key := self._key(part):
-                return self._part(self._origin(value), key)
-            case ast.Attribute(value=value) | ast.Subscript(value=value):
-                return self._origin(value)
-            case ast.Call(func=function):
-                if name := self._known(function):
-                    if name in self.wanted.through and node.args:
-                        return self._origin(node.args[0])
-                    return name if self.count[name] < 2 else f"{name}#{self.count[name]}"
-                if self._function(function) is not None:
-                    return self.returned
-                if not isinstance(function, ast.Attribute):
-                    return ""
-                found = self._origin(function.value)
-                return (
-                    f"{found}{DIVIDED}" if found and function.attr in self.wanted.divides else found
-                )
-        return ""
-
-    def _key(self, node: ast.expr) -> str:
-        """What a mapping is asked for, where that is a text."""
-        try:
-            found = self._literal(node)
-        except Unknown:
-            return ""
-        return found if isinstance(found, str) else ""
-
-    def _part(self, origin: str, key: str) -> str:
-        """`rows["train"]`, where a script says of which rows it speaks."""
-        return f"{origin}[{key}]" if origin.startswith(tuple(self.wanted.parted)) else origin
-
     def _set_later(self, owner: ast.expr, attribute: str, found: Any) -> bool:
         """`args.max_steps = 5`, of a config that was made before."""
         if not isinstance(owner, ast.Name) or not _is_value(found):
@@ -260,31 +217,6 @@ class _Followed(Values):
         return True
 
     # functions
-
-    def _function(self, node: ast.expr) -> ast.FunctionDef | None:
-        """The function of the script that is called, if it is worth to be followed."""
-        if not isinstance(node, ast.Name) or node.id in self.never or self.depth > DEEPEST:
-            return None
-        scope = self.scope.of(node.id)
-        function = scope.functions.get(node.id)
-        return function if function is not None and self._matters(function) else None
-
-    def _matters(self, function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
-        if function.name in seen:
-            return False
-        for node in ast.walk(function):
-            if not isinstance(node, ast.Call):
-                continue
-            dotted = self._dotted(node.func)
-            last = dotted.rpartition(".")[2]
-            if last in PARSES or any(
-                dotted == c or dotted.endswith("." + c) for c in self.wanted.followed
-            ):
-                return True
-            other = self.module.functions.get(dotted)
-            if other is not None and self._matters(other, seen | {function.name}):
-                return True
-        return False
 
     def _inlined(self, function: ast.FunctionDef, call: ast.Call | None) -> tuple[bool, Any]:
         """Read a function where it is called."""
@@ -377,6 +309,11 @@ class _Followed(Values):
                 return self._other_call(node, self._dotted(function))
         return super()._expression(node)
 
+    def _is_valued(self, place: str) -> bool:
+        """Whether an argument says something by its value, so that no name of something unknown will do."""
+        call, _, name = place.rpartition(".")
+        return call.partition("#")[0] in self.wanted.valued and name not in self.wanted.objects
+
     def _other_call(self, node: ast.Call, dotted: str) -> bool:
         if (function := self._function(node.func)) is not None:
             return self._inlined(function, node)[0]
@@ -404,9 +341,10 @@ class _Followed(Values):
                 self._foreign(node, place + " = ")
             self.values.setdefault(place, found)
             return
-        if not understood:
+        origin = self._origin(node)
+        if not understood or (not origin and found is Unknown and self._is_valued(place)):
             self._foreign(node, place + " = ")
-        if origin := self._origin(node):
+        if origin:
             self.origins[place] = origin
 
 

@@ -40,6 +40,10 @@ class Wanted(NamedTuple):
     """Calls whose result has parts by name, which an origin tells: `load_dataset[train]`."""
     divides: Collection[str] = ()
     """Methods that make parts of what they are called on."""
+    valued: Collection[str] = ()
+    """Calls whose arguments are values,"""
+    objects: Collection[str] = ()
+    """but for these."""
 
 
 class Values(Script):

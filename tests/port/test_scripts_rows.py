@@ -217,3 +217,13 @@ def test_prompts_by_another_name(read: Bring) -> None:
     (source,) = found.composed.values["data.train"]
     assert (source["format"], source["columns"]) == ("prompt", {"prompt": "question"})
     assert found.faithful, found.composed.open
+
+
+def test_a_collator_that_is_given_tokens_is_a_question(read: Bring) -> None:
+    made = (
+        ROWS + "ids = tokenizer.encode('### A:', add_special_tokens=False)[2:]\n"
+        "made = DataCollatorForCompletionOnlyLM(ids, tokenizer=tokenizer)\n"
+    )
+    given = "train_dataset=rows, data_collator=made"
+    found = read(script(made, given, 'dataset_text_field="text"'), "train.py")
+    assert any("CompletionOnlyLM.0 = ids" in one for one in found.composed.open)

@@ -49,6 +49,20 @@ THROUGH = (
     *(f"{name}.get_peft_model" for name in FAST),
 )  # fmt: skip
 """Calls that give back the model or the trainer that they are given."""
+VALUED = (
+    *CONFIGS, *LOADERS, SCORED, *ADAPTERS, "BitsAndBytesConfig", COLLATOR, "load_dataset"
+)  # fmt: skip
+"""Calls whose arguments are settings: a name of something that is not known is a question there."""
+OBJECTS = (
+    "model",
+    "tokenizer",
+    "processing_class",
+    "token",
+    "cache_dir",
+    "device_map",
+    "max_memory",
+    "use_auth_token",
+)
 PARTED = ("load_dataset",)
 DIVIDES = ("train_test_split",)
 GIVEN_ROWS = ("train_dataset", "eval_dataset")

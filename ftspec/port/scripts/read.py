@@ -19,12 +19,14 @@ from ftspec.port.scripts.names import (
     HARMLESS,
     IDLE,
     KNOWN,
+    OBJECTS,
     OF_ROWS,
     PADS,
     PARTED,
     READ,
     REWARD_SOURCE,
     THROUGH,
+    VALUED,
     WRITTEN,
 )
 from ftspec.port.scripts.pairs import FORMATS, TAKES
@@ -59,7 +61,9 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     """
     whole = code(path, text)
     source = ran(whole)
-    wanted = Wanted((*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH, PARTED, DIVIDES)
+    wanted = Wanted(
+        (*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH, PARTED, DIVIDES, VALUED, OBJECTS
+    )
     calls = chosen(read_script(source, wanted))
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
     data, places = settings(calls)

@@ -34,7 +34,7 @@ from ftspec.port.scripts.names import (
     UNUSED_BITS,
     WHOLE,
 )
-from ftspec.read.people import DIVIDED
+from ftspec.read.origins import DIVIDED
 from ftspec.read.placed import Place, Trail
 from ftspec.read.python import Calls
 

@@ -1,0 +1,90 @@
+"""Where the objects of a script come from: the call that made each, through names, functions and methods."""
+
+from __future__ import annotations
+
+import ast
+
+from ftspec.read.python import Unknown
+from ftspec.read.values import PARSES, Values, Wanted
+
+DIVIDED = "|"
+"""In an origin, rows that were divided: `load_dataset[train]|[test]`."""
+DEEPEST = 12
+"""Functions within functions that are followed."""
+MOVES = frozenset(("to", "cuda", "train", "eval"))
+"""Methods that give back what they are called on, or leave it as it is."""
+
+
+class Origins(Values):
+    """What an object is, and which functions are worth to be followed."""
+
+    def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
+        super().__init__(source, tree, wanted)
+        self.returned = ""
+        self.each_returned: list[str] = []
+        self.depth = 0
+
+    def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
+        """The call behind what an expression comes to, once it has been read."""
+        match node:
+            case ast.Name(id=name):
+                return self.scope.of(name).objects.get(name, "")
+            case ast.Subscript(value=value, slice=part):
+                found, key = self._origin(value), self._key(part)
+                return f"{found}[{key}]" if key and self._is_parted(found) else self._rows(found)
+            case ast.Attribute(value=value):
+                return self._rows(self._origin(value))
+            case ast.Call(func=function):
+                if name := self._known(function):
+                    if name in self.wanted.through and node.args:
+                        return self._origin(node.args[0])
+                    return name if self.count[name] < 2 else f"{name}#{self.count[name]}"
+                if self._function(function) is not None:
+                    return self.returned
+                if not isinstance(function, ast.Attribute):
+                    return ""
+                found = self._origin(function.value)
+                if found and function.attr in self.wanted.divides:
+                    return f"{found}{DIVIDED}"
+                return found if function.attr in MOVES else self._rows(found)
+        return ""
+
+    def _key(self, node: ast.expr) -> str:
+        """What a mapping is asked for, where that is a text."""
+        try:
+            found = self._literal(node)
+        except Unknown:
+            return ""
+        return found if isinstance(found, str) else ""
+
+    def _is_parted(self, origin: str) -> bool:
+        return origin.startswith(tuple(self.wanted.parted))
+
+    def _rows(self, origin: str) -> str:
+        """Rows stay rows, whatever a method makes of them; of other things it makes something else."""
+        return origin if self._is_parted(origin) else ""
+
+    def _function(self, node: ast.expr) -> ast.FunctionDef | None:
+        """The function of the script that is called, if it is worth to be followed."""
+        if not isinstance(node, ast.Name) or node.id in self.never or self.depth > DEEPEST:
+            return None
+        scope = self.scope.of(node.id)
+        function = scope.functions.get(node.id)
+        return function if function is not None and self._matters(function) else None
+
+    def _matters(self, function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
+        if function.name in seen:
+            return False
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Call):
+                continue
+            dotted = self._dotted(node.func)
+            last = dotted.rpartition(".")[2]
+            if last in PARSES or any(
+                dotted == c or dotted.endswith("." + c) for c in self.wanted.followed
+            ):
+                return True
+            other = self.module.functions.get(dotted)
+            if other is not None and self._matters(other, seen | {function.name}):
+                return True
+        return False
