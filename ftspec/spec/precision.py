@@ -57,9 +57,9 @@ class Precision(Node):
     """fp32: everything in float32. bf16, fp16: mixed precision (autocast) over the model's weights.
     bf16-weights, fp16-weights: all weights and gradients in 16 bits, also those of a frozen base, and
     float32 copies of what trains, which the optimizer steps: what DeepSpeed's `bf16` and `fp16` mean.
-    bf16-pure: weights, gradients and optimizer states in bfloat16 as well, for full tuning; half the
-    memory, and small updates are lost. fp8: bf16, with the matrix products of linear layers in float8;
-    faster on GPUs that have it (Hopper and later), slower on a CPU, which calculates the same."""
+    bf16-pure: weights, gradients and optimizer states in bfloat16 as well, for full tuning and, in TRL, for
+    LoRA; half the memory, and small updates are lost. fp8: bf16, with the matrix products of linear layers in
+    float8; faster on GPUs that have it (Hopper and later), slower on a CPU, which calculates the same."""
     fp8_recipe: Literal["tensorwise", "rowwise", "rowwise_with_gw_hp"] = "tensorwise"
     """What shares a scale in float8, by torchao's names: a whole tensor, or a row of it;
     rowwise_with_gw_hp: rows, and gradients of weights in bfloat16. Only with `compute: fp8`."""

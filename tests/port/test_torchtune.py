@@ -136,7 +136,7 @@ def test_a_recipes_config(read: Bring) -> None:
         ("torch.optim.AdamW", "torch.optim.Rprop", "optimizer._component_", "unknown"),
         (".lora_llama3", ".qlora_llama3", "model._component_", "approximated"),
         ("dtype: fp32", "dtype: fp16", "dtype", "unknown"),
-        ("dtype: fp32", "dtype: bf16", "dtype", "approximated"),  # adapters are float32 here
+        ("dtype: fp32", "dtype: bf16", "dtype", "derived"),
     ],
 )
 def test_fates(read: Bring, old: str, new: str, key: str, kind: str) -> None:

@@ -124,12 +124,33 @@ def test_where_no_copies_are_kept(lab: Lab) -> None:
     assert "unfused_optimizer" in refusal(lab, "deepspeed", *unsharded)
 
 
+@pytest.mark.parametrize("quantised", [(), ("model.quantization=nf4",)], ids=["whole", "nf4"])
+def test_adapters_in_bfloat16(lab: Lab, quantised: tuple[str, ...]) -> None:
+    for backend in ("llamafactory", "unsloth", "deepspeed"):
+        assert "is for full tuning" in refusal(lab, backend, "precision=bf16-pure")
+
+    def runs(folder: Path) -> dict[str, Run]:
+        sets = ("train.steps=3", "train.learning_rate=1e-3", "model.dtype=bfloat16", *quantised)
+        return {
+            name: lab.compiled("trl", folder / name, *sets, f"precision={name}")
+            for name in ("bf16-pure", "bf16")
+        }
+
+    proof = lab.compare(f"adapters in bfloat16 {len(quantised)}", runs, reference="bf16")
+    pure, mixed = map(proof.evidence, ("bf16-pure", "bf16"))
+    assert {tensor.dtype for tensor in pure.trainable.values()} == {"bfloat16"}
+    assert {tensor.dtype for tensor in mixed.trainable.values()} == {"float32"}
+    assert pure.setting["autocast"] == ""
+    assert set(pure.trainable) == set(mixed.trainable)
+    assert all(abs(a.loss - b.loss) < 0.02 for a, b in zip(pure.steps, mixed.steps, strict=True))
+    assert any((pure.after[name] != begun).any() for name, begun in pure.before.items())
+
+
 @pytest.mark.parametrize("backend", ["trl", "llamafactory", "unsloth", "deepspeed"])
 @pytest.mark.parametrize(
     ("sets", "reason"),
     [
         (("precision=fp16",), "float16 does not run on a CPU"),
-        (("precision=bf16-pure",), "is for full tuning"),
         ((FULL, "precision=fp32", "model.dtype=bfloat16"), "multiplied in bfloat16"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",

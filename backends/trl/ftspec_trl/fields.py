@@ -9,16 +9,19 @@ from ftspec.families.objectives.ppo import ppo
 from ftspec.families.scripts.sft_script import no_sequences, no_zero, saved_row, shared_rows
 from ftspec.families.training.fsdp import fsdp_rows
 from ftspec.families.weights.float8 import float8_row
+from ftspec.families.weights.pure import with_adapters
 from ftspec.families.weights.qat import copy_row, qat_row
 from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.families.weights.stored import scripted_row
 from ftspec.mapping import FieldMap, replaced
 
 WHY = "its context parallelism, within FSDP 2, is not compiled for it"
+SHARED = shared_rows()
+ARITHMETIC = [row for row in SHARED if row.paths == ("precision.compute",)]
 SFT = FieldMap(
     "trl",
     (
-        *replaced(shared_rows(), saved_row()),
+        *replaced(SHARED, saved_row(), *map(with_adapters, ARITHMETIC)),
         scripted_row(),
         *quantisation_rows(),
         qat_row(),

@@ -37,7 +37,16 @@ from ftspec.families.training import best, fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
-from ftspec.families.weights import experts, float8, packed_experts, qat, quantised, stored, tokens
+from ftspec.families.weights import (
+    experts,
+    float8,
+    packed_experts,
+    pure,
+    qat,
+    quantised,
+    stored,
+    tokens,
+)
 from ftspec.mapping import Flat
 from ftspec.read.python import read_calls
 from ftspec.read.shell import read as read_shell
@@ -180,6 +189,7 @@ def emit_script(
         **tokens.context(native),
         **steps.context(native),
         "float8": native.get(float8.FLOAT8),
+        "narrowed": native.get(pure.ADAPTERS),
         **stored.context(native),
         "refers": trainer.refers,
         "referred": ANCHOR in native
@@ -234,6 +244,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "schedule the rate": (values["warmup"], lambda: steps.scheduled(values["warmup"])),
         "decay everything": (values["decayed"], lambda: steps.DECAYING),
+        "hold adapters in bfloat16": (values["narrowed"], lambda: pure.HELD),
         "stop early": (values["stopping"], lambda: best.TEMPLATE),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
@@ -350,6 +361,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
     native |= steps.read_steps(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
+    native |= pure.read_adapters(tree)
     native |= long_prompts.read_longest(tree)
     native |= (
         partial.read_partial(tree)

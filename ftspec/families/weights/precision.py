@@ -91,8 +91,9 @@ def refuse_format(
         raise Refuse(*float8, "precision: bf16, or run.backends: trl")
     if compute == "bf16-pure" and tuner != "full":
         raise Refuse(
-            "what trains beside a frozen base is always float32; `bf16-pure` is for full tuning",
-            "never",
+            "what trains beside a frozen base is float32 there; `bf16-pure` is for full tuning, and for LoRA "
+            "in TRL alone",
+            "notimpl",
             "precision: bf16, and model.dtype: bfloat16 for the base",
         )
     if compute == "fp32" and tuner == "full" and dtype == "bfloat16":

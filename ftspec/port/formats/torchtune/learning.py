@@ -26,7 +26,6 @@ MIXED_RATIO = (
 )
 NO_PPO = "its recipe for PPO draws, whitens and punishes otherwise than the trainer of a spec"
 SUMS = "on one device gradients are sums over the tokens of a batch there, not means"
-PURE = "adapters and what their optimizer remembers are in bfloat16 there, in float32 here"
 SHARDED = frozenset(("fsdp_cpu_offload", "fsdp_reshard_after_forward", "custom_sharded_layers"))
 """Keys that recipes for several devices have; a config does not name its recipe."""
 
@@ -115,14 +114,12 @@ def schedule(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why=f"the schedule {setting.value} is not in a spec")
 
 
-def dtype(setting: Setting, context: Context) -> Outcome:
+def dtype(setting: Setting, _context: Context) -> Outcome:
     """All of it is in one type: weights, what trains, and what the optimizer remembers."""
     names = {"bf16": "bfloat16", "fp32": "float32"}
     if setting.value not in names:
         return Outcome("unknown", why=f"{setting.value} is not in a spec")
     native = {"model.dtype": names[setting.value]}
-    if setting.value == "bf16" and adapted(context):
-        return Outcome("approximated", native, {"precision.compute": "bf16"}, PURE)
     compute = "bf16-pure" if setting.value == "bf16" else "fp32"
     return Outcome("derived", native, {"precision.compute": compute}, "all of it in this type")
 
