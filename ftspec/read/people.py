@@ -299,6 +299,9 @@ class _Followed(Origins):
                     self._argument(f"trainer.train.{keyword.arg}", keyword.value)
                 self.starts.append((node.lineno, len(self.foreign)))
                 return understood
+            case ast.Call(func=ast.Name(id="unsloth_train")):  # its `trainer.train()`
+                self.starts.append((node.lineno, len(self.foreign)))
+                return True
             case ast.Name(id=name):
                 return name in self.scope.of(name).objects
             case ast.Tuple(elts=parts):

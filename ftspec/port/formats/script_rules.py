@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import (
+    NO_END,
     TEXT_RULES,
     asked,
     beside,
     draws,
+    is_bare,
     is_parted,
     is_text,
     limited,
@@ -19,7 +22,7 @@ from ftspec.port.formats.script_texts import (
 )
 from ftspec.port.formats.script_tokens import TOKEN_RULES
 from ftspec.port.formats.trl.collator import COLLATOR_RULES, trained
-from ftspec.port.formats.trl.data import ASKED, FEW, SHAPE, WHICH_FORMAT, files_of, source
+from ftspec.port.formats.trl.data import ASKED, FEW, LOADERS, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_templates import TEMPLATE_RULES, unnamed
@@ -34,7 +37,7 @@ from ftspec.port.rules import (
     unknown,
 )
 from ftspec.port.scripts.names import LOADED, SHARED, UNUSED, UNUSED_BITS
-from ftspec.spec.data import unsliced
+from ftspec.spec.data import SUFFIXES, unsliced
 from ftspec.spec.online import ONLINE
 
 STOPS = ", and a class that is given it stops"
@@ -47,6 +50,15 @@ A_WORD = (
 )
 SEVERAL = "data.train: several data sets are loaded: which of them trains?"
 OTHER_PART = "data.train: the rows that train_test_split holds out are those that train"
+READERS = (*LOADERS, "text", "arrow", "xml", "pandas", "webdataset")
+"""What `load_dataset` has for files."""
+UNREAD = (
+    "a spec has one file of .jsonl, .json, .parquet or .csv, on a disk or in a data set of the hub"
+)
+_REMOTE = re.compile(
+    r"https?://huggingface\.co/datasets/(?P<hub>[\w.-]+/[\w.-]+)/(?:resolve|raw|blob)/"
+    r"(?P<at>[^/]+)/(?P<file>[^?#]+)"
+)
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
 
 
@@ -84,8 +96,24 @@ def _source(call: dict[str, Any], split: Any = None) -> dict[str, Any] | None:
     split = call.get("split") or split
     if isinstance(files, dict):
         files = files.get(unsliced(str(split or "train"))[0])
+    if place in READERS:
+        return _of_reader(place, split, files)
     name = call.get("1", call.get("name"))
     return source(place, name, split, files=files, revision=revision)
+
+
+def _of_reader(place: str, split: Any, files: Any) -> dict[str, Any] | None:
+    """One file: of a disk, or by the address that a data set of the hub has for it."""
+    chosen = files_of(place, files) if files and place in LOADERS else None
+    if chosen is None:
+        return None
+    if (remote := _REMOTE.fullmatch(chosen[0])) is not None:
+        hub, revision, file = remote["hub"], remote["at"], remote["file"]
+        own = None if revision == "main" else revision
+        return source(hub, None, split, files=[file], revision=own)
+    if "://" in chosen[0] or not chosen[0].lower().endswith(tuple(SUFFIXES)):
+        return None
+    return source(place, None, split, files=files)
 
 
 def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
@@ -172,13 +200,19 @@ def _loaded(setting: Setting, context: Context) -> Outcome:
     if name in ("0", "1", "path", "name", "split", "revision"):
         return Outcome("derived", of=("data.train",))
     if name == "data_files":
-        said, files = section(context, call), setting.value
-        if files_of(said.get("0", said.get("path")), files) is not None:
-            return Outcome("derived", of=("data.train",))
-        return Outcome("unknown", why=FEW)
+        return _files(setting, section(context, call), split or None)
     if name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
         return Outcome("inert", why="it does not change which rows there are")
     return Outcome("unknown", why="how rows are chosen inside a data set is not in a spec")
+
+
+def _files(setting: Setting, said: dict[str, Any], split: str | None) -> Outcome:
+    place = said.get("0", said.get("path"))
+    if place in READERS and _source(said, split) is None:
+        return Outcome("unknown", why=UNREAD)
+    if files_of(place, setting.value) is None:
+        return Outcome("unknown", why=FEW)
+    return Outcome("derived", of=("data.train",))
 
 
 def _takes(given: dict[str, Any], call: str, split: str) -> bool:
@@ -186,7 +220,9 @@ def _takes(given: dict[str, Any], call: str, split: str) -> bool:
     return not given or (given.get("of") == call and given.get("split", "train") == split)
 
 
-def _field(setting: Setting, _context: Context) -> Outcome:
+def _field(setting: Setting, context: Context) -> Outcome:
+    if is_bare(context):
+        return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))
     return Outcome("derived", why="the column of texts", of=("data.train",))
 
 

@@ -29,7 +29,9 @@ SHARE = "it says no seed and draws others in each run: the same share of rows tr
 ORDER = "it says no seed and draws another order in each run"
 TURNS = ("messages", "conversations", "conversation")
 """Columns of turns, whatever a script calls them."""
-MADE = re.compile(r"\.map\(|formatting_func = ")
+MADE = re.compile(
+    r"\.map\(|formatting_func = |\.from_(dict|list|pandas|generator)\(|to_sharegpt\(|apply_chat_template\("
+)
 """What may write the column of texts."""
 ONE_SET = "the first rows of several data sets together are not in a spec"
 
@@ -72,9 +74,9 @@ def is_text(context: Context) -> bool:
 
 
 def _text_column(context: Context) -> str | None:
-    """The column of texts that a script of trl names and no function of it writes."""
+    """The column of texts that a script names and no function of it writes."""
     field, told = context.get("dataset_text_field"), context.document.foreign
-    if not isinstance(field, str) or field in TURNS or not _of_trl(context):
+    if not isinstance(field, str) or not field or field in TURNS:
         return None
     written = WRITTEN in context.document.data or any(MADE.search(text) for _, text in told)
     return None if written else field
@@ -84,6 +86,11 @@ def beside(context: Context) -> set[str]:
     """The columns that a function writes beside each other."""
     said = section(context, WRITTEN)
     return set(said.get("columns", said))
+
+
+def is_bare(context: Context) -> bool:
+    """Whether Unsloth trains such a column as it stands: trl puts an end of text behind it."""
+    return not _of_trl(context) and _text_column(context) is not None
 
 
 def is_parted(context: Context) -> bool:

@@ -156,6 +156,7 @@ def _complete(context: Context) -> Completion:
         f"{CONFIG}gradient_checkpointing": True,
     }
     if not _plain(context):
+        native |= _unsaved(context)
         native |= {
             f"{CONFIG}{key}": value for key, value in REWRITTEN.items() if context.get(key) is None
         }
@@ -180,6 +181,14 @@ def _complete(context: Context) -> Completion:
         spec["data.train_on"] = answers(context)
     spec["method.objective.type"] = word
     return Completion(native, spec, tuple(questions))
+
+
+def _unsaved(context: Context) -> dict[str, Any]:
+    """Where neither a folder nor when to save is said, nothing is saved: models/rl.py, saving_check."""
+    said = (context.get("output_dir"), context.get("save_strategy", "steps"))
+    if said != (None, "steps") or context.get("save_steps", 500) != 500:
+        return {}
+    return {f"{CONFIG}output_dir": "unsloth_training_checkpoints", f"{CONFIG}save_strategy": "no"}
 
 
 def _part(setting: Setting, _context: Context) -> Outcome:

@@ -31,6 +31,7 @@ from ftspec.port.scripts.names import (
 )
 from ftspec.port.scripts.pairs import FORMATS, TAKES
 from ftspec.port.scripts.ran import ran
+from ftspec.port.scripts.refused import refuse
 from ftspec.port.scripts.rewards import lent, rewards_of
 from ftspec.port.scripts.settings import again, chosen, settings
 from ftspec.read import json
@@ -61,6 +62,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     """
     whole = code(path, text)
     source = ran(whole)
+    refuse(source)
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH, PARTED, DIVIDES, VALUED, OBJECTS
     )
