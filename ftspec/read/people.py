@@ -287,7 +287,7 @@ class _Followed(Origins):
             number = self.count[name]
             self.late.add(name if number < 2 else f"{name}#{number}")
 
-    def _expression(self, node: ast.expr) -> bool:
+    def _expression(self, node: ast.expr) -> bool:  # noqa: PLR0911 - one per kind of node
         match node:
             case ast.Call(func=ast.Attribute(value=trainer, attr="train")) if self._origin(
                 trainer
