@@ -292,6 +292,15 @@ def test_turns_of_gemma(read: Bring) -> None:
     ]  # fmt: skip
 
 
+def test_a_missing_length_is_no_limit(read: Bring) -> None:
+    found = read(LORA.replace("  max_seq_len: null\n", "")).composed.values
+    assert found["data.max_length"] is None
+    capped = read(
+        LORA.replace("llama3_1.lora_llama3_1_8b", "gemma2.lora_gemma2_9b")
+    ).composed.values
+    assert (capped["model.attention"], found.get("model.attention")) == ("eager", None)
+
+
 def test_a_longer_row_keeps_one_token_fewer(read: Bring) -> None:
     said = LORA.replace("max_seq_len: null", "max_seq_len: 512")
     assert read(said).composed.values["data.max_length"] == 511

@@ -124,6 +124,7 @@ def _complete(context: Context) -> Completion:
         "data.prepare": "framework",
         "data.shape": "text" if text else "messages",
         "tuner": "full" if full else "lora",
+        f"{CONFIG}max_length": None,
         f"{CONFIG}learning_rate": 0.01 if word(context, "optimizer") == "Adagrad" else 0.001,
         f"{CONFIG}weight_decay": assumed_decay(context),
         f"{CONFIG}max_grad_norm": 0.0,
@@ -141,6 +142,10 @@ def _complete(context: Context) -> Completion:
         "train.save_steps": "epoch",
         "train.data_seed": ORDER_SEED,
     }
+    if "gemma2" in word(context, "model"):
+        spec["model.attention"] = (
+            "eager"  # sdpa leaves out the cap on its scores, which torchtune has
+        )
     if learned == "dpo":
         spec["data.train_on"] = "completions"
     if full and section(context, "optimizer").get("weight_decay", assumed_decay(context)):
