@@ -54,8 +54,8 @@ class _Followed(Origins):
         values = {place: _plain(value) for place, value in self.values.items()}
         return Calls(
             values, tuple(self.foreign), self.lines, self.parts, self.origins,
-            tuple(self.taken),  frozenset(self.words),
-            tuple(self.starts), frozenset(self.late),
+            tuple(self.taken), frozenset(self.words), tuple(self.starts), frozenset(self.count),
+            frozenset(self.late),
         )  # fmt: skip
 
     # statements

@@ -40,6 +40,8 @@ class Calls:
     """Arguments of the command line that were read."""
     starts: tuple[tuple[int, int], ...] = ()
     """Where trainings start: the line, and how much was foreign before."""
+    made: frozenset[str] = frozenset()
+    """All calls that are made, with arguments or without."""
     late: frozenset[str] = frozenset()
     """Calls that are made when a training has started."""
 

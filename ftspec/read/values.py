@@ -76,7 +76,17 @@ class Values(Script):
                 return self._attribute(node, value, name)
             case ast.Call(func=function):
                 return self._result(node, self._dotted(function))
+            case ast.Compare(
+                left=ast.Name(id=name), ops=[test], comparators=[ast.Constant(value=None)]
+            ):
+                return self._is_none(name, test)
         return worked.worked(node, self._literal)
+
+    def _is_none(self, name: str, test: ast.cmpop) -> bool:
+        """Whether there is something under a name: what a known call has made is something."""
+        made = bool(self.scope.of(name).objects.get(name))
+        found = None if made else self._named(name)
+        return worked.QUESTIONS[type(test)](self if made else found, None)
 
     def _attribute(self, node: ast.Attribute, value: ast.expr, name: str) -> Any:
         owner, _, member = self._dotted(node).rpartition(".")

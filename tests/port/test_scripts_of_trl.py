@@ -158,3 +158,42 @@ def test_a_model_that_scores(read: Bring) -> None:
     assert fate(found, "AutoModelForCausalLM.num_labels")[0] == "inert"
     other = read(script.replace("num_labels=1", "num_labels=3"), "train.py")
     assert fate(other, "AutoModelForCausalLM.num_labels")[0] == "unknown"
+
+
+def test_half_precision_is_asked_for_alone(read: Bring) -> None:
+    script = SCRIPT.replace("TrainingArguments", "SFTConfig").replace("bf16=True", "fp16=True")
+    script = script.replace(
+        "bnb_4bit_compute_dtype=torch.bfloat16", "bnb_4bit_compute_dtype=torch.float16"
+    )
+    found = read(script.replace("import SFTTrainer", "import SFTConfig, SFTTrainer"), "train.py")
+    assert found.composed.values["precision.compute"] == "fp16"
+    assert fate(found, "fp16")[0] == "exact"
+
+
+@pytest.mark.parametrize(
+    ("line", "on"),
+    [
+        ("", False),
+        ("model.gradient_checkpointing_enable()\n", True),
+        ("model = prepare_model_for_kbit_training(model)\n", True),
+        (
+            "model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)\n",
+            False,
+        ),
+    ],
+)
+def test_what_is_recomputed(read: Bring, line: str, on: bool) -> None:
+    found = read(SCRIPT.replace("dataset =", f"{line}dataset =", 1), "train.py")
+    assert found.composed.values["train.gradient_checkpointing"] is on
+    assert not found.composed.open
+
+
+def test_what_peft_prepares_is_held_in_float32(read: Bring) -> None:
+    line = "model = prepare_model_for_kbit_training(model)\n"
+    prepared = SCRIPT.replace("dataset =", f"{line}dataset =", 1)
+    found = read(prepared, "train.py")
+    assert fate(found, "prepare_model_for_kbit_training")[0] == "approximated"
+    whole = prepared.replace("quantization_config=few", "torch_dtype=torch.bfloat16")
+    found = read(whole, "train.py")
+    assert found.composed.values["model.dtype"] == "float32"
+    assert fate(found, "prepare_model_for_kbit_training")[0] == "derived"

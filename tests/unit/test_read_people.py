@@ -46,11 +46,12 @@ def read(source: str, **arguments: object) -> Calls:
         ("if 1 > 2:\n    a = 1\nelse:\n    a = 2", "a", 2),
         ("try:\n    a = 1\nexcept Exception as e:\n    raise", "a", 1),
         ("with open('x') as f:\n    a = 1", "a", 1),
+        ("a = load_dataset('x')", "1 if a is not None else 2", 1),
     ],
 )
 def test_what_is_certain(before: str, expression: str, value: object) -> None:
     calls = read(f"{before}\nSFTConfig(x={expression})\n")
-    assert calls.values == {"SFTConfig.x": value}
+    assert calls.values["SFTConfig.x"] == value
     assert calls.foreign == ()
 
 

@@ -36,7 +36,7 @@ from ftspec.port.rules import (
     section,
     unknown,
 )
-from ftspec.port.scripts.names import LOADED, SHARED, UNUSED, UNUSED_BITS
+from ftspec.port.scripts.names import LOADED, PREPARED, SHARED, UNUSED, UNUSED_BITS
 from ftspec.spec.data import SUFFIXES, unsliced
 from ftspec.spec.online import ONLINE
 
@@ -232,6 +232,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
     f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),
+    PREPARED: inert("Unsloth has prepared the model already"),
     f"{UNUSED_BITS}.": inert("no model is loaded with it"),
     **group(
         "where a model is looked for, not which",

@@ -34,9 +34,12 @@ SAMPLING = "SamplingParams"
 """vLLM's class of arguments, which Unsloth's configs are given as `vllm_sampling_params`."""
 COLLATOR = "DataCollatorForCompletionOnlyLM"
 """trl's, which lets what stands behind a piece of text train."""
+RECOMPUTED = "model.gradient_checkpointing_enable"
+PREPARED = "prepare_model_for_kbit_training"
+"""peft's, which switches that on where weights are quantised, unless it is told not to."""
 READ = (
     *CONFIGS, *LOADERS, SCORED, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", SAMPLING,
+    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", RECOMPUTED, SAMPLING,
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -90,7 +93,8 @@ HARMLESS = re.compile(
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
       | model\.(generation_)?config\.(use_cache|pretraining_tp|pad_token_id)\s*=
       | tokenizer\.add_special_tokens\(\s*\{\s*['"]pad_token['"]\s*:[^,]*\}\s*\)$
-      | model\.resize_token_embeddings\(len\(tokenizer\)\)$ | tokenizer\.truncation_side\s*=
+      | model\.resize_token_embeddings\(len\(tokenizer\)\)$
+      | tokenizer\.(truncation_side\s*=|add_eos_token\s*=\s*True|add_\w+_token\s*$)
       | (\w+\s*=\s*)?(time\.|datetime\.|(transformers\.)?set_seed\(|(np\.|numpy\.)?random\.seed\()
       | (torch\.)manual_seed\( | \w+\.mkdir\( | os\.makedirs\( | (sys\.)?exit\(
       | \w+\s*=\s*sum\(\s*\w+\.numel\(\)

@@ -25,6 +25,8 @@ from ftspec.port.scripts.names import (
     MODEL_KEYS,
     PACKED,
     PARTED,
+    PREPARED,
+    RECOMPUTED,
     RESIZED,
     SAMPLING,
     SCORED,
@@ -73,6 +75,11 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     if trainer:
         _given(f"{trainer}Trainer", calls, data, places)
     _bare(names, used, data)
+    if _recomputes(calls):
+        data.setdefault("gradient_checkpointing", True)
+    if PREPARED in calls.made:
+        data[PREPARED] = True
+        places[(PREPARED,)] = Place(_first(calls, PREPARED), 1)
     if RESIZED in calls.lines:
         trail = ("resize_token_embeddings", "0")
         data.setdefault(trail[0], {}).setdefault(trail[1], WHOLE)
@@ -103,6 +110,13 @@ def _bare(names: set[str], used: bool, data: dict[str, Any]) -> None:
     for call in ("from_pretrained", "get_peft_model"):
         if any(f"{name}.{call}" in names for name in FAST):
             data.setdefault(call, {})
+
+
+def _recomputes(calls: Calls) -> bool:
+    """Whether the model is told to recompute its activations, beside what the config says."""
+    asked = calls.values.get(f"{PREPARED}.use_gradient_checkpointing", True)
+    prepared = PREPARED in calls.made and _is_quantised(calls) and asked is True
+    return RECOMPUTED in calls.made or prepared
 
 
 def _config(trainer: str) -> str:

@@ -25,7 +25,7 @@ from ftspec.port.formats.trl.prompts import assumed
 from ftspec.port.formats.trl.stops import STORED, head_question, is_stored
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.rules import Context, Outcome, inert
-from ftspec.port.scripts.names import LOADED
+from ftspec.port.scripts.names import LOADED, PREPARED
 
 DTYPE = (
     "dtype is missing, and all weights train: transformers 5 loads them as they are stored, transformers 4 "
@@ -33,6 +33,11 @@ DTYPE = (
 )
 
 AT_MOST = "without a number it takes 1024 tokens, or what the tokenizer says if that is less"
+WIDENED = "peft holds the weights in float32 then"
+HELD = (
+    "peft holds what is not quantised in float32 then, here it is held in model.dtype: float32 there says "
+    "the same, for trl alone"
+)
 BLOCKS = (
     "a trainer that is told to pack is one of trl up to 0.15: it joins texts, an end of text between two, "
     "and cuts blocks of the length; it draws rows in an order of its own there"
@@ -62,6 +67,15 @@ def _length(setting: Setting, context: Context) -> Outcome:
     return trl.format.rules["max_seq_length"](setting, context)
 
 
+def _prepared(_setting: Setting, context: Context) -> Outcome:
+    """peft, utils/other.py: all weights in 16 bits become float32, those of 4 and 8 bits aside."""
+    if not context.get("load_in_4bit") and not context.get("load_in_8bit"):
+        return Outcome("derived", {"model.dtype": "float32"}, why=WIDENED)
+    if str(context.get("dtype", context.get("torch_dtype"))).endswith("float32"):
+        return Outcome("inert", why="what is not quantised is held in float32 anyway")
+    return Outcome("approximated", why=HELD)
+
+
 def _labels(setting: Setting, context: Context) -> Outcome:
     """How many numbers a model scores with."""
     if setting.value == 1 and trainer(context)[0] == "reward":
@@ -81,6 +95,8 @@ def _complete(context: Context) -> Completion:
         "tuner": "lora" if adapted else "full",
         **plain_defaults(context, CONFIG),
     }
+    if context.get("fp16") and context.get("bf16") is None:
+        native[f"{CONFIG}bf16"] = False  # its None means: unless fp16
     if not context.get("dtype") and not context.get("torch_dtype"):
         # a trainer that is given a name loads float32: trl, trainer/utils.py, create_model_from_path
         named = context.get("loaded_by") == "trainer"
@@ -117,6 +133,7 @@ format = replace(
         **SCRIPT_RULES,
         "SFTTrainer.packing": _packing,
         "max_seq_length": _length,
+        PREPARED: _prepared,
         f"{LOADED}.num_labels": _labels,
         "model_init_kwargs.num_labels": _labels,
         **CHAT_FORMAT_RULES,
