@@ -91,3 +91,66 @@ def test_what_is_handed_otherwise_stays_a_question(read: Bring, made: str) -> No
     start = 'rows = load_dataset("org/rows", split="train")\n'
     script = notebook(start + WRITE).replace("rows = rows.map(function, batched=True)", made)
     assert any("rows.map(" in one for one in read(script, "train.py").composed.open)
+
+
+JOINED = """\
+from datasets import concatenate_datasets, load_dataset
+from trl import SFTConfig, SFTTrainer
+a = load_dataset("org/a", split="train")
+b = load_dataset("org/b")["train"]
+rows = concatenate_datasets([a, b])
+trainer = SFTTrainer(model="org/model", args=SFTConfig(), train_dataset=rows)
+trainer.train()
+"""
+FORMAT = "data.train: which format"
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_data_sets_that_are_joined(read: Bring, shuffled: bool) -> None:
+    text = JOINED.replace("[a, b])", "[a, b]).shuffle(seed=5)") if shuffled else JOINED
+    found = read(text, "train.py")
+    assert [one["hub"] for one in found.composed.values["data.train"]] == ["org/a", "org/b"]
+    assert found.composed.values.get("data.mixed", False) is shuffled
+    assert all(one.startswith(FORMAT) for one in found.composed.open)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[a, b]", "[b, a]"),
+        ("[a, b]", "[a]"),
+        ("[a, b]", "[a, b.select(range(5))]"),
+        ("rows = ", "b = b.map(write)\nrows = "),
+        ('split="train")', 'split="train").filter(good)'),
+        ("train_dataset=rows", "train_dataset=a"),
+    ],
+)
+def test_data_sets_that_are_joined_otherwise(read: Bring, old: str, new: str) -> None:
+    found = read(JOINED.replace(old, new), "train.py")
+    asked = [one for one in found.composed.open if not one.startswith(FORMAT)]
+    alone = [one["hub"] for one in found.composed.values["data.train"]] == ["org/a"]
+    assert asked or alone
+
+
+def test_an_answer_ends_with_the_end_of_text_anyway(read: Bring) -> None:
+    text = """\
+from datasets import load_dataset
+from trl import ORPOConfig, ORPOTrainer
+end = tokenizer.eos_token
+def pair(row):
+    row["prompt"] = "Q: " + row["q"]
+    row["chosen"] = row["good"] + end
+    row["rejected"] = row["bad"] + end
+    return row
+rows = load_dataset("org/rows", split="train").map(pair)
+trainer = ORPOTrainer(model="org/model", args=ORPOConfig(), train_dataset=rows)
+trainer.train()
+"""
+    found = read(text, "train.py")
+    assert found.composed.values["data.train"][0]["template"] == {
+        "prompt": "Q: {{ q }}",
+        "chosen": "{{ good }}",
+        "rejected": "{{ bad }}",
+    }
+    middle = read(text.replace('"Q: " + row["q"]', 'row["q"] + end'), "train.py")
+    assert any("load_dataset" in one for one in middle.composed.open)

@@ -36,7 +36,7 @@ from ftspec.port.rules import (
     section,
     unknown,
 )
-from ftspec.port.scripts.names import LOADED, PREPARED, SHARED, UNUSED, UNUSED_BITS
+from ftspec.port.scripts.names import DRAWN, LOADED, PREPARED, SHARED, UNUSED, UNUSED_BITS
 from ftspec.spec.data import SUFFIXES, unsliced
 from ftspec.spec.online import ONLINE
 
@@ -119,7 +119,7 @@ def _of_reader(place: str, split: Any, files: Any) -> dict[str, Any] | None:
 def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """Rows that train, rows to evaluate on, and questions: by what the trainer is given."""
     loads = _loads(context)
-    train, held, open_ones = _by_name(loads)
+    train, held, open_ones = _by_name(loads, section(context, DRAWN).get("joined"))
     if (said := section(context, "train_dataset")).get("of") in loads:
         found = _source(loads[said["of"]], said.get("split"))
         train = [found] if found else []
@@ -132,16 +132,17 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
 
 
 def _by_name(
-    loads: dict[str, dict[str, Any]],
+    loads: dict[str, dict[str, Any]], joined: int | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """What trains by the names of splits."""
+    """What trains by the names of splits; all of them, where the script joins so many."""
     train: list[dict[str, Any]] = []
     held: list[dict[str, Any]] = []
     for call in loads.values():
         if (found := _source(call)) is not None:
             split = str(call.get("split") or "train")
             (held if split.startswith(("test", "val", "eval")) else train).append(found)
-    return train, held, [SEVERAL] if len(train) > 1 else []
+    several = len(train) > 1 and not (joined == len(train) == len(loads))
+    return train, held, [SEVERAL] if several else []
 
 
 def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:

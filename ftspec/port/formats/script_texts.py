@@ -190,6 +190,7 @@ TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.select": _select,
     f"{DRAWN}.train_size": _select,
     f"{DRAWN}.drawn": _select,
+    f"{DRAWN}.joined": derived("data.train"),
     f"{DRAWN}.shuffle": _shuffled,
     f"{DRAWN}.test_size": _held,
     f"{DRAWN}.seed": derived("data.draw_seed"),

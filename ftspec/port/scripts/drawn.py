@@ -99,6 +99,56 @@ def trained(tree: ast.Module) -> set[str]:
     return found - {""}
 
 
+def joined(tree: ast.Module, names: set[str]) -> tuple[int, int] | None:
+    """Of how many loaded data sets the rows that train are made, one after the other, and the line.
+
+    None: they are not, or one of them is changed before, or stands at another place than it was loaded at.
+    """
+    bound = Counter(_stored(tree))
+    loaded: list[str] = []
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
+                root(value) == "load_dataset"
+            ):
+                loaded.append(name if bound[name] == 1 and _is_load(value) else "")
+    for one in ast.walk(tree):
+        match one:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value, lineno=line) if name in names:
+                parts = _parts(value)
+                if parts and parts == loaded:
+                    return len(parts), line
+    return None
+
+
+def _is_load(value: ast.expr) -> bool:
+    """`load_dataset(...)`, or its `["train"]`."""
+    match value:
+        case ast.Subscript(value=inner, slice=ast.Constant(value="train")):
+            return _is_load(inner)
+        case ast.Call(func=ast.Name(id="load_dataset")):
+            return True
+    return False
+
+
+def _parts(value: ast.expr) -> list[str]:
+    """The names in `concatenate_datasets([a, b]).shuffle()`."""
+    match value:
+        case ast.Call(func=ast.Attribute(value=inner)):
+            return _parts(inner)
+        case ast.Call(
+            func=ast.Name(id="concatenate_datasets"), args=[ast.List(elts=parts)], keywords=[]
+        ):
+            return [one.id if isinstance(one, ast.Name) else " " for one in parts]
+    return []
+
+
+def _stored(tree: ast.Module) -> Iterator[str]:
+    for one in ast.walk(tree):
+        if isinstance(one, ast.Name) and not _reads(one):
+            yield one.id
+
+
 def root(node: ast.expr) -> str:
     """The first name of `rows["train"].shuffle().select(...)`."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ftspec.families.rows.instructions import jinja
-from ftspec.port.scripts.drawn import Step, drawn, statements, trained, with_numbers
+from ftspec.port.scripts.drawn import Step, drawn, joined, statements, trained, with_numbers
 from ftspec.port.scripts.followed import (
     Column,
     Each,
@@ -62,6 +62,8 @@ class Rows:
     """Where statements stand that were understood whole, `formatting_func=f` among them."""
     written: dict[int, Formatting] = field(default_factory=dict)
     """What functions write, by line."""
+    joined: tuple[int, int] | None = None
+    """How many data sets they are, one after the other, and the line that says so."""
     drawn: dict[str, tuple[Any, int]] = field(default_factory=dict)
     """Which rows train, as `drawn.drawn` says it, and the line that says so."""
 
@@ -90,7 +92,7 @@ def rows_of(source: str) -> Rows:
     """
     tree = with_numbers(ast.parse(source))
     script, names = Script.of(tree), trained(tree)
-    found, made = Rows(), _Made()
+    found, made = Rows(joined=joined(tree, names)), _Made()
     others: list[tuple[int, tuple[Formatting | None, ...]]] = []
     for steps in statements(tree):
         if steps[0].rows and names and steps[0].rows not in names:
@@ -99,6 +101,8 @@ def rows_of(source: str) -> Rows:
         understood = [_taken(step, script, found, made) for step in steps]
         if all(understood):
             found.lines.add(steps[0].line)
+    if found.joined and not any(steps[0].line == found.joined[1] for steps in statements(tree)):
+        found.lines.add(found.joined[1])
     for line, function in _given(tree):
         for many in (False, True):  # many at once, as trl called it up to 0.12
             if (written := _written(function, many, script, made)) is not None:

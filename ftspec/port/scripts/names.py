@@ -116,6 +116,7 @@ DRAWN = "drawn"
 """Below this key stands which rows train."""
 OF_ROWS = re.compile(
     r"\.(map|shuffle|select|train_test_split|\w+_columns|with_format|flatten_indices)\(|formatting_func = "
+    r"|= concatenate_datasets\("
 )
 PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
 """It pads labels that the rows bring, and those of answers alone are made anew."""

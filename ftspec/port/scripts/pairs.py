@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ftspec.port.scripts.followed import Column, Each, Text, Unfollowed, text_of
+from ftspec.port.scripts.followed import Column, Each, End, Text, Unfollowed, text_of
 
 FORMATS: Mapping[frozenset[str], str] = {
     frozenset(("prompt", "chosen", "rejected")): "preference",
@@ -22,6 +22,7 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("grpo", "rloo", "online-dpo", "ppo"), ("prompt",)),
 }
 """Which of them the trainer of an objective reads."""
+ANSWERS = ("chosen", "rejected", "completion")
 ALONE = ("preference-implicit", "prompt")
 """Formats of which no template writes rows."""
 
@@ -45,7 +46,13 @@ def paired(values: Mapping[str, Any], template: Callable[[Text], str]) -> dict[s
         return {"format": form, "columns": {name: value.name for name, value in plain.items()}}
     if form in ALONE:
         raise Unfollowed
-    return {name: template(text_of(value)) for name, value in plain.items()}
+    return {name: template(_said(name, value)) for name, value in plain.items()}
+
+
+def _said(name: str, value: Any) -> Text:
+    """A text without the end of text that stands behind each answer anyway."""
+    text = text_of(value)
+    return text[:-1] if name in ANSWERS and text[-1:] == (End(),) and text[1:] else text
 
 
 _NAMES = frozenset().union(*FORMATS)

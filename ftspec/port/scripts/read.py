@@ -123,9 +123,10 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
         said |= {"options": dict(last.options)} if last.options else {}
         data[WRITTEN] = said
         places |= {(WRITTEN, name): Place(max(rows.written), 1) for name in said}
-    if rows.drawn:
-        data[DRAWN] = {name: value for name, (value, _) in rows.drawn.items()}
-        places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in rows.drawn.items()}
+    drawn = {**rows.drawn} | ({"joined": rows.joined} if rows.joined else {})
+    if drawn:
+        data[DRAWN] = {name: value for name, (value, _) in drawn.items()}
+        places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in drawn.items()}
     return rows.lines
 
 
