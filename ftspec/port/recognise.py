@@ -13,7 +13,7 @@ from ftspec.port.documents import Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
-from ftspec.port.scripts import dumped, read
+from ftspec.port.scripts import called, dumped, read
 from ftspec.read import heredocs, yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
@@ -78,6 +78,8 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line, written)]
     if found:
         return [Part(_named("llamafactory"), _one_of(path, found, line))]
+    if path.suffix == ".py" and shell.trains(lines := called.commands(text)):
+        return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line)]
     if path.suffix.lower() in WINDOWS:
         why = "a script of Windows, whose variables and line ends are others"
         hint = "give its command that trains in quotes, as one line"

@@ -165,7 +165,7 @@ def _main(
         return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown, *asked])
     form = load(name)
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
-    if config is None:
+    if config is None and not any(word.text.startswith("--") for word in launch.words):
         config = next((text for _, text in unknown if not text.startswith("--")), None)
         unknown = [one for one in unknown if one[1] != config]
     unknown += [(launch.line, str(word)) for word in given.pop("", ())]

@@ -250,8 +250,10 @@ def test_names_under_which_llamafactory_is_called(command: str) -> None:
 
 def test_words_that_are_no_settings_are_asked_about() -> None:
     line = "llamafactory-cli train --stage sft --do_train --model_name_or_path org/model"
-    imported = bring([Path(line.replace("train -", "train one two -"))])
-    assert [one for one in imported.composed.open if one.endswith((": one", ": two"))]
+    for words, told in (("one two", (": one", ": two")), ("$MORE", (": $MORE",))):
+        imported = bring([Path(line.replace("train -", f"train {words} -"))])
+        found = [one for one in imported.composed.open if one.endswith(told)]
+        assert len(found) == len(told)
 
 
 def test_a_file_below_a_folder_that_only_the_shell_knows_is_looked_for(read: Bring) -> None:

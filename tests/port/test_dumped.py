@@ -115,3 +115,33 @@ def test_one_of_several_is_named_by_its_line(read: Bring) -> None:
 def test_a_script_that_merges_is_told(read: Bring) -> None:
     imported = read(MERGE, "merge.py")
     assert any("this file trains nothing" in one for one in imported.composed.open)
+
+
+LINE = "llamafactory-cli train --stage sft --do_train --model_name_or_path org/model --lora_rank 4"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"import subprocess\nsubprocess.run({LINE.split()!r}, check=True)\n",
+        f"import os\nos.system('CUDA_VISIBLE_DEVICES=0 {LINE}')\n",
+        f"RANK = 4\nos.system(f'{LINE.replace('rank 4', 'rank {RANK}')}')\n",
+        f"import sys\nRANK = 4\nwords = {['src/train.py', *LINE.split()[2:-1]]!r}\n".replace(
+            "[", "[sys.executable, "
+        ).replace("]", ", str(RANK)]"),
+    ],
+)
+def test_a_command_that_a_script_starts_is_read(read: Bring, script: str) -> None:
+    imported = read(script, "run.py")
+    assert imported.composed.values["model.name"] == "org/model"
+    assert imported.composed.values["method.tuner.rank"] == 4
+    assert imported.composed.open == ("which data? the source does not say",)
+
+
+def test_what_such_a_script_alone_knows_is_asked(read: Bring) -> None:
+    script = (
+        f"import subprocess\nsubprocess.run([{repr(LINE.split())[1:-1]}, '--seed', str(seed)])\n"
+    )
+    imported = read(script, "run.py")
+    assert "line 2: run.py: --seed ${seed}" in imported.composed.open
+    assert imported.composed.values["method.tuner.rank"] == 4
