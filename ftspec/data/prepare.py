@@ -116,6 +116,7 @@ def prepare(
     train_on: TrainOn,
     turn_part: TurnPart = "written",
     turn_ends: Sequence[str] = (),
+    turn_flag: str | None = None,
     packing: Packing | None = None,
     system: str | None = None,
     columns: Sequence[str] = (),
@@ -131,7 +132,7 @@ def prepare(
     cannot be trained on are named at once, and then nothing is written.
     """
     side = text_side(tokenizer, revision, template, base, options, train_on, vocabulary)
-    turns = turns_of(turn_part, turn_ends, *side)
+    turns = turns_of(turn_part, turn_ends, *side, turn_flag)
     rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, keep, turns)
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
@@ -172,6 +173,7 @@ def check(
     train_on: TrainOn = "assistant",
     turn_part: TurnPart = "written",
     turn_ends: Sequence[str] = (),
+    turn_flag: str | None = None,
     packing: Packing | None = None,
     system: str | None = None,
     accept: Accept = anything,
@@ -196,6 +198,7 @@ def check(
             train_on=train_on,
             turn_part=turn_part,
             turn_ends=turn_ends,
+            turn_flag=turn_flag,
             packing=packing,
             system=system,
             target=None,

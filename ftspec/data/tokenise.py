@@ -175,15 +175,17 @@ def _chat(example: Example, template: Template, train_on: TrainOn, diverging: bo
 
 def _said(example: Example, template: Template, train_on: TrainOn, turns: Turns) -> Question:
     """Of all turns, those of the assistant or those of the completion: what they say."""
-    text = template.render(example.messages, tools=example.tools).text
-    chosen = {
+    written = turns.unflagged(example)
+    text = template.render(written.messages, tools=written.tools).text
+    usual = {
         "all": range(len(example.messages)),
         "completions": range(example.given, len(example.messages)),
         "assistant": [
             at for at, message in enumerate(example.messages) if message.role == "assistant"
         ],
     }[train_on]
-    return Question((text,), False, said(example, template, text, chosen, turns))
+    chosen = turns.chosen(example.messages, usual)
+    return Question((text,), False, said(written, template, text, chosen, turns))
 
 
 def _all(encodings: Sequence[Any]) -> list[bool]:

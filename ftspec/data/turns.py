@@ -7,14 +7,14 @@ differ, the turn speaks. axolotl finds it so (prompt_strategies/chat_template.py
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ftspec.data.example import Example, Message
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
-from ftspec.errors import Problem, SpecError
+from ftspec.errors import DataError, Problem, SpecError
 
 TurnPart = Literal["written", "ended", "said"]
 NEAR = 3
@@ -30,13 +30,48 @@ class Turns:
     part: TurnPart = "written"
     ends: tuple[frozenset[int], ...] = ()
     """Ids that end a turn. The first one of each set counts."""
+    flag: str | None = None
+    """The key of a turn that says whether it trains."""
+
+    def chosen(self, messages: Sequence[Message], usual: Collection[int]) -> list[int]:
+        """The messages that train: those that say so, and of those that say nothing, the ``usual`` ones.
+
+        Raises:
+            DataError: a message says neither true nor false; none trains.
+        """
+        if self.flag is None:
+            return list(usual)
+        said = [message.extra.get(self.flag) for message in messages]
+        for number, word in enumerate(said, 1):
+            if word is not None and not isinstance(word, bool):
+                message = f"{self.flag} of message {number} is {word!r}, true or false is expected"
+                raise DataError(Problem(message, path="data.turn_flag"))
+        found = [at for at, word in enumerate(said) if (at in usual if word is None else word)]
+        if not found:
+            hint = "leave the row out"
+            raise DataError(Problem("none of its turns trains", path="data.turn_flag", hint=hint))
+        return found
+
+    def unflagged(self, example: Example) -> Example:
+        """The conversation as a chat template is to see it."""
+        if self.flag is None:
+            return example
+        messages = (
+            replace(one, extra={key: one.extra[key] for key in one.extra if key != self.flag})
+            for one in example.messages
+        )
+        return replace(example, messages=tuple(messages))
 
 
 WRITTEN = Turns()
 
 
 def turns_of(
-    part: TurnPart, ends: Sequence[str], tokens: Tokens, template: Template | None
+    part: TurnPart,
+    ends: Sequence[str],
+    tokens: Tokens,
+    template: Template | None,
+    flag: str | None = None,
 ) -> Turns:
     """What of a turn counts, with this tokenizer.
 
@@ -44,14 +79,14 @@ def turns_of(
         SpecError: a token that shall end turns is not one token, or the template does not write it.
     """
     if part != "ended":
-        return Turns(part)
+        return Turns(part, flag=flag)
     own = frozenset(_end(text, tokens, template) for text in ends)
     eos = tokens.named_id("eos_token")
     found = tuple(ids for ids in (own, frozenset(() if eos is None else (eos,))) if ids)
     if not found:
         message = "the tokenizer names no eos_token, so no token is known that ends a turn"
         raise SpecError(Problem(message, "data.turn_ends", hint="name the tokens that end turns"))
-    return Turns(part, found)
+    return Turns(part, found, flag)
 
 
 def _end(text: str, tokens: Tokens, template: Template | None) -> int:

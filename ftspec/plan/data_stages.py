@@ -133,6 +133,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "train_on": resolved.values["data.train_on"].value,
         "turn_part": resolved.values["data.turn_part"].value,
         "turn_ends": spec.data.turn_ends,
+        "turn_flag": spec.data.turn_flag,
         "keep": Keep(
             spec.data.split_rows,
             spec.data.min_length,

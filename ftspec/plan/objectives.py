@@ -138,6 +138,9 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     if objective.type != "sft":
         return
     weight = objective.prompt_weight
+    if weight == 1 and spec.data.turn_flag is not None:
+        message = "`prompt_weight: 1` trains all tokens, and `turn_flag` not all turns"
+        raise SpecError(Problem(message, path="data.turn_flag", hint="keep one"))
     if weight == 1:
         decide("data.train_on", "all", "method.objective.prompt_weight: 1")
         decide("data.turn_part", "written", "method.objective.prompt_weight: 1")
@@ -145,6 +148,7 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
     reasons = {
         f"`prompt_weight` weighs tokens, and so does the loss `{objective.loss}`": objective.loss
         != "nll",
+        "each turn says whether it trains: `data.turn_flag`": spec.data.turn_flag is not None,
         "all tokens count in full already: `data.train_on: all`": spec.data.train_on == "all"
         and spec.data.turn_part == "written",
     }

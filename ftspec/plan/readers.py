@@ -46,6 +46,7 @@ UNDERSTOOD = frozenset(
             "train_on",
             "turn_part",
             "turn_ends",
+            "turn_flag",
             "prepare",
         ),
         *("packing", "shuffle"),
@@ -164,7 +165,13 @@ def _rule(
         values["data.packing"].value,
         values["data.system"].value,
         any((source["template"] or {}).get("prompt") for source in values["data.train"].value),
-        turns_of(values["data.turn_part"].value, values["data.turn_ends"].value, tokens, template),
+        turns_of(
+            values["data.turn_part"].value,
+            values["data.turn_ends"].value,
+            tokens,
+            template,
+            values["data.turn_flag"].value,
+        ),
     )
     if values["data.prepare"].value == "ftspec":
         return prepared

@@ -112,6 +112,7 @@ WORDS: Mapping[str, Words] = {
     "data.train_on": _say("other tokens count in the loss"),
     "data.turn_part": _say("other tokens of a trained turn count in the loss"),
     "data.turn_ends": _say("other tokens end a turn"),
+    "data.turn_flag": _say("other turns count in the loss"),
     "data.train": _say("other rows"),
     "data.overflow": _say("long rows are treated otherwise"),
     "data.shuffle": _say("another order of rows"),

@@ -11,6 +11,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.chat_template": ("tokenizer", "chatml", "llama3", "qwen3", "template.jinja"),
     "model.template_options": ({"enable_thinking": True}, {"enable_thinking": False}),
     "data.system": ("Be brief.",),
+    "data.turn_flag": ("train",),
     "data.eval_size": (0.1, 1.0, 500.0),
     "data.draw_seed": (7,),
     "data.split_rows": (64,),

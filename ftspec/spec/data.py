@@ -164,6 +164,7 @@ class Written(Node):
         return self
 
 
+FLAGGED = "`turn_flag` belongs to `turn_part: ended` or `said`"
 OF_HUB = "`files` and `revision` belong to a hub data set, not to a file"
 
 
@@ -303,6 +304,9 @@ class Data(Node):
     no turns."""
     turn_ends: Items[Token] = Field((), examples=["<end_of_turn>"])
     """Tokens that end a turn, for `turn_part: ended`, beside the tokenizer's eos_token."""
+    turn_flag: str | None = Field(None, min_length=1, examples=["train"])
+    """Key of a turn that says, by true or false, whether it trains, for `turn_part: ended` and `said`. A
+    turn without it trains as `train_on` says; a row of which no turn trains stops the run. null: none."""
     prepare: Literal["framework", "ftspec"] = "framework"
     """Who renders and tokenises: the framework's own data path, or ftspec, once for all backends."""
     packing: Literal["documents", "blocks"] | None = None
@@ -340,6 +344,12 @@ class Data(Node):
             raise ValueError("`min_length` is at most `max_length`: else no row is left")
         if self.prompt_cut != "always" and self.max_prompt_length is None:
             raise ValueError("`prompt_cut` says when `max_prompt_length` cuts: give it too")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_of_turns(self) -> Data:
         if self.turn_ends and self.turn_part != "ended":
             raise ValueError("`turn_ends` belongs to `turn_part: ended`")
+        if self.turn_flag is not None and self.turn_part == "written":
+            raise ValueError(FLAGGED)
         return self

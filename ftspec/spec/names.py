@@ -138,6 +138,7 @@ FOREIGN: Mapping[str, str] = {
     "train_on_eos": "`data.turn_part: ended` trains the ends of trained turns, `said` none",
     "train_on_eot": "`data.turn_part: ended` trains the ends of trained turns, `said` none",
     "eot_tokens": "data.turn_ends",
+    "message_field_training": "data.turn_flag",
     "completion_only_loss": "data.train_on",
     "assistant_only_loss": "data.train_on",
     "load_in_4bit": "say `model.quantization: nf4`, or `fp4`",

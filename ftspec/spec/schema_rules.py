@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import A_PAIR, OF_HUB, SUFFIXES, WRITINGS
+from ftspec.spec.data import A_PAIR, FLAGGED, OF_HUB, SUFFIXES, WRITINGS
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
@@ -188,6 +188,14 @@ RULES: Mapping[str, list[Schema]] = {
                 "required": ["turn_part"],
                 "properties": {"turn_part": {"const": "ended"}},
                 "errorMessage": "`turn_ends` belongs to `turn_part: ended`",
+            },
+        },
+        {
+            "if": {"required": ["turn_flag"], "properties": {"turn_flag": {"type": "string"}}},
+            "then": {
+                "required": ["turn_part"],
+                "properties": {"turn_part": {"enum": ["ended", "said"]}},
+                "errorMessage": FLAGGED,
             },
         },
         {

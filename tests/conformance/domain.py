@@ -255,6 +255,8 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("turn_part", None)
     if data.get("turn_part") != "ended":
         data.pop("turn_ends", None)
+    if data.get("turn_part", "written") == "written":
+        data.pop("turn_flag", None)
     if objective not in ("dpo", "cpo", "orpo", "simpo", "kto"):
         for name in ("max_prompt_length", "prompt_cut"):
             data.pop(name, None)

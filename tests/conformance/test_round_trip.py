@@ -78,7 +78,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     if values["data.prepare"] == "ftspec":  # the rows themselves are handed over, not where from
         for path in (
             *("train", "eval", "eval_size", "eval_draw", "train_on", "max_length", "system"),
-            *("turn_part", "turn_ends", "mixed", "draw_seed"),
+            *("turn_part", "turn_ends", "turn_flag", "mixed", "draw_seed"),
             *("split_rows", "min_length", "distinct", "drop_system"),
         ):
             kept.pop(f"data.{path}")

@@ -86,7 +86,18 @@ def test_a_named_template_is_axolotls_own(read: Bring, name: str) -> None:
         ("roles_to_train: [user]", "", "roles_to_train", "unknown", "ended"),
         ("roles_to_train: []", "", "roles_to_train", "unknown", "ended"),
         ("roles_to_train: [user]", "train_on_inputs: true", "roles_to_train", "inert", "ended"),
-        ("message_field_training: train", "", "message_field_training", "unknown", "ended"),
+        ("message_field_training: train", "", "message_field_training", "renamed", "ended"),
+        (
+            "message_field_training: train\n    roles_to_train: []",
+            *("", "roles_to_train", "approximated", "ended"),
+        ),
+        (
+            "message_field_training_detail: d",
+            "",
+            "message_field_training_detail",
+            "unknown",
+            "ended",
+        ),
         ("field_thinking: reasoning_content", "", "field_thinking", "inert", "ended"),
         (
             "message_property_mappings: {role: role, content: content, name: name}",
@@ -109,6 +120,15 @@ def test_which_tokens_of_a_turn_train(
     imported = read(f"{text}{more}\n")
     assert fate(imported, f"datasets[0].{key}")[0] == kind
     assert imported.composed.values["data.turn_part"] == part
+
+
+def test_flags_in_turns(read: Bring) -> None:
+    flag = "    type: chat_template\n    message_field_training: train\n"
+    text = LORA.replace("    type: chat_template\n", flag)
+    assert read(text).composed.values["data.turn_flag"] == "train"
+    second = "  - {path: org/more, type: chat_template}\nadapter"
+    imported = read(text.replace("adapter", second, 1))
+    assert fate(imported, "datasets[0].message_field_training")[0] == "unknown"
 
 
 def test_values_that_a_template_is_told(read: Bring) -> None:

@@ -98,6 +98,14 @@ CHATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"chat_template": "qwen3"},
     ),
     "two-ends": ({"train_on_eos": "turn"}, {"eot_tokens": ["\n"]}),
+    "flags": (
+        {"path": "flagged.jsonl", "message_field_training": "train"},
+        {"chat_template": "qwen3"},
+    ),
+    "flags-of-all": (
+        {"path": "flagged.jsonl", "message_field_training": "train", "train_on_eos": "none"},
+        {"chat_template": "chatml", "train_on_inputs": True},
+    ),
     "no-system": ({"drop_system_message": True}, {"chat_template": "chatml"}),
     "tools": ({"path": "calls.jsonl"}, {"chat_template": "qwen3"}),
     "tools-by-another-name": (

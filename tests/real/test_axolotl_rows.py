@@ -111,6 +111,17 @@ def talks() -> list[dict[str, Any]]:
     return found
 
 
+def flagged() -> list[dict[str, Any]]:
+    """The same, with a flag in some turns; the last one of each trains."""
+    found = talks()
+    for row in found:
+        for number, turn in enumerate(row["messages"][:-1]):
+            word = (True, False, None)[(number + len(turn["content"])) % 3]
+            if word is not None:
+                turn["train"] = word
+    return found
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config for each case, beside the tiny model and rows that have the columns of all of them."""
@@ -151,7 +162,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _begins(shutil.copytree(SPECS / "tiny-model", folder / BEGINS))
     told = (SPECS / "data" / "chat.jsonl").read_text("utf-8").splitlines()
     rows = [*(json.loads(line) for line in told), *talks()]
-    for file, found in (("chats", rows), ("calls", calls()), ("thoughts", thoughts())):
+    files = {"chats": rows, "calls": calls(), "thoughts": thoughts(), "flagged": flagged()}
+    for file, found in files.items():
         text = "".join(f"{json.dumps(row)}\n" for row in found)
         (folder / f"{file}.jsonl").write_text(text, "utf-8")
     for name, (said, more) in CHATS.items():

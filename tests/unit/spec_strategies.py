@@ -121,7 +121,9 @@ def _without_idle_options(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_idle_limits(data: dict[str, Any]) -> dict[str, Any]:
-    """Beside no limit, no row is too long, and none is filled up to it."""
+    """Beside no limit, no row is too long, and none is filled up to it; flags are of parts of turns."""
+    if data.get("turn_part", "written") == "written":
+        data.pop("turn_flag", None)
     if data.get("max_length", 0) is None:
         return {name: data[name] for name in data if name not in ("overflow", "packing")}
     return data
@@ -166,6 +168,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "overflow": st.sampled_from(("truncate", "truncate-left", "split", "drop", "error")),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
+        "turn_flag": st.none() | st.none() | words(),
         "prepare": st.sampled_from(("framework", "ftspec")),
         "mixed": st.sampled_from((False, False, False, True)),
         "min_length": st.none() | st.none() | st.integers(1, 8),

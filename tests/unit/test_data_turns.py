@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from ftspec.data.template import Template
 from ftspec.data.tokenise import IGNORED, TrainOn, encode
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.data.turns import TurnPart, turns_of
-from ftspec.errors import SpecError
+from ftspec.errors import DataError, SpecError
 from tests.conftest import SPECS
 
 TOKENS = load_tokenizer(SPECS / "tiny-model")
@@ -42,9 +43,10 @@ def trained(
     train_on: TrainOn = "assistant",
     ends: tuple[str, ...] = (),
     chat: Example = CHAT,
+    flag: str | None = None,
 ) -> list[str]:
     """The trained stretches, as text."""
-    turns = turns_of(part, ends, TOKENS, TEMPLATE)
+    turns = turns_of(part, ends, TOKENS, TEMPLATE, flag)
     row = encode(chat, tokens=TOKENS, template=TEMPLATE, train_on=train_on, turns=turns)
     runs: list[list[int]] = [[]]
     for label in row.labels:
@@ -88,6 +90,50 @@ def test_another_token_ends_turns_too() -> None:
 def test_a_turn_without_words_counts_nowhere() -> None:
     silent = Example("chat", (*CHAT.messages[:4], Message("assistant", "")), 4)
     assert trained("ended", chat=silent) == ["Two.<|im_end|>"]
+
+
+def flagged(*words: Any) -> Example:
+    """The chat, of which the turns say these words."""
+    turns = zip(CHAT.messages, words, strict=True)
+    marked = (replace(one, extra={**one.extra, "train": word}) for one, word in turns)
+    return replace(CHAT, messages=tuple(marked))
+
+
+@pytest.mark.parametrize(
+    ("words", "train_on", "expected"),
+    [
+        ((None, None, False, None, None), "assistant", [THOUGHT]),
+        ((None, True, None, None, False), "assistant", ["One?", "Two."]),
+        ((False, None, None, None, None), "all", ["One?", "Two.", "Three?", THOUGHT]),
+        ((None, None, True, None, None), "completions", ["Two.", THOUGHT]),
+    ],
+)
+def test_a_turn_says_whether_it_trains(
+    words: tuple[Any, ...], train_on: TrainOn, expected: list[str]
+) -> None:
+    chat = flagged(*words)
+    assert trained("said", train_on, chat=chat, flag="train") == expected
+    assert trained("said", train_on, chat=chat) == trained("said", train_on), "no key, no flag"
+
+
+def test_a_template_sees_no_flag() -> None:
+    loud = Template(TEMPLATE.source + "{% if messages[0].train %}!{% endif %}", TEMPLATE.special)
+    turns = turns_of("said", (), TOKENS, loud, "train")
+    chat = flagged(True, None, None, None, None)
+    row = encode(chat, tokens=TOKENS, template=loud, train_on="all", turns=turns)
+    assert not TOKENS.tokenizer.decode(row.input_ids).endswith("!")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((False,) * 5, "none of its turns trains"),
+        ((None, None, 1, None, None), "train of message 3 is 1, true or false is expected"),
+    ],
+)
+def test_flags_that_train_nothing_stop_a_run(words: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        trained("said", chat=flagged(*words), flag="train")
 
 
 @pytest.mark.parametrize(

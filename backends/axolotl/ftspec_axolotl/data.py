@@ -46,7 +46,7 @@ def data_rows() -> tuple[Row, ...]:
             absent=(False,),
         ),
         Row(
-            ("data.turn_part", "data.turn_ends"),
+            ("data.turn_part", "data.turn_ends", "data.turn_flag"),
             ("eot_tokens",),
             _lower_turns,
             _lift_turns,
@@ -173,8 +173,10 @@ def _lift_train_on(everything: Any, skip: Any, datasets: Any) -> Any:
 
 
 def _lower_turns(
-    part: str, ends: Sequence[str], who: str, sources: Sequence[dict[str, Any]]
+    part: str, ends: Sequence[str], flag: str | None, who: str, sources: Sequence[dict[str, Any]]
 ) -> Any:
+    if flag is not None and who != "ftspec":
+        raise Refuse("its message_field_training is read, and not written yet", "notimpl", PREPARED)
     if who == "ftspec" or CHAT in _kinds(sources):
         return list(ends) if ends and who != "ftspec" else MISSING
     if part != "written":
@@ -182,14 +184,16 @@ def _lower_turns(
     return MISSING
 
 
-def _lift_turns(ends: Any, skip: Any, datasets: Any) -> tuple[Any, Any]:
+def _lift_turns(ends: Any, skip: Any, datasets: Any) -> tuple[Any, Any, Any]:
     if skip is True or datasets is MISSING:
-        return MISSING, MISSING
+        return MISSING, MISSING, MISSING
     words = {entry.get("train_on_eos") for entry in datasets if entry.get("type") == CHAT}
     parts = [part for part, word in ENDS.items() if {word} == words]
     if words and not parts:
         raise Refuse("other ends of turns than of turns that train are not in a spec", "notimpl")
-    return (parts[0] if parts else "written"), tuple(ends or ())
+    if any(entry.get("message_field_training") for entry in datasets):
+        raise Refuse("a flag in each turn is read by `ftspec import` only", "notimpl")
+    return (parts[0] if parts else "written"), tuple(ends or ()), None
 
 
 def _lower_overflow(overflow: str, who: str, sources: Sequence[dict[str, Any]]) -> Any:

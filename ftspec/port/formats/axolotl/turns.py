@@ -35,7 +35,8 @@ ELSEWHERE = {
     "last": "of a conversation only the last end of a turn counts there",
 }
 CALLED = {"human": "user", "gpt": "assistant"}
-FLAGGED = unknown("a flag in each turn that says whether it trains is not in a spec")
+FLAG = "message_field_training"
+UNSAID = "turns without a flag do not train there; here those of the assistant do"
 OWN_NAME = (
     "thoughts reach the template under the name that they have in the row: only without any "
     "message_property_mappings axolotl reads this, and its schema makes some (utils/schemas/utils.py)"
@@ -57,7 +58,8 @@ def turns(context: Context) -> dict[str, Any]:
     part = part_of(found[0], context) or "ended"
     ends = context.get("eot_tokens") if part == "ended" else ()
     tokens = tuple(map(str, ends)) if isinstance(ends, list) else ()
-    return {PART: part, "data.turn_ends": tokens, "data.prepare": "ftspec"}
+    flag = found[0].get(FLAG) or None
+    return {PART: part, "data.turn_ends": tokens, "data.turn_flag": flag, "data.prepare": "ftspec"}
 
 
 def copies(context: Context) -> list[str]:
@@ -122,7 +124,18 @@ def _roles(setting: Setting, context: Context) -> Outcome:
     names = setting.value if isinstance(setting.value, list) else []
     if {CALLED.get(name, name) for name in names} == {"assistant"}:
         return Outcome("derived", of=("data.train_on",))
+    if not names and entry_of(setting, context).get(FLAG):
+        return Outcome("approximated", why=UNSAID, of=("data.turn_flag",))
     return Outcome("unknown", why="in a spec the assistant's turns train, or all")
+
+
+def _flagged(setting: Setting, context: Context) -> Outcome:
+    """A turn's own word counts before its role does."""
+    if entry_of(setting, context).get("type") not in CHATS:
+        return Outcome("inert", why="its rows are no conversations")
+    if any((entry.get(FLAG) or None) != setting.value for entry in chats(context)):
+        return Outcome("unknown", why="in a spec turns of all data sets have one flag, or none")
+    return Outcome("renamed", spec={"data.turn_flag": setting.value})
 
 
 def _eot(_setting: Setting, context: Context) -> Outcome:
@@ -147,8 +160,10 @@ TURN_RULES: dict[str, Rule] = {
     "roles_to_train": said(_roles),
     "train_on_eos": said(_ends),
     "train_on_eot": said(_ends),
-    "message_field_training": said(FLAGGED),
-    "message_field_training_detail": said(FLAGGED),
+    FLAG: off_or(_flagged),
+    f"{FLAG}_detail": off_or(
+        unknown("parts of a turn that train, by their characters, are not in a spec")
+    ),
     "split_thinking": off_or(unknown("thoughts are not cut out of a turn's text in a spec")),
     **dict.fromkeys(("field_thinking", "template_thinking_key"), said(inert(OWN_NAME))),
     "field_tools": said(
