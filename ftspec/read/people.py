@@ -97,6 +97,8 @@ class _Followed(Origins):
                 self._statements(body)
             case ast.Return(value=value):
                 raise _Returned(value)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+                self._opaque(name)
             case ast.Assign(targets=targets, value=value):
                 return self._bind_all(targets, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):

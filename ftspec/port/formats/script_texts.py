@@ -7,6 +7,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.collator import behind, is_given
+from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.unsloth_templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
 from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
@@ -33,6 +34,10 @@ MADE = re.compile(
     r"\.map\(|formatting_func = |\.from_(dict|list|pandas|generator)\(|to_sharegpt\(|apply_chat_template\("
 )
 """What may write the column of texts."""
+UNSEEN = (
+    "data.train: transformers' Trainer is given tokens, and what makes them is not understood: of which "
+    "rows, how many, and which are learned"
+)
 ONE_SET = "the first rows of several data sets together are not in a spec"
 
 
@@ -108,7 +113,9 @@ def _parted(context: Context) -> dict[str, str] | None:
 def asked(context: Context) -> list[str]:
     """What is left open of such rows."""
     cut = "train_on_responses_only" in context.document.data or is_given(context)
-    return [CUT] if is_text(context) and cut else []
+    found = [CUT] if is_text(context) and cut else []
+    unseen = context.get("plain_trainer") and "length" not in section(context, WRITTEN)
+    return [*found, UNSEEN] if unseen else found
 
 
 def _mapped(context: Context) -> bool:
@@ -149,7 +156,8 @@ def _text(_setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "approximated", why=APART if ends else f"{APART}; {UNENDED}", of=("data.train",)
         )
-    if _of_trl(context) or section(context, WRITTEN).get("ended"):
+    ended = _of_trl(context) and not context.get("plain_trainer")
+    if ended or section(context, WRITTEN).get("ended"):
         return Outcome("derived", why=ALL_OF_IT, of=("data.train", "method.objective.type"))
     return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))
 
@@ -186,6 +194,11 @@ def _held(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", why=BY_CHANCE if chance else "", of=("data.eval_size",))
 
 
+def _cut(setting: Setting, _context: Context) -> Outcome:
+    """How many tokens of a row the script's own function keeps."""
+    return Outcome("derived", {f"{CONFIG}max_length": setting.value}, why="as it makes the tokens")
+
+
 TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.select": _select,
     f"{DRAWN}.train_size": _select,
@@ -195,6 +208,7 @@ TEXT_RULES: dict[str, Rule] = {
     f"{DRAWN}.test_size": _held,
     f"{DRAWN}.seed": derived("data.draw_seed"),
     f"{WRITTEN}.text": _text,
+    f"{WRITTEN}.length": _cut,
     f"{WRITTEN}.ended": derived("data.train", why=ENDED),
     f"{WRITTEN}.rendered": _rendered,
     f"{WRITTEN}.options.": _option,

@@ -47,6 +47,15 @@ class Rendered:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """What the tokenizer makes of a text, cut to a length if one is said."""
+
+    of: Any
+    length: int | None
+    padded: bool
+
+
+@dataclass(frozen=True)
 class Each:
     """One value for each of many rows; nothing yet of an empty list."""
 
@@ -215,6 +224,12 @@ def _step(node: ast.stmt, names: dict[str, Any], script: Script, looped: bool) -
     match node:
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return
+        case ast.Assign(
+            targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value="labels"))],
+            value=value,
+        ) if isinstance(made := names.get(name), Tokens) and not made.padded:
+            if ast.unparse(value) not in (f"{name}['input_ids'].copy()", f"{name}['input_ids']"):
+                raise Unfollowed  # labels of its own
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=[])) if not looped:
             names[name] = Each()
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -313,6 +328,8 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
             keywords=[],
         ) if isinstance(_value(rows, names, script), _Batch):
             return _Position()
+        case ast.Call(func=ast.Name(id="tokenizer"), args=[said]):
+            return _tokens(_value(said, names, script), given)
         case ast.Call(func=ast.Attribute(value=form, attr="format"), args=args):
             values = [text_of(_value(one, names, script)) for one in args]
             fields = {str(key): text_of(_value(one, names, script)) for key, one in given.items()}
@@ -327,6 +344,21 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
             if isinstance(of, Turns | Column) and isinstance(tools, Column):
                 return Rendered(of, tools.name, _options(given))
     raise Unfollowed
+
+
+def _tokens(of: Any, given: Mapping[str | None, ast.expr]) -> Tokens:
+    """What `tokenizer(text, truncation=True, max_length=512)` comes to."""
+    said = {key: one.value for key, one in given.items() if isinstance(one, ast.Constant)}
+    known = {"truncation", "max_length", "padding", "return_tensors", "add_special_tokens"}
+    odd = said.get("return_tensors") is not None or said.get("add_special_tokens", True) is not True
+    if len(said) < len(given) or not given.keys() <= known or odd:
+        raise Unfollowed
+    length = said.get("max_length") if said.get("truncation") in (True, "longest_first") else None
+    if said.get("truncation", False) is not False and not isinstance(length, int):
+        raise Unfollowed
+    of = of.of if isinstance(of, Each) else _column(of)
+    of = of.of if isinstance(of, Each) else of
+    return Tokens(of, length if isinstance(length, int) else None, bool(said.get("padding")))
 
 
 OPTIONS = ("enable_thinking", "reasoning_effort")

@@ -19,6 +19,7 @@ from ftspec.port.scripts.followed import (
     Rendered,
     Script,
     Text,
+    Tokens,
     Turns,
     Unfollowed,
     result,
@@ -52,6 +53,8 @@ class Formatting(NamedTuple):
     """The column of the tools that the chat template is given."""
     options: tuple[tuple[str, Any], ...] = ()
     """Further values that it is given."""
+    tokens: bool = False
+    """Whether the tokenizer has made tokens of it; `said` has their `length` then."""
 
 
 @dataclass
@@ -188,6 +191,10 @@ def _formatting(into: str, value: Any, made: _Made) -> Formatting:
         ValueError: a column has a name that no template can say.
     """
     value = value.of if isinstance(value, Each) else value
+    if isinstance(value, Tokens):
+        of = made.of(value.of) if isinstance(value.of, Column) else value.of
+        whole = _formatting(into, of, made)
+        return whole._replace(said={**whole.said, "length": value.length}, tokens=True)
     rendered = value if isinstance(value, Rendered) else None
     value = rendered.of if rendered else value
     tools, options = (rendered.tools, rendered.options) if rendered else ("", ())

@@ -39,7 +39,7 @@ PREPARED = "prepare_model_for_kbit_training"
 """peft's, which switches that on where weights are quantised, unless it is told not to."""
 READ = (
     *CONFIGS, *LOADERS, SCORED, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", RECOMPUTED, SAMPLING,
+    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", RECOMPUTED, "Trainer", SAMPLING,
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -104,7 +104,8 @@ HARMLESS = re.compile(
       | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
       | os\.environ | (torch\.cuda|gc|gpu_(stats|mem\w*)|start_gpu\w+)\b
       | (max_memory|logger|logging|warnings|wandb)\b
-      | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\( | assert\s""",
+      | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\(
+      | assert\s | breakpoint\(\)""",
     re.VERBOSE,
 )
 """Statements that change nothing of what is trained."""
@@ -118,6 +119,10 @@ OF_ROWS = re.compile(
     r"\.(map|shuffle|select|train_test_split|\w+_columns|with_format|flatten_indices)\(|formatting_func = "
     r"|= concatenate_datasets\("
 )
+PLAIN = "Trainer"
+"""transformers' own trainer, which is given tokens."""
+LEARNED = re.compile(r"DataCollatorForLanguageModeling\([^()]*\bmlm\s*=\s*False[^()]*\)\s*$")
+"""It makes labels of all tokens but those that pad."""
 PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
 """It pads labels that the rows bring, and those of answers alone are made anew."""
 MODEL = {

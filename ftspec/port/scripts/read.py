@@ -19,6 +19,7 @@ from ftspec.port.scripts.names import (
     HARMLESS,
     IDLE,
     KNOWN,
+    LEARNED,
     OBJECTS,
     OF_ROWS,
     PADS,
@@ -85,6 +86,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
         if not _is_harmless(line, told, calls)
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
+        and not ("plain_trainer" in data and LEARNED.search(told))
         and line not in copied
         and not ((copied or theirs) and ".reward_funcs = " in told)
     )
@@ -114,6 +116,8 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
     last = rows.written[max(rows.written)] if rows.written else None
     for one in rows.written.values():
         column = field if one.rendered or one.kind == "text" else SPOKEN
+        if one.tokens and not data.get("plain_trainer"):
+            return set()
         if one != last or not (one.into == column or _is_read(one, data.get("trainer"))):
             return set()
     if last is not None:

@@ -25,6 +25,7 @@ from ftspec.port.scripts.names import (
     MODEL_KEYS,
     PACKED,
     PARTED,
+    PLAIN,
     PREPARED,
     RECOMPUTED,
     RESIZED,
@@ -52,6 +53,10 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     if config:
         data["config_class"] = config
         places[("config_class",)] = Place(_first(calls, config), 1)
+    if trainer is None and PLAIN in calls.made:
+        trainer = ""
+        data |= {"trainer": "sft", "plain_trainer": True}
+        places[("plain_trainer",)] = Place(_first(calls, PLAIN), 1)
     if trainer:
         data["trainer"] = TRAINERS[trainer]
         given = (calls.values.get(f"{trainer}Trainer.{name}") for name in ("model", "0"))
@@ -72,8 +77,8 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         if trail and trail[-1] not in node:
             node[trail[-1]] = list(value) if isinstance(value, tuple) else value
             places[trail] = Place(calls.lines.get(place, 0), 1)
-    if trainer:
-        _given(f"{trainer}Trainer", calls, data, places)
+    if trainer is not None:
+        _given(f"{trainer}{PLAIN}", calls, data, places)
     _bare(names, used, data)
     if _recomputes(calls):
         data.setdefault("gradient_checkpointing", True)
@@ -132,7 +137,7 @@ TOLD = ("model", "0", "args", "1", "peft_config")
 def chosen(calls: Calls) -> Calls:
     """The calls, those first that a trainer is given, as far as that is seen."""
     used: dict[str, str] = {}
-    for one in TRAINERS:
+    for one in ("", *TRAINERS):
         for name in TOLD:
             origin = calls.origins.get(f"{one}Trainer.{name}", "")
             used.setdefault(origin.partition("#")[0], origin)

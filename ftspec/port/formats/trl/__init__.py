@@ -157,6 +157,15 @@ def _template(setting: Setting, context: Context) -> Outcome:
     )
 
 
+def _template_path(setting: Setting, context: Context) -> Outcome:
+    """A file, or another model whose template and tokens are taken."""
+    if str(setting.value).endswith((".jinja", ".j2")) or setting.value is None:
+        return plain(setting, context)
+    return Outcome(
+        "unknown", why="the chat template of another model, with its tokens, is not in a spec"
+    )
+
+
 def _trainer(setting: Setting, context: Context) -> Outcome:
     """`sft` of the command `trl sft`."""
     if not isinstance(setting.value, str) or trainer(context)[0] not in CLASSES:
@@ -337,6 +346,7 @@ format = Format(
         "max_length": _length,
         "max_seq_length": _length,
         "chat_template": _template,
+        "chat_template_path": _template_path,
         **prompt_rules(plain),
         "padding_free": _unpadded,
         "optim": optimizer,
