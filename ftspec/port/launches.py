@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftspec.errors import SpecError
 from ftspec.read import json as strict_json
 from ftspec.read.commands import Command, Word
+from ftspec.read.commands import read as read_commands
 
 TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
 SCRIPTS: Mapping[str, tuple[str, str]] = {
@@ -71,6 +72,13 @@ BEFORE = (
     *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun"),
     *("if", "then", "else", "do", "!", "{"),
 )
+STARTERS = ("accelerate", "torchrun", "deepspeed", "env", "uv")
+SHELLS = (["bash"], ["sh"], ["/bin/bash"], ["/bin/sh"])
+MEETING = (
+    *("--rdzv", "--master", "--main_process", "--machine_rank", "--node_rank", "--hostfile"),
+    *("--log_dir", "--tee", "--max_restarts", "--local_addr", "--deepspeed_hostfile"),
+)
+"""A launcher's options that say how processes find each other, whatever stands behind them."""
 PYTHONS = ("python", "python3", "ipython")
 
 
@@ -106,7 +114,24 @@ def untrained(commands: Sequence[Command]) -> list[tuple[int, str]]:
 
 def launches(commands: Sequence[Command]) -> list[Launch]:
     """The commands of a script that train."""
-    return [found for command in commands if (found := _launch(command)) is not None]
+    return [found for command in _spelt(commands) if (found := _launch(command)) is not None]
+
+
+def _spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
+    """With those in the place of `eval` and `bash -c` that their text is."""
+    for command in commands:
+        texts = [word.text for word in _bare(command.words)]
+        text = " ".join(texts[1:]) if texts[:1] == ["eval"] else ""
+        if texts[:1] in SHELLS and texts[1:2] in (["-c"], ["-lc"]):
+            text = "".join(texts[2:3])
+        if not text or not depth:
+            yield command
+            continue
+        inner = (
+            one._replace(line=command.line, environ={**command.environ, **one.environ})
+            for one in read_commands(text)
+        )
+        yield from _spelt([*inner], depth - 1)
 
 
 def _launch(command: Command) -> Launch | None:
@@ -195,10 +220,19 @@ def _bare(words: Sequence[Word]) -> list[Word]:
     """Without what only says how a command is run."""
     left = list(words)
     while left and left[0].text in BEFORE:
-        left = left[1:]
+        around, left = left[0].text, left[1:]
+        if around == "srun":  # whose options may have a word of their own
+            starts = (n for n, word in enumerate(left) if _starts(word.text))
+            left = left[next(starts, len(left)) :]
         while left and left[0].text.startswith("-"):
             left = left[1:]
     return left[2:] if left and left[0].text == "uv" else left
+
+
+def _starts(text: str) -> bool:
+    """Whether a word is a program that starts others here."""
+    name = text.rpartition("/")[2]
+    return name in (*STARTERS, *OWN) or [name] in SHELLS or name.startswith(PYTHONS)
 
 
 def _launcher(name: str, texts: Sequence[str]) -> tuple[str, int]:
@@ -208,6 +242,8 @@ def _launcher(name: str, texts: Sequence[str]) -> tuple[str, int]:
     if name in ("torchrun", "deepspeed"):
         return name, 1
     if name.startswith(PYTHONS):
+        if list(texts[1:3]) == ["-m", "accelerate.commands.launch"]:
+            return "accelerate", 3
         modules = (["-m", "torch.distributed.run"], ["-m", "torch.distributed.launch"])
         return ("torchrun", 3) if list(texts[1:3]) in modules else ("python", 1)
     return "", 0
@@ -236,7 +272,7 @@ def _program(
             return None
         launch = Launch(command.line, tool, trainer, "" if module else name, rest)
         options, unknown = arguments(words[:place], command.line)
-        launch.unknown += unknown
+        launch.unknown += [one for one in unknown if not one[1].startswith(MEETING)]
         launch.machine |= _machine(options, launcher, visible)
         return launch
     return None

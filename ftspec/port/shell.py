@@ -34,7 +34,7 @@ CONFIGS = ("config", "config_file", "")
 """Where an argument names a file of settings; "" is a bare word."""
 
 
-_UNDER = re.compile(r"\$\{?\w+\}?/(.+)")
+_UNDER = re.compile(r"(?:\$\{?\w+\}?|\$\(.*\)|`.*`)/(.+)")
 """A file below a folder that only the shell knows."""
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""

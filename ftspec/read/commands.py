@@ -11,18 +11,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ftspec.read import heredocs
+from ftspec.read import heredocs, slurm
 from ftspec.read.heredocs import Made
 from ftspec.read.shell import joined_lines
 from ftspec.read.text import refuse_huge
+from ftspec.read.words import SPACE, closed, total
 
 _SET = re.compile(
     r"(?:^|[\s;])(?:export\s+|local\s+|readonly\s+)?([A-Za-z_]\w*)=", re.ASCII | re.MULTILINE
 )
+_ADDED = re.compile(r"(?:^|[\s;])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _BRACED = re.compile(r"\{([A-Za-z_]\w*)(?::?-([^}$`]*))?\}", re.ASCII)
 _ENDS = ";|&()\n"
+_OPEN = frozenset("$`")
 _PREFIXES = frozenset(("export", "local", "readonly", "declare"))
 
 
@@ -60,23 +63,28 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     refuse_huge(script, "a shell script")
     script, documents = heredocs.taken_out(script)
     often = Counter(_SET.findall(script))
-    variables: dict[str, str] = {}
+    often.update(_ADDED.findall(script))  # `A+=b`: what it is then is not what it was set to
+    variables = {name: Word(text) for name, text in slurm.variables(script).items()}
     exported: dict[str, str] = {}
     found: list[Command] = []
     for number, line in _whole(script):
         for words in _commands(line, variables):
             environ: dict[str, str] = {}
+            partly: dict[str, Word] = {}
             shares = words[0].text in _PREFIXES
             rest = list(words[1:] if shares else words)
             while rest and (match := _ASSIGNMENT.fullmatch(rest[0].text)):
                 if rest[0].known:
                     environ[match[1]] = match[2]
+                elif often[match[1]] == 1:
+                    partly[match[1]] = Word(match[2], False)
                 rest = rest[1:]
             if rest and not shares:
-                found.append(Command(tuple(rest), {**exported, **environ}, number))
+                spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
+                found.append(Command(spaced, {**exported, **environ}, number))
                 continue
             once = {name: value for name, value in environ.items() if often[name] == 1}
-            variables |= once
+            variables |= {name: Word(value) for name, value in once.items()} | partly
             exported |= once if shares else {}
 
     def expand(text: str) -> tuple[str, bool]:
@@ -114,7 +122,7 @@ def _open(line: str, quote: str) -> str:
 
 
 def _commands(  # noqa: PLR0912 - one branch for each kind of character
-    line: str, variables: Mapping[str, str]
+    line: str, variables: Mapping[str, Word]
 ) -> Iterator[list[Word]]:
     """The commands of one line, one by one: what one sets counts in the next."""
     words: list[Word] = []
@@ -135,11 +143,13 @@ def _commands(  # noqa: PLR0912 - one branch for each kind of character
             quote, begun = ("" if quote else here), True
         elif here in "$`":
             value, position, sure = _expanded(line, position, variables)
-            parts = value.split() if sure and not quote else [value]  # the shell splits it, too
+            parts = [value] if quote else value.split()  # the shell splits it, too
             for part in parts[:-1]:
-                words.append(Word(text + part, known))
-                text = ""
-            text, known, begun = text + "".join(parts[-1:]), known and sure, begun or bool(parts)
+                words.append(Word(text + part, known and (sure or not _OPEN & {*part})))
+                text, known = "", True
+            last = "".join(parts[-1:])
+            text, known = text + last, known and (sure or (not quote and not _OPEN & {*last}))
+            begun = begun or bool(parts)
             continue
         elif quote or here not in f" \t<>#{_ENDS}" or (here == "#" and begun):
             text, begun = text + here, True
@@ -156,18 +166,27 @@ def _commands(  # noqa: PLR0912 - one branch for each kind of character
         yield words
 
 
-def _expanded(line: str, start: int, variables: Mapping[str, str]) -> tuple[str, int, bool]:
+def _expanded(line: str, start: int, variables: Mapping[str, Word]) -> tuple[str, int, bool]:
     """What a `$` or a backtick at this place becomes, where it ends, and whether that is sure."""
     if line[start] == "$":
         if braced := _BRACED.match(line, start + 1):
-            value: str | None = variables.get(braced[1], braced[2])
-            return (f"${braced[0]}" if value is None else value), braced.end(), value is not None
+            default = None if braced[2] is None else Word(braced[2])
+            text, known = _valued(variables.get(braced[1], default), f"${braced[0]}")
+            return text, braced.end(), known
         if name := _NAME.match(line, start + 1):
-            value = variables.get(name[0])
-            return (f"${name[0]}" if value is None else value), name.end(), value is not None
-    closing = {"(": ")", "{": "}"}.get(
-        line[start + 1 : start + 2], "`" if line[start] == "`" else ""
-    )
-    end = line.find(closing, start + 1) + 1 if closing else start + 1
-    end = end or len(line)
-    return line[start:end], end, False
+            text, known = _valued(variables.get(name[0]), f"${name[0]}")
+            return text, name.end(), known
+    if line[start + 1 : start + 2] in ("(", "{"):
+        end = closed(line, start + 1)
+    else:
+        end = (line.find("`", start + 1) + 1 if line[start] == "`" else start + 1) or len(line)
+    piece = line[start:end]
+    if piece.startswith("$((") and piece.endswith("))"):
+        values = {name: word.text for name, word in variables.items() if word.known}
+        if (number := total(piece[3:-2], values)) is not None:
+            return number, end, True
+    return piece.replace(" ", SPACE), end, False
+
+
+def _valued(word: Word | None, written: str) -> tuple[str, bool]:
+    return (written, False) if word is None else (word.text, word.known)

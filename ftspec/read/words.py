@@ -1,0 +1,54 @@
+"""What the shell makes of a `$`: sums of whole numbers, and where a piece ends that is not known."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping
+
+SPACE = "\0"
+"""Stands for a space within a piece that is not known, so that no word is cut there."""
+_OPERATORS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.floordiv,
+}
+_NAMED = re.compile(r"\$?\{?([A-Za-z_]\w*)\}?", re.ASCII)
+_MOST = 100
+"""Letters of a sum that is worked out."""
+
+
+def closed(line: str, start: int) -> int:
+    """Where the brackets end that open at this place: behind their last one, or at the end of the line."""
+    pairs = {"(": ")", "{": "}"}
+    depth, opening = 0, line[start]
+    for place in range(start, len(line)):
+        depth += (line[place] == opening) - (line[place] == pairs[opening])
+        if not depth:
+            return place + 1
+    return len(line)
+
+
+def total(text: str, values: Mapping[str, str]) -> str | None:
+    """The number that `$((...))` is; None where a name in it is no whole number that is known."""
+    if len(text) > _MOST:
+        return None
+    whole = {name: value for name, value in values.items() if value.isdecimal()}
+    named = _NAMED.sub(lambda name: whole.get(name[1], "?"), text)
+    try:
+        found = _worked_out(ast.parse(named.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, ArithmeticError):
+        return None
+    return str(found)
+
+
+def _worked_out(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        one, other = _worked_out(node.left), _worked_out(node.right)
+        if one >= 0 and other >= 0:  # below, shells round otherwise
+            return _OPERATORS[type(node.op)](one, other)
+    raise ValueError("no sum of whole numbers")
