@@ -14,7 +14,7 @@ ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_t
 # Configs that real projects publish, to measure `ftspec import` on.
 CORPUS ?= ../shared/corpus
 
-.PHONY: demo demo-real test test-gpu check lint quick sweeps real golden schemas docs bench corpus proven clean
+.PHONY: demo demo-real test test-gpu check lint quick sweeps real golden schemas docs bench corpus ports proven clean
 .DEFAULT_GOAL := demo
 
 .venv/ready: pyproject.toml
@@ -75,6 +75,9 @@ docs: .venv/ready
 
 corpus: .venv/ready
 	$(BIN)/python scripts/corpus.py $(CORPUS)
+
+ports: .venv/ready
+	$(BIN)/python scripts/ports.py $(CORPUS)
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/start_up.py

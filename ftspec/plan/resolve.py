@@ -95,7 +95,10 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         objective = spec.method.objective.type
         if objective != "cpt" and any(_unnamed(source) for source in getattr(spec.data, split)):
             ask_for_files(loaded, split)
-        sources = tuple(_source(source, folder, objective) for source in getattr(spec.data, split))
+        sources = tuple(
+            _source(source, folder, objective, f"data.{split}")
+            for source in getattr(spec.data, split)
+        )
         if plain(sources) != plain(getattr(spec.data, split)):
             decide(
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
@@ -288,7 +291,7 @@ def _all_local(spec: Spec) -> None:
                 )
 
 
-def _source(source: Source, folder: Path, objective: str) -> Source:
+def _source(source: Source, folder: Path, objective: str, path: str) -> Source:
     """The source with its format recognised, and without columns that keep their names.
 
     Where the objective takes nothing but plain text, there is nothing to recognise.
@@ -298,7 +301,9 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
     if source.template is not None:
         kind = source.template.format
     if kind == "auto":
-        kind = "text" if objective == "cpt" else _recognised(source, folder, objective == "kto")
+        kind = (
+            "text" if objective == "cpt" else _recognised(source, folder, objective == "kto", path)
+        )
     if (
         source.template is None
         and kind in TOOLED
@@ -308,7 +313,7 @@ def _source(source: Source, folder: Path, objective: str) -> Source:
     names = [source.columns.get(column, column) for column in {*COLUMNS[kind], *renamed}]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
-        raise SpecError(Problem(message, path="data.train", hint="name each once in `columns`"))
+        raise SpecError(Problem(message, path=path, hint="name each once in `columns`"))
     return source.model_copy(update={"format": kind, "columns": renamed})
 
 
@@ -317,12 +322,12 @@ def _unnamed(source: Source) -> bool:
     return source.template is None and source.format == "auto"
 
 
-def _recognised(source: Source, folder: Path, labelled: bool) -> Format:
+def _recognised(source: Source, folder: Path, labelled: bool, path: str) -> Format:
     if source.hub is not None:
         raise SpecError(
             Problem(
                 f"the format of the hub data set {source.hub} cannot be seen from here",
-                path="data.train",
+                path=path,
                 hint=f"name it: `format: messages` (or {', '.join([*COLUMNS][1:])})",
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,9 +57,11 @@ def carry(
     """
     load(backend)  # says at once if there is none
     imported = bring(files, wanted, version, devices)
-    if imported.composed.open:
+    if questions := [one for one in imported.composed.open if not _is_answered(one, sets)]:
         hint = "`ftspec import` writes the spec with these questions in it"
-        raise SpecError([Problem(question, hint=hint) for question in imported.composed.open])
+        raise SpecError(
+            [Problem(question, hint=_answer(question) or hint) for question in questions]
+        )
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
     if lost and not allow_lossy:
         raise UnsupportedError([_problem(fate) for fate in lost])
@@ -72,6 +75,23 @@ def carry(
                 error.way_out = " ".join(map(shlex.quote, options))
             raise
         return Carried(imported, plan, write_plan(plan, overwrite))
+
+
+ASKING = re.compile(r"([a-z_0-9.]+): ")
+"""A question that begins with the path of what is open."""
+
+
+def _is_answered(question: str, sets: Sequence[str]) -> bool:
+    """Whether an option says what the question asks for."""
+    path = asked[1] if (asked := ASKING.match(question)) else None
+    return path is not None and any(
+        f"{one.partition('=')[0]}.".startswith(f"{path}.") for one in sets
+    )
+
+
+def _answer(question: str) -> str:
+    """How to say it, for the question that comes up most."""
+    return "--set data.train.format=..." if question.startswith("data.train: which format") else ""
 
 
 @contextmanager

@@ -298,3 +298,16 @@ def test_one_word_of_a_list_is_a_list() -> None:
     line = "trl grpo --model_name_or_path m --dataset_name d --reward_funcs think_format_reward"
     rewards = bring([Path(f"{line} --reward_weights 2")]).composed.spec.method.objective.rewards
     assert [one.weight for one in rewards] == [2.0]
+
+
+def test_an_option_answers_a_question(ftspec: Command, sources: Path) -> None:
+    (sources / "dpo.yaml").write_text(
+        "model_name_or_path: ./tiny-model\ntrainer: dpo\ndataset_name: org/pairs\noutput_dir: out\n"
+        "learning_rate: 1e-6\nmax_steps: 2\nuse_cpu: true\n"
+    )
+    to = ("port", "dpo.yaml", "--to", "deepspeed", "-o", "build", "--allow-lossy")
+    done = ftspec(*to)
+    assert done.code == 2
+    assert "--set data.train.format=..." in done.err
+    done = ftspec(*to, "--set", "data.train.format=preference")
+    assert done.code == 0, done.err

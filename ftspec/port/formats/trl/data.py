@@ -90,10 +90,18 @@ def source(
     }
 
 
+BY_COLUMNS: Mapping[frozenset[str], str] = {
+    frozenset({"messages"}): "messages",
+    frozenset({"prompt", "completion"}): "prompt-completion",
+    frozenset({"chosen", "rejected"}): "preference-implicit",
+    frozenset({"prompt", "chosen", "rejected"}): "preference",
+    frozenset({"prompt", "completion", "label"}): "unpaired",
+}
+"""What rows are of which a config keeps these columns and no others."""
+
+
 def _format(columns: Sequence[str]) -> str:
-    if tuple(columns) == ("messages",):
-        return "messages"
-    return "prompt-completion" if sorted(map(str, columns)) == ["completion", "prompt"] else "auto"
+    return BY_COLUMNS.get(frozenset(map(str, columns)), "auto")
 
 
 def data(context: Context) -> Completion:

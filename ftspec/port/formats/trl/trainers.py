@@ -66,7 +66,8 @@ def trainer(context: Context) -> tuple[str, str]:
     if context.get("beta") is not None or context.get("max_prompt_length") is not None:
         return (
             "dpo",
-            "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's",
+            "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's; a command in "
+            'the place of the file says it: "trl dpo --config FILE"',
         )
     return "sft", ""
 
