@@ -165,6 +165,8 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     scores = {form.name: len(form.signs & set(data)) for form in formats()}
     best = max(scores.values(), default=0)
     names = [name for name, score in scores.items() if score == best]
+    if "model_name_or_path" in data:  # which no engine's and no launcher's file has
+        names = [form.name for form in formats() if form.whole and form.name in names] or names
     hint = f"--from {'|'.join(NAMES)} names it"
     if best == 0:
         keys = ", ".join(map(str, list(data)[:4])) or "none"
