@@ -106,6 +106,31 @@ def test_a_recipes_config(read: Bring) -> None:
             "dataset.filter_fn",
             "unknown",
         ),
+        (
+            "  source: org/chats\n",
+            "  source: text\n  data_files: a.txt\n",
+            "dataset._component_",
+            "unknown",
+        ),
+        (
+            "  source: org/chats\n",
+            "  source: json\n  data_files: a.json\n  split: train[:9%]\n",
+            "dataset.split",
+            "unknown",
+        ),
+        (
+            "  source: org/chats\n",
+            "  source: json\n  data_files: a.json\n  split: train[:9]\n",
+            "dataset.split",
+            "derived",
+        ),
+        ("seed: null\n", "batch_size_val: 2\n", "batch_size_val", "inert"),
+        (
+            "seed: null\n",
+            "batch_size_val: 2\nrun_val_every_n_steps: 9\n",
+            "batch_size_val",
+            "unknown",
+        ),
         ("loss.CEWithChunkedOutputLoss", "loss.OwnLoss", "loss._component_", "unknown"),
         (
             "training.FullModelHF",
@@ -377,7 +402,15 @@ def test_pairs(read: Bring) -> None:
     cut = read(text.replace("clip_grad_norm: null", "clip_grad_norm: 1.0"))
     assert cut.composed.values["train.max_grad_norm"] is None  # its recipes for pairs never read it
     stack = read(text.replace(PAIRS, "stack_exchange_paired_dataset\n"))
-    assert fate(stack, "dataset._component_")[0] == "unknown"
+    assert stack.faithful, stack.fates
+    (source,) = stack.composed.values["data.train"]
+    assert source["files"] == ("data/rl/*",)
+    row = {"question": " Why? ", "response_j": "So. ", "response_k": "No."}
+    made = written(Written.model_validate(source["template"]), row)
+    assert made.rejected is not None
+    assert (made.prompt, made.completion) == (of_llama3("Why?", "")[0], "So.")
+    assert made.rejected.completion == "No."
+    assert stack.composed.values["model.special_tokens.eos"] == "<|eot_id|>"
 
 
 def test_what_no_spec_says_is_not_taken_for_supervised_tuning(read: Bring) -> None:

@@ -328,6 +328,7 @@ format = Format(
         "training.compile": inert(KERNEL),
         "training.resume_from_checkpoint": unless((None,), "from the beginning", _CHECKPOINTS),
         "training.try_resume_from_last_checkpoint": unless((False,), "it is off", _CHECKPOINTS),
+        "training.use_deterministic": inert("kernels that give the same digits each time"),
         "training.sgd_momentum": inert("of Oumi's own trainer alone"),
         **group(SHOWN, *(f"training.{key}" for key in (
             "run_name", "log_level", "dep_log_level", "log_examples", "logging_strategy", "logging_dir",

@@ -108,6 +108,12 @@ def _otherwise(setting: Setting, context: Context) -> Outcome:
     return unless((None, False), "it is off", unknown("only torchtune has it"))(setting, context)
 
 
+def _evaluated(setting: Setting, context: Context) -> Outcome:
+    if context.get("run_val_every_n_steps") is None:
+        return Outcome("inert", why="run_val_every_n_steps is not set: nothing is evaluated")
+    return Outcome("unknown", why="its evaluation is not read")
+
+
 def _logger(setting: Setting, _context: Context) -> Outcome:
     name = str(setting.value).rpartition(".")[2]
     if name in LOGGERS:
@@ -217,9 +223,11 @@ format = Format(
             ("torchtune.data.padded_collate_sft",), "it pads", unknown("images are out of scope")
         ),
         "metric_logger._component_": _logger,
+        **dict.fromkeys(("run_val_every_n_steps", "batch_size_val", "dataset_val."), _evaluated),
         **group(SHOWN, "metric_logger.", "log_peak_memory_stats", "profiler.", "save_adapter_weights_only",
-                "log_level"),
-        **group(FAST, "compile", "enable_activation_offloading", "low_cpu_ram", "custom_sharded_layers",
-                "ac_mode", "ac_option", "cudnn_deterministic_mode", "memory_efficient_fsdp_wrap"),
+                "log_level", "enable_async_checkpointing", "save_last_epoch_only"),
+        **group(FAST, "compile", "compile.", "enable_activation_offloading", "low_cpu_ram",
+                "custom_sharded_layers", "ac_mode", "ac_option", "cudnn_deterministic_mode",
+                "memory_efficient_fsdp_wrap"),
     },
 )  # fmt: skip

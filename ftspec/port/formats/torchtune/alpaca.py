@@ -49,6 +49,13 @@ def of_columns(
     return {**found, "prompt": told + found["prompt"]}
 
 
+def of_pairs(form: Form, columns: Mapping[str, str]) -> dict[str, str]:
+    """The same of a column that asks and two that answer (StackExchangePairedToMessages)."""
+    found = _written(form, f"{{{{ {_said(columns['prompt'], form)} }}}}", columns["chosen"], True)
+    other = f"{{{{ {_answer(columns['rejected'], form)} }}}}"
+    return {"prompt": found["prompt"], "chosen": found["completion"], "rejected": other}
+
+
 def _written(form: Form, prompt: str, column: str, whole: bool) -> dict[str, str]:
     before, after = form.turns["user"]
     opening = form.turns["assistant"][0]

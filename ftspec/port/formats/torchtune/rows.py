@@ -8,12 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.forms import Form, chat, is_column
-from ftspec.port.formats.torchtune.alpaca import OPENED, of_alpaca, of_columns
+from ftspec.port.formats.torchtune.alpaca import OPENED, of_alpaca, of_columns, of_pairs
 from ftspec.port.formats.torchtune.forms import BRACKETS, FORMS
 from ftspec.port.formats.trl.data import FEW, LOADERS, files_of, source
 from ftspec.port.rules import Context, Outcome, Rule, derived, section, unknown, unless
+from ftspec.spec.data import unsliced
 
-Kind = Literal["alpaca", "columns", "sharegpt", "messages", "chats", "text", "pairs"]
+Kind = Literal["alpaca", "columns", "sharegpt", "messages", "chats", "text", "pairs", "answers"]
 
 
 class Rows(NamedTuple):
@@ -26,6 +27,8 @@ class Rows(NamedTuple):
     """Names of columns, where none are mapped."""
     whole: bool = False
     """Whether prompts train unless it is said otherwise."""
+    files: str | None = None
+    """A part of the data set, the only one that it reads."""
 
 
 ROWS: Mapping[str, Rows] = {
@@ -38,6 +41,11 @@ ROWS: Mapping[str, Rows] = {
     "chat_dataset": Rows("chats"),
     "text_completion_dataset": Rows("text"),
     "preference_dataset": Rows("pairs"),
+    "stack_exchange_paired_dataset": Rows(
+        "answers", "lvwerra/stack-exchange-paired",
+        {"prompt": "question", "chosen": "response_j", "rejected": "response_k"},
+        files="data/rl/*",
+    ),
     "hh_rlhf_helpful_dataset": Rows("pairs", "RLHFlow/HH-RLHF-Helpful-standard"),
 }  # fmt: skip
 TALKS = ("sharegpt", "messages", "pairs")
@@ -52,10 +60,13 @@ SHAPES = {
 OWN = {"sharegpt": "conversations", "messages": "messages", "text": "text"}
 """The column that a format reads."""
 NOT_KNOWN = "what it reads, or how its tokenizer writes that, is not known"
-NO_TURNS = "its questions and answers are texts, and no format of pairs puts such texts into turns"
+WRITTEN = ("alpaca", "columns", "answers")
+"""Kinds whose rows a template writes."""
 OWN_TEMPLATE = (
     "what its tokenizer writes around turns is not known: the model's chat template does it"
 )
+OTHER_READERS = ("text", "xml", "arrow", "pandas", "webdataset")
+"""Of `datasets.load_dataset`, for files that a spec does not read."""
 TEMPLATE_FILE = "torchtune.chat_template.jinja"
 ENDS = "the end of an answer does not train there where max_seq_len is set"
 SPLIT = "texts are cut where a pack is full there, and go on in the next one"
@@ -122,15 +133,15 @@ def source_of(entry: Mapping[str, Any], form: Form | None) -> dict[str, Any] | N
     place = entry.get("source") or (rows.place if rows else None)
     if rows is None or not isinstance(place, str):
         return None
-    if place in LOADERS and not entry.get("data_files"):
+    if place in OTHER_READERS or (place in LOADERS and not entry.get("data_files")):
         return None
     named = entry.get("column_map") or rows.columns
     subset = entry.get("name")
     found = source(
-        place, subset, entry.get("split"), files=entry.get("data_files"),
+        place, subset, entry.get("split"), files=entry.get("data_files") or rows.files,
         revision=entry.get("revision"),
     )  # fmt: skip
-    if rows.kind in ("alpaca", "columns"):
+    if rows.kind in WRITTEN:
         return _answered(found, entry, rows.kind, form, named)
     if rows.kind in OWN:
         own = OWN[rows.kind]
@@ -160,6 +171,9 @@ def _answered(
     if form is None or (system and not _may_tell(system, form)):
         return None
     whole = trains_whole(entry)
+    if kind == "answers":
+        asked = {name: named.get(name, name) for name in ("prompt", "chosen", "rejected")}
+        return {**found, "template": of_pairs(form, asked)}
     if kind == "alpaca":
         return {**found, "template": of_alpaca(form, named, whole)}
     return {**found, "template": of_columns(form, named, whole, system)}
@@ -175,11 +189,9 @@ def _may_tell(system: object, form: Form) -> bool:
 def _component(setting: Setting, context: Context) -> Outcome:
     entry, form = entry_of(setting, context), form_of(context)
     rows, to = rows_of(entry), ("data.train",)
-    if last(setting.value) == "stack_exchange_paired_dataset":
-        return Outcome("unknown", why=NO_TURNS)
     if rows is None or source_of(entry, form) is None:
         return Outcome("unknown", why=f"{last(setting.value)}: {NOT_KNOWN}")
-    if rows.kind in ("alpaca", "columns") and (odd := _odd(entry, form, context)):
+    if rows.kind in WRITTEN and (odd := _odd(entry, form, context)):
         return Outcome("approximated", of=to, why=odd)
     return Outcome("derived", of=to)
 
@@ -206,7 +218,7 @@ def _system(setting: Setting, context: Context) -> Outcome:
     """Put before each conversation, whose own system prompt goes."""
     entry = entry_of(setting, context)
     rows, form = rows_of(entry), form_of(context)
-    if rows is None or rows.kind in ("alpaca", "text"):
+    if rows is None or rows.kind in ("alpaca", "text", "answers"):
         return Outcome("unknown", why="that builder takes none")
     if trains_whole(entry):
         return Outcome("unknown", why="it does not train there, where all else of a row does")
@@ -238,9 +250,17 @@ def _files(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", of=("data.train",))
 
 
+def _split(setting: Setting, context: Context) -> Outcome:
+    """A file has one split, of which `[:500]` takes the first rows."""
+    place = entry_of(setting, context).get("source")
+    if place in LOADERS and unsliced(str(setting.value))[0] != "train":
+        return Outcome("unknown", why="of a file's rows a spec takes all, or the first ones")
+    return Outcome("derived", of=("data.train",))
+
+
 def _column(setting: Setting, context: Context) -> Outcome:
     rows = rows_of(entry_of(setting, context))
-    if rows is not None and rows.kind in ("alpaca", "columns") and not is_column(setting.value):
+    if rows is not None and rows.kind in WRITTEN and not is_column(setting.value):
         return Outcome("unknown", why="the name of a column that a template cannot say")
     return Outcome("derived", of=("data.train",))
 
@@ -275,8 +295,9 @@ _KEYS: dict[str, Rule] = {
     "filter_fn": unless((None,), "all rows", unknown("a function of Python")),
     "add_eos": unless((True,), "an end stands behind each text", unknown("texts without an end")),
     "data_files": _files,
+    "split": _split,
     **dict.fromkeys(
-        ("source", "split", "name", "revision", "column", "conversation_column", "conversation_style"),
+        ("source", "name", "revision", "column", "conversation_column", "conversation_style"),
         _FROM,
     ),
 }  # fmt: skip
