@@ -303,7 +303,7 @@ def test_one_word_of_a_list_is_a_list() -> None:
 def test_an_option_answers_a_question(ftspec: Command, sources: Path) -> None:
     (sources / "dpo.yaml").write_text(
         "model_name_or_path: ./tiny-model\ntrainer: dpo\ndataset_name: org/pairs\noutput_dir: out\n"
-        "learning_rate: 1e-6\nmax_steps: 2\nuse_cpu: true\n"
+        "learning_rate: 1e-6\nmax_steps: 2\nmax_length: 256\nuse_cpu: true\n"
     )
     to = ("port", "dpo.yaml", "--to", "deepspeed", "-o", "build", "--allow-lossy")
     done = ftspec(*to)
