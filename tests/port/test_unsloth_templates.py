@@ -112,3 +112,33 @@ def test_the_answer_of_a_text(read: Bring) -> None:
     twice = TEXT.replace("### In:", "### Out:")
     found = read(script("", written=twice, answers=answers), "train.py")
     assert any("data.train.template what is the prompt" in one for one in found.composed.open)
+
+
+WHOLE = SCRIPT.replace('"org/MODEL"', '"org/model", LOADED').replace("TEMPLATE\n", "")
+WHOLE = WHOLE.replace("WRITTEN", TURNS).replace("ANSWERS\n", "")
+
+
+@pytest.mark.parametrize("bits", ["", ", load_in_4bit=True", ", load_in_8bit=True"])
+def test_all_weights_are_loaded_whole_and_get_no_adapter(read: Bring, bits: str) -> None:
+    """`load_in_4bit` is on by itself, and full_finetuning switches it off: models/loader.py."""
+    text = WHOLE.replace("LOADED", f"full_finetuning=True{bits}")
+    found = read(text.replace("(model)\n", "(model, r=8, random_state=5)\n"), "train.py")
+    assert found.composed.spec.method.tuner.type == "full"
+    assert found.composed.spec.model.quantization is None
+    assert fate(found, "get_peft_model.r")[0] == "inert"
+    assert fate(found, "get_peft_model.random_state")[0] == "inert"
+    assert not [one for one in found.composed.open if "quantization" in one]
+
+
+@pytest.mark.parametrize(
+    ("loaded", "stops"),
+    [
+        ("load_in_8bit=True", True),
+        ("load_in_16bit=True", True),
+        ("load_in_4bit=False, load_in_8bit=True", False),
+        ("load_in_4bit=False, load_in_16bit=True", False),
+    ],
+)
+def test_two_sizes_of_weights_stop_unsloth(read: Bring, loaded: str, stops: bool) -> None:
+    found = read(WHOLE.replace("LOADED", loaded), "train.py")
+    assert any("Unsloth stops at a second" in one for one in found.composed.open) == stops

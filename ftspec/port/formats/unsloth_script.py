@@ -28,7 +28,7 @@ from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_grpo import GROUP_RULES, assumed
 from ftspec.port.formats.unsloth_templates import PART, answers
-from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
+from ftspec.port.rules import Context, Outcome, Rule, derived, inert, renamed, section, unknown
 from ftspec.spec.online import ONLINE
 
 LOAD = "from_pretrained."
@@ -51,6 +51,10 @@ NO_IMAGES = "layers for images stay as they are"
 IMAGES = "adapters on layers for images are not in a spec"
 NAMED = "parts without adapters: name the others in method.tuner.targets"
 EMBEDDINGS = "a rate of its own for embeddings that train in full is not in a spec"
+COMBINED = (
+    "model.quantization: load_in_4bit is on unless it is said to be off, and Unsloth stops at a second of "
+    "load_in_8bit, load_in_16bit and load_in_fp8 beside it"
+)
 WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
 
 
@@ -69,8 +73,32 @@ def _name(setting: Setting, _context: Context) -> Outcome:
     return Outcome("approximated", {"model.name": name.removesuffix(ending)}, why=why)
 
 
+def _is_full(context: Context) -> bool:
+    """Whether all weights train: Unsloth then loads them whole, and makes no adapter (models/loader.py)."""
+    return bool(section(context, "from_pretrained").get("full_finetuning"))
+
+
+def _of_adapter(rule: Rule) -> Rule:
+    def of_none(setting: Setting, context: Context) -> Outcome:
+        if _is_full(context):
+            return Outcome("inert", why="beside full_finetuning Unsloth makes no adapter")
+        return rule(setting, context)
+
+    return of_none
+
+
+def _stops(context: Context) -> list[str]:
+    """models/loader.py, _precision_flags_conflict: `load_in_4bit` is on unless it is said to be off."""
+    loaded = section(context, "from_pretrained")
+    others = (context.get("load_in_8bit"), loaded.get("load_in_16bit"), loaded.get("load_in_fp8"))
+    flags = [context.get("load_in_4bit", True), *others]
+    return [] if _is_full(context) or sum(map(bool, flags)) < 2 else [COMBINED]
+
+
 def _bits(setting: Setting, context: Context) -> Outcome:
     name = setting.key.rpartition(".")[2]
+    if _is_full(context):
+        return Outcome("inert", why="beside full_finetuning Unsloth loads the weights whole")
     if not _is_lent(context):
         return Outcome("exact", {LOAD + name: setting.value})
     if not setting.value:
@@ -85,9 +113,9 @@ def _is_lent(context: Context) -> bool:
 
 def _loaded(context: Context, half: str) -> dict[str, Any]:
     """In how many bits the base is loaded: in 4, unless something else is said."""
-    four = context.get("load_in_4bit", not context.get("load_in_8bit"))
+    four = not _is_full(context) and context.get("load_in_4bit", not context.get("load_in_8bit"))
     if not _is_lent(context):
-        eight = context.get("load_in_8bit", False)
+        eight = not _is_full(context) and context.get("load_in_8bit", False)
         return {f"{LOAD}load_in_4bit": four, f"{LOAD}load_in_8bit": eight}
     if not four:
         return {}
@@ -143,7 +171,8 @@ def _complete(context: Context) -> Completion:
     native, spec, questions = rows(context)
     word, open_ones = objective(context)
     questions += open_ones
-    lora = has(context, "get_peft_model")
+    questions += _stops(context)
+    lora = has(context, "get_peft_model") and not _is_full(context)
     half = _type(context)
     native |= {
         "launch.processes": context.devices,
@@ -202,7 +231,7 @@ def _part(setting: Setting, _context: Context) -> Outcome:
 _LOADED: dict[str, Rule] = {
     f"{LOAD}max_seq_length": _length,
     f"{LOAD}dtype": _dtype,
-    f"{LOAD}full_finetuning": inert("all weights train where no adapter is made"),
+    f"{LOAD}full_finetuning": derived("method.tuner.type"),
     f"{LOAD}load_in_16bit": inert("nothing is quantised"),
     f"{LOAD}use_gradient_checkpointing": _checkpointing,
     f"{LOAD}fast_inference": inert("for generation, not for training"),
@@ -210,6 +239,18 @@ _LOADED: dict[str, Rule] = {
     f"{LOAD}max_lora_rank": inert("for generation, not for training"),
     f"{LOAD}use_exact_model_name": inert("which upload of the same weights is taken"),
     f"{LOAD}": unknown("a further argument of from_pretrained is not in a spec"),
+}
+_ADAPTED: dict[str, Rule] = {
+    f"get_peft_model.{name}": _of_adapter(rule)
+    for name, rule in {
+        "": adapter,
+        **{
+            f"finetune_{part}": _part
+            for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
+        },
+        "random_state": _seed,
+        "use_gradient_checkpointing": _checkpointing,
+    }.items()
 }
 format = replace(
     trl.format,
@@ -230,14 +271,8 @@ format = replace(
         "load_in_4bit": _bits,
         "load_in_8bit": _bits,
         "model_revision": renamed("model.revision"),
-        "get_peft_model.": adapter,
-        **{
-            f"get_peft_model.finetune_{part}": _part
-            for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
-        },
+        **_ADAPTED,
         "SFTTrainer.packing": renamed(f"{CONFIG}packing"),
         "embedding_learning_rate": unknown(EMBEDDINGS),
-        "get_peft_model.random_state": _seed,
-        "get_peft_model.use_gradient_checkpointing": _checkpointing,
     },
 )
