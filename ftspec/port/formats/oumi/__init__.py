@@ -67,6 +67,12 @@ QLORA: Mapping[str, tuple[str, Any]] = {
 INITS = {"DEFAULT": True, "GAUSSIAN": "gaussian", "PISA": "pissa", "OLORA": "olora"}
 WORDS = {"enable_wandb": "wandb", "enable_tensorboard": "tensorboard", "enable_mlflow": "mlflow"}
 KWARGS = ("packing", "assistant_only_loss", "completion_only_loss", "neftune_noise_alpha")
+ROUNDED = tuple(
+    f"tiiuae/Falcon-E-{size}-{kind}" for size in ("1B", "3B") for kind in ("Base", "Instruct")
+)
+BITNET = (
+    "Oumi makes layers of this model ones of BitNet, which round their weights while they train"
+)
 PREPARED = ("packing", "assistant_only_loss", "completion_only_loss")
 TOKENISED = "Oumi's own readers tokenise rows, and trl neither packs nor masks such rows"
 KBIT = "peft's prepare_model_for_kbit_training makes float32 of what is not quantised"
@@ -88,6 +94,21 @@ def _adapted(context: Context) -> bool:
 
 def _few_bits(context: Context) -> bool:
     return _adapted(context) and section(context, "peft").get("q_lora") is True
+
+
+def _model(setting: Setting, _context: Context) -> Outcome:
+    if str(setting.value) in ROUNDED:
+        return Outcome("unknown", {"model.name": setting.value}, why=BITNET)
+    return Outcome("renamed", {"model.name": setting.value})
+
+
+def _stored(setting: Setting, context: Context) -> Outcome:
+    """Turned back into whole weights (builders/models.py); what else the mapping says is not read."""
+    said = section(context, "model").get("model_kwargs", {}).get("quantization_config", {})
+    if setting.value != "mxfp4" or set(said) != {"quant_method"} or _few_bits(context):
+        return Outcome("unknown", why="of stored weights Oumi reads mxfp4 alone")
+    spec = {"model.stored.type": "mxfp4", "model.stored.dequantize": True}
+    return Outcome("derived", spec=spec)
 
 
 def _dtype(setting: Setting, context: Context) -> Outcome:
@@ -284,7 +305,8 @@ format = Format(
             (None,), "the tokenizer's", says("model.special_tokens.pad")
         ),
         "model.tokenizer_kwargs": inert("empty"),
-        "model.model_name": renamed("model.name"),
+        "model.model_name": _model,
+        "model.model_kwargs.quantization_config.quant_method": _stored,
         "model.model_revision": unless((None,), "the main one", renamed("model.revision")),
         "model.torch_dtype_str": _dtype,
         "model.model_max_length": unless(
