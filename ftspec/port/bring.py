@@ -95,7 +95,8 @@ def bring(
         )
         settled.append(settle(part.format, context))
     notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
-    if main is not None and not (devices or launched or needed):
+    trains = all(one.trains for one in settled)
+    if main is not None and trains and not (devices or launched or needed):
         notes.append(DEVICES_ASSUMED)
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))

@@ -88,7 +88,10 @@ def compose(parts: Sequence[Settled]) -> Composed:
     for path, comment in _comments(parts, spec):
         remarks[path] = (*remarks.get(path, ()), comment)
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
-    open_ = (*(why.removeprefix("TODO: ") for _, why in holes.values()), *questions)
+    asked = [why.removeprefix("TODO: ") for _, why in holes.values()]
+    if not all(part.trains for part in parts):
+        asked = []  # of what trains nothing there is no model or data to ask for
+    open_ = (*asked, *questions)
     return Composed(spec, masked(text), values, tuple(map(masked, open_)))
 
 

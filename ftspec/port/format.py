@@ -20,6 +20,8 @@ class Completion(NamedTuple):
     """What the source leaves open, for a person to answer."""
     notes: tuple[str, ...] = ()
     """What a person should know, and need not answer."""
+    trains: bool = True
+    """Whether it is for a training at all; else the first question tells what it is for."""
 
 
 def nothing_more(_context: Context) -> Completion:

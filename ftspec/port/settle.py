@@ -49,6 +49,8 @@ class Settled:
     assumed: list[str] = field(default_factory=list)
     """Where the framework assumes what a spec cannot say."""
     questions: list[str] = field(default_factory=list)
+    trains: bool = True
+    """Whether it is for a training at all."""
 
 
 def settle(form: Format, context: Context) -> Settled:
@@ -81,6 +83,7 @@ def settle(form: Format, context: Context) -> Settled:
     fields, lifted = next(of_it, next(iter(found_by.values())))
     asked = [f"line {line}: {text}" for line, text in context.document.foreign]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
+    found.trains = completion.trains
     values = lifted.spec if form.whole else _told(lifted, fields, given)
     found.spec = {**values, **completion.spec}
     for _, outcome in outcomes:

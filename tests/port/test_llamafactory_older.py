@@ -153,6 +153,26 @@ def test_a_column_without_a_name_is_none(read: Bring) -> None:
     assert source["template"]["user"] == "{{ asked or '' }}"
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            "adapter_name_or_path: a\nexport_dir: merged\n",
+            "`llamafactory-cli export` writes a model",
+        ),
+        ("adapter_name_or_path: a\ninfer_backend: vllm\n", "for chatting, serving or writing"),
+        ("stage: sft\ndataset: identity\n", "do_train is not set"),
+        ("stage: sft\ndataset: identity\ndo_predict: true\n", "it evaluates or predicts"),
+        ("task: mmlu_test\nsave_dir: x\n", "`llamafactory-cli eval` measures a model by it"),
+    ],
+)
+def test_what_trains_nothing_is_told_in_one_sentence(read: Bring, config: str, told: str) -> None:
+    imported = read(f"model_name_or_path: org/model\ntemplate: qwen\n{config}")
+    (sentence,) = imported.composed.open
+    assert sentence.startswith("this file trains nothing: ") and told in sentence
+    assert imported.notes == ()
+
+
 def test_pure_bf16_beside_bf16_is_weights_in_bfloat16(read: Bring) -> None:
     imported = read(SFT + "finetuning_type: full\nbf16: true\npure_bf16: true\n")
     assert imported.composed.values["precision.compute"] == "bf16-pure"

@@ -219,9 +219,8 @@ def _complete(context: Context) -> Completion:
         native |= {"packing": True, "cutoff_len": (context.assumed("cutoff_len") or 2048) - 1}
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser
-    questions = []
-    if (purpose := other(context)) is not None:
-        questions.append(purpose)
+    purpose = other(context)
+    questions = [] if purpose is None else [purpose]
     questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
@@ -238,7 +237,7 @@ def _complete(context: Context) -> Completion:
         questions += asked(context)
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    return Completion(native, spec, tuple(questions), unheard(context))
+    return Completion(native, spec, tuple(questions), unheard(context), trains=purpose is None)
 
 
 format = Format(

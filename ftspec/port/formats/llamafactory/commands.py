@@ -35,7 +35,9 @@ def other(context: Context) -> str | None:
         )
     if context.get("do_predict") or context.get("do_eval"):
         return "this file trains nothing: do_train is not set, it evaluates or predicts"
-    return "do_train is not set: this config trains nothing, it evaluates or chats"
+    if "dataset" in context.document.data:
+        return "this file trains nothing: do_train is not set, and it is no default"
+    return "this file trains nothing: a model is loaded by it, for chatting, serving or writing answers"
 
 
 def command_rules() -> dict[str, Rule]:
