@@ -142,3 +142,17 @@ def test_all_weights_are_loaded_whole_and_get_no_adapter(read: Bring, bits: str)
 def test_two_sizes_of_weights_stop_unsloth(read: Bring, loaded: str, stops: bool) -> None:
     found = read(WHOLE.replace("LOADED", loaded), "train.py")
     assert any("Unsloth stops at a second" in one for one in found.composed.open) == stops
+
+
+@pytest.mark.parametrize(
+    ("loaded", "told"),
+    [
+        ("", True),
+        ("use_exact_model_name=True", False),
+        ("load_in_4bit=False", False),
+        ("full_finetuning=True", False),
+    ],
+)
+def test_an_upload_in_few_bits_of_unsloths_own(read: Bring, loaded: str, told: bool) -> None:
+    found = read(WHOLE.replace(", LOADED", f", {loaded}" if loaded else ""), "train.py")
+    assert any("keep layers in 16 bits" in one for one in found.notes) == told

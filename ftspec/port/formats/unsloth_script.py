@@ -55,6 +55,10 @@ COMBINED = (
     "model.quantization: load_in_4bit is on unless it is said to be off, and Unsloth stops at a second of "
     "load_in_8bit, load_in_16bit and load_in_fp8 beside it"
 )
+UPLOADS = (
+    "Unsloth takes an upload of its own in 4 bits where it has one of this model, and some of these keep "
+    "layers in 16 bits; here bitsandbytes quantises all that it can"
+)
 WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
 
 
@@ -209,7 +213,15 @@ def _complete(context: Context) -> Completion:
     if has(context, PART) and word != "cpt" and not is_parted(context):
         spec["data.train_on"] = answers(context)
     spec["method.objective.type"] = word
-    return Completion(native, spec, tuple(questions))
+    return Completion(native, spec, tuple(questions), _uploads(context))
+
+
+def _uploads(context: Context) -> tuple[str, ...]:
+    """models/loader_utils.py, get_model_name, and models/mapper.py."""
+    four = context.get("load_in_4bit", not context.get("load_in_8bit")) and not _is_full(context)
+    name = str(context.get("model_name_or_path") or "").lower()
+    exact = section(context, "from_pretrained").get("use_exact_model_name")
+    return (UPLOADS,) if four and not exact and not name.endswith(WHOLE) else ()
 
 
 def _unsaved(context: Context) -> dict[str, Any]:
