@@ -156,3 +156,19 @@ def test_two_sizes_of_weights_stop_unsloth(read: Bring, loaded: str, stops: bool
 def test_an_upload_in_few_bits_of_unsloths_own(read: Bring, loaded: str, told: bool) -> None:
     found = read(WHOLE.replace(", LOADED", f", {loaded}" if loaded else ""), "train.py")
     assert any("keep layers in 16 bits" in one for one in found.notes) == told
+
+
+def test_a_template_that_is_assigned(read: Bring) -> None:
+    text = script("").replace(
+        "\n\ndef write", '\ntokenizer.chat_template = "{{ messages }}"\ndef write'
+    )
+    found = read(text, "train.py")
+    assert found.composed.values["model.chat_template"] == "./train.chat_template.jinja"
+    assert found.files == {"train.chat_template.jinja": "{{ messages }}"}
+    assert found.composed.open == ()
+    none = read(text.replace('"{{ messages }}"', "None"), "train.py")
+    assert fate(none, "tokenizer.chat_template")[0] == "unknown"
+    twice = script('chat_template="phi-4"').replace(
+        "\ndef write", '\ntokenizer.chat_template = "{{ 1 }}"\ndef write'
+    )
+    assert fate(read(twice, "train.py"), "tokenizer.chat_template")[0] == "unknown"

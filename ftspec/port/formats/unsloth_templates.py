@@ -168,7 +168,15 @@ def _opens(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why=INSIDE)
 
 
+def _assigned(setting: Setting, context: Context) -> Outcome:
+    """`tokenizer.chat_template = "..."`."""
+    if not isinstance(setting.value, str) or CALL in context.document.data:
+        return Outcome("unknown", why="a second chat template, or none at all, is not in a spec")
+    return _file(setting.value, context, "")
+
+
 TEMPLATE_RULES: dict[str, Rule] = {
+    "tokenizer.chat_template": _assigned,
     CALL: derived("model.chat_template"),
     f"{CALL}.chat_template": _named,
     f"{CALL}.1": _named,

@@ -19,7 +19,7 @@ ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
 TOKENS = (
     *(f"tokenizer.{word}_token" for word in ("bos", "eos", "pad", "unk")),
     *("tokenizer.add_special_tokens", "tokenizer.add_tokens", "add_new_tokens"),
-    "model.resize_token_embeddings",
+    *("model.resize_token_embeddings", "tokenizer.chat_template"),
 )
 """Calls and assignments that change the tokenizer, and the embeddings with it."""
 RESIZED = "model.resize_token_embeddings.0"
