@@ -89,7 +89,8 @@ def test_few_bits_are_fp4_unless_it_is_said(read: Bring) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "kind"),
     [
-        ("TRL_SFT", "TRL_DPO", "training.trainer_type", "unknown"),
+        ("TRL_SFT", "TRL_DPO", "training.trainer_type", "derived"),
+        ("TRL_SFT", "TRL_KTO", "training.trainer_type", "unknown"),
         ("TRL_SFT", "trl_sft", "training.trainer_type", "unknown"),
         ("compile: False", "colour: red", "training.colour", "unknown"),
         ("compile: False", "save_epoch: True", "training.save_epoch", "derived"),
@@ -265,3 +266,20 @@ def test_readers_of_questions_and_answers(read: Bring) -> None:
     assert turns(read, ALPACA, pairs, row) == [("user", "Why?"), ("assistant", "So.")]
     named = read(LORA.replace(ALPACA, "allenai/WildChat-1M\n")).composed.values["data.train"][0]
     assert (named["format"], named["columns"]) == ("messages", {"messages": "conversation"})
+
+
+def test_pairs(read: Bring) -> None:
+    rows = "trl-lib/pairs\n"
+    text = LORA.replace(ALPACA, rows).replace("TRL_SFT", "TRL_DPO")
+    text = text.replace("compile: False", "trainer_kwargs: {beta: 0.2, loss_type: ipo}")
+    imported = read(text)
+    assert all(one.faithful for one in imported.fates), imported.fates
+    found = imported.composed.values
+    assert (found["method.objective.type"], found["method.objective.beta"]) == ("dpo", 0.2)
+    assert (found["method.objective.loss"], found["data.max_length"]) == ("ipo", 512)
+    assert found["train.learning_rate"] == 5e-5  # Oumi's own, not trl's for pairs
+    assert imported.composed.open  # which columns the rows have
+    own = read(text.replace(rows, "mlabonne/orpo-dpo-mix-40k\n"))
+    assert fate(own, "data.train.datasets[0].dataset_name")[0] == "unknown"
+    cut = read(text.replace("beta: 0.2", "max_prompt_length: 9"))
+    assert fate(cut, "training.trainer_kwargs.max_prompt_length")[0] == "unknown"

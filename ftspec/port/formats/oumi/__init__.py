@@ -1,6 +1,6 @@
 """Oumi's YAML, as `oumi train` of 0.9 reads it: OmegaConf, then TrainingConfig (core/configs/).
 
-Read is supervised tuning by trl's trainer. Defaults are those of its dataclasses, and what `to_hf` of
+Read are supervised tuning and DPO by trl's trainers. Defaults are those of its dataclasses, and what `to_hf` of
 params/training_params.py hands to SFTConfig.
 """
 
@@ -13,8 +13,10 @@ from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
+from ftspec.port.formats.oumi import models
 from ftspec.port.formats.oumi.data import DATA_RULES, prepares, sources_and_target
 from ftspec.port.formats.oumi.engine import ENGINE_RULES, engine
+from ftspec.port.formats.oumi.models import adapted, few_bits
 from ftspec.port.formats.oumi.sharding import SHARDING_RULES, member, sharded
 from ftspec.port.formats.oumi.templates import template
 from ftspec.port.formats.trl import TARGETS
@@ -36,12 +38,6 @@ from ftspec.read import yaml
 CONFIG = "SFTConfig."
 LORA = "LoraConfig."
 BITS = "BitsAndBytesConfig."
-DTYPES = {
-    **dict.fromkeys(("float32", "f32", "float"), "float32"),
-    **dict.fromkeys(("float16", "f16", "half"), "float16"),
-    **dict.fromkeys(("bfloat16", "bf16"), "bfloat16"),
-    "auto": "auto",
-}
 TRAINING: Mapping[str, Any] = {
     "output_dir": "output", "per_device_train_batch_size": 8, "per_device_eval_batch_size": 8,
     "gradient_accumulation_steps": 1, "max_steps": -1, "num_train_epochs": 3, "save_steps": 500,
@@ -66,18 +62,15 @@ QLORA: Mapping[str, tuple[str, Any]] = {
 }
 INITS = {"DEFAULT": True, "GAUSSIAN": "gaussian", "PISA": "pissa", "OLORA": "olora"}
 WORDS = {"enable_wandb": "wandb", "enable_tensorboard": "tensorboard", "enable_mlflow": "mlflow"}
+LEARNT = {"TRL_SFT": "sft", "TRL_DPO": "dpo"}
+"""Trainers that are read, and what they learn."""
+OF_PAIRS = ("beta", "loss_type", "label_smoothing")
+"""Arguments of trl's DPOConfig that are read."""
 KWARGS = ("packing", "assistant_only_loss", "completion_only_loss", "neftune_noise_alpha")
-ROUNDED = tuple(
-    f"tiiuae/Falcon-E-{size}-{kind}" for size in ("1B", "3B") for kind in ("Base", "Instruct")
-)
-BITNET = (
-    "Oumi makes layers of this model ones of BitNet, which round their weights while they train"
-)
 PREPARED = ("packing", "assistant_only_loss", "completion_only_loss")
 TOKENISED = "Oumi's own readers tokenise rows, and trl neither packs nor masks such rows"
 KBIT = "peft's prepare_model_for_kbit_training makes float32 of what is not quantised"
 SHOWN = "what is shown or kept, not what is trained"
-STORED = "in the type of the stored weights, whichever it is: name it in model.dtype"
 LENGTH = (
     "model_max_length is missing: rows that trl prepares are cut at 1024 tokens, those that Oumi's own "
     "readers prepare where the tokenizer says so"
@@ -86,38 +79,6 @@ LENGTH = (
 
 def _training(context: Context, key: str) -> Any:
     return section(context, "training").get(key, TRAINING.get(key))
-
-
-def _adapted(context: Context) -> bool:
-    return _training(context, "use_peft") is True
-
-
-def _few_bits(context: Context) -> bool:
-    return _adapted(context) and section(context, "peft").get("q_lora") is True
-
-
-def _model(setting: Setting, _context: Context) -> Outcome:
-    if str(setting.value) in ROUNDED:
-        return Outcome("unknown", {"model.name": setting.value}, why=BITNET)
-    return Outcome("renamed", {"model.name": setting.value})
-
-
-def _stored(setting: Setting, context: Context) -> Outcome:
-    """Turned back into whole weights (builders/models.py); what else the mapping says is not read."""
-    said = section(context, "model").get("model_kwargs", {}).get("quantization_config", {})
-    if setting.value != "mxfp4" or set(said) != {"quant_method"} or _few_bits(context):
-        return Outcome("unknown", why="of stored weights Oumi reads mxfp4 alone")
-    spec = {"model.stored.type": "mxfp4", "model.stored.dequantize": True}
-    return Outcome("derived", spec=spec)
-
-
-def _dtype(setting: Setting, context: Context) -> Outcome:
-    dtype = DTYPES.get(str(setting.value).removeprefix("torch."))
-    if dtype is None:
-        return Outcome("unknown", why=f"{setting.value} is not in a spec")
-    if dtype == "auto" and not _adapted(context):
-        return Outcome("unknown", why=STORED)
-    return Outcome("renamed", {"model.dtype": dtype})
 
 
 def _mixed(setting: Setting, _context: Context) -> Outcome:
@@ -168,10 +129,14 @@ def _trackers(context: Context) -> list[str] | str:
     return [word for key, word in WORDS.items() if assumed.get(key) is True] or "none"
 
 
+def _learnt(context: Context) -> str:
+    return LEARNT.get(member(_training(context, "trainer_type")), "sft")
+
+
 def _trainer(setting: Setting, _context: Context) -> Outcome:
-    if member(setting.value) == "TRL_SFT":
+    if member(setting.value) in LEARNT:
         return Outcome("derived", of=("method.objective.type",))
-    return Outcome("unknown", why=f"only TRL_SFT is read, not the trainer {setting.value}")
+    return Outcome("unknown", why=f"only TRL_SFT and TRL_DPO are read, not {setting.value}")
 
 
 def _kwargs(setting: Setting, context: Context) -> Outcome:
@@ -182,18 +147,25 @@ def _kwargs(setting: Setting, context: Context) -> Outcome:
         return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
     if name in PREPARED and setting.value and prepares(context):
         return Outcome("unknown", why=TOKENISED)
-    if name in KWARGS:
+    if name in OF_PAIRS and _learnt(context) == "dpo":
+        value = (
+            [setting.value]
+            if name == "loss_type" and isinstance(setting.value, str)
+            else setting.value
+        )
+        return Outcome("renamed", {f"{CONFIG}{name}": value})
+    if name in KWARGS and _learnt(context) == "sft":
         return Outcome("renamed", {f"{CONFIG}{name}": setting.value})
-    return Outcome("unknown", why="an argument of trl's SFTConfig that is not read here")
+    return Outcome("unknown", why="an argument of trl's trainer that is not read here")
 
 
 def _with_adapter(rule: Rule, bits: bool = False) -> Rule:
     """Settings that count where an adapter trains, or one over few bits."""
 
     def chosen(setting: Setting, context: Context) -> Outcome:
-        if not _adapted(context):
+        if not adapted(context):
             return Outcome("inert", why="use_peft is not set: all weights train")
-        if bits and not _few_bits(context):
+        if bits and not few_bits(context):
             return Outcome("inert", why="q_lora is not set: nothing is loaded in few bits")
         return rule(setting, context)
 
@@ -222,21 +194,21 @@ def _init(setting: Setting, _context: Context) -> Outcome:
 
 def _q_lora(setting: Setting, context: Context) -> Outcome:
     to = ("model.quantization.type",)
-    dtype = DTYPES.get(str(section(context, "model").get("torch_dtype_str")))
+    dtype = models.DTYPES.get(str(section(context, "model").get("torch_dtype_str")))
     if setting.value and dtype != "float32":
         return Outcome("approximated", of=to, why=KBIT)
     return Outcome("derived", of=to)
 
 
 def _complete(context: Context) -> Completion:
-    adapted, model, peft = _adapted(context), section(context, "model"), section(context, "peft")
+    beside, model, peft = adapted(context), section(context, "model"), section(context, "peft")
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
         "data.prepare": "framework",
         "data.shape": "messages",
-        "tuner": "lora" if adapted else "full",
-        "model.dtype": "auto" if adapted else "float32",
+        "tuner": "lora" if beside else "full",
+        "model.dtype": "auto" if beside else "float32",
         **{f"{CONFIG}{key}": value for key, value in TRAINING.items() if key != "save_steps"},
         **_saved(context),
         f"{CONFIG}optim": NAMES["adamw"],
@@ -251,7 +223,7 @@ def _complete(context: Context) -> Completion:
     if _training(context, "seed") != DATA_SEED:
         native[f"{CONFIG}data_seed"] = DATA_SEED
     questions = []
-    if adapted:
+    if beside:
         native |= dict(PEFT.values())
         if not peft.get("lora_target_modules"):
             native[f"{LORA}target_modules"] = list(TARGETS)
@@ -260,8 +232,8 @@ def _complete(context: Context) -> Completion:
                 "for llama, mistral, gemma and qwen; see its utils/constants.py for others"
             )
     elif "torch_dtype_str" not in model:
-        questions.append(f"torch_dtype_str is missing: weights train {STORED}")
-    if _few_bits(context):
+        questions.append(f"torch_dtype_str is missing: weights train {models.STORED}")
+    if few_bits(context):
         bits = peft.get("q_lora_bits", 4)
         native |= {f"{BITS}load_in_4bit": bits == 4, f"{BITS}load_in_8bit": bits == 8}
         native |= dict(QLORA.values()) if bits == 4 else {}
@@ -272,7 +244,9 @@ def _complete(context: Context) -> Completion:
             "trainer_type is missing: that is transformers' Trainer, which is not read"
         )
     spec, asked = sources_and_target(context)
-    spec["method.objective.type"] = "sft"
+    spec["method.objective.type"] = _learnt(context)
+    if _learnt(context) == "dpo":
+        spec["data.train_on"] = "completions"
     spec |= {**sharded(context), **engine(context)}
     return Completion(native, spec, (*questions, *asked))
 
@@ -305,10 +279,10 @@ format = Format(
             (None,), "the tokenizer's", says("model.special_tokens.pad")
         ),
         "model.tokenizer_kwargs": inert("empty"),
-        "model.model_name": _model,
-        "model.model_kwargs.quantization_config.quant_method": _stored,
+        "model.model_name": models.model,
+        "model.model_kwargs.quantization_config.quant_method": models.stored,
         "model.model_revision": unless((None,), "the main one", renamed("model.revision")),
-        "model.torch_dtype_str": _dtype,
+        "model.torch_dtype_str": models.dtype,
         "model.model_max_length": unless(
             (None,), "see the question", renamed(f"{CONFIG}max_length")
         ),

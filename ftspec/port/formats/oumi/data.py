@@ -44,6 +44,12 @@ ANSWERED = {
 }
 """Readers of a question and its answer: their columns."""
 PAIRS = "PromptResponseDataset"
+OWN_PAIRS: Mapping[str, str] = {
+    "mlabonne/orpo-dpo-mix-40k": "Oumi's reader puts the question before answers that begin with it, and one "
+    "more end of text behind them",
+    "text_dpo_jsonl": "Oumi's reader tokenises prompt and answer each by itself, with no token before",
+}
+"""Readers of pairs (datasets/preference_tuning/), and what they do otherwise."""
 PLACED = "the reader of that data set is given another place, whose files are not read here"
 _NAMED = ("dataset_name", "dataset_path", "subset", "split", "sample_count")
 _HOW = (
@@ -143,6 +149,13 @@ def sources_and_target(context: Context) -> tuple[dict[str, Any], list[str]]:
     return spec, [FORMAT] if asked else []
 
 
+def _name(setting: Setting, context: Context) -> Outcome:
+    trainer = str(section(context, "training").get("trainer_type")).rpartition(".")[2]
+    if trainer == "TRL_DPO" and setting.value in OWN_PAIRS:
+        return Outcome("unknown", why=OWN_PAIRS[setting.value])
+    return _entry(setting, context)
+
+
 def _entry(setting: Setting, context: Context) -> Outcome:
     """A part of a source, of the rows to train on or to evaluate on."""
     split = "train" if setting.key.startswith("data.train.") else "validation"
@@ -192,6 +205,7 @@ def _split_rules(name: str) -> dict[str, Rule]:
     return {
         **dict.fromkeys((f"{entry}{key}" for key in _NAMED), _entry),
         **dict.fromkeys((f"{entry}dataset_kwargs.{key}" for key in _HOW), _entry),
+        f"{entry}dataset_name": _name,
         f"{entry}dataset_path": _place,
         f"{entry}shuffle": _shuffled,
         f"{entry}mixture_proportion": unless(

@@ -1,0 +1,56 @@
+"""Which model Oumi trains, how its weights are held, and what becomes of them (builders/models.py of 0.9)."""
+
+from __future__ import annotations
+
+from ftspec.port.fates import Setting
+from ftspec.port.rules import Context, Outcome, section
+
+DTYPES = {
+    **dict.fromkeys(("float32", "f32", "float"), "float32"),
+    **dict.fromkeys(("float16", "f16", "half"), "float16"),
+    **dict.fromkeys(("bfloat16", "bf16"), "bfloat16"),
+    "auto": "auto",
+}
+STORED = "in the type of the stored weights, whichever it is: name it in model.dtype"
+ROUNDED = tuple(
+    f"tiiuae/Falcon-E-{size}-{kind}" for size in ("1B", "3B") for kind in ("Base", "Instruct")
+)
+BITNET = (
+    "Oumi makes layers of this model ones of BitNet, which round their weights while they train"
+)
+
+
+def adapted(context: Context) -> bool:
+    """Whether an adapter trains, and not all weights."""
+    return section(context, "training").get("use_peft") is True
+
+
+def few_bits(context: Context) -> bool:
+    """Whether the base is loaded in few bits."""
+    return adapted(context) and section(context, "peft").get("q_lora") is True
+
+
+def model(setting: Setting, _context: Context) -> Outcome:
+    """The model, by its name."""
+    if str(setting.value) in ROUNDED:
+        return Outcome("unknown", {"model.name": setting.value}, why=BITNET)
+    return Outcome("renamed", {"model.name": setting.value})
+
+
+def stored(setting: Setting, context: Context) -> Outcome:
+    """Turned back into whole weights (builders/models.py); what else the mapping says is not read."""
+    said = section(context, "model").get("model_kwargs", {}).get("quantization_config", {})
+    if setting.value != "mxfp4" or set(said) != {"quant_method"} or few_bits(context):
+        return Outcome("unknown", why="of stored weights Oumi reads mxfp4 alone")
+    spec = {"model.stored.type": "mxfp4", "model.stored.dequantize": True}
+    return Outcome("derived", spec=spec)
+
+
+def dtype(setting: Setting, context: Context) -> Outcome:
+    """The type of the weights."""
+    found = DTYPES.get(str(setting.value).removeprefix("torch."))
+    if found is None:
+        return Outcome("unknown", why=f"{setting.value} is not in a spec")
+    if found == "auto" and not adapted(context):
+        return Outcome("unknown", why=STORED)
+    return Outcome("renamed", {"model.dtype": found})
