@@ -1,7 +1,7 @@
 """Oumi's YAML, as `oumi train` of 0.9 reads it: OmegaConf, then TrainingConfig (core/configs/).
 
-Read are supervised tuning and DPO by trl's trainers. Defaults are those of its dataclasses, and what `to_hf` of
-params/training_params.py hands to SFTConfig.
+Read are supervised tuning and DPO by trl's trainers. Defaults are those of its dataclasses, and what `to_hf`
+of params/training_params.py hands to SFTConfig.
 """
 
 from __future__ import annotations
