@@ -23,6 +23,21 @@ class Origins(Values):
         self.returned = ""
         self.each_returned: list[str] = []
         self.depth = 0
+        self.modules: dict[str, str] = {}
+
+    def _known(self, node: ast.expr) -> str:
+        """As in any script; what a script defines itself, or takes from a module of its own, is another."""
+        root = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name):
+            scope = self.scope.of(root.id)
+            if root.id in scope.functions or root.id in scope.classes:
+                return ""
+            module = self.modules.get(root.id, "").partition(".")[0]
+            if module and self.wanted.modules and module not in self.wanted.modules:
+                return ""
+        return super()._known(node)
 
     def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
         """The call behind what an expression comes to, once it has been read."""

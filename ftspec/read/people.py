@@ -121,6 +121,14 @@ class _Followed(Origins):
                 return self._expression(call)
             case ast.AnnAssign(target=ast.Name(id=name)):
                 self.scope.forget(name)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                local = isinstance(node, ast.ImportFrom) and node.level > 0
+                for one in names:
+                    name = one.asname or one.name.partition(".")[0]
+                    self.scope.forget(name)
+                    self.modules[name] = "<own>" if local else start + one.name
+                return super()._statement(node)
             case _:
                 for name in bound_in([node]):
                     self.scope.forget(name)

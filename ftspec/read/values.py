@@ -44,6 +44,8 @@ class Wanted(NamedTuple):
     """Calls whose arguments are values,"""
     objects: Collection[str] = ()
     """but for these."""
+    modules: Collection[str] = ()
+    """Packages from which the names of calls are taken; from others the same name is another. Empty: any."""
 
 
 class Values(Script):

@@ -197,3 +197,28 @@ def test_what_peft_prepares_is_held_in_float32(read: Bring) -> None:
     found = read(whole, "train.py")
     assert found.composed.values["model.dtype"] == "float32"
     assert fate(found, "prepare_model_for_kbit_training")[0] == "derived"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asked"),
+    [
+        (
+            "dataset = load_dataset(",
+            "def load_dataset(kind, data_files, split):\n    return rows_of(data_files)\n"
+            "dataset = load_dataset(",
+            "dataset = load_dataset(",
+        ),
+        ("from datasets import", "from loading import", "dataset = load_dataset("),
+        ("from datasets import", "from .loading import", "dataset = load_dataset("),
+        (
+            "args = TrainingArguments(",
+            "class TrainingArguments(Base):\n    learning_rate: float = 1.0\nargs = TrainingArguments(",
+            "args = TrainingArguments(",
+        ),
+    ],
+)
+def test_a_name_that_is_the_scripts_own_is_another(
+    read: Bring, old: str, new: str, asked: str
+) -> None:
+    found = read(SCRIPT.replace(old, new, 1), "train.py")
+    assert any(asked in one for one in found.composed.open), found.composed.open

@@ -66,6 +66,11 @@ OBJECTS = (
     "max_memory",
     "use_auth_token",
 )
+MODULES = frozenset(
+    ("trl", "transformers", "peft", "datasets", "unsloth", "unsloth_zoo", "torch", "accelerate", "vllm",
+     "huggingface_hub", "bitsandbytes", "os", "wandb", "logging", "warnings", "dotenv", "pprint")
+)  # fmt: skip
+"""Packages whose calls are known."""
 PARTED = ("load_dataset",)
 DIVIDES = ("train_test_split",)
 GIVEN_ROWS = ("train_dataset", "eval_dataset")

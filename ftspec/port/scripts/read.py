@@ -20,6 +20,7 @@ from ftspec.port.scripts.names import (
     IDLE,
     KNOWN,
     LEARNED,
+    MODULES,
     OBJECTS,
     OF_ROWS,
     PADS,
@@ -65,8 +66,9 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     source = ran(whole)
     refuse(source)
     wanted = Wanted(
-        (*READ, *IDLE), READ, KNOWN, arguments or {}, THROUGH, PARTED, DIVIDES, VALUED, OBJECTS
-    )
+        (*READ, *IDLE), READ, KNOWN, arguments or {},
+        THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES,
+    )  # fmt: skip
     calls = chosen(read_script(source, wanted))
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
     data, places = settings(calls)
