@@ -10,6 +10,8 @@ from typing import Any
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
+PYTHONS = {"True": "true", "False": "false", "None": "null"}
+_WORD = re.compile(r"\$?\{?[A-Za-z_]\w{1,60}\}?", re.ASCII)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
@@ -28,14 +30,28 @@ def read(text: str) -> Any:
             parse_float=_float,
         )
     except json.JSONDecodeError as error:
-        hint = "check this line and the one above"
-        raise wrong(f"not JSON: {error.msg}", error.lineno, error.colno, hint) from error
+        raise wrong(
+            f"not JSON: {error.msg}", error.lineno, error.colno, _hint(error.doc[error.pos :])
+        ) from error
     except RecursionError as error:
         raise wrong(f"JSON nested deeper than {DEPTH} levels") from error
     except ValueError as error:  # an integer of thousands of digits
         raise wrong(f"not JSON that can be read: {error}") from error
     _refuse_deep(value)
     return value
+
+
+def _hint(rest: str) -> str:
+    """What to do about a text that no value begins with."""
+    if rest.startswith(("//", "/*", "#")):
+        return "JSON has no comments: take it out"
+    if rest.startswith(("}", "]")):
+        return "no comma may stand before the bracket that closes"
+    if (word := _WORD.match(rest)) is not None:
+        if word[0] in PYTHONS:
+            return f"`{word[0]}` is Python's: JSON says {PYTHONS[word[0]]}"
+        return f"`{word[0]}` is no value of JSON: in a template, put one in its place"
+    return "check this line and the one above"
 
 
 def read_placed(text: str) -> Placed:

@@ -32,6 +32,10 @@ ZERO = {"zero_optimization": {"stage": 2}}
         ({"scheduler": AUTO, **ZERO}, "warmup_steps: 10\n", ""),
         ({"scheduler": AUTO, **ZERO}, "warmup_ratio: 0.1\n", ""),
         ({"scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 5}}, **ZERO}, "", ""),
+        ({"bf16": {"enabled": True}, **ZERO}, "", "bf16.enabled: on here, but off by the trainer"),
+        ({"bf16": {"enabled": False}, **ZERO}, "bf16: true\n", "bf16.enabled: off here, but on"),
+        ({"bf16": {"enabled": True}, **ZERO}, "bf16: true\n", ""),
+        ({"bf16": {"enabled": "auto"}, "fp16": {"enabled": False}, **ZERO}, "bf16: true\n", ""),
         ({"steps_per_print": 1}, "", "accelerate stops at a file without this section"),
     ],
 )

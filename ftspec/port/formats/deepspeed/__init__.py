@@ -17,6 +17,7 @@ from ftspec.port.formats.deepspeed.zero import DS, SHARDING
 from ftspec.port.rules import Context, Outcome, says, section, unknown
 from ftspec.read import yaml
 
+HALVES = ("bf16", "fp16")
 SIGNS = frozenset(
     (
         "zero_optimization", "train_micro_batch_size_per_gpu", "train_batch_size", "gradient_clipping",
@@ -63,7 +64,7 @@ def _complete(context: Context) -> Completion:
         notes.append(
             "train.max_grad_norm: 1.0 is what DeepSpeed 0.19.8 assumes; old versions never clipped"
         )
-    halves = [section(context, name).get("enabled") for name in ("bf16", "fp16")]
+    halves = [section(context, name).get("enabled") for name in HALVES]
     if not any(halves) and context.main is None:
         spec["precision.compute"] = "fp32"
     asked = (*_counted_twice(context), *_stops(context))
@@ -74,6 +75,15 @@ def _stops(context: Context) -> Iterator[str]:
     """Where a trainer's run ends before it begins."""
     if context.main is not None and "zero_optimization" not in context.document.data:
         yield "zero_optimization: accelerate stops at a file without this section: which stage?"
+    compute = str(context.trains.get("precision.compute") or "")
+    for half in HALVES if compute else ():
+        said, own = section(context, half).get("enabled"), compute.startswith(half)
+        if isinstance(said, bool) and said != own:
+            words = ("off", "on")
+            yield (
+                f"{half}.enabled: {words[said]} here, but {words[own]} by the trainer: transformers stops at "
+                "that"
+            )
     if never_warm(context):
         yield (
             "scheduler.params.warmup_num_steps: auto, and the trainer's warm-up is 0 steps: DeepSpeed "
