@@ -64,7 +64,9 @@ def test_what_a_turn_says_and_its_end_train(read: Bring) -> None:
     assert found["data.max_length"] == 512
     plain = values(read, ALPACAS)
     assert (plain["data.turn_part"], plain["data.prepare"]) == ("written", "framework")
-    assert fate(read(f"{LORA}rl: dpo\n"), "datasets[0].type")[0] == "unknown"
+    paired = read(f"{LORA}rl: dpo\n")  # of pairs another function reads a type of that name
+    assert fate(paired, "datasets[0].type")[0] == "approximated"
+    assert paired.composed.values["data.turn_part"] == "written"
 
 
 def test_a_rate_that_yaml_takes_for_text_is_a_number(read: Bring) -> None:
@@ -231,7 +233,8 @@ def test_preferences(read: Bring, word: str, loss: str) -> None:
     assert found["method.objective.type"] == "dpo"
     assert found["method.objective.beta"] == 0.2
     assert found["method.objective.loss"] == loss
-    assert any("chatml.intel" in question for question in imported.composed.open)
+    (source,) = found["data.train"]
+    assert "{{ question }}" in source["template"]["prompt"]
 
 
 def test_a_loss_weighed_by_entropy(read: Bring) -> None:

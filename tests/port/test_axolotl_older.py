@@ -51,6 +51,9 @@ def test_other_names_of_older_roles_are_not_read(read: Bring) -> None:
         ("lora_modules_to_save: []\n", "lora_modules_to_save", "inert"),
         ("is_mistral_derived_model: true\n", "is_mistral_derived_model", "inert"),
         ("eval_table_max_new_tokens: 128\n", "eval_table_max_new_tokens", "inert"),
+        ("rl: dpo\nbeta: 0.1\n", "beta", "inert"),
+        ("rl: grpo\nvllm: {dtype: auto}\n", "vllm.dtype", "inert"),
+        ("rl: grpo\nvllm: {dtype: float16}\n", "vllm.dtype", "unknown"),
         ("load_4bit: false\n", "load_4bit", "inert"),
         ("load_4bit: true\n", "load_4bit", "unknown"),
         ("max_packed_sequence_len: 1024\n", "max_packed_sequence_len", "unknown"),
@@ -85,3 +88,11 @@ def test_every_setting_of_simpo_is_read(read: Bring) -> None:
     text = AXOLOTL.replace("type: alpaca", "type: chat_template.default")
     imported = read(f"{text}rl: simpo\nsimpo_gamma: 0.5\noutput_dir: out\n")
     assert fate(imported, "output_dir")[0] == "renamed"
+
+
+def test_a_key_of_a_later_release_says_so_and_a_slip_of_a_beta_does(read: Bring) -> None:
+    assert "has it from 0.21.0 on" in fate(read(f"{AXOLOTL}data_seed: 4\n"), "data_seed")[1]
+    assert "asks for it" in fate(read(f"{AXOLOTL}relora_steps: 4\n"), "relora_steps")[1]
+    imported = read(f"{AXOLOTL}rl: dpo\nbeta: 0.3\n")
+    assert any("rl_beta" in note for note in imported.notes)
+    assert imported.composed.values.get("method.objective.beta") in (None, 0.1)

@@ -83,6 +83,12 @@ def _engine(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", spec={f"{DRAWN}engine": word}, why=why)
 
 
+def _drawing_type(setting: Setting, _context: Context) -> Outcome:
+    if setting.value == "auto":
+        return Outcome("inert", why="the type of the stored weights, as vLLM assumes anyway")
+    return Outcome("unknown", why="completions that are drawn in another type are not in a spec")
+
+
 def _memory(setting: Setting, context: Context) -> Outcome:
     drawn = section(context, "trl")
     if not drawn.get("use_vllm") or drawn.get("vllm_mode") != "colocate":
@@ -149,6 +155,7 @@ _SAID: dict[str, Rule] = {
 GRPO_RULES: dict[str, Rule] = {
     **{f"trl.{name}": rule for name, rule in _SAID.items()},
     "vllm.gpu_memory_utilization": of_grpo(_memory),
+    "vllm.dtype": of_grpo(_drawing_type),
     **{
         f"vllm.{name}": _inert(FAST)
         for name in (

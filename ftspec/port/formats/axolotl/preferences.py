@@ -52,6 +52,14 @@ def _beta(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={f"{OBJECTIVE}beta": setting.value}, why="trl's beta")
 
 
+def _slip(_setting: Setting, context: Context) -> Outcome:
+    """No release reads it but to forbid it beside `trl.beta` (utils/schemas/config.py)."""
+    meant = (
+        "did you mean `rl_beta`? What trl assumes holds" if context.get("rl") else "nothing has one"
+    )
+    return Outcome("inert", why=f"axolotl ignores it: {meant}", loud=True)
+
+
 def _of_dpo_itself(rule: Rule) -> Rule:
     """Not of `rl: ipo`, which has a loss of its own."""
 
@@ -94,6 +102,7 @@ PREFERENCE_RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("trl.beta", "rl_beta", "dpo_beta", "orpo_alpha"), _of(*COMPARED, "grpo", rule=_beta)
     ),
+    "beta": said(_slip),
     "dpo_label_smoothing": _of_dpo_itself(_key("DPOConfig.label_smoothing")),
     "dpo_loss_type": _of_dpo_itself(_losses),
     "dpo_loss_type[]": _of_dpo_itself(_losses),

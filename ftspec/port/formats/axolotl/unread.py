@@ -50,13 +50,18 @@ def unread(setting: Setting, context: Context, known: Iterable[str], place: str 
     if had is not None and had[1] != last:
         return Outcome("unknown", why=f"axolotl had it until {had[1]}, and {version} ignores it")
     if had is not None:
-        since = f"has it from {had[0]} on" if had[0] != first else "asks for it"
+        later = had[0] != first and _numbers(had[0]) > _numbers(version)
+        since = f"has it from {had[0]} on" if later else "asks for it"
         return Outcome("unknown", why=f"axolotl {since}, but the schema of {version} ignores it")
     if place == WHOLE and name in EARLIER and setting.value is False:
         return Outcome("inert", why="it is off")
     if place == WHOLE and name in EARLIER:
         return Outcome("unknown", why=f"axolotl had it before 0.5, and {version} ignores it")
     return Outcome("inert", why=_ignored(name, known), loud=True)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _name(key: str, place: str) -> str:
