@@ -11,7 +11,7 @@ from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
 PYTHONS = {"True": "true", "False": "false", "None": "null"}
-_WORD = re.compile(r"\$?\{?[A-Za-z_]\w{1,60}\}?", re.ASCII)
+_WORD = re.compile(r"\$?[A-Za-z_]\w{1,60}|\$\{\w{1,60}\}", re.ASCII)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
