@@ -11,6 +11,8 @@ DIVIDED = "|"
 """In an origin, rows that were divided: `load_dataset[train]|[test]`."""
 DEEPEST = 12
 """Functions within functions that are followed."""
+MOST = 500
+"""Calls of functions that are followed."""
 MOVES = frozenset(("to", "cuda", "train", "eval"))
 """Methods that give back what they are called on, or leave it as it is."""
 
@@ -23,6 +25,7 @@ class Origins(Values):
         self.returned = ""
         self.each_returned: list[str] = []
         self.depth = 0
+        self.followed = 0
         self.modules: dict[str, str] = {}
 
     def _known(self, node: ast.expr) -> str:
@@ -81,25 +84,24 @@ class Origins(Values):
 
     def _function(self, node: ast.expr) -> ast.FunctionDef | None:
         """The function of the script that is called, if it is worth to be followed."""
-        if not isinstance(node, ast.Name) or node.id in self.never or self.depth > DEEPEST:
+        too_much = self.depth > DEEPEST or self.followed > MOST
+        if not isinstance(node, ast.Name) or node.id in self.never or too_much:
             return None
         scope = self.scope.of(node.id)
         function = scope.functions.get(node.id)
         return function if function is not None and self._matters(function) else None
 
-    def _matters(self, function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
-        if function.name in seen:
-            return False
-        for node in ast.walk(function):
-            if not isinstance(node, ast.Call):
-                continue
-            dotted = self._dotted(node.func)
-            last = dotted.rpartition(".")[2]
-            if last in PARSES or any(
-                dotted == c or dotted.endswith("." + c) for c in self.wanted.followed
-            ):
-                return True
-            other = self.module.functions.get(dotted)
-            if other is not None and self._matters(other, seen | {function.name}):
-                return True
+    def _matters(self, function: ast.FunctionDef) -> bool:
+        """Whether a function makes one of the calls that are looked for, or one that it calls does."""
+        waiting, seen = [function], {function.name}
+        while waiting:
+            for node in ast.walk(waiting.pop()):
+                dotted = self._dotted(node.func) if isinstance(node, ast.Call) else ""
+                wanted = (dotted == c or dotted.endswith("." + c) for c in self.wanted.followed)
+                if dotted and (dotted.rpartition(".")[2] in PARSES or any(wanted)):
+                    return True
+                other = self.module.functions.get(dotted)
+                if other is not None and dotted not in seen:
+                    seen.add(dotted)
+                    waiting.append(other)
         return False

@@ -238,7 +238,7 @@ class _Followed(Origins):
         if not self._arguments(function, call, scope):
             return False, Unknown
         before, self.scope = self.scope, scope
-        self.depth += 1
+        self.depth, self.followed = self.depth + 1, self.followed + 1
         ended: ast.expr | None = None
         try:
             self._statements(function.body)

@@ -100,6 +100,23 @@ def changed(tree: ast.AST) -> set[str]:
     return found
 
 
+def set_variables(tree: ast.AST) -> set[str]:
+    """Variables of the environment that a script sets itself."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(
+                value=base, slice=ast.Constant(value=str() as name), ctx=ast.Store()
+            ) | (
+                ast.Call(
+                    func=ast.Attribute(value=base, attr="setdefault"),
+                    args=[ast.Constant(value=str() as name), *_],
+                )
+            ) if ast.unparse(base).endswith("environ"):
+                found.add(name)
+    return found
+
+
 def _base(node: ast.expr) -> str:
     while isinstance(node, ast.Subscript | ast.Attribute):
         node = node.value

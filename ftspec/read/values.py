@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from ftspec.read import records, worked
-from ftspec.read.python import Script, Unknown
+from ftspec.read.python import NAMES, Script, Unknown
 from ftspec.read.records import Option, Parser, Record
-from ftspec.read.scopes import Scope, changed, shared
+from ftspec.read.scopes import Scope, changed, set_variables, shared
 
 ENVIRONMENT = ("os.environ.get", "os.getenv", "environ.get", "getenv")
 PARSES = ("parse_args", "parse_known_args", "parse_args_into_dataclasses")
@@ -60,6 +60,7 @@ class Values(Script):
         self.set_by_name = any(
             isinstance(n, ast.Name) and n.id == "setattr" for n in ast.walk(tree)
         )
+        self.variables = set_variables(tree)
         self.taken: dict[tuple[int, str], None] = {}
         self.words: set[str] = set()
 
@@ -147,7 +148,7 @@ class Values(Script):
             case ast.Call(args=[variable, default]) if dotted in ENVIRONMENT:
                 return self._variable(node, self._literal(variable), self._literal(default))
             case ast.Call(args=[ast.Name(id="torch"), word]) if dotted == "getattr":
-                return self._literal(ast.parse(f"torch.{self._literal(word)}", mode="eval").body)
+                return self._of_torch(self._literal(word))
             case ast.Call(args=[classes]) if last == "HfArgumentParser":
                 return self._of_classes(classes)
             case ast.Call(func=ast.Attribute(value=parser, attr="add_argument_group")):
@@ -158,7 +159,15 @@ class Values(Script):
                 return self._instance(made, node)
         return Parser() if dotted == "argparse.ArgumentParser" else self._computed(node, dotted)
 
+    def _of_torch(self, name: Any) -> Any:
+        dotted = f"torch.{name}"
+        if dotted not in NAMES:
+            raise Unknown
+        return dotted
+
     def _variable(self, node: ast.Call, name: str, default: Any) -> Any:
+        if name in self.variables:
+            raise Unknown
         self._take(node.lineno, f"the variable {name} is taken to be not set: {default!r}")
         return default
 

@@ -76,6 +76,8 @@ def test_what_is_certain(before: str, expression: str, value: object) -> None:
         ("", "'a' * 10**9"),
         ("", "1 / 0"),
         ("int = str", "int('3')"),
+        ("", "getattr(torch, 'no such')"),
+        ("import os\nos.environ['N'] = '4'", "os.environ.get('N', '3')"),
     ],
 )
 def test_what_is_not(before: str, expression: str) -> None:
@@ -199,3 +201,12 @@ def test_a_trainer_that_is_made_and_trains_at_once() -> None:
     calls = read("SFTTrainer(model='a', args=SFTConfig(n=1)).train()\nafter()\n")
     assert calls.values == {"SFTTrainer.model": "a", "SFTConfig.n": 1}
     assert calls.starts == ((1, 0),)
+
+
+def test_functions_that_call_many_others_are_followed_for_a_while() -> None:
+    deep = "".join(
+        f"def f{n}():\n    f{n + 1}()\n    f{n + 1}()\n    f{n + 1}()\n" for n in range(11)
+    )
+    calls = read(deep + "def f11():\n    SFTConfig(a=1)\nf0()\n")
+    assert calls.values["SFTConfig.a"] == 1
+    assert len(calls.made) == 1
