@@ -40,7 +40,15 @@ class Origins(Values):
             module = self.modules.get(root.id, "").partition(".")[0]
             if module and self.wanted.modules and module not in self.wanted.modules:
                 return ""
-        return super()._known(node)
+        return super()._known(node) or self._alike(self._dotted(node).rpartition(".")[0], node)
+
+    def _alike(self, owner: str, node: ast.expr) -> str:
+        """The general class's call, of one for a single architecture: `LlamaForCausalLM.from_pretrained`."""
+        name, method = owner.rpartition(".")[2], getattr(node, "attr", "")
+        if name.startswith("Auto") or not name[:1].isupper():
+            return ""
+        ends = self.wanted.alike.items()
+        return next((call for end, call in ends if f"{name}.{method}".endswith(end)), "")
 
     def _origin(self, node: ast.expr) -> str:  # noqa: PLR0911 - one per kind of node
         """The call behind what an expression comes to, once it has been read."""

@@ -46,6 +46,8 @@ class Wanted(NamedTuple):
     """but for these."""
     modules: Collection[str] = ()
     """Packages from which the names of calls are taken; from others the same name is another. Empty: any."""
+    alike: Mapping[str, str] = {}
+    """Calls that are the same for any class whose name ends so: `ForCausalLM.from_pretrained`."""
 
 
 class Values(Script):

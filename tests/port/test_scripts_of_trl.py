@@ -222,3 +222,19 @@ def test_a_name_that_is_the_scripts_own_is_another(
 ) -> None:
     found = read(SCRIPT.replace(old, new, 1), "train.py")
     assert any(asked in one for one in found.composed.open), found.composed.open
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "known"),
+    [
+        ("LlamaForCausalLM", "transformers", True),
+        ("GPT2LMHeadModel", "transformers", True),
+        ("LlamaForCausalLM", "modeling", False),
+        ("AutoPeftModelForCausalLM", "peft", False),
+    ],
+)
+def test_classes_of_one_architecture(read: Bring, name: str, module: str, known: bool) -> None:
+    script = SCRIPT.replace("AutoModelForCausalLM.from", f"{name}.from")
+    found = read(f"from {module} import {name}\n{script}", "train.py")
+    assert (found.composed.values.get("model.name") == "org/model") is known
+    assert found.faithful is known, found.composed.open

@@ -71,6 +71,14 @@ MODULES = frozenset(
      "huggingface_hub", "bitsandbytes", "os", "wandb", "logging", "warnings", "dotenv", "pprint")
 )  # fmt: skip
 """Packages whose calls are known."""
+ALIKE: Mapping[str, str] = {
+    **dict.fromkeys(("ForCausalLM.from_pretrained", "LMHeadModel.from_pretrained"), LOADERS[0]),
+    **dict.fromkeys(
+        ("Tokenizer.from_pretrained", "TokenizerFast.from_pretrained"),
+        "AutoTokenizer.from_pretrained",
+    ),
+}
+"""Classes of one architecture, whose calls say what those of any say."""
 PARTED = ("load_dataset",)
 DIVIDES = ("train_test_split",)
 GIVEN_ROWS = ("train_dataset", "eval_dataset")

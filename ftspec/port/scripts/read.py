@@ -14,6 +14,7 @@ from typing import Any
 from ftspec.port.documents import Document
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
+    ALIKE,
     DIVIDES,
     DRAWN,
     HARMLESS,
@@ -67,7 +68,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     refuse(source)
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
-        THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES,
+        THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE,
     )  # fmt: skip
     calls = chosen(read_script(source, wanted))
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
