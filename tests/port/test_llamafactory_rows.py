@@ -188,7 +188,7 @@ def test_a_loss_that_stays_near(read: Bring) -> None:
         ("task: mmlu_test\ntemplate: fewshot\nlang: en\nn_shot: 5\nbatch_size: 4\nsave_dir: s\n", "cli eval"),
         ("export_dir: out\nexport_size: 5\ntemplate: qwen\n", "adapter: merge"),
         ("stage: sft\ndo_predict: true\neval_dataset: identity\n", "evaluates or predicts"),
-        ("template: qwen\ninfer_backend: vllm\n", "evaluates or chats"),
+        ("template: qwen\ninfer_backend: vllm\n", "for chatting, serving"),
     ],
 )  # fmt: skip
 def test_a_file_of_another_command_says_so_once(read: Bring, more: str, told: str) -> None:

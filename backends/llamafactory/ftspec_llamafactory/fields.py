@@ -63,13 +63,19 @@ ATTENTION = {
 }
 
 
-def _lower_length(length: int | None, who: str) -> int | None:
+def _lower_length(length: int | None, who: str, packing: str | None) -> int | None:
     # prepared rows are not cut again (data/loader.py)
     if length is None and who != "ftspec":
         raise Refuse(
             "it cuts each row to cutoff_len, which is a number", "notyet", "data.prepare: ftspec"
         )
-    return length
+    # where it packs itself, its rows are one token shorter than it is told (hparams/data_args.py)
+    return length + 1 if length and who == "framework" and packing == "documents" else length
+
+
+def _lift_length(length: int | None, neat: Any, folder: Any) -> int | None:
+    packs = neat is True and folder in (None, MISSING)
+    return length - 1 if packs and isinstance(length, int) else length
 
 
 def _lower_overflow(overflow: str, who: str) -> Any:
@@ -271,8 +277,9 @@ SFT = FieldMap(
             ("data.max_length",),
             ("cutoff_len",),
             _lower_length,
-            lambda length: length,
-            uses=("data.prepare",),
+            _lift_length,
+            uses=("data.prepare", "data.packing"),
+            reads=("neat_packing", "tokenized_path"),
             absent=(2048,),
         ),
         Row(

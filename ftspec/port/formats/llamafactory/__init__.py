@@ -216,7 +216,7 @@ def _complete(context: Context) -> Completion:
         if packs(context):
             native["cutoff_len"] = (context.assumed("cutoff_len") or 2048) - 1
     elif packs(context):
-        native |= {"packing": True, "cutoff_len": (context.assumed("cutoff_len") or 2048) - 1}
+        native["packing"] = True
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser
     purpose = other(context)
@@ -224,6 +224,10 @@ def _complete(context: Context) -> Completion:
     questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
     spec: dict[str, Any] = {"data.overflow": "truncate"}
+    if packs(context) and context.get("stage") != "pt":
+        said = context.get("cutoff_len", context.assumed("cutoff_len"))
+        if isinstance(said, int):
+            spec["data.max_length"] = said - 1
     if context.get("stage") in ("dpo", "kto", "orpo"):
         spec["method.objective.type"] = _objective(context)
     if (

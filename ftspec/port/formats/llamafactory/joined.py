@@ -31,7 +31,9 @@ def length(setting: Setting, context: Context) -> Outcome:
     """The longest row."""
     if packs(context) and isinstance(setting.value, int):
         why = "with packing set, it takes one token less (hparams/data_args.py)"
-        return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
+        if context.get("stage") == "pt":
+            return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
+        return Outcome("derived", why=why, of=("data.max_length",))
     return PLAIN(setting, context)
 
 
