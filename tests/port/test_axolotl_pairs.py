@@ -87,6 +87,11 @@ def test_pairs_that_no_text_can_say(read: Bring, entry: str) -> None:
     assert any("which rows" in one for one in imported.composed.open)
 
 
+def test_roles_under_their_own_names(read: Bring) -> None:
+    own = "type: chat_template.default\nroles: {user: [user], assistant: [assistant]}"
+    assert fate(paired(read, own), "datasets[0].type")[0] == "approximated"
+
+
 def test_a_column_that_its_type_does_not_ask_for(read: Bring) -> None:
     imported = paired(read, "type: chatml.intel\nfield_chosen: good")
     assert fate(imported, "datasets[0].field_chosen")[0] == "inert"

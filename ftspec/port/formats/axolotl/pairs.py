@@ -196,6 +196,12 @@ def _formed(kind: Mapping[str, Any], *answers: str) -> Template | None:
     return {"prompt": prompt.replace(asked, maybe), **said}
 
 
+def _renames(roles: Any) -> bool:
+    """Whether turns have other names than the template is to see."""
+    said = roles.items() if isinstance(roles, dict) else ()
+    return any(one != role for role, names in said for one in names or ())
+
+
 def _turns(entry: Mapping[str, Any], function: str, template: str) -> Pair | None:
     """Conversations that a chat template writes, each answer apart from its prompt."""
     told = entry.get("message_property_mappings")
@@ -205,7 +211,7 @@ def _turns(entry: Mapping[str, Any], function: str, template: str) -> Pair | Non
     )
     columns = {name: str(entry.get(f"field_{name}") or name) for name in ("chosen", "rejected")}
     asked = str(entry.get("field_messages") or "messages")
-    if function not in ("default", "argilla_chat") or entry.get("roles"):
+    if function not in ("default", "argilla_chat") or _renames(entry.get("roles")):
         return None
     if template == "chatml":
         turns = f"{columns['chosen']}[:-1]" if function == "argilla_chat" else asked
