@@ -143,7 +143,7 @@ def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:
                         f"{path}: {shown(one)} in {part.context.document.path.name}, but {shown(two)} by "
                         f"{other.context.document.path.name}, which holds"
                     )
-            if other.format.name == "deepspeed" and part.format.whole:
+            if other.format.name in ("deepspeed", "accelerate") and part.format.whole:
                 yield from _mismatches(part, other)
 
 

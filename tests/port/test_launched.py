@@ -39,6 +39,8 @@ def test_who_says_the_precision(read: Bring, trainer: str, launch: str, compute:
         ("deepspeed_config: {gradient_accumulation_steps: 1}\n", "true", "1 here, but 4"),
         ("deepspeed_config: {gradient_accumulation_steps: 4}\n", "true", ""),
         ("deepspeed_config: {gradient_accumulation_steps: auto}\n", "true", ""),
+        ("deepspeed_config: {gradient_clipping: 0.5}\n", "true", "the trainer assumes 1"),
+        ("deepspeed_config: {gradient_clipping: 1.0}\n", "true", ""),
         (
             "deepspeed_config: {deepspeed_config_file: ds.json, zero_stage: 3}\nmixed_precision: bf16\n",
             "true",
