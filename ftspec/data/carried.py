@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ftspec.data.example import Example
+from ftspec.data.images import by_places
 from ftspec.data.thinking import thinks
 from ftspec.errors import DataError, Problem
 
@@ -85,6 +86,7 @@ def by_alternating(format: str, example: Example, thinking: Any = None) -> None:
             )
         )
     _only_content(example, "LLaMA-Factory reads role and content")
+    by_places(example)
     answers = [message.content for message in example.messages if message.role == "assistant"]
     if thinking is False and any(map(thinks, answers)):
         message = (

@@ -17,7 +17,7 @@ SHAREGPT_ROLES = {
 }
 LEADING = ("system", "developer")
 """Roles of a message that stands before the first turn."""
-OUT_OF_SCOPE = "images, audio and video are out of scope"
+OUT_OF_SCOPE = "audio and video are out of scope, and images where the spec has no `model.images`"
 KINDS = {
     dict: "an object",
     list: "a list",

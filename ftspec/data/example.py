@@ -50,6 +50,10 @@ class Example:
     """Of a pair: the same prompt with the answer that was not chosen."""
     label: bool | None = None
     """Of an answer that is judged by itself: whether it is good."""
+    images: tuple[Any, ...] = ()
+    """Its images, in their order: paths of files, or what a Parquet file holds."""
+    in_parts: bool = field(default=False, compare=False, repr=False)
+    """Whether a content is a list of texts and places of images."""
     lead: int = field(default=0, compare=False, repr=False)
     """How many leading messages stand in columns of their own: a system prompt, a history."""
     columns: frozenset[str] = field(default=frozenset(), compare=False, repr=False)

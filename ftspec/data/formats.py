@@ -16,6 +16,7 @@ from typing import Any
 from ftspec.data.conversation import OUT_OF_SCOPE, chat, kind_of, text_of
 from ftspec.data.example import Example, Message
 from ftspec.data.findings import Findings, placed
+from ftspec.data.images import COLUMN, fit_images, listed, marked
 from ftspec.data.sources import Row, rows
 from ftspec.data.written import written
 from ftspec.errors import DataError, Problem
@@ -85,13 +86,13 @@ TOOLED = ("messages", "prompt-completion")
 """Formats whose tools the frameworks' own data paths can be told of."""
 
 
-def has_tools(source: Source, base: Path) -> bool:
-    """Whether a local file has a column of tools, by its first row."""
+def has_column(source: Source, base: Path, name: str) -> bool:
+    """Whether a local file has such a column, by its first row."""
     if source.path is None or not is_file(base / source.path):
         return False
     found = Findings()
     first = next(iter(rows(source, base, found)), None)
-    return first is not None and "tools" in first.values
+    return first is not None and name in first.values
 
 
 def fit(columns: Iterable[str], format: Format, mapping: Mapping[str, str], file: str = "") -> None:
@@ -129,10 +130,9 @@ def conversation(
 ) -> Example:
     """What a row says. Raises with the row's place if it cannot be trained on."""
     mapping, shape = columns or {}, SHAPES[format]
-    if shown := [name for name in NOT_TEXT if row.values.get(name)]:
-        problem = Problem(
-            f"the row has {', '.join(shown)}", hint=f"{OUT_OF_SCOPE}: leave the row out"
-        )
+    own = mapping.get(COLUMN)
+    if shown := [name for name in NOT_TEXT if row.values.get(name) and name != own]:
+        problem = Problem(f"the row has {', '.join(shown)}", hint=_out_of_scope(shown))
         raise DataError(placed(DataError(problem), row.file, row.line, row.index + 1))
     values = {
         name: row.values.get(mapping.get(name, name)) for name in (*shape.required, *shape.optional)
@@ -141,9 +141,24 @@ def conversation(
         if template is not None:
             return written(template, row.values)
         _require(values, shape.required, mapping, row)
+        if own is not None:
+            return _with_images(shape, values, row)
         return replace(shape.read(values), columns=frozenset(row.values))
     except DataError as error:
         raise DataError(placed(error, row.file, row.line, row.index + 1)) from None
+
+
+def _out_of_scope(shown: list[str]) -> str:
+    if all(name.startswith("image") for name in shown):
+        return "a model that reads images has a section `model.images`; else leave the row out"
+    return f"{OUT_OF_SCOPE}: leave the row out"
+
+
+def _with_images(shape: Shape, values: dict[str, Any], row: Row) -> Example:
+    turns, in_parts = marked(values.get("messages"))
+    found = shape.read({**values, "messages": turns} if in_parts else values)
+    found = replace(found, columns=frozenset(row.values) - {COLUMN}, in_parts=in_parts)
+    return fit_images(replace(found, images=listed(values[COLUMN])), Path(row.file).parent)
 
 
 def _require(
@@ -305,10 +320,10 @@ def _mapping_hint(expected: str, names: Iterable[str]) -> str:
 
 
 SHAPES: Mapping[Format, Shape] = {
-    "messages": Shape(("messages",), ("tools",), _messages),
-    "sharegpt": Shape(("conversations",), ("system", "tools"), _sharegpt),
+    "messages": Shape(("messages",), ("tools", COLUMN), _messages),
+    "sharegpt": Shape(("conversations",), ("system", "tools", COLUMN), _sharegpt),
     "prompt-completion": Shape(("prompt", "completion"), ("tools",), _prompt_completion),
-    "alpaca": Shape(("instruction", "output"), ("input", "system", "history"), _alpaca),
+    "alpaca": Shape(("instruction", "output"), ("input", "system", "history", COLUMN), _alpaca),
     "text": Shape(("text",), (), _text),
     "preference": Shape(("prompt", "chosen", "rejected"), ("tools",), _preference),
     "preference-implicit": Shape(("chosen", "rejected"), ("tools",), _implicit),

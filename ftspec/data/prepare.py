@@ -17,12 +17,13 @@ from ftspec.data.example import Example
 from ftspec.data.findings import Findings, placed
 from ftspec.data.formats import conversation, detect, fit
 from ftspec.data.hold_out import AS_THEY_STAND, Draw, HoldOut, share_of
+from ftspec.data.images import lengthened
 from ftspec.data.kept import EVERYTHING, Keep, Overflow, parts, without_repeats
 from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
 from ftspec.data.template import Template, load_template
-from ftspec.data.tokenise import ENDLESS, Encoded, TrainOn, encode, no_template
+from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, TrainOn, encode, no_template
 from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.data.written import try_out
@@ -100,6 +101,7 @@ class _Rules:
     draw: Draw = AS_THEY_STAND
     keep: Keep = EVERYTHING
     turns: Turns = WRITTEN
+    image_tokens: int = 0
 
 
 def prepare(
@@ -124,16 +126,20 @@ def prepare(
     accept: Accept = anything,
     draw: Draw = AS_THEY_STAND,
     keep: Keep = EVERYTHING,
+    image_tokens: int = 0,
 ) -> Report:
     """Render, tokenise, mask, cut and pack all rows, and write them to ``target`` unless it is None.
 
     Paths start at ``base``. ``columns``: what is written beside ids and labels where documents share
-    a row. ``draw``: which of the rows, and in which order; ``keep``: what of each. All rows that
-    cannot be trained on are named at once, and then nothing is written.
+    a row. ``draw``: which of the rows, and in which order; ``keep``: what of each. ``image_tokens``: how
+    many an image has at most. All rows that cannot be trained on are named at once, and then nothing is
+    written.
     """
     side = text_side(tokenizer, revision, template, base, options, train_on, vocabulary)
     turns = turns_of(turn_part, turn_ends, *side, turn_flag)
-    rules = _Rules(*side, max_length, overflow, train_on, packing, system, draw, keep, turns)
+    rules = _Rules(
+        *side, max_length, overflow, train_on, packing, system, draw, keep, turns, image_tokens
+    )
     tally = _Tally()
     encoded = _packed(_encoded(sources, base, rules, tally, accept), rules, columns)
     if target is None:
@@ -179,6 +185,7 @@ def check(
     accept: Accept = anything,
     draw: Draw = AS_THEY_STAND,
     keep: Keep = EVERYTHING,
+    image_tokens: int = 0,
 ) -> Report:
     """Look at all rows before a run, held out or not. ``lengths``: tokenise them as well, as `prepare` would.
 
@@ -205,6 +212,7 @@ def check(
             accept=accept,
             draw=Draw(draw.seed),
             keep=keep,
+            image_tokens=image_tokens,
         )
     tally, found = _Tally(), Findings()
     for _, example in examples(sources, base, found, accept, draw.seed):
@@ -334,6 +342,8 @@ def _made(pairs: Iterable[tuple[Row, Example]], rules: _Rules, found: Findings) 
             raise DataError(no_template(rules.tokens))
         try:
             whole = _whole(example, rules)
+            if example.images:
+                whole = lengthened(example, rules.image_tokens, whole, IGNORED)
             limit = ENDLESS if rules.packing == "blocks" else rules.max_length
             kept = parts(whole, limit, rules.overflow, rules.keep)
         except DataError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftspec.data.carried import Accept, by_alternating, by_frameworks, by_parsing
 from ftspec.data.formats import TOOLED
 from ftspec.data.hold_out import Draw, HoldOut
+from ftspec.data.images import IMAGE_TOKENS
 from ftspec.data.kept import Keep
 from ftspec.data.thinking import THINKING
 from ftspec.data.tokenise import ENDLESS
@@ -134,6 +135,7 @@ def _arguments(resolved: Resolved) -> dict[str, Any]:
         "turn_part": resolved.values["data.turn_part"].value,
         "turn_ends": spec.data.turn_ends,
         "turn_flag": spec.data.turn_flag,
+        "image_tokens": resolved.flat().get(IMAGE_TOKENS) or 0,
         "keep": Keep(
             spec.data.split_rows,
             spec.data.min_length,

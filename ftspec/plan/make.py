@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.backend import MODEL_COPY, Backend, Job, lacks, lock_of
+from ftspec.data.images import IMAGE_TOKENS
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
 from ftspec.errors import Problem, UnsupportedError
@@ -30,6 +31,7 @@ from ftspec.plan.stages import (
 )
 from ftspec.plan.values import Resolved
 from ftspec.registry import load
+from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 
@@ -140,10 +142,17 @@ def _data_stages(values: Mapping[str, Any], backend: Backend, written: bool) -> 
             columns = (*backend.columns, *packed)
             stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))
         elif all(source["path"] for source in sources):
-            lengths = values["data.overflow"] == "error"
+            lengths = values["data.overflow"] == "error" and _measured(values)
             later = written and split == "train"
             stages.append(CheckData(split, lengths, backend.alternating, backend.parsing, later))
     return stages
+
+
+def _measured(values: Mapping[str, Any]) -> bool:
+    """Whether rows can be measured here: with images only as a named template writes them."""
+    if values["model.images.train"] is None:
+        return True
+    return values["model.chat_template"] in NAMED and values[IMAGE_TOKENS] is not None
 
 
 def _folder_stages(resolved: Resolved) -> list[Stage]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftspec.data.formats import TOOLED, detect_source, has_tools
+from ftspec.data.formats import TOOLED, detect_source, has_column
+from ftspec.data.images import IMAGE_TOKENS, most_tokens
 from ftspec.errors import Problem, SpecError
-from ftspec.families.rows.shapes import COLUMNS
+from ftspec.families.rows.shapes import COLUMNS, IMAGES, OF_KIND, WITH_IMAGES
 from ftspec.plan import machine
 from ftspec.plan.batch import accumulation, micro_batch
 from ftspec.plan.best import decide_best
@@ -25,6 +26,7 @@ from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
 from ftspec.spec.home import at_home
+from ftspec.spec.images import PARTS
 from ftspec.spec.load import Loaded, spec_name
 from ftspec.spec.online import ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, plain
@@ -95,8 +97,9 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
         objective = spec.method.objective.type
         if objective != "cpt" and any(_unnamed(source) for source in getattr(spec.data, split)):
             ask_for_files(loaded, split)
+        seeing = spec.model.images is not None
         sources = tuple(
-            _source(source, folder, objective, f"data.{split}")
+            _source(source, folder, objective, f"data.{split}", seeing)
             for source in getattr(spec.data, split)
         )
         if plain(sources) != plain(getattr(spec.data, split)):
@@ -150,10 +153,12 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     decide_template(spec, name, folder, decide, added_tokens((*earlier, spec.model)))
     if spec.precision.compute == "bf16-pure":
         _pure(spec, decide)
-    elif spec.model.dtype == "auto" and tuner.type == "full":
+    elif spec.model.dtype == "auto" and tuner.type == "full" and not _partly(spec):
         decide("model.dtype", "float32", "all weights train, and trained weights are float32")
-    if spec.model.dtype == "auto" and tuner.type == "partial" and spec.precision.compute == "fp32":
+    partly = tuner.type == "partial" or (tuner.type == "full" and _partly(spec))
+    if spec.model.dtype == "auto" and partly and spec.precision.compute == "fp32":
         decide("model.dtype", "float32", "trained weights are float32, and so is the arithmetic")
+    _images(spec, folder / at_home(name), decide)
     decide_quantisation(spec, folder / at_home(name), config, values, decide)
     if tuner.type in ("lora", "adalora") and tuner.alpha is None:
         decide("method.tuner.alpha", 2 * tuner.rank, "2 x rank")
@@ -170,6 +175,18 @@ def _model(loaded: Loaded, values: Mapping[str, Value], decide: Any) -> dict[str
     if tuner.type == "lora" and tuner.plus_ratio is not None and tuner.plus_embedding_rate is None:
         decide("method.tuner.plus_embedding_rate", 1e-6, "what peft takes for LoRA+")
     return config
+
+
+def _images(spec: Spec, model: Path, decide: Any) -> None:
+    """How many tokens an image has at most, where the model reads some."""
+    if spec.model.images is not None:
+        tokens = most_tokens(model, spec.model.images.max_pixels)
+        decide(IMAGE_TOKENS, tokens, "the settings of the model's processor", "machine")
+
+
+def _partly(spec: Spec) -> bool:
+    """Whether parts of a model that reads images stay as they are."""
+    return spec.model.images is not None and spec.model.images.train != PARTS
 
 
 def _reference(loaded: Loaded, decide: Any) -> None:
@@ -291,7 +308,9 @@ def _all_local(spec: Spec) -> None:
                 )
 
 
-def _source(source: Source, folder: Path, objective: str, path: str) -> Source:
+def _source(
+    source: Source, folder: Path, objective: str, path: str, seeing: bool = False
+) -> Source:
     """The source with its format recognised, and without columns that keep their names.
 
     Where the objective takes nothing but plain text, there is nothing to recognise.
@@ -307,9 +326,15 @@ def _source(source: Source, folder: Path, objective: str, path: str) -> Source:
     if (
         source.template is None
         and kind in TOOLED
-        and ("tools" in source.columns or has_tools(source, folder))
+        and ("tools" in source.columns or has_column(source, folder, "tools"))
     ):
         renamed["tools"] = source.columns.get("tools", "tools")  # kept: a script must name it
+    shown = IMAGES in source.columns or (seeing and has_column(source, folder, IMAGES))
+    if seeing and shown and f"{kind}{WITH_IMAGES}" in OF_KIND and source.template is None:
+        renamed[IMAGES] = source.columns.get(IMAGES, IMAGES)
+    elif IMAGES in source.columns:
+        message = "a column of images is read where the spec has `model.images`"
+        raise SpecError(Problem(message, path=path, hint="model.images: language"))
     names = [source.columns.get(column, column) for column in {*COLUMNS[kind], *renamed}]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"

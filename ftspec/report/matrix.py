@@ -20,6 +20,7 @@ from ftspec.registry import load, names
 from ftspec.report.matrix_cells import Asked
 from ftspec.report.matrix_samples import (
     BESIDE,
+    IMAGES,
     LEARNED,
     NEEDED,
     NEEDS,
@@ -146,7 +147,8 @@ def plain_values(path: str, value: Any, device: str, objective: str) -> dict[str
     """A plain spec with this one value, everything decided."""
     spec = _plain_spec(path, value, device, objective)
     values = resolve(Loaded(spec, Path("spec.yaml"), {}, digest="")).flat()
-    return {**values, "derived.train_rows": "data/train", path: value}
+    seen = {"derived.train_rows": "data/train", "derived.image_tokens": 256}
+    return {**values, **seen, path: value}
 
 
 def cell(backend: Backend, values: Flat, path: str, asked: Asked | None) -> Cell:
@@ -202,6 +204,12 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
         document["model"]["new_tokens"] = {"tokens": ["<tool>"], path.removeprefix(NEW): value}
         document["method"]["tuner"]["modules_to_save"] = ["embed_tokens", "lm_head"]
         document["data"]["prepare"] = "ftspec"
+    if path.startswith(IMAGES):
+        document["model"] |= {
+            "images": {path.removeprefix(IMAGES): value},
+            "chat_template": "qwen2_vl",
+        }
+        document["data"]["train"]["columns"] = {"images": "images"} if objective == "sft" else {}
     if path.startswith("hardware.zero."):
         document["hardware"]["zero"] = 3
     if path.startswith("hardware.fsdp."):
@@ -272,7 +280,7 @@ def _closed(annotation: Any) -> Iterator[Any]:
         yield from (False, True)
     elif get_origin(annotation) is Literal:
         yield from get_args(annotation)
-    elif get_origin(annotation) is dict or (
+    elif get_origin(annotation) in (dict, tuple) or (
         isinstance(annotation, type) and issubclass(annotation, BaseModel)
     ):
         return

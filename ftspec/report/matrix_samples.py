@@ -24,6 +24,9 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.new_tokens.tokens": (("<tool>", "</tool>"),),
     "model.new_tokens.multiple": (1, 64),
     "model.experts.balance_loss": (0.001,),
+    "model.images.train": (("language",), ("language", "projector", "vision")),
+    "model.images.min_pixels": (1024,),
+    "model.images.max_pixels": (589824,),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),
     "model.rope.original_length": (8192,),
@@ -106,7 +109,9 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "hardware.zero.leaf_modules": (("GptOssMLP",),),
     "hardware.fsdp.transformer_layer_cls_to_wrap": (("LlamaDecoderLayer",),),
     "hardware.fsdp.min_num_params": (10**8,),
-    "output.trackers": (("wandb",),),
+    "output.trackers": tuple(
+        (name,) for name in ("tensorboard", "wandb", "mlflow", "swanlab", "trackio")
+    ),
     "output.hub.repo": ("org/name",),
 }
 """Values of open types that stand for all others; closed lists are read from the models."""
@@ -150,6 +155,7 @@ WHOLE: Mapping[str, str | tuple[str, ...]] = {
 }
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
+IMAGES = "model.images."
 SHARED = (
     "data.",
     "train.",
@@ -158,6 +164,7 @@ SHARED = (
     "method.objective.anchor_",
     "method.objective.sum_",
     NEW,
+    IMAGES,
 )
 """Sections whose fields are answered for together: a refusal stands at the first of them."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ftspec.spec.base import Node
 from ftspec.spec.chat_templates import NAMED, SWITCH, THINKING
 from ftspec.spec.experts import Experts
+from ftspec.spec.images import Images
 from ftspec.spec.rope import RoPE
 from ftspec.spec.tokens import NewTokens, SpecialTokens
 
@@ -120,6 +121,9 @@ class Model(Node):
     A result needs the same where it is used; an adapter's folder does not hold it."""
     experts: Experts = Experts()
     """Mixture of experts."""
+    images: Images | None = None
+    """The model reads images, and the rows have some. null: it is trained on text alone. `images: language`
+    means `{train: language}`."""
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Only ever on when written here."""
 

@@ -30,6 +30,7 @@ HAZARDS = {
     "what-is-trained": "one run trains on tokens that the other masks",
     "padding": "rows are padded to another length",
     "pad-token": "rows are padded with another token",
+    "images": "images were read or made smaller in another way",
     "packing": "rows are packed, or attend to each other, in one run only",
     "number-of-steps": "one run took more steps",
     "lora-rank-and-alpha": "another rank, or another scale: lora_alpha / rank, or rslora",
@@ -104,6 +105,7 @@ CAUSES: dict[str, tuple[tuple[Symptom, str], ...]] = {
         (_always, "what-is-trained"),
     ),
     "batches": (
+        (s.where("images"), "images"),
         (s.where("attention mask", "position ids"), "packing"),
         (s.where("padding"), "pad-token"),
         (s.has_other_batch, "batch-size"),

@@ -39,6 +39,9 @@ class Batch:
     """Stretches of tokens (row, start, end) that attend to nothing outside themselves, as the model was
     told to; None where no row is packed."""
 
+    images: str | None = None
+    """A fingerprint of the images, as the processor left them."""
+
     def cut(self, rows: Rows) -> Rows:
         """``rows`` without padding; where rows are packed, each document of them."""
         if self.documents is None:
@@ -299,6 +302,7 @@ def _batch(event: Mapping[str, Any]) -> Batch:
         step=event["step"],
         rank=event["rank"],
         micro=event["micro"],
+        images=event.get("images"),
         **{key: _rows(event[key]) for key in tensors if key in event},
     )
 

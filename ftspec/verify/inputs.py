@@ -171,6 +171,8 @@ def _batch(where: str, one: Batch, two: Batch) -> Outcome:
         return differs(where, *shapes)
     if one.step != two.step:
         return differs(where, f"in step {one.step}", f"in step {two.step}")
+    if one.images != two.images:
+        return differs(f"{where}, images", *pair(lambda b: b.images or "none", one, two))
     for noun, ours, theirs in (
         ("attention mask", one.attended(), two.attended()),
         ("position ids", one.positions(), two.positions()),

@@ -21,7 +21,7 @@ from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 from tests.unit.spec_basics import words
 from tests.unit.spec_objectives import objectives
-from tests.unit.spec_strategies import documents
+from tests.unit.spec_strategies import documents, images
 
 FOLDER = Path("/project/build")
 NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
@@ -121,6 +121,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
     }
     _held(document)
+    if objective == "sft" and "template" not in first and first["format"] != "prompt-completion":
+        _seeing(document, draw)
     if document.get("precision", {}).get("compute") == "bf16-pure":
         document["model"].pop("dtype", None)
     document["run"] = {
@@ -148,6 +150,29 @@ def _held(document: dict[str, Any]) -> None:
             model.pop("stored", None)
     if model.get("stored"):
         model.pop("quantization", None)
+
+
+def _seeing(document: dict[str, Any], draw: st.DrawFn) -> None:
+    """Rows with images, mostly without what is refused beside them."""
+    model, data = document["model"], document["data"]
+    if not draw(st.sampled_from((True, False, False, False))):
+        model.pop("images", None)
+        return
+    model["images"] = draw(images())
+    for source in (*data["train"], *data["eval"]):
+        source["columns"] = {**source["columns"], "images": "shown"}
+    model["chat_template"] = draw(st.sampled_from(("qwen2_vl", "qwen3_vl_nothink", "own.jinja")))
+    for name in ("quantization", "stored", "template_options", "new_tokens", "rope", "experts"):
+        model.pop(name, None)
+    data |= {"prepare": "framework", "packing": None, "turn_part": "written", "max_length": None}
+    for name in ("overflow", "turn_ends"):
+        data.pop(name, None)
+    document["method"]["objective"] = {"type": "sft", "average": "batches"}
+    document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
+    for name in ("qat", "neftune_alpha"):
+        document.get("train", {}).pop(name, None)
+    for name in ("fsdp", "zero"):
+        document.get("hardware", {}).pop(name, None)
 
 
 def _possible(train: dict[str, Any]) -> None:
@@ -285,6 +310,9 @@ def plainer(spec: Spec, result: Lowered) -> Spec | None:
     """The spec without the values that were refused; None where they cannot be left out."""
     document = spec.model_dump()
     for path in dict.fromkeys(refusal.path for refusal in result.refusals):
+        if path.startswith("model.images."):
+            document["model"].pop("images", None)
+            continue
         *sections, name = path.removesuffix(".type").split(".")
         place = document
         for section in sections:

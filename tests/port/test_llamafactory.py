@@ -111,7 +111,7 @@ def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
         ("plot_loss", "true", "inert", "shown"),
         ("ddp_timeout", "180000000", "inert", "fast"),
         ("save_only_model", "false", "inert", ""),
-        ("freeze_vision_tower", "true", "inert", "out of scope"),
+        ("freeze_vision_tower", "true", "inert", "no row has images"),
         ("hub_token", "hf_abcdef", "inert", "secret"),
         ("template", "llama3", "exact", ""),
         ("template", "qwen2_vl", "exact", ""),
@@ -380,12 +380,12 @@ def test_settings_of_ppo_are_idle_in_other_stages(read: Bring) -> None:
 
 
 def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
-    least = LEAST.replace("alpaca_en_demo", "mllm_demo,identity,strange") + "max_samples: 5\n"
+    least = LEAST.replace("alpaca_en_demo", "mllm_video_demo,identity,strange") + "max_samples: 5\n"
     imported = read(least)
     kind, why = fate(imported, "dataset")
     assert (
         kind == "unknown"
-        and "images" in why
+        and "videos" in why
         and "'strange' stands in data/dataset_info.json" in why
     )
     (source,) = imported.composed.spec.data.train

@@ -17,8 +17,10 @@ class Rows:
         return list(self.rows[0])
 
     def map(self, function: Callable[[Any], Any], remove_columns: list[str]) -> Rows:
-        assert remove_columns == self.column_names
-        return Rows([function(row) for row in self.rows], self.loaded)
+        assert {*remove_columns} <= {*self.column_names}
+        kept = [{k: v for k, v in row.items() if k not in remove_columns} for row in self.rows]
+        rows = [row | function(whole) for row, whole in zip(kept, self.rows, strict=True)]
+        return Rows(rows, self.loaded)
 
     def filter(self, function: Callable[[Any], bool]) -> Rows:
         return Rows([row for row in self.rows if function(row)], self.loaded)

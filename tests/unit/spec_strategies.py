@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ftspec.spec.chat_templates import NAMED
+from ftspec.spec.images import PARTS
 from ftspec.spec.method import OBJECTIVES
 from tests.unit.spec_basics import (
     jsons,
@@ -92,6 +93,16 @@ def _one_engine(hardware: dict[str, Any]) -> dict[str, Any]:
     return hardware
 
 
+def images() -> st.SearchStrategy[Any]:
+    """Which parts of a model that reads images train, and how large an image may be."""
+    parts = st.lists(st.sampled_from(PARTS), min_size=1, max_size=3, unique=True)
+    sizes = {
+        "min_pixels": st.none() | st.integers(1, 10**4),
+        "max_pixels": st.none() | st.integers(10**4, 10**7),
+    }
+    return optional({"train": parts, **sizes})
+
+
 def ropes() -> st.SearchStrategy[Any]:
     """All kinds, with what only a model's own file could say."""
     factor, theta = st.floats(1, 64), st.floats(1000, 1e7)
@@ -157,6 +168,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
                 }
             ),
             "rope": st.none() | st.none() | st.none() | ropes(),
+            "images": st.none() | st.none() | st.none() | images(),
             "special_tokens": st.just({}) | st.just({}) | optional(special),
             "new_tokens": st.none() | st.none() | st.none() | new_tokens(),
         },

@@ -35,6 +35,7 @@ from ftspec.families.rows.shapes import (
     TOLD,
     TOOLS,
     TURNS,
+    WITH_IMAGES,
     WRITTEN,
 )
 from ftspec.mapping import Refuse
@@ -132,6 +133,15 @@ def test_every_format_becomes_the_same_conversations(kind: str, split: str) -> N
     assert run(text, split, rows).rows == [
         {"prompt": turns[:-1], "completion": turns[-1:]} for turns in expected
     ]
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_images_stay_beside_the_conversations(kind: str) -> None:
+    rows, expected = ROWS[kind]
+    shown = [{**row, "pictures": ["a.png"]} for row in rows]
+    made = source(path="a.json", format=kind, columns={"images": "pictures"})
+    found = run(script("train", made, shape="images"), "train", shown)
+    assert found.rows == [{"images": ["a.png"], "messages": turns} for turns in expected]
 
 
 def test_columns_of_other_names_end_under_those_that_trl_expects() -> None:
@@ -249,6 +259,8 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
     names = draw(st.lists(words(), min_size=len(OF_KIND[kind]), max_size=4, unique=True))
     columns = dict(zip(OF_KIND[kind], names, strict=False)) if draw(st.booleans()) else {}
     columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
+    if kind.endswith(WITH_IMAGES):
+        columns = {"images": "images", **columns}
     if kind.endswith(TOOLS):
         columns.setdefault("tools", "tools")
     suffix = draw(st.sampled_from(sorted(SUFFIXES)))
@@ -271,7 +283,8 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
         place["share"] = draw(st.none() | st.sampled_from((1.0, 0.25)))
         if kind in OF_TEXTS:
             return source(**place, format=OF_TEXTS[kind], template=texts, limit=limit)
-        return source(**place, format=kind.removesuffix(TOOLS), columns=columns, limit=limit)
+        bare = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
+        return source(**place, format=bare, columns=columns, limit=limit)
 
     names = {
         WRITTEN: ("prompt", "completion"),
@@ -405,7 +418,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 28
+    assert len(STATEMENTS) == 31
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.objectives.supervised import LOSSES, PLAIN_ANCHOR, PLAIN_ENTROPY
+from ftspec.families.rows.images import no_images
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.training.launch import NODES, PROCESSES
@@ -197,6 +198,10 @@ _ROWS = (
         uses=("derived.router_logits",),
     ),
     unsupported("model.experts.freeze_router", "there is no key for it", neutral=(False,)),
+    *no_images(
+        "it masks conversations with images in ways of its own, by the name of the chat template; they are "
+        "not compiled for it yet"
+    ),
     *token_rows(),
     constant(
         "resize_token_embeddings_to_32x",

@@ -8,6 +8,7 @@ from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
 from ftspec.families.objectives.reward import NO_STAGE_3
 from ftspec.families.objectives.supervised import unanchored
+from ftspec.families.rows.images import no_images
 from ftspec.families.scripts.sft_script import CONFIG, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.zero import ENGINE, sharded, zero_rows
@@ -77,6 +78,7 @@ SFT = FieldMap(
         no_float8(),
         no_qat(NO_TORCHAO),
         copy_row(foreseen=False),
+        *no_images("models that read images were not seen to be sharded here"),
         constant(f"{CONFIG}deepspeed", ENGINE, "the engine's own settings"),
         *zero_rows(0),
         precision_row(CONFIG),

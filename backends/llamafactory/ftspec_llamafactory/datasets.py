@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.data.images import COLUMN
 from ftspec.families.rows.asked import Asked, asked
 from ftspec.mapping import Refuse
 from ftspec.spec.data import PAIRS, UNPAIRED, sliced, unsliced
@@ -96,7 +97,8 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
             "notyet",
             "data.prepare: ftspec",
         )
-    unknown = set(source["columns"]) - set(COLUMNS[kind].values())
+    shown = {COLUMN: COLUMN} if COLUMN in source["columns"] else {}
+    unknown = set(source["columns"]) - set(COLUMNS[kind].values()) - {*shown}
     if unknown:
         raise Refuse(f"no rule for the {kind} column {', '.join(sorted(unknown))}", "notimpl")
     if source.get("share") is not None:
@@ -128,7 +130,8 @@ def to_entry(source: dict[str, Any]) -> dict[str, Any]:
     if kind in PAIRS:
         entry["ranking"] = True
     entry["columns"] = {
-        theirs: source["columns"].get(name, name) for theirs, name in COLUMNS[kind].items()
+        theirs: source["columns"].get(name, name)
+        for theirs, name in (COLUMNS[kind] | shown).items()
     }
     tags = TAGS[kind]
     return entry | ({"tags": dict(tags)} if tags else {})
@@ -153,6 +156,7 @@ def from_entry(entry: dict[str, Any]) -> dict[str, Any]:
         for theirs, name in COLUMNS[kind].items()
         if turns is None and named.get(theirs, name) != name
     }
+    columns |= {COLUMN: named[COLUMN]} if COLUMN in named else {}
     split, limit = unsliced(entry.get("split", "train"))
     return {
         "path": entry.get("file_name"),

@@ -26,8 +26,8 @@ TITLE = "LLaMA-Factory"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
         "model_", "trust_remote_code", "flash_attn", "quantization_", "double_quantization",
-        "upcast_layernorm", "resize_vocab", "init_special", "new_special", "enable_liger", "adapter_name",
-        "create_new",
+        "image_", "crop_to_patches", "upcast_layernorm", "resize_vocab", "init_special", "new_special",
+        "enable_liger", "adapter_name", "create_new",
     ),
     "method": (
         "stage", "do_train", "finetuning_type", "freeze_", "use_llama_pro", "oft_", "module_dropout", "lora",
@@ -37,9 +37,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "disable_gradient", "use_reentrant",
     ),
     "dataset": (
-        "dataset", "tokenized_path", "template", "enable_thinking", "default_system", "cutoff_len",
-        "train_on_prompt", "mask_history", "max_samples", "mix_strategy", "val_size", "streaming", "packing",
-        "neat_packing", "overwrite_cache", "preprocessing_", "disable_shuffling", "dataloader_",
+        "dataset", "media_dir", "tokenized_path", "template", "enable_thinking", "default_system",
+        "cutoff_len", "train_on_prompt", "mask_history", "max_samples", "mix_strategy", "val_size",
+        "streaming", "packing", "neat_packing", "overwrite_cache", "preprocessing_", "disable_shuffling",
+        "dataloader_",
     ),
     "output": (
         "output_dir", "overwrite_output", "logging_", "save_", "plot_loss", "report_to",

@@ -41,6 +41,7 @@ from ftspec_llamafactory.engine import engine_rows
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
+from ftspec_llamafactory.images import image_rows
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.losses import loss_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
@@ -226,6 +227,7 @@ SFT = FieldMap(
             absent=(None,),
         ),
         thinking_row(),
+        *image_rows(),
         *expert_rows(),
         *position_rows(),
         *quantisation_rows(),

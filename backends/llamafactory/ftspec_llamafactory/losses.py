@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.data.named import templates
 from ftspec.families.objectives.supervised import (
     LOSSES,
     OF_AVERAGE,
@@ -16,6 +17,7 @@ from ftspec.families.objectives.supervised import (
 )
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.mapping import MISSING, Refuse, Row
+from ftspec_llamafactory.images import SPLIT, shown
 
 KEYS = ("use_dft_loss", "use_eaft_loss", "eaft_alpha", "use_asft_loss", "asft_alpha", "ref_model")
 PASSES = "gradient_accumulation_steps"
@@ -44,8 +46,14 @@ def loss_rows() -> tuple[Row, ...]:
             (),
             _lower_average,
             _lift_average,
-            uses=("method.objective.loss", "derived.accumulation_steps", "derived.replicas"),
-            reads=("use_dft_loss", "use_eaft_loss", "use_asft_loss", PASSES, PROCESSES, NODES),
+            uses=(
+                *("method.objective.loss", "derived.accumulation_steps", "derived.replicas"),
+                *("model.images.train", "derived.sees_images", "model.chat_template"),
+            ),
+            reads=(
+                *("use_dft_loss", "use_eaft_loss", "use_asft_loss", PASSES, PROCESSES, NODES),
+                *("template", SPLIT),
+            ),
         ),
     )
 
@@ -122,7 +130,24 @@ def _lift(
     return "asft", *PLAIN_ENTROPY, weight, passes not in (1, None, MISSING)
 
 
-def _lower_average(average: str, loss: str | None, passes: int, replicas: int) -> tuple[()]:
+def _lower_average(
+    average: str,
+    loss: str | None,
+    passes: int,
+    replicas: int,
+    parts: tuple[str, ...] | None,
+    sees: bool | None,
+    template: str,
+) -> tuple[()]:
+    if parts is not None or sees or _shows(template):
+        if passes * replicas > 1 and average == "tokens":
+            raise Refuse(
+                "of a model with a processor of images a step is the mean of its passes' means "
+                "(train/sft/trainer.py), whatever the rows are",
+                "notyet",
+                "method.objective.average: batches",
+            )
+        return ()
     if loss == "asft":
         if passes * replicas > 1 and average == "tokens":
             raise Refuse(
@@ -140,7 +165,23 @@ def _lower_average(average: str, loss: str | None, passes: int, replicas: int) -
     return ()
 
 
-def _lift_average(dft: Any, eaft: Any, asft: Any, passes: Any, processes: Any, nodes: Any) -> str:
+def _lift_average(
+    dft: Any,
+    eaft: Any,
+    asft: Any,
+    passes: Any,
+    processes: Any,
+    nodes: Any,
+    template: Any,
+    entries: Any,
+) -> str:
     several = {passes, processes, nodes} - {1, None, MISSING}
     anchored = asft is True and dft is not True and eaft is not True
-    return "batches" if several and anchored else "tokens"
+    sees = _shows(template) or shown(entries)
+    return "batches" if several and (anchored or sees) else "tokens"
+
+
+def _shows(template: Any) -> bool:
+    """Whether it stops at a template where the model has no processor of images (data/mm_plugin.py)."""
+    known = templates().get(template) if isinstance(template, str) else None
+    return known is not None and bool(known.plugin)

@@ -12,6 +12,7 @@ from ftspec.families.training.zero import STAGE
 from ftspec.families.weights import engine
 from ftspec.families.weights.precision import FLAGS, SCALE, UNSEEN, USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row
+from ftspec.spec.images import PARTS
 
 HINT = "model.dtype: auto"
 NO_FLOAT8: Reason = (
@@ -28,7 +29,10 @@ def dtype_row() -> Row:
         (),
         _lower_dtype,
         _lift_dtype,
-        uses=("method.tuner.type", "derived.stored_dtype", "precision.compute"),
+        uses=(
+            *("method.tuner.type", "derived.stored_dtype", "precision.compute"),
+            "model.images.train",
+        ),
         reads=("pure_bf16",),
         reason="weights are held as the checkpoint stores them; trained weights are float32",
     )
@@ -48,8 +52,12 @@ def precise(row: Row) -> Row:
     )
 
 
-def _lower_dtype(dtype: str, tuner: str, stored: str | None, compute: str) -> Any:
+def _lower_dtype(
+    dtype: str, tuner: str, stored: str | None, compute: str, parts: tuple[str, ...] | None
+) -> Any:
     pure = compute == "bf16-pure"
+    if tuner == "full" and parts not in (None, PARTS):
+        tuner = "partial"  # parts that stay as they are stay in their type
     if tuner in ("full", "partial") and dtype == stored != "float32" and not pure:
         raise Refuse("the weights that train are always held in float32", "notyet", HINT)
     if dtype in ("auto", stored) or (dtype == "float32" and tuner == "full"):

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from ftspec.backend import Apart, Backend
 from ftspec.families.objectives.ppo import LOCK, REASON, VERSIONS
+from ftspec.families.rows.images import READ
 from ftspec.families.rows.script_rows import script_rows
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import GRPO, ONLINE_DPO, RLOO, for_each
@@ -22,6 +23,9 @@ from ftspec_trl.script import emit, launch, read
 DRAWING = tuple(f"{each.prefix}use_vllm" for each in (GRPO, RLOO, ONLINE_DPO))
 """Keys that let vLLM draw completions."""
 SUPPORTED = ">=1.16,<1.17"
+SEEING = Apart(
+    "vision", SUPPORTED, "torchvision, with which transformers reads images, is in no other lock"
+)
 VLLM = Apart("vllm", SUPPORTED, "vLLM draws completions, and is in no other lock")
 
 backend = Backend(
@@ -38,9 +42,10 @@ backend = Backend(
     apart={"ppo": Apart(LOCK, VERSIONS, REASON)},
     pinned=("trl", "transformers", "peft", "accelerate", "datasets", "torch"),
     rows=script_rows,
-    besides={**dict.fromkeys(DRAWING, VLLM), **apart(SUPPORTED)},
+    besides={READ: SEEING, **dict.fromkeys(DRAWING, VLLM), **apart(SUPPORTED)},
     needs={
         **NEEDS,
+        READ: "torchvision pillow",
         **FEW_BITS,
         **IN_FLOAT8,
         **UNPACKED,

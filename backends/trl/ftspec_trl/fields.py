@@ -6,6 +6,7 @@ from functools import partial
 
 from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.ppo import ppo
+from ftspec.families.rows.images import image_rows
 from ftspec.families.scripts.sft_script import no_sequences, no_zero, saved_row, shared_rows
 from ftspec.families.training.fsdp import fsdp_rows
 from ftspec.families.weights.float8 import float8_row
@@ -27,6 +28,7 @@ SFT = FieldMap(
         qat_row(),
         float8_row(),
         copy_row(),
+        *image_rows(),
         *no_zero("TRL"),
         *fsdp_rows(),
         no_sequences(WHY),

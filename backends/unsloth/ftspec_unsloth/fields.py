@@ -10,6 +10,7 @@ from dataclasses import replace
 from ftspec.families.maps import Maps, answering
 from ftspec.families.objectives.preference import Bar, barred
 from ftspec.families.objectives.supervised import unanchored
+from ftspec.families.rows.images import no_images
 from ftspec.families.rows.packing import gathers_on_cpu, packing_row
 from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
@@ -120,6 +121,10 @@ SFT = FieldMap(
             Row(("hardware.nodes",), (), _one, lambda: 1),
         ),
         no_stored(other_kernels),
+        *no_images(
+            "it loads models that read images by another class, FastVisionModel, and collates rows in a way "
+            "of its own; such scripts are not compiled yet"
+        ),
         *quantisation_rows(),
         no_float8(),
         no_qat(

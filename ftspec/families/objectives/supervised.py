@@ -14,7 +14,7 @@ from ftspec.mapping import MISSING, FieldMap, Flat, Refuse, Row, constant
 
 SHAPE = "data.shape"
 """Native pseudo-key: which columns the script gives the trainer."""
-SHAPES = {"sft": ("messages", "prompt-completion", "written", "tokens"), "cpt": ("text",)}
+SHAPES = {"sft": ("messages", "prompt-completion", "written", "images", "tokens"), "cpt": ("text",)}
 """Which of them each objective of the supervised trainer is given."""
 PROMPT_WEIGHT = "train.prompt_weight"
 """Native pseudo-key: the weight of untrained tokens, a constant of the script beside a trainer of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ftspec.families.rows.shapes import WRITTEN
+from ftspec.families.rows.shapes import IMAGES, WRITTEN
 
 OF_FILE = 'load_dataset("@loader", data_files="@files", split="@split")'
 OF_HUB = tuple(
@@ -70,6 +70,7 @@ ROWS = ROWS.map(lambda row: {
 """
 SYSTEMS: Mapping[str, str] = {
     "messages": _SYSTEM.replace("COLUMN", "messages"),
+    IMAGES: _SYSTEM.replace("COLUMN", "messages"),
     "prompt-completion": _SYSTEM.replace("COLUMN", "prompt"),
     "preference": _SYSTEM.replace("COLUMN", "prompt"),
     "unpaired": _SYSTEM.replace("COLUMN", "prompt"),

@@ -28,7 +28,9 @@ from ftspec.families.rows.dataset_statements import (
     SYSTEMS,
 )
 from ftspec.families.rows.shapes import (
+    COLUMNS,
     COMPOSED,
+    IMAGES,
     JUDGED,
     OF_KIND,
     PAIRED,
@@ -37,6 +39,7 @@ from ftspec.families.rows.shapes import (
     TOLD,
     TOOLS,
     TURNS,
+    WITH_IMAGES,
     WRITTEN,
 )
 from ftspec.families.scripts.unify import RENAMED, match, match_all
@@ -135,6 +138,14 @@ def context(
         raise Refuse(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
         )
+    if IMAGES in sources[0]["columns"]:
+        if limit or kind not in COLUMNS or template:
+            raise Refuse(
+                "rows with images are neither measured by a script nor written by texts of a spec",
+                "notimpl",
+                "data.overflow: error",
+            )
+        kind = f"{kind}{WITH_IMAGES}"
     if "tools" in sources[0]["columns"]:
         kind = _with_tools(kind, limit)
     names = {column: sources[0]["columns"].get(column, column) for column in OF_KIND[kind]}
@@ -272,8 +283,12 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
         holes = match_all(source.replace("ROWS", name), rest)
         if holes is not None and _renamed_right(holes, RENAMED_TO.get((kind, shape), {})):
             columns = {ours: theirs for ours, theirs in holes.items() if ours in OF_KIND[kind]}
-            columns = {o: theirs for o, theirs in columns.items() if o != theirs or o == "tools"}
-            format = OF_TEXTS.get(kind, kind.removesuffix(TOOLS))
+            columns = {
+                o: theirs
+                for o, theirs in columns.items()
+                if o != theirs or o in (TOOLS[1:], IMAGES)
+            }
+            format = OF_TEXTS.get(kind, kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES))
             texts = {name: holes.get(f"{name} text") for name in Written.model_fields}
             template = texts if kind in OF_TEXTS else None
             said = {"format": format, "columns": columns, "template": template}

@@ -7,9 +7,10 @@ from typing import Any
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.draws import draw_rows
+from ftspec.families.rows.images import LEARNED, with_images
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.prepared import prepared_rows
-from ftspec.families.rows.shapes import WRITTEN
+from ftspec.families.rows.shapes import IMAGES, WRITTEN
 from ftspec.families.rows.turns import turn_row
 from ftspec.families.trainers import SFT
 from ftspec.mapping import MISSING, Refuse, Row
@@ -47,11 +48,11 @@ def data_rows() -> tuple[Row, ...]:
         ),
         Row(
             ("data.train_on",),
-            (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE),
+            (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE, LEARNED),
             _lower_train_on,
             _lift_train_on,
             uses=("data.train", "data.prepare", "derived.marks_turns"),
-            absent=(None, False, MISSING),
+            absent=(None, False, MISSING, MISSING),
         ),
         turn_row(
             "trl trains all that the template writes of an answer, or what the template marks "
@@ -79,8 +80,10 @@ def data_rows() -> tuple[Row, ...]:
             ("data.overflow",),
             (LIMIT, f"{CONFIG}truncation_mode"),
             _lower_overflow,
-            lift_overflow,
+            # a script stops at a row with images that is too long
+            lambda limit, mode, shape: "error" if shape == IMAGES else lift_overflow(limit, mode),
             uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
+            reads=(SHAPE,),
             absent=(None, KEEP_START),
         ),
         *no_prompts(),
@@ -135,6 +138,8 @@ def shape_of(sources: tuple[dict[str, Any], ...], train_on: str) -> str:
     """Which columns the trainer gets: `messages`, `prompt-completion`, `written` or `text`."""
     formats = {source["format"] for source in sources}
     plain = [bool((source.get("template") or {}).get("prompt")) for source in sources]
+    if with_images(sources):
+        return IMAGES
     if all(plain) and plain:
         return WRITTEN
     if any(plain):
@@ -172,8 +177,10 @@ def _lower_train_on(
     train_on: str, sources: tuple[dict[str, Any], ...], who: str, marks_turns: bool | None
 ) -> tuple[Any, ...]:
     if who == "ftspec":
-        return False, False, "tokens"  # the labels say it
+        return False, False, "tokens", MISSING  # the labels say it
     shape = shape_of(sources, train_on)
+    if shape == IMAGES:
+        return False, False, shape, train_on
     if shape == "messages" and train_on == "assistant" and marks_turns is False:
         raise Refuse(
             "the chat template does not mark the assistant's turns; trl would stop, or write the rows "
@@ -183,13 +190,15 @@ def _lower_train_on(
             "model.chat_template",
         )
     if shape in ("prompt-completion", WRITTEN):
-        return train_on != "all", False, shape
-    return False, shape == "messages" and train_on == "assistant", shape
+        return train_on != "all", False, shape, MISSING
+    return False, shape == "messages" and train_on == "assistant", shape, MISSING
 
 
-def _lift_train_on(completion: Any, assistant: Any, shape: Any) -> Any:
+def _lift_train_on(completion: Any, assistant: Any, shape: Any, learned: Any) -> Any:
     if shape == "tokens":
         return MISSING
+    if learned is not MISSING:
+        return learned
     if assistant:
         return "assistant"
     # trl's own default: only the completion where there is one

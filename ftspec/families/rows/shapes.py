@@ -27,6 +27,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 TOOLS = "+tools"
 """How the kind of rows ends whose tools are in a column that the spec names."""
+IMAGES = "images"
+"""The shape of rows with images, and the column that holds them."""
+WITH_IMAGES = f"+{IMAGES}"
+"""How the kind of such rows ends."""
 WRITTEN = "written"
 """The kind of rows that a spec's texts write, and their shape: ids, and which are the completion's."""
 TURNS = "turns"
@@ -42,6 +46,10 @@ COMPOSED = "composed text"
 OF_KIND: Mapping[str, tuple[str, ...]] = {
     **COLUMNS,
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
+    **{
+        f"{kind}{WITH_IMAGES}": (*COLUMNS[kind], IMAGES)
+        for kind in ("messages", "sharegpt", "alpaca")
+    },
     WRITTEN: (),
     JUDGED: (),
     PAIRED: (),
@@ -172,6 +180,24 @@ ROWS = ROWS.map(lambda row: {{
     ],
 }}, remove_columns=ROWS.column_names)  # fmt: skip
 """,
+    ("messages+images", IMAGES): 'ROWS = ROWS.select_columns(["@messages", "@images"])\n',
+    ("sharegpt+images", IMAGES): """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.select_columns(["@conversations", "@images"]).map(lambda row: {
+    "messages": [
+        {"role": roles.get(turn["from"], turn["from"]), "content": turn["value"]}
+        for turn in row["@conversations"]
+    ],
+}, remove_columns=["@conversations"])  # fmt: skip
+""",
+    ("alpaca+images", IMAGES): f"""\
+ROWS = ROWS.select_columns(["@instruction", "@input", "@output", "@images"]).map(lambda row: {{
+    "messages": [
+        {{"role": "user", "content": {_QUESTION}}},
+        {{"role": "assistant", "content": row["@output"]}},
+    ],
+}}, remove_columns=["@instruction", "@input", "@output"])  # fmt: skip
+""",
     ("alpaca", "prompt-completion"): f"""\
 ROWS = ROWS.map(lambda row: {{
     "prompt": [
@@ -232,6 +258,9 @@ ROWS = ROWS.map(lambda row: {{
 }
 RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("messages", "messages"): {"messages": "messages"},
+    ("messages+images", IMAGES): {name: name for name in ("messages", IMAGES)},
+    ("sharegpt+images", IMAGES): {IMAGES: IMAGES},
+    ("alpaca+images", IMAGES): {IMAGES: IMAGES},
     ("messages+tools", "messages"): {name: name for name in ("messages", "tools")},
     ("prompt-completion+tools", "prompt-completion"): {
         name: name for name in ("prompt", "completion", "tools")

@@ -26,7 +26,7 @@ from ftspec.families.objectives.supervised import (
     WEIGHERS,
     weigher,
 )
-from ftspec.families.rows import datasets, long_prompts
+from ftspec.families.rows import datasets, images, long_prompts
 from ftspec.families.rows.dataset_statements import DRAWN
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
@@ -64,6 +64,7 @@ CONSTANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     PROMPT_WEIGHT: ('PROMPT_WEIGHT = "@weight"', ("weight",)),
     best.STOPPING: (best.PATTERN, ("patience",)),
     ENTROPY: (ENTROPIES, ("power", "tokens", "scale")),
+    **images.CONSTANTS,
     ANCHOR: ('ANCHOR_WEIGHT, ANCHOR_SUMS = "@weight", "@sums"', ("weight", "sums")),
 }
 """Statements of the script that give a native value, or several in one."""
@@ -185,6 +186,7 @@ def emit_script(
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
         "longest": native.get(long_prompts.LONGEST),
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
+        **images.context(native),
         **qat.context(native, job.values),
         **tokens.context(native),
         **steps.context(native),
@@ -218,6 +220,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     every: dict[str, tuple[Any, Callable[[], str]]] = {
         "pairs": (values["pairs"], lambda: PAIRS.read_text("utf-8")),
         "cut prompts": (values["longest"], lambda: long_prompts.TEXT.read_text("utf-8")),
+        "read images": (values["images"], lambda: images.COLLATOR.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),
         "stay near": (values["anchor"], lambda: HELD.read_text("utf-8")),

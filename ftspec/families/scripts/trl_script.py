@@ -8,6 +8,7 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families.objectives import gkd
+from ftspec.families.rows import images
 from ftspec.families.scripts.script import (
     arguments,
     emit_script,
@@ -31,6 +32,8 @@ LOADING = ("revision", "dtype", "attn_implementation")
 CALLS = (
     "AutoTokenizer.from_pretrained",
     "AutoModelForCausalLM.from_pretrained",
+    "AutoModelForImageTextToText.from_pretrained",
+    "AutoProcessor.from_pretrained",
     "PeftModel.from_pretrained",
     *(trainer.name for trainer in TRAINERS),
 )
@@ -51,6 +54,7 @@ def emit_trl(native: Flat, job: Job, title: str) -> File:
         adapter is not None
         or native["tuner"] == "partial"
         or bool(quantisation)
+        or images.READ in native
         or QAT in native
         or FLOAT8 in native
         or bool(added(native))
@@ -88,7 +92,8 @@ def read_trl(written: Sequence[File]) -> dict[str, Any]:
     config = trainer_of(native).prefix
     loading = native.pop(f"{config}model_init_kwargs", None)
     if loading is None:
-        model = "AutoModelForCausalLM.from_pretrained."
+        seeing = "ImageTextToText" if images.READ in native else "CausalLM"
+        model = f"AutoModelFor{seeing}.from_pretrained."
         if (adapter := read.get("PeftModel.from_pretrained.1")) is not None:
             native |= {"model.adapter": adapter, "tuner": "lora"}
         else:

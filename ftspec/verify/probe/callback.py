@@ -8,6 +8,7 @@ from typing import Any
 
 from .documents import documents
 from .drawn import WRITING, trainer_above, watch_rewards, watch_writing
+from .images import placed, shown
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_states, record_weights
 from .values import RANK, Recorder, plain
@@ -69,6 +70,8 @@ def make_probe(folder: Path) -> type:
             found = documents(given)
             seen = [k for k in SEEN if torch.is_tensor(given.get(k)) and given[k].ndim < 4]
             batch = {k: given[k].tolist() for k in seen}
+            if (positions := placed(module, given)) is not None:
+                batch["position_ids"] = positions
             note: dict[str, Any] = {}
             while self.fetched and not note:  # batches are fetched in order, some before their turn
                 candidate = self.fetched.popleft()
@@ -89,6 +92,7 @@ def make_probe(folder: Path) -> type:
                 indices=note.get("indices"),
                 **batch,
                 documents=found,
+                images=shown(given),
                 text=[self.decode(row) for row in kept],
                 pieces=self.pieces({token for row in kept for token in row}),
             )

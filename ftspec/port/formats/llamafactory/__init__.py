@@ -16,6 +16,7 @@ from ftspec.port.formats.llamafactory.commands import command_rules, other
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
+from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
 from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
 from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
@@ -228,6 +229,9 @@ def _complete(context: Context) -> Completion:
         said = context.get("cutoff_len", context.assumed("cutoff_len"))
         if isinstance(said, int):
             spec["data.max_length"] = said - 1
+    spec |= seen(context)
+    if not context.get("media_dir"):
+        questions += elsewhere(context)
     if context.get("stage") in ("dpo", "kto", "orpo"):
         spec["method.objective.type"] = _objective(context)
     if (
@@ -241,7 +245,8 @@ def _complete(context: Context) -> Completion:
         questions += asked(context)
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    return Completion(native, spec, tuple(questions), unheard(context), trains=purpose is None)
+    told = (*unheard(context), *uncut(context))
+    return Completion(native, spec, tuple(questions), told, trains=purpose is None)
 
 
 format = Format(
@@ -303,19 +308,7 @@ format = Format(
         ),
         "enable_liger_kernel": inert(KERNEL),
         "use_v1_kernels": inert(KERNEL),
-        **group(
-            "images are out of scope: rows with any are refused, and others it does not touch",
-            "image_max_pixels",
-            "image_min_pixels",
-            "video_max_pixels",
-            "video_min_pixels",
-            "video_fps",
-            "video_maxlen",
-            "freeze_vision_tower",
-            "freeze_multi_modal_projector",
-            "image_do_pan_and_scan",
-            "crop_to_patches",
-        ),
+        **image_rules(),
         **ppo_rules(),
         **TOKEN_RULES,
         "fp8": float8,

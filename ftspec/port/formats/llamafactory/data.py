@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ftspec.data.images import COLUMN
 from ftspec.data.sources import rows
 from ftspec.errors import DataError
 from ftspec.families.rows.asked import Asked
@@ -74,6 +75,9 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
             source = _source(entry, folder)
         except Refuse as refuse:
             missing.append(f"{name!r}: {refuse.reason}")
+            continue
+        if COLUMN in source["columns"] and context.get("stage", "sft") != "sft":
+            missing.append(f"{name!r}: images are in a spec for supervised tuning alone")
             continue
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
         limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
@@ -146,7 +150,8 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     known = RANKED[kind] if ranking else {**COLUMNS[kind], **(JUDGED if judged else {})}
     shape = "alpaca" if kind == "alpaca" else _turns(entry.get("tags"))
     beside = BESIDE[kind] if shape != "messages" else {}
-    if more := sorted(set(columns) - set(known) - set(beside)):
+    shown = {COLUMN: columns[COLUMN]} if COLUMN in columns and not (ranking or judged) else {}
+    if more := sorted(set(columns) - set(known) - set(beside) - set(shown)):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
     if "num_samples" in entry:
         raise Refuse("num_samples draws rows by chance", "notimpl")
@@ -188,6 +193,7 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
             **_renamed(kind, columns, entry.get("tags")),
             **({"label": label} if label != "label" else {}),
             **spare,
+            **shown,
         },
     }
 

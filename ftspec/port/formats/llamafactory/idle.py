@@ -136,10 +136,9 @@ def idle_rules() -> dict[str, Rule]:
             "export_hub_model_id",
         ),
         **group(
-            "images, sound and film are out of scope: rows with any are refused",
+            "sound and film are out of scope: rows with any are refused",
             "audio_sampling_rate",
             "use_audio_in_video",
-            "media_dir",
         ),
         **group(
             "both ways recompute the same activations: disable_gradient_checkpointing decides whether",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 64e7b586bfd5)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 c51f94448f98)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-full (sha256 a4279ef7d562)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from axolotl-full (sha256 d6dde1d8e1da)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 306d2a0e5ddf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 c8842741f34c)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

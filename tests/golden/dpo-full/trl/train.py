@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-full (sha256 1b8728ab2e25)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-full (sha256 ec1555769f38)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

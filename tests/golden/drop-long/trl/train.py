@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 4093d706ff53)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 dacac1da9864)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 2777e1c97234)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 b8581431a059)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

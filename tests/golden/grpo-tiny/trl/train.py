@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 40a0827f3214)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 94cb1934dc4a)
 
 import rewards
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 20d5510281fb)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 74780bdd7f3c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

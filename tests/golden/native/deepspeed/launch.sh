@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 019e7d628c9a)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 d4ba81d4ab4b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

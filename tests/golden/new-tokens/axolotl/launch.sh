@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from new-tokens (sha256 55bec83e875c)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from new-tokens (sha256 605652c71024)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 9cd7d006fd75)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from partial (sha256 b0c668b14e77)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 b3c347752a8d)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 cb14aac950f0)
 
 from copy import deepcopy
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 e29eecf36235)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 ba07c5e4974b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

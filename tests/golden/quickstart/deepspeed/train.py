@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 e29eecf36235)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 ba07c5e4974b)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 f7e8de18a7d0)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 689add2b7717)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

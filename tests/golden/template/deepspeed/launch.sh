@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 87c3f283543f)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 c84e6cb77823)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

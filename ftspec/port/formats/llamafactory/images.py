@@ -1,0 +1,112 @@
+"""Images in a config of LLaMA-Factory: which parts of the model train, how large an image may be.
+
+llamafactory 0.9.5: data/converter.py looks for files below `media_dir`, which is `dataset_dir` unless said;
+data/mm_plugin.py makes images smaller, hparams/model_args.py has the sizes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from ftspec.data.images import COLUMN
+from ftspec.port.fates import Setting
+from ftspec.port.formats.llamafactory.data import ONLINE, sources, split_names
+from ftspec.port.rules import Context, Outcome, Rule, inert
+
+FREEZES = {
+    "language": ("freeze_language_model", False),
+    "projector": ("freeze_multi_modal_projector", True),
+    "vision": ("freeze_vision_tower", True),
+}
+"""Its key for each part, and what it assumes without it."""
+SIZES = {"image_min_pixels": 32 * 32, "image_max_pixels": 768 * 768}
+PIECES = ("image_do_pan_and_scan", "crop_to_patches")
+FILMS = ("video_max_pixels", "video_min_pixels", "video_fps", "video_maxlen")
+NO_IMAGES = "no row has images, and text it does not touch"
+TRAIN = "model.images.train"
+
+
+def shows(context: Context) -> bool:
+    """Whether its rows have a column of images."""
+    found = sources(split_names(context.get("dataset")), context).sources
+    return any(COLUMN in source["columns"] for source in found)
+
+
+def trained(context: Context) -> tuple[str, ...]:
+    """The parts that are not frozen."""
+    return tuple(part for part, (key, absent) in FREEZES.items() if not context.get(key, absent))
+
+
+def seen(context: Context) -> dict[str, Any]:
+    """What a spec says of images where the config is silent; nothing where there are none."""
+    if not shows(context):
+        return {}
+    sizes = {f"model.images.{key[6:]}": context.get(key, value) for key, value in SIZES.items()}
+    # a cut may take a part of an image; a run of a spec stops at such a row
+    return {TRAIN: trained(context) or ("language",), **sizes, "data.overflow": "error"}
+
+
+def uncut(context: Context) -> tuple[str, ...]:
+    """A note on rows that are too long."""
+    if not shows(context):
+        return ()
+    return (
+        "a row with images that is longer than cutoff_len is cut there, and stops the run here",
+    )
+
+
+def elsewhere(context: Context) -> tuple[str, ...]:
+    """The question where images lie elsewhere than the data file: a spec looks beside that alone."""
+    if not shows(context) or context.get("dataset_dir", "data") == ONLINE:
+        return ()
+    base = posixpath.normpath(str(context.get("media_dir") or context.get("dataset_dir", "data")))
+    found = sources(split_names(context.get("dataset")), context).sources
+    folders = {posixpath.dirname(each["path"]) or "." for each in found if each["path"]}
+    if folders <= {base}:
+        return ()
+    return (f"paths of images start at {base}, and a spec's at the folder of the data file",)
+
+
+def image_rules() -> dict[str, Rule]:
+    """A rule for each of its keys about images."""
+    return {
+        **{key: _part for key, _ in FREEZES.values()},
+        **dict.fromkeys(SIZES, _size),
+        **dict.fromkeys(PIECES, _pieces),
+        **dict.fromkeys(FILMS, inert("films are out of scope: rows with any are refused")),
+        "media_dir": _folder,
+    }
+
+
+def _part(setting: Setting, context: Context) -> Outcome:
+    if not shows(context):
+        if setting.key == FREEZES["language"][0] and setting.value:
+            return Outcome("unknown", why="no row has images, and all that text trains is frozen")
+        return Outcome("inert", why=NO_IMAGES)
+    if not trained(context):
+        return Outcome("unknown", why="all parts of the model are frozen")
+    return Outcome("derived", spec={TRAIN: trained(context)}, why="which parts train")
+
+
+def _size(setting: Setting, context: Context) -> Outcome:
+    if not shows(context):
+        return Outcome("inert", why=NO_IMAGES)
+    path = f"model.images.{setting.key.removeprefix('image_')}"
+    if not isinstance(setting.value, int) or setting.value < 1:
+        return Outcome("unknown", why="a number of pixels is a whole one from 1 on")
+    return Outcome("renamed", spec={path: setting.value})
+
+
+def _pieces(setting: Setting, context: Context) -> Outcome:
+    if not setting.value or not shows(context):
+        return Outcome("inert", why="images are not cut in pieces" if shows(context) else NO_IMAGES)
+    return Outcome("unknown", why="images that are cut in pieces are not in a spec")
+
+
+def _folder(_setting: Setting, context: Context) -> Outcome:
+    if not shows(context):
+        return Outcome("inert", why=NO_IMAGES)
+    if problem := elsewhere(context):
+        return Outcome("unknown", why=problem[0])
+    return Outcome("derived", why="where the data file lies", of=("data.train",))

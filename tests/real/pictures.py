@@ -1,0 +1,62 @@
+"""Conversations about small pictures, always the same: the repository need not hold them."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+WIDTHS, HEIGHTS = (40, 64, 90, 150, 200), (36, 56, 84, 120)
+"""Some are larger than the limit of the tests, and some no multiple of a patch."""
+
+
+def write_pictures(folder: Path, count: int = 16) -> None:
+    """rows.jsonl, and a folder of PNG files beside it."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    drawn = random.Random(1)  # noqa: S311 - pictures
+    rows = [_row(folder, number, drawn) for number in range(count)]
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def _row(folder: Path, number: int, drawn: random.Random) -> dict[str, Any]:
+    """One to two pictures, one to two questions; one row without any picture."""
+    names = [f"pictures/{number}-{at}.png" for at in range(2 if number % 5 == 0 else 1)]
+    for name in names:
+        _draw(folder / name, drawn.choice(WIDTHS), drawn.choice(HEIGHTS), drawn)
+    turns = [
+        {"role": "user", "content": "<image>" * len(names) + f"What is in picture {number}?"},
+        {"role": "assistant", "content": f"A gradient, number {number}, of some colours."},
+    ]
+    if number % 3 == 0:
+        turns += [
+            {"role": "user", "content": "And what else?"},
+            {"role": "assistant", "content": "Nothing " * (1 + number % 4) + "else."},
+        ]
+    if number == 7:
+        turns[0]["content"], names = "Hello there", []
+    return {"messages": turns, "images": names}
+
+
+def _draw(file: Path, width: int, height: int, drawn: random.Random) -> None:
+    """A gradient with some noise."""
+    first = [drawn.randrange(256) for _ in range(3)]
+    lines = (
+        b"\0"
+        + bytes(
+            (first[colour] + x * (3 + colour) + y * (5 - colour) + drawn.randrange(20)) % 256
+            for x in range(width)
+            for colour in range(3)
+        )
+        for y in range(height)
+    )
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b""))
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    length, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(kind + data))
+    return length + kind + data + check
