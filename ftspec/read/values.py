@@ -75,6 +75,12 @@ class Values(Script):
             raise Unknown
         return value
 
+    def _literal(self, node: ast.expr) -> Any:
+        found = super()._literal(node)
+        if not worked.is_small(found):
+            raise Unknown
+        return found
+
     def _worked(self, node: ast.expr) -> Any:
         match node:
             case ast.Attribute(value=value, attr=name):

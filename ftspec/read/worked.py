@@ -126,6 +126,22 @@ def _printed(part: ast.expr, read: Read) -> str:
     raise Unknown
 
 
+def is_small(value: Any) -> bool:
+    """Whether lists and mappings hold, all in all, no more than any config does.
+
+    Names may share parts: forty that hold the one before twice are a million million.
+    """
+    todo, count = [value], 0
+    while todo and count < LONGEST:
+        match todo.pop():
+            case dict() as held:
+                todo += [*held, *held.values()]
+            case list() | tuple() as held:
+                todo += held
+        count += 1
+    return not todo
+
+
 def called(name: str, node: ast.Call, read: Read) -> Any:
     """The result of a function or a method that only works something out.
 

@@ -82,6 +82,8 @@ class _Position:
 
 
 Text = tuple[str | Column | End, ...]
+PIECES = 1000
+"""Of a text, at most so many: names that double each other forty times are no prompt."""
 
 
 @dataclass
@@ -178,7 +180,9 @@ def text_of(value: Any) -> Text:
     """
     if isinstance(value, Column | End):
         return (value,)
-    if isinstance(value, tuple) and all(isinstance(one, str | Column | End) for one in value):
+    if not isinstance(value, tuple) or len(value) > PIECES:
+        raise Unfollowed
+    if all(isinstance(one, str | Column | End) for one in value):
         return value
     raise Unfollowed
 
