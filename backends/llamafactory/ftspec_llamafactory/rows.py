@@ -157,6 +157,8 @@ def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule |
     for key, value in ASSUMED.items():
         if key in native and native[key] != value:
             return Unknown(f"what {key}: {native[key]} does to rows is not known here", REMEDY)
+    if "image_max_pixels" in native:
+        return Unknown("how many tokens an image becomes is seen by the model's processor alone")
     if native.get("template") not in (None, *NAMED):
         return Unknown(f"its own template {native['template']!r} is not known here", REMEDY)
     if template is None or "eos_token" not in tokens.special:
