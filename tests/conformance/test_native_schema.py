@@ -11,7 +11,7 @@ from ftspec.backend import Backend
 from ftspec.mapping import MISSING
 
 PSEUDO = ("data.", "precision.", "launch.", "model.", "train.", "tuner", "dataset_info.", "partial.", "peft.",
-          "rewards", "special_tokens.", "new_tokens.", "images.")  # fmt: skip
+          "rewards", "special_tokens.", "new_tokens.", "images.", "answers.", "trainer.")  # fmt: skip
 """Keys that stand for statements or for the command line, not for an argument."""
 PLACES = {
     "from_pretrained": "FastLanguageModel.from_pretrained",

@@ -13,6 +13,7 @@ from ftspec.families.training.fsdp import sharded
 from ftspec.families.training.launch import NODES, PROCESSES, torchrun
 from ftspec.families.weights.tokens import NAMED, NEW, added
 from ftspec.mapping import Flat
+from ftspec_axolotl.answers import ANSWERS, ARGUMENTS, answer_files
 from ftspec_axolotl.data import FRESH
 from ftspec_axolotl.fields import DEVICE
 from ftspec_axolotl.sharding import write_sharding
@@ -54,10 +55,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "bf16", "fp16", "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens",
         "resize_token",
     ),
-    "method": ("use_eaft", "eaft_", "adapter", "lora_", "peft_", "plugins"),
+    "method": (
+        "rl", "dpo_", "cpo_", "simpo_", "precompute_ref", "trainer_cls", "use_eaft", "eaft_", "adapter",
+        "lora_", "peft_", "plugins",
+    ),
     "data": (
         "datasets", "chat_template", "train_on", "eot_tokens", "sequence_len", "excess", "dataset_prepared",
-        "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
+        "remove_unused", "skip_prepare", "shuffle", "val_set", "sample_packing", "eval_sample", "pad_to",
         "group_by", "curriculum", "dataloader",
     ),
     "output": ("output_dir", "logging", "save_", "use_tensorboard", "include_tkps"),
@@ -68,7 +72,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
-    pseudo = ("launch.", NAMED, NEW)
+    pseudo = ("launch.", NAMED, NEW, ANSWERS, ARGUMENTS)
     config = {key: value for key, value in native.items() if not key.startswith(pseudo)}
     config |= write_sharding(native)
     config |= token_keys(native)
@@ -84,6 +88,8 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         files.append(File.text(FRESH_FILE, FRESHNESS))
     if name := named_in(native.get("chat_template_jinja")):
         files.append(File.text(native["chat_template_jinja"], template_text(name)))
+    if f"{ANSWERS}format" in native:
+        files += [File.text(name, text) for name, text in answer_files(native).items()]
     if added(native):
         files.append(File.text(FILE, plugin(native)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]

@@ -13,6 +13,7 @@ from ftspec.families.objectives.supervised import LOSSES, PLAIN_ANCHOR, PLAIN_EN
 from ftspec.families.rows.images import no_images
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
+from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.steps import no_decay
 from ftspec.families.weights.float8 import no_float8
@@ -32,6 +33,7 @@ from ftspec.mapping import (
 )
 from ftspec.spec.model import UNPACKED
 from ftspec_axolotl.data import data_rows
+from ftspec_axolotl.preference import dpo, free, kto
 from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.sharding import sharding_rows
 from ftspec_axolotl.sources import TEXT, kinds_of
@@ -145,13 +147,15 @@ def _lift_loss(eaft: bool | None, power: float | None, tokens: int | None) -> tu
 
 
 def _objective(name: str) -> Row:
-    def lift(datasets: Any) -> str:
+    def lift(datasets: Any, other: Any) -> str:
+        if other not in (None, MISSING):
+            raise Refuse(f"rl: {other} learns from no demonstrations", "never")
         plain = datasets is not MISSING and kinds_of(datasets) == {TEXT}
         if plain != (name == "cpt"):
             raise Refuse("plain texts are continued pre-training, and all else is not", "never")
         return name
 
-    return Row(("method.objective.type",), (), lambda _name: (), lift, reads=("datasets",))
+    return Row(("method.objective.type",), (), lambda _name: (), lift, reads=("datasets", "rl"))
 
 
 _ROWS = (
@@ -307,3 +311,6 @@ CPT = FieldMap(
         ),
     ),
 )
+DPO = dpo(SFT)
+KTO = kto(SFT)
+FREE = {each.objective: free(SFT, each) for each in (ORPO, CPO, SIMPO)}

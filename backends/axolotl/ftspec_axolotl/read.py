@@ -9,6 +9,7 @@ from ftspec.backend import File
 from ftspec.families.training.launch import counts
 from ftspec.mapping import Flat
 from ftspec.read import pyyaml, shell, yaml
+from ftspec_axolotl.answers import read_answers
 from ftspec_axolotl.emit import CONFIG
 from ftspec_axolotl.fields import DEVICE
 from ftspec_axolotl.sharding import read_sharding
@@ -20,7 +21,7 @@ def read(written: Sequence[File]) -> Flat:
     texts = {file.path: file.content.decode() for file in written}
     native: dict[str, Any] = dict(yaml.read_placed(texts[CONFIG], pyyaml.scalar).data)
     native = read_sharding(native)
-    native |= read_keys(native, texts.get(FILE, ""))
+    native |= read_keys(native, texts.get(FILE, "")) | read_answers(texts)
     argv, environ = shell.read(texts["launch.sh"])
     native[DEVICE] = "cpu" if environ.get("CUDA_VISIBLE_DEVICES") == "" else "cuda"
     return native | counts(argv)

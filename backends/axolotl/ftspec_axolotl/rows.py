@@ -18,7 +18,9 @@ from ftspec.data.tokenise import TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import Turns, turns_of
 from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, View, parts_of
+from ftspec.families.rows.answer_rows import KINDS, AnswerRows
 from ftspec.mapping import Flat
+from ftspec_axolotl.answers import ANSWERS, FREE
 from ftspec_axolotl.data import LONG
 from ftspec_axolotl.fields import SFT
 from ftspec_axolotl.sources import kinds_of
@@ -83,6 +85,10 @@ class OwnRows:
 
 def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule:
     """The rule of a config with these native values."""
+    if f"{ANSWERS}format" in native:
+        told = native.get(f"{ANSWERS}system")
+        kind = "free" if native["rl"] in FREE else KINDS[native["rl"]]
+        return AnswerRows(tokens, template, kind, native["sequence_len"], told)
     entries = native["datasets"]
     spec = SFT.lift(native).spec
     return OwnRows(

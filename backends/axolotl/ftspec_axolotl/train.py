@@ -175,7 +175,7 @@ def _shared() -> Iterator[Row]:
             yield row
 
 
-_schedule = next(row for row in training_rows("") if row.paths[0:1] == ("train.schedule.type",))
+SCHEDULE = next(row for row in training_rows("") if row.paths[0:1] == ("train.schedule.type",))
 
 
 def _number(path: str, key: str, assumed: float) -> Row:
@@ -224,7 +224,7 @@ def _lift_average(passes: Any, processes: Any, nodes: Any, eaft: Any) -> str:
 
 
 def _lower_warmup(kind: str, steps: int | None, ratio: float | None, lowest: float | None) -> Any:
-    name, warmup = _schedule.lower(kind, steps, ratio, lowest)
+    name, warmup = SCHEDULE.lower(kind, steps, ratio, lowest)
     if 0 < warmup < 1:
         return Lossy(
             (name, MISSING, warmup),
@@ -270,7 +270,7 @@ def _lower_shape(
 
 
 def _lift_warmup(name: str, steps: int | None, ratio: float | None) -> Any:
-    return _schedule.lift(name, (ratio or 0) if steps is None else steps)
+    return SCHEDULE.lift(name, (ratio or 0) if steps is None else steps)
 
 
 def _optimizer_rows() -> Iterator[Row]:

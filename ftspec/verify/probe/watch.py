@@ -36,6 +36,14 @@ def watch_data(loader: Any, fetched: deque[dict[str, Any]], asked: list[list[int
         batch = collate(features)
         note = {k: batch[k].tolist() for k in ("input_ids", "labels") if k in batch}
         note |= _both_sides(batch, getattr(collate, "pad_token_id", 0))
+        if (
+            "labels" not in note and "completion_mask" in batch
+        ):  # which tokens count, in place of labels
+            counted = zip(note["input_ids"], batch["completion_mask"].tolist(), strict=True)
+            note["labels"] = [
+                [each if counts else MASKED for each, counts in zip(ids, mask, strict=True)]
+                for ids, mask in counted
+            ]
         rows_of = [row for row in note.get("input_ids", ()) if isinstance(row, list)]
         if rows_of and {*batch} <= SCORED:
             note["labels"] = [[MASKED] * len(row) for row in rows_of]
