@@ -54,9 +54,15 @@ class Found(NamedTuple):
     """What it does to some rows, and a spec does not."""
 
 
+BEGUN_BY_USERS = frozenset({"mllm_demo", "kto_en_demo"})
+"""Data sets of LLaMA-Factory's own folder (data/*.json) in which no conversation has a system turn."""
+
+
 def split_names(value: Any) -> tuple[str, ...]:
-    """`a, b` or a list."""
+    """`a, b` or a list; a value of another kind names itself, and nothing that there is."""
     parts = value.split(",") if isinstance(value, str) else value or ()
+    if not isinstance(parts, list | tuple):
+        parts = (parts,)
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
@@ -83,7 +89,8 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
         found.append({**source, "limit": min(limits, default=None)})
         here = registry.path.parent if registry else None
-        if _without_system(entry) and not _without_such(found[-1], entry, here):
+        known = registry is None and name in BEGUN_BY_USERS
+        if _without_system(entry) and not known and not _without_such(found[-1], entry, here):
             nearly = (
                 f"{name!r} names tags but no system_tag: there, conversations that begin with a system "
                 "turn are left out; here they train"

@@ -23,6 +23,7 @@ FREEZES = {
 SIZES = {"image_min_pixels": 32 * 32, "image_max_pixels": 768 * 768}
 PIECES = ("image_do_pan_and_scan", "crop_to_patches")
 FILMS = ("video_max_pixels", "video_min_pixels", "video_fps", "video_maxlen")
+PROJECTOR_ALONE = "train_mm_proj_only"
 NO_IMAGES = "no row has images, and text it does not touch"
 TRAIN = "model.images.train"
 
@@ -76,7 +77,14 @@ def image_rules() -> dict[str, Rule]:
         **dict.fromkeys(PIECES, _pieces),
         **dict.fromkeys(FILMS, inert("films are out of scope: rows with any are refused")),
         "media_dir": _folder,
+        PROJECTOR_ALONE: _alone,
     }
+
+
+def _alone(setting: Setting, _context: Context) -> Outcome:
+    if not setting.value:
+        return Outcome("inert", why="a switch of older releases, which is off")
+    return Outcome("unknown", why="0.9.5 has freeze_language_model in its place, and stops at it")
 
 
 def _part(setting: Setting, context: Context) -> Outcome:
