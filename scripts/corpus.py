@@ -1,7 +1,8 @@
 """Import every config of a folder and count what became of its settings: `make corpus`.
 
 The folder has one subfolder per format. A file is whole if each of its settings is exact, renamed,
-derived or inert. Dropped are settings without a fate, which there must never be.
+derived or inert. Dropped are settings without a fate, which there must never be. What stands in another
+file that is read with it, such as an engine's that LLaMA-Factory brings, counts in none of the shares.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Tally:
     @property
     def share(self) -> float:
         """Of all settings, those of which nothing was lost."""
-        return sum(self.fates[kind] for kind in FAITHFUL) / max(self.settings, 1)
+        return sum(self.fates[kind] for kind in FAITHFUL) / max(sum(self.fates.values()), 1)
 
 
 def tally(folder: Path, name: str) -> Tally:
@@ -55,9 +56,10 @@ def tally(folder: Path, name: str) -> Tally:
             found.tracebacks += 1
             print(f"{path.name}: {error!r}", file=sys.stderr)
             continue
+        own = [fate for fate in imported.fates if fate.setting.file == str(path)]
         found.settings += written
-        found.dropped += max(written - len(imported.fates), 0)
-        found.fates.update(imported.counts)
+        found.dropped += max(written - len(own), 0)
+        found.fates.update(fate.kind for fate in own)
         found.whole += all(fate.faithful for fate in imported.fates)
     return found
 
