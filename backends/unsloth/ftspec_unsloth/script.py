@@ -12,11 +12,10 @@ from ftspec.families.scripts.script import (
     arguments,
     companions,
     emit_script,
-    read_reference,
-    read_script,
     referring,
     template_file,
 )
+from ftspec.families.scripts.script_read import read_reference, read_script
 from ftspec.families.trainers import TRAINERS, argument
 from ftspec.families.training.launch import torchrun
 from ftspec.families.weights.rope import rope_keys, rope_parameters

@@ -8,7 +8,8 @@ from typing import Any
 
 from ftspec.backend import File, Job
 from ftspec.families.objectives.scored import REWARDS
-from ftspec.families.scripts.script import emit_script, read_script
+from ftspec.families.scripts.script import emit_script
+from ftspec.families.scripts.script_read import read_script
 from ftspec.families.trainers import PPO, argument, trainer_of
 from ftspec.families.tuners import adapters
 from ftspec.families.weights.rope import rope_keys, rope_parameters

@@ -1,8 +1,7 @@
-"""From native values to a training script and its companions, and back."""
+"""From native values to a training script and its companions."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -31,10 +30,8 @@ from ftspec.families.rows.dataset_statements import DRAWN
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
-from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.training import best, fsdp, steps
-from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
 from ftspec.families.weights import (
@@ -48,8 +45,6 @@ from ftspec.families.weights import (
     tokens,
 )
 from ftspec.mapping import Flat
-from ftspec.read.python import read_calls
-from ftspec.read.shell import read as read_shell
 
 SCRIPT = "train.py"
 REFERRED = "pretrained_model_name_or_path"
@@ -116,11 +111,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Topics of a config in an emitted script, and the beginnings of the arguments in each, in order."""
-CALLS = (
-    *(trainer.config for trainer in TRAINERS),
-    *(*adapters.classes(), inits.EVA.rstrip("."), "trainer.train", gkd.COUNTS),
-)
-"""Calls that scripts make; each makes its own trainer's."""
 NAMES = (
     *("MODEL", "model", *adapters.classes(), *WEIGHERS.values(), *stored.CALLS.values()),
     *(name for each in TRAINERS for name in (each.module, each.config, each.name)),
@@ -270,12 +260,6 @@ def referring(native: Flat, loading: Mapping[str, Any]) -> dict[str, Any]:
     return {REFERRED: native.get(REFERENCE, native["model.name"]), **kept}
 
 
-def read_reference(read: Flat, model: str) -> dict[str, Any]:
-    """Which other model a script measures from; nothing where there is none, or a copy of its own."""
-    named = next((name for key, name in read.items() if key.endswith(f".{REFERRED}")), model)
-    return {} if named == model else {REFERENCE: named}
-
-
 def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
     """What the template prints for a split; None where the spec has none."""
     held_out = job.values["data.eval_size"] is not None
@@ -343,67 +327,6 @@ def grouped(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         groups[title] = {name: rest.pop(name) for name in dict.fromkeys(names)}
     groups["more"] = rest
     return {title: group for title, group in groups.items() if group}
-
-
-def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]:
-    """Native values of an emitted folder: the arguments of `CALLS` and of a backend's own `calls`.
-
-    Walks syntax trees, executes nothing.
-    """
-    texts = {file.path: file.content.decode() for file in written}
-    source = texts[SCRIPT]
-    native: dict[str, Any] = dict(read_calls(source, (*CALLS, *calls)).values)
-    resume = native.pop("trainer.train.resume_from_checkpoint", None)
-    if resume is not None:
-        native["train.resume_from_checkpoint"] = resume
-    if native.pop(gkd.COUNTS, True) is False:  # the same statement, of a loss that is not the same
-        learnt = trainer_of(native).teaches
-        native |= {gkd.OVER_WRITTEN: True} if learnt else {AVERAGE: "batches"}
-    tree = ast.parse(source)
-    native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
-    native |= scored.read_rewards(tree) | free.read_likelihood(tree)
-    native |= steps.read_steps(tree)
-    native |= qat.read_few_bits(tree) | float8.read_float8(tree)
-    native |= pure.read_adapters(tree)
-    native |= long_prompts.read_longest(tree)
-    native |= (
-        partial.read_partial(tree)
-        | experts.read_freezing(tree)
-        | packed_experts.read_packing(tree)
-        | tokens.read_tokens(tree)
-    )
-    for statement in tree.body:
-        for key, (pattern, names) in CONSTANTS.items():
-            if (found_there := match(pattern, statement)) is not None:
-                values = tuple(found_there[name] for name in names)
-                native[key] = values if values[1:] else values[0]
-        given = match(GIVEN, statement)
-        if given is not None and argument(native, "chat_template_path") is None:
-            native[TEMPLATE] = given["file"]
-    seeds: frozenset[Any] = frozenset()
-    for split in datasets.VARIABLES:
-        found = datasets.read_split(tree, split)
-        if found is None:
-            continue
-        seeds |= found.seeds
-        if found.shape != "tokens":
-            native[f"data.{split}"] = found.sources
-        if split == "train":
-            native[SHAPE] = found.shape
-            found_values = {
-                LIMIT: found.limit,
-                SYSTEM: found.system,
-                HELD_OUT: found.held_out,
-                OPTIONS: found.options,
-                MIXED: found.mixed or None,
-            }
-            native |= {key: value for key, value in found_values.items() if value is not None}
-    if seeds:
-        native[DRAW_SEED] = next(iter(seeds)) if len(seeds) == 1 and None not in seeds else seeds
-    native["data.prepare"] = "ftspec" if native.get(SHAPE) == "tokens" else "framework"
-    argv, environ = read_shell(texts["launch.sh"])
-    native |= fsdp.read_environment(environ)
-    return native | counts(argv)
 
 
 def _listed(value: Any) -> Any:

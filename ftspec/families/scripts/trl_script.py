@@ -12,10 +12,9 @@ from ftspec.families.rows import images
 from ftspec.families.scripts.script import (
     arguments,
     emit_script,
-    read_reference,
-    read_script,
     referring,
 )
+from ftspec.families.scripts.script_read import read_reference, read_script
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
 from ftspec.families.tuners import adapters
 from ftspec.families.weights import stored

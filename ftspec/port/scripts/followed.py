@@ -11,79 +11,20 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
 
-
-class Unfollowed(Exception):  # noqa: N818 - control flow, never leaves this folder
-    """What is not understood."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A row's value in a column."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class End:
-    """The tokenizer's eos_token."""
-
-
-@dataclass(frozen=True)
-class Turns:
-    """A conversation: roles, and what each says."""
-
-    turns: tuple[tuple[str, Text], ...]
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """What the chat template writes of turns, or of a column that holds some."""
-
-    of: Turns | Column
-    tools: str = ""
-    """The column of the tools that it is given."""
-    options: tuple[tuple[str, Any], ...] = ()
-    """Further values that it is given."""
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """What the tokenizer makes of a text, cut to a length if one is said."""
-
-    of: Any
-    length: int | None
-    padded: bool
-
-
-@dataclass(frozen=True)
-class Each:
-    """One value for each of many rows; nothing yet of an empty list."""
-
-    of: Any = None
-
-
-@dataclass(frozen=True)
-class _Row:
-    """What a function is given; ``many`` rows at once, by column."""
-
-    many: bool
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Columns of many rows, side by side."""
-
-    columns: tuple[Column, ...]
-
-
-@dataclass(frozen=True)
-class _Position:
-    """A number that counts rows."""
-
-
-Text = tuple[str | Column | End, ...]
-PIECES = 1000
-"""Of a text, at most so many: names that double each other forty times are no prompt."""
+from ftspec.port.scripts.made import (
+    PIECES,
+    Batch,
+    Column,
+    Each,
+    End,
+    Position,
+    Rendered,
+    Row,
+    Text,
+    Tokens,
+    Turns,
+    Unfollowed,
+)
 
 
 @dataclass
@@ -146,13 +87,13 @@ def result(
         ) if row == handed and (inner := _arguments(called, others, script)) is not None:
             return result(called, script, many, inner)
         case ast.Lambda(args=ast.arguments(args=[argument]), body=body):
-            return _returned(body, {argument.arg: _Row(many)}, script)
+            return _returned(body, {argument.arg: Row(many)}, script)
         case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.Lambda):
             return result(made, script, many, given)
         case ast.Name(id=name) if isinstance(made := script.functions.get(name), ast.FunctionDef):
             names = _own(made)
             if names and set(names[1:]) <= given and not made.decorator_list:
-                return _run(made.body, {names[0]: _Row(many)}, script)
+                return _run(made.body, {names[0]: Row(many)}, script)
     raise Unfollowed
 
 
@@ -191,7 +132,7 @@ def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> dict[st
     written: dict[str, Any] = {}
     for node in body:
         match node:
-            case ast.Return(value=ast.Name(id=name)) if isinstance(names.get(name), _Row):
+            case ast.Return(value=ast.Name(id=name)) if isinstance(names.get(name), Row):
                 return written
             case ast.Return(value=ast.expr() as value):
                 return _returned(value, names, script)
@@ -200,7 +141,7 @@ def _run(body: list[ast.stmt], names: dict[str, Any], script: Script) -> dict[st
                     ast.Subscript(value=ast.Name(id=row), slice=ast.Constant(value=str() as key))
                 ],
                 value=value,
-            ) if isinstance(names.get(row), _Row):
+            ) if isinstance(names.get(row), Row):
                 written[key] = _value(value, names, script)
             case _:
                 _step(node, names, script, looped=False)
@@ -219,7 +160,7 @@ def _returned(node: ast.expr, names: Mapping[str, Any], script: Script) -> dict[
 
 def _column(value: Any) -> Any:
     """One column of many rows, as one value of each."""
-    one = isinstance(value, _Batch) and len(value.columns) == 1
+    one = isinstance(value, Batch) and len(value.columns) == 1
     return Each(value.columns[0]) if one else value
 
 
@@ -256,14 +197,14 @@ def _step(node: ast.stmt, names: dict[str, Any], script: Script, looped: bool) -
 
 def _bind(target: ast.expr, rows: Any, names: dict[str, Any]) -> None:
     """The names of one row in a loop over many."""
-    if isinstance(rows, _Position) and isinstance(target, ast.Name):
+    if isinstance(rows, Position) and isinstance(target, ast.Name):
         names[target.id] = rows
         return
     if isinstance(rows, Each) and isinstance(target, ast.Name):
         names[target.id] = rows.of
         return
     targets = target.elts if isinstance(target, ast.Tuple) else [target]
-    if not isinstance(rows, _Batch) or len(targets) != len(rows.columns):
+    if not isinstance(rows, Batch) or len(targets) != len(rows.columns):
         raise Unfollowed
     for one, column in zip(targets, rows.columns, strict=True):
         if not isinstance(one, ast.Name):
@@ -302,9 +243,9 @@ def _value(node: ast.expr, names: Mapping[str, Any], script: Script) -> Any:  # 
 
 def _item(of: Any, key: ast.expr, names: Mapping[str, Any]) -> Any:
     match of, key:
-        case _Row(many=many), ast.Constant(value=str() as name):
-            return _Batch((Column(name),)) if many else Column(name)
-        case _Batch(columns=(column,)), ast.Name(id=name) if isinstance(names.get(name), _Position):
+        case Row(many=many), ast.Constant(value=str() as name):
+            return Batch((Column(name),)) if many else Column(name)
+        case Batch(columns=(column,)), ast.Name(id=name) if isinstance(names.get(name), Position):
             return column
     raise Unfollowed
 
@@ -324,14 +265,14 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
     match node:
         case ast.Call(func=ast.Name(id="zip"), args=rows, keywords=[]):
             found = [_value(one, names, script) for one in rows]
-            if all(isinstance(one, _Batch) for one in found):
-                return _Batch(tuple(column for one in found for column in one.columns))
+            if all(isinstance(one, Batch) for one in found):
+                return Batch(tuple(column for one in found for column in one.columns))
         case ast.Call(
             func=ast.Name(id="range"),
             args=[ast.Call(func=ast.Name(id="len"), args=[rows], keywords=[])],
             keywords=[],
-        ) if isinstance(_value(rows, names, script), _Batch):
-            return _Position()
+        ) if isinstance(_value(rows, names, script), Batch):
+            return Position()
         case ast.Call(func=ast.Name(id="tokenizer"), args=[said]):
             return _tokens(_value(said, names, script), given)
         case ast.Call(func=ast.Attribute(value=form, attr="format"), args=args):

@@ -12,19 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from ftspec.families.rows.instructions import jinja
 from ftspec.port.scripts.drawn import Step, drawn, joined, statements, trained, with_numbers
-from ftspec.port.scripts.followed import (
-    Column,
-    Each,
-    End,
-    Rendered,
-    Script,
-    Text,
-    Tokens,
-    Turns,
-    Unfollowed,
-    result,
-    text_of,
-)
+from ftspec.port.scripts.followed import Script, result, text_of
+from ftspec.port.scripts.made import Column, Each, End, Rendered, Text, Tokens, Turns, Unfollowed
 from ftspec.port.scripts.pairs import paired
 
 ROLES = ("system", "user", "assistant")

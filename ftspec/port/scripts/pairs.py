@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ftspec.port.scripts.followed import Column, Each, End, Text, Unfollowed, text_of
+from ftspec.port.scripts.followed import text_of
+from ftspec.port.scripts.made import Column, Each, End, Text, Unfollowed
 
 FORMATS: Mapping[frozenset[str], str] = {
     frozenset(("prompt", "chosen", "rejected")): "preference",

@@ -38,9 +38,9 @@ from ftspec.port.scripts.refused import refuse
 from ftspec.port.scripts.rewards import lent, rewards_of
 from ftspec.port.scripts.settings import again, chosen, settings
 from ftspec.read import json
-from ftspec.read.people import read_script
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.python import Calls
+from ftspec.read.script import read_script
 from ftspec.read.text import wrong
 from ftspec.read.values import Wanted
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ftspec.read.people import read_script
 from ftspec.read.python import Calls
+from ftspec.read.script import read_script
 from ftspec.read.values import Wanted
 
 CALLS = ("SFTConfig", "SFTTrainer", "AutoModel.from_pretrained", "load_dataset", "get_peft_model")
