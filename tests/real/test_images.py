@@ -12,7 +12,6 @@ import pytest
 
 from ftspec.emit import yaml
 from ftspec.env.install import ensure
-from ftspec.plan.write import write_plan
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
@@ -77,7 +76,6 @@ def test_a_config_with_images_trains_the_same_in_trl(
         (original.folder / "dataset_info.json").write_text(json.dumps({"rows": SHOWN}))
         monkeypatch.chdir(original.folder)
         carried = carry([Path("train.yaml")], "trl", folder / "trl")
-        write_plan(carried.plan)
         return {
             "llamafactory": original,
             "trl": as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock())),
