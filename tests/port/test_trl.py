@@ -330,3 +330,19 @@ def test_a_constant_rate_has_no_warm_up(read: Bring, said: str) -> None:
     assert fate(found, said.partition(":")[0])[0] == "derived"
     assert found.composed.values["train.warmup_steps"] == 0
     assert "native" not in found.composed.text  # where it would come back with another schedule
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "steps"),
+    [
+        ("logging_steps: 0.1\nmax_steps: 25\n", "derived", 3),  # rounded up, as transformers does
+        ("logging_steps: 0.1\n", "approximated", 10),
+        ("logging_steps: 7\n", "exact", 7),
+    ],
+)
+def test_a_share_of_the_steps_between_logs(read: Bring, more: str, kind: str, steps: int) -> None:
+    imported = read(
+        f"model_name_or_path: org/model\ndataset_name: org/rows\nuse_peft: true\n{more}"
+    )
+    assert fate(imported, "logging_steps")[0] == kind
+    assert imported.composed.values["train.logging_steps"] == steps

@@ -5,6 +5,7 @@ What is not here is simply a native key. ``prefix`` stands before the names, as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -66,6 +67,7 @@ CONSTANT = "constant"
 NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.py, get_scheduler)"
 
 
+SHARED = "a share of all steps, which a spec counts"
 NO_NOISE = "noise of nothing: it only draws random numbers"
 WITHOUT = ("linear", "constant", "constant_with_warmup")
 """Schedules that take no arguments."""
@@ -135,6 +137,17 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             native[f"{prefix}eval_steps"] = every  # transformers: as often as it logs
         return Outcome("exact" if setting.key == "eval_strategy" else "renamed", native)
 
+    def logged(setting: Setting, context: Context) -> Outcome:
+        share, total = setting.value, context.get("max_steps")
+        if not isinstance(share, float) or not 0 < share < 1:
+            return same(setting, context)
+        if isinstance(total, int) and total > 0:  # transformers: state.compute_steps
+            return Outcome(
+                "derived", {f"{prefix}logging_steps": math.ceil(share * total)}, why=SHARED
+            )
+        why = f"{SHARED}; how often it logs changes nothing that is trained"
+        return Outcome("approximated", why=why)
+
     def unless_set(*switches: str) -> Rule:
         """Inert without another setting, which alone has it read."""
 
@@ -155,6 +168,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {
         "warmup_ratio": ratio,
+        "logging_steps": logged,
         "warmup_steps": steps,
         "deepspeed": deepspeed,
         "deepspeed.": deepspeed,
