@@ -165,7 +165,7 @@ def _seeing(document: dict[str, Any], draw: st.DrawFn) -> None:
     for name in ("quantization", "stored", "template_options", "new_tokens", "rope", "experts"):
         model.pop(name, None)
     data |= {"prepare": "framework", "packing": None, "turn_part": "written", "max_length": None}
-    for name in ("overflow", "turn_ends"):
+    for name in ("overflow", "turn_ends", "turn_flag"):
         data.pop(name, None)
     document["method"]["objective"] = {"type": "sft", "average": "batches"}
     document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
@@ -274,14 +274,21 @@ def _proximal(document: dict[str, Any], draw: st.DrawFn) -> None:
     document["model"].pop("experts", None)
 
 
-def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
-    """What excludes each other, one of it taken away."""
+def _turns(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
+    """Parts of turns, where there are turns."""
     if objective not in ("sft", "cpt"):
         data.pop("turn_part", None)
     if data.get("turn_part") != "ended":
         data.pop("turn_ends", None)
     if data.get("turn_part", "written") == "written":
         data.pop("turn_flag", None)
+    if data.get("turn_flag") is not None:
+        learned.pop("prompt_weight", None)
+
+
+def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> None:
+    """What excludes each other, one of it taken away."""
+    _turns(data, objective, learned)
     if objective not in ("dpo", "cpo", "orpo", "simpo", "kto"):
         for name in ("max_prompt_length", "prompt_cut"):
             data.pop(name, None)

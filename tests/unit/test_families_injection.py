@@ -243,6 +243,8 @@ def compiled(
         resolved, result, values = lowered(spec, backend)
         if any(path != "data.overflow" for path, *_ in result.refusals):
             raise Refused
+        if SLOTS[slot][0] in {note.path for note in result.notes}:
+            raise Refused  # only nearly the same: it is in no file
         native = dict(result.native)
         if slot == "native":
             native[NATIVE[backend.name]] = {payload: [payload, {"x": payload}]}

@@ -80,10 +80,9 @@ def data_rows() -> tuple[Row, ...]:
             ("data.overflow",),
             (LIMIT, f"{CONFIG}truncation_mode"),
             _lower_overflow,
-            # a script stops at a row with images that is too long
-            lambda limit, mode, shape: "error" if shape == IMAGES else lift_overflow(limit, mode),
+            _lift_overflow,
             uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
-            reads=(SHAPE,),
+            reads=(SHAPE, f"{CONFIG}max_length"),
             absent=(None, KEEP_START),
         ),
         *no_prompts(),
@@ -122,6 +121,11 @@ def _lower_overflow(
         return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START
     context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
     return limit, KEEP_START
+
+
+def _lift_overflow(limit: Any, mode: Any, shape: Any, length: Any) -> Any:
+    """What a script does to long rows: at one with images that is too long it stops."""
+    return "error" if shape == IMAGES and length is not None else lift_overflow(limit, mode)
 
 
 def left_off(overflow: str) -> bool:
