@@ -88,7 +88,12 @@ def test_what_it_was_called_or_meant(read: Bring, config: str, path: str, value:
             "one data set",
         ),
         (SFT + "mix_strategy: concat\n", "mix_strategy", "exact", ""),
-        (SFT + "neftune_noise_alpha: 0\n", "neftune_noise_alpha", "inert", "noise of nothing"),
+        (
+            SFT + "neftune_noise_alpha: 0\n",
+            "neftune_noise_alpha",
+            "approximated",
+            "noise of nothing",
+        ),
         (
             SFT + "neftune_noise_alpha: 0\nlora_dropout: 0.1\n",
             "neftune_noise_alpha",

@@ -19,7 +19,7 @@ def packing_row() -> Row:
         ("packing", "neat_packing"),
         _lower,
         _lift,
-        uses=("data.prepare", "model.attention", "train.micro_batch_size"),
+        uses=("data.prepare", "model.attention", "train.micro_batch_size", "data.max_length"),
         absent=(None, False),
     )
 
@@ -27,7 +27,11 @@ def packing_row() -> Row:
 OWN = "it puts other documents into one row than trl does, and leaves out long ones"
 
 
-def _lower(packing: str | None, who: str, attention: str, micro: int) -> Any:
+EIGHT = 8
+"""Rows are filled up to a multiple of this; positions that it makes itself are not."""
+
+
+def _lower(packing: str | None, who: str, attention: str, micro: int, length: int | None) -> Any:
     if packing == "blocks" and who == "framework":
         raise Refuse(OWN, "notimpl", "data.prepare: ftspec")
     if packing != "documents":
@@ -43,6 +47,13 @@ def _lower(packing: str | None, who: str, attention: str, micro: int) -> Any:
             "under flash attention it packs one row at a time only",
             "notyet",
             "train.micro_batch_size: 1",
+        )
+    if who == "framework" and length is not None and (length + 1) % EIGHT:
+        raise Refuse(
+            "rows that it packs have one token more than its parser leaves of cutoff_len, and where that is "
+            "no multiple of 8 it stops at the first step (data/collator.py)",
+            "notyet",
+            f"data.max_length: {(length + 1) // EIGHT * EIGHT - 1}",
         )
     return Lossy((True, True), OWN) if who == "framework" else (True, True)
 

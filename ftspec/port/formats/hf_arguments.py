@@ -161,9 +161,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
     def noise(setting: Setting, context: Context) -> Outcome:
         if setting.value != 0 or setting.value is False:
             return same(setting, context)
-        if context.get("lora_dropout"):
-            return Outcome("approximated", why=f"{NO_NOISE}, so that dropout draws others")
-        return Outcome("inert", why=NO_NOISE)
+        why = f"{NO_NOISE}, so that dropout draws others"
+        return Outcome("approximated", why=why if context.get("lora_dropout") else NO_NOISE)
 
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {

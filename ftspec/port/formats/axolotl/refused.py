@@ -177,6 +177,7 @@ ROWS: tuple[tuple[str, Condition], ...] = (
     ("dpo_loss_type or dpo_loss_weights without rl: dpo", _half_of_dpo),
     ("dpo_use_liger_kernel with the loss ipo", _fused_ipo),
     ("lr_scheduler: warmup_stable_decay without num_decay_steps", _no_decay_steps),
+    ("neftune_noise_alpha: 0", says("neftune_noise_alpha", 0)),
     ("rl with sample_packing", on("rl", "sample_packing")),
     ("rl: kto without remove_unused_columns: false", both(says("rl", "kto"), _unused_columns)),
     ("rl: simpo with warmup_ratio", both(says("rl", "simpo"), on("warmup_ratio"))),
