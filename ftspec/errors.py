@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,12 @@ class FtspecError(Exception):
         self.way_out = ""
         """What mends all of them together, where that is known."""
         super().__init__("; ".join(problem.message for problem in self.problems))
+
+    def retold(self, problems: Sequence[Problem]) -> Self:
+        """The same error with its problems told in another way."""
+        error = type(self)(problems)
+        error.way_out = self.way_out
+        return error
 
     def as_json(self) -> dict[str, Any]:
         """The same as data, for `--json`."""

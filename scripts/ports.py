@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ftspec.errors import FtspecError
 from ftspec.port.bring import Imported, bring
+from ftspec.port.carry import moved
 from ftspec.port.way_out import way_out
 from ftspec.registry import names
 
@@ -56,14 +57,8 @@ def _options(imported: Imported, backend: str) -> tuple[str, ...] | None:
     with tempfile.TemporaryDirectory() as place:
         for file, text in imported.files.items():
             (Path(place) / file).write_text(text, "utf-8")
-        sets = [DEVICE, *_moved(imported, Path(place))]
+        sets = [DEVICE, *moved(imported, Path(place))]
         return way_out(imported, backend, Path(place) / "build", sets)
-
-
-def _moved(imported: Imported, place: Path) -> Iterator[str]:
-    template = imported.composed.spec.model.chat_template
-    if template.removeprefix("./") in imported.files:
-        yield f"model.chat_template={place / template}"
 
 
 def main() -> None:

@@ -32,11 +32,9 @@ class Named(click.Path):
         Raises:
             click.BadParameter: it is empty.
         """
-        return (
-            super().convert(value, param, ctx)
-            if value != ""
-            else self.fail("it is empty", param, ctx)
-        )
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 PATH = Named(path_type=Path)

@@ -268,7 +268,7 @@ def of_stage(name: str) -> Iterator[None]:
         yield
     except FtspecError as error:
         problems = [replace(p, message=f"stage {name}: {p.message}") for p in error.problems]
-        raise type(error)(problems) from error
+        raise error.retold(problems) from error
 
 
 def _results(link: Link, source: Link | None = None) -> str:

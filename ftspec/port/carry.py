@@ -18,13 +18,10 @@ from ftspec.plan.stages import Plan
 from ftspec.plan.write import write_plan
 from ftspec.port.bring import Imported, bring
 from ftspec.port.fates import Fate
-from ftspec.port.sourced import at_their_source
+from ftspec.port.sourced import IN_BETWEEN, at_their_source
 from ftspec.port.way_out import way_out
 from ftspec.registry import load
 from ftspec.spec.load import loads
-
-IN_BETWEEN = "spec"
-"""What the spec is called that stands between the two, which nobody sees."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def carry(
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
     if lost and not allow_lossy:
         raise UnsupportedError([_problem(fate) for fate in lost])
-    changed = [*_moved(imported, folder), *sets]
+    changed = [*moved(imported, folder), *sets]
     with _beside(imported, folder, overwrite), at_their_source(imported, sets):
         loaded = loads(imported.composed.text, IN_BETWEEN, changed)
         try:
@@ -133,7 +130,7 @@ def _make(folder: Path) -> bool:
     return fresh
 
 
-def _moved(imported: Imported, folder: Path) -> Iterator[str]:
+def moved(imported: Imported, folder: Path) -> Iterator[str]:
     """The places in the spec that name files which were written into the folder."""
     files = {f"./{name}": str(folder / name) for name in imported.files}
     objective = imported.composed.spec.method.objective

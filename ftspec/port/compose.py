@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -220,7 +221,9 @@ def _brought(path: str, values: Mapping[str, Any]) -> bool:
     return path.split(".")[2] not in OF_ANY_ADAPTER
 
 
-def spec_defaults() -> dict[str, Any]:
+@cache
+def spec_defaults() -> Mapping[str, Any]:
+    """What a spec has by path where it says nothing."""
     return flatten(Spec.model_validate({"model": "x", "data": "x.jsonl"}))
 
 

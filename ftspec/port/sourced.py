@@ -14,12 +14,14 @@ from ftspec.port.bring import Imported
 from ftspec.port.compose import spec_defaults
 from ftspec.port.effective import assumed_by, set_by
 from ftspec.port.fates import Setting
-from ftspec.spec.paths import leaf_paths
+from ftspec.spec.paths import leaf_paths, sections
 
 REMEDY = re.compile(r"\b([a-z_0-9]+(?:\.[a-z_0-9]+)*): ([\w./\[\]-]+)(?=$|[,;:]| and | or | with )")
 """A path and a value in a hint, as a spec would have them."""
 BACKEND = "run.backends"
 LEAVE = "leave it out"
+IN_BETWEEN = "spec"
+"""What the spec is called that stands between a source and its port, which nobody sees."""
 
 
 @contextmanager
@@ -32,14 +34,12 @@ def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
         yield
     except FtspecError as error:
         own = {f"--set {one}" for one in sets}
-        placed = type(error)(
+        raise error.retold(
             [
                 problem if problem.file in own or not problem.path else _placed(problem, imported)
                 for problem in error.problems
             ]
-        )
-        placed.way_out = error.way_out
-        raise placed from error
+        ) from error
 
 
 def as_options(hint: str, path: str) -> str:
@@ -60,10 +60,7 @@ def _option(found: re.Match[str]) -> str:
 @cache
 def _known() -> frozenset[str]:
     """Paths of values and of sections."""
-    leaves = [leaf.split(".") for leaf in leaf_paths()]
-    return frozenset(
-        ".".join(parts[:length]) for parts in leaves for length in range(1, len(parts) + 1)
-    )
+    return frozenset(one for leaf in leaf_paths() for one in (*sections(leaf), leaf))
 
 
 def _placed(problem: Problem, imported: Imported) -> Problem:
@@ -77,7 +74,6 @@ def _placed(problem: Problem, imported: Imported) -> Problem:
 
 def _settings(path: str, imported: Imported) -> Sequence[Setting]:
     """Those of the value, of the nearest section above, or of what lies in it."""
-    parts = path.split(".")
-    above = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    above = (path, *reversed(sections(path)))
     inside = [leaf for leaf in leaf_paths() if leaf.startswith(f"{path}.")]
     return next((found for one in (*above, *inside) if (found := set_by(one, imported.parts))), ())

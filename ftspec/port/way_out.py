@@ -9,7 +9,7 @@ from pathlib import Path
 from ftspec.errors import FtspecError, Problem
 from ftspec.plan.make import make_plan
 from ftspec.port.bring import Imported
-from ftspec.port.sourced import as_options
+from ftspec.port.sourced import IN_BETWEEN, as_options
 from ftspec.spec.load import loads
 
 SET = re.compile(r"--set ([\w.]+=[^\s,;:]+)")
@@ -44,7 +44,7 @@ def _problems(
     imported: Imported, backend: str, folder: Path, sets: Sequence[str], allow_lossy: bool
 ) -> tuple[Problem, ...]:
     try:
-        make_plan(loads(imported.composed.text, "spec", sets), backend, folder, allow_lossy)
+        make_plan(loads(imported.composed.text, IN_BETWEEN, sets), backend, folder, allow_lossy)
     except FtspecError as error:
         return error.problems
     return ()

@@ -10,6 +10,7 @@ from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
+from ftspec.spec.paths import sections
 from ftspec.spec.secrets import is_secret, masked
 
 ORDER: tuple[Kind, ...] = (
@@ -106,14 +107,11 @@ def explained(found: Meaning) -> Iterator[str]:
 def _whole_parts(effects: Sequence[Effect]) -> Iterator[Effect]:
     """The values; `model.rope: null` in the place of all that would say more of it."""
     some = {
-        prefix
-        for effect in effects
-        if effect.value is not None
-        for prefix in _prefixes(effect.path)
+        prefix for effect in effects if effect.value is not None for prefix in sections(effect.path)
     }
     last = ""
     for effect in effects:
-        inside = [prefix for prefix in _prefixes(effect.path)[1:] if prefix not in some]
+        inside = [prefix for prefix in sections(effect.path)[1:] if prefix not in some]
         path = inside[0] if inside else effect.path
         if path != last:
             yield effect._replace(path=path)
@@ -122,12 +120,6 @@ def _whole_parts(effects: Sequence[Effect]) -> Iterator[Effect]:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) > 1 and isinstance(value[0], dict)
-
-
-def _prefixes(path: str) -> list[str]:
-    """The sections that a path lies in, the outermost first."""
-    parts = path.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def effects_as_json(found: Meaning) -> dict[str, Any]:

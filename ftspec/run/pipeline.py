@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ftspec.env.store import Environment
-from ftspec.errors import FtspecError, Problem, RunError
-from ftspec.plan.pipeline import Link
+from ftspec.errors import Problem, RunError
+from ftspec.plan.pipeline import Link, of_stage
 from ftspec.plan.stages import TakeResult
 from ftspec.run.execute import Event, RunResult, execute
 from ftspec.run.state import read_state
@@ -94,8 +94,5 @@ def _run(
         if on_event:
             on_event(replace(event, backend=f"{link.name}/{event.backend}"))
 
-    try:
+    with of_stage(link.name):
         return execute(link.plan, environment, tell, overwrite)
-    except FtspecError as error:
-        problems = [replace(p, message=f"stage {link.name}: {p.message}") for p in error.problems]
-        raise type(error)(problems) from error

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ftspec.errors import FtspecError, Problem, SpecError
 from ftspec.spec.model import Model
+from ftspec.spec.paths import sections
 from ftspec.spec.planned import Refused, set_aside
 from ftspec.spec.present import unread
 from ftspec.spec.root import Spec
@@ -68,9 +69,7 @@ class Loaded:
 
     def problem(self, path: str, message: str, hint: str = "") -> Problem:
         """A problem with a value, placed where it stands, or else the nearest section above it."""
-        parts = path.split(".")
-        for length in range(len(parts), 0, -1):
-            here = ".".join(parts[:length])
+        for here in (path, *reversed(sections(path))):
             if here in self.origins:
                 return Problem(message, path=path, file=self.origins[here], hint=hint)
             if here in self.positions:
@@ -84,7 +83,7 @@ class Loaded:
         try:
             yield
         except FtspecError as error:
-            raise type(error)([self.placed(problem) for problem in error.problems]) from error
+            raise error.retold([self.placed(problem) for problem in error.problems]) from error
 
     def placed(self, problem: Problem) -> Problem:
         """The problem with the line of the spec that it speaks of, or of the nearest section above."""

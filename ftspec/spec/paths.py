@@ -70,6 +70,12 @@ def never_nothing() -> frozenset[str]:
     return frozenset(leaf.path for leaf in leaves()) - able
 
 
+def sections(path: str) -> list[str]:
+    """The sections that a path lies in, the outermost first."""
+    parts = path.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
+
+
 def leaf_paths() -> tuple[str, ...]:
     """All leaf paths over all variants of tagged unions, in the spec's order, each once."""
     return tuple(dict.fromkeys(leaf.path for leaf in leaves()))

@@ -138,7 +138,7 @@ def test_an_older_name_of_bitsandbytes_is_read_and_told(read: Bring) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["data", "./data", "/root/LLaMA-Factory/data", "LlamaFactory/data/"]
+    "folder", ["data", "./data", "/srv/LLaMA-Factory/data", "LlamaFactory/data/"]
 )
 def test_its_own_folder_of_data_is_known(read: Bring, folder: str) -> None:
     (_, source) = read(SFT + f"dataset_dir: {folder}\n").composed.values["data.train"]

@@ -10,14 +10,11 @@ from typing import Any
 
 from ftspec.data.images import COLUMN, IMAGE_TOKENS
 from ftspec.families.rows.images import (
-    COLUMNS_HINT,
-    NO_COLUMN,
     NOT_YET,
     PATHS,
     image_folder,
     image_mark,
     refuse_unseen,
-    with_images,
 )
 from ftspec.mapping import MISSING, Refuse, Row
 from ftspec.spec.chat_templates import NAMED
@@ -89,9 +86,7 @@ def _lower(
     if parts is None:
         return (MISSING,) * len(KEYS)
     given = dict(zip(NOT_YET, values, strict=True))
-    refuse_unseen(given)
-    if not with_images(train):
-        raise Refuse(NO_COLUMN, "notimpl", COLUMNS_HINT)
+    refuse_unseen(given, train)
     if template not in NAMED:
         raise Refuse(
             "it reads images with templates of its own alone: in one that it takes from the tokenizer it "

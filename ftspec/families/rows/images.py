@@ -117,8 +117,8 @@ def no_images(reason: str, hint: str = "run.backends: trl or llamafactory") -> t
     return tuple(unsupported(path, reason, "notimpl", hint=hint) for path in PATHS)
 
 
-def refuse_unseen(given: Mapping[str, Any]) -> None:
-    """Raise for what rows with images are not compiled with.
+def refuse_unseen(given: Mapping[str, Any], train: tuple[dict[str, Any], ...]) -> None:
+    """Raise for what rows with images are not compiled with, and for sources that have none.
 
     ``given``: the values of `NOT_YET`.
     """
@@ -133,6 +133,8 @@ def refuse_unseen(given: Mapping[str, Any]) -> None:
             "notimpl",
             f"leave {path} out",
         )
+    if not with_images(train):
+        raise Refuse(NO_COLUMN, "notimpl", COLUMNS_HINT)
 
 
 def image_folder(*splits: tuple[dict[str, Any], ...]) -> str:
@@ -177,9 +179,7 @@ def _lower(
 ) -> Any:
     if parts is None:
         return MISSING, MISSING, MISSING
-    refuse_unseen(dict(zip(NOT_YET, values, strict=True)))
-    if not with_images(train):
-        raise Refuse(NO_COLUMN, "notimpl", COLUMNS_HINT)
+    refuse_unseen(dict(zip(NOT_YET, values, strict=True)), train)
     if overflow != "error" and length is not None:
         raise Refuse(
             "a row that is cut may lose tokens of an image, at which the model stops",
