@@ -18,6 +18,8 @@ MARK = "<image>"
 COLUMN = "images"
 IMAGE_TOKENS = "derived.image_tokens"
 """How many tokens an image has at most; nothing where that is not known before the run."""
+ENDLESS = 10**12
+"""More pixels than any image has: what stands for no bound where a number has to."""
 SLANTED = 200
 """A Qwen-VL's processor takes no image that is longer than so many times its width."""
 

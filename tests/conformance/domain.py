@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ftspec.backend import Backend, Job
+from ftspec.errors import FtspecError
 from ftspec.families.rows.shapes import COLUMNS
 from ftspec.mapping import Lowered
 from ftspec.plan import make
@@ -339,6 +340,27 @@ def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, 
     resolved = resolve(loaded, backend.defaults)
     result, values = make.lower(resolved, backend, FOLDER)
     return resolved, result, values
+
+
+def expressible(
+    spec: Spec, backend: Backend
+) -> tuple[Resolved, Lowered, dict[str, Any], bool] | None:
+    """The spec, or the nearest one that the backend takes, lowered; and whether something was left out.
+
+    None where there is none: what was refused cannot be left out, or something else needs it.
+    """
+    lowering, refused = lowered(spec, backend), False
+    while lowering[1].refusals:
+        assert all(refusal.reason for refusal in lowering[1].refusals)
+        second, refused = plainer(spec, lowering[1]), True
+        if second is None or second == spec:
+            return None
+        spec = second
+        try:
+            lowering = lowered(spec, backend)
+        except FtspecError:
+            return None
+    return *lowering, refused
 
 
 def job(resolved: Resolved, values: dict[str, Any], backend: Backend) -> Job:

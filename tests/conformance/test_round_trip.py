@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ftspec.backend import OBJECTIVE, Backend, lift
-from ftspec.errors import FtspecError, UnsupportedError
+from ftspec.errors import UnsupportedError
 from ftspec.spec.root import Spec
-from tests.conformance.domain import NOT_EMITTED, job, lowered, plainer, specs
+from tests.conformance.domain import NOT_EMITTED, expressible, job, specs
 
 pytestmark = pytest.mark.sweep
 
@@ -31,19 +31,11 @@ def test_what_is_compiled_comes_back(backend: Backend, objective: str) -> None:
     )
     @given(specs(objective))
     def law(spec: Spec) -> None:
-        resolved, result, values = lowered(spec, backend)
-        if result.refusals:
-            assert all(refusal.reason for refusal in result.refusals)
+        found = expressible(spec, backend)
+        if found is None:
             seen["refused"] += 1
-            second = plainer(spec, result)
-            if second is None:
-                return
-            try:
-                resolved, result, values = lowered(second, backend)
-            except FtspecError:
-                return  # what was left out was needed
-            if result.refusals:
-                return
+            return
+        resolved, result, values, _ = found
         try:
             files = backend.emit(result.native, job(resolved, values, backend))
         except UnsupportedError:

@@ -19,7 +19,7 @@ from ftspec.port.verdicts import derived, same
 from ftspec.registry import load, names
 from ftspec.spec.load import loads
 from ftspec.spec.root import Spec
-from tests.conformance.domain import job, lowered, plainer, specs
+from tests.conformance.domain import expressible, job, lowered, specs
 from tests.conformance.test_round_trip import expressed, plain
 from tests.port.test_corpus import CORPUS
 
@@ -52,10 +52,11 @@ def test_import_undoes_compile(objective: str) -> None:
     )
     @given(specs(objective))
     def law(spec: Spec) -> None:
-        resolved, result, values = lowered(spec, backend)
-        if result.refusals:
+        found = expressible(spec, backend)
+        if found is None:
             seen["refused"] += 1
             return
+        resolved, result, values, _ = found
         if values["data.prepare"] == "ftspec" and (values["data.eval"] or values["data.eval_size"]):
             seen["prepared"] += 1  # both splits are handed over as one folder, not where from
             return
@@ -113,17 +114,10 @@ def test_a_compiled_folder_comes_back_whole(
     )
     @given(specs(objective))
     def law(spec: Spec) -> None:
-        resolved, result, values = lowered(spec, backend)
-        if result.refusals:
-            second = plainer(spec, result)
-            if second is None:
-                return
-            try:
-                resolved, result, values = lowered(second, backend)
-            except FtspecError:
-                return
-            if result.refusals:
-                return
+        found = expressible(spec, backend)
+        if found is None:
+            return
+        resolved, result, values, _ = found
         made = job(resolved, values, backend)
         try:
             files = [*backend.emit(result.native, made)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.data.images import COLUMN, IMAGE_TOKENS
+from ftspec.data.images import COLUMN, ENDLESS, IMAGE_TOKENS
 from ftspec.families.rows.images import (
     NOT_YET,
     PATHS,
@@ -26,8 +26,6 @@ KEYS = (
 )
 """The first three stand for the parts of a model, in the order of a spec."""
 ABSENT = (False, True, True, 32 * 32, 768 * 768, None, False, False)
-ENDLESS = 10**12
-"""More pixels than any image has."""
 LAYERS = frozenset(
     (
         "q_proj",

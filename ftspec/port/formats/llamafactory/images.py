@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from ftspec.data.images import COLUMN
+from ftspec.data.images import COLUMN, ENDLESS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.llamafactory.data import ONLINE, sources, split_names
 from ftspec.port.rules import Context, Outcome, Rule, inert
@@ -43,9 +43,16 @@ def seen(context: Context) -> dict[str, Any]:
     """What a spec says of images where the config is silent; nothing where there are none."""
     if not shows(context):
         return {}
-    sizes = {f"model.images.{key[6:]}": context.get(key, value) for key, value in SIZES.items()}
+    sizes = {
+        f"model.images.{key[6:]}": bound(context.get(key, value)) for key, value in SIZES.items()
+    }
     # a cut may take a part of an image; a run of a spec stops at such a row
     return {TRAIN: trained(context) or ("language",), **sizes, "data.overflow": "error"}
+
+
+def bound(pixels: Any) -> Any:
+    """A spec's bound on pixels: none where no image is as small as this, or as large."""
+    return None if pixels == 0 or (isinstance(pixels, int) and pixels >= ENDLESS) else pixels
 
 
 def uncut(context: Context) -> tuple[str, ...]:
@@ -101,9 +108,10 @@ def _size(setting: Setting, context: Context) -> Outcome:
     if not shows(context):
         return Outcome("inert", why=NO_IMAGES)
     path = f"model.images.{setting.key.removeprefix('image_')}"
-    if not isinstance(setting.value, int) or setting.value < 1:
+    least = setting.key == "image_min_pixels"
+    if not isinstance(setting.value, int) or setting.value < (0 if least else 1):
         return Outcome("unknown", why="a number of pixels is a whole one from 1 on")
-    return Outcome("renamed", spec={path: setting.value})
+    return Outcome("renamed", spec={path: bound(setting.value)})
 
 
 def _pieces(setting: Setting, context: Context) -> Outcome:
