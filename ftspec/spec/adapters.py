@@ -1,8 +1,6 @@
 """Adapters of peft other than LoRA: a few more weights learn, and the model's own are frozen."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -39,7 +37,7 @@ class OFT(Node):
     """Modules that train in full beside the adapters, and are saved with them."""
 
     @model_validator(mode="after")
-    def _one_size(self) -> OFT:
+    def _one_size(self) -> Self:
         if self.block_size is not None and self.rank is not None:
             raise ValueError(
                 "`block_size` and `rank` exclude each other: one follows from the other"
@@ -92,7 +90,7 @@ class Prompt(Node):
     """What `start: text` begins with; repeated or cut to the number of tokens."""
 
     @model_validator(mode="after")
-    def _text(self) -> Prompt:
+    def _text(self) -> Self:
         if (self.text is None) == (self.start == "text"):
             raise ValueError("`text` and `start: text` belong together")
         return self
@@ -117,7 +115,7 @@ class PTuning(Node):
     """Dropout between the layers of the LSTM."""
 
     @model_validator(mode="after")
-    def _lstm(self) -> PTuning:
+    def _lstm(self) -> Self:
         idle = sorted(self.model_fields_set & {"layers", "dropout"})
         if self.encoder == "mlp" and idle:
             raise ValueError(f"`{idle[0]}` has no effect: it belongs to `encoder: lstm`")
@@ -224,7 +222,7 @@ class AdaLoRA(Node):
     """Modules that train in full beside the adapters, and are saved with them."""
 
     @model_validator(mode="after")
-    def _falls(self) -> AdaLoRA:
+    def _falls(self) -> Self:
         if self.target_rank >= self.rank:
             raise ValueError(
                 "`target_rank` is below `rank`: a rank that does not fall is plain LoRA"
@@ -265,7 +263,7 @@ class Peft(Node):
         return value
 
     @model_validator(mode="after")
-    def _known(self) -> Peft:
+    def _known(self) -> Self:
         from ftspec.spec.peft_options import check  # noqa: PLC0415 - the table is read on use
 
         check(self.kind, self.options)

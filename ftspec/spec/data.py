@@ -1,11 +1,9 @@
 """spec.data: what is trained on, in which form, and which tokens count."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -153,7 +151,7 @@ class Written(Node):
         return text
 
     @model_validator(mode="after")
-    def _a_pair(self) -> Written:
+    def _a_pair(self) -> Self:
         given = {name for name in type(self).model_fields if getattr(self, name) is not None}
         if self.label is not None and "completion" not in given:
             raise ValueError("`label` says whether a `completion` is good")
@@ -218,7 +216,7 @@ class Source(Node):
         return full
 
     @model_validator(mode="after")
-    def _one_place(self) -> Source:
+    def _one_place(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("a source is either a `path` or a `hub` id, and one of them is needed")
         if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
@@ -318,7 +316,7 @@ class Data(Node):
     """Draw rows in random order (seeded by train.data_seed)."""
 
     @model_validator(mode="after")
-    def _one_way_to_evaluate(self) -> Data:
+    def _one_way_to_evaluate(self) -> Self:
         if self.eval and self.eval_size is not None:
             raise ValueError("rows to evaluate on are named (`eval`) or held out (`eval_size`)")
         if (self.eval_size or 0) >= 1 and self.eval_size != int(self.eval_size or 0):
@@ -347,7 +345,7 @@ class Data(Node):
         return self
 
     @model_validator(mode="after")
-    def _parts_of_turns(self) -> Data:
+    def _parts_of_turns(self) -> Self:
         if self.turn_ends and self.turn_part != "ended":
             raise ValueError("`turn_ends` belongs to `turn_part: ended`")
         if self.turn_flag is not None and self.turn_part == "written":

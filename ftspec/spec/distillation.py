@@ -1,8 +1,6 @@
 """Objectives that learn from another model: from its probabilities, or from what it writes."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,7 +40,7 @@ class GKD(Node):
     """Longest answer that is written during training, in tokens."""
 
     @model_validator(mode="after")
-    def _one_teacher(self) -> GKD:
+    def _one_teacher(self) -> Self:
         if self.teacher is not None and self.teacher_stage is not None:
             raise ValueError("`teacher` and `teacher_stage` exclude each other: keep one")
         if self.teacher_stage is not None and self.teacher_revision != "main":

@@ -1,7 +1,5 @@
 """spec.model.experts: what a mixture of experts needs beside what every model needs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,8 +1,6 @@
 """spec.hardware: what the run may use."""
 
-from __future__ import annotations
-
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,7 +29,7 @@ class Zero(Node):
     which a device may use some only. null: those of Mixtral, Qwen2-MoE and Qwen3-MoE."""
 
     @model_validator(mode="after")
-    def _possible(self) -> Zero:
+    def _possible(self) -> Self:
         if self.offload_parameters and self.stage != 3:
             raise ValueError(
                 "`offload_parameters` needs stage 3: earlier stages do not shard parameters"
@@ -82,7 +80,7 @@ class FSDP(Node):
     norm weights as well."""
 
     @model_validator(mode="after")
-    def _possible(self) -> FSDP:
+    def _possible(self) -> Self:
         if not self.use_orig_params and self.version != 1:
             raise ValueError("`use_orig_params: false` needs version 1: version 2 has no flat rows")
         if self.min_num_params is not None and self.transformer_layer_cls_to_wrap is not None:
@@ -109,7 +107,7 @@ class Hardware(Node):
     """FSDP sharding. null: none. Exclusive with `zero`."""
 
     @model_validator(mode="after")
-    def _one_engine(self) -> Hardware:
+    def _one_engine(self) -> Self:
         if self.fsdp is not None and self.zero is not None:
             raise ValueError("`zero` and `fsdp` exclude each other: two engines shard one model")
         return self

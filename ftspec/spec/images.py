@@ -1,8 +1,6 @@
 """spec.model.images: a model that reads images beside text, and which parts of it train."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,7 +35,7 @@ class Images(Node):
         return tuple(part for part in PARTS if part in parts)
 
     @model_validator(mode="after")
-    def _a_range(self) -> Images:
+    def _a_range(self) -> Self:
         if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
             raise ValueError("`min_pixels` is at most `max_pixels`")
         return self

@@ -1,11 +1,9 @@
 """LoRA, with the options of peft that people use."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,7 +37,7 @@ class Init(Node):
     move. Left out: 2."""
 
     @model_validator(mode="after")
-    def _of_its_own(self) -> Init:
+    def _of_its_own(self) -> Self:
         if self.iterations is not None and self.type != "pissa":
             raise ValueError(f"`iterations` belongs to `pissa`, not to `{self.type}`")
         if self.rho is not None and self.type != "eva":
@@ -98,7 +96,7 @@ class LoRA(Node):
     """Start from this saved adapter instead of a new one. Its own rank, alpha and targets then hold."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> LoRA:
+    def _one_source(self) -> Self:
         idle = sorted(self.model_fields_set - OF_ANY_ADAPTER)
         if self.adapter is not None and idle:
             names = ", ".join(f"`{name}`" for name in idle)
@@ -108,7 +106,7 @@ class LoRA(Node):
         return self
 
     @model_validator(mode="after")
-    def _patterns(self) -> LoRA:
+    def _patterns(self) -> Self:
         for name, pattern in self._regular():
             try:
                 with warnings.catch_warnings(action="ignore"):  # of what a later Python may refuse

@@ -1,9 +1,7 @@
 """spec.method: the objective (what is learned) and the tuner (which weights learn it)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -72,7 +70,7 @@ class SFT(Node):
     and what transformers did before 4.46. With one pass for a step there is no difference."""
 
     @model_validator(mode="after")
-    def _unsure(self) -> SFT:
+    def _unsure(self) -> Self:
         given = (self.entropy_power, self.entropy_tokens, self.entropy_scale)
         if self.loss != "eaft" and given != (1.0, 20, 3.0):
             raise ValueError(

@@ -1,9 +1,7 @@
 """spec.model: which model is tuned, and how its weights are held."""
 
-from __future__ import annotations
-
 import difflib
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -45,7 +43,7 @@ class Quantization(Node):
     not in linear layers. They are most of its weights; without it they stay whole."""
 
     @model_validator(mode="after")
-    def _four_bits(self) -> Quantization:
+    def _four_bits(self) -> Self:
         asked = {"double": self.double, "storage": self.storage, "experts": self.experts}
         idle = [name for name in self.model_fields_set & {*asked} if asked[name]]
         if self.type == "int8" and idle:
@@ -73,7 +71,7 @@ class Stored(Node):
     way."""
 
     @model_validator(mode="after")
-    def _can_be_unpacked(self) -> Stored:
+    def _can_be_unpacked(self) -> Self:
         if self.dequantize and self.type not in UNPACKED:
             raise ValueError(
                 f"`dequantize` is for {' and '.join(UNPACKED)}: weights in {self.type} are unpacked in each "
@@ -128,7 +126,7 @@ class Model(Node):
     """Run Python code from the model's repository. Only ever on when written here."""
 
     @model_validator(mode="after")
-    def _template_is_known(self) -> Model:
+    def _template_is_known(self) -> Self:
         # trl takes any other name for a model whose template, and tokens, it copies (sft_trainer.py)
         known = ("tokenizer", *NAMED)
         if self.chat_template not in known and not self.chat_template.endswith((".jinja", ".j2")):
@@ -140,7 +138,7 @@ class Model(Node):
         return self
 
     @model_validator(mode="after")
-    def _options_are_free(self) -> Model:
+    def _options_are_free(self) -> Self:
         for name in self.template_options:
             if name in RESERVED or not name.isidentifier():
                 raise ValueError(f"`template_options` cannot name {name!r}: no template reads it")

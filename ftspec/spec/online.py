@@ -1,7 +1,5 @@
 """Objectives that learn from what the model writes itself while it trains, and from rewards for it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -70,7 +68,7 @@ class Rewarded(Node):
     """Of `model`, in a file of stages: an earlier stage that trains a reward model, in place of `name`."""
 
     @model_validator(mode="after")
-    def _of_its_kind(self) -> Rewarded:
+    def _of_its_kind(self) -> Self:
         own = FIELDS[self.by]
         for name in self.model_fields_set - {"by", "weight", *own}:
             kinds = [kind for kind, fields in FIELDS.items() if name in fields]
@@ -195,7 +193,7 @@ class GRPO(Sampled):
     null: none."""
 
     @model_validator(mode="after")
-    def _of_its_loss(self) -> GRPO:
+    def _of_its_loss(self) -> Self:
         if self.aggregation == "normalize-then-sum" and self.scale != "group":
             raise ValueError(
                 "`scale` is not read by the aggregation `normalize-then-sum`, which divides by the "
@@ -281,7 +279,7 @@ class PPO(Node):
     """What is taken off the score of a completion that was cut off. null: nothing."""
 
     @model_validator(mode="after")
-    def _by_a_model(self) -> PPO:
+    def _by_a_model(self) -> Self:
         if self.rewards[0].by != "model":
             raise ValueError(
                 "the value model begins as the reward model: `rewards` is one of `by: model`"

@@ -1,8 +1,6 @@
 """spec.train.optimizer: the rule that turns gradients into steps, and its settings."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -135,7 +133,7 @@ class SGD(Node):
     """Look ahead along the momentum, which must not be 0."""
 
     @model_validator(mode="after")
-    def _moving(self) -> SGD:
+    def _moving(self) -> Self:
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a `momentum`")
         return self
@@ -218,7 +216,7 @@ class BAdam(Adam):
     """The first layer, from 0. Left out: what `order` begins with; `fixed` needs one."""
 
     @model_validator(mode="after")
-    def _started(self) -> BAdam:
+    def _started(self) -> Self:
         if self.order == "fixed" and self.start is None:
             raise ValueError("`order: fixed` needs the layer to `start` with")
         return self

@@ -1,7 +1,5 @@
 """spec.output: where results go, and who is told."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

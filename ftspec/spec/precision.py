@@ -1,7 +1,5 @@
 """spec.precision: in which number formats the arithmetic runs."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """Objectives that learn from preferences: which of two answers was chosen, or whether one was good."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -74,7 +72,7 @@ class DPO(Referring):
     chosen answers of a pass."""
 
     @model_validator(mode="after")
-    def _losses(self) -> DPO:
+    def _losses(self) -> Self:
         if self.label_smoothing and self.loss not in SMOOTHED:
             raise ValueError(f"`label_smoothing` belongs to the losses {', '.join(SMOOTHED)}")
         if self.loss == "exo-pair" and not self.label_smoothing:
@@ -141,7 +139,7 @@ class CPO(Node):
     chosen answers of a pass."""
 
     @model_validator(mode="after")
-    def _losses(self) -> CPO:
+    def _losses(self) -> Self:
         if self.label_smoothing and self.loss != "sigmoid":
             raise ValueError("`label_smoothing` belongs to the loss sigmoid")
         return self

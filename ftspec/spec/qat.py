@@ -1,7 +1,5 @@
 """spec.train.qat: weights that learn to be rounded."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

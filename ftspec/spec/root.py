@@ -1,7 +1,5 @@
 """The spec itself: one document that says what a fine-tuning run is."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue

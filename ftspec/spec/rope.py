@@ -1,8 +1,6 @@
 """spec.model.rope: rotary positions, stretched beyond the length that a model was trained on."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,7 +48,7 @@ class YarnRoPE(Node):
     """Base of the rotary angles. Left out: the model's own, read from its config.json."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> YarnRoPE:
+    def _ordered(self) -> Self:
         if self.beta_fast < self.beta_slow:
             raise ValueError("`beta_fast` counts more turns than `beta_slow`")
         return self
@@ -72,7 +70,7 @@ class Llama3RoPE(Node):
     """Base of the rotary angles. Left out: the model's own, read from its config.json."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Llama3RoPE:
+    def _ordered(self) -> Self:
         if self.high_freq_factor <= self.low_freq_factor:
             raise ValueError("`high_freq_factor` is larger than `low_freq_factor`")
         return self

@@ -1,7 +1,5 @@
 """spec.run: which backend executes the spec, and in which environment."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """spec.train.schedule: how the learning rate goes after the warm-up."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

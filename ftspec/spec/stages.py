@@ -1,7 +1,5 @@
 """spec.stages: several runs in one file, one after the other, each over what all of them share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -1,8 +1,6 @@
 """spec.model.special_tokens and spec.model.new_tokens: what a run changes of a tokenizer."""
 
-from __future__ import annotations
-
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,7 +48,7 @@ class NewTokens(Node):
     has begin near the mean, or as `init` draws all."""
 
     @model_validator(mode="after")
-    def _each_once(self) -> NewTokens:
+    def _each_once(self) -> Self:
         twice = next((text for text in self.tokens if self.tokens.count(text) > 1), None)
         if twice is not None:
             raise ValueError(f"`tokens` has {twice!r} twice")

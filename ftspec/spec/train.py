@@ -1,8 +1,6 @@
 """spec.train: how long, how fast, with which optimizer."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -87,7 +85,7 @@ class Train(Node):
     """Go on from this checkpoint folder."""
 
     @model_validator(mode="after")
-    def _exclusive(self) -> Train:
+    def _exclusive(self) -> Self:
         for one, other in EXCLUSIVE:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"`{one}` and `{other}` exclude each other: keep one")

@@ -1,10 +1,8 @@
 """Tuners beside full tuning and LoRA: which weights learn."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -53,7 +51,7 @@ class Partial(Node):
     regular expressions says: `model\.layers\.1\.`. A head that shares its weights has no name of its own."""
 
     @model_validator(mode="after")
-    def _some_part(self) -> Partial:
+    def _some_part(self) -> Self:
         layers = [name for name in LAYERS if getattr(self, name) is not None]
         if len(layers) > 1:
             raise ValueError(f"`{layers[0]}` and `{layers[1]}` exclude each other: keep one")
@@ -65,7 +63,7 @@ class Partial(Node):
         return self
 
     @model_validator(mode="after")
-    def _regular(self) -> Partial:
+    def _regular(self) -> Self:
         for pattern in self.patterns:
             try:
                 re.compile(pattern)

@@ -1,8 +1,6 @@
 """What a stage may have written before it trains: a teacher's answers to prompts."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -52,7 +50,7 @@ class Writing(Node):
     """Of the random numbers that answers are drawn with."""
 
     @model_validator(mode="after")
-    def _one_teacher(self) -> Writing:
+    def _one_teacher(self) -> Self:
         if (self.teacher is None) == (self.teacher_stage is None):
             raise ValueError(
                 "who writes is a `teacher` or a `teacher_stage`: one of them is needed"
