@@ -97,6 +97,8 @@ class Launch:
     machine: dict[str, Any] = field(default_factory=dict)
     """What the launcher is told, in the names of accelerate's config."""
     unknown: list[tuple[int, str]] = field(default_factory=list)
+    environ: dict[str, str | None] = field(default_factory=dict)
+    """Variables that its processes find set; None where the value is not known."""
 
 
 def untrained(commands: Sequence[Command]) -> list[tuple[int, str]]:
@@ -128,7 +130,11 @@ def _spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
             yield command
             continue
         inner = (
-            one._replace(line=command.line, environ={**command.environ, **one.environ})
+            one._replace(
+                line=command.line,
+                environ={**command.environ, **one.environ},
+                unsure=command.unsure | one.unsure,
+            )
             for one in read_commands(text)
         )
         yield from _spelt([*inner], depth - 1)
@@ -153,7 +159,19 @@ def _launch(command: Command) -> Launch | None:
     if not launcher:
         return None
     found = _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+    if found is not None:
+        found.environ |= {**dict.fromkeys(command.unsure), **command.environ}
+        found.environ |= _placed(launcher, found.machine.get("num_processes"))
     return found and _surrounded(found, command.environ)
+
+
+def _placed(launcher: str, processes: Any) -> dict[str, str | None]:
+    """What a launcher tells each process of its place (torch/distributed/run.py); of the first one."""
+    if launcher == "python":
+        return {}
+    many = _number(processes)
+    first = dict.fromkeys(("RANK", "LOCAL_RANK", "NODE_RANK"), "0")
+    return {**first, "WORLD_SIZE": str(many) if many else None}
 
 
 def _surrounded(launch: Launch, environ: Mapping[str, str]) -> Launch:
@@ -188,7 +206,7 @@ def _tune(command: Command, words: Sequence[Word]) -> Launch | None:
 
 def _spread(command: Command, words: Sequence[Word]) -> Launch | None:
     """`oumi distributed`: a launcher's own words, on all devices that it finds."""
-    return _launch(Command(tuple(words), command.environ, command.line))
+    return _launch(command._replace(words=tuple(words)))
 
 
 def _train(command: Command, words: Sequence[Word]) -> Launch:

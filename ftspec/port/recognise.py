@@ -105,16 +105,19 @@ def _one_of(path: Path, found: Sequence[dumped.Handed], line: int) -> Document:
 
 
 def recognise(
-    path: Path, wanted: str | None = None, arguments: Mapping[str, Any] | None = None
+    path: Path,
+    wanted: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str | None] | None = None,
 ) -> Part:
-    """A file in its format; a script, run with these arguments.
+    """A file in its format; a script, run with these arguments and variables.
 
     Raises:
         SpecError: it cannot be read, or it is in no format that is known, or in several.
     """
     text = read_text(path)
     if read.is_script(path):
-        document = in_file(path, read.read, path, text, arguments)
+        document = in_file(path, read.read, path, text, arguments, environ)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
     if wanted is not None and wanted != "llamafactory":

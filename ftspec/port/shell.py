@@ -23,7 +23,7 @@ from ftspec.read.placed import Place, Placed, Trail
 from ftspec.spec.present import is_file
 
 Read = Callable[..., tuple[Format, Document]]
-"""How a file is recognised: its path, the name of a format, arguments of a command line."""
+"""How a file is recognised: its path, the name of a format, arguments of a command line, variables."""
 COMMANDS = (
     "llamafactory-cli train, trl, axolotl train, tune run, oumi train, accelerate launch, torchrun, "
     "deepspeed and python with a script are read"
@@ -157,7 +157,7 @@ def _main(
             raise SpecError(
                 Problem(why, file=str(path), line=launch.line, hint="--from trl names it")
             )
-        form, document = read(script, None, given)
+        form, document = read(script, None, given, launch.environ)
         asked = [
             (launch.line, f"{launch.script} {key}: an argument of the script")
             for key in given.keys() - document.words

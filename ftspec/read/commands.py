@@ -26,6 +26,8 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _BRACED = re.compile(r"\{([A-Za-z_]\w*)(?::?-([^}$`]*))?\}", re.ASCII)
 _ENDS = ";|&()\n"
 _OPEN = frozenset("$`")
+_AROUND = frozenset(("do", "then", "else", "{", "env", "time", "nohup", "exec", "command"))
+"""Words in front of a command, behind which its variables may stand."""
 _PREFIXES = frozenset(("export", "local", "readonly", "declare"))
 
 
@@ -43,6 +45,8 @@ class Command(NamedTuple):
     words: tuple[Word, ...]
     environ: Mapping[str, str]
     line: int
+    unsure: frozenset[str] = frozenset()
+    """Variables of the environment that are set to what only the shell knows."""
 
 
 def read(script: str) -> list[Command]:
@@ -66,26 +70,38 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     often.update(_ADDED.findall(script))  # `A+=b`: what it is then is not what it was set to
     variables = {name: Word(text) for name, text in slurm.variables(script).items()}
     exported: dict[str, str] = {}
+    unsure: set[str] = set()
     found: list[Command] = []
     for number, line in _whole(script):
         for words in _commands(line, variables):
             environ: dict[str, str] = {}
             partly: dict[str, Word] = {}
+            unknown: set[str] = set()
             shares = words[0].text in _PREFIXES
-            rest = list(words[1:] if shares else words)
+            first = next((n for n, word in enumerate(words) if word.text not in _AROUND), 0)
+            rest = list(words[first:])
+            if shares:  # `export A B=x`
+                rest = sorted(words[1:], key=lambda word: "=" not in word.text)
             while rest and (match := _ASSIGNMENT.fullmatch(rest[0].text)):
                 if rest[0].known:
                     environ[match[1]] = match[2]
-                elif often[match[1]] == 1:
-                    partly[match[1]] = Word(match[2], False)
+                else:
+                    unknown.add(match[1])
+                    partly |= {match[1]: Word(match[2], False)} if often[match[1]] == 1 else {}
                 rest = rest[1:]
             if rest and not shares:
                 spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
-                found.append(Command(spaced, {**exported, **environ}, number))
+                open_ones = frozenset((unsure - environ.keys()) | unknown)
+                found.append(Command(spaced, {**exported, **environ}, number, open_ones))
                 continue
             once = {name: value for name, value in environ.items() if often[name] == 1}
             variables |= {name: Word(value) for name, value in once.items()} | partly
-            exported |= once if shares else {}
+            if shares:
+                again = {word.text: variables.get(word.text) for word in rest if often[word.text]}
+                exported |= once | {
+                    name: old.text for name, old in again.items() if old and old.known
+                }
+                unsure |= (environ.keys() | unknown | again.keys()) - exported.keys()
 
     def expand(text: str) -> tuple[str, bool]:
         return heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))

@@ -48,6 +48,8 @@ class Wanted(NamedTuple):
     """Packages from which the names of calls are taken; from others the same name is another. Empty: any."""
     alike: Mapping[str, str] = {}
     """Calls that are the same for any class whose name ends so: `ForCausalLM.from_pretrained`."""
+    environ: Mapping[str, str | None] = {}
+    """Variables that are set when it starts; None where the value is not known."""
 
 
 class Values(Script):
@@ -87,6 +89,8 @@ class Values(Script):
                 return self._attribute(node, value, name)
             case ast.Call(func=function):
                 return self._result(node, self._dotted(function))
+            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=variable):
+                return self._variable(node, self._literal(variable), [])
             case ast.Compare(
                 left=ast.Name(id=name), ops=[test], comparators=[ast.Constant(value=None)]
             ):
@@ -153,8 +157,8 @@ class Values(Script):
                 return value
         last = dotted.rpartition(".")[2]
         match node:
-            case ast.Call(args=[variable, default]) if dotted in ENVIRONMENT:
-                return self._variable(node, self._literal(variable), self._literal(default))
+            case ast.Call(args=[variable, *default]) if dotted in ENVIRONMENT:
+                return self._variable(node, self._literal(variable), default[:1])
             case ast.Call(args=[ast.Name(id="torch"), word]) if dotted == "getattr":
                 return self._of_torch(self._literal(word))
             case ast.Call(args=[classes]) if last == "HfArgumentParser":
@@ -173,9 +177,16 @@ class Values(Script):
             raise Unknown
         return dotted
 
-    def _variable(self, node: ast.Call, name: str, default: Any) -> Any:
-        if name in self.variables:
+    def _variable(self, node: ast.expr, name: Any, defaults: list[ast.expr]) -> Any:
+        if not isinstance(name, str) or name in self.variables:
             raise Unknown
+        if name in self.wanted.environ:
+            if (said := self.wanted.environ[name]) is None:
+                raise Unknown
+            return said
+        if not defaults:
+            raise Unknown
+        default = self._literal(defaults[0])
         self._take(node.lineno, f"the variable {name} is taken to be not set: {default!r}")
         return default
 

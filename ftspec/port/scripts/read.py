@@ -57,8 +57,15 @@ def is_script(path: Path) -> bool:
     return path.suffix in (".py", ".ipynb")
 
 
-def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> Document:
+def read(
+    path: Path,
+    text: str,
+    arguments: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str | None] | None = None,
+) -> Document:
     """The settings of a script or a notebook, run with these arguments of a command line.
+
+    ``environ``: variables that are set then; None where the value is not known.
 
     Raises:
         SpecError: it is not Python, or no notebook.
@@ -68,7 +75,7 @@ def read(path: Path, text: str, arguments: Mapping[str, Any] | None = None) -> D
     refuse(source)
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
-        THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE,
+        THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
     )  # fmt: skip
     calls = chosen(read_script(source, wanted))
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
