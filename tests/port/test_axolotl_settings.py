@@ -77,12 +77,58 @@ def test_the_first_of_the_older_switches_of_attention_holds(read: Bring) -> None
         "activation_offloading: true\n",
         "tokens: ['<a>']\n",
         "optimizer: galore_adamw\n",
+        "model_quantization_config: Mxfp4Config\nload_in_8bit: true\n",
+        "lora_mlp_kernel: true\nload_in_8bit: true\n",
+        "lora_qkv_kernel: true\ntrust_remote_code: true\n",
+        "peft_layers_pattern: [layers]\n",
+        "unfrozen_parameters: [lm_head]\ngradient_checkpointing_kwargs: {use_reentrant: true}\n",
+        "attn_implementation: sdpa\nflash_attention: true\n",
+        "cut_cross_entropy: true\nliger_cross_entropy: true\n",
+        "optimizer: adamw_bnb_8bit\nfsdp_version: 2\nfsdp_config: {state_dict_type: FULL_STATE_DICT}\n",
+        "optimizer: adamw_bnb_8bit\nfsdp: [full_shard]\nfsdp_config: {fsdp_offload_params: true}\n",
+        "deepspeed: deepspeed_configs/zero2.json\nfsdp: [full_shard]\n",
+        "max_memory: {0: 1GiB}\ngpu_memory_limit: 10\n",
+        "lr_groups: [{name: a, modules: [q_proj], lr: 0.1}]\nloraplus_lr_ratio: 4\n",
+        "noisy_embedding_alpha: 5\nneftune_noise_alpha: 5\n",
+        "dataset_exact_deduplication: true\nskip_prepare_dataset: true\n",
+        "fp8_config: {recipe: rowwise}\n",
+        "eval_steps: 10\nval_set_size: 0\n",
+        "eval_table_size: 5\nsample_packing: true\nflash_attention: true\n",
     ],
 )
 def test_what_axolotl_stops_at_is_a_question(read: Bring, said: str) -> None:
     assert not any("stops at" in one for one in read(AXOLOTL).composed.open)
     (asked,) = [one for one in read(AXOLOTL + said).composed.open if "axolotl stops at" in one]
     assert said.partition(":")[0].partition("_")[0] in asked or "new tokens" in asked
+
+
+def test_a_gptq_base_is_none_of_qlora_s(read: Bring) -> None:
+    """utils/schemas/peft.py, validate_qlora: it was read as both at once."""
+    four = AXOLOTL.replace("adapter: lora", "adapter: qlora") + "load_in_4bit: true\n"
+    assert not read(four).composed.open
+    assert read(four + "gptq: true\n").composed.open == (
+        "axolotl stops at adapter: qlora with gptq",
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("lr: 2e-4", "learning_rate"),
+        ("train_batch_size: 1", "micro_batch_size"),
+        ("lora_rank: 4", "lora_r"),
+    ],
+)
+def test_a_key_of_another_tool_is_named_as_axolotl_has_it(
+    read: Bring, said: str, meant: str
+) -> None:
+    assert any(f"did you mean `{meant}`" in note for note in read(AXOLOTL + said + "\n").notes)
+
+
+def test_a_folder_below_another_is_no_data_set_of_the_hub(read: Bring) -> None:
+    rows = AXOLOTL.partition("datasets:")[0]
+    said = rows + "datasets:\n  - path: data/training/pairs\n    type: alpaca\n"
+    assert any("a folder of files" in one for one in read(said).composed.open)
 
 
 def test_what_older_releases_took_is_said(read: Bring) -> None:

@@ -391,3 +391,16 @@ def test_of_several_data_sets_those_that_are_known_stay(read: Bring) -> None:
     (source,) = imported.composed.spec.data.train
     assert (source.path, source.limit) == ("data/identity.json", 5)
     assert fate(imported, "max_samples")[0] == "derived"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "why"),
+    [("false", "inert", "nothing is resumed"), ("true", "unknown", "name that folder")],
+)
+def test_to_resume_or_not_is_no_folder(read: Bring, said: str, kind: str, why: str) -> None:
+    """transformers' train() takes false for null, and true for the last checkpoint."""
+    imported = read(LEAST + f"resume_from_checkpoint: {said}\n")
+    found = fate(imported, "resume_from_checkpoint")
+    assert found[0] == kind
+    assert why in found[1]
+    assert imported.composed.values.get("train.resume") is None

@@ -117,7 +117,7 @@ def places(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, .
         return "a spec names local files and data sets of the hub, no other place"
     if place.lower().endswith(tuple(SUFFIXES)):
         return place, (), ()
-    if not place.startswith(FOLDERS) and place not in READERS:
+    if not place.startswith(FOLDERS) and place not in READERS and place.count("/") < 2:
         return place, tuple(named), ()
     why = _local(entry, named)
     return why or (named[0], (), tuple(named[1:]))

@@ -130,6 +130,44 @@ def _unused_columns(context: Context) -> bool:
     return context.get("remove_unused_columns") is not False
 
 
+def _any(context: Context, keys: Sequence[str]) -> bool:
+    return any(context.get(key) for key in keys)
+
+
+def _legacy_attention(context: Context) -> bool:
+    return bool(context.get("attn_implementation")) and _any(context, FLAGS)
+
+
+def _nothing_held_out(context: Context) -> bool:
+    """A number that is written: a missing one is no 0 to this check."""
+    paced = _any(context, ("eval_steps", "eval_strategy")) and context.get("eval_strategy") != "no"
+    return paced and says("val_set_size", 0)(context) and not context.get("test_datasets")
+
+
+def _eight_bits_sharded(context: Context) -> bool:
+    """bitsandbytes' states under FSDP: on the CPU, or in the pieces of version 2."""
+    config, name = section(context, "fsdp_config"), str(context.get("optimizer") or "")
+    version = context.get("fsdp_version") or config.get("version") or config.get("fsdp_version")
+    if str(version) == "2":
+        return bool(config) and name in ("adamw_8bit", "adamw_bnb_8bit")
+    offloads = config.get("offload_params") or config.get("fsdp_offload_params")
+    return bool(offloads) and "8bit" in name
+
+
+def _reentrant(context: Context) -> bool:
+    return section(context, "gradient_checkpointing_kwargs").get("use_reentrant") is True
+
+
+FLAGS = (
+    *("xformers_attention", "sage_attention", "flex_attention", "flash_attention"),
+    *("sdp_attention", "eager_attention", "s2_attention"),
+)
+"""Attention as older releases named it (LEGACY_ATTN_FLAG_TO_IMPL)."""
+KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+LOSSES = (
+    *("cut_cross_entropy", "chunked_cross_entropy"),
+    *("liger_cross_entropy", "liger_fused_linear_cross_entropy"),
+)
 NULLS = ("micro_batch_size", "num_epochs", "sequence_len", "optimizer", "base_model")
 ROWS: tuple[tuple[str, Condition], ...] = (
     *((f"{key}: null, which is not what a missing key is", says(key, None)) for key in NULLS),
@@ -137,6 +175,50 @@ ROWS: tuple[tuple[str, Condition], ...] = (
     ("batch_size without micro_batch_size", _batch_alone),
     ("gradient_accumulation_steps with batch_size", _two_batches),
     ("adapter: qlora without load_in_4bit: true", _no_bits),
+    ("adapter: qlora with gptq", both(says("adapter", "qlora"), on("gptq"))),
+    (
+        "model_quantization_config with load_in_4bit or load_in_8bit",
+        both(on("model_quantization_config"), lambda c: _any(c, ("load_in_4bit", "load_in_8bit"))),
+    ),
+    (
+        "lora_*_kernel with 8-bit LoRA",
+        both(lambda c: _any(c, KERNELS), both(says("adapter", "lora"), on("load_in_8bit"))),
+    ),
+    (
+        "lora_*_kernel with trust_remote_code",
+        both(lambda c: _any(c, KERNELS), on("trust_remote_code")),
+    ),
+    (
+        "peft_layers_pattern without peft_layers_to_transform",
+        alone("peft_layers_pattern", "peft_layers_to_transform"),
+    ),
+    ("unfrozen_parameters with use_reentrant: true", both(on("unfrozen_parameters"), _reentrant)),
+    ("attn_implementation with an older flag for attention", _legacy_attention),
+    (
+        "several of " + ", ".join(LOSSES),
+        lambda c: sum(bool(c.get(key)) for key in LOSSES) > 1,
+    ),
+    ("an 8-bit optimizer under FSDP that offloads, or FSDP 2", _eight_bits_sharded),
+    ("deepspeed with fsdp", on("deepspeed", "fsdp")),
+    ("max_memory with gpu_memory_limit", on("max_memory", "gpu_memory_limit")),
+    ("lr_groups with loraplus_lr_ratio", on("lr_groups", "loraplus_lr_ratio")),
+    (
+        "noisy_embedding_alpha with neftune_noise_alpha",
+        on("noisy_embedding_alpha", "neftune_noise_alpha"),
+    ),
+    (
+        "dataset_exact_deduplication with skip_prepare_dataset",
+        on("dataset_exact_deduplication", "skip_prepare_dataset"),
+    ),
+    ("fp8_config without fp8", alone("fp8_config", "fp8")),
+    ("eval_steps or eval_strategy with val_set_size: 0", _nothing_held_out),
+    (
+        "sample_packing with eval_table_size, without eval_sample_packing: false",
+        both(
+            on("sample_packing", "eval_table_size"),
+            lambda c: c.get("eval_sample_packing") is not False,
+        ),
+    ),
     ("warmup_steps with warmup_ratio", on("warmup_steps", "warmup_ratio")),
     ("saves_per_epoch with save_steps", on("saves_per_epoch", "save_steps")),
     ("evals_per_epoch with eval_steps", on("evals_per_epoch", "eval_steps")),
@@ -187,6 +269,8 @@ ROWS: tuple[tuple[str, Condition], ...] = (
 
 UNSLOTH = ("cross_entropy_loss", "lora_mlp", "lora_qkv", "lora_o")
 OLDER: tuple[tuple[str, Condition], ...] = (
+    ("gradient_checkpointing: unsloth", says("gradient_checkpointing", "unsloth")),
+    ("save_safetensors: false", says("save_safetensors", False)),
     ("bf16: full", says("bf16", "full")),
     *((f"optimizer: {name}", says("optimizer", name)) for name in ("adamw_hf", "ao_adamw_8bit")),
     *((key, on(key)) for key in ("flash_attn_rms_norm", *(f"unsloth_{name}" for name in UNSLOTH))),

@@ -26,6 +26,23 @@ EARLIER = frozenset(
 )
 """What the README of the releases before 0.5 names, of which there are no distributions to read."""
 WHOLE, ENTRY = "", "datasets"
+MEANT = {
+    **dict.fromkeys(("lr", "lr_rate"), "learning_rate"),
+    **dict.fromkeys(("train_batch_size", "per_device_train_batch_size"), "micro_batch_size"),
+    **dict.fromkeys(("num_train_epochs", "n_epochs"), "num_epochs"),
+    **dict.fromkeys(("max_length", "max_seq_length", "cutoff_len"), "sequence_len"),
+    "per_device_eval_batch_size": "eval_batch_size",
+    "optim": "optimizer",
+    "lr_scheduler_type": "lr_scheduler",
+    "lora_rank": "lora_r",
+    "lora_target": "lora_target_modules",
+    "tokenizer_path": "tokenizer_config",
+    "model_name_or_path": "base_model",
+    "packing": "sample_packing",
+    "use_dora": "peft_use_dora",
+    "use_rslora": "peft_use_rslora",
+}
+"""What other tools call it."""
 NEAR = 0.75
 """How alike a key has to be for it to be what was meant."""
 
@@ -71,6 +88,6 @@ def _name(key: str, place: str) -> str:
 
 
 def _ignored(name: str, known: Iterable[str]) -> str:
-    near = close(name, known, NEAR)
+    near = MEANT.get(name) or close(name, known, NEAR)
     hint = f"; did you mean `{near}`?" if near else ""
     return f"axolotl ignores it: no release has {name}{hint}"

@@ -280,6 +280,11 @@ format = Format(
         "default_system": system,
         "max_samples": _limited,
         **evaluation_rules(_named),
+        "resume_from_checkpoint": one_of(
+            false=inert("nothing is resumed (transformers, Trainer.train)"),
+            true=unknown("it goes on from the last checkpoint in output_dir: name that folder"),
+            otherwise=PLAIN,
+        ),
         "adapter_name_or_path": _adapter,
         "create_new_adapter": _new_adapter,
         "use_llama_pro": _expanded,
