@@ -16,9 +16,9 @@ NUMBERS: Mapping[str, type] = {"int": int, "float": float, "str": str}
 
 @dataclass(frozen=True)
 class Record:
-    """An object with settings as attributes."""
+    """An object with settings as attributes, which statements may set anew."""
 
-    values: Mapping[str, Any]
+    values: dict[str, Any]
     made: frozenset[str] = frozenset()
     """Those that its own `__init__` assigns."""
 

@@ -47,6 +47,7 @@ class _Followed(Origins):
         self.origins: dict[str, str] = {}
         self.starts: list[tuple[int, int]] = []
         self.late: set[str] = set()
+        self.followed_stores: set[ast.Attribute] = set()
 
     def read(self) -> Calls:
         with contextlib.suppress(_Returned):
@@ -97,6 +98,8 @@ class _Followed(Origins):
                 self._statements(body)
             case ast.Return(value=value):
                 raise _Returned(value)
+            case ast.Raise(exc=ast.Call(func=ast.Name(id="SystemExit"), args=[ast.Call() as call])):
+                return self._expression(call)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
                 self._opaque(name)
             case ast.Assign(targets=targets, value=value):
@@ -140,17 +143,36 @@ class _Followed(Origins):
             self._statements(body)
             return True
         try:
-            taken = body if self._literal(test) else orelse
+            taken, other = (body, orelse) if self._literal(test) else (orelse, body)
         except Unknown:
             return not any(True for one in (*body, *orelse) for _ in leaves(one))
+        for node in (inside for one in other for inside in ast.walk(one)):
+            if isinstance(node, ast.Attribute):
+                self._counted(node)  # it is never set there
         self._statements(taken)
         return True
+
+    def _counted(self, node: ast.Attribute) -> None:
+        """What an assignment of an attribute does is known: it makes the attribute unsure no more."""
+        if isinstance(node.ctx, ast.Store) and node not in self.followed_stores:
+            self.followed_stores.add(node)
+            self.stored[node.attr] -= 1
+
+    def _decided(self, node: ast.expr) -> ast.expr:
+        """The part of `a if test else b` that is taken, where that is certain."""
+        while isinstance(node, ast.IfExp):
+            try:
+                node = node.body if self._literal(node.test) else node.orelse
+            except Unknown:
+                break
+        return node
 
     def _attempt(
         self, node: ast.Try, body: list[ast.stmt], handlers: list[ast.ExceptHandler]
     ) -> bool:
         """What is tried is taken to succeed, where nothing else happens if it does not."""
         self._statements(body)
+        handlers = [one for one in handlers if not (_imports(body) and _is_missing(one))]
         otherwise = [leaf for one in handlers for inside in one.body for leaf in leaves(inside)]
         bound = set(bound_in([inside for one in handlers for inside in one.body]))
         for name in bound:
@@ -166,6 +188,7 @@ class _Followed(Origins):
     # what names are bound to
 
     def _bind_all(self, targets: list[ast.expr], value: ast.expr) -> bool:
+        value = self._decided(value)
         understood, found = self._evaluate(value)
         return _every(self._bind(target, value, understood, found) for target in targets)
 
@@ -179,7 +202,9 @@ class _Followed(Origins):
             return self._inlined(function, node)
         return self._expression(node), Unknown
 
-    def _bind(self, target: ast.expr, value: ast.expr, understood: bool, found: Any) -> bool:
+    def _bind(  # noqa: PLR0911 - one per kind of target
+        self, target: ast.expr, value: ast.expr, understood: bool, found: Any
+    ) -> bool:
         match target:
             case ast.Name(id=name):
                 origin = self._origin(value) if found is Unknown else ""
@@ -193,6 +218,10 @@ class _Followed(Origins):
                 return self._unpack(parts, value, understood, found)
             case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as key)):
                 return self._set(self._known(mapping), f".{key}", value)
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if isinstance(
+                record := self.scope.of(name).literals.get(name), Record
+            ):
+                return self._set_anew(record, target, understood, found)
             case ast.Attribute(value=owner, attr=attribute):
                 if name := self._known(target):
                     return self._set(name, "", value)
@@ -213,6 +242,15 @@ class _Followed(Origins):
         for part, origin in zip(parts, origins, strict=True):
             for name in bound_in([ast.Expr(part)]):
                 self._opaque(name, origin)
+        return understood
+
+    def _set_anew(
+        self, record: Record, target: ast.Attribute, understood: bool, found: Any
+    ) -> bool:
+        """`args.lr = 1e-4`, of settings that are known."""
+        record.values.pop(target.attr, None)
+        record.values.update({} if found is Unknown else {target.attr: found})
+        self._counted(target)
         return understood
 
     def _set_later(self, owner: ast.expr, attribute: str, found: Any) -> bool:
@@ -348,6 +386,7 @@ class _Followed(Origins):
 
     def _argument(self, place: str, node: ast.expr) -> None:
         self.lines.setdefault(place, node.lineno)
+        node = self._decided(node)
         understood, found = self._evaluate(node)
         if _is_value(found):
             if place in self.values:
@@ -359,6 +398,17 @@ class _Followed(Origins):
             self._foreign(node, place + " = ")
         if origin:
             self.origins[place] = origin
+
+
+def _imports(body: list[ast.stmt]) -> bool:
+    """Whether it does nothing but import, so that it fails where a package is missing alone."""
+    return all(isinstance(one, ast.Import | ast.ImportFrom) for one in body)
+
+
+def _is_missing(handler: ast.ExceptHandler) -> bool:
+    """Whether it runs where a package is missing: what a script imports is taken to be there."""
+    named = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return all(one and ast.unparse(one) in ("ImportError", "ModuleNotFoundError") for one in named)
 
 
 def _is_value(found: Any) -> bool:

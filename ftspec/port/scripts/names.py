@@ -87,6 +87,29 @@ UNUSED = "unused LoraConfig"
 """An adapter that is described, and that neither the trainer nor the model is given."""
 UNUSED_BITS = "unused BitsAndBytesConfig"
 """Weights in few bits that are described, and that no model is loaded with."""
+UNTIL = "until"
+"""Below this key stands the last release of trl that has all that the script uses, and what tells it."""
+LAST: Mapping[str, Mapping[str, int]] = {
+    "SFTTrainer": dict.fromkeys(
+        ("dataset_text_field", "packing", "max_seq_length", "dataset_num_proc", "dataset_batch_size",
+         "neftune_noise_alpha", "model_init_kwargs", "dataset_kwargs", "eval_packing",
+         "num_of_sequences", "chars_per_token", "infinite"),
+        12,
+    ),
+    "DPOTrainer": dict.fromkeys(
+        ("beta", "label_smoothing", "loss_type", "label_pad_token_id", "padding_value",
+         "truncation_mode", "max_length", "max_prompt_length", "max_target_length",
+         "is_encoder_decoder", "disable_dropout", "generate_during_eval",
+         "precompute_ref_log_probs", "ref_model_init_kwargs", "reference_free",
+         "force_use_ref_model"),
+        12,
+    ),
+    "RewardTrainer": {"max_length": 13},
+    "Trainer": {"tokenizer": 15},
+    "SFTConfig": {"max_seq_length": 19},
+    "Config": {"max_prompt_length": 27},
+}  # fmt: skip
+"""Arguments that classes of trl had up to release 0.N; `Trainer` and `Config` are any of them."""
 PACKED = ("SFTTrainer", "packing")
 """Keeps its call: to pack was the trainer's own argument once, and meant something else."""
 LOADED = "AutoModelForCausalLM"

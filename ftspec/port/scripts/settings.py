@@ -18,6 +18,7 @@ from ftspec.port.scripts.names import (
     GIVEN,
     GIVEN_ROWS,
     HELPERS,
+    LAST,
     LATER,
     LOADED,
     LOADERS,
@@ -33,6 +34,7 @@ from ftspec.port.scripts.names import (
     SCORED,
     TOKENS,
     TRAINERS,
+    UNTIL,
     UNUSED,
     UNUSED_BITS,
     WHOLE,
@@ -77,8 +79,13 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         if trail and trail[-1] not in node:
             node[trail[-1]] = list(value) if isinstance(value, tuple) else value
             places[trail] = Place(calls.lines.get(place, 0), 1)
+            below = value if isinstance(value, dict) else {}
+            places |= {(*trail, str(key)): places[trail] for key in below}
+    _loaded_by_name(data, places)
     if trainer is not None:
         _given(f"{trainer}{PLAIN}", calls, data, places)
+    if trainer and not any(name.startswith(FAST) for name in names):
+        _until(trainer, calls, data, places)
     _bare(names, used, data)
     if _recomputes(calls):
         data.setdefault("gradient_checkpointing", True)
@@ -90,6 +97,37 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         data.setdefault(trail[0], {}).setdefault(trail[1], WHOLE)
         places.setdefault(trail, Place(calls.lines[RESIZED], 1))
     return data, places
+
+
+def _until(trainer: str, calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) -> None:
+    """Note the last release of trl that has all that the script uses."""
+    found: list[tuple[int, str, int]] = []
+    for kind in (PLAIN, "Config"):
+        own = {**LAST.get(kind, {}), **LAST.get(f"{trainer}{kind}", {})}
+        for name, release in own.items():
+            place = f"{trainer}{kind}.{name}"
+            if place in calls.lines:
+                found.append((release, f"`{name}` of {trainer}{kind}", calls.lines[place]))
+    if COLLATOR in calls.made:
+        found.append((19, COLLATOR, _first(calls, COLLATOR)))
+    if found:
+        release, by, line = min(found)
+        data[UNTIL] = {"release": release, "by": by}
+        places |= {(UNTIL, key): Place(line, 1) for key in data[UNTIL]}
+
+
+def _loaded_by_name(data: dict[str, Any], places: dict[Trail, Place]) -> None:
+    """What a trainer hands to `from_pretrained` for a model that it is given by name."""
+    said = data.get(INIT)
+    if not isinstance(said, dict) or data.get("loaded_by") != "trainer":
+        return
+    for name in [name for name in said if MODEL.get(name, name) in (*MODEL_KEYS, *LATER)]:
+        value, key = said.pop(name), MODEL.get(name, name)
+        if key in MODEL_KEYS:
+            data[key] = value
+            places[(key,)] = places.get((INIT,), Place(0, 1))
+    if not said:
+        del data[INIT]
 
 
 def _scored(calls: Calls) -> Calls:
@@ -128,6 +166,7 @@ def _config(trainer: str) -> str:
     return "SFTConfig" if trainer == "Unsloth" else f"{trainer}Config"
 
 
+INIT = "model_init_kwargs"
 ONCE = (*CONFIGS, *LOADERS, *ADAPTERS, *(f"{one}Trainer" for one in TRAINERS))
 """Calls of which a spec has one."""
 TOLD = ("model", "0", "args", "1", "peft_config")

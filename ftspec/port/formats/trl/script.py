@@ -18,14 +18,15 @@ from ftspec.port.formats.script_rules import (
     rows,
 )
 from ftspec.port.formats.trl import BITS
+from ftspec.port.formats.trl.aged import aged, loads_float32
 from ftspec.port.formats.trl.chat_format import CHAT_FORMAT_RULES
 from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.prompts import assumed
 from ftspec.port.formats.trl.stops import STORED, head_question, is_stored
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.rules import Context, Outcome, inert
-from ftspec.port.scripts.names import LOADED, PREPARED
+from ftspec.port.rules import Context, Outcome, derived, inert
+from ftspec.port.scripts.names import LOADED, PREPARED, UNTIL
 
 DTYPE = (
     "dtype is missing, and all weights train: transformers 5 loads them as they are stored, transformers 4 "
@@ -39,7 +40,7 @@ HELD = (
     "the same, for trl alone"
 )
 BLOCKS = (
-    "a trainer that is told to pack is one of trl up to 0.15: it joins texts, an end of text between two, "
+    "a trainer that is told to pack is one of trl up to 0.12: it joins texts, an end of text between two, "
     "and cuts blocks of the length; it draws rows in an order of its own there"
 )
 
@@ -53,7 +54,7 @@ def _dtype(setting: Setting, _context: Context) -> Outcome:
 
 
 def _packing(setting: Setting, _context: Context) -> Outcome:
-    """An argument of the trainer itself up to trl 0.15, whose packing was another."""
+    """An argument of the trainer itself up to trl 0.12, whose packing was another."""
     if not setting.value:
         return Outcome("inert", why="rows stay apart")
     native = {f"{CONFIG}packing": True, f"{CONFIG}packing_strategy": "wrapped"}
@@ -61,7 +62,7 @@ def _packing(setting: Setting, _context: Context) -> Outcome:
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
-    """Of the trainer itself, up to trl 0.15."""
+    """Of the trainer itself up to trl 0.12, of its config up to 0.19."""
     if setting.value is None and trainer(context)[0] == "sft":
         return Outcome("approximated", {f"{CONFIG}max_length": 1024}, why=AT_MOST)
     return trl.format.rules["max_seq_length"](setting, context)
@@ -100,8 +101,10 @@ def _complete(context: Context) -> Completion:
     if not context.get("dtype") and not context.get("torch_dtype"):
         # a trainer that is given a name loads float32: trl, trainer/utils.py, create_model_from_path
         named = context.get("loaded_by") == "trainer"
-        native["model.dtype"] = "auto" if adapted and not named else "float32"
-        questions += [] if adapted or named else [DTYPE]
+        bits = context.get("load_in_4bit") or context.get("load_in_8bit")
+        old = loads_float32(context) and not bits
+        native["model.dtype"] = "auto" if adapted and not named and not old else "float32"
+        questions += [] if adapted or named or old else [DTYPE]
     if adapted and not (context.get("LoraConfig") or {}).get("target_modules"):
         native["LoraConfig.target_modules"] = list(trl.TARGETS)
         questions.append(
@@ -115,7 +118,9 @@ def _complete(context: Context) -> Completion:
     elif is_stored(context):
         questions.append(STORED)
     spec["method.objective.type"] = word
-    native |= assumed(context)
+    once, doubts = aged(context)
+    native |= {**once, **assumed(context)}
+    questions += doubts
     native |= written(context) if word == "gkd" else {}
     return Completion(native, spec, tuple(questions))
 
@@ -134,6 +139,7 @@ format = replace(
         "SFTTrainer.packing": _packing,
         "max_seq_length": _length,
         PREPARED: _prepared,
+        f"{UNTIL}.": derived(why="how old trl was, which says what it assumed"),
         f"{LOADED}.num_labels": _labels,
         "model_init_kwargs.num_labels": _labels,
         **CHAT_FORMAT_RULES,

@@ -1,0 +1,101 @@
+"""What an older trl assumed where a script says nothing, and how a script shows that it ran on one.
+
+Read off the argument classes and trainers of trl 0.8 to 0.29, release by release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
+from ftspec.port.formats.trl.plain import CONFIG
+from ftspec.port.formats.trl.trainers import trainer
+from ftspec.port.rules import Context, section
+from ftspec.port.scripts.names import UNTIL
+from ftspec.port.tables import versions
+
+NOW = 10_000
+Ages = tuple[tuple[int, Any], ...]
+"""The last release 0.N with a default, and that default; oldest first."""
+BITS: Ages = ((18, False), (NOW, True))
+RATE: Ages = ((11, 5e-5), (NOW, 1e-6))
+ROWS: Ages = ((13, 512), (NOW, 1024))
+PROMPTS: Ages = ((13, 128), (27, 512), (NOW, None))
+PAIRS: Mapping[str, Ages] = {
+    "learning_rate": RATE, "bf16": BITS, "max_length": ROWS, "max_prompt_length": PROMPTS,
+}  # fmt: skip
+ASSUMED: Mapping[str, Mapping[str, Ages]] = {
+    "sft": {"learning_rate": ((11, 5e-5), (NOW, 2e-5)), "bf16": BITS},
+    "gkd": {"learning_rate": ((11, 5e-5), (NOW, 2e-5)), "bf16": BITS},
+    "dpo": {
+        "learning_rate": RATE, "bf16": BITS,
+        "max_length": ((11, 512), (13, None), (NOW, 1024)),
+        "max_prompt_length": ((11, 128), (13, None), (27, 512), (NOW, None)),
+    },
+    "kto": {
+        "learning_rate": ((9, 5e-5), (11, 5e-7), (NOW, 1e-6)), "bf16": BITS,
+        "max_length": ROWS, "max_prompt_length": ((13, 128), (26, 512), (NOW, None)),
+    },
+    "orpo": PAIRS, "cpo": PAIRS, "simpo": PAIRS,
+    "reward": {
+        "learning_rate": ((23, 5e-5), (NOW, 1e-4)), "bf16": BITS, "max_length": ROWS,
+    },
+    "grpo": {
+        "beta": ((18, 0.04), (NOW, 0.0)), "temperature": ((17, 0.9), (NOW, 1.0)), "bf16": BITS,
+        "loss_type": ((15, "the mean of each completion's mean"), (21, "bnpo"), (NOW, "dapo")),
+    },
+}  # fmt: skip
+"""By the objective's name; only what changes a training. GRPO's `loss_type` of 0.16 was no setting yet."""
+ALSO: Mapping[str, tuple[str, ...]] = {
+    "max_length": ("max_seq_length",),
+    "bf16": ("fp16",),
+}
+"""Other settings that say the same."""
+TAKEN = frozenset(("learning_rate", "bf16"))
+"""What plain TrainingArguments say in the place of a class of trl's."""
+
+
+SAID = (*TAKEN, "max_length")
+"""What is simply that value where all releases that it can have been agree."""
+FOURTH = 25
+"""The last release of trl that came before transformers 5."""
+
+
+def loads_float32(context: Context) -> bool:
+    """Whether it ran on transformers 4, which loads weights in float32 where nothing is said."""
+    return int(section(context, UNTIL).get("release", NOW)) <= FOURTH
+
+
+def aged(context: Context) -> tuple[dict[str, Any], list[str]]:
+    """Values that every release has that the script can have run on, and a question for each other."""
+    said = section(context, UNTIL)
+    if not said or (context.table and context.table.version != versions("trl")[-1]):
+        return {}, []
+    native: dict[str, Any] = {}
+    questions = []
+    plain = context.get("config_class") in PLAIN_CLASSES
+    for key, ages in ASSUMED.get(trainer(context)[0], {}).items():
+        unsaid = not any(name in context.document.data for name in (key, *ALSO.get(key, ())))
+        able = possible(ages, said["release"])
+        if not unsaid or (plain and key in TAKEN) or able == ages[-1:]:
+            continue
+        if len(able) == 1 and key in SAID:
+            native[f"{CONFIG}{key}"] = able[0][1]
+            continue
+        questions.append(
+            f"{key} is not said, and what it is then depends on trl's release: {_spelt(able)}. "
+            f"{said['by']} was there up to 0.{said['release']}: which one was it?"
+        )
+    return native, questions
+
+
+def possible(ages: Ages, until: int) -> Ages:
+    """The defaults of all releases up to one."""
+    before = [last for last, _ in ages if last < until]
+    return ages[: len(before) + 1]
+
+
+def _spelt(able: Ages) -> str:
+    parts = [f"{value} up to 0.{last}" for last, value in able[:-1]]
+    return ", ".join([*parts, f"{able[-1][1]} since"] if parts else [f"{able[0][1]}"])

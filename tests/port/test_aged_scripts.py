@@ -1,0 +1,102 @@
+"""Scripts that show how old their trl was: where they say nothing, what that release assumed counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.port.conftest import Bring
+
+HEAD = """\
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
+from trl import *
+model = AutoModelForCausalLM.from_pretrained("org/base")
+tok = AutoTokenizer.from_pretrained("org/base")
+rows = load_dataset("json", data_files="rows.jsonl", split="train")
+"""
+
+
+def doubts(read: Bring, text: str) -> tuple[dict[str, Any], set[str]]:
+    found = read(HEAD + text + "trainer.train()\n", "fit.py").composed
+    asked = {one.partition(" is not said")[0] for one in found.open if "trl's release" in one}
+    return found.values, asked
+
+
+PLAIN = 'TrainingArguments(output_dir="o", learning_rate=1e-5, bf16=True)'
+
+
+@pytest.mark.parametrize(
+    ("trainer", "asked"),
+    [
+        (f"DPOTrainer(model, None, args={PLAIN}, beta=0.2", {"max_length", "max_prompt_length"}),
+        (f"DPOTrainer(model, args={PLAIN}, beta=0.2, max_length=700, max_prompt_length=9", set()),
+        ('DPOTrainer(model, args=DPOConfig(output_dir="o", max_prompt_length=9)',
+         {"max_length", "learning_rate", "bf16"}),
+        ('DPOTrainer(model, args=DPOConfig(output_dir="o"), processing_class=tok', set()),
+        ('ORPOTrainer(model, args=ORPOConfig(output_dir="o", bf16=True), tokenizer=tok',
+         {"learning_rate", "max_length", "max_prompt_length"}),
+        ('SFTTrainer(model, args=SFTConfig(output_dir="o", max_seq_length=9)',
+         {"learning_rate", "bf16"}),
+        ('SFTTrainer(model, args=SFTConfig(output_dir="o", fp16=True, max_seq_length=9)',
+         {"learning_rate"}),
+        ('SFTTrainer(model, args=SFTConfig(output_dir="o", max_length=9)', set()),
+        ('GRPOTrainer(model, reward_funcs=r, args=GRPOConfig(output_dir="o", max_prompt_length=9)',
+         {"beta", "temperature", "loss_type", "bf16"}),
+        ('GRPOTrainer(model, reward_funcs=r, args=GRPOConfig(output_dir="o", beta=0.1)', set()),
+    ],
+)  # fmt: skip
+def test_what_releases_disagree_about_is_asked(read: Bring, trainer: str, asked: set[str]) -> None:
+    _, found = doubts(read, f"trainer = {trainer}, train_dataset=rows)\n")
+    assert found == asked
+
+
+def test_what_all_of_them_assume_is_taken(read: Bring) -> None:
+    call = (
+        'RewardTrainer(model, args=RewardConfig(output_dir="o"), tokenizer=tok, train_dataset=rows)'
+    )
+    values, asked = doubts(read, f"trainer = {call}\n")
+    assert values["train.learning_rate"] == 5e-5  # up to 0.23; 1e-4 since
+    assert values["precision.compute"] == "fp32"  # up to 0.18 bf16 was off
+    assert asked == {"max_length"}
+
+
+def test_without_a_sign_of_age_the_newest_counts(read: Bring) -> None:
+    call = 'RewardTrainer(model, args=RewardConfig(output_dir="o"), train_dataset=rows)'
+    values, asked = doubts(read, f"trainer = {call}\n")
+    assert (values["train.learning_rate"], values["precision.compute"]) == (1e-4, "bf16")
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("sign", "dtype"), [("tokenizer=tok", "float32"), ("callbacks=[]", "auto")]
+)
+def test_transformers_4_loads_float32(read: Bring, sign: str, dtype: str) -> None:
+    config = 'SFTConfig(output_dir="o", learning_rate=1e-5, bf16=True)'
+    adapter = 'peft_config=LoraConfig(target_modules=["q_proj"])'
+    values, _ = doubts(
+        read, f"trainer = SFTTrainer(model, args={config}, {adapter}, {sign}, train_dataset=rows)\n"
+    )
+    assert values["model.dtype"] == dtype
+
+
+def test_unsloth_lets_old_arguments_pass(read: Bring) -> None:
+    text = """\
+from unsloth import FastLanguageModel
+model, tok = FastLanguageModel.from_pretrained("org/base", max_seq_length=512)
+model = FastLanguageModel.get_peft_model(model, r=8)
+trainer = SFTTrainer(model, tokenizer=tok, max_seq_length=512, dataset_text_field="text",
+                     args=SFTConfig(output_dir="o"), train_dataset=rows)
+"""
+    assert doubts(read, text)[1] == set()
+
+
+def test_another_release_by_name_is_believed(read: Bring) -> None:
+    call = (
+        'DPOTrainer(model, args=DPOConfig(output_dir="o", max_prompt_length=9), train_dataset=rows)'
+    )
+    text = HEAD + f"trainer = {call}\ntrainer.train()\n"
+    found = read(text, "fit.py", version="trl==0.24.0").composed
+    assert not any("trl's release" in one for one in found.open)

@@ -1,0 +1,111 @@
+"""Choices of a script that are certain: settings that it sets anew, branches, packages that it imports."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.port.conftest import Bring
+
+ARGUED = """\
+import argparse
+from peft import LoraConfig
+from trl import SFTConfig, SFTTrainer
+def main() -> int:
+    p = argparse.ArgumentParser()
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--full", action="store_true")
+    p.add_argument("--steps", type=int, default=90)
+    args = p.parse_args()
+    if args.quick:
+        args.steps = 2
+    adapter = None if args.full else LoraConfig(r=4, target_modules=["q_proj"])
+    config = SFTConfig(output_dir="o", max_steps=args.steps, learning_rate=1e-4)
+    trainer = SFTTrainer("org/base", args=config, train_dataset="x", peft_config=adapter)
+    trainer.train()
+    return 0
+if __name__ == "__main__":
+    raise SystemExit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "tuner"),
+    [("", 90, "lora"), ("--quick", 2, "lora"), ("--full --steps 7", 7, "full"),
+     ("--quick --full", 2, "full")],
+)  # fmt: skip
+def test_settings_that_are_set_anew(
+    read: Bring, tmp_path, words: str, steps: int, tuner: str
+) -> None:
+    (tmp_path / "fit.py").write_text(ARGUED)
+    found = read(f"python fit.py {words}\n", name="run.sh").composed
+    assert (found.values["train.steps"], found.values["method.tuner.type"]) == (steps, tuner)
+    assert not any("steps" in one or "adapter" in one for one in found.open)
+
+
+UNSURE = {
+    "a branch that nobody can tell": "if weather():\n    args.lr = 1.0\n",
+    "a loop": "for lr in rates():\n    args.lr = lr\n",
+    "a function that may be called": "def late():\n    args.lr = 1.0\ncall(late)\n",
+    "a value that is not known": "args.lr = weather()\n",
+    "a method": "class A:\n    def b(self):\n        args.lr = 1.0\nA().b()\n",
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_what_may_be_set_is_asked_for(read: Bring, name: str) -> None:
+    head = "import argparse\nfrom trl import SFTConfig, SFTTrainer\np = argparse.ArgumentParser()\n"
+    head += 'p.add_argument("--lr", type=float, default=3e-4)\nargs = p.parse_args()\n'
+    tail = 'config = SFTConfig(output_dir="o", learning_rate=args.lr)\n'
+    tail += 'trainer = SFTTrainer("org/base", args=config, train_dataset="x")\ntrainer.train()\n'
+    found = read(head + UNSURE[name] + tail, "fit.py").composed
+    assert any("learning_rate = args.lr" in one for one in found.open)
+
+
+def test_a_branch_that_is_never_taken_sets_nothing(read: Bring) -> None:
+    text = ARGUED.replace("args.steps = 2", "args.steps = 2\n    else:\n        pass")
+    assert read(text, "fit.py").composed.values["train.steps"] == 90
+
+
+def test_one_object_under_two_names(read: Bring) -> None:
+    text = ARGUED.replace(
+        "    if args.quick:", "    other = args\n    other.steps = 11\n    if args.quick:"
+    )
+    assert read(text, "fit.py").composed.values["train.steps"] == 11
+
+
+@pytest.mark.parametrize("error", ["ImportError", "ModuleNotFoundError", "(ImportError, OSError)"])
+def test_packages_are_taken_to_be_there(read: Bring, error: str) -> None:
+    text = f"""\
+try:
+    from peft import LoraConfig
+except {error}:
+    LoraConfig = None
+from trl import SFTConfig, SFTTrainer
+trainer = SFTTrainer("org/base", args=SFTConfig(output_dir="o"), train_dataset="x",
+                     peft_config=LoraConfig(r=3, target_modules=["q_proj"]))
+trainer.train()
+"""
+    found = read(text, "fit.py").composed
+    asked = any("except" in one for one in found.open)
+    assert asked is ("OSError" in error)
+    assert asked or found.values["method.tuner.rank"] == 3
+
+
+def test_how_a_model_is_loaded_by_its_name(read: Bring) -> None:
+    text = """\
+import torch
+from trl import SFTConfig, SFTTrainer
+config = SFTConfig(output_dir="o", model_init_kwargs={"torch_dtype": torch.bfloat16, "use_cache": False,
+                   "attn_implementation": "sdpa", "revision": "v2", "odd": 1})
+trainer = SFTTrainer("org/base", args=config, train_dataset="x")
+trainer.train()
+"""
+    found = read(text, "fit.py")
+    values = found.composed.values
+    assert [values[f"model.{key}"] for key in ("dtype", "attention", "revision")] == [
+        "bfloat16",
+        "sdpa",
+        "v2",
+    ]
+    (odd,) = [one for one in found.fates if one.setting.key.startswith("model_init")]
+    assert (odd.kind, odd.setting.key, odd.setting.line) == ("unknown", "model_init_kwargs.odd", 3)
