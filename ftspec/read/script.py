@@ -401,8 +401,12 @@ class _Followed(Origins):
 
 
 def _imports(body: list[ast.stmt]) -> bool:
-    """Whether it does nothing but import, so that it fails where a package is missing alone."""
-    return all(isinstance(one, ast.Import | ast.ImportFrom) for one in body)
+    """Whether it does nothing but import, and note so, so that it fails where a package is missing alone."""
+    noted = (isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) for one in body)
+    found = [isinstance(one, ast.Import | ast.ImportFrom) for one in body]
+    return any(found) and all(
+        is_import or note for is_import, note in zip(found, noted, strict=True)
+    )
 
 
 def _is_missing(handler: ast.ExceptHandler) -> bool:

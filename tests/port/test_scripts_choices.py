@@ -91,6 +91,23 @@ trainer.train()
     assert asked or found.values["method.tuner.rank"] == 3
 
 
+def test_a_package_is_noted_to_be_there(read: Bring) -> None:
+    text = """\
+try:
+    from peft import LoraConfig
+    ADAPTED = True
+except ImportError:
+    ADAPTED = False
+from trl import SFTConfig, SFTTrainer
+config = SFTConfig(output_dir="o", learning_rate=1e-4 if ADAPTED else 1e-5)
+trainer = SFTTrainer("org/base", args=config, train_dataset="x")
+trainer.train()
+"""
+    assert read(text, "fit.py").composed.values["train.learning_rate"] == 1e-4
+    text = text.replace("ADAPTED = True", "ADAPTED = look()")
+    assert any("ADAPTED" in one for one in read(text, "fit.py").composed.open)
+
+
 def test_how_a_model_is_loaded_by_its_name(read: Bring) -> None:
     text = """\
 import torch

@@ -175,7 +175,8 @@ MODEL_KEYS = (
 GIVEN = (
     "model", "0", "ref_model", "args", "1", "tokenizer", "processing_class", "train_dataset",
     "eval_dataset", "peft_config", "data_collator", "formatting_func", "compute_metrics", "callbacks",
-    "optimizers", "reward_funcs",
+    "optimizers", "reward_funcs", "teacher_model", "reward_model", "ref_policy", "policy",
+    "value_model",
 )  # fmt: skip
 """What a trainer is given that is read elsewhere, or is nothing at all."""
 LATER = ("device_map", "low_cpu_mem_usage", "use_cache", "token", "cache_dir", "offload_folder")

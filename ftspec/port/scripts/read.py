@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.port.documents import Document
+from ftspec.port.scripts.beside import beside
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     ALIKE,
@@ -77,9 +78,12 @@ def read(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
         THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
     )  # fmt: skip
-    calls = chosen(read_script(source, wanted))
+    made = read_script(source, wanted)
+    calls, models = chosen(made), beside(made)
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
     data, places = settings(calls)
+    data |= models.data
+    places |= models.places
     understood = _rows(source, data, places)
     copied: frozenset[int] = frozenset()
     if rewards := rewards_of(source):
@@ -102,7 +106,7 @@ def read(
     )
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
-    foreign = (*asked, *again(calls), *more)
+    foreign = (*asked, *again(calls), *models.foreign, *more)
     return Document(path, Placed(data, places), foreign, notes=_notes(calls), words=calls.words)
 
 

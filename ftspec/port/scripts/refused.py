@@ -32,6 +32,14 @@ SCORED = frozenset(
 )
 """Trainers beside which a head with one number is a reward model."""
 CLASSIFIES = "ForSequenceClassification"
+BY_HAND = frozenset(
+    ("AutoModelForCausalLMWithValueHead", "AutoModelForSeq2SeqLMWithValueHead", "LengthSampler")
+)
+"""trl's up to 0.11, whose PPO is a loop that the script writes."""
+LOOP = (
+    "it draws, rewards and steps in a loop of its own, as PPO of trl up to 0.11 did: what the loop does "
+    "is not read. trl's later PPOTrainer, which has a `train()`, is"
+)
 HEAD = "model.lm_head.weight"
 
 
@@ -45,6 +53,8 @@ def refuse(source: str) -> None:
     used: dict[str, int] = {}
     for name, line in _used(tree):
         used.setdefault(name, line)
+    if own := sorted(line for name, line in used.items() if name in BY_HAND):
+        raise wrong(LOOP, own[0])
     for name, line in used.items():
         what = CLASSES.get(name)
         if name.endswith(CLASSIFIES) and not used.keys() & SCORED:
