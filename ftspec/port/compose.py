@@ -66,7 +66,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     values |= _mended(values)
     origins = {path: found for part in parts for path, found in part.origins.items()}
     natives = _natives(parts)
-    refused = _nothing_to_evaluate(values)
+    refused = _nothing_to_evaluate(values) | _held_out_twice(values)
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
@@ -182,6 +182,15 @@ def _nothing_to_evaluate(values: dict[str, Any]) -> dict[str, str]:
     changed = {path: value for path, value in plain.items() if values.get(path, value) != value}
     values.update(changed)
     return dict.fromkeys(changed, why)
+
+
+def _held_out_twice(values: dict[str, Any]) -> dict[str, str]:
+    """Both are not in a spec; the rows that are named stay."""
+    if not (values.get("data.eval") and values.get("data.eval_size")):
+        return {}
+    for path in ("data.eval_size", "data.eval_draw"):
+        values.pop(path, None)
+    return {"data.eval_size": "rows to evaluate on are named beside it: a spec has one of both"}
 
 
 def _is_foreign(path: str, word: Any) -> bool:
@@ -306,7 +315,8 @@ def _checked(
             if not bad:
                 raise
             for path, message in bad.items():
-                refused[path] = f"{shown(flat.pop(path))}: {message.removeprefix('Value error, ')}"
+                value, why = flat.pop(path), message.removeprefix("Value error, ")
+                refused[path] = why if isinstance(value, tuple) else f"{shown(value)}: {why}"
             flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in bad}
 
 

@@ -92,6 +92,7 @@ def test_the_first_of_the_older_switches_of_attention_holds(read: Bring) -> None
         "noisy_embedding_alpha: 5\nneftune_noise_alpha: 5\n",
         "dataset_exact_deduplication: true\nskip_prepare_dataset: true\n",
         "fp8_config: {recipe: rowwise}\n",
+        "tokenizer_use_mistral_common: true\nchat_template: chatml\n",
         "eval_steps: 10\nval_set_size: 0\n",
         "eval_table_size: 5\nsample_packing: true\nflash_attention: true\n",
     ],
@@ -183,3 +184,13 @@ def test_the_random_order_of_kto_is_kept(read: Bring) -> None:
     found = read(AXOLOTL + "rl: kto\nremove_unused_columns: false\n").composed
     assert found.values["data.shuffle"] is True
     assert "shuffle: true" in found.text
+
+
+def test_rows_that_are_held_out_twice_take_no_other_setting_with_them(read: Bring) -> None:
+    """The length and the training rows were lost with them, and each was told in a dump of a source."""
+    imported = read(
+        AXOLOTL + "val_set_size: 0.1\ntest_datasets:\n  - path: x.jsonl\n    type: alpaca\n"
+    )
+    lost = {one.setting.key for one in imported.fates if not one.faithful}
+    assert lost == {"val_set_size"}
+    assert imported.composed.values["data.eval"]

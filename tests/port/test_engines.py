@@ -401,3 +401,32 @@ def test_of_an_adapter_everything_decays_anyway(
     trained = f"stage: sft\ndo_train: true\nfinetuning_type: {tuner}\n"
     text = f"{trained}model_name_or_path: m\ndeepspeed: ds.json\n"
     assert fate(read(text), "optimizer.params.weight_decay")[0] == kind
+
+
+def test_settings_of_float16_in_the_block_of_bfloat16(read: Bring) -> None:
+    """Files have them a hundredfold: older versions of DeepSpeed passed over them."""
+    text = json.dumps(
+        {"bf16": {"enabled": True, "loss_scale": 0, "hysteresis": 2}, "zero_optimization": {}}
+    )
+    imported = read(text, name="ds.json")
+    kind, why = fate(imported, "bf16.loss_scale")
+    assert kind == "inert"
+    assert "0.19.8 stops" in why
+    assert any("bf16.hysteresis" in note for note in imported.notes)
+
+
+def test_an_old_name_of_bf16_switches_nothing_on_under_accelerate(read: Bring) -> None:
+    imported = read(
+        json.dumps({"bfloat16": {"enabled": True}, "zero_optimization": {}}), name="ds.json"
+    )
+    kind, why = fate(imported, "bfloat16.enabled")
+    assert kind == "unknown"
+    assert "under accelerate" in why
+
+
+def test_a_schedule_that_begins_with_the_first_step(read: Bring) -> None:
+    for first, kind in ((-1, "inert"), (5, "unknown")):
+        params = {"last_batch_iteration": first, "warmup_num_steps": 10}
+        config = {"scheduler": {"type": "WarmupLR", "params": params}, "zero_optimization": {}}
+        imported = read(json.dumps(config), name="ds.json")
+        assert fate(imported, "scheduler.params.last_batch_iteration")[0] == kind

@@ -404,3 +404,18 @@ def test_to_resume_or_not_is_no_folder(read: Bring, said: str, kind: str, why: s
     assert found[0] == kind
     assert why in found[1]
     assert imported.composed.values.get("train.resume") is None
+
+
+def test_blanks_between_names_are_none_of_them(read: Bring) -> None:
+    imported = read(
+        LEAST + "lora_target: q_proj, v_proj\nadditional_target: embed_tokens, lm_head\n"
+    )
+    assert imported.faithful
+    assert imported.composed.values["method.tuner.targets"] == ("q_proj", "v_proj")
+
+
+def test_some_of_the_data_sets_are_not_what_trains(read: Bring) -> None:
+    """It was a port with `--allow-lossy`, of the one that is known alone."""
+    imported = read(LEAST.replace("alpaca_en_demo", "alpaca_en_demo,mine"))
+    (asked,) = imported.composed.open
+    assert asked.startswith("data.train: 'mine' stands in")

@@ -159,6 +159,12 @@ def test_a_recipes_config(read: Bring) -> None:
             "approximated",
         ),
         ("torch.optim.AdamW", "torch.optim.Rprop", "optimizer._component_", "unknown"),
+        (
+            "torch.optim.AdamW",
+            "torchao.prototype.low_bit_optim.AdamW8bit",
+            "optimizer._component_",
+            "renamed",
+        ),
         (".lora_llama3", ".qlora_llama3", "model._component_", "approximated"),
         ("dtype: fp32", "dtype: fp16", "dtype", "unknown"),
         ("dtype: fp32", "dtype: bf16", "dtype", "derived"),

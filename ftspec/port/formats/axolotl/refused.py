@@ -199,6 +199,22 @@ ROWS: tuple[tuple[str, Condition], ...] = (
         lambda c: sum(bool(c.get(key)) for key in LOSSES) > 1,
     ),
     ("an 8-bit optimizer under FSDP that offloads, or FSDP 2", _eight_bits_sharded),
+    (
+        "tokenizer_use_mistral_common with a tokenizer or a template that is changed",
+        both(
+            on("tokenizer_use_mistral_common"),
+            lambda c: _any(
+                c,
+                (
+                    "special_tokens",
+                    "tokens",
+                    "added_tokens_overrides",
+                    "chat_template",
+                    "processor_kwargs",
+                ),
+            ),
+        ),
+    ),
     ("deepspeed with fsdp", on("deepspeed", "fsdp")),
     ("max_memory with gpu_memory_limit", on("max_memory", "gpu_memory_limit")),
     ("lr_groups with loraplus_lr_ratio", on("lr_groups", "loraplus_lr_ratio")),

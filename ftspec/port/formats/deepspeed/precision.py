@@ -90,6 +90,14 @@ def _scaling(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", spec={f"precision.loss_scale.{name}": value})
 
 
+def _of_float16(_setting: Setting, _context: Context) -> Outcome:
+    """DeepSpeedBF16Config takes no more than its own; before it was a model, the rest was passed over."""
+    why = (
+        "bfloat16 has no such setting: older versions passed over it, DeepSpeed 0.19.8 stops at it"
+    )
+    return Outcome("inert", why=why, loud=True)
+
+
 def _autocast(setting: Setting, context: Context) -> Outcome:
     """Weights stay as they are, and the engine multiplies in 16 bits: a spec's `bf16`."""
     said = section(context, "torch_autocast")
@@ -143,7 +151,15 @@ PRECISION: Mapping[str, Rule] = {
     "bf16.check_grad_overflow": unless(
         (True,), "steps that overflow are left out", _while_on(nearly("no step is left out"))
     ),
-    "bf16.": inert("when bfloat16's gradients are summed"),
+    "bf16.immediate_grad_update": inert("when bfloat16's gradients are summed"),
+    "bf16.": _of_float16,
+    "bfloat16.": unless(
+        (False,),
+        "it is off",
+        unknown(
+            "an old name of bf16: under accelerate, which writes a bf16 of its own, nothing reads it"
+        ),
+    ),
     "torch_autocast.": _autocast,
     "communication_data_type": _travel,
     "data_types.grad_accum_dtype": _sums,

@@ -260,6 +260,9 @@ STEPS: Mapping[str, Rule] = {
     "scheduler.params.warmup_min_ratio": _of_cosine(_lowest),
     "scheduler.params.cos_min_ratio": _of_cosine(says("train.schedule.min_ratio")),
     "scheduler.params.total_num_steps": unless_auto(says("train.steps")),
+    "scheduler.params.last_batch_iteration": unless(
+        (-1,), "it begins with the first step", unknown("a schedule that begins later")
+    ),
     "scheduler.params.": unknown("a setting of the engine's own schedule"),
 }
 """Rules of the sections `optimizer` and `scheduler`."""

@@ -74,13 +74,20 @@ SIGNS = frozenset(
 )  # fmt: skip
 
 
+LISTS = (
+    *("lora_target", "additional_target", "oft_target", "galore_target"),
+    *("freeze_trainable_modules", "freeze_extra_modules"),
+)
+"""Names with commas between them, or a list."""
+
+
 def _listed(setting: Setting, context: Context) -> Outcome:
     """Names in one text or in a list: it takes both."""
     value = setting.value
-    return PLAIN(
-        setting._replace(value=",".join(map(str, value)) if isinstance(value, list) else value),
-        context,
-    )
+    names = value.split(",") if isinstance(value, str) else value
+    if isinstance(names, list):
+        value = ",".join(str(name).strip() for name in names)  # hparams/*.py, split_arg
+    return PLAIN(setting._replace(value=value), context)
 
 
 def _trains(setting: Setting, _context: Context) -> Outcome:
@@ -232,6 +239,9 @@ def _complete(context: Context) -> Completion:
     spec |= seen(context)
     if not context.get("media_dir"):
         questions += elsewhere(context)
+    rows = sources(split_names(context.get("dataset")), context)
+    if rows.missing and rows.sources:  # the rest alone is not what it trains
+        questions.append(f"data.train: {rows.missing}")
     if context.get("stage") in ("dpo", "kto", "orpo"):
         spec["method.objective.type"] = _objective(context)
     if (
@@ -269,8 +279,7 @@ format = Format(
         "preprocessing_num_workers": workers,
         "cutoff_len": length,
         "do_train": _trains,
-        "lora_target": _listed,
-        "additional_target": _listed,
+        **dict.fromkeys(LISTS, _listed),
         "dataset": _named,
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": template,

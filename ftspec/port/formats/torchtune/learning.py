@@ -18,6 +18,8 @@ OPTIMIZERS = {
     "bitsandbytes.optim.AdamW": "adamw", "bitsandbytes.optim.PagedAdamW": "paged-adamw",
     "bitsandbytes.optim.PagedAdamW8bit": "paged-adamw-8bit", "bitsandbytes.optim.AdamW8bit": "adamw-8bit",
     "torchao.optim.AdamW8bit": "torchao-adamw-8bit", "torchao.optim.AdamW4bit": "torchao-adamw-4bit",
+    "torchao.prototype.low_bit_optim.AdamW8bit": "torchao-adamw-8bit",
+    "torchao.prototype.low_bit_optim.AdamW4bit": "torchao-adamw-4bit",
     "torch.optim.SGD": "sgd", "torch.optim.Adagrad": "adagrad",
 }  # fmt: skip
 MIXED_RATIO = (
