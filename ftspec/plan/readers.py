@@ -49,7 +49,7 @@ UNDERSTOOD = frozenset(
             "turn_flag",
             "prepare",
         ),
-        *("packing", "shuffle"),
+        *("packing", "shuffle", "group_by_length"),
     )
 )
 """Paths whose effect on rows the rules know. A spec that sets another one is not guessed at."""

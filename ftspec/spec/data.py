@@ -163,6 +163,7 @@ class Written(Node):
 
 
 FLAGGED = "`turn_flag` belongs to `turn_part: ended` or `said`"
+SORTED = "`group_by_length` sorts rows that are drawn: leave `shuffle: false` out"
 OF_HUB = "`files` and `revision` belong to a hub data set, not to a file"
 
 
@@ -314,6 +315,10 @@ class Data(Node):
     equal blocks; those in one block see each other, as in pre-training. null: each row stands alone."""
     shuffle: bool = True
     """Draw rows in random order (seeded by train.data_seed)."""
+    group_by_length: bool = False
+    """Rows of like length share a step, so that less is padded. Rows in random order (seeded by train.seed)
+    are sorted by length, the longest first, as many at a time as 50 steps of one device take, or a quarter
+    of all where that is less; the longest of all begins."""
 
     @model_validator(mode="after")
     def _one_way_to_evaluate(self) -> Self:
@@ -342,6 +347,8 @@ class Data(Node):
             raise ValueError("`min_length` is at most `max_length`: else no row is left")
         if self.prompt_cut != "always" and self.max_prompt_length is None:
             raise ValueError("`prompt_cut` says when `max_prompt_length` cuts: give it too")
+        if self.group_by_length and not self.shuffle:
+            raise ValueError(SORTED)
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import A_PAIR, FLAGGED, OF_HUB, SUFFIXES, WRITINGS
+from ftspec.spec.data import A_PAIR, FLAGGED, OF_HUB, SORTED, SUFFIXES, WRITINGS
 from ftspec.spec.lora import OF_ANY_ADAPTER, LoRA
 from ftspec.spec.train import EXCLUSIVE
 from ftspec.spec.tuners import LAYERS, Partial
@@ -144,6 +144,12 @@ RULES: Mapping[str, list[Schema]] = {
                 "errorMessage": "`split_rows` belongs to `overflow: split`",
             },
         },
+        _unless(
+            {"required": ["group_by_length"], "properties": {"group_by_length": {"const": True}}},
+            "shuffle",
+            {"const": True},
+            SORTED,
+        ),
         {
             "if": {"required": ["prompt_cut"], "properties": {"prompt_cut": {"const": "overlong"}}},
             "then": {

@@ -206,6 +206,7 @@ def _compared(document: dict[str, Any], draw: st.DrawFn) -> None:
         _scored(document)
     if document["method"]["objective"]["type"] == "kto":
         data["shuffle"] = False
+        data.pop("group_by_length", None)
 
 
 def _taught(document: dict[str, Any], draw: st.DrawFn) -> None:

@@ -173,7 +173,9 @@ def shared(said: Any) -> Facts:
     facts = {name: said(name) for name in names}
     facts |= {name: bool(said(name)) for name in ("bf16", "fp16", "tf32", "auto_find_batch_size")}
     order = said("train_sampling_strategy")  # of rows in their order, `shuffles` speaks
-    facts["groups by length"] = order == "group_by_length"
+    # core/trainers/base.py, _get_train_sampler asks for these two first
+    other = said("sample_packing") or said("curriculum_sampling")
+    facts["groups by length"] = order == "group_by_length" and not other
     if not any(word in str(said("optim")) for word in ("adam", "lion")):
         facts |= dict.fromkeys(("adam_beta1", "adam_beta2", "adam_epsilon"))  # nothing reads them
     facts["max_grad_norm"] = said("max_grad_norm") or 0.0

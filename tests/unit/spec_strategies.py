@@ -132,7 +132,10 @@ def _without_idle_options(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_idle_limits(data: dict[str, Any]) -> dict[str, Any]:
-    """Beside no limit, no row is too long, and none is filled up to it; flags are of parts of turns."""
+    """Beside no limit, no row is too long, and none is filled up to it; flags are of parts of turns, and
+    rows of like length are drawn."""
+    if data.get("shuffle") is False:
+        data.pop("group_by_length", None)
     if data.get("turn_part", "written") == "written":
         data.pop("turn_flag", None)
     if data.get("max_length", 0) is None:
@@ -188,6 +191,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "drop_system": st.sampled_from((False, False, False, True)),
         "packing": st.sampled_from((None, None, None, "documents", "blocks")),
         "shuffle": st.booleans(),
+        "group_by_length": st.sampled_from((False, False, False, True)),
     }
     cut = {
         "max_length": st.integers(1000, 10**6),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import LOSSES, PLAIN_ANCHOR, PLAIN_ENTROPY
 from ftspec.families.rows.images import no_images
+from ftspec.families.rows.order import GROUPED, USES, lower_grouped
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.trainers import CPO, ORPO, SIMPO
@@ -237,7 +238,14 @@ _ROWS = (
     constant("eval_sample_packing", False, "rows stand alone", absent=None),
     constant("pad_to_sequence_len", None, "batches are as long as their longest row", absent=None),
     constant("pad_to_multiple_of", EIGHT, "as in all backends", absent=None),
-    constant("group_by_length", False, "rows are drawn at random", absent=None),
+    Row(
+        ("data.group_by_length",),
+        (GROUPED,),
+        lower_grouped,
+        bool,
+        uses=USES,
+        absent=(None,),
+    ),
     constant("dataloader_drop_last", False, "no row is left out in silence", absent=None),
     constant("dataloader_num_workers", 0, "rows are read in one order", absent=None),
     # what it would switch on by itself, or switches kernels

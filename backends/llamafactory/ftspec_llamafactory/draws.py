@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.rows.order import PATHS, STRATEGY, USES, lift_order, lower_order
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.mapping import Lossy, Refuse, Row, unsupported
 
@@ -53,6 +54,15 @@ def draw_rows() -> tuple[Row, ...]:
             _lower_draw_seed,
             lambda: None,
             uses=("data.prepare", "train.seed"),
+        ),
+        Row(
+            PATHS,
+            ("disable_shuffling", STRATEGY),
+            # its trainers ask the first before transformers' Trainer asks the other
+            lambda grouped, shuffle, *uses: (not shuffle, lower_order(grouped, True, *uses)),
+            lambda in_order, strategy: (False, False) if in_order else lift_order(strategy),
+            uses=USES,
+            absent=(False, "random"),
         ),
     )
 

@@ -40,7 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dataset", "media_dir", "tokenized_path", "template", "enable_thinking", "default_system",
         "cutoff_len", "train_on_prompt", "mask_history", "max_samples", "mix_strategy", "val_size",
         "streaming", "packing", "neat_packing", "overwrite_cache", "preprocessing_", "disable_shuffling",
-        "dataloader_",
+        "train_sampling", "dataloader_",
     ),
     "output": (
         "output_dir", "overwrite_output", "logging_", "save_", "plot_loss", "report_to",

@@ -11,8 +11,8 @@ from typing import Any
 
 from ftspec.families.objectives.kto import ALONE
 from ftspec.families.objectives.preference import OBJECTIVE
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field
-from ftspec_llamafactory.preference import ANSWERS, SCRIPTS, compared, reference_rows
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, unsupported
+from ftspec_llamafactory.preference import ANSWERS, BARS, SCRIPTS, compared, reference_rows
 
 BLOCK = 1000
 """Its own `preprocessing_batch_size`."""
@@ -22,7 +22,9 @@ MICRO = 8
 
 def kto(sft: FieldMap) -> FieldMap:
     """The map of its stage `kto`, from the supervised one."""
-    return compared(sft, _rows())
+    # its rows have `input_ids`, and a reason of their own against steps of like length
+    bars = {path: bar for path, bar in BARS.items() if path != "data.group_by_length"}
+    return compared(sft, _rows(), bars)
 
 
 def _rows() -> tuple[Row, ...]:
@@ -53,6 +55,13 @@ def _rows() -> tuple[Row, ...]:
             uses=("train.micro_batch_size",),
             reads=("per_device_train_batch_size",),
             absent=(False, BLOCK),
+        ),
+        unsupported(
+            "data.group_by_length",
+            "rows of like length were not seen to share a step beside other rows' answers",
+            "notimpl",
+            (False,),
+            "leave it out",
         ),
         *reference_rows(),
         constant(

@@ -30,7 +30,6 @@ from ftspec.mapping import (
     choice,
     constant,
     field,
-    negate,
     ours,
     unsupported,
 )
@@ -305,7 +304,6 @@ SFT = FieldMap(
         turn_row(
             "it trains all that its template writes of an answer (data/processor/supervised.py)"
         ),
-        field("data.shuffle", "disable_shuffling", negate, absent=False),
         constant("mix_strategy", "concat", "sources follow one another", absent="concat"),
         constant(
             "max_samples", None, "each source has a limit of its own, in its split", absent=None

@@ -87,6 +87,12 @@ BARS: Mapping[str, Bar] = {
         "notyet",
         "data.packing: null",
     ),
+    "data.group_by_length": Bar(
+        _nothing,
+        "rows of like length were not seen to share a step beside a teacher",
+        "notimpl",
+        "leave it out",
+    ),
     "data.prepare": Bar(
         lambda who: who == "framework",
         "its collator renders conversations itself; no rows are handed over to it yet",

@@ -20,7 +20,7 @@ from ftspec.families.objectives.preference import (
     trained,
     trained_by,
 )
-from ftspec.families.objectives.prompts import limit_row, one_seed_row, prompt_rows
+from ftspec.families.objectives.prompts import limit_row, no_lengths, one_seed_row, prompt_rows
 from ftspec.families.objectives.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.objectives.vllm import GENERATION, engine_row
 from ftspec.families.rows.script_data import LIMIT
@@ -145,6 +145,7 @@ def order_rows(config: str) -> tuple[Row, ...]:
             lambda shuffle: shuffle,
             absent=(True,),
         ),
+        no_lengths(),
         one_seed_row(config, ONE_SEED),
         Row(
             ("data.packing",),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ftspec.families.objectives.online import OWN, SHARED
 from ftspec.families.objectives.preference import BARRED, OBJECTIVE, Bar, trained, trained_by
-from ftspec.families.objectives.prompts import limit_row, one_seed_row, prompt_rows
+from ftspec.families.objectives.prompts import limit_row, no_lengths, one_seed_row, prompt_rows
 from ftspec.families.objectives.scored import REWARDS, lift_rewards, lower_rewards
 from ftspec.families.objectives.vllm import GENERATION
 from ftspec.families.trainers import PPO
@@ -107,6 +107,7 @@ def order_rows() -> tuple[Row, ...]:
     """The order in which the trainer draws prompts: whole batches, always shuffled."""
     return (
         Row(("data.shuffle",), (), lambda _on: (), lambda: True),
+        no_lengths(),
         Row(("data.packing",), (), lambda _packing: (), lambda: None),
         limit_row(),
         one_seed_row(CONFIG, ONE_SEED),

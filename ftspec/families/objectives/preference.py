@@ -101,6 +101,12 @@ BARRED: Mapping[str, Bar] = {
         "never",
         "data.packing: null",
     ),
+    "data.group_by_length": Bar(
+        _nothing,
+        "transformers measures rows by their `input_ids`, and these have a prompt and answers instead "
+        "(trainer_pt_utils.py, LengthGroupedSampler)",
+        hint="leave it out",
+    ),
     "data.prepare": Bar(
         lambda who: who == "framework",
         "trainers of preferences tokenise rows themselves; no rows are handed over to them yet",

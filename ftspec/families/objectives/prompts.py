@@ -7,7 +7,7 @@ from typing import Any
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.script_data import LIMIT
-from ftspec.mapping import MISSING, Refuse, Row
+from ftspec.mapping import MISSING, Refuse, Row, unsupported
 
 PROMPT = "prompt"
 """The shape of the script's rows: a prompt, and whatever else the rewards read."""
@@ -36,6 +36,16 @@ def limit_row() -> Row:
         lambda length, overflow: length if overflow == "drop" else MISSING,
         lambda limit: (limit, "drop"),
         absent=(MISSING,),
+    )
+
+
+def no_lengths() -> Row:
+    """Rows of like length, which these trainers do not draw."""
+    return unsupported(
+        "data.group_by_length",
+        "its trainer draws prompts by a sampler of its own",
+        neutral=(False,),
+        hint="leave it out",
     )
 
 

@@ -74,6 +74,7 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "model.template_options": ({}, None),
     "data.prepare": ("framework",),
     "data.packing": (None,),
+    "data.group_by_length": (False, None),
     "data.turn_part": ("written", None),
     "train.qat.weights": (None,),
     "train.neftune_alpha": (None,),

@@ -9,6 +9,7 @@ from ftspec.families.rows.datasets import context
 from ftspec.families.rows.draws import draw_rows
 from ftspec.families.rows.images import LEARNED, with_images
 from ftspec.families.rows.long_prompts import no_prompts
+from ftspec.families.rows.order import STRATEGY, order_row
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.rows.shapes import IMAGES, WRITTEN
 from ftspec.families.rows.turns import turn_row
@@ -87,13 +88,7 @@ def data_rows() -> tuple[Row, ...]:
         ),
         *no_prompts(),
         *prepared_rows(),
-        Row(
-            ("data.shuffle",),
-            (f"{CONFIG}train_sampling_strategy",),
-            lambda shuffle: "random" if shuffle else "sequential",
-            _lift_sampling,
-            absent=("random",),
-        ),
+        order_row(f"{CONFIG}{STRATEGY}"),
     )
 
 
@@ -207,9 +202,3 @@ def _lift_train_on(completion: Any, assistant: Any, shape: Any, learned: Any) ->
         return "assistant"
     # trl's own default: only the completion where there is one
     return "completions" if completion or (completion is None and shape != "messages") else "all"
-
-
-def _lift_sampling(strategy: str) -> bool:
-    if strategy not in ("random", "sequential"):
-        raise Refuse(f"the sampling strategy {strategy!r} is not in a spec yet", "notimpl")
-    return strategy == "random"

@@ -13,6 +13,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.formats.fsdp import argument_rules
+from ftspec.port.formats.order import STRATEGY, by_length, length_column, order_seed
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -202,7 +203,9 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "remove_unused_columns": unless(
             (True,), "columns that the model does not take are left out anyway", unknown("columns")
         ),
-        "group_by_length": unless((False, None), "rows are drawn in random order", plain(prefix)),
+        "group_by_length": by_length(f"{prefix}{STRATEGY}"),
+        "data_seed": order_seed(same),
+        "length_column_name": length_column,
         "use_liger_kernel": unless((False, None), "torch's kernels", inert(KERNEL)),
         "torch_compile": unless((False, None), "nothing is compiled", inert(KERNEL)),
         **group(
@@ -243,7 +246,6 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "liger_kernel_config.": inert(KERNEL),
         "torch_compile_backend": inert(KERNEL),
         "torch_compile_mode": inert(KERNEL),
-        "length_column_name": unless_set("group_by_length"),
         "ignore_data_skip": unless_set("resume_from_checkpoint"),
         "metric_for_best_model": unless_set("load_best_model_at_end", "early_stopping_steps"),
         "greater_is_better": unless_set("load_best_model_at_end", "early_stopping_steps"),

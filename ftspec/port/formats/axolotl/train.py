@@ -21,6 +21,7 @@ from ftspec.port.formats.axolotl.words import (
     said,
     taken,
 )
+from ftspec.port.formats.order import GROUPED, MEASURED, STRATEGY
 from ftspec.port.rules import Context, Outcome, Rule, engine_file, renamed, unknown
 
 OPTIMIZERS = {
@@ -254,8 +255,23 @@ def _resume(setting: Setting, _context: Context) -> Outcome:
     return Outcome("exact", {"train.resume_from_checkpoint": setting.value})
 
 
-def _grouped(setting: Setting, _context: Context) -> Outcome:
-    return Outcome("renamed", {f"{CONFIG}train_sampling_strategy": "group_by_length"})
+def _grouped(_setting: Setting, context: Context) -> Outcome:
+    """core/trainers/base.py, _get_train_sampler, before transformers' Trainer is asked."""
+    if context.get("pretraining_dataset"):
+        return Outcome("inert", why="a stream has no lengths: transformers leaves it in its order")
+    if context.get("reward_model"):
+        return Outcome("unknown", why=MEASURED)
+    for key, why in (
+        ("curriculum_sampling", "rows stay in their order"),
+        ("sample_packing", "packed rows are drawn in random order"),
+    ):
+        if taken(context, key):
+            return Outcome("inert", why=f"{key} comes first: {why}")
+    native = {f"{CONFIG}{STRATEGY}": GROUPED}
+    if evaluates(context):
+        why = "transformers 5.16 draws rows to evaluate on apart: later epochs have another random order"
+        return Outcome("approximated", native, why=why)
+    return Outcome("renamed", native)
 
 
 TRAIN_RULES: dict[str, Rule] = {

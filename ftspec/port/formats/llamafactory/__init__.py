@@ -19,6 +19,7 @@ from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
 from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
 from ftspec.port.formats.llamafactory.older import MERGED, older_rules
+from ftspec.port.formats.llamafactory.order import ORDER_RULES
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
 from ftspec.port.formats.llamafactory.template import system, template, thinking
@@ -41,7 +42,6 @@ from ftspec.port.rules import (
     nearly,
     one_of,
     renamed,
-    unknown,
     unless,
 )
 from ftspec.read import yaml
@@ -58,7 +58,6 @@ ENDED = (
     "it appends the end-of-text token to every text, also where one stands there, and does not train it "
     "where it is the padding token as well"
 )
-GROUPED = "rows of like length in one batch are not in a spec"
 TURNS = (
     "it takes rows of the data sets by turns, or by chance (datasets, interleave_datasets); a spec puts them "
     "one after the other"
@@ -333,14 +332,7 @@ format = Format(
         "infer_backend": inert(GENERATED),
         "predict_with_generate": _answered,
         "bf16": _half,
-        "train_sampling_strategy": one_of(
-            sequential=renamed("disable_shuffling", lambda _: True),
-            random=inert("rows are drawn in random order"),
-            otherwise=unknown(GROUPED),
-        ),
-        "group_by_length": unless(
-            (False, None), "rows are drawn in random order", unknown(GROUPED)
-        ),
+        **ORDER_RULES,
         "mix_strategy": _mixed,
         "interleave_probs": _mixed,
     },

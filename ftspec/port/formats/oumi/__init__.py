@@ -13,6 +13,7 @@ from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL
+from ftspec.port.formats.order import BY_SEED, GROUPED, MEASURED, STRATEGY, by_length
 from ftspec.port.formats.oumi import models
 from ftspec.port.formats.oumi.data import DATA_RULES, prepares, sources_and_target
 from ftspec.port.formats.oumi.engine import ENGINE_RULES, engine
@@ -107,6 +108,8 @@ def _warmup(setting: Setting, context: Context) -> Outcome:
 
 
 def _data_seed(setting: Setting, context: Context) -> Outcome:
+    if _is_grouped(context):
+        return Outcome("inert", why=BY_SEED)
     if setting.value == _training(context, "seed"):
         return Outcome("inert", why="the seed orders rows anyway")
     return Outcome("renamed", {f"{CONFIG}data_seed": setting.value})
@@ -141,10 +144,8 @@ def _trainer(setting: Setting, _context: Context) -> Outcome:
 
 def _kwargs(setting: Setting, context: Context) -> Outcome:
     name = setting.key.removeprefix("training.trainer_kwargs.")
-    if name == "max_length":
-        if section(context, "model").get("model_max_length"):
-            return Outcome("inert", why="model_max_length stands in its place")
-        return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
+    if name == "max_length" and section(context, "model").get("model_max_length"):
+        return Outcome("inert", why="model_max_length stands in its place")
     if name in PREPARED and setting.value and prepares(context):
         return Outcome("unknown", why=TOKENISED)
     if name in OF_PAIRS and _learnt(context) == "dpo":
@@ -154,9 +155,24 @@ def _kwargs(setting: Setting, context: Context) -> Outcome:
             else setting.value
         )
         return Outcome("renamed", {f"{CONFIG}{name}": value})
-    if name in KWARGS and _learnt(context) == "sft":
+    if name in (GROUPED, STRATEGY):
+        return _order(setting, context, name)
+    if name == "max_length" or (name in KWARGS and _learnt(context) == "sft"):
         return Outcome("renamed", {f"{CONFIG}{name}": setting.value})
     return Outcome("unknown", why="an argument of trl's trainer that is not read here")
+
+
+def _order(setting: Setting, context: Context, name: str) -> Outcome:
+    if name == STRATEGY and setting.value != GROUPED:
+        return Outcome("renamed", {f"{CONFIG}{STRATEGY}": setting.value})
+    if setting.value and _learnt(context) != "sft":
+        return Outcome("unknown", why=MEASURED)
+    return by_length(f"{CONFIG}{STRATEGY}")(setting, context)
+
+
+def _is_grouped(context: Context) -> bool:
+    given = section(context, "training").get("trainer_kwargs") or {}
+    return isinstance(given, dict) and (bool(given.get(GROUPED)) or given.get(STRATEGY) == GROUPED)
 
 
 def _with_adapter(rule: Rule, bits: bool = False) -> Rule:
@@ -220,7 +236,7 @@ def _complete(context: Context) -> Completion:
         f"{CONFIG}report_to": _trackers(context),
         f"{CONFIG}max_length": 1024,
     }
-    if _training(context, "seed") != DATA_SEED:
+    if _training(context, "seed") != DATA_SEED and not _is_grouped(context):
         native[f"{CONFIG}data_seed"] = DATA_SEED
     questions = []
     if beside:

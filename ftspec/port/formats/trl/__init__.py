@@ -13,6 +13,7 @@ from ftspec.families.rows.template import TEMPLATE
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
+from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER
@@ -351,13 +352,9 @@ format = Format(
         "padding_free": _unpadded,
         "optim": optimizer,
         "lr_scheduler_type": schedule,
-        "train_sampling_strategy": order,
+        **dict.fromkeys((STRATEGY, GROUPED), order),
+        "data_seed": order_seed(plain),
         "remove_unused_columns": inert("trl's collators take the columns that they need"),
-        "group_by_length": unless(
-            (False, None),
-            "rows are drawn in random order",
-            renamed(f"{CONFIG}train_sampling_strategy", lambda _: "group_by_length"),
-        ),
         "generation_batch_size": drawn_at_once,
         "loss_type": _simpo_loss,
         **MODEL_RULES,

@@ -9,9 +9,11 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import is_five, training_rules
-from ftspec.port.formats.trl.plain import CONFIG, plain
+from ftspec.port.formats.order import GROUPED, MEASURED, PACKED, SAMPLED, STRATEGY, by_length
+from ftspec.port.formats.trl.plain import CONFIG, native_key, plain
 from ftspec.port.formats.trl.trainers import config_class, trainer
 from ftspec.port.rules import Context, Outcome
+from ftspec.spec.online import ONLINE
 
 A_PATTERN = (
     "trl makes one word of a list of one, and peft takes a word for a pattern of whole names: a bare name "
@@ -91,8 +93,25 @@ def drawn_at_once(setting: Setting, context: Context) -> Outcome:
 
 
 def order(setting: Setting, context: Context) -> Outcome:
-    """Of KTO, whose loss of that name is refused with rows in another order (trainer/kto_trainer.py)."""
+    """In which order rows come: some trainers stop at one, others never ask."""
     word, loss = trainer(context)[0], context.get("loss_type", "kto")
+    grouped = setting.value == GROUPED if setting.key == STRATEGY else bool(setting.value)
+    if setting.key == GROUPED and not grouped:
+        return Outcome("inert", why="it is off")
     if word == "kto" and loss == "kto" and setting.value != "sequential":
+        # trainer/kto_trainer.py
         return Outcome("unknown", why="trl's KTO stops unless rows stay in their order")
+    if grouped and (found := _ungrouped(word, context)):
+        return found
+    if setting.key == GROUPED:
+        return by_length(native_key(STRATEGY, context))(setting, context)
     return plain(setting, context)
+
+
+def _ungrouped(word: str, context: Context) -> Outcome | None:
+    """What becomes of rows of like length, where a trainer has none."""
+    if word in ONLINE:
+        return Outcome("inert", why=SAMPLED)
+    if word not in ("sft", "gkd"):
+        return Outcome("unknown", why=MEASURED)
+    return Outcome("approximated", why=PACKED) if context.get("packing") else None

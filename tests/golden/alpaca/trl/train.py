@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 c51f94448f98)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 2c7ee43e1b3f)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-full (sha256 d6dde1d8e1da)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-full (sha256 9fe6a8b56474)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

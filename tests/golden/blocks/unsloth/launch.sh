@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 c8842741f34c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 4ce8955735cf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

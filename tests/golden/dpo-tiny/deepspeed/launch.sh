@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-tiny (sha256 b861b4a29324)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-tiny (sha256 ab7700285d8b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

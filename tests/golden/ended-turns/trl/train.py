@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 7b3e974fc130)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 f0543d4f3ea6)
 
 from datasets import load_from_disk
 from peft import LoraConfig

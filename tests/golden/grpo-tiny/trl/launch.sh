@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 94cb1934dc4a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 e2108be44f3f)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 9163f62287ee)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 e1070126a3be)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

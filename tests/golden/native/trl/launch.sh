@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 d4ba81d4ab4b)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 646337c9ca58)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

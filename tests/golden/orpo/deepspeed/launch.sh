@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from orpo (sha256 2f24a896c7e8)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from orpo (sha256 235d2e942ab7)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

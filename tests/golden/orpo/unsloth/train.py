@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 2f24a896c7e8)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 235d2e942ab7)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix

@@ -6,7 +6,7 @@
 #     "requests==2.34.2",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 1ff16c244ca5)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 f80fabddea4f)
 
 from datasets import load_dataset
 from peft import LoraConfig

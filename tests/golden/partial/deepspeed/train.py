@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 b0c668b14e77)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 c5802eb5d98e)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

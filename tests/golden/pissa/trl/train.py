@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 1af7440dc909)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from pissa (sha256 bdfecb5ed4b8)
 
 from datasets import load_dataset
 from peft import LoraConfig

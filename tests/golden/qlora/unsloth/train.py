@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 7456a3555e7b)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 6a888e47475f)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 c85be3583549)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 9eea7e22505c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

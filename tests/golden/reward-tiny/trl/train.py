@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 c85be3583549)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from reward-tiny (sha256 9eea7e22505c)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 a1712a53b315)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 6caba22f9129)
 
 from os.path import commonprefix
 

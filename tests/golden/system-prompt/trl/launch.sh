@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 e6063f522cc4)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 a211392bf808)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

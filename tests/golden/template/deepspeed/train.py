@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 c84e6cb77823)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 927cb9c3d59e)
 
 from datasets import load_dataset
 from jinja2 import StrictUndefined

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from template (sha256 c84e6cb77823)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from template (sha256 927cb9c3d59e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

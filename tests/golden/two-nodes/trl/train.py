@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 ed804c207514)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 e14fb754809c)
 
 from datasets import load_dataset
 from peft import LoraConfig
