@@ -298,6 +298,8 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
         data.pop("draw_seed", None)
     if objective == "cpt" or "template" in data["train"][0]:  # there are no turns
         data.pop("system", None)
+    if data.get("shuffle") is False:
+        data.pop("group_by_length", None)
     if data.get("packing") == "blocks":
         data.update({"overflow": "truncate"} if objective == "cpt" else {"packing": "documents"})
     if data.get("max_length", 0) is None and objective in LIMITED:
