@@ -42,6 +42,7 @@ from ftspec.port.rules import (
     nearly,
     one_of,
     renamed,
+    unknown,
     unless,
 )
 from ftspec.read import yaml
