@@ -143,8 +143,10 @@ def lift(backend: Backend, native: Flat) -> Lifted:
     A map's row of the objective refuses what is of another one. Where all refuse, the first map's
     refusals stand.
     """
-    found = {objective: fields.lift(native) for objective, fields in backend.maps.items()}
-    of_it = (
-        lifted for objective, lifted in found.items() if lifted.spec.get(OBJECTIVE) == objective
-    )
-    return next(of_it, next(iter(found.values())))
+    others: list[Lifted] = []
+    for objective, fields in backend.maps.items():
+        lifted = fields.lift(native)
+        if lifted.spec.get(OBJECTIVE) == objective:
+            return lifted
+        others.append(lifted)
+    return others[0]

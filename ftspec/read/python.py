@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftspec.read.text import refuse_huge, wrong
+from ftspec.read.text import Segments, refuse_huge, wrong
 
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
 """Dotted names that are read as strings of the same text; the same as emit.literal.NAMES."""
@@ -104,7 +104,7 @@ class Script:
     """A script that is read from its first statement to its last."""
 
     def __init__(self, source: str, tree: ast.Module, calls: Collection[str]) -> None:
-        self.source, self.tree, self.calls = source, tree, calls
+        self.text, self.tree, self.calls = Segments(source), tree, calls
         self.lines: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.foreign: list[tuple[int, str]] = []
@@ -306,7 +306,7 @@ class Script:
         return found
 
     def _foreign(self, node: ast.stmt | ast.expr | ast.keyword, before: str = "") -> None:
-        text = ast.get_source_segment(self.source, node) or ast.unparse(node)
+        text = self.text.of(node) or ast.unparse(node)
         self.foreign.append((node.lineno, before + text))
 
 

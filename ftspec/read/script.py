@@ -77,7 +77,7 @@ class _Followed(Origins):
     def _foreign(self, node: ast.stmt | ast.expr | ast.keyword, before: str = "") -> None:
         super()._foreign(node, before)
         if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
-            texts = tuple(ast.get_source_segment(self.source, leaf) or "" for leaf in leaves(node))
+            texts = tuple(self.text.of(leaf) for leaf in leaves(node))
             self.parts[node.lineno] = texts
 
     def _statement(self, node: ast.stmt) -> bool:  # noqa: PLR0911, PLR0912 - one per kind of node
@@ -178,11 +178,9 @@ class _Followed(Origins):
         for name in bound:
             self._opaque(name)
         if otherwise:
-            text = ast.get_source_segment(self.source, handlers[0]) or "except:"
+            text = self.text.of(handlers[0]) or "except:"
             self.foreign.append((handlers[0].lineno, text))
-            self.parts[handlers[0].lineno] = tuple(
-                ast.get_source_segment(self.source, leaf) or "" for leaf in otherwise
-            )
+            self.parts[handlers[0].lineno] = tuple(self.text.of(leaf) for leaf in otherwise)
         return True
 
     # what names are bound to

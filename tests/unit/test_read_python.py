@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from ftspec.errors import SpecError
 from ftspec.read.python import Calls, read_calls
+from ftspec.read.text import Segments
 
 NAMES = (
     "SFTConfig", "SFTTrainer", "load_dataset", "AutoModel.from_pretrained", "trainer.train",
@@ -124,3 +127,15 @@ def test_what_is_not_python(source: str, line: int) -> None:
 
 def test_odd_escapes_do_not_warn() -> None:
     assert read("SFTConfig(a='\\d')").values == {"SFTConfig.a": "\\d"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_text_of_a_node_is_what_python_says(end: str) -> None:
+    source = end.join(
+        ("a = 'é' + f(", "  'ü',\x0c b='😀')", "if a: b = '''x", "y'''; c = 1", "d = 2")
+    )
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt | ast.expr)]
+    text = Segments(source)
+    assert len(nodes) > 10
+    for node in nodes:
+        assert text.of(node) == ast.get_source_segment(source, node)

@@ -128,11 +128,10 @@ def scheduled(warmup: tuple[str, float, int]) -> str:
 def read_steps(tree: ast.Module) -> dict[str, Any]:
     """The native values of these statements; nothing where they are missing."""
     native: dict[str, Any] = {}
-    (decaying,) = (ast.dump(node) for node in ast.parse(DECAYING).body)
     for node in tree.body:
         if (found := match(_SAID, node)) is not None:
             native[WARMUP] = (found["shape"], found["start"], found["delay"])
-        elif ast.dump(node) == decaying:
+        elif match(DECAYING, node) is not None:
             native[DECAYED] = True
     return native
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from ftspec.families.scripts.unify import match_all
+from ftspec.families.scripts.unify import match_all, patterns
 from ftspec.mapping import MISSING, Refuse, Row
 
 FROZEN = "model.router_frozen"
@@ -95,6 +95,6 @@ def lower_freezing(freeze: bool, tuner: str) -> bool:
 
 def read_freezing(tree: ast.Module) -> dict[str, Any]:
     """The native value of these statements; nothing where they are missing."""
-    length = len(ast.parse(FREEZE).body)
+    length = len(patterns(FREEZE))
     parts = (tree.body[start : start + length] for start in range(len(tree.body)))
     return {FROZEN: True} if any(match_all(FREEZE, part) is not None for part in parts) else {}

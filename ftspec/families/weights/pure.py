@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ftspec.families.scripts.unify import match
 from ftspec.mapping import MISSING, Refuse, Row
 
 ADAPTERS = "precision.adapters"
@@ -50,8 +51,7 @@ def with_adapters(row: Row) -> Row:
 
 def read_adapters(tree: ast.Module) -> Mapping[str, Any]:
     """The native value of the statement."""
-    (held,) = (ast.dump(node) for node in ast.parse(HELD).body)
-    return {ADAPTERS: True} if any(ast.dump(node) == held for node in tree.body) else {}
+    return {ADAPTERS: True} if any(match(HELD, node) is not None for node in tree.body) else {}
 
 
 def _refuse(objective: str, sharding: str | None, init: str | None, plus: float | None) -> None:
