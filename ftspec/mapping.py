@@ -272,8 +272,8 @@ class FieldMap:
             if not holds(row, spec):
                 continue
             known.update(row.keys, row.reads)
-            absent = dict(zip(row.keys, row.absent or (MISSING,) * len(row.keys), strict=True))
-            given = tuple(native.get(key, absent[key]) for key in row.keys)
+            absent = row.absent or (MISSING,) * len(row.keys)
+            given = tuple(native.get(key, none) for key, none in zip(row.keys, absent, strict=True))
             if row.keys and all(value is MISSING for value in given):
                 continue
             try:

@@ -7,11 +7,15 @@ date is a string. Measured with OmegaConf 2.4.0; the table is in tests/unit/test
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ftspec.read.placed import Earlier, Place, Placed, Trail
 from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
+
+if TYPE_CHECKING:
+    from ruamel.yaml.parser import Parser
 
 NODES = 10_000
 """Most nodes with aliases expanded: OmegaConf's own limit."""
@@ -81,8 +85,9 @@ def read_placed(
     refuse_huge(text, "YAML")
     constructor = _Constructor(scalar, last_wins, text)
     try:
-        _check_events(YAML(typ="safe", pure=True).parse(text))
-        root = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Parser = _checking()
+        root = yaml.compose(text)
         value = {} if root is None else constructor.value(root, 0, ())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -98,21 +103,37 @@ def read_placed(
     return Placed(value, constructor.places, tuple(constructor.earlier))
 
 
-def _check_events(events: Iterator[Any]) -> None:
-    """Stop at what is refused before it is built: tags, a second document, depth."""
-    depth = documents = 0
-    for event in events:
-        name = type(event).__name__
-        mark = event.start_mark
-        depth += name.endswith("StartEvent") and name.startswith(("Mapping", "Sequence"))
-        depth -= name.endswith("EndEvent") and name.startswith(("Mapping", "Sequence"))
-        documents += name == "DocumentStartEvent"
-        if depth > DEPTH:
-            raise wrong(f"YAML nested deeper than {DEPTH} levels", mark.line + 1, mark.column + 1)
-        if documents > 1:
-            raise wrong("a second document begins here", mark.line + 1, hint="one config a file")
-        if getattr(event, "tag", None) is not None and getattr(event, "ctag", None) is not None:
-            raise wrong(f"the tag {event.tag} is not read", mark.line + 1, mark.column + 1)
+@cache
+def _checking() -> type[Parser]:
+    from ruamel.yaml.events import (  # noqa: PLC0415
+        CollectionEndEvent,
+        CollectionStartEvent,
+        DocumentStartEvent,
+    )
+    from ruamel.yaml.parser import Parser  # noqa: PLC0415
+
+    class Checking(Parser):
+        """Stops at what is refused before it is built: tags, a second document, depth."""
+
+        depth = documents = 0
+
+        def get_event(self) -> Any:
+            """The next event, which is not refused."""
+            event = super().get_event()
+            mark = event.start_mark
+            self.depth += isinstance(event, CollectionStartEvent)
+            self.depth -= isinstance(event, CollectionEndEvent)
+            self.documents += isinstance(event, DocumentStartEvent)
+            line, column = mark.line + 1, mark.column + 1
+            if self.depth > DEPTH:
+                raise wrong(f"YAML nested deeper than {DEPTH} levels", line, column)
+            if self.documents > 1:
+                raise wrong("a second document begins here", line, hint="one config a file")
+            if getattr(event, "tag", None) is not None and getattr(event, "ctag", None) is not None:
+                raise wrong(f"the tag {event.tag} is not read", line, column)
+            return event
+
+    return Checking
 
 
 class _Constructor:

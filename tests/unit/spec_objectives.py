@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from tests.unit.spec_basics import (
 )
 
 
+@cache
 def objectives(word: str) -> st.SearchStrategy[Any]:
     """The objective of this name: a token is weighed by one rule, not by two."""
     drawn = {
@@ -31,11 +33,13 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
     return drawn[word]()
 
 
+@cache
 def averages() -> st.SearchStrategy[str]:
     """Mostly the mean that every backend has."""
     return st.sampled_from((*("tokens",) * 3, "batches"))
 
 
+@cache
 def demonstrations() -> st.SearchStrategy[Any]:
     weight = optional({"prompt_weight": st.just(0.0) | shares()}, type=st.just("sft"))
     loss = st.sampled_from(("nll", "dft", "eaft", "asft"))
@@ -53,6 +57,7 @@ def demonstrations() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def judgements() -> st.SearchStrategy[Any]:
     """KTO, mostly with the loss that every backend has."""
     weights = {name: positive() for name in ("beta", "desirable_weight", "undesirable_weight")}
@@ -61,6 +66,7 @@ def judgements() -> st.SearchStrategy[Any]:
     return optional({**weights, **models}, type=st.just("kto"), loss=losses)
 
 
+@cache
 def unreferred(word: str) -> st.SearchStrategy[Any]:
     """ORPO, CPO or SimPO."""
     own: dict[str, st.SearchStrategy[Any]] = {"sft_weight": st.just(0.0) | positive()}
@@ -71,6 +77,7 @@ def unreferred(word: str) -> st.SearchStrategy[Any]:
     return optional({"beta": positive(), **own}, type=st.just(word))
 
 
+@cache
 def distillation() -> st.SearchStrategy[Any]:
     """A teacher, and what is written during training."""
     own = {
@@ -84,6 +91,7 @@ def distillation() -> st.SearchStrategy[Any]:
     return optional(own, type=st.just("gkd"), teacher=st.just("org/teacher"))
 
 
+@cache
 def rewards() -> st.SearchStrategy[Any]:
     """Every kind that needs no file, with awkward words in it."""
     weight = {"weight": st.floats(-10, 10)}
@@ -111,6 +119,7 @@ def rewards() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def sampled(word: str) -> st.SearchStrategy[Any]:
     """An objective that draws completions: one group may be any size that divides the batch."""
     if word == "online-dpo":
@@ -167,6 +176,7 @@ def _scaled(objective: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in objective.items() if not (apart and k == "scale")}
 
 
+@cache
 def proximal() -> st.SearchStrategy[Any]:
     """PPO, with what its trainer draws by."""
     model = optional({"adapter": st.just("org/adapter")}, by=st.just("model"), name=words())
@@ -184,6 +194,7 @@ def proximal() -> st.SearchStrategy[Any]:
     return optional(own, type=st.just("ppo"), rewards=st.lists(model, min_size=1, max_size=1))
 
 
+@cache
 def preferences() -> st.SearchStrategy[Any]:
     """DPO, mostly with the loss that every backend has."""
     share = st.floats(0, 0.49)

@@ -31,6 +31,7 @@ from tests.unit.spec_training import (
 )
 
 
+@cache
 def sources() -> st.SearchStrategy[Any]:
     paths = st.builds(str.__add__, words(), st.sampled_from((".jsonl", ".CSV", ".parquet")))
     rest = {
@@ -58,6 +59,7 @@ def sources() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def new_tokens() -> st.SearchStrategy[Any]:
     """Mostly as every backend that adds any can have them."""
     rest = {
@@ -68,6 +70,7 @@ def new_tokens() -> st.SearchStrategy[Any]:
     return optional(rest, tokens=st.lists(words(), unique=True, min_size=1, max_size=3))
 
 
+@cache
 def sharding() -> st.SearchStrategy[Any]:
     """FSDP of both versions."""
     both = {
@@ -93,6 +96,7 @@ def _one_engine(hardware: dict[str, Any]) -> dict[str, Any]:
     return hardware
 
 
+@cache
 def images() -> st.SearchStrategy[Any]:
     """Which parts of a model that reads images train, and how large an image may be."""
     parts = st.lists(st.sampled_from(PARTS), min_size=1, max_size=3, unique=True)
@@ -103,6 +107,7 @@ def images() -> st.SearchStrategy[Any]:
     return optional({"train": parts, **sizes})
 
 
+@cache
 def ropes() -> st.SearchStrategy[Any]:
     """All kinds, with what only a model's own file could say."""
     factor, theta = st.floats(1, 64), st.floats(1000, 1e7)

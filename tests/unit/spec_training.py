@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from tests.unit.spec_basics import (
 )
 
 
+@cache
 def inits() -> st.SearchStrategy[Any]:
     names = ("default", "gaussian", "orthogonal", "olora", "eva", "loftq")
     return (
@@ -27,6 +29,7 @@ def inits() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def tuners() -> st.SearchStrategy[Any]:
     rank, lora = st.integers(1, 10**6), st.just("lora")
     usual = {
@@ -78,6 +81,7 @@ def tuners() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def optimizers() -> st.SearchStrategy[Any]:
     betas = {"beta1": shares(), "beta2": shares()}
     adam = ("adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit")
@@ -112,6 +116,7 @@ def optimizers() -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def schedules() -> st.SearchStrategy[Any]:
     count = st.integers(1, 10**6)
     decays = {
@@ -146,6 +151,7 @@ FORMATS = (
 """Formats of the arithmetic; those that most backends have more often."""
 
 
+@cache
 def scales() -> st.SearchStrategy[Any]:
     count = st.integers(1, 10**6)
     sought = {
@@ -158,12 +164,14 @@ def scales() -> st.SearchStrategy[Any]:
     return st.builds(dict, fixed=positive()) | optional(sought)
 
 
+@cache
 def quantizations() -> st.SearchStrategy[Any]:
     container = st.none() | st.sampled_from(("uint8", "bfloat16", "float16", "float32"))
     four = {"double": st.booleans(), "experts": st.booleans(), "storage": container}
     return optional(four, type=st.sampled_from(("nf4", "fp4"))) | st.just({"type": "int8"})
 
 
+@cache
 def checkpoints() -> st.SearchStrategy[Any]:
     """Kinds of a checkpoint that is quantised already; most often one that can be made whole."""
     whole = st.fixed_dictionaries(
@@ -234,6 +242,7 @@ def adapters(draw: st.DrawFn) -> Any:
     return draw(kind)
 
 
+@cache
 def trains() -> st.SearchStrategy[Any]:
     count = st.integers(1, 10**9)
     fields = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from ftspec.backend import MODEL_COPY, File, Job
@@ -105,6 +106,7 @@ def environment(native: Flat) -> dict[str, str]:
     return started | fsdp.environment(native) | engine.environment(native)
 
 
+@cache
 def _place(key: str) -> tuple[int, int, bool]:
     """Where a key stands: its section, and there by the longest beginning; `dataset` before `dataset_dir`."""
     _, section, number = max(
