@@ -283,7 +283,7 @@ def _program(
             rest = rest[1:]
         if name.rpartition("/")[2] in UNTRAINED:
             return None
-        tool, trainer = _tool(name)
+        tool, trainer = _tool(name, rest)
         if name == "oumi" and module and [word.text for word in rest[:1]] == ["train"]:
             tool, rest = "oumi", _oumi(rest[1:])
         if not tool and launcher == "python" and module:
@@ -296,9 +296,10 @@ def _program(
     return None
 
 
-def _tool(name: str) -> tuple[str, str]:
+def _tool(name: str, rest: Sequence[Word]) -> tuple[str, str]:
     file = name.rpartition("/")[2]
-    if "axolotl" in name:
+    configured = [word.text for word in rest[:1] if word.text.endswith((".yml", ".yaml"))]
+    if "axolotl" in name or (configured and name.endswith("scripts/finetune.py")):  # before 0.5
         return "axolotl", ""
     if "llamafactory" in name.lower() or name.endswith("src/train.py"):
         return "llamafactory", ""

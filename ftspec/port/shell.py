@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -93,7 +94,7 @@ def _beside(
     for key, name in form.mentions.items():
         value = document.data.get(key)
         if name == "dataset_info":
-            value = f"{value or 'data'}/dataset_info.json"
+            value = posixpath.join(str(value or "data"), "dataset_info.json")
         if isinstance(value, str) and (made := files.get(named(value))) is not None:
             other = load(name)
             yield other, _of_script(path, value, made, other)
@@ -186,7 +187,10 @@ def _main(
 
 
 def _is_own(path: Path, launch: Launch) -> bool:
-    """Whether a script that is called as one of trl's reads a command line of its own."""
+    """Whether a script that is called as a tool's is somebody's own, or reads a line of its own."""
+    if launch.tool == "axolotl" and launch.script:
+        script = _near(path, launch.script)
+        return script is not None and "axolotl" not in read_text(script)
     script = _near(path, launch.script) if launch.tool == "trl" and launch.script else None
     return script is not None and not PARSER.search(read_text(script))
 

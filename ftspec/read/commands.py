@@ -104,7 +104,8 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
                 unsure |= (environ.keys() | unknown | again.keys()) - exported.keys()
 
     def expand(text: str) -> tuple[str, bool]:
-        return heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
+        whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
+        return whole.replace(SPACE, " "), known
 
     return found, heredocs.written(documents, script, expand)
 

@@ -268,3 +268,37 @@ def test_a_file_below_a_folder_that_only_the_shell_knows_is_looked_for(read: Bri
         found = bring([folder / "run.sh"])
         assert found.composed.values["method.tuner.rank"] == 4
         assert any("taken for" in one for one in found.composed.open)
+
+
+def test_a_file_whose_name_the_shell_makes_is_the_one_that_the_command_names(
+    tmp_path: Path,
+) -> None:
+    """Both say the same text: the date behind it is made once."""
+    script = tmp_path / "run.sh"
+    script.write_text(
+        "F=runs/one-$( date '+%F' ).yml\ncat > ${F} <<EOF\nbase_model: org/m\nsequence_len: 128\nEOF\n"
+        "accelerate launch -m axolotl.cli.train ${F}\n"
+    )
+    assert bring([script]).composed.values["data.max_length"] == 128
+
+
+def test_a_dataset_info_that_the_script_writes(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text(
+        'cat > "/data/rows/dataset_info.json" <<EOF\n{"mine": {"file_name": "mine.json"}}\nEOF\n'
+        "llamafactory-cli train --stage sft --do_train True --model_name_or_path org/m "
+        "--dataset_dir /data/rows/ --dataset mine --output_dir o\n"
+    )
+    (source,) = bring([script]).composed.values["data.train"]
+    assert source["path"] == "/data/rows/mine.json"
+
+
+def test_axolotl_s_script_of_the_releases_before_0_5(tmp_path: Path) -> None:
+    (tmp_path / "run.yml").write_text("base_model: org/m\nsequence_len: 128\n")
+    script = tmp_path / "run.sh"
+    script.write_text("accelerate launch scripts/finetune.py run.yml --micro_batch_size 3\n")
+    assert bring([script]).composed.values["train.micro_batch_size"] == 3
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "finetune.py").write_text("print('something else')\n")
+    with pytest.raises(SpecError):
+        bring([script])
