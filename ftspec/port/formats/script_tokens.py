@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    inert,
+    nearly,
+    section,
+    unknown,
+    unless,
+)
+from ftspec.port.scripts.names import TOKENIZER
 
 NEW = "model.new_tokens."
 WORDS = {f"{word}_token": word for word in ("bos", "eos", "pad", "unk")}
@@ -93,7 +103,62 @@ def _resized(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why="a further argument of it is not in a spec")
 
 
+def _loaded(setting: Setting, context: Context) -> Outcome:
+    """The model's own, which a spec takes."""
+    if (name := context.get("model_name_or_path")) is None:
+        return Outcome("derived", of=("model.name",))
+    if setting.value == name:
+        return Outcome("derived", of=("model.name",))
+    return Outcome("unknown", why=f"a tokenizer of another model than {name} is not in a spec")
+
+
+def _revision(setting: Setting, context: Context) -> Outcome:
+    if setting.value == context.get("model_revision", "main"):
+        return Outcome("derived", of=("model.revision",))
+    return Outcome("unknown", why="a tokenizer of another revision than the model is not in a spec")
+
+
+def _of_the_script(why: str, inert_why: str) -> Rule:
+    """What rows that a script tokenises itself are made by, and those that trl's trainers make are not."""
+
+    def rule(_setting: Setting, context: Context) -> Outcome:
+        if context.get("plain_trainer"):
+            return Outcome("unknown", why=why)
+        return Outcome("inert", why=inert_why)
+
+    return rule
+
+
+LOADED_RULES: dict[str, Rule] = {
+    f"{TOKENIZER}.0": _loaded,
+    f"{TOKENIZER}.revision": _revision,
+    f"{TOKENIZER}.use_fast": unless(
+        (True, None), "it is the fast one anyway", nearly("a slow tokenizer parts rare texts otherwise")
+    ),
+    f"{TOKENIZER}.add_eos_token": unless(
+        (False, None), "it is off", nearly("it ends each text that it is given; here a text is ended once")
+    ),
+    f"{TOKENIZER}.add_bos_token": nearly(
+        "whether it begins each text that it is given with its token: here it does what its files say"
+    ),
+    f"{TOKENIZER}.model_max_length": _of_the_script(
+        "the rows that it makes are cut there", "trl cuts rows where max_length says"
+    ),
+    f"{TOKENIZER}.truncation_side": _of_the_script(
+        "longer rows lose their beginning", "trl cuts rows itself"
+    ),
+    **{
+        f"{TOKENIZER}.{name}": inert("where it is looked for, or how it pads")
+        for name in (
+            "padding_side", "padding", "trust_remote_code", "token", "use_auth_token", "cache_dir",
+            "local_files_only", "force_download", "resume_download", "proxies", "device_map",
+            "clean_up_tokenization_spaces", "torch_dtype", "truncation", "max_length", "return_tensors",
+        )
+    },
+    f"{TOKENIZER}.": unknown("how a tokenizer is made otherwise is not in a spec"),
+}  # fmt: skip
 TOKEN_RULES: dict[str, Rule] = {
+    **LOADED_RULES,
     "tokenizer.": _special,
     f"{SPECIAL}.": _special,
     f"{SPECIAL}.replace_extra_special_tokens": inert("which of them a list names"),

@@ -87,6 +87,10 @@ UNUSED = "unused LoraConfig"
 """An adapter that is described, and that neither the trainer nor the model is given."""
 UNUSED_BITS = "unused BitsAndBytesConfig"
 """Weights in few bits that are described, and that no model is loaded with."""
+TOKENIZER = "AutoTokenizer"
+"""Below this key stands how the tokenizer is loaded."""
+TOKENIZED = f"{TOKENIZER}.from_pretrained"
+OWN_TOKENS = tuple(f"{word}_token" for word in ("bos", "eos", "pad", "unk"))
 UNTIL = "until"
 """Below this key stands the last release of trl that has all that the script uses, and what tells it."""
 LAST: Mapping[str, Mapping[str, int]] = {
@@ -138,9 +142,13 @@ HARMLESS = re.compile(
       | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\(
       | (print|pprint\.pprint|login|wandb\.init)(\#\d+)?\.\w+\s=
       | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
-      | os\.environ | (torch\.cuda|gc|gpu_(stats|mem\w*)|start_gpu\w+)\b
+      | os\.environ(?!\[['"](ACCELERATE_(?!LOG)|FSDP_|UNSLOTH_FORCE))
+      | (torch\.cuda|gc|gpu_(stats|mem\w*)|start_gpu\w+)\b
       | (max_memory|logger|logging|warnings|wandb)\b
-      | (Auto|tokenizer\s*=\s*Auto)Tokenizer\.from_pretrained | print\( | login\(
+      | (tokenizer\s*=\s*)?AutoTokenizer\.from_pretrained\(
+      | AutoTokenizer\.from_pretrained(\#\d+)?
+        \.(token|use_auth_token|cache_dir|trust_remote_code|padding_side|use_fast)\s=
+      | print\( | login\(
       | assert\s | breakpoint\(\)""",
     re.VERBOSE,
 )
@@ -159,6 +167,8 @@ PLAIN = "Trainer"
 """transformers' own trainer, which is given tokens."""
 LEARNED = re.compile(r"DataCollatorForLanguageModeling\([^()]*\bmlm\s*=\s*False[^()]*\)\s*$")
 """It makes labels of all tokens but those that pad."""
+CUTS = re.compile(r"(tokenizer|processing_class)\.(truncation_side|model_max_length)\s*=")
+"""What a script's own call of the tokenizer reads, and trl's trainers do not."""
 PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
 """It pads labels that the rows bring, and those of answers alone are made anew."""
 MODEL = {

@@ -16,6 +16,7 @@ from ftspec.port.scripts.beside import beside
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     ALIKE,
+    CUTS,
     DIVIDES,
     DRAWN,
     HARMLESS,
@@ -38,6 +39,7 @@ from ftspec.port.scripts.ran import ran
 from ftspec.port.scripts.refused import refuse
 from ftspec.port.scripts.rewards import lent, rewards_of
 from ftspec.port.scripts.settings import again, chosen, settings
+from ftspec.port.scripts.tokenizer import tokenizer
 from ftspec.read import json
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.python import Calls
@@ -84,6 +86,7 @@ def read(
     data, places = settings(calls)
     data |= models.data
     places |= models.places
+    loaded = tokenizer(made, data, places)
     understood = _rows(source, data, places)
     copied: frozenset[int] = frozenset()
     if rewards := rewards_of(source):
@@ -97,7 +100,9 @@ def read(
     asked = tuple(
         (line, _short(told, line in calls.parts))
         for line, told in sorted(calls.foreign[:before])
-        if not _is_harmless(line, told, calls)
+        if not (
+            _is_harmless(line, told, calls) and not ("plain_trainer" in data and CUTS.match(told))
+        )
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
         and not ("plain_trainer" in data and LEARNED.search(told))
@@ -106,7 +111,7 @@ def read(
     )
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
-    foreign = (*asked, *again(calls), *models.foreign, *more)
+    foreign = (*asked, *again(calls), *models.foreign, *loaded, *more)
     return Document(path, Placed(data, places), foreign, notes=_notes(calls), words=calls.words)
 
 
