@@ -120,7 +120,8 @@ class Backend:
 
 def lacks(backend: Backend, objective: str) -> str:
     """Why a backend has no map for an objective."""
-    return backend.without.get(objective, f"{backend.title} has no {objective}")
+    none = f"{backend.title} has no {objective}: no trainer of its own learns so"
+    return backend.without.get(objective, none)
 
 
 def lock_of(

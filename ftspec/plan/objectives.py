@@ -8,11 +8,12 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.plan.values import Value
 from ftspec.spec.data import FORMATS, PAIRS, UNPAIRED
+from ftspec.spec.energy import ENERGY
 from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.root import Spec
 
-SPOKEN = ("sft", "cpt", "gkd")
+SPOKEN = ("sft", "cpt", "gkd", *ENERGY)
 """Objectives that learn from texts as they are, good ones."""
 
 
@@ -31,10 +32,10 @@ def decide_objective(spec: Spec, values: Mapping[str, Value], decide: Any) -> No
     shuffle = values["data.shuffle"]
     if getattr(spec.method.objective, "loss", "") == "kto" and shuffle.origin == "default":
         decide("data.shuffle", False, "kto measures a batch beside the answers of its other rows")
-    if spec.method.objective.type in ONLINE:
+    if spec.method.objective.type in (*ONLINE, "ebft"):
         _groups(spec)
-        if values["data.overflow"].origin == "default":
-            decide("data.overflow", "drop", "the end of a prompt is the question")
+    if spec.method.objective.type in ONLINE and values["data.overflow"].origin == "default":
+        decide("data.overflow", "drop", "the end of a prompt is the question")
     if spec.method.objective.type == "gkd" and values["data.overflow"].origin == "default":
         decide("data.overflow", "drop", "trl's distillation cuts the beginning of a long row")
     _formats(values)
@@ -93,7 +94,7 @@ def _formats(values: Mapping[str, Value]) -> None:
                 hint=f"rows are one of {', '.join(FORMATS[objective])}",
             )
         )
-    if not text and "text" in formats:
+    if not text and "text" in formats - {*FORMATS[objective]}:
         raise SpecError(
             Problem(
                 "plain text holds no answers to learn from",
@@ -115,7 +116,12 @@ def _templates(spec: Spec) -> None:
 def _learned(objective: str) -> str:
     if objective in ONLINE:
         return "its own completions of prompts"
-    return {"kto": "answers with a label", "gkd": "conversations"}.get(objective, "preferences")
+    others = {
+        "kto": "answers with a label",
+        **dict.fromkeys(("gkd", "ebft"), "conversations"),
+        "ebft-strided": "plain texts, or prompts with an answer",
+    }
+    return others.get(objective, "preferences")
 
 
 def _groups(spec: Spec) -> None:
@@ -207,7 +213,7 @@ def _train_on(values: Mapping[str, Value], decide: Any) -> None:
     if values["method.objective.type"].value == "cpt":
         decide("data.train_on", "all", "plain text has no turns")
         return
-    if values["method.objective.type"].value == "gkd":
+    if values["method.objective.type"].value in ("gkd", *ENERGY):
         if (asked := values["data.train_on"]).origin == "spec" and asked.value != "completions":
             message = "the last answer is learned, and only that"
             raise SpecError(Problem(message, path="data.train_on", hint="leave it out"))

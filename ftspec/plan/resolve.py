@@ -25,6 +25,7 @@ from ftspec.plan.templates import added_tokens, decide_template
 from ftspec.plan.values import Origin, Resolved, Value
 from ftspec.spec.adapters import OFT, AdaLoRA, LoHa, LoKr, Peft
 from ftspec.spec.data import Format, Source
+from ftspec.spec.energy import ENERGY
 from ftspec.spec.home import at_home
 from ftspec.spec.images import PARTS
 from ftspec.spec.load import Loaded, spec_name
@@ -55,7 +56,10 @@ PREFERENCE_SHARE = 40
 take 5e-6 for LoRA, 5e-7 for all weights."""
 ONLINE_SHARE = 20
 """What trl takes for all weights, 1e-6, beside its 2e-5 for demonstrations; adapters in the same measure."""
-SHARES = {**dict.fromkeys(PREFERENCES, PREFERENCE_SHARE), **dict.fromkeys(ONLINE, ONLINE_SHARE)}
+SHARES = {
+    **dict.fromkeys(PREFERENCES, PREFERENCE_SHARE),
+    **dict.fromkeys((*ONLINE, *ENERGY), ONLINE_SHARE),
+}
 """By objective, what the rates for demonstrations are divided by."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ftspec.backend import OBJECTIVE
 from ftspec.families.objectives.preference import BARRED
-from ftspec.families.trainers import SFT, SIMPO, TRAINERS, of_config
+from ftspec.families.trainers import OF_THE_OBJECTIVE, SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
 from ftspec.port.fates import Fate, Setting
 from ftspec.port.format import Format
@@ -23,6 +23,7 @@ from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
 from ftspec.port.verdicts import OLDER, assumed, fate_of, same, shown, verdicts
 from ftspec.registry import load
+from ftspec.spec.method import OBJECTIVES
 from ftspec.spec.preference import PREFERENCES
 from ftspec.spec.secrets import holds_secret, is_secret
 
@@ -62,6 +63,8 @@ def settle(form: Format, context: Context) -> Settled:
     if objective in maps:
         maps = {objective: maps[objective]}
         form = _of_trainer(form, objective)
+    own = objective in OBJECTIVES and objective not in maps
+    maps = {"sft": maps["sft"]} if own and "sft" in maps else maps
     outcomes = [
         (setting, _keyed(_outcome(form, setting, context), form)) for setting in _settings(context)
     ]
@@ -84,7 +87,9 @@ def settle(form: Format, context: Context) -> Settled:
     asked = [f"line {line}: {text}" for line, text in context.document.foreign]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
     found.trains = completion.trains
-    values = lifted.spec if form.whole else _told(lifted, fields, given)
+    values: Mapping[str, Any] = lifted.spec if form.whole else _told(lifted, fields, given)
+    if own:  # the supervised map lends what is not the objective's, whose values are all said
+        values = {path: v for path, v in values.items() if not path.startswith(OF_THE_OBJECTIVE)}
     found.spec = {**values, **completion.spec}
     for _, outcome in outcomes:
         found.spec |= outcome.spec

@@ -48,6 +48,8 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "gkd": ("messages", "sharegpt", "alpaca"),
     "online-dpo": ("prompt",),
     "ppo": ("prompt",),
+    "ebft": ("messages", "sharegpt", "alpaca"),
+    "ebft-strided": ("text", "prompt-completion"),
 }
 """Formats of rows that an objective takes, the plainest first."""
 SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}

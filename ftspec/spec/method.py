@@ -20,6 +20,7 @@ from ftspec.spec.adapters import (
 )
 from ftspec.spec.base import Node
 from ftspec.spec.distillation import GKD
+from ftspec.spec.energy import EBFT, StridedEBFT
 from ftspec.spec.lora import LoRA
 from ftspec.spec.online import GRPO, PPO, RLOO, OnlineDPO
 from ftspec.spec.preference import CPO, DPO, KTO, ORPO, Reward, SimPO
@@ -107,7 +108,21 @@ def full_form(value: Any) -> Any:
 
 Objective = Annotated[
     Annotated[
-        SFT | CPT | DPO | KTO | ORPO | CPO | SimPO | Reward | GKD | GRPO | RLOO | OnlineDPO | PPO,
+        SFT
+        | CPT
+        | DPO
+        | KTO
+        | ORPO
+        | CPO
+        | SimPO
+        | Reward
+        | GKD
+        | GRPO
+        | RLOO
+        | OnlineDPO
+        | PPO
+        | EBFT
+        | StridedEBFT,
         Field(discriminator="type"),
     ],
     BeforeValidator(full_form),
@@ -134,7 +149,7 @@ Tuner = Annotated[
 
 OBJECTIVES = (
     *("sft", "cpt", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd", "grpo", "rloo"),
-    *("online-dpo", "ppo"),
+    *("online-dpo", "ppo", "ebft", "ebft-strided"),
 )
 TUNERS = (
     *("full", "lora", "partial", "oft", "ia3", "prefix", "prompt", "p-tuning"),

@@ -16,6 +16,7 @@ from ftspec.plan.resolve import resolve
 from ftspec.plan.values import Resolved
 from ftspec.registry import names
 from ftspec.spec.data import FORMATS
+from ftspec.spec.energy import ENERGY
 from ftspec.spec.load import Loaded, digest
 from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
@@ -29,7 +30,7 @@ NOT_EMITTED = ("version", "native", "run.", "derived.", "data.overflow")
 """Paths that no native file holds: ftspec answers for them before or around the run."""
 
 
-LIMITED = ("gkd", "orpo", "cpo", "simpo", *ONLINE)
+LIMITED = ("gkd", "orpo", "cpo", "simpo", *ONLINE, *ENERGY)
 """Objectives whose trainers take a limit of their own where there is none."""
 
 
@@ -51,7 +52,11 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
     if kind == "prompt-completion" and draw(st.booleans()):
         texts = {name: draw(words()) for name in ("prompt", "completion")}
         return {**place, "limit": limit, "format": kind, "template": texts}
-    if kind == "messages" and objective == "sft" and draw(st.sampled_from((False, False, True))):
+    if (
+        kind == "messages"
+        and objective in ("sft", "ebft")
+        and draw(st.sampled_from((False, False, True)))
+    ):
         texts = {name: draw(words()) for name in ("user", "assistant")}
         texts |= {"system": draw(words())} if draw(st.booleans()) else {}
         return {**place, "limit": limit, "format": kind, "template": texts}
@@ -91,7 +96,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     _apart(document["data"], objective, learned)
     if objective in PREFERENCES:
         _compared(document, draw)
-    if objective in ONLINE:
+    if objective in (*ONLINE, *ENERGY):
         accumulation = 1 if objective == "online-dpo" else 2 * accumulation  # whole groups of two
         _drawn(document, draw)
     if objective == "ppo":
@@ -249,6 +254,8 @@ def _drawn(document: dict[str, Any], draw: st.DrawFn) -> None:
     if not draw(st.sampled_from((*(True,) * 7, False))):
         return
     data |= {"packing": None, "prepare": "framework", "overflow": "drop", "eval": []}
+    if document["method"]["objective"]["type"] in ENERGY:
+        data["overflow"] = "truncate"
     for name in ("system", "eval_size", "eval_draw"):
         data.pop(name, None)
     _apart(data, "grpo", {})

@@ -137,6 +137,7 @@ def test_messages_are_precise(server: LanguageServer, text: str, message: str) -
 
 WORDS = ["full", "lora", "oft", "ia3", "prefix", "prompt", "p-tuning", "loha", "lokr", "vera",
          "adalora", "sft", "cpt", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "gkd",
+         "ebft", "ebft-strided",
          "qlora", "qoft", "bitfit", "norms", "rslora", "dora", "pissa", "olora", "eva", "loftq"]  # fmt: skip
 """What may follow `method:`, in the schema's order."""
 SCHEDULES = ["constant", "cosine", "cosine-restarts", "inverse-sqrt", "linear", "polynomial",
@@ -159,7 +160,12 @@ STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "outp
         (
             "method: ",
             8,
-            sorted([*BARE, "cpo", "cpt", "dpo", "gkd", "kto", "orpo", "reward", "sft", "simpo"]),
+            sorted(
+                [
+                    *(*BARE, "cpo", "cpt", "dpo", "ebft", "ebft-strided", "gkd"),
+                    *("kto", "orpo", "reward", "sft", "simpo"),
+                ]
+            ),
         ),
         ("method:\n  tuner: ", 9, sorted(BARE)),
         ("method:\n  tuner:\n    type: ", 10, SECTIONS),

@@ -292,10 +292,6 @@ def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     assert read(GROUPS).composed.spec.method.objective.aggregation == "sum-then-normalize"
     summed = said.replace("normalize_then_sum", "sum_then_normalize")
     assert fate(read(apart + summed), "trl.multi_objective_aggregation")[0] == "unknown"
-    assert (
-        fate(read(GROUPS.replace("rl: grpo", "rl: ebft") + "  epsilon: 0.1\n"), "trl.epsilon")[0]
-        == "unknown"
-    )
 
 
 @pytest.mark.parametrize(

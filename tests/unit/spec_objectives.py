@@ -29,6 +29,8 @@ def objectives(word: str) -> st.SearchStrategy[Any]:
         **dict.fromkeys(("grpo", "rloo", "online-dpo"), lambda: sampled(word)),
         **dict.fromkeys(("orpo", "cpo", "simpo"), lambda: unreferred(word)),
         "ppo": proximal,
+        "ebft": energetic,
+        "ebft-strided": strided,
     }
     return drawn[word]()
 
@@ -192,6 +194,56 @@ def proximal() -> st.SearchStrategy[Any]:
         "missing_end_penalty": st.none() | positive(),
     }
     return optional(own, type=st.just("ppo"), rewards=st.lists(model, min_size=1, max_size=1))
+
+
+FEATURED = {
+    "feature_layers": st.lists(shares(), min_size=1, max_size=3),
+    "whitening": st.booleans(),
+    "alignment_weight": st.just(0.0) | positive(),
+    "diversity_weight": st.just(0.0) | positive(),
+}
+
+
+@cache
+def energetic() -> st.SearchStrategy[Any]:
+    """Energy-based fine-tuning; groups of two, which all batches of the domain are made of."""
+    drawn = {
+        "max_length": st.integers(1, 10**6),
+        "temperature": positive(),
+        "top_k": st.integers(0, 99),
+    }
+    own = {
+        **FEATURED,
+        "embed_method": st.sampled_from(
+            ("last-token", "mean-pooling", "completion-mean", "concat")
+        ),
+        "beta": st.just(0.0) | positive(),
+        "loss": st.sampled_from(("grpo", "bnpo", "dapo", "dr-grpo")),
+        "scale": st.sampled_from(("group", "batch", "none")),
+        "clip": positive(),
+        "clip_high": st.none() | positive(),
+        "iterations": st.integers(1, 9),
+        "mask_truncated": st.booleans(),
+    }
+    generation = optional(drawn, completions=st.just(2))
+    return optional(own, type=st.just("ebft"), generation=generation)
+
+
+@cache
+def strided() -> st.SearchStrategy[Any]:
+    """The same at many places of a row."""
+    sizes = ("stride", "context_length")
+    own = {
+        **FEATURED,
+        **{name: st.integers(1, 99) for name in sizes},
+        "min_completion_prefix": st.integers(0, 99),
+        "embed_method": st.sampled_from(("last-token", "mean-pooling")),
+        "policy_weight": positive(),
+        "sft_weight": st.just(0.0) | positive(),
+        "advantage": st.sampled_from(("rloo", "group-norm", "reinforce")),
+        "generation": optional({"completions": st.integers(1, 9), "temperature": positive()}),
+    }
+    return optional(own, type=st.just("ebft-strided"))
 
 
 @cache

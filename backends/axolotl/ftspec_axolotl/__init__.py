@@ -7,7 +7,7 @@ from importlib.resources import files
 from ftspec.backend import Backend
 from ftspec.spec.method import OBJECTIVES
 from ftspec_axolotl.emit import CONFIG, emit, environment, launch
-from ftspec_axolotl.fields import CPT, DPO, FREE, KTO, SFT
+from ftspec_axolotl.fields import CPT, DPO, EBFT, FREE, KTO, SFT
 from ftspec_axolotl.read import read
 from ftspec_axolotl.rows import own_rows
 
@@ -16,7 +16,7 @@ backend = Backend(
     title="axolotl",
     package="axolotl",
     versions=">=0.19,<0.20",
-    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, **FREE},
+    maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, **FREE, "ebft": EBFT},
     emit=emit,
     read=read,
     launch=launch,
@@ -31,7 +31,11 @@ backend = Backend(
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
         for name in OBJECTIVES
-        if name not in ("sft", "cpt", "dpo", "kto", *FREE)
+        if name not in ("sft", "cpt", "dpo", "kto", *FREE, "ebft")
     }
-    | {"ppo": "of its trainers of `rl` none is PPO (utils/schemas/enums.py: RLType)"},
+    | {
+        "ppo": "of its trainers of `rl` none is PPO (utils/schemas/enums.py: RLType)",
+        "ebft-strided": "its trainer puts a copy of the model on `cuda:0` and stops where there is none "
+        "(core/trainers/ebft/strided.py), so that it was not seen to train",
+    },
 )

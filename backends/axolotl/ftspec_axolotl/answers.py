@@ -110,6 +110,29 @@ class Trainer(PairsTrainer):
     def __init__(self, *args, train_dataset, **options):
         train = train_dataset
 """
+ENERGY = "ebft"
+"""That whose rows are prompts, each beside the answer that completions are measured by."""
+ENERGY_HEAD = '''\
+"""Makes of the rows prompts, each with the answer whose features completions are to have."""
+
+from axolotl.core.trainers.ebft.trainer import {{ trainer|code }}
+{% if train.template %}
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+{% endif %}
+
+
+def measured(rows):
+    return rows.map(
+        lambda row: {"ground_truth": row["completion"][0]["content"]}, remove_columns=["completion"]
+    )
+
+
+class Trainer({{ trainer|code }}):
+    def __init__(self, *args, train_dataset, **options):
+        train = train_dataset
+'''
+ENERGY_TAIL = "        super().__init__(*args, train_dataset=measured(train), **options)\n"
 FREE_TAIL = "        super().__init__(*args, train_dataset=train, **options)\n"
 _TEXTS = """\
         if not conversations:
@@ -121,6 +144,7 @@ TRAINERS = {
     "kto": "AxolotlKTOTrainer",
     "simpo": "AxolotlCPOTrainer",
     "orpo": "AxolotlORPOTrainer",
+    "ebft": "AxolotlEBFTTrainer",
 }
 """By its word for the objective, the trainer that gets the rows."""
 FREE = ("simpo", "orpo")
@@ -194,7 +218,7 @@ _NOWHERE: Mapping[str, Any] = {
 def _printed(
     objective: str, *sources: Mapping[str, Any], system: str | None = None
 ) -> dict[str, Any]:
-    shape = UNPAIRED if objective == "kto" else PREFERENCE
+    shape = {"kto": UNPAIRED, ENERGY: "prompt-completion"}.get(objective, PREFERENCE)
     return context(tuple(map(dict, sources)), shape, "", system=system) | {"taken": True}
 
 
@@ -213,6 +237,8 @@ def answer_files(native: Flat) -> dict[str, str]:
         for key, value in native.items()
         if key.startswith(ARGUMENTS)
     }
+    if native["rl"] == ENERGY:
+        text = ENERGY_HEAD + shaping + ENERGY_TAIL
     return {
         FILE: render(
             text,

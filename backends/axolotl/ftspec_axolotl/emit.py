@@ -56,8 +56,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "resize_token",
     ),
     "method": (
-        "rl", "dpo_", "cpo_", "simpo_", "precompute_ref", "trainer_cls", "use_eaft", "eaft_", "adapter",
-        "lora_", "peft_", "plugins",
+        "rl", "ebft", "trl", "dpo_", "cpo_", "simpo_", "precompute_ref", "trainer_cls", "use_eaft", "eaft_",
+        "adapter", "lora_", "peft_", "plugins",
     ),
     "data": (
         "datasets", "chat_template", "train_on", "eot_tokens", "sequence_len", "excess", "dataset_prepared",

@@ -34,6 +34,7 @@ from ftspec.mapping import (
 )
 from ftspec.spec.model import UNPACKED
 from ftspec_axolotl.data import data_rows
+from ftspec_axolotl.energy import energy
 from ftspec_axolotl.preference import dpo, free, kto
 from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.sharding import sharding_rows
@@ -322,3 +323,4 @@ CPT = FieldMap(
 DPO = dpo(SFT)
 KTO = kto(SFT)
 FREE = {each.objective: free(SFT, each) for each in (ORPO, CPO, SIMPO)}
+EBFT = energy(SFT)

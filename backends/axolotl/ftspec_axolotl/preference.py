@@ -85,7 +85,9 @@ OF_KTO = {"beta": "rl_beta"}
 
 OF_CPO = {"beta": "rl_beta", "cpo_alpha": "cpo_alpha", "simpo_gamma": "simpo_gamma"}
 """The same of CPOConfig, to which axolotl says `simpo` alone: the plugin says another loss."""
-RL = {"dpo": "dpo", "kto": "kto", "simpo": "simpo", "cpo": "simpo", "orpo": "orpo"}
+RL = {
+    "dpo": "dpo", "kto": "kto", "simpo": "simpo", "cpo": "simpo", "orpo": "orpo", "ebft": "ebft",
+}  # fmt: skip
 """Its words for objectives."""
 
 
@@ -120,16 +122,16 @@ def _learned(
 ) -> FieldMap:
     given = [row for row in shared if row.paths[0] in ("data.system", "data.overflow")]
     scripts = [_under_its_keys(row, trainer, keys) for row in replaced(given, *own)]
-    rows = replaced((*scripts, *more), *_rows(trainer), _reference())
+    rows = replaced((*scripts, *more), *learned_rows(trainer), _reference())
     written = {key for row in rows for key in row.keys}
-    kept = (row for row in sft.rows if not _of_sft(row) and not written.intersection(row.keys))
+    kept = (row for row in sft.rows if not of_sft(row) and not written.intersection(row.keys))
     bars = {**FREE_BARS, **ALONE} if trainer.pairs else {**BARRED, **ALONE}
     # first those that lift a tag, such as the schedule's
     others = replaced(kept, *rows)[: -len(rows)]
     return FieldMap(sft.backend, barred((*rows, *others), bars))
 
 
-def _of_sft(row: Row) -> bool:
+def of_sft(row: Row) -> bool:
     """Whether a row speaks of demonstrations alone."""
     objective = bool(row.paths) and row.paths[0].startswith(OBJECTIVE)
     return objective or row.paths[:1] in (("data.turn_part",), ("data.train_on",))
@@ -184,7 +186,8 @@ def _reference() -> Row:
     )
 
 
-def _rows(trainer: Trainer) -> Iterator[Row]:
+def learned_rows(trainer: Trainer) -> Iterator[Row]:
+    """What all of them write around the rows of their own losses."""
     yield Row(
         ("method.objective.type",),
         ("rl",),

@@ -17,10 +17,10 @@ from ftspec.data.template import Template
 from ftspec.data.tokenise import TrainOn, ask, labels_of
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import Turns, turns_of
-from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, View, parts_of
+from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, Unknown, View, parts_of
 from ftspec.families.rows.answer_rows import KINDS, AnswerRows
 from ftspec.mapping import Flat
-from ftspec_axolotl.answers import ANSWERS, FREE
+from ftspec_axolotl.answers import ANSWERS, ENERGY, FREE
 from ftspec_axolotl.data import LONG
 from ftspec_axolotl.fields import SFT
 from ftspec_axolotl.sources import kinds_of
@@ -83,8 +83,12 @@ class OwnRows:
         return how, f"a row longer than {self.max_length:,} tokens {long}"
 
 
-def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule:
+def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:
     """The rule of a config with these native values."""
+    if native.get("rl") == ENERGY:
+        return Unknown(
+            "the preview does not show prompts whose completions are drawn beside an answer"
+        )
     if f"{ANSWERS}format" in native:
         told = native.get(f"{ANSWERS}system")
         kind = "free" if native["rl"] in FREE else KINDS[native["rl"]]

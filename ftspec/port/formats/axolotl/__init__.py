@@ -9,6 +9,7 @@ from __future__ import annotations
 from ftspec.port.format import Format
 from ftspec.port.formats.axolotl.alone import ALONE_RULES
 from ftspec.port.formats.axolotl.data import DATA_RULES
+from ftspec.port.formats.axolotl.energy import ENERGY_RULES
 from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
@@ -53,6 +54,7 @@ format = Format(
         **NUMBER_RULES,
         **PREFERENCE_RULES,
         **GRPO_RULES,
+        **ENERGY_RULES,
     },
     mentions={"deepspeed": "deepspeed"},
     accepted={

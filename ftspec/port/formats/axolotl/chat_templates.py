@@ -122,6 +122,8 @@ def _own_jinja(setting: Setting, context: Context) -> Outcome:
 
 
 def _options(_setting: Setting, context: Context) -> Outcome:
+    if context.get("rl") == "ebft":
+        return Outcome("inert", why="with `rl: ebft` nothing reads it, but that of `trl`")
     options = dict(context.get("chat_template_kwargs") or {})
     return Outcome("derived", spec={"model.template_options": options})
 

@@ -17,6 +17,8 @@ from ftspec.port.formats.axolotl.chat_templates import (
     shared_template,
     withheld_by,
 )
+from ftspec.port.formats.axolotl.energy import MEASURED as FEATURED
+from ftspec.port.formats.axolotl.energy_rows import STRIDED, WHOLE
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
     COLUMN,
@@ -155,7 +157,7 @@ def _type(setting: Setting, context: Context) -> Outcome:
 
 def _learned_otherwise(found: Row, kind: Any, learns: str) -> Outcome:
     """Rows of preferences, of judged answers, of rewards."""
-    if learns in OF_PAIRS and found.kind != "unknown":
+    if learns in (*OF_PAIRS, WHOLE, STRIDED) and found.kind != "unknown":
         return Outcome(found.kind, why=found.why, of=("data.train",))
     return Outcome("unknown", why=why_no_pairs(kind, learns))
 
@@ -287,6 +289,10 @@ def _stream(_setting: Setting, context: Context) -> Outcome:
 def _length(setting: Setting, context: Context) -> Outcome:
     if objective(context) == "grpo":  # utils/data/rl.py leaves none out
         return Outcome("approximated", spec={"data.max_length": setting.value}, why=KEPT)
+    if objective(context) == WHOLE:
+        return Outcome("inert", why=FEATURED)
+    if objective(context) == STRIDED:
+        return Outcome("renamed", spec={"data.max_length": setting.value})
     if objective(context) in COMPARED:
         return Outcome("approximated", {"SFTConfig.max_length": setting.value}, why=MEASURED)
     if turns(context) or prepares(
@@ -299,6 +305,8 @@ def _length(setting: Setting, context: Context) -> Outcome:
 def _overflow(setting: Setting, context: Context) -> Outcome:
     if setting.value not in ("drop", "truncate", "raise"):
         return Outcome("unknown", why="axolotl takes drop, truncate and raise")
+    if objective(context) in (WHOLE, STRIDED):  # utils/data/rl.py
+        return Outcome("inert", why="with `rl: ebft` no row is too long")
     spec = {"data.overflow": data(context)[0]["data.overflow"]}
     if spec["data.overflow"] == "truncate" and objective(context) in COMPARED:
         return Outcome("approximated", spec=spec, why=LEFT_OUT)

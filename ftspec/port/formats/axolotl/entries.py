@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Kind
+from ftspec.port.formats.axolotl.energy_rows import STRIDED, WHOLE, measured
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS, Pair, paired
 from ftspec.port.formats.axolotl.shared import OLD, asks, is_shared, why_not_shared
 from ftspec.port.formats.axolotl.types import why_no_pairs, why_not
 from ftspec.port.formats.axolotl.words import taken
-from ftspec.port.rules import Context
+from ftspec.port.rules import Context, section
 from ftspec.spec.data import SUFFIXES, unsliced
 
 CHATS = ("chat_template", "chat_template.default", "chat_template.load")
@@ -92,6 +93,9 @@ def row(entry: Mapping[str, Any], learns: str = "sft", template: str = "") -> Ro
         found = _pair(
             paired(entry, learns, template), base, why_no_pairs(entry.get("type"), learns)
         )
+    elif learns in (WHOLE, STRIDED):
+        kind = entry.get("type")
+        found = _pair(measured(kind, learns), base, why_no_pairs(kind, learns))
     else:
         found = _row(entry, base)
     return found._replace(more=tuple({**found.source, "path": one} for one in more))
@@ -229,6 +233,8 @@ def objective(context: Context) -> str:
     word = context.get("rl")
     if context.get("reward_model"):
         return "reward"
+    if word == "ebft" and section(context, "ebft").get("mode") == "strided":
+        return STRIDED
     if word:
         return {"gdpo": "grpo", "ipo": "dpo"}.get(str(word), str(word))
     rows = [row(one) for one in entries(context)]

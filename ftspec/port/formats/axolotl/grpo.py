@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.axolotl.energy import of_trl
+from ftspec.port.formats.axolotl.energy_rows import WHOLE
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import FAST, KERNEL, SHOWN, said
 from ftspec.port.rules import Context, Outcome, Rule, section
@@ -27,7 +29,7 @@ def of_grpo(rule: Rule) -> Rule:
     """For completions that GRPO draws alone: other trainers read the section otherwise."""
 
     def chosen(setting: Setting, context: Context) -> Outcome:
-        if objective(context) != "grpo":
+        if objective(context) not in ("grpo", WHOLE):
             why = f"what `rl: {context.get('rl')}` makes of it is not in a spec"
             return Outcome("unknown", why=why)
         return rule(setting, context)
@@ -152,7 +154,7 @@ _SAID: dict[str, Rule] = {
         _inert(FAST),
     ),
 }
-GRPO_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = {
     **{f"trl.{name}": rule for name, rule in _SAID.items()},
     "vllm.gpu_memory_utilization": of_grpo(_memory),
     "vllm.dtype": of_grpo(_drawing_type),
@@ -164,3 +166,4 @@ GRPO_RULES: dict[str, Rule] = {
         )
     },
 }
+GRPO_RULES: dict[str, Rule] = {name: of_trl(name, rule) for name, rule in _RULES.items()}

@@ -100,7 +100,8 @@ def defaults(context: Context) -> tuple[dict[str, Any], list[str]]:
 
 PREFERENCE_RULES: dict[str, Rule] = {
     **dict.fromkeys(
-        ("trl.beta", "rl_beta", "dpo_beta", "orpo_alpha"), _of(*COMPARED, "grpo", rule=_beta)
+        ("trl.beta", "rl_beta", "dpo_beta", "orpo_alpha"),
+        _of(*COMPARED, "grpo", "ebft", rule=_beta),
     ),
     "beta": said(_slip),
     "dpo_label_smoothing": _of_dpo_itself(_key("DPOConfig.label_smoothing")),

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SCRAPED = "its rows are what an objective of axolotl's own compares completions with (`rl: ebft`)"
+SCRAPED = (
+    "several answers of a conversation, or parts of one, which a spec's `ebft` does not measure"
+)
 WHY: Mapping[str, str] = {
     "_synthetic": "it trains random tokens",
     "bradley_terry": (
@@ -19,11 +21,8 @@ WHY: Mapping[str, str] = {
     "creative_acr.load_critique": "it writes columns as YAML",
     "creative_acr.load_revise": "it writes columns as YAML",
     "ebft_chat_multiturn": SCRAPED,
-    "ebft_opencode": SCRAPED,
-    "ebft_pretrain": SCRAPED,
     "ebft_reasoning": SCRAPED,
     "ebft_strided_chat": SCRAPED,
-    "ebft_strided_structured": SCRAPED,
     "explainchoice": "its answer stands in one of two columns, and its input is a list",
     "input_output": "its rows are segments, of which each says whether it trains",
     "llama2_chat": "it finds the answers in a text by counting what Llama's own tokenizer makes of its parts",

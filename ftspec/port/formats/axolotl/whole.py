@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.port.format import Completion
 from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
+from ftspec.port.formats.axolotl.energy import of_energy
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.model import targets
 from ftspec.port.formats.axolotl.numbers import LIFTED, ROUGH, lifts
@@ -74,7 +75,7 @@ def complete(context: Context) -> Completion:
         native["model.attn_implementation"] = kernel
     spec |= {"precision.compute": word, "method.objective.type": objective(context)}
     assumed, open_ = defaults(context)
-    spec |= assumed
+    spec |= assumed | of_energy(context)
     questions += open_
     spec |= sharded(context)
     spec |= {**warmup(context), **save(context), **evaluation(context), **judged(context)}
