@@ -138,6 +138,8 @@ def conversation(
         name: row.values.get(mapping.get(name, name)) for name in (*shape.required, *shape.optional)
     }
     try:
+        if template is not None and own is not None:
+            return _shown(written(template, row.values), values, row)
         if template is not None:
             return written(template, row.values)
         _require(values, shape.required, mapping, row)
@@ -158,6 +160,10 @@ def _with_images(shape: Shape, values: dict[str, Any], row: Row) -> Example:
     turns, in_parts = marked(values.get("messages"))
     found = shape.read({**values, "messages": turns} if in_parts else values)
     found = replace(found, columns=frozenset(row.values) - {COLUMN}, in_parts=in_parts)
+    return _shown(found, values, row)
+
+
+def _shown(found: Example, values: Mapping[str, Any], row: Row) -> Example:
     return fit_images(replace(found, images=listed(values[COLUMN])), Path(row.file).parent)
 
 

@@ -334,12 +334,15 @@ def _source(
     ):
         renamed["tools"] = source.columns.get("tools", "tools")  # kept: a script must name it
     shown = IMAGES in source.columns or (seeing and has_column(source, folder, IMAGES))
-    if seeing and shown and f"{kind}{WITH_IMAGES}" in OF_KIND and source.template is None:
+    if source.template is not None:
+        shown = IMAGES in source.columns  # one that it does not name, it does not read
+    if seeing and shown and f"{kind}{WITH_IMAGES}" in OF_KIND:
         renamed[IMAGES] = source.columns.get(IMAGES, IMAGES)
     elif IMAGES in source.columns:
         message = "a column of images is read where the spec has `model.images`"
         raise SpecError(Problem(message, path=path, hint="model.images: language"))
-    names = [source.columns.get(column, column) for column in {*COLUMNS[kind], *renamed}]
+    own = () if source.template is not None else COLUMNS[kind]
+    names = [source.columns.get(column, column) for column in {*own, *renamed}]
     if len(set(names)) < len(names):
         message = f"two of the columns of {kind} data have one name in the file: {', '.join(names)}"
         raise SpecError(Problem(message, path=path, hint="name each once in `columns`"))

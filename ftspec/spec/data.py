@@ -201,7 +201,8 @@ class Source(Node):
     `messages-unpaired`, `sharegpt-unpaired`, `alpaca-unpaired`. For rewards: `prompt` (a text, or a list of
     messages), beside any columns that the rewards read."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """The file's own column names, by the name the format expects: `{messages: conversation}`."""
+    """The file's own column names, by the name the format expects: `{messages: conversation}`. Beside a
+    `template` that writes turns, only `{images: picture}`: where these hold images."""
     template: Written | None = None
     """Texts that make a prompt and its answer, a pair, turns, or one text of any columns. null: rows are
     what their format says."""
@@ -225,10 +226,12 @@ class Source(Node):
         if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
         if self.template is not None and (
-            self.columns or self.format not in ("auto", self.template.format)
+            self.columns.keys() - ({"images"} if self.template.talks else set())
+            or self.format not in ("auto", self.template.format)
         ):
             raise ValueError(
-                "`template` names the columns itself, beside no `columns` and no `format`"
+                "`template` names the columns itself, beside no `format` and no `columns` but `images`, "
+                "which turns may have"
             )
         if (self.share or 0) > 1 and self.share != int(self.share or 0):
             raise ValueError("`share` is a share, at most 1, or a whole number of rows")

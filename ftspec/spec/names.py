@@ -226,6 +226,7 @@ FOREIGN: Mapping[str, str] = {
     "freeze_language_model": "`model.images.train`: without `language`",
     "finetune_vision_layers": "`model.images.train`: with `vision`",
     "finetune_language_layers": "`model.images.train`: with `language`",
+    "mask_image_tokens": "`model.images.learned: false`",
     "image_max_pixels": "model.images.max_pixels",
     "image_min_pixels": "model.images.min_pixels",
     "media_dir": "paths of images start at the folder of the data file",

@@ -104,7 +104,7 @@ def images() -> st.SearchStrategy[Any]:
         "min_pixels": st.none() | st.integers(1, 10**4),
         "max_pixels": st.none() | st.integers(10**4, 10**7),
     }
-    return optional({"train": parts, **sizes})
+    return optional({"train": parts, **sizes, "learned": st.booleans()})
 
 
 @cache

@@ -281,11 +281,14 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
             else None
         )
         place["share"] = draw(st.none() | st.sampled_from((1.0, 0.25)))
-        if kind in OF_TEXTS:
-            return source(**place, format=OF_TEXTS[kind], template=texts, limit=limit)
-        bare = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
+        if bare in OF_TEXTS:
+            own = columns if kind.endswith(WITH_IMAGES) else {}
+            return source(
+                **place, format=OF_TEXTS[bare], template=texts, columns=own, limit=limit
+            )
         return source(**place, format=bare, columns=columns, limit=limit)
 
+    bare = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
     names = {
         WRITTEN: ("prompt", "completion"),
         JUDGED: ("prompt", "completion", "label"),
@@ -293,7 +296,7 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
         TURNS: ("user", "assistant"),
         TOLD: ("system", "user", "assistant"),
         COMPOSED: ("text",),
-    }.get(kind, ())
+    }.get(bare, ())
     texts = {name: draw(words()) if name in names else None for name in Written.model_fields}
     hub = draw(st.booleans())
     return tuple(one() for _ in range(draw(st.integers(1, 3)))), shape
@@ -418,7 +421,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 31
+    assert len(STATEMENTS) == 33
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

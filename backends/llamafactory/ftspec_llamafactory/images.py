@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.data.images import COLUMN, ENDLESS, IMAGE_TOKENS
 from ftspec.families.rows.images import (
+    ALSO,
     NOT_YET,
     PATHS,
     image_folder,
@@ -60,7 +61,19 @@ def image_rows() -> tuple[Row, ...]:
             reads=(SPLIT,),
             absent=ABSENT,
         ),
+        Row((ALSO,), (), _lower_learned, lambda: MISSING, uses=("data.train_on",)),
     )
+
+
+def _lower_learned(learned: bool | None, train_on: str) -> tuple[()]:
+    if learned is False and train_on == "all":
+        raise Refuse(
+            "where all of a conversation is learned, it learns the tokens of images as well "
+            "(data/processor/supervised.py)",
+            "notyet",
+            "model.images.learned: true, or run.backends: trl",
+        )
+    return ()
 
 
 def shown(entries: Any) -> bool:

@@ -28,7 +28,6 @@ from ftspec.families.rows.dataset_statements import (
     SYSTEMS,
 )
 from ftspec.families.rows.shapes import (
-    COLUMNS,
     COMPOSED,
     IMAGES,
     JUDGED,
@@ -139,9 +138,9 @@ def context(
             f"trl cuts a long {kind} row, it cannot leave it out", "notimpl", "data.prepare: ftspec"
         )
     if IMAGES in sources[0]["columns"]:
-        if limit or kind not in COLUMNS or template:
+        if limit or f"{kind}{WITH_IMAGES}" not in OF_KIND:
             raise Refuse(
-                "rows with images are neither measured by a script nor written by texts of a spec",
+                "rows with images are not measured by a script",
                 "notimpl",
                 "data.overflow: error",
             )
@@ -288,7 +287,8 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
                 for o, theirs in columns.items()
                 if o != theirs or o in (TOOLS[1:], IMAGES)
             }
-            format = OF_TEXTS.get(kind, kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES))
+            kind = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
+            format = OF_TEXTS.get(kind, kind)
             texts = {name: holes.get(f"{name} text") for name in Written.model_fields}
             template = texts if kind in OF_TEXTS else None
             said = {"format": format, "columns": columns, "template": template}

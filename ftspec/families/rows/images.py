@@ -17,6 +17,8 @@ from ftspec.mapping import MISSING, Flat, Refuse, Row, unsupported
 from ftspec.spec.chat_templates import NAMED
 
 PATHS = ("model.images.train", "model.images.min_pixels", "model.images.max_pixels")
+ALSO = "model.images.learned"
+"""Whether tokens that stand for images are learned."""
 READ = "images.read"
 """Native pseudo-key: the folder that paths of images start at, and what stands for one in a text."""
 PIXELS = "images.pixels"
@@ -25,6 +27,8 @@ FROZEN = "images.frozen"
 """Native pseudo-key: a pattern of the weights that stay as they are."""
 LEARNED = "images.learned"
 """Native pseudo-key: what of a conversation trains."""
+TEXT = "text"
+"""All of a conversation, less the tokens that stand for images."""
 COLLATOR = files("ftspec.families") / "templates" / "images.py.j2"
 CONSTANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     READ: ('IMAGE_FOLDER, IMAGE_MARK = "@folder", "@mark"', ("folder", "mark")),
@@ -110,12 +114,13 @@ def image_rows() -> tuple[Row, ...]:
                 *NOT_YET,
             ),
         ),
+        Row((ALSO,), (), lambda _learned: (), _lift_learned, reads=(LEARNED,)),
     )
 
 
 def no_images(reason: str, hint: str = "run.backends: trl or llamafactory") -> tuple[Row, ...]:
     """The section in a backend that compiles no images."""
-    return tuple(unsupported(path, reason, "notimpl", hint=hint) for path in PATHS)
+    return tuple(unsupported(path, reason, "notimpl", hint=hint) for path in (*PATHS, ALSO))
 
 
 def refuse_unseen(given: Mapping[str, Any], train: tuple[dict[str, Any], ...]) -> None:
@@ -205,6 +210,10 @@ def _lift(frozen: Any, pixels: Any, read: Any) -> Any:
         if pattern == frozen:
             return parts, *pixels
     raise Refuse(f"what the pattern {frozen!r} freezes is in no spec", "notimpl")
+
+
+def _lift_learned(learned: Any) -> Any:
+    return MISSING if learned is MISSING else learned != TEXT
 
 
 def with_images(sources: tuple[dict[str, Any], ...]) -> bool:

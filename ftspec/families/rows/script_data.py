@@ -7,7 +7,7 @@ from typing import Any
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.draws import draw_rows
-from ftspec.families.rows.images import LEARNED, with_images
+from ftspec.families.rows.images import ALSO, LEARNED, TEXT, with_images
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.order import STRATEGY, order_row
 from ftspec.families.rows.prepared import prepared_rows
@@ -52,7 +52,7 @@ def data_rows() -> tuple[Row, ...]:
             (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE, LEARNED),
             _lower_train_on,
             _lift_train_on,
-            uses=("data.train", "data.prepare", "derived.marks_turns"),
+            uses=("data.train", "data.prepare", "derived.marks_turns", ALSO),
             absent=(None, False, MISSING, MISSING),
         ),
         turn_row(
@@ -173,13 +173,17 @@ def lower_system(system: str | None, who: str, sources: tuple[dict[str, Any], ..
 
 
 def _lower_train_on(
-    train_on: str, sources: tuple[dict[str, Any], ...], who: str, marks_turns: bool | None
+    train_on: str,
+    sources: tuple[dict[str, Any], ...],
+    who: str,
+    marks_turns: bool | None,
+    shown: bool | None,
 ) -> tuple[Any, ...]:
     if who == "ftspec":
         return False, False, "tokens", MISSING  # the labels say it
     shape = shape_of(sources, train_on)
     if shape == IMAGES:
-        return False, False, shape, train_on
+        return False, False, shape, TEXT if train_on == "all" and shown is False else train_on
     if shape == "messages" and train_on == "assistant" and marks_turns is False:
         raise Refuse(
             "the chat template does not mark the assistant's turns; trl would stop, or write the rows "
@@ -197,7 +201,7 @@ def _lift_train_on(completion: Any, assistant: Any, shape: Any, learned: Any) ->
     if shape == "tokens":
         return MISSING
     if learned is not MISSING:
-        return learned
+        return "all" if learned == TEXT else learned
     if assistant:
         return "assistant"
     # trl's own default: only the completion where there is one

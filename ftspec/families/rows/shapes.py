@@ -55,6 +55,8 @@ OF_KIND: Mapping[str, tuple[str, ...]] = {
     PAIRED: (),
     TURNS: (),
     TOLD: (),
+    f"{TURNS}{WITH_IMAGES}": (IMAGES,),
+    f"{TOLD}{WITH_IMAGES}": (IMAGES,),
     COMPOSED: (),
 }
 """The columns of each kind of rows."""
@@ -141,6 +143,7 @@ ROWS = ROWS.map(lambda row: {
     MADE
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
+_KEPT = "remove_columns=[name for name in ROWS.column_names if name != \"@images\"]"
 _COMPOSED = """\
 sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
 text = sandbox.from_string("@text text")
@@ -160,6 +163,11 @@ def _turns(*before: str) -> dict[str, str]:
     }
     text = _TURNS.replace("SYSTEM", system)
     return {shape: text.replace("MADE", what) for shape, what in made.items()}
+
+
+def _turns_shown(*before: str) -> str:
+    """The same beside a column of images."""
+    return _turns(*before)["messages"].replace("remove_columns=ROWS.column_names", _KEPT)
 
 
 STATEMENTS: Mapping[tuple[str, str], str] = {
@@ -214,6 +222,8 @@ ROWS = ROWS.map(lambda row: {{
     (PAIRED, "preference"): _PAIRED,
     **{(TURNS, shape): text for shape, text in _turns().items()},
     **{(TOLD, shape): text for shape, text in _turns("system").items()},
+    (f"{TURNS}{WITH_IMAGES}", IMAGES): _turns_shown(),
+    (f"{TOLD}{WITH_IMAGES}", IMAGES): _turns_shown("system"),
     (COMPOSED, "text"): _COMPOSED,
     ("text", "text"): 'ROWS = ROWS.select_columns(["@text"])\n',
     ("preference", "preference"): (
@@ -261,6 +271,7 @@ RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("messages+images", IMAGES): {name: name for name in ("messages", IMAGES)},
     ("sharegpt+images", IMAGES): {IMAGES: IMAGES},
     ("alpaca+images", IMAGES): {IMAGES: IMAGES},
+    **{(f"{kind}{WITH_IMAGES}", IMAGES): {IMAGES: IMAGES} for kind in (TURNS, TOLD)},
     ("messages+tools", "messages"): {name: name for name in ("messages", "tools")},
     ("prompt-completion+tools", "prompt-completion"): {
         name: name for name in ("prompt", "completion", "tools")
