@@ -131,14 +131,14 @@ HARMLESS = re.compile(
         \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
       | SamplingParams\.stop\s=\s\[tokenizer\.eos_token\]$
       | model\.resize_token_embeddings\.0\s=\slen\(tokenizer\)$
-      | model\.(generation_)?config\.(use_cache|pretraining_tp|pad_token_id)\s*=
+      | (trainer\.)?model\.(generation_)?config\.(use_cache|pretraining_tp|pad_token_id)\s*=
       | tokenizer\.add_special_tokens\(\s*\{\s*['"]pad_token['"]\s*:[^,]*\}\s*\)$
       | model\.resize_token_embeddings\(len\(tokenizer\)\)$
       | tokenizer\.(truncation_side\s*=|add_eos_token\s*=\s*True|add_\w+_token\s*$)
       | (\w+\s*=\s*)?(time\.|datetime\.|(transformers\.)?set_seed\(|(np\.|numpy\.)?random\.seed\()
       | (torch\.)manual_seed\( | \w+\.mkdir\( | os\.makedirs\( | (sys\.)?exit\(
       | \w+\s*=\s*sum\(\s*\w+\.numel\(\)
-      | (model\.)?print_trainable_parameters | model\.(enable_input_require_grads|print_)
+      | (model\.)?print_trainable_parameters | (trainer\.)?model\.(enable_input_require_grads|print_)
       | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\(
       | (print|pprint\.pprint|login|wandb\.init)(\#\d+)?\.\w+\s=
       | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
