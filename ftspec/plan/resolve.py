@@ -95,7 +95,8 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
     decide_experts(spec, config, decide)
     _train(spec, values, decide)
     _hardware(spec, values, decide)
-    if spec.data.overflow == "error" and spec.data.prepare == "framework":
+    stops = spec.model.images is not None  # at a long row, by itself
+    if spec.data.overflow == "error" and spec.data.prepare == "framework" and not stops:
         _all_local(spec)
     for split in ("train", "eval"):
         objective = spec.method.objective.type

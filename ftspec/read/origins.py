@@ -45,6 +45,8 @@ class Origins(Values):
     def _alike(self, owner: str, node: ast.expr) -> str:
         """The general class's call, of one for a single architecture: `LlamaForCausalLM.from_pretrained`."""
         name, method = owner.rpartition(".")[2], getattr(node, "attr", "")
+        if f"{name}.{method}" in self.wanted.alike:
+            return self.wanted.alike[f"{name}.{method}"]
         if name.startswith("Auto") or not name[:1].isupper():
             return ""
         ends = self.wanted.alike.items()

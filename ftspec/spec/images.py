@@ -28,6 +28,9 @@ class Images(Node):
     model's processor gets it. null: only the processor makes it smaller."""
     min_pixels: int | None = Field(None, ge=1, examples=[1024])
     """An image with fewer pixels is made larger, in its own proportions. null: only by the processor."""
+    max_width: int | None = Field(None, ge=1, examples=[512])
+    """An image that is wider is made so wide, in its own proportions, before all else: Unsloth's `resize`.
+    null: by its pixels alone."""
     learned: bool = True
     """Where all of a conversation is learned (`data.train_on: all`): whether the tokens that stand for an
     image are learned as well, as trl and LLaMA-Factory have it. false: the text alone, as in Unsloth and in

@@ -103,6 +103,7 @@ def images() -> st.SearchStrategy[Any]:
     sizes = {
         "min_pixels": st.none() | st.integers(1, 10**4),
         "max_pixels": st.none() | st.integers(10**4, 10**7),
+        "max_width": st.none() | st.integers(1, 10**4),
     }
     return optional({"train": parts, **sizes, "learned": st.booleans()})
 

@@ -283,9 +283,7 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
         place["share"] = draw(st.none() | st.sampled_from((1.0, 0.25)))
         if bare in OF_TEXTS:
             own = columns if kind.endswith(WITH_IMAGES) else {}
-            return source(
-                **place, format=OF_TEXTS[bare], template=texts, columns=own, limit=limit
-            )
+            return source(**place, format=OF_TEXTS[bare], template=texts, columns=own, limit=limit)
         return source(**place, format=bare, columns=columns, limit=limit)
 
     bare = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)

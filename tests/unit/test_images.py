@@ -88,6 +88,7 @@ def test_a_script_says_what_trains_and_how_large_an_image_is(tmp_path: Path) -> 
         "model.images.train": ("language",),
         "model.images.min_pixels": None,
         "model.images.max_pixels": 9000,
+        "model.images.max_width": None,
         "model.images.learned": True,
     }
     assert back.spec["data.train"][0]["columns"] == {"images": "images"}

@@ -11,6 +11,7 @@ from typing import Any
 from ftspec.data.images import COLUMN, ENDLESS, IMAGE_TOKENS
 from ftspec.families.rows.images import (
     ALSO,
+    MAX_WIDTH,
     NOT_YET,
     PATHS,
     image_folder,
@@ -61,11 +62,23 @@ def image_rows() -> tuple[Row, ...]:
             reads=(SPLIT,),
             absent=ABSENT,
         ),
-        Row((ALSO,), (), _lower_learned, lambda: MISSING, uses=("data.train_on",)),
+        Row(
+            (MAX_WIDTH, ALSO),
+            (),
+            _lower_more,
+            lambda: (MISSING, MISSING),
+            uses=("data.train_on",),
+        ),
     )
 
 
-def _lower_learned(learned: bool | None, train_on: str) -> tuple[()]:
+def _lower_more(width: int | None, learned: bool | None, train_on: str) -> tuple[()]:
+    if width is not None:
+        raise Refuse(
+            "it makes images smaller by their pixels alone (data/mm_plugin.py)",
+            "notyet",
+            "model.images.max_pixels, or run.backends: trl",
+        )
     if learned is False and train_on == "all":
         raise Refuse(
             "where all of a conversation is learned, it learns the tokens of images as well "
@@ -106,6 +119,13 @@ def _lower(
             "model.chat_template: qwen2_vl, or another named template of the same text",
         )
     image_mark(template)  # refuses what is not known
+    hub = any(source["hub"] for source in (*train, *evaluated))
+    if overflow == "error" and length is not None and hub:
+        raise Refuse(
+            "it cuts a long row without a word, and rows of the hub are not measured before the run",
+            "notimpl",
+            "download the rows and name the file",
+        )
     if overflow == "error" and length is not None and tokens is None:
         raise Refuse(
             "it cuts a long row without a word, and how many tokens an image of this model has is not known "

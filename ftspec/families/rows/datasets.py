@@ -287,10 +287,10 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
                 for o, theirs in columns.items()
                 if o != theirs or o in (TOOLS[1:], IMAGES)
             }
-            kind = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
-            format = OF_TEXTS.get(kind, kind)
+            bare = kind.removesuffix(TOOLS).removesuffix(WITH_IMAGES)
+            format = OF_TEXTS.get(bare, bare)
             texts = {name: holes.get(f"{name} text") for name in Written.model_fields}
-            template = texts if kind in OF_TEXTS else None
+            template = texts if bare in OF_TEXTS else None
             said = {"format": format, "columns": columns, "template": template}
             sources = tuple({**part, **said} for part in parts)
             held = (held_out[0], held_out[2]) if held_out else None

@@ -17,10 +17,13 @@ from ftspec.mapping import MISSING, Flat, Refuse, Row, unsupported
 from ftspec.spec.chat_templates import NAMED
 
 PATHS = ("model.images.train", "model.images.min_pixels", "model.images.max_pixels")
+MAX_WIDTH = "model.images.max_width"
 ALSO = "model.images.learned"
 """Whether tokens that stand for images are learned."""
 READ = "images.read"
 """Native pseudo-key: the folder that paths of images start at, and what stands for one in a text."""
+WIDEST = "images.width"
+"""Native pseudo-key: how wide an image may be."""
 PIXELS = "images.pixels"
 """Native pseudo-key: the smallest and the largest image."""
 FROZEN = "images.frozen"
@@ -33,6 +36,7 @@ COLLATOR = files("ftspec.families") / "templates" / "images.py.j2"
 CONSTANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     READ: ('IMAGE_FOLDER, IMAGE_MARK = "@folder", "@mark"', ("folder", "mark")),
     PIXELS: ('MIN_PIXELS, MAX_PIXELS = "@least", "@most"', ("least", "most")),
+    WIDEST: ('MAX_WIDTH = "@width"', ("width",)),
     FROZEN: ('FROZEN = "@pattern"', ("pattern",)),
     LEARNED: ('LEARNED = "@learned"', ("learned",)),
 }
@@ -114,13 +118,22 @@ def image_rows() -> tuple[Row, ...]:
                 *NOT_YET,
             ),
         ),
+        Row(
+            (MAX_WIDTH,),
+            (WIDEST,),
+            lambda width, parts: MISSING if parts is None else width,
+            lambda width: width,
+            uses=(PATHS[0],),
+        ),
         Row((ALSO,), (), lambda _learned: (), _lift_learned, reads=(LEARNED,)),
     )
 
 
 def no_images(reason: str, hint: str = "run.backends: trl or llamafactory") -> tuple[Row, ...]:
     """The section in a backend that compiles no images."""
-    return tuple(unsupported(path, reason, "notimpl", hint=hint) for path in (*PATHS, ALSO))
+    return tuple(
+        unsupported(path, reason, "notimpl", hint=hint) for path in (*PATHS, MAX_WIDTH, ALSO)
+    )
 
 
 def refuse_unseen(given: Mapping[str, Any], train: tuple[dict[str, Any], ...]) -> None:
@@ -237,6 +250,7 @@ def context(native: Flat) -> dict[str, Any]:
             "most": most,
             "frozen": native[FROZEN],
             "learned": native[LEARNED],
+            "width": native[WIDEST],
             "freezes": native["tuner"] == "full" and native[FROZEN] is not None,
             "upcast": native["model.dtype"] == "auto",
             "excludes": native["tuner"] == "lora" and native[FROZEN] is not None,

@@ -143,7 +143,7 @@ ROWS = ROWS.map(lambda row: {
     MADE
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
-_KEPT = "remove_columns=[name for name in ROWS.column_names if name != \"@images\"]"
+_KEPT = 'remove_columns=[name for name in ROWS.column_names if name != "@images"]'
 _COMPOSED = """\
 sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
 text = sandbox.from_string("@text text")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats import script_images
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import (
     NO_END,
@@ -151,9 +152,10 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     word = trainer(context)[0]
     for one in (*train, *held):
         one.update(prompts(context) if word in ONLINE else shape(context))
+        one.update(script_images.columns(context))
     if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
-    questions += [*asked(context), *unnamed(context)]
+    questions += [*asked(context), *unnamed(context), *script_images.asked(context)]
     limited(context, train)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     spec |= draws(context)
@@ -163,6 +165,7 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         spec["data.train_on"] = "completions"
     elif word == "sft" and (turns := trained(context)):
         spec["data.train_on"] = turns
+    spec |= script_images.seen(context)
     if (
         held
         and "data.eval_size" not in spec
@@ -259,7 +262,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     "get_peft_model.": adapter,
     "load_dataset.": _loaded,
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
-    "dataset_text_field": _field,
+    "dataset_text_field": script_images.field(_field),
     "train_dataset.": derived("data.train"),
     "eval_dataset.": derived("data.eval"),
     **{key: derived("data.train") for name in SHARED for key in (name, f"{name}.")},
@@ -267,6 +270,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     **TOKEN_RULES,
     **TEXT_RULES,
     **COLLATOR_RULES,
+    **script_images.IMAGE_RULES,
     "from_pretrained": inert("all of it is the default"),
     "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ftspec.data.images import COLUMN as IMAGES
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.collator import behind, is_given
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.unsloth_templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
-from ftspec.port.scripts.names import DRAWN, SHARED, WRITTEN
+from ftspec.port.scripts.names import COLLATED, DRAWN, SHARED, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
 ENDED = "the end of the text, which every text has here"
@@ -56,10 +57,13 @@ def shape(context: Context) -> dict[str, Any]:
         other = {ours: theirs for ours, theirs in renamed.items() if ours != theirs}
         return {"format": said["format"], "columns": other}
     template = {
-        name: text for name, text in said.items() if isinstance(text, str) and name != "tools"
+        name: text
+        for name, text in said.items()
+        if isinstance(text, str) and name not in ("tools", IMAGES)
     }
     if template:
-        return {"template": _parted(context) or template}
+        images = {"columns": {IMAGES: said[IMAGES]}} if IMAGES in said else {}
+        return {"template": _parted(context) or template, **images}
     if (field := _text_column(context)) is not None:
         return {"format": "text", "columns": {} if field == "text" else {"text": field}}
     return {"format": "sharegpt"} if shared else {}
@@ -114,7 +118,8 @@ def asked(context: Context) -> list[str]:
     """What is left open of such rows."""
     cut = "train_on_responses_only" in context.document.data or is_given(context)
     found = [CUT] if is_text(context) and cut else []
-    unseen = context.get("plain_trainer") and "length" not in section(context, WRITTEN)
+    known = "length" in section(context, WRITTEN) or COLLATED in context.document.data
+    unseen = context.get("plain_trainer") and not known
     return [*found, UNSEEN] if unseen else found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
-from ftspec.port.formats import trl
+from ftspec.port.formats import script_images, trl
 from ftspec.port.formats.script_rules import (
     SCRIPT_RULES,
     STOPS,
@@ -204,16 +204,19 @@ def _complete(context: Context) -> Completion:
     if lora:
         native |= {"LoraConfig.r": 16, "LoraConfig.lora_alpha": 16, "LoraConfig.lora_dropout": 0.0}
         if not adapted.get("target_modules"):
-            native["LoraConfig.target_modules"] = list(TARGETS)
+            shown = script_images.collator(context)
+            native["LoraConfig.target_modules"] = "all-linear" if shown else list(TARGETS)
         if "random_state" not in adapted and _trainer_seed(context) != 3407:
             questions.append(
                 f"train.seed: adapters are drawn with 3407 there, dropout with {_trainer_seed(context)}: one "
                 "seed does both in a spec"
             )
-    if has(context, PART) and word != "cpt" and not is_parted(context):
+    shown = script_images.collator(context)
+    if has(context, PART) and word != "cpt" and not is_parted(context) and not shown:
         spec["data.train_on"] = answers(context)
     spec["method.objective.type"] = word
-    return Completion(native, spec, tuple(questions), _uploads(context))
+    notes = (*_uploads(context), *script_images.notes(context))
+    return Completion(native, spec, tuple(questions), notes)
 
 
 def _uploads(context: Context) -> tuple[str, ...]:
@@ -257,7 +260,7 @@ _ADAPTED: dict[str, Rule] = {
     for name, rule in {
         "": adapter,
         **{
-            f"finetune_{part}": _part
+            f"finetune_{part}": script_images.part(_part)
             for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
         },
         "random_state": _seed,
@@ -280,8 +283,10 @@ format = replace(
         **_LOADED,
         **GROUP_RULES,
         "model_name_or_path": _name,
-        "load_in_4bit": _bits,
-        "load_in_8bit": _bits,
+        "load_in_4bit": script_images.bits(_bits),
+        "load_in_8bit": script_images.bits(_bits),
+        "max_length": script_images.limit(trl.format.rules["max_length"]),
+        "max_seq_length": script_images.limit(trl.format.rules["max_seq_length"]),
         "model_revision": renamed("model.revision"),
         **_ADAPTED,
         "SFTTrainer.packing": renamed(f"{CONFIG}packing"),

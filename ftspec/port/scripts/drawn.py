@@ -78,6 +78,24 @@ def _steps(value: ast.expr, line: int, name: str) -> Iterator[Step]:
             yield Step(line, name, method, value)
         case ast.Subscript(value=inner, slice=ast.Constant(value="train")):
             yield from _steps(inner, line, name)
+        case ast.ListComp(
+            elt=made,
+            generators=[ast.comprehension(target=ast.Name(id=row), iter=inner, ifs=[], is_async=0)],
+        ):
+            yield from _steps(inner, line, name)
+            yield Step(line, name, "map", _each(made, row))
+
+
+def _each(made: ast.expr, row: str) -> ast.Call:
+    """`[f(row) for row in rows]` as `rows.map(f)`."""
+    nothing: dict[str, Any] = {
+        "posonlyargs": [],
+        "kwonlyargs": [],
+        "kw_defaults": [],
+        "defaults": [],
+    }
+    function = ast.Lambda(args=ast.arguments(args=[ast.arg(arg=row)], **nothing), body=made)
+    return ast.Call(func=ast.Name(id="map", ctx=ast.Load()), args=[function], keywords=[])
 
 
 def trained(tree: ast.Module) -> set[str]:
@@ -151,8 +169,11 @@ def _stored(tree: ast.Module) -> Iterator[str]:
 
 def root(node: ast.expr) -> str:
     """The first name of `rows["train"].shuffle().select(...)`."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.ListComp):
+        if isinstance(node, ast.ListComp):
+            node = node.generators[0].iter
+        else:
+            node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
 
+from ftspec.data.images import MARK
 from ftspec.port.scripts.made import (
     PIECES,
+    Alone,
     Batch,
     Column,
     Each,
     End,
+    Picture,
     Position,
     Rendered,
     Row,
@@ -230,6 +233,10 @@ def _value(node: ast.expr, names: Mapping[str, Any], script: Script) -> Any:  # 
             return text_of(_value(left, names, script)) + text_of(_value(right, names, script))
         case ast.Subscript(value=value, slice=key):
             return _item(_value(value, names, script), key, names)
+        case ast.List(elts=[ast.Subscript() | ast.Name() | ast.Call() as one]) if isinstance(
+            column := _value(one, names, script), Column
+        ):
+            return Alone(column)
         case ast.List(elts=elements) if elements:
             return Turns(tuple(_turn(one, names, script) for one in elements))
         case ast.ListComp(elt=made, generators=[ast.comprehension(ifs=[], is_async=0) as loop]):
@@ -256,11 +263,36 @@ def _turn(node: ast.expr, names: Mapping[str, Any], script: Script) -> tuple[str
             keys=[ast.Constant(value="role"), ast.Constant(value="content")],
             values=[ast.Constant(value=str() as role), said],
         ):
+            if isinstance(said, ast.List):
+                parts = (_part(one, names, script) for one in said.elts)
+                return role, tuple(piece for part in parts for piece in part)
             return role, text_of(_value(said, names, script))
     raise Unfollowed
 
 
-def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
+def _part(node: ast.expr, names: Mapping[str, Any], script: Script) -> Text:
+    """A part of a content: `{"type": "text", "text": ...}`, or the place of an image."""
+    keys = node.keys if isinstance(node, ast.Dict) else []
+    given = {
+        key.value: value
+        for key, value in zip(keys, getattr(node, "values", ()), strict=True)
+        if isinstance(key, ast.Constant)
+    }
+    kind = ast.unparse(given["type"]) if len(given) == len(keys) and "type" in given else ""
+    if kind == "'text'" and given.keys() == {"type", "text"}:
+        text = text_of(_value(given["text"], names, script))
+        if not any(isinstance(piece, str) and MARK in piece for piece in text):
+            return text
+    if kind == "'image'" and given.keys() == {"type"}:
+        return (Picture(""),)
+    if kind == "'image'" and given.keys() == {"type", "image"}:
+        column = _value(given["image"], names, script)
+        if isinstance(column, Column):
+            return (Picture(column.name),)
+    raise Unfollowed
+
+
+def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:  # noqa: PLR0911 - one per kind
     given = {one.arg: one.value for one in node.keywords}
     match node:
         case ast.Call(func=ast.Name(id="zip"), args=rows, keywords=[]):
@@ -283,6 +315,10 @@ def _called(node: ast.Call, names: Mapping[str, Any], script: Script) -> Any:
             func=ast.Attribute(value=text, attr="removeprefix"), args=[ast.Constant(value=str())]
         ) if isinstance(made := _value(text, names, script), Rendered):
             return made  # the token that begins a text, which is put there again
+        case ast.Call(
+            func=ast.Attribute(value=image, attr="convert"), args=[ast.Constant(value="RGB")]
+        ) if isinstance(column := _value(image, names, script), Column):
+            return column  # as every image is converted
         case ast.Call(func=ast.Attribute(attr="apply_chat_template"), args=[said]) if _plain(given):
             of = _value(said, names, script)
             tools = _value(given["tools"], names, script) if "tools" in given else Column("")
@@ -329,7 +365,7 @@ def _options(given: Mapping[str | None, ast.expr]) -> tuple[tuple[str, Any], ...
 
 def _formatted(form: Text, values: list[Text], fields: Mapping[str, Text]) -> Text:
     """`"...".format(...)`, of fields without a manner of their own."""
-    made: list[str | Column | End] = []
+    made: list[str | Column | End | Picture] = []
     count = 0
     for piece in form:
         if not isinstance(piece, str):

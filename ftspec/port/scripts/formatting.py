@@ -10,10 +10,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from ftspec.data.images import COLUMN as IMAGES
+from ftspec.data.images import MARK
 from ftspec.families.rows.instructions import jinja
 from ftspec.port.scripts.drawn import Step, drawn, joined, statements, trained, with_numbers
 from ftspec.port.scripts.followed import Script, result, text_of
-from ftspec.port.scripts.made import Column, Each, End, Rendered, Text, Tokens, Turns, Unfollowed
+from ftspec.port.scripts.made import (
+    Alone,
+    Column,
+    Each,
+    End,
+    Picture,
+    Rendered,
+    Text,
+    Tokens,
+    Turns,
+    Unfollowed,
+)
 from ftspec.port.scripts.pairs import paired
 
 ROLES = ("system", "user", "assistant")
@@ -42,6 +55,10 @@ class Formatting(NamedTuple):
     """The column of the tools that the chat template is given."""
     options: tuple[tuple[str, Any], ...] = ()
     """Further values that it is given."""
+    images: str = ""
+    """The column of the images that its turns have."""
+    embedded: bool = False
+    """Whether they stand in the turns themselves, and no column beside them."""
     tokens: bool = False
     """Whether the tokenizer has made tokens of it; `said` has their `length` then."""
 
@@ -153,17 +170,49 @@ def _written(
 ) -> Formatting | None:
     """What a function writes; ``made`` holds what earlier ones wrote, and then what this one does."""
     try:
-        values = {
-            into or "text": value for into, value in result(function, script, many, given).items()
-        }
+        found = result(function, script, many, given)
+        values = {into or "text": value for into, value in found.items()}
         written = _pair(values, made)
+        shown = values.pop(IMAGES, None) if len(values) > 1 else None
         if written is None and len(values) == 1:
             ((into, value),) = values.items()
-            written = _formatting(into, value, made)
+            turns = isinstance(value, Turns) and "" in found
+            written = _formatting("" if turns else into, value, made)
+            if isinstance(value, Turns):
+                images, embedded = _shown(value, shown)
+                written = written._replace(images=images, embedded=embedded)
+            elif shown is not None:
+                return None
     except (Unfollowed, ValueError):
         return None
     made.columns |= values if written else {}
     return written
+
+
+def _shown(turns: Turns, written: Any) -> tuple[str, bool]:
+    """The column of the images in these turns, and whether they stand in them; empty if they have none.
+
+    ``written``: the column `images`.
+
+    Raises:
+        Unfollowed: they are in several columns, or more than those of a column.
+    """
+    places = [piece.name for _, text in turns.turns for piece in text if isinstance(piece, Picture)]
+    if not places:
+        if written is not None:
+            raise Unfollowed
+        return "", False
+    if any(places):
+        if written is not None or len(places) > 1:
+            raise Unfollowed
+        return places[0], True
+    if isinstance(written, Alone) and len(places) == 1:
+        return written.of.name, False
+    if isinstance(written, Column):
+        return written.name, False
+    if written is None:
+        return IMAGES, False
+    raise Unfollowed
 
 
 def _pair(values: Mapping[str, Any], made: _Made) -> Formatting | None:
@@ -190,6 +239,10 @@ def _formatting(into: str, value: Any, made: _Made) -> Formatting:
     if isinstance(value, Column):
         value = made.of(value)
     if isinstance(value, Turns):
+        if rendered and any(
+            isinstance(piece, Picture) for _, text in value.turns for piece in text
+        ):
+            raise Unfollowed  # a text alone has no images
         roles = tuple(role for role, _ in value.turns)
         if roles in (ROLES, ROLES[1:]):
             said = {role: _template(text, made) for role, text in value.turns}
@@ -213,7 +266,12 @@ def _template(text: Text, made: _Made) -> str:
     if End() in text or made.columns.keys() & set(columns):
         raise Unfollowed
     form = "".join(
-        f"{{{piece.name}}}" if isinstance(piece, Column) else _braced(str(piece)) for piece in text
+        f"{{{piece.name}}}"
+        if isinstance(piece, Column)
+        else MARK
+        if isinstance(piece, Picture)
+        else _braced(str(piece))
+        for piece in text
     )
     return jinja(form, {name: name for name in columns})
 

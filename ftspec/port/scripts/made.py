@@ -23,6 +23,20 @@ class End:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """The place of an image, and the column that holds it; empty where the turns do not say it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A list of one value."""
+
+    of: Column
+
+
+@dataclass(frozen=True)
 class Turns:
     """A conversation: roles, and what each says."""
 
@@ -75,6 +89,6 @@ class Position:
     """A number that counts rows."""
 
 
-Text = tuple[str | Column | End, ...]
+Text = tuple[str | Column | End | Picture, ...]
 PIECES = 1000
 """Of a text, at most so many: names that double each other forty times are no prompt."""

@@ -13,7 +13,15 @@ TRAINERS: Mapping[str, str] = {
 }  # fmt: skip
 CONFIGS = (*(f"{name}Config" for name in TRAINERS), "TrainingArguments", "UnslothTrainingArguments")
 FAST = ("FastLanguageModel", "FastModel", "FastVisionModel")
-LOADERS = ("AutoModelForCausalLM.from_pretrained", *(f"{name}.from_pretrained" for name in FAST))
+SEEING = "AutoModelForImageTextToText"
+"""transformers' class of models that read images."""
+PROCESSOR = "AutoProcessor"
+"""What reads images and texts for them."""
+LOADERS = (
+    "AutoModelForCausalLM.from_pretrained",
+    f"{SEEING}.from_pretrained",
+    *(f"{name}.from_pretrained" for name in FAST),
+)
 SCORED = "AutoModelForSequenceClassification.from_pretrained"
 ADAPTERS = ("LoraConfig", *(f"{name}.get_peft_model" for name in FAST))
 TOKENS = (
@@ -34,12 +42,21 @@ SAMPLING = "SamplingParams"
 """vLLM's class of arguments, which Unsloth's configs are given as `vllm_sampling_params`."""
 COLLATOR = "DataCollatorForCompletionOnlyLM"
 """trl's, which lets what stands behind a piece of text train."""
+OF_UNSLOTH = "UnslothVisionDataCollator"
+OF_TRL = "DataCollatorForVisionLanguageModeling"
+SHOWING = (OF_UNSLOTH, OF_TRL)
+"""Collators of rows with images."""
+COLLATED = "collate"
+"""Below this key stands what a collator does that the script has written itself."""
+SEES = "sees"
+"""The class of a model that reads images, where the script names one."""
 RECOMPUTED = "model.gradient_checkpointing_enable"
 PREPARED = "prepare_model_for_kbit_training"
 """peft's, which switches that on where weights are quantised, unless it is told not to."""
 READ = (
     *CONFIGS, *LOADERS, SCORED, *ADAPTERS, *(f"{name}Trainer" for name in TRAINERS), "BitsAndBytesConfig",
-    "load_dataset", COLLATOR, *HELPERS, *TOKENS, "trainer.train", RECOMPUTED, "Trainer", SAMPLING,
+    "load_dataset", COLLATOR, *SHOWING, f"{PROCESSOR}.from_pretrained", *HELPERS, *TOKENS,
+    "trainer.train", RECOMPUTED, "Trainer", SAMPLING,
 )  # fmt: skip
 IDLE = (
     "AutoTokenizer.from_pretrained", "prepare_model_for_kbit_training", "get_peft_model", "print", "login",
@@ -53,13 +70,14 @@ THROUGH = (
 )  # fmt: skip
 """Calls that give back the model or the trainer that they are given."""
 VALUED = (
-    *CONFIGS, *LOADERS, SCORED, *ADAPTERS, "BitsAndBytesConfig", COLLATOR, "load_dataset"
+    *CONFIGS, *LOADERS, SCORED, *ADAPTERS, "BitsAndBytesConfig", COLLATOR, *SHOWING, "load_dataset"
 )  # fmt: skip
 """Calls whose arguments are settings: a name of something that is not known is a question there."""
 OBJECTS = (
     "model",
     "tokenizer",
     "processing_class",
+    "processor",
     "token",
     "cache_dir",
     "device_map",
@@ -71,7 +89,18 @@ MODULES = frozenset(
      "huggingface_hub", "bitsandbytes", "os", "wandb", "logging", "warnings", "dotenv", "pprint")
 )  # fmt: skip
 """Packages whose calls are known."""
+_SEEING = (
+    "Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3VLMoe", "Gemma3", "Gemma3n", "Llava", "LlavaNext",
+    "LlavaOnevision", "Mistral3", "InternVL", "Idefics2", "Idefics3", "SmolVLM", "PaliGemma", "Mllama",
+    "Glm4v", "Llama4", "AyaVision",
+)  # fmt: skip
+"""Models that read images, by the names of their classes."""
 ALIKE: Mapping[str, str] = {
+    **dict.fromkeys(
+        (f"{name}ForConditionalGeneration.from_pretrained" for name in _SEEING), LOADERS[1]
+    ),
+    "AutoModelForVision2Seq.from_pretrained": LOADERS[1],
+    "Processor.from_pretrained": f"{PROCESSOR}.from_pretrained",
     **dict.fromkeys(("ForCausalLM.from_pretrained", "LMHeadModel.from_pretrained"), LOADERS[0]),
     **dict.fromkeys(
         ("Tokenizer.from_pretrained", "TokenizerFast.from_pretrained"),
@@ -126,7 +155,9 @@ KNOWN: Mapping[str, Any] = {
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(
     r"""(async\s+)?def\s|class\s|\#
-      | (tokenizer|processing_class)\.(pad_token|pad_token_id|padding_side|model_max_length)\s*=
+      | (tokenizer|processing_class|processor(\.tokenizer)?)\.
+        (pad_token|pad_token_id|padding_side|model_max_length)\s*=
+      | Fast\w+\.for_training\(\s*model\s*\)$
       | if\s+(not\s+)?tokenizer\.pad_token(\s+is\s+None)?:
         \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
       | SamplingParams\.stop\s=\s\[tokenizer\.eos_token\]$
@@ -161,7 +192,7 @@ DRAWN = "drawn"
 """Below this key stands which rows train."""
 OF_ROWS = re.compile(
     r"\.(map|shuffle|select|train_test_split|\w+_columns|with_format|flatten_indices)\(|formatting_func = "
-    r"|= concatenate_datasets\("
+    r"|= concatenate_datasets\(|=\s*\[.+\bfor\s+\w+\s+in\b"
 )
 PLAIN = "Trainer"
 """transformers' own trainer, which is given tokens."""
@@ -169,6 +200,7 @@ LEARNED = re.compile(r"DataCollatorForLanguageModeling\([^()]*\bmlm\s*=\s*False[
 """It makes labels of all tokens but those that pad."""
 CUTS = re.compile(r"(tokenizer|processing_class)\.(truncation_side|model_max_length)\s*=")
 """What a script's own call of the tokenizer reads, and trl's trainers do not."""
+COLLATES = re.compile(r"\.data_collator = \w+$")
 PADS = re.compile(r"\.data_collator = DataCollatorForSeq2Seq\(")
 """It pads labels that the rows bring, and those of answers alone are made anew."""
 MODEL = {

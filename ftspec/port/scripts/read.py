@@ -6,17 +6,22 @@ name of its call (`LoraConfig.r`). What is not a literal, a constant or a name b
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ftspec.data.images import COLUMN as IMAGES
 from ftspec.port.documents import Document
 from ftspec.port.scripts.beside import beside
+from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     ALIKE,
     CUTS,
+    COLLATED,
+    COLLATES,
     DIVIDES,
     DRAWN,
     HARMLESS,
@@ -26,6 +31,7 @@ from ftspec.port.scripts.names import (
     MODULES,
     OBJECTS,
     OF_ROWS,
+    OF_UNSLOTH,
     PADS,
     PARTED,
     READ,
@@ -87,7 +93,13 @@ def read(
     data |= models.data
     places |= models.places
     loaded = tokenizer(made, data, places)
-    understood = _rows(source, data, places)
+    shown = collated(ast.parse(source))
+    if shown is not None:
+        said = shown._asdict()
+        line = said.pop("line")
+        data[COLLATED] = said
+        places |= {(COLLATED, name): Place(line, 1) for name in said}
+    understood = _rows(source, data, places, shown)
     copied: frozenset[int] = frozenset()
     if rewards := rewards_of(source):
         copied = rewards.lines
@@ -106,6 +118,7 @@ def read(
         and not (line in understood and OF_ROWS.search(told))
         and not ("train_on_responses_only" in data and PADS.search(told))
         and not ("plain_trainer" in data and LEARNED.search(told))
+        and not (shown is not None and line == shown.line and COLLATES.search(told))
         and line not in copied
         and not ((copied or theirs) and ".reward_funcs = " in told)
     )
@@ -128,7 +141,9 @@ def code(path: Path, text: str) -> str:
     return _cells(text) if path.suffix == ".ipynb" else text
 
 
-def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[int]:
+def _rows(
+    source: str, data: dict[str, Any], places: dict[Trail, Place], shown: Collated | None
+) -> set[int]:
     """The lines about rows that were understood, whose settings are told; none where they do not agree."""
     rows = rows_of(source)
     field = data.get("dataset_text_field", "text")
@@ -137,12 +152,14 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
         column = field if one.rendered or one.kind == "text" else SPOKEN
         if one.tokens and not data.get("plain_trainer"):
             return set()
-        if one != last or not (one.into == column or _is_read(one, data.get("trainer"))):
+        read = one.into == column or _is_read(one, data.get("trainer"))
+        if one != last or not (_is_shown(one, data, shown) if one.images else read):
             return set()
     if last is not None:
         said: dict[str, Any] = dict(last.said)
         said |= {name: True for name in ("ended", "rendered") if getattr(last, name)}
         said |= {"tools": last.tools} if last.tools else {}
+        said |= {"images": last.images} if last.images else {}
         said |= {"options": dict(last.options)} if last.options else {}
         data[WRITTEN] = said
         places |= {(WRITTEN, name): Place(max(rows.written), 1) for name in said}
@@ -151,6 +168,16 @@ def _rows(source: str, data: dict[str, Any], places: dict[Trail, Place]) -> set[
         data[DRAWN] = {name: value for name, (value, _) in drawn.items()}
         places |= {(DRAWN, name): Place(line, 1) for name, (_, line) in drawn.items()}
     return rows.lines
+
+
+def _is_shown(one: Formatting, data: Mapping[str, Any], shown: Collated | None) -> bool:
+    """Whether a collator reads such turns with their images."""
+    if shown is not None:
+        beside = one.embedded or shown.images == IMAGES
+        return one.into == shown.column and one.embedded == (not shown.images) and beside
+    if data.get(OF_UNSLOTH, {}).get("given"):
+        return one.into in (SPOKEN, "conversations", "")
+    return one.into == SPOKEN and not one.embedded
 
 
 def _is_read(one: Formatting, trainer: Any) -> bool:

@@ -28,10 +28,14 @@ from ftspec.port.scripts.names import (
     PARTED,
     PLAIN,
     PREPARED,
+    PROCESSOR,
     RECOMPUTED,
     RESIZED,
     SAMPLING,
     SCORED,
+    SEEING,
+    SEES,
+    SHOWING,
     TOKENS,
     TRAINERS,
     UNTIL,
@@ -87,6 +91,9 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     if trainer and not any(name.startswith(FAST) for name in names):
         _until(trainer, calls, data, places)
     _bare(names, used, data)
+    if sees := next((one for one in (SEEING, FAST[-1]) if f"{one}.from_pretrained" in names), None):
+        data[SEES] = sees
+        places[(SEES,)] = Place(_first(calls, f"{sees}.from_pretrained"), 1)
     if _recomputes(calls):
         data.setdefault("gradient_checkpointing", True)
     if PREPARED in calls.made:
@@ -145,6 +152,8 @@ def _scored(calls: Calls) -> Calls:
 
 def _bare(names: set[str], used: bool, data: dict[str, Any]) -> None:
     """Note calls that say something by being made, without arguments that are read."""
+    if f"{PROCESSOR}.from_pretrained" in names:
+        data.setdefault(PROCESSOR, {})
     for call in (*HELPERS, "LoraConfig"):
         if call in names and (used or call != "LoraConfig"):
             data.setdefault(call, {})
@@ -232,9 +241,9 @@ def _given(trainer: str, calls: Calls, data: dict[str, Any], places: dict[Trail,
             data[name] = found
             places |= {(name, key): Place(calls.lines[f"{trainer}.{name}"], 1) for key in found}
     place = f"{trainer}.data_collator"
-    if calls.origins.get(place, "") == COLLATOR:
-        data.setdefault(COLLATOR, {})["given"] = True
-        places[(COLLATOR, "given")] = Place(calls.lines[place], 1)
+    if (made := calls.origins.get(place, "")) in (COLLATOR, *SHOWING):
+        data.setdefault(made, {})["given"] = True
+        places[(made, "given")] = Place(calls.lines[place], 1)
 
 
 def _given_rows(calls: Calls, place: str) -> dict[str, Any]:
@@ -255,7 +264,11 @@ def _is_quantised(calls: Calls) -> bool:
     return held or any("quantization_config" in told or "**" in told for _, told in calls.foreign)
 
 
-def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
+HANDED = ("1", "model", "processor", "tokenizer")
+"""What a collator is given beside settings."""
+
+
+def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:  # noqa: PLR0911 - one per kind
     """Where a call's argument stands among the settings; nowhere if it sets nothing."""
     fast, first = call.startswith(FAST), call.partition("#")[0]
     if call == "trainer.train" and name in ("resume_from_checkpoint", "0"):
@@ -272,6 +285,8 @@ def _trail(call: str, name: str, value: Any) -> tuple[str, ...]:
             return ("model_name_or_path",)
         given = (call, name) if (call, name) == PACKED else (name,)
         return () if name in GIVEN and not value else given
+    if call in (f"{PROCESSOR}.from_pretrained", *SHOWING):
+        return () if name in (*MODEL, *LATER, *HANDED) else (call.partition(".")[0], name)
     kept = ("load_dataset", COLLATOR, *HELPERS, *TOKENS, "tokenizer", SAMPLING)
     tells = call in ADAPTERS or first in kept
     call = "vllm_sampling_params" if call == SAMPLING else call.rpartition(".")[2]

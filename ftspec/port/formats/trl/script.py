@@ -8,7 +8,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
-from ftspec.port.formats import trl
+from ftspec.port.formats import script_images, trl
 from ftspec.port.formats.script_rules import (
     SCRIPT_RULES,
     STOPS,
@@ -122,7 +122,7 @@ def _complete(context: Context) -> Completion:
     native |= {**once, **assumed(context)}
     questions += doubts
     native |= written(context) if word == "gkd" else {}
-    return Completion(native, spec, tuple(questions))
+    return Completion(native, spec, tuple(questions), script_images.notes(context))
 
 
 format = replace(
@@ -137,7 +137,8 @@ format = replace(
         **trl.format.rules,
         **SCRIPT_RULES,
         "SFTTrainer.packing": _packing,
-        "max_seq_length": _length,
+        "max_length": script_images.limit(trl.format.rules["max_length"]),
+        "max_seq_length": script_images.limit(_length),
         PREPARED: _prepared,
         f"{UNTIL}.": derived(why="how old trl was, which says what it assumed"),
         f"{LOADED}.num_labels": _labels,
