@@ -112,6 +112,9 @@ def resolve(loaded: Loaded, defaults: Mapping[str, tuple[Any, str]] | None = Non
                 f"data.{split}", plain(sources), "formats recognised from the columns", "machine"
             )
     decide_objective(spec, values, decide)
+    shown = spec.model.images
+    if shown is not None and not shown.learned and values["data.train_on"].value != "all":
+        decide("model.images.learned", True, "tokens outside of answers are not learned anyway")
     name = spec_name(loaded.file)
     if spec.output.folder is None:
         decide("output.folder", f"runs/{name}", "runs/ and the spec's name")

@@ -1,6 +1,7 @@
 """A model that sees, small and always the same: two layers of Qwen2-VL behind two of a vision tower.
 
-Run by an environment with transformers: `python seeing.py TINY_MODEL TARGET`.
+Run by an environment with transformers: `python seeing.py TINY_MODEL TARGET [PICTURES]`, which also writes
+rows.parquet beside the pictures, with the images in it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,31 @@ def make_seeing(source: Path, target: Path) -> None:
     config = Qwen2VLConfig(text_config=TEXT, vision_config=VISION, tie_word_embeddings=False, **ids)
     model = Qwen2VLForConditionalGeneration(config).float()
     model.save_pretrained(target)
+
+
+def write_rows(folder: Path) -> None:
+    """The rows that have pictures, in parts, with the images themselves."""
+    from datasets import Dataset, Image, List
+
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    made = [
+        {
+            "messages": [
+                {**turn, "content": in_parts(turn["content"])} for turn in row["messages"]
+            ],
+            "images": [str(folder / name) for name in row["images"]],
+        }
+        for row in rows
+        if row["images"]
+    ]
+    rows = Dataset.from_list(made).cast_column("images", List(Image()))
+    rows.to_parquet(folder / "rows.parquet")
+
+
+def in_parts(text: str) -> list[dict[str, str | None]]:
+    """A text as its images and what stands behind them."""
+    images = [{"type": "image", "text": None}] * text.count("<image>")
+    return [*images, {"type": "text", "text": text.replace("<image>", "")}]
 
 
 TEXT = {
@@ -100,3 +126,5 @@ TEMPLATE = """\
 
 if __name__ == "__main__":
     make_seeing(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        write_rows(Path(sys.argv[3]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import pytest
 
 from ftspec.emit import yaml
 from ftspec.env.install import ensure
+from ftspec.families.rows.images import OUTSIDE
+from ftspec.plan.make import make_plan
+from ftspec.plan.write import write_plan
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
+from ftspec.spec.load import load
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
@@ -41,6 +46,8 @@ SEEING: Mapping[str, Any] = {
     "learning_rate": 1.0e-3,
     "warmup_steps": 1,
 }
+WHOLE = {"train_on_prompt": True, "lora_target": "q_proj,v_proj"}
+"""Tokens of images are learned as well."""
 CASES: Mapping[str, Mapping[str, Any]] = {
     "the language model": {},
     "the tower as well": {"freeze_vision_tower": False, "mask_history": True},
@@ -49,7 +56,43 @@ CASES: Mapping[str, Mapping[str, Any]] = {
         "freeze_multi_modal_projector": False,
         "learning_rate": 1.0e-4,
     },
+    "the whole conversation": WHOLE,
 }
+HAND = """\
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from trl import SFTConfig, SFTTrainer
+
+NAME, FOLDER = "../../seeing", "../../pictures"
+model = AutoModelForImageTextToText.from_pretrained(NAME, dtype="float32")
+processor = AutoProcessor.from_pretrained(NAME)
+rows = load_dataset("parquet", data_files="../../pictures/rows.parquet", split="train")
+
+
+def collate_fn(examples):
+    texts = [processor.apply_chat_template(one["messages"], tokenize=False) for one in examples]
+    images = [one["images"] for one in examples]
+    batch = processor(text=texts, images=images, return_tensors="pt", padding=True)
+    labels = batch["input_ids"].clone()
+    labels[labels == processor.tokenizer.pad_token_id] = -100
+    labels[labels == processor.image_token_id] = -100
+    batch["labels"] = labels
+    return batch
+
+
+trainer = SFTTrainer(
+    model=model, train_dataset=rows, processing_class=processor, data_collator=collate_fn,
+    args=SFTConfig(
+        output_dir="model", max_steps=6, per_device_train_batch_size=2, gradient_accumulation_steps=2,
+        learning_rate=1e-3, logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False,
+        remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
+    ),
+    peft_config=LoraConfig(r=8, lora_alpha=16, target_modules="all-linear"),
+)
+trainer.train()
+trainer.save_model("model")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +102,15 @@ def pictures(lab: Lab) -> Path:
     target = lab.base / "seeing"
     if not target.exists():
         script = Path(__file__).with_name("seeing.py")
-        command = [interpreter(place, {}), script, lab.specs / "tiny-model", target]
-        subprocess.run(list(map(str, command)), check=True)
         write_pictures(lab.base / "pictures")
+        command = [
+            interpreter(place, {}),
+            script,
+            lab.specs / "tiny-model",
+            target,
+            lab.base / "pictures",
+        ]
+        subprocess.run(list(map(str, command)), check=True)
     return lab.base / "pictures"
 
 
@@ -89,3 +138,97 @@ def test_a_config_with_images_trains_the_same_in_trl(
     seen = [batch.images for batch in proven.evidence("trl").batches]
     assert all(seen) and len({*seen}) > 4
     keep_pair(f"llamafactory, images, {case}", "llamafactory", "trl", certificate)
+
+
+def test_a_script_that_collates_by_itself_trains_the_same(
+    lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images in the rows, all of a conversation learned but the tokens of its images."""
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = folder / "original"
+        original.mkdir(parents=True)
+        (original / "train.py").write_text(HAND)
+        monkeypatch.chdir(original)
+        carried = carry([Path("train.py")], "trl", folder / "trl", allow_lossy=True)
+        run = as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock()))
+        return {"original": replace(run, folder=original), "trl": run}
+
+    proven = lab.compare("images-by-hand", runs)
+    certificate = proven.certificate
+    assert certificate.verdict == "equal", {
+        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
+    }
+    keep_pair("a script of trl, images, a collator of its own", "trl", "trl", certificate)
+
+
+SEEN = """\
+version: 1
+model: {name: ./seeing, images: {train: [language, vision]}}
+data: {train: {path: pictures/rows.jsonl, columns: {images: images}}, max_length: null}
+method: {objective: {type: sft}}
+precision: fp32
+train: {steps: 6, batch_size: 4, micro_batch_size: 2}
+hardware: {device: cpu}
+"""
+"""A spec whose script has a collator."""
+ANSWERS = {
+    "train_on_responses_only": True,
+    "instruction_part": "<|im_start|>user\n",
+    "response_part": "<|im_start|>assistant\n",
+}
+
+
+def reference(lab: Lab, folder: Path, *arguments: Any) -> dict[str, Any]:
+    """What `seen_reference.py` finds in Unsloth's environment."""
+    place = ensure(load_backend("unsloth"))
+    script = Path(__file__).with_name("seen_reference.py")
+    rows = lab.base / "pictures" / "rows.jsonl"
+    command = [place.python, script, folder / "train.py", lab.base / "seeing", rows]
+    words = [*map(str, command), *map(json.dumps, arguments), "found.json"]
+    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [
+        (
+            ("model.images.learned=false", "model.images.max_width=100", "data.train_on=all"),
+            {"resize": 100},
+        ),
+        (("data.train_on=assistant",), {"resize": "max", **ANSWERS}),
+    ],
+    ids=["all of the text", "answers"],
+)
+def test_unsloths_collator_makes_the_same_of_rows(
+    lab: Lab, pictures: Path, tmp_path: Path, said: tuple[str, ...], how: dict[str, Any]
+) -> None:
+    """Pixels to the last bit; labels but for tokens around images, and what stands behind an answer's end."""
+    spec = lab.base / f"seen-{len(said)}.yaml"
+    spec.write_text(SEEN)
+    folder = lab.base / f"seen-{len(said)}"
+    write_plan(make_plan(load(spec, said), "trl", folder))
+    found = reference(lab, folder, {}, how)["batches"]
+    assert found["ids"] and found["grid"] and found["pixels"] == 0.0
+    assert found["learned"] > 100 and found["rows"] == 16
+    if how.keys() & ANSWERS.keys():
+        assert set(found["ours"]) == {"\n"} and not found["theirs"]
+    else:
+        assert set(found["ours"]) == {"<|vision_start|>", "<|vision_end|>"} and not found["theirs"]
+
+
+def test_unsloth_adapts_what_a_spec_says(lab: Lab, pictures: Path) -> None:
+    """Its pattern, and all linear layers less those of the other parts: of each family the same ones."""
+    patterns = {
+        parts: OUTSIDE[parts] for parts in (("language", "vision"), ("language",), ("vision",))
+    }
+    folder = lab.base / "pictures"
+    found = reference(lab, folder, {" ".join(parts): text for parts, text in patterns.items()}, {})
+    assert len(found["layers"]) == 21
+    for name, (count, ours, theirs) in found["layers"].items():
+        assert count and not theirs, name
+        stacked = name.startswith("qwen3_vl") and "vision" in name
+        assert all("deepstack_merger_list" in one for one in ours), name
+        assert bool(ours) == stacked, name

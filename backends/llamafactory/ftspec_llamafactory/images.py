@@ -66,8 +66,9 @@ def image_rows() -> tuple[Row, ...]:
             (MAX_WIDTH, ALSO),
             (),
             _lower_more,
-            lambda: (MISSING, MISSING),
+            lambda entries: (None, True) if shown(entries) else (MISSING, MISSING),
             uses=("data.train_on",),
+            reads=(SPLIT,),
         ),
     )
 

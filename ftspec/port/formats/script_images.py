@@ -66,6 +66,10 @@ FEWER = (
     "tokens around those of an image, such as <|vision_start|>, are not learned there, and are here"
 )
 TWICE = "a token that begins a text stands there once more, where the tokenizer adds one; here once"
+UNENDED = (
+    "an answer ends with the tokenizer's eos_token there; what the template writes behind it, such as the "
+    "end of a line, is learned here"
+)
 STRIPPED = "blanks at the ends of a text are cut off there, and learned here"
 UNSTACKED = (
     "Unsloth gives the deepstack mergers of Qwen3-VL no adapters, and they belong to `vision` here"
@@ -223,7 +227,7 @@ def _resize(setting: Setting, context: Context) -> Outcome:
 
 def _opens(setting: Setting, _context: Context) -> Outcome:
     if str(setting.value).strip() in {one.strip() for one in OPENERS}:
-        return Outcome("derived", of=("data.train_on",))
+        return Outcome("approximated", why=UNENDED, of=("data.train_on",))
     return Outcome("unknown", why="it opens no answer of a chat template that is known")
 
 
