@@ -91,9 +91,7 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     if trainer and not any(name.startswith(FAST) for name in names):
         _until(trainer, calls, data, places)
     _bare(names, used, data)
-    if sees := next((one for one in (SEEING, FAST[-1]) if f"{one}.from_pretrained" in names), None):
-        data[SEES] = sees
-        places[(SEES,)] = Place(_first(calls, f"{sees}.from_pretrained"), 1)
+    _sees(calls, names, data, places)
     if _recomputes(calls):
         data.setdefault("gradient_checkpointing", True)
     if PREPARED in calls.made:
@@ -162,6 +160,14 @@ def _bare(names: set[str], used: bool, data: dict[str, Any]) -> None:
     for call in ("from_pretrained", "get_peft_model"):
         if any(f"{name}.{call}" in names for name in FAST):
             data.setdefault(call, {})
+
+
+def _sees(calls: Calls, names: set[str], data: dict[str, Any], places: dict[Trail, Place]) -> None:
+    """Note the class of a model that reads images."""
+    for one in (SEEING, FAST[-1]):
+        if f"{one}.from_pretrained" in names:
+            data.setdefault(SEES, one)
+            places.setdefault((SEES,), Place(_first(calls, f"{one}.from_pretrained"), 1))
 
 
 def _recomputes(calls: Calls) -> bool:
