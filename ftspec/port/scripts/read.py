@@ -19,9 +19,9 @@ from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     ALIKE,
-    CUTS,
     COLLATED,
     COLLATES,
+    CUTS,
     DIVIDES,
     DRAWN,
     HARMLESS,
