@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from ftspec.data.view import Rule, Unknown
 from ftspec.emit.file import File
 from ftspec.mapping import FieldMap, Flat, Lifted
 
-__all__ = ["MODEL_COPY", "Apart", "Backend", "File", "Job", "lacks", "lift", "lock_of"]
+__all__ = ["MODEL_COPY", "Apart", "Backend", "File", "Job", "lacks", "lift", "lift_by", "lock_of"]
 
 MODEL_COPY = "model-copy"
 """Folder under the compiled folder: a local model with another config.json."""
@@ -139,15 +139,22 @@ def lock_of(
 
 
 def lift(backend: Backend, native: Flat) -> Lifted:
-    """Spec values by the map of the objective that the native values are of.
+    """Spec values by the map of the objective that the native values are of."""
+    return lift_by(backend.maps.items(), lambda _fields: native)[1]
 
-    A map's row of the objective refuses what is of another one. Where all refuse, the first map's
-    refusals stand.
+
+def lift_by(
+    maps: Iterable[tuple[str, FieldMap]], native: Callable[[FieldMap], Flat]
+) -> tuple[FieldMap, Lifted]:
+    """The map, by its objective, that native values are of, and the spec values by it.
+
+    ``native`` gives them for each map. A map's row of the objective refuses what is of another one. Where
+    all refuse, the first map's refusals stand.
     """
-    others: list[Lifted] = []
-    for objective, fields in backend.maps.items():
-        lifted = fields.lift(native)
+    others: list[tuple[FieldMap, Lifted]] = []
+    for objective, fields in maps:
+        lifted = fields.lift(native(fields))
         if lifted.spec.get(OBJECTIVE) == objective:
-            return lifted
-        others.append(lifted)
+            return fields, lifted
+        others.append((fields, lifted))
     return others[0]

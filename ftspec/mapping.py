@@ -207,9 +207,9 @@ class Lifted:
     inert: dict[str, Any] = dataclass_field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FieldMap:
-    """All rows of a backend for one objective."""
+    """All rows of a backend for one objective. Each is equal to itself alone: rows hold functions."""
 
     backend: str
     rows: tuple[Row, ...]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import isfinite
 from typing import Any
 
-from ftspec.backend import OBJECTIVE
+from ftspec.backend import OBJECTIVE, lift_by
 from ftspec.families.objectives.preference import BARRED
 from ftspec.families.trainers import OF_THE_OBJECTIVE, SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
@@ -77,13 +78,10 @@ def settle(form: Format, context: Context) -> Settled:
     }
     for _, outcome in outcomes:
         given |= outcome.native
-    found_by = {}
-    for objective, whole in maps.items():
-        fields = _part(whole, form.part)
-        found_by[objective] = fields, fields.lift(_versioned(given, fields, form, context))
-    # as `backend.lift` does: the map whose row of the objective takes it, else the first
-    of_it = (pair for name, pair in found_by.items() if pair[1].spec.get(OBJECTIVE) == name)
-    fields, lifted = next(of_it, next(iter(found_by.values())))
+    fields, lifted = lift_by(
+        ((name, _part(whole, form.part)) for name, whole in maps.items()),
+        lambda fields: _versioned(given, fields, form, context),
+    )
     asked = [f"line {line}: {text}" for line, text in context.document.foreign]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
     found.trains = completion.trains
@@ -190,6 +188,7 @@ def _typed(setting: Setting, form: Format, context: Context) -> Setting:
     )
 
 
+@cache
 def _part(fields: FieldMap, start: str) -> FieldMap:
     """The rows that a format has a say in, made to refuse values of a kind that they do not expect.
 

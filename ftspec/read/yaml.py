@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ftspec.read.placed import Earlier, Place, Placed, Trail
@@ -79,15 +79,12 @@ def read_placed(
     Raises:
         SpecError: as `read`.
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up stays fast
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     refuse_huge(text, "YAML")
     constructor = _Constructor(scalar, last_wins, text)
     try:
-        yaml = YAML(typ="safe", pure=True)
-        yaml.Parser = _checking()
-        root = yaml.compose(text)
+        root = _composed(text)
         value = {} if root is None else constructor.value(root, 0, ())
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -101,6 +98,16 @@ def read_placed(
     if not isinstance(value, dict):
         raise wrong(f"a config is a mapping, and this is {kind(value)}", 1, 1, KEYS)
     return Placed(value, constructor.places, tuple(constructor.earlier))
+
+
+@lru_cache(maxsize=1)
+def _composed(text: str) -> Any:
+    """The nodes of a text, which nobody changes: a file whose format is not known is read in two dialects."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up stays fast
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Parser = _checking()
+    return yaml.compose(text)
 
 
 @cache

@@ -76,6 +76,7 @@ def sections(path: str) -> list[str]:
     return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
+@cache
 def leaf_paths() -> tuple[str, ...]:
     """All leaf paths over all variants of tagged unions, in the spec's order, each once."""
     return tuple(dict.fromkeys(leaf.path for leaf in leaves()))
