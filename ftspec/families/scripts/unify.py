@@ -26,8 +26,11 @@ def match(source: str, statement: ast.AST) -> dict[str, Any] | None:
 
     A hole that stands twice must be filled alike.
     """
+    pattern = patterns(source)[0]
+    if type(pattern) is not type(statement):  # most are: a script is held against dozens
+        return None
     found: dict[str, Any] = {}
-    return found if _match(patterns(source)[0], statement, found) else None
+    return found if _match(pattern, statement, found) else None
 
 
 def match_all(source: str, statements: Sequence[ast.stmt]) -> dict[str, Any] | None:
