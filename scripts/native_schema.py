@@ -173,7 +173,11 @@ def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from trl_script()
     yield from experimental()
     from deepspeed.runtime import constants
+    from deepspeed.runtime.tensor_parallel import get_tensor_parallel_config
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+
+    cut = "tensor_parallel"  # no constant names it
+    read = get_tensor_parallel_config({cut: {"autotp_size": 2}}).autotp_size == 2
 
     yield (
         "ds_config.zero_optimization",
@@ -189,7 +193,8 @@ def deepspeed() -> Iterator[tuple[str, dict[str, Any]]]:
             value: {"type": "", "default": plain(getattr(constants, f"{name}_DEFAULT", None))}
             for name, value in vars(constants).items()
             if isinstance(value, str) and name.isupper() and value.isidentifier()
-        },
+        }
+        | ({cut: {"type": "", "default": None}} if read else {}),
     )
 
 

@@ -174,7 +174,7 @@ def _loss(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
 def _average(values: Mapping[str, Value], decide: Any) -> None:
     """One pass for a step has one mean."""
     average = values.get("method.objective.average")
-    passes = values["derived.accumulation_steps"].value * values["derived.processes"].value
+    passes = values["derived.accumulation_steps"].value * values["derived.replicas"].value
     if average is not None and average.value == "batches" and passes == 1:
         decide("method.objective.average", "tokens", "one forward pass for a step: the same")
     summed = values.get("method.objective.sum_passes")

@@ -277,17 +277,20 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         decide("hardware.device", found, why, "machine")
     processes = hardware.devices * hardware.nodes
     decide("derived.processes", processes, "devices x nodes")
-    share = hardware.sequence_parallel
-    if processes % share:
-        raise SpecError(
-            Problem(
-                f"{processes} devices cannot share rows by {share}",
-                path="hardware.sequence_parallel",
-                hint="devices x nodes is a multiple of it",
+    share, why = hardware.sequence_parallel * hardware.tensor_parallel, "devices x nodes"
+    for name, what in (("sequence_parallel", "rows"), ("tensor_parallel", "layers")):
+        size = getattr(hardware, name)
+        if processes % (size if what == "rows" else share):
+            raise SpecError(
+                Problem(
+                    f"{processes} devices cannot share {what} by {size}",
+                    path=f"hardware.{name}",
+                    hint="devices x nodes is a multiple of it",
+                )
             )
-        )
+        why += f" / {name}" if size > 1 or what == "rows" else ""
     replicas = processes // share
-    decide("derived.replicas", replicas, "devices x nodes / sequence_parallel")
+    decide("derived.replicas", replicas, why)
     micro = train.micro_batch_size
     if micro is None:
         micro = micro_batch(train.batch_size, replicas)

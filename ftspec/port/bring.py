@@ -15,9 +15,14 @@ from ftspec.port.formats.accelerate import machines
 from ftspec.port.recognise import Part, mentioned, read_parts, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
+from ftspec.port.shared import sharing
 from ftspec.port.tables import Table, table
 
 DEVICES_ASSUMED = "the global batch counts one device, since no file says how many: --devices N"
+GROUP_ASSUMED = (
+    "one group of {} devices that share rows or layers is counted, since no file says how many there are: "
+    "--devices N"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def bring(
     launched = documents.get("accelerate")
     counts = (part.format.devices(part.document.data) for part in ordered)
     needed = next((count for count in counts if count), None)
-    each, nodes = machines(launched) if launched else (needed or 1, 1)
+    group = sharing(documents)
+    each, nodes = machines(launched) if launched else (needed or group, 1)
     settled: list[Settled] = []
     for part in ordered:
         beside = main is not None and main is not part
@@ -92,12 +98,13 @@ def bring(
             nodes,
             main.format.name if main is not None and beside else "",
             settled[0].spec if beside else {},
+            group,
         )
         settled.append(settle(part.format, context))
     notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
     trains = all(one.trains for one in settled)
     if main is not None and trains and not (devices or launched or needed):
-        notes.append(DEVICES_ASSUMED)
+        notes.append(DEVICES_ASSUMED if group == 1 else GROUP_ASSUMED.format(group))
     notes += [line for one in settled for line in one.assumed]
     return Imported(tuple(settled), compose(settled), tuple(notes))
 

@@ -17,6 +17,7 @@ from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.rules import ROWS
 from ftspec.port.settle import UNWRITTEN, Settled
+from ftspec.port.shared import together
 from ftspec.port.verdicts import shown
 from ftspec.registry import load
 from ftspec.spec.lora import OF_ANY_ADAPTER
@@ -239,6 +240,7 @@ def spec_defaults() -> Mapping[str, Any]:
 def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
     """What `resolve` would make of paths that are left open."""
     processes = (values.get("hardware.devices") or 1) * (values.get("hardware.nodes") or 1)
+    processes = max(processes // together(values), 1)
     rank = values.get("method.tuner.rank") or 8
     found: dict[str, Any] = {
         "method.tuner.alpha": 2 * rank if isinstance(rank, int) else None,

@@ -58,6 +58,8 @@ class Context:
     """The name of the format of `main`."""
     trains: Mapping[str, Any] = field(default_factory=dict)
     """What `main` comes to, by spec path."""
+    sharing: int = 1
+    """Devices that share rows or layers, and count as one in the batch."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Another setting of the same document, from the top level, in the type that is declared for it."""

@@ -9,6 +9,7 @@ from ftspec.mapping import FieldMap, Lifted, Row
 from ftspec.port.fates import WORST, Fate, Kind, Setting
 from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
+from ftspec.port.shared import together
 from ftspec.spec.secrets import masked
 
 OLDER = {"adamw_torch": "adamw_torch_fused"}
@@ -41,7 +42,7 @@ def verdicts(
         if row.keys[0] == refusal.path
         for key in row.keys
     }
-    lowered = fields.lower({**spec, **derived(spec)})
+    lowered = fields.lower({**spec, **derived(spec, context.sharing)})
     again = lowered.native
     impossible = {refusal.path: refusal.reason for refusal in lowered.refusals}
     for key, value in given.items():
@@ -104,16 +105,20 @@ def assumed(lifted: Lifted, fields: FieldMap, said: Set[str], form: Format) -> I
             yield f"what {form.title} does where nothing is said: {refusal.reason}"
 
 
-def derived(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What rows use beside the spec's own values, as `resolve` would make it; nothing is looked up."""
+def derived(spec: Mapping[str, Any], sharing: int = 1) -> dict[str, Any]:
+    """What rows use beside the spec's own values, as `resolve` would make it; nothing is looked up.
+
+    ``sharing`` is how many devices another file makes one in the batch.
+    """
     processes = (spec.get("hardware.devices") or 1) * (spec.get("hardware.nodes") or 1)
+    replicas = max(processes // max(together(spec), sharing), 1)
     batch, micro = spec.get("train.batch_size"), spec.get("train.micro_batch_size")
-    steps = batch // (micro * processes) if batch and micro else 1
+    steps = batch // (micro * replicas) if batch and micro else 1
     return {
         "data.train": _formatted(spec.get("data.train")),
         "data.eval": _formatted(spec.get("data.eval")),
         "derived.processes": processes,
-        "derived.replicas": processes // (spec.get("hardware.sequence_parallel") or 1),
+        "derived.replicas": replicas,
         "derived.accumulation_steps": max(steps, 1),
         "derived.stored_dtype": None,
         "derived.train_rows": "data/train",

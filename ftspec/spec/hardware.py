@@ -101,6 +101,9 @@ class Hardware(Node):
     """Machines."""
     sequence_parallel: Annotated[Literal[1, 2, 4, 8], Whole] = 1
     """Devices that share each row, for rows too long for one: they count as one in the batch."""
+    tensor_parallel: Annotated[Literal[1, 2, 4, 8], Whole] = 1
+    """Devices that share each layer, whose weights are cut over them, for layers too large for one: they
+    count as one in the batch."""
     zero: Zero | None = None
     """ZeRO sharding. null: the backend's choice, which does not change the mathematics."""
     fsdp: FSDP | None = None

@@ -106,6 +106,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
     if objective == "gkd":
         _taught(document, draw)
     share = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 else 1
+    cut = draw(st.sampled_from((1, 1, 1, 2))) if devices * nodes > 1 and share == 1 else 1
     train = document.setdefault("train", {})
     train |= {"micro_batch_size": micro, "batch_size": micro * accumulation * devices * nodes}
     _possible(train)
@@ -120,6 +121,7 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "devices": devices,
         "nodes": nodes,
         "sequence_parallel": share,
+        "tensor_parallel": cut,
     }
     if document["hardware"]["device"] == "cpu" and draw(st.sampled_from((True, False))):
         document["precision"] = {"compute": "fp32"}  # what every backend calculates in there

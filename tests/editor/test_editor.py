@@ -191,7 +191,11 @@ STAGE = ["Stage", "data", "hardware", "method", "model", "name", "native", "outp
             ["continue", "merge", "null"],
         ),
         ("stages:\n  - name: a\n    method:\n      tuner:\n        type: full\n        ", 8, []),
-        ("hardware:\n  ", 2, ["device", "devices", "fsdp", "nodes", "sequence_parallel", "zero"]),
+        (
+            "hardware:\n  ",
+            2,
+            ["device", "devices", "fsdp", "nodes", "sequence_parallel", "tensor_parallel", "zero"],
+        ),
         (
             "output:\n  trackers:\n    - ",
             6,

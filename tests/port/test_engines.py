@@ -150,6 +150,7 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
             "bf16",
         ),
         ({"sequence_parallel_size": 2}, "hardware.sequence_parallel", 2),
+        ({"tensor_parallel": {"autotp_size": 4}}, "hardware.tensor_parallel", 4),
         (
             {
                 "zero_optimization": {
@@ -261,7 +262,8 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
         ({"hybrid_engine": {"enabled": True}}, "hybrid_engine.enabled", "unknown"),
         ({"autotuning": {"enabled": True, "fast": False}}, "autotuning.fast", "unknown"),
         ({"tensor_parallel": {"autotp_size": 1}}, "tensor_parallel.autotp_size", "inert"),
-        ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "unknown"),
+        ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "renamed"),
+        ({"tensor_parallel": {"autotp_size": 3}}, "tensor_parallel.autotp_size", "unknown"),
         ({"compile": {"deepcompile": True}}, "compile.deepcompile", "inert"),
         ({"managed_gradient_accumulation": False}, "managed_gradient_accumulation", "unknown"),
         ({"bf16": {"enabled": True}, "communication_data_type": "bf16"}, "communication_data_type",

@@ -42,6 +42,8 @@ def completed(imported: Imported) -> Spec:
     if (shared := data["hardware"].get("sequence_parallel", 1)) > 1:
         data["hardware"]["devices"] = shared
         data["run"] = {"environment": "latest"}  # only there accelerate shares rows
+    if (cut := data["hardware"].get("tensor_parallel", 1)) > 1:
+        data["hardware"]["devices"] = cut
     data.setdefault("train", {}).setdefault("steps", 10**6)
     return Spec.model_validate(data)
 

@@ -17,6 +17,7 @@ from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
 from ftspec.families.trainers import CPO, ORPO, SIMPO
 from ftspec.families.training.launch import NODES, PROCESSES
 from ftspec.families.training.steps import no_decay
+from ftspec.families.training.tensors import no_tensors
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import CALLS, DTYPE, refuse_other_type, stored_row
@@ -278,6 +279,10 @@ _ROWS = (
         for name, key in (("devices", PROCESSES), ("nodes", NODES))
     ),
     no_sequences("rows that devices share are not compiled for it yet"),
+    no_tensors(
+        "where several processes train it looks for ways between GPUs first (utils/environment.py), so that "
+        "layers were not seen to be cut there"
+    ),
     *(
         unsupported(
             f"hardware.zero.{name}",

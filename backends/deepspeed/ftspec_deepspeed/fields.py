@@ -11,6 +11,7 @@ from ftspec.families.objectives.supervised import unanchored
 from ftspec.families.rows.images import no_images
 from ftspec.families.scripts.sft_script import CONFIG, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
+from ftspec.families.training.tensors import tensor_row
 from ftspec.families.training.zero import ENGINE, sharded, zero_rows
 from ftspec.families.tuners.adapters import lower_tuner
 from ftspec.families.weights.engine import AUTOCAST, precision_row
@@ -21,6 +22,7 @@ from ftspec.families.weights.stored import scripted_row
 from ftspec.mapping import FieldMap, Refuse, Row, constant, only, replaced, unsupported
 from ftspec.spec.precision import WEIGHTS
 from ftspec_deepspeed.sequences import sequence_row
+from ftspec_deepspeed.tensors import ACROSS, COUNTS, counted_row
 
 SEEN = Bar(
     lambda compute: compute not in WEIGHTS,
@@ -48,6 +50,7 @@ def stepped(row: Row) -> Row:
 
 TWO = "a second model beside the engine's, which says what it was, is not compiled for it yet"
 PRECISE = {*precision_row(CONFIG).paths}
+COUNTED = f"{CONFIG}{ACROSS}"
 SFT = FieldMap(
     "deepspeed",
     (
@@ -55,7 +58,7 @@ SFT = FieldMap(
             (
                 unanchored(stepped(sharded(row)), TWO)
                 for row in shared_rows()
-                if not PRECISE & {*row.paths}
+                if not (PRECISE & {*row.paths} or COUNTED in row.keys)
             ),
             *only(
                 "method.tuner.type",
@@ -71,6 +74,8 @@ SFT = FieldMap(
         scripted_row(),
         *quantisation_rows(AUTOCAST, absent=False),
         sequence_row(),
+        tensor_row(COUNTS),
+        counted_row(CONFIG),
         *no_fsdp(
             "DeepSpeed is the other engine: it shards by ZeRO",
             hint="run.backends: trl; or hardware.fsdp: null and hardware.zero: 3",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.backend import Apart
+from ftspec.families.training.tensors import tensor_row
 from ftspec.families.training.zero import ENGINE, STAGE, UNSHARDED, refuse_offloaded, zero_rows
 from ftspec.mapping import MISSING, Flat, Refuse, Row
 from ftspec.spec.precision import WEIGHTS
@@ -41,7 +42,7 @@ def engine_rows() -> tuple[Row, ...]:
             _refuse(stage, *shared, *own)
         return first.lower(stage, *shared)
 
-    return (replace(first, lower=lower, uses=(*first.uses, *OWN)), name, *rest)
+    return (replace(first, lower=lower, uses=(*first.uses, *OWN)), name, *rest, tensor_row())
 
 
 def _refuse(
@@ -51,6 +52,7 @@ def _refuse(
     stored: str | None,
     quantised: str | None,
     compute: str,
+    _cut: int | None,
     optimizer: str,
     offloaded: bool | None,
     objective: str,

@@ -49,6 +49,7 @@ def loss_rows() -> tuple[Row, ...]:
             uses=(
                 *("method.objective.loss", "derived.accumulation_steps", "derived.replicas"),
                 *("model.images.train", "derived.sees_images", "model.chat_template"),
+                "data.prepare",
             ),
             reads=(
                 *("use_dft_loss", "use_eaft_loss", "use_asft_loss", PASSES, PROCESSES, NODES),
@@ -138,8 +139,9 @@ def _lower_average(
     parts: tuple[str, ...] | None,
     sees: bool | None,
     template: str,
+    prepared: str,
 ) -> tuple[()]:
-    if parts is not None or sees or _shows(template):
+    if parts is not None or sees or (prepared == "framework" and _shows(template)):
         if passes * replicas > 1 and average == "tokens":
             raise Refuse(
                 "of a model with a processor of images a step is the mean of its passes' means "

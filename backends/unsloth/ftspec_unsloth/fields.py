@@ -15,6 +15,7 @@ from ftspec.families.rows.packing import gathers_on_cpu, packing_row
 from ftspec.families.scripts.sft_script import CONFIG, no_sequences, no_zero, shared_rows
 from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.optimizers import TYPE, lower_type
+from ftspec.families.training.tensors import no_tensors
 from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.precision import FLAGS, USES, lift_precision, refuse_format
 from ftspec.families.weights.qat import no_copy, no_qat
@@ -27,7 +28,7 @@ from ftspec_unsloth.quantised import LOAD, dtype_row, other_kernels, quantisatio
 
 TUNER = "method.tuner.type"
 ADAPT = "get_peft_model."
-ALONE = "several processes are not compiled for it yet, so no two can share a row"
+ALONE = "several processes are not compiled for it yet, so no two can share a row or a layer"
 
 
 def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
@@ -95,6 +96,7 @@ SFT = FieldMap(
                 *no_zero("Unsloth"),
                 *no_fsdp("Unsloth trains on one device, and one has nothing to share"),
                 no_sequences(ALONE),
+                no_tensors(ALONE),
             ),
             Row(
                 ("precision.compute",),

@@ -117,6 +117,11 @@ BARS: Mapping[str, Bar] = {
         "notimpl",
         "save the template with the tokenizer",
     ),
+    "hardware.tensor_parallel": Bar(
+        lambda share: share == 1,
+        "a teacher was never seen beside layers that are cut over devices",
+        "notimpl",
+    ),
     "hardware.sequence_parallel": Bar(
         lambda share: share == 1, "a teacher was never seen beside split rows", "notimpl"
     ),

@@ -97,6 +97,11 @@ OWN: Mapping[str, Bar] = {
         "notimpl",
         "save the template with the tokenizer",
     ),
+    "hardware.tensor_parallel": Bar(
+        lambda share: share == 1,
+        "these trainers were never seen beside layers that are cut over devices",
+        "notimpl",
+    ),
     "hardware.sequence_parallel": Bar(
         lambda share: share == 1, "these trainers do not split rows over devices"
     ),

@@ -113,6 +113,11 @@ BARRED: Mapping[str, Bar] = {
         "notimpl",
         "data.prepare: framework",
     ),
+    "hardware.tensor_parallel": Bar(
+        lambda share: share == 1,
+        "pairs were never seen beside layers that are cut over devices",
+        "notimpl",
+    ),
     "hardware.sequence_parallel": Bar(
         lambda share: share == 1, "pairs were never seen to be split over devices", "notimpl"
     ),

@@ -30,7 +30,7 @@ TASK = "SEQ_CLS"
 """peft's name of the task: its adapters leave the head alone, and save it."""
 SHARED = (
     *("train.label_smoothing", "data.packing", "data.prepare", "hardware.sequence_parallel"),
-    *("model.quantization.type", "data.group_by_length"),
+    *("hardware.tensor_parallel", "model.quantization.type", "data.group_by_length"),
 )
 """What reward models refuse for the same reasons as all that compare answers."""
 OWN: Mapping[str, Bar] = {

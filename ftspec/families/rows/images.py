@@ -89,6 +89,7 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "hardware.fsdp.version": (None,),
     "hardware.zero.stage": (None, 0),
     "hardware.sequence_parallel": (1, None),
+    "hardware.tensor_parallel": (1, None),
     "precision.compute": ("fp32", "bf16", "fp16", "bf16-pure"),
 }
 """Under which values rows with images are compiled; under all others they were not seen to train alike."""

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.families.training.best import best_row
-from ftspec.families.training.launch import NODES, PROCESSES, SEQUENCES
+from ftspec.families.training.launch import NODES, PROCESSES, SEQUENCES, TENSORS
 from ftspec.families.training.optimizers import optimizer_rows
 from ftspec.families.training.schedules import schedule_rows
+from ftspec.families.training.tensors import shared
 from ftspec.families.weights.precision import precision_row, scale_row
 from ftspec.mapping import MISSING, Refuse, Row, constant, field
 
@@ -49,11 +50,11 @@ def _lower_batch(batch: int, micro: int, replicas: int) -> tuple[int, int]:
 
 
 def _lift_batch(
-    micro: int, accumulation: int, processes: Any, nodes: Any, sharing: Any
+    micro: int, accumulation: int, processes: Any, nodes: Any, sequences: Any, tensors: Any
 ) -> tuple[int, int]:
-    counts = (1 if count is MISSING else count for count in (processes, nodes, sharing))
+    counts = (1 if count is MISSING else count for count in (processes, nodes, sequences))
     devices, machines, share = counts
-    return micro * accumulation * devices * machines // share, micro
+    return micro * accumulation * devices * machines // (share * shared(tensors)), micro
 
 
 def _lower_every(steps: float | str | None) -> tuple[str, Any]:
@@ -122,7 +123,7 @@ _ROWS = (
         _lower_batch,
         _lift_batch,
         uses=("derived.replicas",),
-        reads=(PROCESSES, NODES, SEQUENCES),
+        reads=(PROCESSES, NODES, SEQUENCES, TENSORS),
         absent=(8, 1),
     ),
     field("train.learning_rate", "learning_rate", absent=5e-5),

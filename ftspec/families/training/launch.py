@@ -12,6 +12,8 @@ NODES = "launch.nodes"
 """Native pseudo-key: machines."""
 SEQUENCES = "launch.sequence_parallel"
 """Native pseudo-key: processes that share a row."""
+TENSORS = "ds_config.tensor_parallel"
+"""The engine's section of processes that share each layer."""
 
 
 def launch_rows() -> tuple[Row, ...]:

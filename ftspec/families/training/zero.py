@@ -28,6 +28,7 @@ STAGE_USES = (
     "derived.stored_dtype",
     "model.quantization.type",
     "precision.compute",
+    "hardware.tensor_parallel",
 )
 UNSEEN = frozenset(TUNERS) - {"full", "partial", "lora"}
 """Tuners that were not seen to train under stage 3."""
@@ -46,6 +47,7 @@ def _lower_stage(
     stored: str | None,
     quantised: str | None,
     compute: str,
+    cut: int | None,
 ) -> tuple[Any, Any]:
     if stage is None:
         return MISSING, MISSING
@@ -77,7 +79,7 @@ def _lower_stage(
         )
     # without it a sharded model is left in pieces that no other program loads: the end result would
     # hold no weights. The name's 16 bits are history: each weight is saved in its own type.
-    return stage, True if stage == 3 else MISSING
+    return stage, True if stage == 3 or (cut or 1) > 1 else MISSING
 
 
 def _place(on: bool | None, folder: str | None) -> Any:

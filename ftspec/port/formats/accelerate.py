@@ -170,6 +170,15 @@ def _of_host(setting: Setting, context: Context) -> Outcome:
     return Outcome("inert", why="where it runs, not what is trained")
 
 
+GROUPS = {
+    "tp_size": "accelerate stops unless the model was loaded with a plan that cuts its layers "
+    "(accelerator.py, prepare_model), which a spec does not ask for",
+    "cp_size": "rows that are cut by ring attention, within FSDP 2, are not in a spec: in "
+    "hardware.sequence_parallel each device has some of the heads",
+}
+"""Groups of devices that a spec has not, and why."""
+
+
 def _shared_sizes(setting: Setting, context: Context) -> Outcome:
     """Sizes of a grid of devices, which accelerate takes with FSDP 2 alone (commands/launch.py)."""
     name = setting.key.rpartition(".")[2].removeprefix("parallelism_config_")
@@ -185,7 +194,8 @@ def _shared_sizes(setting: Setting, context: Context) -> Outcome:
             return Outcome("inert", why="weights are sharded over all devices anyway")
     if name.startswith("sp_") or name == "cp_comm_strategy":
         return Outcome("inert", why="how rows that are shared travel")
-    return Outcome("unknown", why="other ways of parallel work are not in a spec yet")
+    other = "other ways of parallel work are not in a spec yet"
+    return Outcome("unknown", why=GROUPS.get(name, other))
 
 
 def _compiled(setting: Setting, context: Context) -> Outcome:

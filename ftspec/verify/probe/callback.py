@@ -11,7 +11,7 @@ from .drawn import WRITING, trainer_above, watch_rewards, watch_writing
 from .images import placed, shown
 from .setting import fingerprint, record_setting
 from .state import record_optimizer, record_states, record_weights
-from .values import RANK, Recorder, plain
+from .values import RANK, Recorder, plain, sharing
 from .watch import begins, watch_autocast, watch_data, watch_gradients, widened
 
 SEEN = ("input_ids", "labels", "attention_mask", "position_ids")
@@ -32,12 +32,14 @@ def make_probe(folder: Path) -> type:
             self.tokenizer: Any = None
             self.known: set[int] = set()
             self.drawn = False
+            self.again = False  # the rows of another process, which shares its layers with this one
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **seen: Any) -> None:
             """Everything that is decided before the first step."""
             self.recorder = recorder = Recorder(folder)
             model, loader = seen["model"], seen["train_dataloader"]
             self.tokenizer = seen.get("processing_class")
+            self.again = RANK % sharing(model) != 0
             recorder.put("rng", step=0, state=fingerprint())
             record_setting(recorder, args, state, model, loader)
             record_weights(recorder, model, "initial")
@@ -65,6 +67,8 @@ def make_probe(folder: Path) -> type:
             training = module.training and torch.is_grad_enabled()
             if inputs and torch.is_tensor(inputs[0]):  # some of trl's trainers name no argument
                 given = {"input_ids": inputs[0], **given}
+            if self.again:
+                return
             if not (self.recorder and training and torch.is_tensor(given.get("input_ids"))):
                 return
             found = documents(given)

@@ -75,9 +75,27 @@ def gathered(parameter: Any) -> contextlib.AbstractContextManager[Any]:
     return deepspeed.zero.GatheredParameters([parameter])
 
 
-def whole(tensor: Any) -> Any:
-    """All of a tensor that FSDP 2 has spread over processes, which all have to ask; others as they are."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+def whole(tensor: Any, owner: Any = None) -> Any:
+    """All of a tensor that is spread over processes, which all have to ask; others as they are.
+
+    FSDP 2 spreads each tensor; DeepSpeed cuts weights of layers, and with them the gradient of an ``owner``.
+    """
+    if hasattr(tensor, "full_tensor"):
+        return tensor.full_tensor()
+    cut = tensor if owner is None else owner
+    layer = getattr(getattr(cut, "gather_params", None), "__self__", None)
+    if layer is None or (cut is layer.bias and type(layer).__name__ == "LinearAllreduce"):
+        return tensor
+    copy = (
+        tensor.detach().clone()
+    )  # what is gathered in its place would no longer be the engine's own
+    layer.gather_params([copy])
+    return copy
+
+
+def sharing(model: Any) -> int:
+    """How many processes share each layer, and with it the rows."""
+    return max((getattr(module, "tp_world_size", 1) for module in model.modules()), default=1)
 
 
 class Recorder:

@@ -94,7 +94,8 @@ def watch_autocast(recorder: Recorder, model: Any) -> None:
         recorder.put("autocast", dtype=str(lowered).removeprefix("torch."))
         handles.pop().remove()
 
-    linear = (m for m in model.modules() if isinstance(m, torch.nn.Linear))
+    cut = (m for m in model.modules() if hasattr(m, "tp_world_size"))
+    linear = (*cut, *(m for m in model.modules() if isinstance(m, torch.nn.Linear)))
     handles = [layer.register_forward_pre_hook(before) for layer in [*linear][:1]]
 
 
@@ -109,7 +110,7 @@ def watch_gradients(recorder: Recorder, model: Any, outer: Any) -> None:
     def before(optimizer: Any, *_: Any) -> None:
         params = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
         if not seen[0] and params and all(id(p) in names for p in params):
-            norms = {names[id(p)]: whole(p.grad.detach()).double().norm().item() for p in params}
+            norms = {names[id(p)]: whole(p.grad.detach(), p).double().norm().item() for p in params}
             recorder.put("gradient", norms=norms)
         seen[0] = True
 

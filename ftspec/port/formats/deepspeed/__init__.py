@@ -15,6 +15,7 @@ from ftspec.port.formats.deepspeed.precision import PRECISION, by_main, unless_a
 from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps, never_warm
 from ftspec.port.formats.deepspeed.zero import DS, SHARDING
 from ftspec.port.rules import Context, Outcome, says, section, unknown
+from ftspec.port.shared import cut
 from ftspec.read import yaml
 
 HALVES = ("bf16", "fp16")
@@ -41,21 +42,25 @@ def _batch(setting: Setting, context: Context) -> Outcome:
     asked = by_main(context, "gradient_accumulation_steps")
     if steps is None and isinstance(asked, int):
         steps = asked  # the trainer counts by itself, where the engine is not told either
-    devices = context.devices * context.nodes
+    devices, group = context.devices * context.nodes, cut(context.document.data)
+    # the engine counts devices that share layers one by one, and those that share rows as one; transformers
+    # fills in the batch before the groups are made (integrations/deepspeed.py)
+    counted = max(devices * group // context.sharing, 1)
     if micro is None and whole is not None:
-        micro = whole // devices // (steps or 1)
+        micro = whole // counted // (steps or 1)
     if whole is None and micro is not None:
-        whole = micro * (steps or 1) * devices
+        whole = micro * (steps or 1) * counted
     if whole is None or not micro:
         return Outcome("derived", why="with the script's own numbers", of=("train.batch_size",))
-    spec = {"train.batch_size": whole, "train.micro_batch_size": micro}
+    spec = {"train.batch_size": whole // group, "train.micro_batch_size": micro}
     return Outcome("derived", spec=spec)
 
 
 def _complete(context: Context) -> Completion:
     spec = missing_steps(context)
     notes = []
-    if _world(context.document.data) is not None and "accelerate" not in context.companions:
+    known = _world(context.document.data) is not None or context.sharing > 1
+    if known and "accelerate" not in context.companions:
         spec["hardware.devices"] = context.devices
     if "stage" not in section(context, "zero_optimization"):
         spec["hardware.zero.stage"] = 0

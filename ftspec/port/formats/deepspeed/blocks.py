@@ -22,6 +22,7 @@ from ftspec.port.rules import (
     unknown,
     unless,
 )
+from ftspec.port.shared import cut
 
 MOVED = "how the engine moves data, not what it computes"
 SHOWN = "what is shown, not what is trained"
@@ -58,7 +59,13 @@ RECOMPUTED = (
 )
 
 
-SPLIT = "layers that are split over devices, which count as one in the batch, are not in a spec yet"
+SHARERS = ("", "trl", "trl_script", "llamafactory")
+"""Formats whose batch is known to count a group of devices as one."""
+LOST = (
+    "trl 1.16 was seen to train another loss: over a part of the words, as the output layer is cut as well, "
+    "and divided by tokens that are counted once for each device (trainer/sft_trainer.py, compute_loss)"
+)
+WHICH = "which layers are cut, and how: the mathematics is that of whole ones"
 DRAWS = "an engine that draws completions by kernels of its own is not in a spec"
 
 
@@ -98,6 +105,31 @@ def _compiles(setting: Setting, context: Context) -> Outcome:
     return Outcome("inert", why=COMPILED)
 
 
+def _cut(rule: Rule) -> Rule:
+    """Settings of layers that are cut over devices, which are none where the size is none."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        return (
+            rule(setting, context)
+            if cut(context.document.data) > 1
+            else Outcome("inert", why="none")
+        )
+
+    return chosen
+
+
+def _group(setting: Setting, context: Context) -> Outcome:
+    """How many devices share each layer."""
+    if context.main_format not in SHARERS:
+        return Outcome("unknown", why="how its batch counts devices that share layers is not known")
+    if setting.value not in (2, 4, 8):
+        return Outcome("unknown", why="layers that are cut over so many devices are not in a spec")
+    spec = {"hardware.tensor_parallel": setting.value}
+    if context.main_format.startswith("trl"):
+        return Outcome("approximated", spec=spec, why=f"what it says; {LOST}")
+    return Outcome("renamed", spec=spec)
+
+
 BLOCKS: Mapping[str, Rule] = {
     **{f"{name}.": removed for name in REMOVED},
     **{name: unless((False, None), "it is off", removed) for name in REMOVED},
@@ -114,8 +146,10 @@ BLOCKS: Mapping[str, Rule] = {
     "autotuning.": _while_on(unknown("numbers that are found while it runs")),
     "pipeline.": inert("for models that are made of its own pipeline's modules alone"),
     "expert_parallel.": unknown("experts that are spread over devices are not in a spec yet"),
-    "tensor_parallel.": unknown(SPLIT),
-    "tensor_parallel.autotp_size": unless((0, 1), "none", unknown(SPLIT)),
+    "tensor_parallel.": _cut(inert(WHICH)),
+    "tensor_parallel.tp_overlap_comm": inert(MOVED),
+    "tensor_parallel.dtype": inert("it is read where models are made for inference alone"),
+    "tensor_parallel.autotp_size": unless((0, 1, None), "none", _cut(_group)),
     "sequence_parallel_size": one_of(
         **dict.fromkeys(("1", "2", "4", "8"), says("hardware.sequence_parallel")),
         otherwise=unknown("rows that are split over so many devices are not in a spec"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
@@ -18,6 +19,7 @@ from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
 from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
+from ftspec.port.formats.llamafactory.megatron import MEGATRON_RULES
 from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.order import ORDER_RULES
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
@@ -218,6 +220,7 @@ def _complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
+        SEQUENCES: context.sharing,
     }
     if context.get("stage") == "pt":
         native["packing"] = False  # its blocks are told of the stage
@@ -274,6 +277,7 @@ format = Format(
         **TRAINING,
         **idle_rules(),
         **command_rules(),
+        **MEGATRON_RULES,
         "stage": _stage,
         "preprocessing_batch_size": block,
         "preprocessing_num_workers": workers,

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ftspec.families.rows.template import TEMPLATE
+from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
@@ -225,6 +226,7 @@ def _complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
+        SEQUENCES: context.sharing,
         "data.prepare": "framework",
         "tuner": "lora" if context.get("use_peft") else "full",
     }

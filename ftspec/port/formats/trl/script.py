@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats import script_images, trl
@@ -92,6 +93,7 @@ def _complete(context: Context) -> Completion:
     native |= {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
+        SEQUENCES: context.sharing,
         "data.prepare": "framework",
         "tuner": "lora" if adapted else "full",
         **plain_defaults(context, CONFIG),
