@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 2c7ee43e1b3f)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from alpaca (sha256 71d51f942bf8)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 0d62b8c2ffbd)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 74b2fdf430fa)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 e90cc9a3d814)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 dc1e502bb5f3)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

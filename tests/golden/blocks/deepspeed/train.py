@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 4ce8955735cf)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from blocks (sha256 d2080da43edf)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 4ce8955735cf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 d2080da43edf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 c62debc01bb2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 0ad581b7ac19)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 e1070126a3be)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from hub-awkward (sha256 c008b8899a35)
 
 from datasets import concatenate_datasets, load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 af94239f0d8a)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 d2059fe913c9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

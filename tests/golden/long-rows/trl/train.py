@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from long-rows (sha256 af94239f0d8a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from long-rows (sha256 d2059fe913c9)
 
 from datasets import load_dataset
 from peft import LoraConfig

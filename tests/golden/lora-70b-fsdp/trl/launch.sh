@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 025de9d6e2bb)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 ff87af429af2)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

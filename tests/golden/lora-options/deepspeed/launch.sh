@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 4c70c3e3b1fd)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 742311e94cba)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 4c70c3e3b1fd)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 742311e94cba)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 646337c9ca58)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 ea63412f8307)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 6991496067ae)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 9f562814b70b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from partial (sha256 c5802eb5d98e)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from partial (sha256 db4f2c3f579c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 1a79c6ad7b2f)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 678d34010079)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

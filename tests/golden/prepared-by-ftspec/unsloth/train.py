@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 1a79c6ad7b2f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 678d34010079)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

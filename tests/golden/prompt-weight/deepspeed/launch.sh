@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 35045c90f5a3)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 824cdfe24a6c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 caf0b16da743)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 de9f45e4e5a9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

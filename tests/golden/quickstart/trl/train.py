@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 caf0b16da743)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 de9f45e4e5a9)
 
 from datasets import load_dataset
 from peft import LoraConfig

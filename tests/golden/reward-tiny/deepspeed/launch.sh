@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 9eea7e22505c)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 fff42f088582)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

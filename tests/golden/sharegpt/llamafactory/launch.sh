@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 83301822ee87)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from sharegpt (sha256 1caf922208de)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 83301822ee87)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 1caf922208de)
 
 from datasets import load_dataset
 from peft import LoraConfig

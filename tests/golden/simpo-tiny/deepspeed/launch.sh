@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 6caba22f9129)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from simpo-tiny (sha256 2903a7228f71)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 a211392bf808)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 60bdebeacc20)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 79e2da8a9409)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 57e36e892fcd)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1
