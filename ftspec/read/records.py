@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_BARE = re.compile(r"[\[(]\s*([\w./-]+(?:\s*,\s*[\w./-]+)*)\s*,?\s*[\])]")
 Read = Callable[[ast.expr], Any]
 """The value of an expression; raises where it is not certain."""
 PLAIN = frozenset(("object", "BaseModel", "NamedTuple", "SimpleNamespace", "BaseSettings"))
@@ -115,6 +117,18 @@ def _typed(said: Any, kind: str) -> Any:
     if kind not in NUMBERS or not isinstance(said, str):
         raise ValueError
     return NUMBERS[kind](said)
+
+
+def fired(name: str, said: Any) -> ast.keyword:
+    """What python-fire makes of a word (parser.py): a literal, a list of bare words, else the text itself."""
+    try:
+        value = ast.parse(repr(said) if not isinstance(said, str) else said, mode="eval").body
+        ast.literal_eval(value)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        words = _BARE.fullmatch(said) if isinstance(said, str) else None
+        parts = [ast.Constant(word.strip()) for word in words[1].split(",")] if words else []
+        value = ast.List([*parts], ast.Load()) if words else ast.Constant(said)
+    return ast.keyword(name, value)
 
 
 def declared(kind: str) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 from ftspec.read import worked
 from ftspec.read.origins import MOVES, Origins
 from ftspec.read.python import Calls, Unknown, reading
-from ftspec.read.records import Parser, Record
+from ftspec.read.records import Parser, Record, fired
 from ftspec.read.scopes import Scope, bound_in, inner, leaves
 from ftspec.read.values import Wanted
 
 STARTERS = ("fire.Fire", "Fire", "typer.run")
 """Calls that run a function with what the command line says."""
+FIRES = STARTERS[:2]
 RUNNERS = ("sys.exit", "exit", "asyncio.run")
 """Calls that run what they are given."""
 DEVICES = ("cuda", "cpu", "mps", "device", "auto")
@@ -367,14 +368,25 @@ class _Followed(Origins):
         if (function := self._function(node.func)) is not None:
             return self._inlined(function, node)[0]
         if dotted in STARTERS and len(node.args) == 1 and (made := self._function(node.args[0])):
-            self._take(node.lineno, f"{made.name}: run with its own defaults")
-            return self._inlined(made, None)[0]
+            return self._started(made, node, dotted)
         if dotted in RUNNERS:
             return _every(self._expression(one) for one in node.args)
         if isinstance(node.func, ast.Attribute):
             moves = node.func.attr in MOVES and all(self._is_device(one) for one in node.args)
             return self._expression(node.func.value) and moves and not node.keywords
         return False
+
+    def _started(self, made: ast.FunctionDef, node: ast.Call, dotted: str) -> bool:
+        """A function that is run with what the command line says."""
+        names = {one.arg for one in (*made.args.args, *made.args.kwonlyargs)}
+        given = names & self.wanted.arguments.keys() if dotted in FIRES else set()
+        self.words |= given
+        call = ast.Call(
+            node.args[0], [], [fired(name, self.wanted.arguments[name]) for name in sorted(given)]
+        )
+        if not given:
+            self._take(node.lineno, f"{made.name}: run with its own defaults")
+        return self._inlined(made, ast.copy_location(call, node))[0]
 
     def _is_device(self, node: ast.expr) -> bool:
         try:

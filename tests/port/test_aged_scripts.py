@@ -100,3 +100,24 @@ def test_another_release_by_name_is_believed(read: Bring) -> None:
     text = HEAD + f"trainer = {call}\ntrainer.train()\n"
     found = read(text, "fit.py", version="trl==0.24.0").composed
     assert not any("trl's release" in one for one in found.open)
+
+
+GRPO = 'GRPOTrainer(model, reward_funcs=r, train_dataset=rows, args=GRPOConfig(output_dir="o", {}))'
+
+
+@pytest.mark.parametrize(
+    ("said", "how", "asked"),
+    [
+        ("beta=0.04, max_prompt_length=9", {}, True),
+        ("beta=0.0, max_prompt_length=9", {}, False),
+        ("beta=0.04", {}, False),
+        ("beta=0.04, max_prompt_length=9, use_bias_correction_kl=True", {}, False),
+        ("beta=0.04", {"version": "trl==0.24.0"}, True),
+    ],
+)
+def test_the_divergence_of_older_grpo(
+    read: Bring, said: str, how: dict[str, str], asked: bool
+) -> None:
+    text = HEAD + f"trainer = {GRPO.format(said)}\ntrainer.train()\n"
+    found = read(text, "fit.py", **how).composed
+    assert any("measures the divergence without" in one for one in found.open) is asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.port.conftest import Bring
@@ -34,7 +36,7 @@ if __name__ == "__main__":
      ("--quick --full", 2, "full")],
 )  # fmt: skip
 def test_settings_that_are_set_anew(
-    read: Bring, tmp_path, words: str, steps: int, tuner: str
+    read: Bring, tmp_path: Path, words: str, steps: int, tuner: str
 ) -> None:
     (tmp_path / "fit.py").write_text(ARGUED)
     found = read(f"python fit.py {words}\n", name="run.sh").composed
@@ -126,3 +128,49 @@ trainer.train()
     ]
     (odd,) = [one for one in found.fates if one.setting.key.startswith("model_init")]
     assert (odd.kind, odd.setting.key, odd.setting.line) == ("unknown", "model_init_kwargs.odd", 3)
+
+
+FIRED = """\
+import fire
+from peft import LoraConfig
+from trl import SFTConfig, SFTTrainer
+def train(base: str = "org/base", lr: float = 1e-3, rank: int = 8, parts: list = ["v_proj"],
+          pack: bool = False):
+    config = SFTConfig(output_dir="o", learning_rate=lr, packing=pack, packing_strategy="wrapped")
+    adapter = LoraConfig(r=rank, target_modules=parts)
+    trainer = SFTTrainer(base, args=config, train_dataset="x", peft_config=adapter)
+    trainer.train()
+if __name__ == "__main__":
+    fire.Fire(train)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("", ("org/base", 1e-3, 8, ("v_proj",), None)),
+        ("--base org/other --lr 2e-4 --rank=4", ("org/other", 2e-4, 4, ("v_proj",), None)),
+        ("--parts '[q_proj,k_proj]' --pack", ("org/base", 1e-3, 8, ("q_proj", "k_proj"), "blocks")),
+        ("--parts '[\"q_proj\"]' --pack=False", ("org/base", 1e-3, 8, ("q_proj",), None)),
+    ],
+)
+def test_what_fire_makes_of_a_command_line(
+    read: Bring, tmp_path: Path, words: str, wanted: tuple[object, ...]
+) -> None:
+    (tmp_path / "fit.py").write_text(FIRED)
+    found = read(f"python fit.py {words}\n", name="run.sh").composed
+    keys = (
+        "model.name",
+        "train.learning_rate",
+        "method.tuner.rank",
+        "method.tuner.targets",
+        "data.packing",
+    )
+    assert tuple(found.values[key] for key in keys) == wanted
+    assert not any("an argument of the script" in one for one in found.open)
+
+
+def test_what_the_function_does_not_take_is_asked_for(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text(FIRED)
+    found = read("python fit.py --learning_rate 1\n", name="run.sh").composed
+    assert any("learning_rate: an argument of the script" in one for one in found.open)

@@ -15,6 +15,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
 from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
+from ftspec.port.formats.trl.aged import biased
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER
@@ -278,6 +279,7 @@ def _complete(context: Context) -> Completion:
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     native |= {**assumed(context), **_balance(context, own)}
+    questions += biased(context)
     cut, notes = missing(context)
     spec |= cut
     if old := sorted(OLD_NAMES & set(context.document.data)):

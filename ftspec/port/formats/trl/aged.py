@@ -62,6 +62,27 @@ FOURTH = 25
 """The last release of trl that came before transformers 5."""
 
 
+UNBIASED = "use_bias_correction_kl"
+BIASED = (
+    f"beta: {{}} measures the divergence without {UNBIASED}, which trl 1.16 and a spec have on: its gradient "
+    "there leaves out that completions are drawn by the model"
+)
+
+
+def biased(context: Context) -> list[str]:
+    """A question about GRPO's divergence in a release with its older gradient (grpo_trainer.py, coef_1)."""
+    until, table = section(context, UNTIL).get("release", NOW), context.table
+    if (
+        trainer(context)[0] != "grpo"
+        or UNBIASED in context.document.data
+        or not context.get("beta")
+    ):
+        return []
+    if table and table.find(f"GRPOConfig.{UNBIASED}") is None:
+        return [BIASED.format(table.title)]
+    return [BIASED.format(f"trl up to 0.{until}")] if until < NOW else []
+
+
 def loads_float32(context: Context) -> bool:
     """Whether it ran on transformers 4, which loads weights in float32 where nothing is said."""
     return int(section(context, UNTIL).get("release", NOW)) <= FOURTH

@@ -19,7 +19,7 @@ from ftspec.port.formats.script_rules import (
     rows,
 )
 from ftspec.port.formats.trl import BITS
-from ftspec.port.formats.trl.aged import aged, loads_float32
+from ftspec.port.formats.trl.aged import aged, biased, loads_float32
 from ftspec.port.formats.trl.chat_format import CHAT_FORMAT_RULES
 from ftspec.port.formats.trl.models import written
 from ftspec.port.formats.trl.plain import CONFIG
@@ -122,7 +122,7 @@ def _complete(context: Context) -> Completion:
     spec["method.objective.type"] = word
     once, doubts = aged(context)
     native |= {**once, **assumed(context)}
-    questions += doubts
+    questions += [*doubts, *biased(context)]
     native |= written(context) if word == "gkd" else {}
     return Completion(native, spec, tuple(questions), script_images.notes(context))
 
