@@ -35,6 +35,8 @@ from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 
+ACCEPTED = "--allow-lossy accepts that"
+"""The way out of what is only nearly the same."""
 DATA_FOLDER = "data"
 """Where ftspec's own tokenised splits lie, under the compiled folder."""
 
@@ -80,9 +82,7 @@ def make_plan(
     problems = [_refused(refusal, backend, resolved, loaded) for refusal in refusals]
     if lowered.notes and not allow_lossy:
         problems += [
-            loaded.problem(
-                note.path, f"{backend.title}: {note.reason}", "--allow-lossy accepts that"
-            )
+            loaded.problem(note.path, f"{backend.title}: {note.reason}", ACCEPTED)
             for note in lowered.notes
         ]
     if problems:

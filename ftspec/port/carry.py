@@ -68,7 +68,7 @@ def carry(
         try:
             plan = make_plan(loaded, backend, folder, allow_lossy)
         except UnsupportedError as error:
-            if options := way_out(imported, backend, folder, changed):
+            if options := way_out(imported, backend, folder, changed, error.problems):
                 error.way_out = " ".join(map(shlex.quote, options))
             raise
         return Carried(imported, plan, write_plan(plan, overwrite))

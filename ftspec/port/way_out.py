@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ftspec.errors import FtspecError, Problem
-from ftspec.plan.make import make_plan
+from ftspec.plan.make import ACCEPTED, make_plan
 from ftspec.port.bring import Imported
 from ftspec.port.sourced import IN_BETWEEN, as_options
 from ftspec.spec.load import loads
@@ -19,35 +19,41 @@ ROUNDS = 8
 
 
 def way_out(
-    imported: Imported, backend: str, folder: Path, sets: Sequence[str]
+    imported: Imported,
+    backend: str,
+    folder: Path,
+    sets: Sequence[str],
+    problems: Sequence[Problem],
 ) -> tuple[str, ...] | None:
     """Options with which it goes, the first that each refusal names; None where that leads nowhere.
 
-    Each changes what is trained, in words that a person can read before they take it.
+    ``problems`` are those of the plan with ``sets`` alone. Each option changes what is trained, in words that
+    a person can read before they take it.
     """
     tried = list(sets)
+    refused = [problem for problem in problems if problem.hint != ACCEPTED]
     for _ in range(ROUNDS):
-        problems = _problems(imported, backend, folder, tried, allow_lossy=True)
-        if not problems:
+        new = [one for problem in refused for one in _remedies(problem)]
+        fresh = [one for one in dict.fromkeys(new) if one not in tried]
+        if refused and not fresh:
+            return None
+        tried += fresh
+        refused = _problems(imported, backend, folder, tried, allow_lossy=True)
+        if not refused:
             lossy = bool(_problems(imported, backend, folder, tried, allow_lossy=False))
             options = [word for one in tried[len(sets) :] for word in ("--set", one)]
             return (*(["--allow-lossy"] if lossy else []), *options)
-        new = [one for problem in problems for one in _remedies(problem)]
-        fresh = [one for one in dict.fromkeys(new) if one not in tried]
-        if not fresh:
-            return None
-        tried += fresh
     return None
 
 
 def _problems(
     imported: Imported, backend: str, folder: Path, sets: Sequence[str], allow_lossy: bool
-) -> tuple[Problem, ...]:
+) -> list[Problem]:
     try:
         make_plan(loads(imported.composed.text, IN_BETWEEN, sets), backend, folder, allow_lossy)
     except FtspecError as error:
-        return error.problems
-    return ()
+        return list(error.problems)
+    return []
 
 
 def _remedies(problem: Problem) -> Iterator[str]:

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ftspec.read.python import bindings
+from ftspec.read.scopes import bound_in, shared
+
 IDLE = frozenset(("remove_columns", "select_columns", "with_format", "flatten_indices"))
 """Steps after which the same rows train in the same order."""
 LAST, FIRST = "test_size", "train_size"
@@ -37,11 +40,7 @@ class _Numbers(ast.NodeTransformer):
 
 def with_numbers(tree: ast.Module) -> ast.Module:
     """The script with numbers in the place of names that are bound once, to a number, at its top."""
-    bound = Counter(
-        one.id if isinstance(one, ast.Name) else one.arg
-        for one in ast.walk(tree)
-        if isinstance(one, ast.arg) or (isinstance(one, ast.Name) and not _reads(one))
-    )
+    bound = Counter(bindings(tree))
     values: dict[str, int | float] = {}
     for node in tree.body:
         match node:
@@ -51,10 +50,6 @@ def with_numbers(tree: ast.Module) -> ast.Module:
                 values[name] = number
     changed: ast.Module = _Numbers(values).visit(tree)
     return changed
-
-
-def _reads(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Load)
 
 
 def statements(tree: ast.Module) -> Iterator[tuple[Step, ...]]:
@@ -122,7 +117,7 @@ def joined(tree: ast.Module, names: set[str]) -> tuple[int, int] | None:
 
     None: they are not, or one of them is changed before, or stands at another place than it was loaded at.
     """
-    bound = Counter(_stored(tree))
+    bound = Counter([*bound_in(tree.body), *(2 * sorted(shared(tree)))])
     loaded: list[str] = []
     for node in tree.body:
         match node:
@@ -159,12 +154,6 @@ def _parts(value: ast.expr) -> list[str]:
         ):
             return [one.id if isinstance(one, ast.Name) else " " for one in parts]
     return []
-
-
-def _stored(tree: ast.Module) -> Iterator[str]:
-    for one in ast.walk(tree):
-        if isinstance(one, ast.Name) and not _reads(one):
-            yield one.id
 
 
 def root(node: ast.expr) -> str:

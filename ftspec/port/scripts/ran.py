@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ftspec.read.python import parsed
+from ftspec.read.scopes import bound_in
 
 TRAINERS = re.compile(r"trainer$|.*_trainer$")
 STARTS = "unsloth_train"
@@ -111,8 +112,8 @@ def _shows(body: list[ast.stmt]) -> list[ast.stmt]:
     found = [node for node in body if _is_pure(node, pure)]
     while True:
         others = [node for node in body if node not in found]
-        read = {name for node in others for name in _read(node)} | set(_bound(others))
-        kept = [node for node in found if not read & set(_bound([node]))]
+        read = {name for node in others for name in _read(node)} | _bound(others)
+        kept = [node for node in found if not read & _bound([node])]
         if len(kept) == len(found):
             return kept
         found = kept
@@ -182,16 +183,9 @@ def _stores(node: ast.Name | ast.Attribute | ast.Subscript) -> bool:
     return isinstance(node.ctx, ast.Store | ast.Del)
 
 
-def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
-            continue
-        for one in ast.walk(node):
-            if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-                yield one.id
-            if isinstance(one, ast.alias):
-                yield one.asname or one.name.partition(".")[0]
+def _bound(body: Iterable[ast.stmt]) -> set[str]:
+    """Names that statements bind; one that is deleted was bound before, and is read no more."""
+    return set(bound_in([node for node in body if not isinstance(node, ast.Delete)]))
 
 
 def _read(node: ast.stmt) -> set[str]:
