@@ -1,4 +1,4 @@
-"""DeepSpeed's JSON and accelerate's YAML: alone, and beside a config that they belong to."""
+"""DeepSpeed's JSON: alone, and beside a config that it belongs to; accelerate's YAML beside both."""
 
 from __future__ import annotations
 
@@ -304,79 +304,6 @@ def test_fates_of_an_engines_settings(
     assert fate(imported, key)[0] == kind
 
 
-@pytest.mark.parametrize(
-    ("more", "path", "value"),
-    [
-        ("mixed_precision: no", "precision.compute", "fp32"),
-        ("mixed_precision: fp16", "precision.compute", "fp16"),
-        ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 3}", "hardware.zero.stage", 3),
-        ("use_cpu: true", "hardware.device", "cpu"),
-    ],
-)  # fmt: skip
-def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
-    text = f"compute_environment: LOCAL_MACHINE\nnum_processes: 1\n{more}\n"
-    assert read(text, name="launch.yaml").composed.values[path] == value
-
-
-def test_an_engine_compiles_where_a_launch_asks_for_it(read: Bring) -> None:
-    engine = {**AUTO, "compile": {"deepcompile": True}}
-    other = {"ds.json": json.dumps(engine), "launch.yaml": LAUNCH + "dynamo_backend: INDUCTOR\n"}
-    assert fate(read(CONFIG, other=other), "compile.deepcompile")[0] == "approximated"
-    other["launch.yaml"] = LAUNCH + "dynamo_backend: 'NO'\n"
-    assert fate(read(CONFIG, other=other), "compile.deepcompile")[0] == "inert"
-
-
-ENGINE = "distributed_type: DEEPSPEED\ndeepspeed_config: "
-ON_DISK = "zero_stage: 3, offload_param_device: nvme, offload_param_nvme_path: /disk/"
-
-
-@pytest.mark.parametrize(
-    ("text", "key", "kind"),
-    [
-        ("compute_environment: AMAZON_SAGEMAKER\nec2_instance_type: x", "ec2_instance_type", "inert"),
-        ("compute_environment: AMAZON_SAGEMAKER\nec2_instance_type: x", "compute_environment", "inert"),
-        ("compute_environment: AMAZON_SAGEMAKER\nadditional_args: {a: 1}", "additional_args.a", "unknown"),
-        ("compute_environment: LOCAL_MACHINE\nec2_instance_type: x", "ec2_instance_type", "unknown"),
-        ("distributed_type: MODEL_PARALLEL", "distributed_type", "unknown"),
-        ("distributed_type: NO", "distributed_type", "inert"),
-        ("dynamo_config: {dynamo_backend: INDUCTOR, dynamo_mode: default}", "dynamo_config.dynamo_mode",
-         "approximated"),
-        ("dynamo_config: {dynamo_backend: NO, dynamo_mode: default}", "dynamo_config.dynamo_mode", "inert"),
-        ("parallelism_config: {parallelism_config_tp_size: 1}",
-         "parallelism_config.parallelism_config_tp_size", "inert"),
-        ("parallelism_config: {parallelism_config_tp_size: 2}",
-         "parallelism_config.parallelism_config_tp_size", "unknown"),
-        ("parallelism_config: {parallelism_config_dp_shard_size: 8}",
-         "parallelism_config.parallelism_config_dp_shard_size", "inert"),
-        ("parallelism_config: {parallelism_config_dp_shard_size: 4, parallelism_config_cp_size: 2}",
-         "parallelism_config.parallelism_config_dp_shard_size", "unknown"),
-        ("parallelism_config: {parallelism_config_sp_size: 2}",
-         "parallelism_config.parallelism_config_sp_size", "renamed"),
-        ("distributed_type: MULTI_GPU\nmegatron_lm_config: {megatron_lm_tp_degree: 2}",
-         "megatron_lm_config.megatron_lm_tp_degree", "inert"),
-        (f"{ENGINE}{{{ON_DISK}}}", "deepspeed_config.offload_param_device", "renamed"),
-        (f"{ENGINE}{{{ON_DISK}}}", "deepspeed_config.offload_param_nvme_path", "derived"),
-        (f"{ENGINE}{{{ON_DISK}}}".replace("/disk/", "null"), "deepspeed_config.offload_param_device",
-         "unknown"),
-        (f"{ENGINE}{{zero_stage: 2, offload_optimizer_device: nvme}}",
-         "deepspeed_config.offload_optimizer_device", "derived"),
-        (f"{ENGINE}{{zero_stage: 3, deepspeed_moe_layer_cls_names: 'A, B'}}",
-         "deepspeed_config.deepspeed_moe_layer_cls_names", "derived"),
-    ],
-)  # fmt: skip
-def test_fates_of_a_launchs_settings(read: Bring, text: str, key: str, kind: str) -> None:
-    imported = read(f"num_machines: 1\n{text}\n", name="launch.yaml")
-    assert fate(imported, key)[0] == kind
-
-
-def test_what_a_launch_puts_on_a_disk(read: Bring) -> None:
-    text = f"num_machines: 1\n{ENGINE}{{{ON_DISK}, deepspeed_moe_layer_cls_names: 'A, B'}}\n"
-    zero = read(text, name="launch.yaml").composed.spec.hardware.zero
-    assert zero is not None
-    assert (zero.offload_parameters, zero.offload_folder) == (True, "/disk")
-    assert (zero.offload_optimizer, zero.leaf_modules) == (False, ("A", "B"))
-
-
 @pytest.mark.parametrize(("tuner", "kind"), [("lora", "matrices"), ("full", "all")])
 def test_a_decay_of_the_trainers_falls_on_all(read: Bring, tuner: str, kind: str) -> None:
     """`auto` is the trainer's number, and still the engine's optimizer."""
@@ -415,15 +342,6 @@ def test_settings_of_float16_in_the_block_of_bfloat16(read: Bring) -> None:
     assert kind == "inert"
     assert "0.19.8 stops" in why
     assert any("bf16.hysteresis" in note for note in imported.notes)
-
-
-def test_an_old_name_of_bf16_switches_nothing_on_under_accelerate(read: Bring) -> None:
-    imported = read(
-        json.dumps({"bfloat16": {"enabled": True}, "zero_optimization": {}}), name="ds.json"
-    )
-    kind, why = fate(imported, "bfloat16.enabled")
-    assert kind == "unknown"
-    assert "under accelerate" in why
 
 
 def test_a_schedule_that_begins_with_the_first_step(read: Bring) -> None:
