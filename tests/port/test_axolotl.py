@@ -254,6 +254,13 @@ def test_a_template_that_its_schema_refuses(read: Bring) -> None:
     assert fate(read(LORA + "chat_template: phi_35\n"), "chat_template")[0] == "derived"
 
 
+@pytest.mark.parametrize("name", ["cohere", "aya"])
+def test_a_template_that_is_written_anew(read: Bring, name: str) -> None:
+    imported = read(f"{LORA}chat_template: {name}\n")
+    assert fate(imported, "chat_template")[0] == "derived"
+    assert any("CHATBOT_TOKEN" in text for text in imported.files.values())
+
+
 GROUPS = (
     "base_model: org/model\nrl: grpo\nlearning_rate: 1e-5\nmicro_batch_size: 4\nsequence_len: 512\n"
     "datasets:\n  - path: org/prompts\n    type: own.rows\ntrl:\n  max_completion_length: 128\n"

@@ -7,17 +7,21 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ftspec.data.carried import READ
 from ftspec.data.tokenizer import load_tokenizer
 from ftspec.env.install import ensure
 from ftspec.families.rows.instructions import named
-from ftspec.port.formats.axolotl.chat_templates import TEMPLATES
+from ftspec.port.formats.axolotl.chat_templates import ALIKE, TEMPLATES
 from ftspec.port.formats.axolotl.entries import CHATS
 from ftspec.port.formats.axolotl.handed import withheld
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS, paired
@@ -152,6 +156,45 @@ def test_no_reason_outlives_its_type(installed: dict[str, Any]) -> None:
     packages = set(installed["types"])
     known = names | packages | {one.partition(".")[0] for one in names}
     assert set(WHY) - known == {"sharegpt"}
+
+
+@pytest.mark.parametrize("name", ["cohere", *ALIKE])
+def test_a_template_of_our_own_writes_what_theirs_does(name: str) -> None:
+    (theirs,) = (
+        ensure(load("axolotl"))
+        .python.parents[1]
+        .glob(f"lib/*/site-packages/axolotl/utils/chat_templates/templates/{name}.jinja")
+    )
+    ours = (Path(str(TEMPLATES)) / "cohere.jinja").read_text("utf-8")
+    said = ("  hi there \n", "", "a{x}'")
+    seen = set()
+    for count, text, opened in product(range(1, 4), said, (False, True)):
+        for roles in product(("system", "user", "assistant", "tool"), repeat=count):
+            turns = [{"role": role, "content": text} for role in roles]
+            one, other = (
+                rendered(written, turns, opened) for written in (theirs.read_text("utf-8"), ours)
+            )
+            assert one == other, (roles, text)
+            seen.add(one)
+    assert len(seen) > 20
+
+
+def stop(why: str) -> None:
+    raise ValueError(why)
+
+
+@cache
+def compiled(text: str) -> Template:
+    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    return sandbox.from_string(text, {"raise_exception": stop})
+
+
+def rendered(text: str, turns: list[dict[str, str]], opened: bool) -> str:
+    """What transformers writes by a template; nothing where it stops."""
+    try:
+        return compiled(text).render(messages=turns, add_generation_prompt=opened, bos_token="<s>")
+    except ValueError:
+        return ""
 
 
 def test_what_a_template_is_handed(installed: dict[str, Any]) -> None:

@@ -21,6 +21,10 @@ UNLISTED = ("phi_4",)
 """Templates of its folder that its list of names lacks."""
 
 
+ALIKE = {"aya": "cohere"}
+"""Templates that write what another one writes: theirs differ in a branch that is never taken."""
+
+
 def withheld_by(entry: Mapping[str, Any], context: Context) -> list[tuple[str, ...]]:
     """What of turns does not reach the template of an entry, for each way in which entries hand it over."""
     return _withheld(_template_for(entry, context), context)
@@ -28,7 +32,7 @@ def withheld_by(entry: Mapping[str, Any], context: Context) -> list[tuple[str, .
 
 def _text_of(name: str) -> str:
     """A chat template of axolotl's own; empty where the name is of none, or it is not here."""
-    file = TEMPLATES / f"{name}.jinja"
+    file = TEMPLATES / f"{ALIKE.get(name, name)}.jinja"
     return file.read_text("utf-8") if re.fullmatch(r"\w+", name) and file.is_file() else ""
 
 
