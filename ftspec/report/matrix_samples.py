@@ -28,6 +28,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "model.images.min_pixels": (1024,),
     "model.images.max_pixels": (589824,),
     "model.images.max_width": (512,),
+    "model.images.square": (336,),
     "model.images.learned": (True, False),
     "model.rope.factor": (4.0,),
     "model.rope.theta": (1e6,),

@@ -31,6 +31,9 @@ class Images(Node):
     max_width: int | None = Field(None, ge=1, examples=[512])
     """An image that is wider is made so wide, in its own proportions, before all else: Unsloth's `resize`.
     null: by its pixels alone."""
+    square: int | None = Field(None, ge=1, examples=[336])
+    """An image is then fit into a square of so many pixels a side, in its own proportions, and black fills
+    the rest. null: it keeps its form."""
     learned: bool = True
     """Where all of a conversation is learned (`data.train_on: all`): whether the tokens that stand for an
     image are learned as well, as trl and LLaMA-Factory have it. false: the text alone, as in Unsloth and in

@@ -35,6 +35,7 @@ from ftspec.verify.proven import condensed
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 from tests.real.mixture import make_mixture
+from tests.real.pictures import write_parts, write_pictures
 from tests.real.warm import interpreter, warmed
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
@@ -216,3 +217,23 @@ def mixture(lab: Lab) -> Path:
     if not folder.exists():
         make_mixture(lab.specs / "tiny-model", folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(lab: Lab) -> Path:
+    """A tiny model that reads images, and rows for it, beside the specs."""
+    place = ensure(load_backend("trl"), "vision")
+    target = lab.base / "seeing"
+    if not target.exists():
+        script = Path(__file__).with_name("seeing.py")
+        write_pictures(lab.base / "pictures")
+        write_parts(lab.base / "pictures")
+        command = [
+            interpreter(place, {}),
+            script,
+            lab.specs / "tiny-model",
+            target,
+            lab.base / "pictures",
+        ]
+        subprocess.run(list(map(str, command)), check=True)
+    return lab.base / "pictures"

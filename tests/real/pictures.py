@@ -60,3 +60,22 @@ def _draw(file: Path, width: int, height: int, drawn: random.Random) -> None:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     length, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(kind + data))
     return length + kind + data + check
+
+
+def write_parts(folder: Path) -> None:
+    """parts.jsonl beside rows.jsonl: contents that are lists of parts, and one picture in each row."""
+    rows = map(json.loads, (folder / "rows.jsonl").read_text().splitlines())
+    lines = [json.dumps(_apart(number, row)) for number, row in enumerate(rows) if row["images"]]
+    (folder / "parts.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _apart(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """The picture of each third row stands behind the question."""
+    turns = []
+    for turn in row["messages"]:
+        text = turn["content"]
+        parts = [{"type": "text", "text": text.replace("<image>", "")}]
+        if "<image>" in text:
+            parts.insert(number % 3 == 1, {"type": "image"})
+        turns.append({**turn, "content": parts})
+    return {"messages": turns, "images": row["images"][:1]}

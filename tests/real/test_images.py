@@ -22,9 +22,7 @@ from ftspec.spec.load import load
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
-from tests.real.pictures import write_pictures
 from tests.real.test_ported import CHATS, SMALL
-from tests.real.warm import interpreter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -93,25 +91,6 @@ trainer = SFTTrainer(
 trainer.train()
 trainer.save_model("model")
 """
-
-
-@pytest.fixture(scope="module")
-def pictures(lab: Lab) -> Path:
-    """A tiny model that reads images, and rows for it, beside the specs."""
-    place = ensure(load_backend("trl"), "vision")
-    target = lab.base / "seeing"
-    if not target.exists():
-        script = Path(__file__).with_name("seeing.py")
-        write_pictures(lab.base / "pictures")
-        command = [
-            interpreter(place, {}),
-            script,
-            lab.specs / "tiny-model",
-            target,
-            lab.base / "pictures",
-        ]
-        subprocess.run(list(map(str, command)), check=True)
-    return lab.base / "pictures"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -104,6 +104,7 @@ def images() -> st.SearchStrategy[Any]:
         "min_pixels": st.none() | st.integers(1, 10**4),
         "max_pixels": st.none() | st.integers(10**4, 10**7),
         "max_width": st.none() | st.integers(1, 10**4),
+        "square": st.none() | st.integers(1, 1024),
     }
     return optional({"train": parts, **sizes, "learned": st.booleans()})
 

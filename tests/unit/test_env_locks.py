@@ -70,10 +70,10 @@ def test_every_backend_ships_both_locks_and_those_of_single_objectives() -> None
     apart = {(name, own.lock) for name in names() for own in load(name).apart.values()}
     besides = {(name, own.lock) for name in names() for own in load(name).besides.values()}
     kept = {("trl", lock) for lock in ("vllm", "gptq", "vision")}
-    kept |= {("deepspeed", "gptq"), ("llamafactory", "deepspeed")}
+    kept |= {("deepspeed", "gptq"), ("llamafactory", "deepspeed"), ("axolotl", "vision")}
     assert (apart, besides) == ({("trl", "ppo")}, kept)
     assert named == both | apart | besides
-    assert len(SHIPPED) == len(named) == 16
+    assert len(SHIPPED) == len(named) == 17
 
 
 def test_an_objective_has_its_own_lock_and_the_others_have_what_is_asked_for() -> None:

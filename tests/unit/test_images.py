@@ -77,7 +77,8 @@ def test_a_script_says_what_trains_and_how_large_an_image_is(tmp_path: Path) -> 
     assert (
         'IMAGE_FOLDER, IMAGE_MARK = "..", "<|vision_start|><|image_pad|><|vision_end|>"' in script
     )
-    assert "MIN_PIXELS, MAX_PIXELS = None, 9000" in script
+    assert "MIN_PIXELS, MAX_PIXELS, SQUARE = None, 9000, None" in script
+    assert "TURN_ENDS = None" in script
     assert "peft_config.exclude_modules = FROZEN" in script
     assert "requires_grad_" not in script
     assert "torchvision" in files(made)["requirements.txt"].content.decode()
@@ -89,6 +90,7 @@ def test_a_script_says_what_trains_and_how_large_an_image_is(tmp_path: Path) -> 
         "model.images.min_pixels": None,
         "model.images.max_pixels": 9000,
         "model.images.max_width": None,
+        "model.images.square": None,
         "model.images.learned": True,
     }
     assert back.spec["data.train"][0]["columns"] == {"images": "images"}
@@ -103,6 +105,24 @@ def test_without_an_adapter_parts_are_frozen_as_they_are_stored(tmp_path: Path) 
     every = "model.images.train=[vision, language, projector]"
     script = files(plan(tmp_path, *sets, every))["train.py"].content.decode()
     assert "requires_grad_" not in script and 'dtype="float32"' in script
+
+
+def test_what_an_answer_says_counts_with_its_end(tmp_path: Path) -> None:
+    more = "model.images={train: language, square: 84}"
+    made = plan(tmp_path, "data.turn_part=ended", "data.turn_ends=['<|im_end|>']", more)
+    script = files(made)["train.py"].content.decode()
+    assert 'TURN_ENDS = ["<|im_end|>"]' in script
+    assert "MIN_PIXELS, MAX_PIXELS, SQUARE = None, None, 84" in script
+    back = lift(load_backend("trl"), load_backend("trl").read([*files(made).values()])).spec
+    assert back["data.turn_part"] == "ended" and back["data.turn_ends"] == ("<|im_end|>",)
+    assert back["model.images.square"] == 84
+    with pytest.raises(UnsupportedError, match=r"data\.turn_part"):
+        plan(tmp_path, "data.turn_part=said")
+
+
+def test_llamafactory_fits_no_image_into_a_square(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="fits none into a square"):
+        plan(tmp_path, "model.images={square: 84}", backend="llamafactory", lossy=True)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from ftspec.backend import Backend
+from ftspec.backend import Apart, Backend
 from ftspec.spec.method import OBJECTIVES
 from ftspec_axolotl.emit import CONFIG, emit, environment, launch
 from ftspec_axolotl.fields import CPT, DPO, EBFT, FREE, KTO, SFT
 from ftspec_axolotl.read import read
 from ftspec_axolotl.rows import own_rows
 
+SUPPORTED = ">=0.19,<0.20"
+SEEING = Apart(
+    "vision",
+    SUPPORTED,
+    "torchvision, without which processors of images do not load, is in no other lock",
+)
+
 backend = Backend(
     name="axolotl",
     title="axolotl",
     package="axolotl",
-    versions=">=0.19,<0.20",
+    versions=SUPPORTED,
     maps={"sft": SFT, "cpt": CPT, "dpo": DPO, "kto": KTO, **FREE, "ebft": EBFT},
     emit=emit,
     read=read,
@@ -28,6 +35,7 @@ backend = Backend(
     columns=("attention_mask",),
     parsing=True,
     rows=own_rows,
+    besides={"processor_type": SEEING},
     without={
         name: f"axolotl's {name} is not compiled yet: its rows and its loss were not seen to be those of trl"
         for name in OBJECTIVES

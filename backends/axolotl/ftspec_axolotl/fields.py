@@ -206,8 +206,8 @@ _ROWS = (
     ),
     unsupported("model.experts.freeze_router", "there is no key for it", neutral=(False,)),
     *no_images(
-        "it masks conversations with images in ways of its own, by the name of the chat template; they are "
-        "not compiled for it yet"
+        "of a row it takes one image, from a path that starts where it is started, and masks conversations "
+        "by the name of the chat template: configs with images are read, and none is written yet"
     ),
     *token_rows(),
     constant(

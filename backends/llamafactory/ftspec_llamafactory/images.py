@@ -99,6 +99,7 @@ def _lower(
     parts: tuple[str, ...] | None,
     least: int | None,
     most: int | None,
+    side: int | None,
     train: tuple[dict[str, Any], ...],
     evaluated: tuple[dict[str, Any], ...],
     template: str,
@@ -118,6 +119,12 @@ def _lower(
             "stops at them (data/template.py, parse_template)",
             "notyet",
             "model.chat_template: qwen2_vl, or another named template of the same text",
+        )
+    if side is not None:
+        raise Refuse(
+            "it makes images smaller or larger, and fits none into a square (data/mm_plugin.py)",
+            "notyet",
+            "model.images.square: null",
         )
     image_mark(template)  # refuses what is not known
     hub = any(source["hub"] for source in (*train, *evaluated))
@@ -167,4 +174,4 @@ def _lift(*values: Any) -> Any:
     parts = tuple(name for name, off in zip(names, frozen, strict=True) if not off)
     if not parts:
         raise Refuse("all parts of the model are frozen", "never")
-    return parts, least or None, None if most >= ENDLESS else most
+    return parts, least or None, None if most >= ENDLESS else most, None

@@ -16,7 +16,8 @@ from ftspec.families.rows.shapes import IMAGES
 from ftspec.mapping import MISSING, Flat, Refuse, Row, unsupported
 from ftspec.spec.chat_templates import NAMED
 
-PATHS = ("model.images.train", "model.images.min_pixels", "model.images.max_pixels")
+_NAMES = ("train", "min_pixels", "max_pixels", "square")
+PATHS = tuple(f"model.images.{name}" for name in _NAMES)
 MAX_WIDTH = "model.images.max_width"
 ALSO = "model.images.learned"
 """Whether tokens that stand for images are learned."""
@@ -25,18 +26,24 @@ READ = "images.read"
 WIDEST = "images.width"
 """Native pseudo-key: how wide an image may be."""
 PIXELS = "images.pixels"
-"""Native pseudo-key: the smallest and the largest image."""
+"""Native pseudo-key: the smallest and the largest image, and the side of a square that it is fit into."""
 FROZEN = "images.frozen"
 """Native pseudo-key: a pattern of the weights that stay as they are."""
 LEARNED = "images.learned"
 """Native pseudo-key: what of a conversation trains."""
 TEXT = "text"
 """All of a conversation, less the tokens that stand for images."""
+ENDS = "images.ends"
+"""Native pseudo-key: the tokens of which the first one ends what counts of an answer."""
 COLLATOR = files("ftspec.families") / "templates" / "images.py.j2"
 CONSTANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     READ: ('IMAGE_FOLDER, IMAGE_MARK = "@folder", "@mark"', ("folder", "mark")),
-    PIXELS: ('MIN_PIXELS, MAX_PIXELS = "@least", "@most"', ("least", "most")),
+    PIXELS: (
+        'MIN_PIXELS, MAX_PIXELS, SQUARE = "@least", "@most", "@side"',
+        ("least", "most", "side"),
+    ),
     WIDEST: ('MAX_WIDTH = "@width"', ("width",)),
+    ENDS: ('TURN_ENDS = "@ends"', ("ends",)),
     FROZEN: ('FROZEN = "@pattern"', ("pattern",)),
     LEARNED: ('LEARNED = "@learned"', ("learned",)),
 }
@@ -83,7 +90,6 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "data.prepare": ("framework",),
     "data.packing": (None,),
     "data.group_by_length": (False, None),
-    "data.turn_part": ("written", None),
     "train.qat.weights": (None,),
     "train.neftune_alpha": (None,),
     "hardware.fsdp.version": (None,),
@@ -110,12 +116,12 @@ def image_rows() -> tuple[Row, ...]:
     return (
         Row(
             PATHS,
-            (FROZEN, PIXELS, READ),
+            (FROZEN, PIXELS, READ, ENDS),
             _lower,
             _lift,
             uses=(
                 *("data.train", "data.eval", "model.chat_template", "derived.marks_turns"),
-                *("data.overflow", "data.max_length"),
+                *("data.overflow", "data.max_length", "data.turn_part", "data.turn_ends"),
                 *NOT_YET,
             ),
         ),
@@ -189,16 +195,19 @@ def _lower(
     parts: tuple[str, ...] | None,
     least: int | None,
     most: int | None,
+    side: int | None,
     train: tuple[dict[str, Any], ...],
     evaluated: tuple[dict[str, Any], ...],
     template: str,
     marks_turns: bool | None,
     overflow: str,
     length: int | None,
+    part: str,
+    ends: tuple[str, ...],
     *values: Any,
 ) -> Any:
     if parts is None:
-        return MISSING, MISSING, MISSING
+        return (MISSING,) * 4
     refuse_unseen(dict(zip(NOT_YET, values, strict=True)), train)
     if overflow != "error" and length is not None:
         raise Refuse(
@@ -214,10 +223,11 @@ def _lower(
             "a template without {% generation %}",
         )
     folder = image_folder(train, evaluated)
-    return OUTSIDE[tuple(parts)], (least, most), (folder, image_mark(template))
+    said = None if part == "written" else [*ends]
+    return OUTSIDE[tuple(parts)], (least, most, side), (folder, image_mark(template)), said
 
 
-def _lift(frozen: Any, pixels: Any, read: Any) -> Any:
+def _lift(frozen: Any, pixels: Any, read: Any, _ends: Any) -> Any:
     if MISSING in (frozen, pixels, read):
         raise Refuse("of rows with images it says a part alone", "notimpl")
     for parts, pattern in OUTSIDE.items():
@@ -242,13 +252,15 @@ def context(native: Flat) -> dict[str, Any]:
     """What a template prints of them."""
     if READ not in native:
         return {"images": None}
-    (folder, mark), (least, most) = native[READ], native[PIXELS]
+    (folder, mark), (least, most, side) = native[READ], native[PIXELS]
     return {
         "images": {
             "folder": folder,
             "mark": mark,
             "least": least,
             "most": most,
+            "side": side,
+            "ends": native[ENDS],
             "frozen": native[FROZEN],
             "learned": native[LEARNED],
             "width": native[WIDEST],

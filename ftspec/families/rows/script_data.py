@@ -7,12 +7,11 @@ from typing import Any
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.draws import draw_rows
-from ftspec.families.rows.images import ALSO, LEARNED, TEXT, with_images
+from ftspec.families.rows.images import ALSO, ENDS, LEARNED, TEXT, with_images
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.order import STRATEGY, order_row
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.rows.shapes import IMAGES, WRITTEN
-from ftspec.families.rows.turns import turn_row
 from ftspec.families.trainers import SFT
 from ftspec.mapping import MISSING, Refuse, Row
 
@@ -55,10 +54,7 @@ def data_rows() -> tuple[Row, ...]:
             uses=("data.train", "data.prepare", "derived.marks_turns", ALSO),
             absent=(None, False, MISSING, MISSING),
         ),
-        turn_row(
-            "trl trains all that the template writes of an answer, or what the template marks "
-            "(trl/trainer/sft_trainer.py)"
-        ),
+        _turns(),
         Row(
             ("data.system",),
             (SYSTEM,),
@@ -89,6 +85,39 @@ def data_rows() -> tuple[Row, ...]:
         *no_prompts(),
         *prepared_rows(),
         order_row(f"{CONFIG}{STRATEGY}"),
+    )
+
+
+def _turns() -> Row:
+    """Prepared rows hold any labels; those with images a script masks itself."""
+    whole = (
+        "trl trains all that the template writes of an answer, or what the template marks "
+        "(trl/trainer/sft_trainer.py)"
+    )
+
+    def lower(
+        part: str,
+        _ends: tuple[str, ...],
+        flag: str | None,
+        who: str,
+        sources: tuple[dict[str, Any], ...],
+    ) -> tuple[()]:
+        shown = with_images(sources) and part == "ended"
+        if who != "ftspec" and (flag is not None or not (part == "written" or shown)):
+            raise Refuse(whole, "notyet", "data.prepare: ftspec")
+        return ()
+
+    def lift(ends: Any) -> tuple[str, tuple[str, ...], None]:
+        return ("written", (), None) if ends in (None, MISSING) else ("ended", tuple(ends), None)
+
+    return Row(
+        ("data.turn_part", "data.turn_ends", "data.turn_flag"),
+        (),
+        lower,
+        lift,
+        uses=("data.prepare", "data.train"),
+        reads=(ENDS,),
+        reason=whole,
     )
 
 

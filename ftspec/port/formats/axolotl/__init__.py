@@ -12,6 +12,7 @@ from ftspec.port.formats.axolotl.data import DATA_RULES
 from ftspec.port.formats.axolotl.energy import ENERGY_RULES
 from ftspec.port.formats.axolotl.grpo import GRPO_RULES
 from ftspec.port.formats.axolotl.idle import IDLE_RULES
+from ftspec.port.formats.axolotl.images import IMAGE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
 from ftspec.port.formats.axolotl.numbers import NUMBER_RULES
 from ftspec.port.formats.axolotl.preferences import PREFERENCE_RULES
@@ -46,6 +47,7 @@ format = Format(
     rules={
         **IDLE_RULES,
         **ALONE_RULES,
+        **IMAGE_RULES,
         **MODEL_RULES,
         **SHARDING_RULES,
         **DATA_RULES,

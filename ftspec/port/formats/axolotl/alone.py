@@ -113,9 +113,6 @@ ALONE_RULES: dict[str, Rule] = {
     "tokenizer_use_mistral_common": off_or(
         unknown("mistral-common makes the rows, by rules of its own and not by a chat template")
     ),
-    "freeze_mm_modules": off_or(
-        unknown("what belongs to images or sound is frozen, the rest trains")
-    ),
     "use_onebitllms": off_or(
         unknown("layers with weights of three values (onebitllms) are not in a spec")
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, entries
 from ftspec.port.formats.axolotl.handed import withheld, without
+from ftspec.port.formats.axolotl.images import UNREAD, of_images
 from ftspec.port.formats.axolotl.shared import is_shared, template_of
 from ftspec.port.formats.axolotl.turns import chats, entry_of
 from ftspec.port.formats.axolotl.words import said
@@ -133,12 +134,12 @@ def _options(_setting: Setting, context: Context) -> Outcome:
 
 
 OWN_TEMPLATE: dict[str, Rule] = {
-    "chat_template": said(_template),
-    "chat_template_jinja": said(_own_jinja),
+    "chat_template": of_images(said(_template), UNREAD),
+    "chat_template_jinja": of_images(said(_own_jinja), UNREAD),
 }
 """Keys of an entry of `datasets`."""
 TEMPLATE_RULES: dict[str, Rule] = {
     "chat_template": said(_global_template),
     "chat_template_jinja": said(_jinja),
-    "chat_template_kwargs.": _options,
+    "chat_template_kwargs.": of_images(_options, UNREAD),
 }

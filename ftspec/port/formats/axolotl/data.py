@@ -32,9 +32,10 @@ from ftspec.port.formats.axolotl.entries import (
     streamed,
 )
 from ftspec.port.formats.axolotl.grpo import KEPT
+from ftspec.port.formats.axolotl.images import UNCUT, UNREAD, of_images, seen, shown
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS
 from ftspec.port.formats.axolotl.pairs import PARTS as PAIR_PARTS
-from ftspec.port.formats.axolotl.places import PLACE_RULES, part, row_in, row_of
+from ftspec.port.formats.axolotl.places import PLACE_RULES, of_shown, part, row_in, row_of
 from ftspec.port.formats.axolotl.shared import ASKED, is_shared, template_of
 from ftspec.port.formats.axolotl.turns import (
     CALLED,
@@ -69,8 +70,10 @@ LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here
 
 def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Spec values of the rows, and questions."""
-    train = [row_in(one, context) for one in entries(context, STREAM) or entries(context)]
-    held = [row_in(one, context) for one in entries(context, "test_datasets")]
+    train = [
+        shown(row_in(one, context), context) for one in entries(context, STREAM) or entries(context)
+    ]
+    held = [shown(row_in(one, context), context) for one in entries(context, "test_datasets")]
     spec: dict[str, Any] = {"data.train": _every(train)} if train else {}
     if held:
         spec["data.eval"] = _every(held)
@@ -106,7 +109,8 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         spec["data.system"] = str(context.get("default_system_message") or ASKED)
     if prepares(context):
         spec["data.prepare"] = "ftspec"
-    return spec, tuple(dict.fromkeys(questions))
+    of_images, asked, _ = seen(context)
+    return spec | of_images, tuple(dict.fromkeys((*questions, *asked)))
 
 
 def _every(found: Iterable[Row]) -> tuple[dict[str, Any], ...]:
@@ -348,7 +352,7 @@ def _unlisted(setting: Setting, context: Context) -> Outcome:
 
 _ENTRY: dict[str, Rule] = {
     **PLACE_RULES,
-    "type": _type,
+    "type": of_images(_type, of_shown),
     "type.": said(_of_prompt),
     "field": said(_column),
     "text_column": said(_column),
@@ -361,7 +365,7 @@ _ENTRY: dict[str, Rule] = {
     "roles.": _roles,
     **OWN_TEMPLATE,
     **TURN_RULES,
-    "drop_system_message": off_or(_bare),
+    "drop_system_message": of_images(off_or(_bare), UNREAD),
     "trust_remote_code": inert("rows are read without code"),
     "conversation": said(_styled),
 }
@@ -375,8 +379,8 @@ DATA_RULES: dict[str, Rule] = {
     },
     **{f"{root}[].": said(_unlisted) for root in _LISTS},
     STREAM: said(_stream),
-    "sequence_len": said(_length),
-    "excess_length_strategy": said(_overflow),
+    "sequence_len": of_images(said(_length), UNCUT),
+    "excess_length_strategy": of_images(said(_overflow), UNCUT),
     "sample_packing": said(_packs),
     **dict.fromkeys(
         ("pretrain_multipack_attn", "pretraining_sample_concatenation"), said(_streams)
@@ -391,5 +395,5 @@ DATA_RULES: dict[str, Rule] = {
     "shuffle_before_merging_datasets": inert("each epoch draws rows in random order anyway"),
     "dataset_prepared_path": inert("a cache of rows: a compiled run makes them anew"),
     "dataset_exact_deduplication": off_or(_distinct),
-    "min_sample_len": said(_shortest),
+    "min_sample_len": of_images(said(_shortest), UNCUT),
 }

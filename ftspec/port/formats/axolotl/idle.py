@@ -38,7 +38,6 @@ def _plugins(setting: Setting, _context: Context) -> Outcome:
 
 IDLE_RULES: dict[str, Rule] = {
     "plugins": off_or(_plugins),
-    "remove_unused_columns": inert("columns that the model does not take are left out anyway"),
     "skip_prepare_dataset": off_or(inert("rows are tokenised while it trains: the same rows")),
     "strict": inert("whether axolotl takes unknown keys"),
     **group(

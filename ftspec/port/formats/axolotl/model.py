@@ -11,6 +11,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import ATTENTION_RULES
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import AGGREGATION, scales_apart
+from ftspec.port.formats.axolotl.images import shows
 from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, is_quantised, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
@@ -19,6 +20,10 @@ STORED = "model_quantization_config"
 UNPACKING = tuple(CALLS[kind] for kind in UNPACKED)
 DOTS = "axolotl takes each dot for itself"
 JOINED = "of releases before 0.4: rows were joined and cut to so many tokens; 0.19.0 stops at it"
+ANYWHERE = (
+    "of linear layers it takes the last parts of their names (loaders/adapter.py): in a tower of images one "
+    "may be a number, which names other modules as well, at which peft stops"
+)
 NO_ADAPTER = "no adapter: all weights train"
 NOT_FOUR = (
     "axolotl holds a base in four bits with adapter: qlora alone; with adapter: lora it loads all of it, and "
@@ -72,6 +77,8 @@ def _targets(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="it is off")
     if setting.key == "lora_target_modules" and context.get("lora_target_linear"):
         return Outcome("derived", why="among all linear layers", of=("method.tuner.targets",))
+    if context.get("lora_target_linear") and shows(context):
+        return Outcome("unknown", why=ANYWHERE)
     return Outcome("renamed", {f"{LORA}target_modules": targets(context)})
 
 
@@ -136,6 +143,8 @@ def _class(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="the class follows from the model's files")
     if context.get("reward_model") and str(setting.value).endswith("ForSequenceClassification"):
         return Outcome("inert", why="a reward model scores whole answers")
+    if shows(context) and re.search("ImageTextToText|ForConditionalGeneration", str(setting.value)):
+        return Outcome("inert", why="the class follows from the model's files")
     return Outcome("unknown", why=f"{setting.value} is no causal language model of text")
 
 
@@ -201,7 +210,6 @@ MODEL_RULES: dict[str, Rule] = {
     "model_type": said(_class),
     "type_of_model": said(_class),
     "tokenizer_type": said(_class),
-    "processor_type": said(unknown("images are out of scope")),
     "cls_model_config": said(_config),
     "trust_remote_code": said(renamed("model.trust_remote_code")),
     **ATTENTION_RULES,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import (
+    CHATS,
     STREAM,
     Row,
     entries,
@@ -15,6 +16,7 @@ from ftspec.port.formats.axolotl.entries import (
     row,
     streamed,
 )
+from ftspec.port.formats.axolotl.images import UNTYPED
 from ftspec.port.formats.axolotl.turns import entry_of
 from ftspec.port.formats.axolotl.words import held_out, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, unknown
@@ -106,6 +108,18 @@ def _sharded(setting: Setting, context: Context) -> Outcome:
     if held_out(context) is None:
         return Outcome("inert", why="all rows, piece by piece; an epoch draws them in random order")
     return Outcome("approximated", why="which rows are held out: it shuffles once more before that")
+
+
+def of_shown(setting: Setting, context: Context) -> Outcome:
+    """Rows with images."""
+    found = row_of(setting, context)
+    if setting.value not in CHATS:
+        return Outcome("unknown", why=f"{UNTYPED}: of images only conversations are read here")
+    if found is None or found.kind == "unknown":
+        return Outcome(
+            "unknown", why=found.why if found else "which rows it speaks of is not clear"
+        )
+    return Outcome("derived", of=("data.train",))
 
 
 PLACE_RULES: dict[str, Rule] = {

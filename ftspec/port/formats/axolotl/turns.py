@@ -9,6 +9,7 @@ from ftspec.data.sources import rows
 from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, completes, entries, objective, row
+from ftspec.port.formats.axolotl.images import UNREAD, of_images, shows, turns_only
 from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert, unknown
 from ftspec.spec.data import Source
@@ -44,8 +45,8 @@ OWN_NAME = (
 
 
 def chats(context: Context) -> list[Mapping[str, Any]]:
-    """The entries whose rows a chat template writes, where demonstrations are learned."""
-    if objective(context) != "sft":
+    """The entries whose rows a chat template writes before they train, where demonstrations are learned."""
+    if objective(context) != "sft" or shows(context):
         return []
     return [entry for entry in entries(context) if entry.get("type") in CHATS]
 
@@ -147,6 +148,8 @@ def _eot(_setting: Setting, context: Context) -> Outcome:
 
 def inputs(setting: Setting, context: Context) -> Outcome:
     """Whether all turns train."""
+    if shows(context):
+        return Outcome("derived", of=("data.train_on",))
     spec = {"data.train_on": "all" if setting.value else "assistant"}
     names = (context.get("tokenizer_config"), context.get("base_model"))
     name = next((str(one) for one in names if one), "")
@@ -157,10 +160,10 @@ def inputs(setting: Setting, context: Context) -> Outcome:
 
 
 TURN_RULES: dict[str, Rule] = {
-    "roles_to_train": said(_roles),
-    "train_on_eos": said(_ends),
-    "train_on_eot": said(_ends),
-    FLAG: off_or(_flagged),
+    "roles_to_train": of_images(said(_roles), turns_only("assistant")),
+    "train_on_eos": of_images(said(_ends), turns_only("turn")),
+    "train_on_eot": of_images(said(_ends), UNREAD),
+    FLAG: of_images(off_or(_flagged), UNREAD),
     f"{FLAG}_detail": off_or(
         unknown("parts of a turn that train, by their characters, are not in a spec")
     ),
@@ -171,4 +174,4 @@ TURN_RULES: dict[str, Rule] = {
     ),
 }
 """Keys of an entry of `datasets`."""
-EOT: Rule = said(_eot)
+EOT: Rule = of_images(said(_eot), UNREAD)

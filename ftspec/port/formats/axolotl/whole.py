@@ -9,6 +9,7 @@ from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
 from ftspec.port.formats.axolotl.energy import of_energy
 from ftspec.port.formats.axolotl.entries import objective
+from ftspec.port.formats.axolotl.images import seen, shows
 from ftspec.port.formats.axolotl.model import targets
 from ftspec.port.formats.axolotl.numbers import LIFTED, ROUGH, lifts
 from ftspec.port.formats.axolotl.preferences import defaults
@@ -63,6 +64,8 @@ def complete(context: Context) -> Completion:
     }
     if objective(context) == "simpo":  # core/builders/rl.py
         native["CPOConfig.loss_type"] = "simpo"
+    if shows(context):
+        native[f"{CONFIG}max_length"] = None
     if objective(context) == "grpo":
         del native[f"{CONFIG}max_length"]
         if not section(context, "trl").get("max_completion_length"):
@@ -96,7 +99,7 @@ def complete(context: Context) -> Completion:
         notes.append(f"tf32: {ROUGH}")
     if lifts(context) and context.get("bf16") is None and word == "bf16":
         notes.append(f"model.dtype: {LIFTED}")
-    notes += copies(context)
+    notes += [*copies(context), *seen(context)[2]]
     if not context.get("learning_rate"):
         questions.append("learning_rate is missing: axolotl takes no config without one")
     questions += refused(context)
