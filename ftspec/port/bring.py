@@ -84,7 +84,7 @@ def bring(
     launched = documents.get("accelerate")
     counts = (part.format.devices(part.document.data) for part in ordered)
     needed = next((count for count in counts if count), None)
-    group = sharing(documents)
+    group = sharing(documents) * (main.format.group(main.document.data) if main else 1)
     each, nodes = machines(launched) if launched else (needed or group, 1)
     settled: list[Settled] = []
     for part in ordered:

@@ -48,6 +48,8 @@ class Format:
     complete: Callable[[Context], Completion] = nothing_more
     devices: Callable[[Mapping[str, Any]], int | None] = lambda _data: None
     """How many devices its settings need, where they tell."""
+    group: Callable[[Mapping[str, Any]], int] = lambda _data: 1
+    """How many of them share each layer, by its own settings."""
     package: str = ""
     """Whose version decides the defaults; empty: the format has none."""
     release: Callable[[Mapping[str, Any]], str | None] = lambda _data: None

@@ -100,6 +100,36 @@ def test_other_groups_of_a_launch_are_not_in_a_spec(read: Bring, name: str, why:
     assert (kind, why in told) == ("unknown", True)
 
 
+AXOLOTL = (
+    "base_model: org/model\ndatasets: []\nmicro_batch_size: 2\ngradient_accumulation_steps: 1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "devices", "batch", "kind"),
+    [
+        ("tensor_parallel_size: 2", 2, 2, "renamed"),
+        (
+            "tensor_parallel_size: 2\ndp_shard_size: 4\nfsdp_config: {fsdp_version: 2}",
+            8,
+            8,
+            "renamed",
+        ),
+        ("tensor_parallel_size: 3", 1, 2, "unknown"),
+        ("tensor_parallel_size: 1", 1, 2, "inert"),
+        ("tensor_parallel_size: 2\ndeepspeed: elsewhere.json", 1, 2, "unknown"),
+    ],
+)
+def test_axolotls_groups(read: Bring, more: str, devices: int, batch: int, kind: str) -> None:
+    imported = read(f"{AXOLOTL}{more}\n")
+    values = imported.composed.values
+    assert fate(imported, "tensor_parallel_size")[0] == kind
+    assert values.get("hardware.tensor_parallel", 1) == (2 if kind == "renamed" else 1)
+    assert (values["hardware.devices"], values["train.batch_size"]) == (devices, batch)
+    averaged = values["method.objective.average"]
+    assert averaged == ("batches" if batch > 2 else "tokens")
+
+
 @pytest.mark.parametrize(
     ("line", "kind"),
     [

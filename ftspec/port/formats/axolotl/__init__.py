@@ -16,7 +16,7 @@ from ftspec.port.formats.axolotl.images import IMAGE_RULES
 from ftspec.port.formats.axolotl.model import MODEL_RULES
 from ftspec.port.formats.axolotl.numbers import NUMBER_RULES
 from ftspec.port.formats.axolotl.preferences import PREFERENCE_RULES
-from ftspec.port.formats.axolotl.sharding import SHARDING_RULES, replicas
+from ftspec.port.formats.axolotl.sharding import SHARDING_RULES, group, replicas
 from ftspec.port.formats.axolotl.tokens import TOKEN_RULES
 from ftspec.port.formats.axolotl.train import TRAIN_RULES, otherwise
 from ftspec.port.formats.axolotl.whole import complete
@@ -44,6 +44,7 @@ format = Format(
     otherwise=otherwise,
     complete=complete,
     devices=replicas,
+    group=group,
     rules={
         **IDLE_RULES,
         **ALONE_RULES,

@@ -18,9 +18,11 @@ from ftspec.port.rules import Context, Outcome, Rule, derived, inert
 
 APART = ("dp_replicate_size", "dp_shard_size", "expert_parallel_size")
 """Sizes whose devices each have rows of their own."""
+CUT = "tensor_parallel_size"
+SIZES = (2, 4, 8)
+"""Of groups that a spec has."""
 GRID = (*APART, "tensor_parallel_size", "context_parallel_size")
 SHARED: Mapping[str, str] = {
-    "tensor_parallel_size": "each weight cut over several devices is not in a spec",
     "context_parallel_size": "a row cut over several devices by ring attention is not in a spec: in "
     "hardware.sequence_parallel each device has some of the heads, as DeepSpeed has it",
     "expert_parallel_size": "experts spread over devices are not in a spec",
@@ -28,8 +30,16 @@ SHARED: Mapping[str, str] = {
 
 
 def replicas(data: Mapping[str, Any]) -> int | None:
-    """How many devices with rows of their own the sizes make; None where they make none."""
-    return _made(data, APART) if _made(data, GRID) > 1 else None
+    """How many devices the sizes make, those that share layers counted; None where they make none.
+
+    Of devices that share rows, which a spec has not, only one counts.
+    """
+    return _made(data, APART) * group(data) if _made(data, GRID) > 1 else None
+
+
+def group(data: Mapping[str, Any]) -> int:
+    """How many devices share each layer: utils/config (normalize_config) counts them as one."""
+    return size if not data.get("deepspeed") and (size := data.get(CUT)) in SIZES else 1
 
 
 def _made(data: Mapping[str, Any], sizes: tuple[str, ...]) -> int:
@@ -80,6 +90,18 @@ def _size(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", of=(*where, "hardware.fsdp.sharding_strategy"), why=why)
 
 
+def _shared(setting: Setting, context: Context) -> Outcome:
+    """How many devices share each layer, by transformers' plan of the model (loaders/model.py)."""
+    found = _size(setting, context)
+    if found.kind != "derived":
+        return found
+    if context.get("deepspeed"):
+        return Outcome("unknown", why="it is written into a copy of the engine's file as well")
+    if setting.value not in SIZES:
+        return Outcome("unknown", why="layers that are cut over so many devices are not in a spec")
+    return Outcome("renamed", spec={"hardware.tensor_parallel": setting.value})
+
+
 def _resharded(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec={"hardware.fsdp.sharding_strategy": _strategy(context)})
 
@@ -105,4 +127,5 @@ SHARDING_RULES: dict[str, Rule] = {
     ),
     "fsdp_final_state_dict_type": inert(fsdp.END),
     **dict.fromkeys(GRID, _size),
+    CUT: _shared,
 }

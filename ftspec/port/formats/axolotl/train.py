@@ -86,7 +86,7 @@ def _accumulation(_setting: Setting, context: Context) -> Outcome:
 
 def average(context: Context) -> dict[str, Any]:
     """What the loss of a step is the mean of, where several passes make one."""
-    passes = accumulation(context) * context.devices * context.nodes
+    passes = accumulation(context) * context.devices * context.nodes // context.sharing
     if passes == 1 or objective(context) not in ("sft", "cpt") or context.get("use_eaft"):
         return {}  # of a loss that is handed to it, transformers counts the tokens
     return {"method.objective.average": "batches"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.format import Completion
 from ftspec.port.formats.axolotl.attention import attention
 from ftspec.port.formats.axolotl.data import data
@@ -44,6 +45,7 @@ def complete(context: Context) -> Completion:
     native: dict[str, Any] = {
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
+        SEQUENCES: context.sharing,
         "data.prepare": "framework",
         "data.shape": "text" if objective(context) == "cpt" else "messages",
         "model.dtype": half,
