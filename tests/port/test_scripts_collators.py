@@ -51,7 +51,18 @@ def test_a_script_of_trl_that_collates_by_itself(read: Bring, loader: str) -> No
     ("old", "new", "path", "value"),
     [
         ("    labels[labels == image_token_id] = -100\n", "", "model.images.learned", True),
+        (
+            COLLATE[COLLATE.index("    texts =") : COLLATE.index("    batch =")],
+            "    texts, images = [], []\n    for example in examples:\n"
+            '        text = processor.apply_chat_template(example["messages"], tokenize=False)\n'
+            "        texts.append(text.strip())\n"
+            '        images.append(example["images"])\n',
+            "data.train_on",
+            "all",
+        ),
+        ("== image_token_id]", "== processor.image_token_id]", "model.images.learned", False),
         ("padding=True)", "padding=True, truncation=True, max_length=700)", "data.max_length", 700),
+        ("padding=True)", "padding=True, pad_to_multiple_of=8)", "data.max_length", None),
         ('example["messages"]', 'example["turns"]', "data.train", "turns"),
         ('[example["images"] for', '[[example["shot"]] for', "data.train", "shot"),
         ("tokenize=False)", "tokenize=False).strip()", "data.train_on", "all"),

@@ -294,8 +294,25 @@ def test_no_spec_for_text_without_a_word(read: Bring, script: str) -> None:
     assert not images(imported)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ['args=SFTConfig(max_length=None, dataset_text_field="story")', "formatting_func=written"],
+)
+def test_a_script_that_names_its_texts_is_not_asked(read: Bring, said: str) -> None:
+    written = "def written(row):\n    return f\"{row['title']}: {row['body']}\"\n"
+    script = written + NAMED.replace("args=SFTConfig(max_length=None)", said)
+    assert "images" not in " ".join(read(script, "train.py").composed.open)
+
+
+@pytest.mark.parametrize("trainer", ["GRPO", "DPO"])
+def test_rewards_and_pairs_of_a_model_that_reads_images(read: Bring, trainer: str) -> None:
+    script = NAMED.replace("SFT", trainer)
+    assert "have its rows images?" in " ".join(read(script, "train.py").composed.open)
+
+
 def test_images_beside_rewards_are_asked_for(read: Bring) -> None:
     script = UNSLOTH.replace("SFT", "GRPO").replace(
         "    data_collator=UnslothVisionDataCollator(model, tokenizer),\n", ""
     )
-    assert "images beside answers" in " ".join(read(script, "train.py").composed.open)
+    assert "no spec has any" in " ".join(read(script, "train.py").composed.open)
+    assert not images(read(script, "train.py"))

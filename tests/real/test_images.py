@@ -71,7 +71,9 @@ rows = load_dataset("parquet", data_files="../../pictures/rows.parquet", split="
 def collate_fn(examples):
     texts = [processor.apply_chat_template(one["messages"], tokenize=False) for one in examples]
     images = [one["images"] for one in examples]
-    batch = processor(text=texts, images=images, return_tensors="pt", padding=True)
+    batch = processor(
+        text=texts, images=images, return_tensors="pt", padding=True, pad_to_multiple_of=8
+    )
     labels = batch["input_ids"].clone()
     labels[labels == processor.tokenizer.pad_token_id] = -100
     labels[labels == processor.image_token_id] = -100

@@ -257,3 +257,86 @@ def test_parts_have_an_order_and_sizes_too(tmp_path: Path) -> None:
     assert loaded.spec.model.images.train == ("language", "vision")
     with pytest.raises(FtspecError, match="min_pixels"):
         load(written(tmp_path), ("model.images={min_pixels: 9, max_pixels: 8}",))
+
+
+WRITES = """data: {train: {path: rows.jsonl,
+  template: {user: "What is this?<image>", assistant: "{{ said }}"},
+  columns: {images: picture}}, max_length: null"""
+
+
+def test_turns_that_a_template_writes_may_have_images(tmp_path: Path) -> None:
+    text = SPEC.replace("data: {train: rows.jsonl, max_length: null", WRITES)
+    row = {"picture": "a.png", "said": "A line.", "other": 1}
+    made = make_plan(load(written(tmp_path, row, text=text)), "trl", tmp_path / "build")
+    check_split(made.resolved, "train", lengths=False)
+    script = files(made)["train.py"].content.decode()
+    assert 'if name != "picture"' in script and '"picture": "images"' in script
+    back = lift(load_backend("trl"), load_backend("trl").read([*files(made).values()]))
+    assert not back.refusals and not back.unknown
+    (source,) = back.spec["data.train"]
+    assert source["columns"] == {"images": "picture"}
+    assert source["template"]["user"] == "What is this?<image>"
+    with pytest.raises(UnsupportedError, match="by texts of a spec"):
+        make_plan(load(tmp_path / "spec.yaml"), "llamafactory", tmp_path / "build", True)
+    for wrong, problem in (
+        ({**row, "picture": "b.png"}, "no image b.png"),
+        ({"said": "x"}, "places"),
+    ):
+        made = make_plan(load(written(tmp_path, wrong, text=text)), "trl", tmp_path / "build")
+        with pytest.raises(DataError, match=problem):
+            check_split(made.resolved, "train", lengths=False)
+
+
+@pytest.mark.parametrize("columns", ["{images: picture, messages: x}", "{messages: x}"])
+def test_a_template_leaves_other_columns_alone(tmp_path: Path, columns: str) -> None:
+    text = SPEC.replace("data: {train: rows.jsonl, max_length: null", WRITES)
+    with pytest.raises(SpecError, match="no `columns` but `images`"):
+        load(written(tmp_path, text=text.replace("{images: picture}", columns)))
+
+
+@pytest.mark.parametrize(
+    ("sets", "learned"),
+    [
+        (("data.train_on=all",), "all"),
+        (("data.train_on=all", "model.images.learned=false"), "text"),
+        (("model.images.learned=false",), "assistant"),
+    ],
+)
+def test_tokens_of_images_are_learned_or_not(
+    tmp_path: Path, sets: tuple[str, ...], learned: str
+) -> None:
+    made = plan(tmp_path, *sets)
+    assert f'LEARNED = "{learned}"' in files(made)["train.py"].content.decode()
+    back = lift(load_backend("trl"), load_backend("trl").read([*files(made).values()])).spec
+    assert back["data.train_on"] == ("assistant" if learned == "assistant" else "all")
+    assert back["model.images.learned"] == (learned != "text")
+    seen = (
+        *sets,
+        "data.max_length=300",
+        "data.overflow=error",
+        seeing(tmp_path, max_pixels=784 * 64),
+    )
+    if learned == "text":
+        with pytest.raises(UnsupportedError, match="tokens of images as well"):
+            plan(tmp_path, *seen, backend="llamafactory", lossy=True)
+    else:
+        plan(tmp_path, *seen, backend="llamafactory", lossy=True)
+
+
+def test_a_width_is_trls_alone(tmp_path: Path) -> None:
+    script = files(plan(tmp_path, "model.images.max_width=512"))["train.py"].content.decode()
+    assert "MAX_WIDTH = 512" in script
+    with pytest.raises(UnsupportedError, match="by their pixels alone"):
+        plan(tmp_path, "model.images.max_width=512", backend="llamafactory", lossy=True)
+
+
+def test_rows_of_the_hub_stop_a_script_by_themselves(tmp_path: Path) -> None:
+    """No row is measured before the run, which stops at one that is too long."""
+    sets = (
+        "data.train={hub: org/seen, format: messages, columns: {images: images}}",
+        *("data.max_length=300", "data.overflow=error"),
+    )
+    assert "max_length=300" in files(plan(tmp_path, *sets))["train.py"].content.decode()
+    sets = (*sets, seeing(tmp_path, max_pixels=784 * 64))
+    with pytest.raises(UnsupportedError, match="rows of the hub are not measured"):
+        plan(tmp_path, *sets, backend="llamafactory", lossy=True)

@@ -51,6 +51,10 @@ HAVE_ANY = (
 OTHERS = (
     "data.train: images beside answers that are compared, judged, scored or drawn are not in a spec"
 )
+OTHERS_MAYBE = (
+    "data.train: have its rows images? this model reads some, and beside answers that are compared, judged, "
+    "scored or drawn no spec has any"
+)
 WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row?"
 HOW_WIDE = (
     "model.images.max_width: an image that is wider than vision_config.image_size of this model is made so "
@@ -180,9 +184,10 @@ def asked(context: Context) -> list[str]:
         context, WRITTEN
     )
     if word != "sft":
-        return [OTHERS] if given or (sees and context.get(SEES)) else []
+        maybe = [OTHERS_MAYBE] if sees and not _writes_texts(context) else []
+        return [OTHERS] if given else maybe
     if not name:
-        return [HAVE_ANY] if given or sees else []
+        return [HAVE_ANY] if given or (sees and not _writes_texts(context)) else []
     found = []
     if COLUMN not in section(context, WRITTEN) and not section(context, COLLATED).get("images"):
         found.append(WHICH_COLUMN)
@@ -190,6 +195,13 @@ def asked(context: Context) -> list[str]:
     if name == OF_UNSLOTH and least and _width(context) is None:
         found.append(HOW_WIDE)
     return found
+
+
+def _writes_texts(context: Context) -> bool:
+    """Whether a script says that its rows are texts: their column, what writes them, that no tower trains."""
+    tower = section(context, "get_peft_model").get("finetune_vision_layers", True)
+    written = section(context, WRITTEN).keys() & {"text", "rendered"}
+    return bool(context.get("dataset_text_field") or written or not tower)
 
 
 def notes(context: Context) -> tuple[str, ...]:

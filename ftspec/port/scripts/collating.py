@@ -41,14 +41,12 @@ _IMAGES = re.compile(
 )
 _LABELS = re.compile(r"(?P<labels>\w+) = (?P<batch>\w+)\['input_ids'\]\.clone\(\)")
 _PADS = re.compile(r"(?P<labels>\w+)\[(?P=labels) == \w+(?:\.tokenizer)?\.pad_token_id\] = -100")
-_TOKEN = re.compile(
-    r"(?P<token>\w+) = (?:\[?\w+\.tokenizer\.convert_tokens_to_ids\(\w+\.image_token\)\]?"
-    r"|\w+\.image_token_id|\[151652, 151653, 151655\])"
-)
+_MARK = r"\w+\.tokenizer\.convert_tokens_to_ids\(\w+\.image_token\)|\w+\.image_token_id"
+_TOKEN = re.compile(rf"(?P<token>\w+) = (?:\[?(?:{_MARK})\]?|\[151652, 151653, 151655\])")
 """The token that an image's place is made of; of the Qwen-VLs, those around it as well."""
 _MASKS = re.compile(
     r"(?:for (?P<each>\w+) in (?P<token>\w+):\s+)?"
-    r"(?P<labels>\w+)\[(?P=labels) == (?P<masked>\w+)\] = -100"
+    rf"(?P<labels>\w+)\[(?P=labels) == (?P<masked>\w+|{_MARK})\] = -100"
 )
 _HANDED = re.compile(r"(?P<batch>\w+)\['labels'\] = (?P<labels>\w+)")
 
@@ -61,7 +59,10 @@ def collated(tree: ast.Module) -> Collated | None:
         match node:
             case ast.keyword(arg="data_collator", value=ast.Name(id=name)):
                 functions = [one for one in defined if one.name == name]
-                return _read(functions[0], node.value.lineno) if len(functions) == 1 else None
+                try:
+                    return _read(functions[0], node.value.lineno) if len(functions) == 1 else None
+                except RecursionError:  # an expression that is deeper than any collator's
+                    return None
     return None
 
 
@@ -81,7 +82,9 @@ def _read(function: ast.FunctionDef, line: int) -> Collated | None:
             done.append("processed")
         elif (token := _TOKEN.fullmatch(text)) is not None:
             tokens.add(token["token"])
-        elif (masks := _MASKS.fullmatch(text)) and (masks["token"] or masks["masked"]) in tokens:
+        elif (masks := _MASKS.fullmatch(text)) and (
+            (masks["token"] or masks["masked"]) in tokens or re.fullmatch(_MARK, masks["masked"])
+        ):
             if masks["labels"] != said.get("labels") or masks["each"] not in (
                 None,
                 masks["masked"],
@@ -103,7 +106,7 @@ def _read(function: ast.FunctionDef, line: int) -> Collated | None:
 
 
 def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements without texts that explain; of a choice between image tokens, both sides."""
+    """Statements without texts that explain; loops as lists; of a choice between image tokens, both sides."""
     found: list[ast.stmt] = []
     for node in body:
         match node:
@@ -113,9 +116,47 @@ def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
                 "isinstance(processor, "
             ) and all(_TOKEN.fullmatch(ast.unparse(each)) for each in (one, other)):
                 found += [one, other]
+            case ast.For(target=ast.Name(), iter=ast.Name(), orelse=[]) if made := _lists(node):
+                found += made
+            case ast.Assign(value=value) if ast.unparse(value) in ("[]", "([], [])"):
+                continue  # which a loop fills
             case _:
                 found.append(node)
     return found
+
+
+def _lists(loop: ast.For) -> list[ast.stmt]:
+    """A loop that fills lists, as one list for each; nothing where it does more."""
+    made: list[ast.stmt] = []
+    named: dict[str, ast.expr] = {}
+    for node in loop.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in named:
+                named[name] = value
+            case ast.Expr(
+                value=ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value]
+                )
+            ):
+                value = (
+                    named[value.id] if isinstance(value, ast.Name) and value.id in named else value
+                )
+                if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+                    owner = value.func.value  # of `text.strip()`
+                    if isinstance(owner, ast.Name) and owner.id in named:
+                        function = ast.Attribute(named[owner.id], value.func.attr, ast.Load())
+                        value = ast.Call(function, value.args, value.keywords)
+                each = ast.comprehension(loop.target, loop.iter, [], 0)
+                made.append(
+                    ast.Assign(
+                        [ast.Name(name, ast.Store())],
+                        ast.ListComp(value, [each]),
+                        lineno=node.lineno,
+                    )
+                )
+            case _:
+                return []
+    return made
 
 
 _STEPS = {"texts": _TEXTS, "images": _IMAGES, "labels": _LABELS, "padded": _PADS, "handed": _HANDED}
@@ -142,6 +183,7 @@ def _processed(node: ast.stmt) -> tuple[str, str, str, int | None] | None:
             texts, images = said.pop("text", ""), said.pop("images", "")
             length = said.pop("max_length", "None")
             cut = said.pop("truncation", "False") == "True"
+            said.pop("pad_to_multiple_of", "")  # what pads is not learned
             if said == {"return_tensors": "'pt'", "padding": "True"} and (
                 length.isdecimal() or not cut
             ):
