@@ -161,7 +161,11 @@ def test_answers_alone(read: Bring, last: str, whom: str) -> None:
     imported = read(UNSLOTH.replace("tokenizer),", given), "train.py")
     assert imported.composed.values["data.train_on"] == whom
     assert images(imported).get("learned") in (None, True)
-    assert fate(imported, "UnslothVisionDataCollator.response_part")[0] == "approximated"
+    assert fate(imported, "UnslothVisionDataCollator.response_part")[0] == "derived"
+    assert imported.composed.values["data.turn_part"] == "ended"
+    other = read(UNSLOTH.replace("tokenizer),", given).replace("Qwen2-VL", "gemma-3"), "train.py")
+    assert fate(other, "UnslothVisionDataCollator.response_part")[0] == "approximated"
+    assert other.composed.values["data.turn_part"] == "written"
     odd = given.replace(r"<|im_start|>assistant\n", "Answer:")
     imported = read(UNSLOTH.replace("tokenizer),", odd), "train.py")
     assert fate(imported, "UnslothVisionDataCollator.response_part")[0] == "unknown"

@@ -22,16 +22,19 @@ FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3", "llava", "mistral3",
 def ours(script: Path, model: Path) -> Any:
     """The script's own functions about rows, with its constants."""
     import torch
-    from PIL import Image
+    from PIL import Image, ImageOps
     from transformers import AutoProcessor
 
+    processor = AutoProcessor.from_pretrained(model)
     names: dict[str, Any] = {
+        "processor": processor,
+        "tokenizer": processor.tokenizer,
+        "ImageOps": ImageOps,
         "math": math,
         "torch": torch,
         "Image": Image,
         "join": os.path.join,
         "re": re,
-        "processor": AutoProcessor.from_pretrained(model),
         "args": SimpleNamespace(max_length=None),
     }
     body = [

@@ -71,8 +71,8 @@ FEWER = (
 )
 TWICE = "a token that begins a text stands there once more, where the tokenizer adds one; here once"
 UNENDED = (
-    "an answer ends with the tokenizer's eos_token there; what the template writes behind it, such as the "
-    "end of a line, is learned here"
+    "an answer ends with the tokenizer's eos_token there, if it has one; what the template writes behind "
+    "it, such as the end of a line, is learned here: data.turn_part: ended"
 )
 STRIPPED = "blanks at the ends of a text are cut off there, and learned here"
 UNSTACKED = (
@@ -129,6 +129,8 @@ def seen(context: Context) -> dict[str, Any]:
         whom = "completions" if answers and last else _whom(bool(answers))
         spec |= {"data.max_length": said.get("max_seq_length") or own, "data.train_on": whom}
         spec |= {LEARNED: False} if whom == "all" else {}
+        # up to the tokenizer's eos_token, which is what ends a turn of these models
+        spec |= {"data.turn_part": "ended"} if whom != "all" and _sizeless(context) else {}
         spec |= {MAX_WIDTH: width} if width else {}
     elif name == OF_TRL:
         spec["data.max_length"] = said.get("max_length")
@@ -170,8 +172,11 @@ def _width(context: Context) -> int | None:
     resize = section(context, OF_UNSLOTH).get("resize", "min")
     if isinstance(resize, int) and not isinstance(resize, bool):
         return resize
-    sizeless = SIZELESS.search(str(context.get("model_name_or_path")))
-    return WIDE if resize == "min" and sizeless else None
+    return WIDE if resize == "min" and _sizeless(context) else None
+
+
+def _sizeless(context: Context) -> bool:
+    return SIZELESS.search(str(context.get("model_name_or_path"))) is not None
 
 
 def asked(context: Context) -> list[str]:
@@ -237,8 +242,10 @@ def _resize(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why="images that are all made one size are not in a spec")
 
 
-def _opens(setting: Setting, _context: Context) -> Outcome:
+def _opens(setting: Setting, context: Context) -> Outcome:
     if str(setting.value).strip() in {one.strip() for one in OPENERS}:
+        if "data.turn_part" in seen(context):
+            return Outcome("derived", of=("data.train_on", "data.turn_part"))
         return Outcome("approximated", why=UNENDED, of=("data.train_on",))
     return Outcome("unknown", why="it opens no answer of a chat template that is known")
 
