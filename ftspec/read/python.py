@@ -8,10 +8,11 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from ftspec.read.scopes import bindings
 from ftspec.read.text import Segments, refuse_huge, wrong
 
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
@@ -308,25 +309,3 @@ class Script:
     def _foreign(self, node: ast.stmt | ast.expr | ast.keyword, before: str = "") -> None:
         text = self.text.of(node) or ast.unparse(node)
         self.foreign.append((node.lineno, before + text))
-
-
-def bindings(tree: ast.AST) -> Iterator[str]:
-    """Every name that is bound, as often as it is: assignments, imports, arguments, everything."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-            ):
-                yield name
-            case ast.arg(arg=name) | ast.ExceptHandler(name=str() as name):
-                yield name
-            case ast.alias(name=name, asname=asname):
-                yield asname or name.partition(".")[0]
-            case ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
-                yield name
-            case ast.Global(names=names) | ast.Nonlocal(names=names):
-                yield from names * 2  # bound from elsewhere: never once

@@ -48,30 +48,45 @@ def inner(function: ast.FunctionDef, outer: Scope) -> Scope:
     return Scope(frozenset(own | set(bound_in(function.body))), outer)
 
 
+def bound_by(node: ast.AST) -> str | None:
+    """The name that a node binds by itself, or deletes; those that it holds aside."""
+    match node:
+        case (
+            ast.Name(id=name, ctx=ast.Store() | ast.Del())
+            | ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+            | ast.ExceptHandler(name=str() as name)
+            | ast.MatchAs(name=str() as name)
+            | ast.MatchStar(name=str() as name)
+            | ast.MatchMapping(rest=str() as name)
+        ):
+            return name
+        case ast.alias(name=name, asname=asname):
+            return asname or name.partition(".")[0]
+    return None
+
+
 def bound_in(body: list[ast.stmt]) -> Iterator[str]:
     """Names that statements bind, not those within functions and classes."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-            ):
-                yield name
-                continue
-            case ast.Lambda():
-                continue
-            case ast.ExceptHandler(name=str() as name):
-                yield name
-            case ast.alias(name=name, asname=asname):
-                yield asname or name.partition(".")[0]
-            case ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
-                yield name
-        waiting += ast.iter_child_nodes(node)
+        if (name := bound_by(node)) is not None:
+            yield name
+        if not isinstance(node, FUNCTION | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+
+
+def bindings(tree: ast.AST) -> Iterator[str]:
+    """Every name that is bound, as often as it is: assignments, imports, arguments, everything."""
+    for node in ast.walk(tree):
+        if (name := bound_by(node)) is not None:
+            yield name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names * 2  # bound from elsewhere: never once
 
 
 def shared(tree: ast.AST) -> set[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from ftspec.read.python import Calls
+from ftspec.read.scopes import bindings, bound_in
 from ftspec.read.script import read_script
 from ftspec.read.values import Wanted
 
@@ -210,3 +213,9 @@ def test_functions_that_call_many_others_are_followed_for_a_while() -> None:
     calls = read(deep + "def f11():\n    SFTConfig(a=1)\nf0()\n")
     assert calls.values["SFTConfig.a"] == 1
     assert len(calls.made) == 1
+
+
+def test_what_a_match_catches_is_bound() -> None:
+    source = "match a:\n    case {'x': 1, **rest}:\n        pass\n    case [first, *others]:\n        pass\n"
+    assert sorted(bindings(ast.parse(source))) == ["first", "others", "rest"]
+    assert sorted(bound_in(ast.parse(source).body)) == ["first", "others", "rest"]

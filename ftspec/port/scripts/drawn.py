@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ftspec.read.python import bindings
-from ftspec.read.scopes import bound_in, shared
+from ftspec.read.scopes import bindings, bound_in, shared
 
 IDLE = frozenset(("remove_columns", "select_columns", "with_format", "flatten_indices"))
 """Steps after which the same rows train in the same order."""
