@@ -325,3 +325,10 @@ def test_pairs_that_are_too_long(read: Bring, strategy: str, kind: str) -> None:
     assert fate(imported, "excess_length_strategy")[0] == kind
     assert fate(imported, "sequence_len")[0] == "approximated"
     assert imported.composed.values["data.max_length"] == 512
+
+
+def test_long_answers_of_reward_models(read: Bring) -> None:
+    scored = f"{LORA}sequence_len: 64\nreward_model: true\nexcess_length_strategy: truncate\n"
+    imported = read(scored)
+    assert fate(imported, "excess_length_strategy")[0] == "inert"
+    assert "scored at the cut" in fate(imported, "sequence_len")[1]

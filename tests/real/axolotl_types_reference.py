@@ -2,7 +2,7 @@
 
 python axolotl_types_reference.py TEMPLATES.json OUT.json CONFIG.yaml ...
 
-Of configs that stream texts, the first rows that axolotl makes of them.
+Of configs, the first rows that axolotl makes of them.
 """
 
 import importlib
@@ -18,7 +18,7 @@ import torch
 from axolotl.cli.config import load_cfg
 from axolotl.loaders import load_tokenizer
 from axolotl.prompt_strategies.jinja_template_analyzer import JinjaTemplateAnalyzer
-from axolotl.utils.data import prepare_datasets
+from axolotl.utils.data import prepare_datasets, sft
 from axolotl.utils.data.wrappers import DATASET_HANDLERS
 
 PAIRED = ("dpo", "kto", "orpo", "bradley_terry", "ebft", "messages")
@@ -43,6 +43,7 @@ def main() -> None:
 
 def streamed(config: Path) -> list[dict[str, list[int]]]:
     cfg = load_cfg(str(config))
+    sft.save_preprocessed_dataset = lambda *_args, **_options: None
     train, *_ = prepare_datasets(cfg, load_tokenizer(cfg))
     first = islice(train, 8)
     return [{key: torch.as_tensor(value).tolist() for key, value in row.items()} for row in first]

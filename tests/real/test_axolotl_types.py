@@ -56,6 +56,14 @@ STREAMED: dict[str, dict[str, Any]] = {
 """How texts of `pretraining_dataset` share rows."""
 
 
+SCORED = {
+    "model_type": "AutoModelForSequenceClassification", "num_labels": 1, "reward_model": True,
+    "chat_template": "chatml", "dataset_num_proc": 1, "remove_unused_columns": False,
+    "datasets": [{"path": "pairs.jsonl", "type": "bradley_terry.chat_template"}],
+}  # fmt: skip
+"""A reward model, of pairs of which one answer is too long."""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("types")
@@ -74,6 +82,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             **said,
         }
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    pair = {"system": "", "input": "What is it?", "chosen": "Yes. " * 40, "rejected": "No."}
+    (folder / "pairs.jsonl").write_text(json.dumps(pair) + "\n" + json.dumps(pair))
+    scored = {**BASE, **SCORED, "sequence_len": 40}
+    (folder / "scored.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in scored.items() if not k.startswith(("adapter", "lora"))})
+    )
     variables = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -82,7 +96,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AXOLOTL_DO_NOT_TRACK": "1",
     }
     command = [str(ensure(load("axolotl")).python), str(SCRIPT), "templates.json", "out.json"]
-    command += [f"{name}.yaml" for name in STREAMED]
+    command += [f"{name}.yaml" for name in (*STREAMED, "scored")]
     ran = subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
@@ -149,6 +163,20 @@ def test_how_streamed_texts_share_rows(installed: dict[str, Any], read: Bring) -
         imported = read(config)
         assert imported.composed.values["data.packing"] == packing
         assert fate(imported, "pretraining_dataset[0].path")[0] == "approximated"
+
+
+def test_long_answers_of_reward_models_are_cut_and_an_empty_system_turn_stands(
+    installed: dict[str, Any], read: Bring
+) -> None:
+    rows = installed["rows"]["scored"]
+    assert [len(row["chosen_ids"]) for row in rows] == [40, 40]
+    tokens = load_tokenizer(SPECS / "tiny-model")
+    text = tokens.tokenizer.decode(rows[0]["chosen_ids"], skip_special_tokens=False)
+    assert text.startswith("<|im_start|>system\n<|im_end|>\n<|im_start|>user\nWhat is it?")
+    imported = read(yaml.safe_dump({**BASE, **SCORED, "excess_length_strategy": "raise"}))
+    assert fate(imported, "sequence_len")[0] == "approximated"
+    assert fate(imported, "excess_length_strategy")[0] == "inert"
+    assert fate(imported, "datasets[0].type")[0] == "unknown"
 
 
 def test_no_reason_outlives_its_type(installed: dict[str, Any]) -> None:

@@ -65,6 +65,12 @@ MEASURED = (
     "it measures a prompt and its answers each by itself, without what is added to them (utils/data/rl.py): "
     "rows that are longer by a token or two stay there, and are cut"
 )
+SCORED = (
+    "a longer answer is cut there, and scored at the cut (prompt_strategies/bradley_terry); its pair is left "
+    "out here"
+)
+LONG = {"grpo": KEPT, "reward": SCORED}
+"""By the objective, what becomes of a long row there, and here (utils/data/rl.py leaves none out)."""
 LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here (utils/data/rl.py)"
 
 
@@ -291,8 +297,8 @@ def _stream(_setting: Setting, context: Context) -> Outcome:
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
-    if objective(context) == "grpo":  # utils/data/rl.py leaves none out
-        return Outcome("approximated", spec={"data.max_length": setting.value}, why=KEPT)
+    if why := LONG.get(objective(context)):
+        return Outcome("approximated", spec={"data.max_length": setting.value}, why=why)
     if objective(context) == WHOLE:
         return Outcome("inert", why=FEATURED)
     if objective(context) == STRIDED:
@@ -311,6 +317,8 @@ def _overflow(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why="axolotl takes drop, truncate and raise")
     if objective(context) in (WHOLE, STRIDED):  # utils/data/rl.py
         return Outcome("inert", why="with `rl: ebft` no row is too long")
+    if objective(context) == "reward":  # utils/data/utils.py, _should_skip_processing
+        return Outcome("inert", why="of reward models no row is measured")
     spec = {"data.overflow": data(context)[0]["data.overflow"]}
     if spec["data.overflow"] == "truncate" and objective(context) in COMPARED:
         return Outcome("approximated", spec=spec, why=LEFT_OUT)
