@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.port.conftest import Bring
+from tests.port.conftest import Bring, fate
 
 HEAD = """\
 from datasets import load_dataset
@@ -121,3 +121,23 @@ def test_the_divergence_of_older_grpo(
     text = HEAD + f"trainer = {GRPO.format(said)}\ntrainer.train()\n"
     found = read(text, "fit.py", **how).composed
     assert any("measures the divergence without" in one for one in found.open) is asked
+
+
+SFT = 'SFTTrainer(model, train_dataset=rows, args=SFTConfig(output_dir="o", {}), {})'
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "kind", "told"),
+    [
+        ("max_length=9", "", "derived", ""),
+        ("max_length=9", "tokenizer=tok", "approximated", "; nothing ends it there"),
+        ("max_seq_length=9", "", "approximated", "; up to trl 0.16 nothing ends it"),
+        ("max_seq_length=9", "packing=True", "derived", ""),
+    ],
+)
+def test_what_ends_a_text(read: Bring, config: str, given: str, kind: str, told: str) -> None:
+    said = f'dataset_text_field="story", learning_rate=1e-5, bf16=True, {config}'
+    text = HEAD + f"trainer = {SFT.format(said, given)}\ntrainer.train()\n"
+    found = fate(read(text, "fit.py"), "dataset_text_field")
+    assert found[0] == kind
+    assert told in found[1]

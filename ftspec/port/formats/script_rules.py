@@ -9,12 +9,11 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats import script_images
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.script_texts import (
-    NO_END,
     TEXT_RULES,
     asked,
+    bare,
     beside,
     draws,
-    is_bare,
     is_parted,
     is_text,
     limited,
@@ -225,8 +224,8 @@ def _takes(given: dict[str, Any], call: str, split: str) -> bool:
 
 
 def _field(setting: Setting, context: Context) -> Outcome:
-    if is_bare(context):
-        return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))
+    if why := bare(context):
+        return Outcome("approximated", why=why, of=("data.train", "method.objective.type"))
     return Outcome("derived", why="the column of texts", of=("data.train",))
 
 

@@ -11,11 +11,12 @@ from ftspec.port.formats.trl.collator import behind, is_given
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.unsloth_templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
-from ftspec.port.scripts.names import COLLATED, DRAWN, SHARED, WRITTEN
+from ftspec.port.scripts.names import COLLATED, DRAWN, PACKED, SHARED, UNTIL, WRITTEN
 
 ALL_OF_IT = "all of the text is learned, as in continued pre-training"
 ENDED = "the end of the text, which every text has here"
 NO_END = f"{ALL_OF_IT}; nothing ends it there, and an end of text does here"
+MAYBE_NO_END = f"{ALL_OF_IT}; up to trl 0.16 nothing ends it there, and an end of text does here"
 APART = "prompt and answer are tokenised each by itself here, and as one text there"
 UNENDED = "nothing ends the answer there, and an end of text does here"
 TWICE = (
@@ -97,9 +98,18 @@ def beside(context: Context) -> set[str]:
     return set(said.get("columns", said))
 
 
-def is_bare(context: Context) -> bool:
-    """Whether Unsloth trains such a column as it stands: trl puts an end of text behind it."""
-    return not _of_trl(context) and _text_column(context) is not None
+def bare(context: Context) -> str:
+    """Why a column of texts trains with no end of text behind it; empty where one is put there."""
+    return "" if _text_column(context) is None else _unended(context)
+
+
+def _unended(context: Context) -> str:
+    """trl ends texts from 0.17 on (sft_trainer.py, add_eos), and where it packed them; Unsloth does not."""
+    if not _of_trl(context):
+        return NO_END
+    packed = section(context, PACKED[0]).get(PACKED[1])
+    until = 0 if packed else section(context, UNTIL).get("release", 0)
+    return "" if until not in range(1, 20) else NO_END if until < 17 else MAYBE_NO_END
 
 
 def is_parted(context: Context) -> bool:
@@ -161,10 +171,10 @@ def _text(_setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "approximated", why=APART if ends else f"{APART}; {UNENDED}", of=("data.train",)
         )
-    ended = _of_trl(context) and not context.get("plain_trainer")
-    if ended or section(context, WRITTEN).get("ended"):
+    why = NO_END if context.get("plain_trainer") else _unended(context)
+    if not why or section(context, WRITTEN).get("ended"):
         return Outcome("derived", why=ALL_OF_IT, of=("data.train", "method.objective.type"))
-    return Outcome("approximated", why=NO_END, of=("data.train", "method.objective.type"))
+    return Outcome("approximated", why=why, of=("data.train", "method.objective.type"))
 
 
 def _rendered(_setting: Setting, context: Context) -> Outcome:
