@@ -126,3 +126,17 @@ def test_rows_of_each_mode(read: Bring, strided: bool, kind: str, known: bool) -
     found, why = fate(imported, "datasets[0].type")
     assert found == ("derived" if known else "unknown")
     assert why
+
+
+def test_the_server_of_its_own_changes_nothing(read: Bring) -> None:
+    text = WHOLE.format(said="mode: structured", drawn="use_vllm: true")
+    for server, kind in (("axolotl.scripts.vllm_serve_lora", "inert"), ("own.server", "unknown")):
+        imported = read(f"{text}vllm: {{serve_module: {server}}}\n")
+        assert fate(imported, "vllm.serve_module")[0] == kind
+
+
+def test_it_stops_without_its_section(read: Bring) -> None:
+    asked = read(BASE.replace("{type}", "ebft_opencode.transform")).composed.open
+    assert any("rl: ebft without a section ebft" in question for question in asked)
+    said = read(WHOLE.format(said="mode: structured", drawn="")).composed.open
+    assert not any("without a section" in question for question in said)

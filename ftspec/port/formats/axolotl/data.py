@@ -17,7 +17,6 @@ from ftspec.port.formats.axolotl.chat_templates import (
     shared_template,
     withheld_by,
 )
-from ftspec.port.formats.axolotl.energy import MEASURED as FEATURED
 from ftspec.port.formats.axolotl.energy_rows import STRIDED, WHOLE
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
@@ -31,8 +30,8 @@ from ftspec.port.formats.axolotl.entries import (
     objective,
     streamed,
 )
-from ftspec.port.formats.axolotl.grpo import KEPT
 from ftspec.port.formats.axolotl.images import UNCUT, UNREAD, of_images, seen, shown
+from ftspec.port.formats.axolotl.long_rows import length, overflow
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS
 from ftspec.port.formats.axolotl.pairs import PARTS as PAIR_PARTS
 from ftspec.port.formats.axolotl.places import PLACE_RULES, of_shown, part, row_in, row_of
@@ -60,18 +59,6 @@ PARTS = (
     *("system_prompt", "system_format", "format", "no_input_format"),
     *("field_system", "field_instruction", "field_input", "field_output"),
 )
-COMPARED = ("dpo", "kto", "orpo", "simpo")
-MEASURED = (
-    "it measures a prompt and its answers each by itself, without what is added to them (utils/data/rl.py): "
-    "rows that are longer by a token or two stay there, and are cut"
-)
-SCORED = (
-    "a longer answer is cut there, and scored at the cut (prompt_strategies/bradley_terry); its pair is left "
-    "out here"
-)
-LONG = {"grpo": KEPT, "reward": SCORED}
-"""By the objective, what becomes of a long row there, and here (utils/data/rl.py leaves none out)."""
-LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here (utils/data/rl.py)"
 
 
 def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -297,14 +284,8 @@ def _stream(_setting: Setting, context: Context) -> Outcome:
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
-    if why := LONG.get(objective(context)):
-        return Outcome("approximated", spec={"data.max_length": setting.value}, why=why)
-    if objective(context) == WHOLE:
-        return Outcome("inert", why=FEATURED)
-    if objective(context) == STRIDED:
-        return Outcome("renamed", spec={"data.max_length": setting.value})
-    if objective(context) in COMPARED:
-        return Outcome("approximated", {"SFTConfig.max_length": setting.value}, why=MEASURED)
+    if (otherwise := length(setting.value, context)) is not None:
+        return otherwise
     if turns(context) or prepares(
         context
     ):  # rows that ftspec prepares are cut before trl sees them
@@ -315,14 +296,8 @@ def _length(setting: Setting, context: Context) -> Outcome:
 def _overflow(setting: Setting, context: Context) -> Outcome:
     if setting.value not in ("drop", "truncate", "raise"):
         return Outcome("unknown", why="axolotl takes drop, truncate and raise")
-    if objective(context) in (WHOLE, STRIDED):  # utils/data/rl.py
-        return Outcome("inert", why="with `rl: ebft` no row is too long")
-    if objective(context) == "reward":  # utils/data/utils.py, _should_skip_processing
-        return Outcome("inert", why="of reward models no row is measured")
-    spec = {"data.overflow": data(context)[0]["data.overflow"]}
-    if spec["data.overflow"] == "truncate" and objective(context) in COMPARED:
-        return Outcome("approximated", spec=spec, why=LEFT_OUT)
-    return Outcome("renamed", spec=spec)
+    word = data(context)[0]["data.overflow"]
+    return overflow(word, context) or Outcome("renamed", spec={"data.overflow": word})
 
 
 def _property(setting: Setting, _context: Context) -> Outcome:

@@ -23,7 +23,6 @@ OTHERS = {
     WHOLE: "the mode structured reads it nowhere",
     STRIDED: "the mode strided reads it nowhere",
 }
-MEASURED = "features are read of the first 2048 tokens, whatever it says, and nothing is left out"
 READ = 2048
 """Tokens that features are read of: no key sets `max_seq_length` (core/trainers/ebft/trainer.py)."""
 

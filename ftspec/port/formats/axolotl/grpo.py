@@ -91,6 +91,16 @@ def _drawing_type(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why="completions that are drawn in another type are not in a spec")
 
 
+SERVER = "axolotl.scripts.vllm_serve_lora"
+"""The server that it starts where none is named (cli/vllm_serve.py)."""
+
+
+def _server(setting: Setting, _context: Context) -> Outcome:
+    if setting.value == SERVER:
+        return Outcome("inert", why="the server that axolotl starts anyway")
+    return Outcome("unknown", why="another server that completions come from is not in a spec")
+
+
 def _memory(setting: Setting, context: Context) -> Outcome:
     drawn = section(context, "trl")
     if not drawn.get("use_vllm") or drawn.get("vllm_mode") != "colocate":
@@ -158,6 +168,7 @@ _RULES: dict[str, Rule] = {
     **{f"trl.{name}": rule for name, rule in _SAID.items()},
     "vllm.gpu_memory_utilization": of_grpo(_memory),
     "vllm.dtype": of_grpo(_drawing_type),
+    "vllm.serve_module": of_grpo(_server),
     **{
         f"vllm.{name}": _inert(FAST)
         for name in (

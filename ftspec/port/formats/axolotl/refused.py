@@ -280,6 +280,7 @@ ROWS: tuple[tuple[str, Condition], ...] = (
     ("rl: kto without remove_unused_columns: false", both(says("rl", "kto"), _unused_columns)),
     ("rl: simpo with warmup_ratio", both(says("rl", "simpo"), on("warmup_ratio"))),
     ("rl: grpo with batches that its groups do not fill", _groups),
+    ("rl: ebft without a section ebft", both(says("rl", "ebft"), lambda c: not c.get("ebft"))),
 )
 """What it is called, and whether it is there."""
 
