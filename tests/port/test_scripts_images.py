@@ -314,6 +314,15 @@ def test_rewards_and_pairs_of_a_model_that_reads_images(read: Bring, trainer: st
     assert "have its rows images?" in " ".join(read(script, "train.py").composed.open)
 
 
+@pytest.mark.parametrize("trainer", ["sft", "dpo"])
+def test_a_config_of_trl_that_names_such_a_model(read: Bring, trainer: str) -> None:
+    config = f"model_name_or_path: org/Some-VL-2B\ntrainer: {trainer}\ndataset_name: org/rows\n"
+    config = config.replace("trainer: sft\n", "").replace("trainer: dpo", "loss_type: sigmoid")
+    assert "have its rows images?" in " ".join(read(config).composed.open)
+    text = read(f"{config}dataset_text_field: story\n")
+    assert "images" not in " ".join(text.composed.open)
+
+
 def test_images_beside_rewards_are_asked_for(read: Bring) -> None:
     script = UNSLOTH.replace("SFT", "GRPO").replace(
         "    data_collator=UnslothVisionDataCollator(model, tokenizer),\n", ""

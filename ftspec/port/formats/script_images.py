@@ -12,6 +12,7 @@ from typing import Any
 
 from ftspec.data.images import COLUMN
 from ftspec.port.fates import Setting
+from ftspec.port.formats.trl.seeing import HAVE_ANY, OTHERS_MAYBE
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_templates import OPENERS
 from ftspec.port.rules import Context, Outcome, Rule, derived, group, inert, section, unknown
@@ -37,23 +38,9 @@ WIDE = 512
 """What Unsloth takes where a model has no size of its own for images (UnslothVisionDataCollator)."""
 SIZELESS = re.compile(r"qwen-?(2|2\.5|2_5|3)-?vl|qwen-?3\.5", re.IGNORECASE)
 """Models without such a size: transformers 5.6, configuration_qwen*.py."""
-SEEN = re.compile(
-    r"[-_]vl[-_]|llava|vision|pixtral|internvl|smolvlm|idefics|paligemma|qwen-?3\.5|"
-    r"gemma-?3-(4|12|27)b|gemma-?3n|gemma-?4|mistral-small-3|ministral-3|moondream|[-_]ocr",
-    re.IGNORECASE,
-)
-"""Names of models that read images."""
 STACKED = re.compile(r"qwen-?3-?vl", re.IGNORECASE)
-HAVE_ANY = (
-    "data.train: have its rows images? this model reads some: then model.images, and columns: {images: ...} "
-    "of the source; this spec is for text alone"
-)
 OTHERS = (
     "data.train: images beside answers that are compared, judged, scored or drawn are not in a spec"
-)
-OTHERS_MAYBE = (
-    "data.train: have its rows images? this model reads some, and beside answers that are compared, judged, "
-    "scored or drawn no spec has any"
 )
 WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row?"
 HOW_WIDE = (
@@ -182,9 +169,7 @@ def _sizeless(context: Context) -> bool:
 def asked(context: Context) -> list[str]:
     """What is left open of images."""
     word, name = trainer(context)[0], collator(context)
-    sees = context.get(SEES) is not None or SEEN.search(
-        str(context.get("model_name_or_path") or "")
-    )
+    sees = context.get(SEES) is not None or named_so(context)
     given = any(one in context.document.data for one in SHOWING) or COLUMN in section(
         context, WRITTEN
     )

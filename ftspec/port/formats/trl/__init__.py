@@ -21,6 +21,7 @@ from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, 
 from ftspec.port.formats.trl.older import OLDER
 from ftspec.port.formats.trl.plain import BALANCE, CONFIG, plain
 from ftspec.port.formats.trl.prompts import assumed, missing, prompt_rules
+from ftspec.port.formats.trl.seeing import may_have
 from ftspec.port.formats.trl.stops import (
     A_PATTERN,
     STORED,
@@ -279,7 +280,7 @@ def _complete(context: Context) -> Completion:
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     native |= {**assumed(context), **_balance(context, own)}
-    questions += biased(context)
+    questions += [*biased(context), *may_have(context)]
     cut, notes = missing(context)
     spec |= cut
     if old := sorted(OLD_NAMES & set(context.document.data)):
