@@ -67,6 +67,12 @@ AXOLOTLS: Mapping[str, Mapping[str, Any]] = {
         "image_size": 84,
         "lora_target_modules": ["q_proj", "v_proj", "fc1", "qkv"],
     },
+    "four bits": {
+        **ADAPTED,
+        "adapter": "qlora",
+        "load_in_4bit": True,
+        "chat_template": "qwen2_vl",
+    },
     "all weights but the tower": {
         "freeze_mm_modules": True,
         "learning_rate": 1.0e-4,

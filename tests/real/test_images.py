@@ -48,6 +48,7 @@ WHOLE = {"train_on_prompt": True, "lora_target": "q_proj,v_proj"}
 """Tokens of images are learned as well."""
 CASES: Mapping[str, Mapping[str, Any]] = {
     "the language model": {},
+    "four bits": {"quantization_bit": 4, "quantization_method": "bnb"},
     "the tower as well": {"freeze_vision_tower": False, "mask_history": True},
     "all weights but the tower": {
         "finetuning_type": "full",

@@ -183,7 +183,7 @@ def test_images_need_a_section(tmp_path: Path) -> None:
         ("data.packing=documents", "data.max_length=64", "data.overflow=error"),
         ("data.max_length=64",),
         ("method.tuner={type: oft}",),
-        ("model.quantization=nf4",),
+        ("model.quantization=int8",),
         ("method.objective={type: sft, prompt_weight: 0.1}",),
         ("train.neftune_alpha=5.0",),
     ],

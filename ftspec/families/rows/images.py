@@ -80,7 +80,7 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "method.tuner.init.type": ("default", None),
     "method.tuner.plus_ratio": (None,),
     "method.tuner.bias": ("none", None),
-    "model.quantization.type": (None,),
+    "model.quantization.type": (None, "nf4"),
     "model.stored.type": (None,),
     "model.new_tokens.tokens": ((), None),
     "model.rope.type": (None,),
