@@ -120,6 +120,17 @@ def test_what_an_answer_says_counts_with_its_end(tmp_path: Path) -> None:
         plan(tmp_path, "data.turn_part=said")
 
 
+def test_a_base_in_four_bits_reads_images(tmp_path: Path) -> None:
+    made = plan(tmp_path, "model.quantization=nf4")
+    script = files(made)["train.py"].content.decode()
+    assert "AutoModelForImageTextToText.from_pretrained(" in script
+    assert "AutoModelForCausalLM" not in script and "peft_config.exclude_modules = FROZEN" in script
+    back = lift(load_backend("trl"), load_backend("trl").read([*files(made).values()]))
+    assert not back.refusals and not back.unknown
+    assert back.spec["model.quantization.type"] == "nf4"
+    assert back.spec["model.images.train"] == ("language",)
+
+
 def test_llamafactory_fits_no_image_into_a_square(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="fits none into a square"):
         plan(tmp_path, "model.images={square: 84}", backend="llamafactory", lossy=True)
