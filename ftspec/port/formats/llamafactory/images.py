@@ -47,7 +47,8 @@ def seen(context: Context) -> dict[str, Any]:
         f"model.images.{key[6:]}": bound(context.get(key, value)) for key, value in SIZES.items()
     }
     # a cut may take a part of an image; a run of a spec stops at such a row
-    return {TRAIN: trained(context) or ("language",), **sizes, "data.overflow": "error"}
+    parts = trained(context) or ("language",)
+    return {TRAIN: parts, **sizes, "model.images.learned": True, "data.overflow": "error"}
 
 
 def bound(pixels: Any) -> Any:
