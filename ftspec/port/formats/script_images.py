@@ -12,7 +12,7 @@ from typing import Any
 
 from ftspec.data.images import COLUMN
 from ftspec.port.fates import Setting
-from ftspec.port.formats.trl.seeing import HAVE_ANY, OTHERS_MAYBE
+from ftspec.port.formats.trl.seeing import HAVE_ANY, OTHERS_MAYBE, named_so
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_templates import OPENERS
 from ftspec.port.rules import Context, Outcome, Rule, derived, group, inert, section, unknown
