@@ -141,3 +141,12 @@ def test_what_ends_a_text(read: Bring, config: str, given: str, kind: str, told:
     found = fate(read(text, "fit.py"), "dataset_text_field")
     assert found[0] == kind
     assert told in found[1]
+
+
+def test_weights_that_are_quantised_somehow_have_a_type_of_their_own(read: Bring) -> None:
+    config = 'SFTConfig(output_dir="o", learning_rate=1e-5, bf16=True)'
+    adapter = 'peft_config=LoraConfig(target_modules=["q_proj"])'
+    text = f"trainer = SFTTrainer(model, args={config}, {adapter}, tokenizer=tok, train_dataset=rows)\n"
+    head = HEAD.replace('("org/base")', '("org/base", quantization_config=GPTQConfig(bits=4))', 1)
+    values = read(f"{head}{text}trainer.train()\n", "fit.py").composed.values
+    assert values["model.dtype"] == "auto"

@@ -100,3 +100,18 @@ def test_the_one_that_the_trainer_is_given_counts(read: Bring) -> None:
 def test_variables_that_change_a_training(read: Bring, name: str, asked: bool) -> None:
     text = f'import os\nos.environ["{name}"] = "1"\n' + TRL.format('"org/base"')
     assert any(name in one for one in read(text, "fit.py").composed.open) is asked
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [("tok.pad_token = tok.eos_token", False), ("tok.padding_side = 'left'", False),
+     ("tok.pad_token = '<p>'", True), ("tok.chat_template = mine", True)],
+)  # fmt: skip
+def test_a_tokenizer_by_a_shorter_name(read: Bring, line: str, asked: bool) -> None:
+    text = (
+        TRL.format('"org/base"')
+        .replace("tokenizer", "tok")
+        .replace("model = ", f"{line}\nmodel = ", 1)
+    )
+    found = read(text.replace("tok=", "processing_class="), "fit.py").composed
+    assert any(line in one for one in found.open) is asked

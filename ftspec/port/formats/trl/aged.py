@@ -84,8 +84,12 @@ def biased(context: Context) -> list[str]:
 
 
 def loads_float32(context: Context) -> bool:
-    """Whether it ran on transformers 4, which loads weights in float32 where nothing is said."""
-    return int(section(context, UNTIL).get("release", NOW)) <= FOURTH
+    """Whether it ran on transformers 4, which loads weights in float32 where nothing is said.
+
+    Not where they are quantised in a way that is not understood: each way has a type of its own.
+    """
+    unsure = any(".quantization_config = " in told for _, told in context.document.foreign)
+    return not unsure and int(section(context, UNTIL).get("release", NOW)) <= FOURTH
 
 
 def aged(context: Context) -> tuple[dict[str, Any], list[str]]:
