@@ -61,6 +61,33 @@ def data_rows() -> tuple[Row, ...]:
             lambda skip: MISSING if skip is True else "first",
             reads=(SKIP,),
         ),
+        *_length_rows(),
+        Row(
+            ("data.mixed", "data.draw_seed"),
+            ("shuffle_merged_datasets",),
+            _lower_mixed,
+            lambda mixed: (bool(mixed), None),
+            uses=(WHO, "data.shuffle", "train.seed"),
+            absent=(True,),
+        ),
+        *_template_rows(),
+        *(
+            unsupported(
+                f"data.{name}",
+                "it also evaluates before the first step, and an evaluation draws random numbers; not seen "
+                "to train alike yet",
+                "notimpl",
+                neutral,
+                "leave it out",
+            )
+            for name, neutral in (("eval", ((),)), ("eval_size", (None,)))
+        ),
+    )
+
+
+def _length_rows() -> tuple[Row, ...]:
+    """How long a row may be, and what becomes of a longer one."""
+    return (
         Row(
             ("data.max_length",),
             ("sequence_len",),
@@ -79,14 +106,12 @@ def data_rows() -> tuple[Row, ...]:
             reads=(SKIP,),
             absent=(None,),
         ),
-        Row(
-            ("data.mixed", "data.draw_seed"),
-            ("shuffle_merged_datasets",),
-            _lower_mixed,
-            lambda mixed: (bool(mixed), None),
-            uses=(WHO, "data.shuffle", "train.seed"),
-            absent=(True,),
-        ),
+    )
+
+
+def _template_rows() -> tuple[Row, ...]:
+    """What writes conversations."""
+    return (
         Row(("data.system",), (), _lower_system, lambda: None, uses=(WHO,)),
         Row(
             ("model.chat_template",),
@@ -103,17 +128,6 @@ def data_rows() -> tuple[Row, ...]:
             lambda options: dict(options or {}),
             uses=(WHO, "data.train"),
             absent=(None,),
-        ),
-        *(
-            unsupported(
-                f"data.{name}",
-                "it also evaluates before the first step, and an evaluation draws random numbers; not seen "
-                "to train alike yet",
-                "notimpl",
-                neutral,
-                "leave it out",
-            )
-            for name, neutral in (("eval", ((),)), ("eval_size", (None,)))
         ),
     )
 

@@ -55,6 +55,20 @@ def train_rows() -> tuple[Row, ...]:
             absent=("cosine", None, None),
         ),
         *_shared(),
+        *_step_rows(),
+        *_optimizer_rows(),
+        *told_by_type(OPTIMIZER, OTHERS),
+        *_arithmetic_rows(),
+        *_result_rows(),
+        *_refusals(),
+        constant("save_only_model", False, "checkpoints are whole", absent=False),
+        constant("auto_resume_from_checkpoints", False, "a run begins anew", absent=None),
+    )
+
+
+def _step_rows() -> tuple[Row, ...]:
+    """How many steps there are, and what is in one."""
+    return (
         Row(
             ("train.epochs", "train.steps"),
             ("num_epochs", "max_steps"),
@@ -82,8 +96,12 @@ def train_rows() -> tuple[Row, ...]:
             uses=("derived.accumulation_steps", "derived.replicas", "method.objective.loss"),
             reads=("gradient_accumulation_steps", PROCESSES, NODES, "use_eaft"),
         ),
-        *_optimizer_rows(),
-        *told_by_type(OPTIMIZER, OTHERS),
+    )
+
+
+def _arithmetic_rows() -> tuple[Row, ...]:
+    """What is done with a gradient, and in which numbers."""
+    return (
         Row(
             ("train.max_grad_norm",),
             ("max_grad_norm",),
@@ -114,6 +132,12 @@ def train_rows() -> tuple[Row, ...]:
             reads=(RECOMPUTES,),
             absent=(False, None),
         ),
+    )
+
+
+def _result_rows() -> tuple[Row, ...]:
+    """What is told and kept on the way."""
+    return (
         _number("train.logging_steps", "logging_steps", 10),
         Row(
             ("train.save_steps",),
@@ -136,6 +160,12 @@ def train_rows() -> tuple[Row, ...]:
             lambda on: ("tensorboard",) if on else (),
             absent=(None,),
         ),
+    )
+
+
+def _refusals() -> tuple[Row, ...]:
+    """What it has not, or otherwise."""
+    return (
         unsupported("train.label_smoothing", "it hands transformers no smoothing", neutral=(0.0,)),
         unsupported("train.neftune_alpha", "noise was not seen to be the same there", "notimpl"),
         Row(
@@ -153,8 +183,6 @@ def train_rows() -> tuple[Row, ...]:
         unsupported(
             "train.resume", "going on from a checkpoint is not compiled for it yet", "notimpl"
         ),
-        constant("save_only_model", False, "checkpoints are whole", absent=False),
-        constant("auto_resume_from_checkpoints", False, "a run begins anew", absent=None),
     )
 
 
