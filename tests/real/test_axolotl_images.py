@@ -73,7 +73,6 @@ AXOLOTLS: Mapping[str, Mapping[str, Any]] = {
         "load_in_4bit": True,
         "chat_template": "qwen2_vl",
     },
-    "four bits, in bfloat16": {**ADAPTED, "adapter": "qlora", "load_in_4bit": True, "bf16": True},
     "all weights but the tower": {
         "freeze_mm_modules": True,
         "learning_rate": 1.0e-4,
