@@ -149,3 +149,25 @@ def test_an_image_is_fit_into_the_square_of_the_model(
 )
 def test_fates(read: Bring, text: str, key: str, kind: str) -> None:
     assert fate(read(text), key)[0] == kind
+
+
+PART = {"type": "image"}
+
+
+@pytest.mark.parametrize(
+    ("content", "images", "word"),
+    [
+        ([PART, {"type": "text", "text": "What?"}], ["a.png"], ""),
+        ([PART, PART], ["a.png", "b.png"], "takes the first"),
+        ("<image>What?", ["a.png"], "behind the first user's text"),
+        ([{"type": "text", "text": "What?"}], ["a.png"], "behind the first user's text"),
+        ("Hello", [], ""),
+    ],
+)
+def test_rows_that_are_here_are_looked_at(
+    read: Bring, tmp_path: Path, content: Any, images: list[str], word: str
+) -> None:
+    row = {"messages": [{"role": "user", "content": content}], "images": images}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    kind, why = fate(read(QWEN), "datasets[0].type")
+    assert kind == ("approximated" if word else "derived") and word in why

@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from ftspec.data.images import COLUMN as IMAGES
+from ftspec.data.sources import rows
+from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import Row, entries, objective
 from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert
+from ftspec.spec.data import Source
 from ftspec.spec.images import PARTS
 
 TRAIN, SQUARE, COUNTED = "model.images.train", "model.images.square", "model.images.learned"
@@ -53,6 +57,13 @@ WHERE = (
     "started, and here at the folder of the data file"
 )
 UNTYPED = "its collator for images reads `messages` or `conversations`, whatever the type says"
+LOOKED_AT = 100
+"""So many rows are looked at for one with images."""
+SEVERAL = "of several images of a row axolotl takes the first, and here all are read"
+BEHIND = (
+    "its rows have no part {type: image}: axolotl puts an image behind the first user's text, and here it "
+    "stands before that, or where <image> does"
+)
 OVERFLOW = "truncate"
 """What a spec says of long rows where none is too long."""
 SEEN_WHOLE = "rows with images are neither cut nor left out (utils/data/sft.py)"
@@ -135,6 +146,26 @@ def square(context: Context) -> int | str | None:
     if found is None or isinstance(found, int):
         return found
     return f"{SQUARE}: {STRETCHED}, and the model's vision_config says {found!r}"
+
+
+def otherwise(source: Mapping[str, Any], context: Context) -> str:
+    """Why rows of a local file are not read as here, by the first one that has images."""
+    if source["path"] is None:
+        return ""
+    try:
+        some = islice(rows(Source(path=source["path"]), context.document.path.parent), LOOKED_AT)
+        first = next((row.values for row in some if row.values.get(IMAGES)), None)
+    except DataError:
+        return ""
+    if first is None:
+        return ""
+    if isinstance(first[IMAGES], list) and len(first[IMAGES]) > 1:
+        return SEVERAL
+    turns = first.get(source["columns"].get("messages", "messages")) or ()
+    contents = [turn.get("content") for turn in turns if isinstance(turn, dict)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    placed = any(isinstance(part, dict) and part.get("type") == "image" for part in parts)
+    return "" if placed else BEHIND
 
 
 def of_images(other: Rule, own: Rule) -> Rule:

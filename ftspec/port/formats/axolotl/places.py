@@ -16,7 +16,7 @@ from ftspec.port.formats.axolotl.entries import (
     row,
     streamed,
 )
-from ftspec.port.formats.axolotl.images import UNTYPED
+from ftspec.port.formats.axolotl.images import UNTYPED, otherwise
 from ftspec.port.formats.axolotl.turns import entry_of
 from ftspec.port.formats.axolotl.words import held_out, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, unknown
@@ -119,6 +119,8 @@ def of_shown(setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "unknown", why=found.why if found else "which rows it speaks of is not clear"
         )
+    if why := otherwise(found.source, context):
+        return Outcome("approximated", why=why, of=("data.train",))
     return Outcome("derived", of=("data.train",))
 
 
