@@ -93,6 +93,8 @@ def test_every_setting_of_simpo_is_read(read: Bring) -> None:
 def test_a_key_of_a_later_release_says_so_and_a_slip_of_a_beta_does(read: Bring) -> None:
     assert "has it from 0.21.0 on" in fate(read(f"{AXOLOTL}data_seed: 4\n"), "data_seed")[1]
     assert "asks for it" in fate(read(f"{AXOLOTL}relora_steps: 4\n"), "relora_steps")[1]
+    plugin = "plugins: [axolotl.integrations.kernels.KernelsPlugin]\nnvfp4_merge_aware: true\n"
+    assert "leaves it to plugins" in fate(read(AXOLOTL + plugin), "nvfp4_merge_aware")[1]
     imported = read(f"{AXOLOTL}rl: dpo\nbeta: 0.3\n")
     assert any("rl_beta" in note for note in imported.notes)
     assert imported.composed.values.get("method.objective.beta") in (None, 0.1)

@@ -69,7 +69,10 @@ def unread(setting: Setting, context: Context, known: Iterable[str], place: str 
     if had is not None:
         later = had[0] != first and _numbers(had[0]) > _numbers(version)
         since = f"has it from {had[0]} on" if later else "asks for it"
-        return Outcome("unknown", why=f"axolotl {since}, but the schema of {version} ignores it")
+        what = "ignores it"
+        if context.get("plugins"):  # each may add to it (integrations/*/args.py)
+            what = "leaves it to plugins, and what one makes of it is not in a spec"
+        return Outcome("unknown", why=f"axolotl {since}, but the schema of {version} {what}")
     if place == WHOLE and name in EARLIER and setting.value is False:
         return Outcome("inert", why="it is off")
     if place == WHOLE and name in EARLIER:
