@@ -58,7 +58,7 @@ def _options(imported: Imported, backend: str) -> tuple[str, ...] | None:
         for file, text in imported.files.items():
             (Path(place) / file).write_text(text, "utf-8")
         sets = [DEVICE, *moved(imported, Path(place))]
-        return way_out(imported, backend, Path(place) / "build", sets)
+        return way_out(imported, backend, Path(place) / "build", sets, ())
 
 
 def main() -> None:
