@@ -120,6 +120,18 @@ def test_what_an_answer_says_counts_with_its_end(tmp_path: Path) -> None:
         plan(tmp_path, "data.turn_part=said")
 
 
+def test_marks_of_answers_are_refused_where_answers_count(tmp_path: Path) -> None:
+    text = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+    (tmp_path / "own.jinja").write_text(text)
+    own = "model.chat_template=./own.jinja"
+    with pytest.raises(UnsupportedError, match="marks what of an answer trains"):
+        plan(tmp_path, own)
+    assert (
+        'LEARNED = "all"'
+        in files(plan(tmp_path, own, "data.train_on=all"))["train.py"].content.decode()
+    )
+
+
 def test_a_base_in_four_bits_reads_images(tmp_path: Path) -> None:
     made = plan(tmp_path, "model.quantization=nf4")
     script = files(made)["train.py"].content.decode()

@@ -122,6 +122,7 @@ def image_rows() -> tuple[Row, ...]:
             uses=(
                 *("data.train", "data.eval", "model.chat_template", "derived.marks_turns"),
                 *("data.overflow", "data.max_length", "data.turn_part", "data.turn_ends"),
+                "data.train_on",
                 *NOT_YET,
             ),
         ),
@@ -204,6 +205,7 @@ def _lower(
     length: int | None,
     part: str,
     ends: tuple[str, ...],
+    train_on: str,
     *values: Any,
 ) -> Any:
     if parts is None:
@@ -215,7 +217,7 @@ def _lower(
             "notyet",
             "data.overflow: error, or data.max_length: null",
         )
-    if template not in NAMED and marks_turns:
+    if template not in NAMED and marks_turns and train_on != "all":
         raise Refuse(
             "the chat template marks what of an answer trains; of rows with images all that it writes of "
             "an answer does",
