@@ -96,3 +96,15 @@ for batch in ppo_trainer.dataloader:
 """
     with pytest.raises(SpecError, match="a loop of its own"):
         read(text, "fit.py")
+
+
+def test_a_reward_model_of_one_architecture(read: Bring) -> None:
+    text = """\
+from datasets import load_dataset
+from transformers import LlamaForSequenceClassification
+from trl import RewardConfig, RewardTrainer
+model = LlamaForSequenceClassification.from_pretrained("org/base", num_labels=1, torch_dtype="bfloat16")
+trainer = RewardTrainer(model, args=RewardConfig(output_dir="o")"""
+    found = read(text + TAIL, "fit.py").composed
+    assert (found.values["model.name"], found.values["model.dtype"]) == ("org/base", "bfloat16")
+    assert not any("line 4" in one for one in found.open)

@@ -96,6 +96,7 @@ _SEEING = (
 )  # fmt: skip
 """Models that read images, by the names of their classes."""
 ALIKE: Mapping[str, str] = {
+    "ForSequenceClassification.from_pretrained": SCORED,
     **dict.fromkeys(
         (f"{name}ForConditionalGeneration.from_pretrained" for name in _SEEING), LOADERS[1]
     ),
