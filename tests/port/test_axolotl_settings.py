@@ -138,6 +138,8 @@ def test_what_older_releases_took_is_said(read: Bring) -> None:
     imported = read(full + "bf16: full\nflash_attention: true\nflash_attn_rms_norm: true\n")
     assert imported.faithful  # not beside an adapter, whose weights are float32
     assert sum("as older releases did" in note for note in imported.notes) == 2
+    watched = read(full + "wandb_watch: false\nwandb_log_model: false\n")
+    assert sum("as older releases did" in note for note in watched.notes) == 2
 
 
 def test_a_length_that_is_said_is_kept_where_it_is_the_default(read: Bring) -> None:

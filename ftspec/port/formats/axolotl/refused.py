@@ -288,6 +288,7 @@ UNSLOTH = ("cross_entropy_loss", "lora_mlp", "lora_qkv", "lora_o")
 OLDER: tuple[tuple[str, Condition], ...] = (
     ("gradient_checkpointing: unsloth", says("gradient_checkpointing", "unsloth")),
     ("save_safetensors: false", says("save_safetensors", False)),
+    *((f"{key}: false", says(key, False)) for key in ("wandb_watch", "wandb_log_model")),
     ("bf16: full", says("bf16", "full")),
     *((f"optimizer: {name}", says("optimizer", name)) for name in ("adamw_hf", "ao_adamw_8bit")),
     *((key, on(key)) for key in ("flash_attn_rms_norm", *(f"unsloth_{name}" for name in UNSLOTH))),

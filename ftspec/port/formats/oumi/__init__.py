@@ -18,6 +18,7 @@ from ftspec.port.formats.oumi import models
 from ftspec.port.formats.oumi.data import DATA_RULES, prepares, sources_and_target
 from ftspec.port.formats.oumi.engine import ENGINE_RULES, engine
 from ftspec.port.formats.oumi.models import adapted, few_bits
+from ftspec.port.formats.oumi.refused import is_field, otherwise, refused
 from ftspec.port.formats.oumi.sharding import SHARDING_RULES, member, sharded
 from ftspec.port.formats.oumi.templates import template
 from ftspec.port.formats.trl import TARGETS
@@ -208,6 +209,11 @@ def _init(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", {f"{LORA}init_lora_weights": INITS[word]})
 
 
+def _unread_of_peft(setting: Setting, context: Context) -> Outcome:
+    rule = _with_adapter(otherwise) if is_field(setting.key) else otherwise
+    return rule(setting, context)
+
+
 def _q_lora(setting: Setting, context: Context) -> Outcome:
     to = ("model.quantization.type",)
     dtype = models.DTYPES.get(str(section(context, "model").get("torch_dtype_str")))
@@ -264,7 +270,7 @@ def _complete(context: Context) -> Completion:
     if _learnt(context) == "dpo":
         spec["data.train_on"] = "completions"
     spec |= {**sharded(context), **engine(context)}
-    return Completion(native, spec, (*questions, *asked))
+    return Completion(native, spec, (*questions, *asked, *refused(context)))
 
 
 def _is_oumi(data: Mapping[str, Any]) -> bool:
@@ -285,7 +291,7 @@ format = Format(
     recognise=_is_oumi,
     scalar=yaml.scalar,
     keeps=False,
-    otherwise=unless(_NONE, "it is off", unknown("it is not read")),
+    otherwise=otherwise,
     complete=_complete,
     accepted=ACCEPTED,
     idle=IDLE,
@@ -366,7 +372,7 @@ format = Format(
         "peft.lora_exclude_modules": _with_adapter(unless(_NONE, "none", _excluded)),
         "peft.lora_init_weights": _with_adapter(_init),
         "peft.lora_task_type": unless(("CAUSAL_LM", "TaskType.CAUSAL_LM"), "it is", unknown("a task")),
-        "peft.": _with_adapter(unless(_NONE, "it is off", unknown("it is not read"))),
+        "peft.": _unread_of_peft,
         **SHARDING_RULES,
         **ENGINE_RULES,
     },

@@ -28,6 +28,7 @@ PLACES = {
     "offload_optimizer": f"{ZERO}offload_optimizer",
     "offload_param": f"{ZERO}offload_parameters",
 }
+STAGES = ("ZERO_0", "ZERO_1", "ZERO_2", "ZERO_3")
 AUTO = "the trainer says it"
 NO_FOLDER = "Oumi hands the engine no folder for a disk, and settings that it has not: it stops"
 OTHERWISE = "the engine and the trainer say different things, and one of them stops"
@@ -45,13 +46,13 @@ def _here(rule: Rule) -> Rule:
 
 
 def _stage(context: Context) -> int | None:
-    word = member(section(context, "deepspeed").get("zero_stage", "ZERO_0")).removeprefix("ZERO_")
-    return int(word) if word in ("0", "1", "2", "3") else None
+    word = member(section(context, "deepspeed").get("zero_stage", "ZERO_0"))
+    return STAGES.index(word) if word in STAGES else None
 
 
 def _staged(setting: Setting, context: Context) -> Outcome:
     if (stage := _stage(context)) is None:
-        return Outcome("unknown", why=f"{setting.value} is no stage of ZeRO")
+        return Outcome("unknown", why=f"Oumi knows {', '.join(STAGES)}")
     return Outcome("renamed", spec={f"{ZERO}stage": stage})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, section
 
@@ -20,14 +22,22 @@ BITNET = (
 )
 
 
+YES = ("true", "yes", "y", "on", "1")
+"""What OmegaConf takes for true, in a text as well."""
+
+
+def _is_on(value: Any) -> bool:
+    return str(value).lower() in YES
+
+
 def adapted(context: Context) -> bool:
     """Whether an adapter trains, and not all weights."""
-    return section(context, "training").get("use_peft") is True
+    return _is_on(section(context, "training").get("use_peft"))
 
 
 def few_bits(context: Context) -> bool:
     """Whether the base is loaded in few bits."""
-    return adapted(context) and section(context, "peft").get("q_lora") is True
+    return adapted(context) and _is_on(section(context, "peft").get("q_lora"))
 
 
 def model(setting: Setting, _context: Context) -> Outcome:
@@ -48,9 +58,9 @@ def stored(setting: Setting, context: Context) -> Outcome:
 
 def dtype(setting: Setting, context: Context) -> Outcome:
     """The type of the weights."""
-    found = DTYPES.get(str(setting.value).removeprefix("torch."))
+    found = DTYPES.get(str(setting.value).lower())
     if found is None:
-        return Outcome("unknown", why=f"{setting.value} is not in a spec")
+        return Outcome("unknown", why=f"{setting.value} is not in a spec, or no type to Oumi")
     if found == "auto" and not adapted(context):
         return Outcome("unknown", why=STORED)
     return Outcome("renamed", {"model.dtype": found})
