@@ -152,6 +152,17 @@ def test_an_engine_that_clips_by_its_own_norm_is_told(read: Bring) -> None:
         ({"sequence_parallel_size": 2}, "hardware.sequence_parallel", 2),
         ({"tensor_parallel": {"autotp_size": 4}}, "hardware.tensor_parallel", 4),
         (
+            {"optimizer": {"type": "Adagrad", "params": {"lr_decay": 0.1}}},
+            "train.optimizer.rate_decay",
+            0.1,
+        ),
+        ({"optimizer": {"type": "Adagrad"}}, "train.learning_rate", 1e-2),
+        (
+            {"optimizer": {"type": "RMSprop", "params": {"alpha": 0.9}}},
+            "train.optimizer.smoothing",
+            0.9,
+        ),
+        (
             {
                 "zero_optimization": {
                     "stage": 3,
@@ -262,6 +273,15 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
         ({"hybrid_engine": {"enabled": True}}, "hybrid_engine.enabled", "unknown"),
         ({"autotuning": {"enabled": True, "fast": False}}, "autotuning.fast", "unknown"),
         ({"tensor_parallel": {"autotp_size": 1}}, "tensor_parallel.autotp_size", "inert"),
+        ({"optimizer": {"type": "rmsprop"}}, "optimizer.type", "unknown"),
+        ({"optimizer": {"type": "CPUAdam"}}, "optimizer.type", "unknown"),
+        ({"optimizer": {"type": "Lamb"}}, "optimizer.type", "unknown"),
+        ({"optimizer": {"type": "RMSprop", "params": {"nesterov": True}}}, "optimizer.params.nesterov",
+         "unknown"),
+        ({"optimizer": {"type": "Adagrad", "params": {"betas": [0.9, 0.9]}}}, "optimizer.params.betas",
+         "unknown"),
+        ({"optimizer": {"type": "Adagrad"}, "zero_optimization": {"stage": 2, "offload_optimizer":
+          {"device": "cpu"}}}, "optimizer.type", "unknown"),
         ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "renamed"),
         ({"tensor_parallel": {"autotp_size": 3}}, "tensor_parallel.autotp_size", "unknown"),
         ({"compile": {"deepcompile": True}}, "compile.deepcompile", "inert"),

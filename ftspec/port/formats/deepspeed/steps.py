@@ -25,12 +25,20 @@ ADAM: Mapping[str, Mapping[str, Any]] = {
     "weight_decay": {"train.weight_decay": 0.0},
 }
 """What its Adam assumes without these settings: the trainer's own are not asked."""
+SQUARES: Mapping[str, Mapping[str, Any]] = {
+    "lr": {"train.learning_rate": 1e-2},
+    "eps": {},
+    "weight_decay": ADAM["weight_decay"],
+}
+"""The same of torch.optim.RMSprop and Adagrad, whose eps are those of a spec."""
 ASSUMED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "adamw": ADAM,
     "lion": {name: values for name, values in ADAM.items() if name != "eps"},
     "sgd": {name: ADAM[name] for name in ("lr", "weight_decay")},
+    "rmsprop": SQUARES,
+    "adagrad": SQUARES,
 }
-"""The same by a spec's optimizer: ops/lion/, and torch.optim.SGD."""
+"""The same by a spec's optimizer: ops/lion/, and torch.optim."""
 STANDS = (
     "where a gradient and its momentum are nothing, its Lion takes a step, and bitsandbytes' none"
 )
@@ -38,7 +46,25 @@ STANDS = (
 OTHERS = {
     "muon": "its Muon scales the step of a matrix by its shape, a spec's to the size of AdamW's",
     "lamb": "Lamb, which scales steps by the size of each weight, is not in a spec",
+    **dict.fromkeys(
+        ("muadam", "muadamw", "musgd"), "rates by the width of each layer (mup) are not in a spec"
+    ),
+    **dict.fromkeys(
+        ("cpuadam", "deepspeedcpuadam", "fusedadam"),
+        "DeepSpeed 0.19.8 has no optimizer of this name, and stops at it: which of its Adams it takes, "
+        "offload_optimizer says",
+    ),
 }
+TORCH = {"SGD": "sgd", "RMSprop": "rmsprop"}
+"""torch's own have to be spelt as torch spells them."""
+OWN: Mapping[str, Mapping[str, str]] = {
+    "momentum": {"sgd": "momentum", "rmsprop": "momentum"},
+    "nesterov": {"sgd": "nesterov"},
+    "alpha": {"rmsprop": "smoothing"},
+    "centered": {"rmsprop": "centered"},
+    "lr_decay": {"adagrad": "rate_decay"},
+}
+"""Settings of these and of torch.optim.Adagrad alone, and how a spec calls them."""
 TORCH_DECAY = 0.01
 """Of torch.optim.AdamW, which `torch_adam` asks for."""
 LOWEST = 1e-4
@@ -84,15 +110,15 @@ def never_warm(context: Context) -> bool:
 
 
 def _kind(name: Any) -> str:
-    """A spec's optimizer; "" for one that it has not. Torch's own have to be spelt as torch spells them."""
-    if name == "SGD":
-        return "sgd"
-    kinds = {"adam": "adamw", "adamw": "adamw", "lion": "lion"}
-    return kinds.get(str(name).lower(), "")
+    """A spec's optimizer; "" for one that it has not."""
+    kinds = {"adam": "adamw", "adamw": "adamw", "lion": "lion", "adagrad": "adagrad"}
+    return TORCH.get(str(name), kinds.get(str(name).lower(), ""))
 
 
-def _optimizer(setting: Setting, _context: Context) -> Outcome:
+def _optimizer(setting: Setting, context: Context) -> Outcome:
     kind, name = _kind(setting.value), str(setting.value).lower()
+    if kind == "adagrad" and _moved(context):
+        return Outcome("unknown", why="its Adagrad in CPU memory was not seen to be torch's")
     if kind:
         spec = {"train.optimizer.type": kind}
         if kind == "lion":
@@ -122,11 +148,18 @@ def _unless_alien(rule: Rule) -> Rule:
     return chosen
 
 
-def _of_sgd(setting: Setting, context: Context) -> Outcome:
-    if _kind(section(context, "optimizer").get("type")) != "sgd":
+def _of_torch(setting: Setting, context: Context) -> Outcome:
+    kind = _kind(section(context, "optimizer").get("type"))
+    ours = OWN[setting.key.rpartition(".")[2]].get(kind)
+    if ours is None:
         return Outcome("unknown", why="a setting of the engine's own optimizer")
-    name = setting.key.rpartition(".")[2]
-    return Outcome("renamed", spec={f"train.optimizer.{name}": setting.value})
+    return Outcome("renamed", spec={f"train.optimizer.{ours}": setting.value})
+
+
+def _moved(context: Context) -> bool:
+    """Whether the optimizer's states lie in CPU memory or on a disk."""
+    place = section(context, "zero_optimization").get("offload_optimizer")
+    return isinstance(place, dict) and place.get("device", "none") != "none"
 
 
 def _decays_apart(context: Context) -> bool:
@@ -148,9 +181,11 @@ def _apart(_setting: Setting, context: Context) -> Outcome:
 
 def _states(setting: Setting, context: Context) -> Outcome:
     """The type of the states of its Adam in CPU memory: no other has such a setting."""
-    place = section(context, "zero_optimization").get("offload_optimizer")
-    moved = isinstance(place, dict) and place.get("device", "none") != "none"
-    if setting.value is True or not moved or _params(context, "optimizer").get("torch_adam"):
+    if (
+        setting.value is True
+        or not _moved(context)
+        or _params(context, "optimizer").get("torch_adam")
+    ):
         return Outcome("inert", why="states of float32")
     return Outcome("unknown", why="states in the type of the weights are not in a spec")
 
@@ -250,7 +285,12 @@ STEPS: Mapping[str, Rule] = {
     "optimizer.params.bias_correction": unless(
         (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")
     ),
-    **dict.fromkeys(("optimizer.params.momentum", "optimizer.params.nesterov"), _of_sgd),
+    **{f"optimizer.params.{name}": _of_torch for name in OWN},
+    "optimizer.params.initial_accumulator_value": unless(
+        (0, 0.0),
+        "from nothing, as without it",
+        unknown("sums that begin elsewhere are not in a spec"),
+    ),
     "optimizer.params.": unknown("a setting of the engine's own optimizer"),
     "scheduler.type": _schedule,
     "scheduler.params.warmup_type": inert("it belongs to the schedule"),
