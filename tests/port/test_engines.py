@@ -280,6 +280,8 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
          "unknown"),
         ({"optimizer": {"type": "Adagrad", "params": {"betas": [0.9, 0.9]}}}, "optimizer.params.betas",
          "unknown"),
+        ({"optimizer": {"type": "Adagrad", "params": {"lr_decay": 0.1}}, "zero_optimization": {"stage": 1}},
+         "optimizer.params.lr_decay", "unknown"),
         ({"optimizer": {"type": "Adagrad"}, "zero_optimization": {"stage": 2, "offload_optimizer":
           {"device": "cpu"}}}, "optimizer.type", "unknown"),
         ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "renamed"),

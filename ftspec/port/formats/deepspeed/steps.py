@@ -43,8 +43,13 @@ STANDS = (
     "where a gradient and its momentum are nothing, its Lion takes a step, and bitsandbytes' none"
 )
 """csrc/lion/multi_tensor_lion.cu: a direction that is not above zero goes the other way."""
+ANEW = (
+    "ZeRO makes Adagrad anew, out of the schedule's reach: each step was seen to be made at the first rate, "
+    "whatever the log says (zero/stage_1_and_2.py and stage3.py)"
+)
 OTHERS = {
     "muon": "its Muon scales the step of a matrix by its shape, a spec's to the size of AdamW's",
+    "adagrad": ANEW,
     "lamb": "Lamb, which scales steps by the size of each weight, is not in a spec",
     **dict.fromkeys(
         ("muadam", "muadamw", "musgd"), "rates by the width of each layer (mup) are not in a spec"
@@ -75,7 +80,7 @@ WARMUP: Mapping[str, Any] = {"train.warmup_steps": 1000, "train.warmup_ratio": N
 def missing_steps(context: Context) -> dict[str, Any]:
     """Values of what a section leaves out."""
     spec: dict[str, Any] = {}
-    kind = _kind(section(context, "optimizer").get("type"))
+    kind = _taken(context)
     params = _params(context, "optimizer")
     for name, values in ASSUMED.get(kind, {}).items():
         spec |= {} if name in params else values
@@ -115,10 +120,15 @@ def _kind(name: Any) -> str:
     return TORCH.get(str(name), kinds.get(str(name).lower(), ""))
 
 
+def _taken(context: Context) -> str:
+    """The one that the file names; "" where that does not come to a spec's."""
+    kind = _kind(section(context, "optimizer").get("type"))
+    anew = kind == "adagrad" and section(context, "zero_optimization").get("stage", 0) != 0
+    return "" if anew else kind
+
+
 def _optimizer(setting: Setting, context: Context) -> Outcome:
-    kind, name = _kind(setting.value), str(setting.value).lower()
-    if kind == "adagrad" and _moved(context):
-        return Outcome("unknown", why="its Adagrad in CPU memory was not seen to be torch's")
+    kind, name = _taken(context), str(setting.value).lower()
     if kind:
         spec = {"train.optimizer.type": kind}
         if kind == "lion":
@@ -138,7 +148,7 @@ def _unless_alien(rule: Rule) -> Rule:
 
     def chosen(setting: Setting, context: Context) -> Outcome:
         kind, name = (
-            _kind(section(context, "optimizer").get("type")),
+            _taken(context),
             setting.key.rpartition(".")[2],
         )
         if kind and name not in ASSUMED[kind]:
@@ -149,7 +159,7 @@ def _unless_alien(rule: Rule) -> Rule:
 
 
 def _of_torch(setting: Setting, context: Context) -> Outcome:
-    kind = _kind(section(context, "optimizer").get("type"))
+    kind = _taken(context)
     ours = OWN[setting.key.rpartition(".")[2]].get(kind)
     if ours is None:
         return Outcome("unknown", why="a setting of the engine's own optimizer")
