@@ -176,7 +176,8 @@ def _about(refused: str, path: str) -> bool:
 def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     """A spec in which this value can be asked for: of the variants that have it, ZeRO-3 for ZeRO's."""
     new = path.startswith(NEW)
-    saved = new or path == "method.tuner.modules_to_save" or objective == "reward"
+    whole = path == "method.tuner.modules_to_save" or "modules_to_save" in NEEDS.get(path, ())
+    saved = new or whole or objective == "reward"
     document: dict[str, Any] = {
         # modules that train in full beside an adapter need weights that are known to be float32
         "model": {

@@ -53,6 +53,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "method.tuner.final_steps": (10,),
     "method.tuner.interval": (10,),
     "method.tuner.orthogonality": (0.1,),
+    "train.embedding_learning_rate": (1e-5,),
     "method.tuner.plus_ratio": (16.0,),
     "method.tuner.plus_embedding_rate": (1e-5,),
     "method.tuner.modules_to_save": (("lm_head",),),
@@ -175,6 +176,7 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "method.tuner.init.iterations": {"init": "pissa"},
     "method.tuner.init.rho": {"init": "eva"},
     "method.tuner.plus_embedding_rate": {"plus_ratio": 16.0},
+    "train.embedding_learning_rate": {"modules_to_save": ["lm_head"]},
 }
 """What else a tuner must say for a field to mean anything."""
 LEARNED: Mapping[str, Mapping[str, Any]] = {

@@ -74,6 +74,7 @@ FOREIGN: Mapping[str, str] = {
     "resume_from_checkpoint": "train.resume",
     "random_state": "train.seed",
     "use_gradient_checkpointing": "train.gradient_checkpointing",
+    "embedding_lr": "train.embedding_learning_rate",
     "train_sampling_strategy": "say `data.shuffle`, or `data.group_by_length`",
     "curriculum_sampling": "data.shuffle",
     "disable_shuffling": "data.shuffle",

@@ -30,6 +30,9 @@ class Train(Node):
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate. Left out: 2e-4 for LoRA, 2e-5 for full tuning, a fortieth of that for preferences,
     with an optimizer whose steps are of AdamW's size; `lion`, `sgd` and `adagrad` need one."""
+    embedding_learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate of the embeddings and the head, where they train as a whole: with full tuning, or by
+    `method.tuner.modules_to_save`. It follows the same schedule. null: that of all."""
     schedule: Schedule = Cosine()
     """How the learning rate goes after the warm-up: by default half a cosine, to zero."""
     warmup_steps: int | None = Field(None, ge=0)

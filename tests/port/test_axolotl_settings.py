@@ -196,3 +196,25 @@ def test_rows_that_are_held_out_twice_take_no_other_setting_with_them(read: Brin
     lost = {one.setting.key for one in imported.fates if not one.faithful}
     assert lost == {"val_set_size"}
     assert imported.composed.values["data.eval"]
+
+
+WHOLE = "lora_modules_to_save: [embed_tokens, lm_head]\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "rate"),
+    [
+        (f"embedding_lr: 1e-5\n{WHOLE}", "renamed", 1e-5),
+        (f"learning_rate: 2e-4\nembedding_lr_scale: 0.5\n{WHOLE}", "renamed", 1e-4),
+        (f"embedding_lr: 1e-5\nweight_decay: 0.1\n{WHOLE}", "approximated", 1e-5),
+        (f"embedding_lr: 1e-5\nloraplus_lr_ratio: 4\n{WHOLE}", "inert", None),
+        ("embedding_lr: 1e-5\n", "unknown", None),
+    ],
+)
+def test_a_rate_of_embeddings(read: Bring, said: str, kind: str, rate: float | None) -> None:
+    lines = [line for line in AXOLOTL.splitlines() if "learning_rate" not in line]
+    rated = said if "learning_rate" in said else f"learning_rate: 2e-4\n{said}"
+    found = read("\n".join((*lines, rated)))
+    key = "embedding_lr_scale" if "scale" in said else "embedding_lr"
+    assert fate(found, key)[0] == kind
+    assert found.composed.values.get("train.embedding_learning_rate") == rate

@@ -122,7 +122,12 @@ def test_unsloths_own_trainer(read: Bring) -> None:
     )
     found = read(script, "train.py")
     assert found.composed.values["train.steps"] == 60
-    assert fate(found, "embedding_learning_rate")[0] == "unknown"
+    assert found.composed.values["train.embedding_learning_rate"] == 1e-5
+    assert fate(found, "embedding_learning_rate")[0] == "renamed"
+    # trl's own trainer takes these arguments, and does not look at the rate
+    found = read(script.replace("UnslothTrainer(", "SFTTrainer("), "train.py")
+    assert fate(found, "embedding_learning_rate")[0] == "inert"
+    assert found.composed.values.get("train.embedding_learning_rate") is None
 
 
 @pytest.mark.parametrize(

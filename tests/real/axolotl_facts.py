@@ -44,7 +44,7 @@ NOTHING = (
 )
 """LoRA's settings of which an empty one is none."""
 OWN = (
-    *("embedding_lr", "embedding_lr_scale", "lr_groups", "jagged_restart_steps", "lisa_n_layers"),
+    *("lr_groups", "jagged_restart_steps", "lisa_n_layers"),
     *("alternate_lr_scheduler_type", "relora_prune_ratio"),
 )
 """axolotl's own arguments that a spec has not: a config that sets them may not be taken for understood."""
@@ -91,6 +91,15 @@ def theirs(found: Mapping[str, Any]) -> Facts:
         "LoRA+": said.get("loraplus_lr_ratio"),
         "rate of embeddings in LoRA+": said.get("loraplus_lr_ratio")
         and said.get("loraplus_lr_embedding"),
+        "rate of embeddings": (
+            not said.get("loraplus_lr_ratio")
+            and (
+                said["learning_rate"] * said["embedding_lr_scale"]
+                if said.get("embedding_lr_scale")
+                else said.get("embedding_lr")
+            )
+        )
+        or None,
         "split batches": bool((said["accelerator_config"] or {}).get("split_batches")),
         "shards": bool(said["fsdp"]),
         "engine": bool(said["deepspeed"]),
@@ -142,6 +151,7 @@ def ours(native: Mapping[str, Any], values: Mapping[str, Any], assumed: Any, tot
         "LoRA+": values.get("method.tuner.plus_ratio"),
         "rate of embeddings in LoRA+": values.get("method.tuner.plus_ratio")
         and values.get("method.tuner.plus_embedding_rate"),
+        "rate of embeddings": values.get("train.embedding_learning_rate"),
         "split batches": False,
         "shards": values.get("hardware.fsdp.sharding_strategy") is not None,
         "engine": False,

@@ -249,6 +249,7 @@ def trains() -> st.SearchStrategy[Any]:
         "batch_size": count,
         "micro_batch_size": st.none() | count,
         "learning_rate": st.none() | positive(),
+        "embedding_learning_rate": st.none() | st.none() | st.none() | positive(),
         "schedule": schedules(),
         "optimizer": optimizers(),
         "weight_decay": st.floats(0, 10),

@@ -234,6 +234,11 @@ SFT = FieldMap(
         *no_steps(
             "its trainer's warm-up is a line, it decays no biases and norms, and no key says otherwise"
         ),
+        unsupported(
+            "train.embedding_learning_rate",
+            "of embeddings it has LoRA+'s rate alone, method.tuner.plus_embedding_rate",
+            hint="run.backends: trl, unsloth or deepspeed",
+        ),
         no_qat("it has no such training", "notyet"),
         no_copy(
             "its command that trains makes none, and the one that exports rounds by gptqmodel alone, which "

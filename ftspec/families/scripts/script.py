@@ -31,7 +31,7 @@ from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.rows.template import OPTIONS, TEMPLATE, named_in, template_text
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
-from ftspec.families.training import best, fsdp, steps
+from ftspec.families.training import best, embeddings, fsdp, steps
 from ftspec.families.tuners import adalora, adapters, inits, loraplus, partial
 from ftspec.families.tuners.peft import moves
 from ftspec.families.weights import (
@@ -180,6 +180,7 @@ def emit_script(
         **qat.context(native, job.values),
         **tokens.context(native),
         **steps.context(native),
+        "embedding_rate": native.get(embeddings.RATE),
         "float8": native.get(float8.FLOAT8),
         "narrowed": native.get(pure.ADAPTERS),
         **stored.context(native),
@@ -237,6 +238,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "save in few bits": (values["copied"], lambda: qat.template("few_bits")),
         "schedule the rate": (values["warmup"], lambda: steps.scheduled(values["warmup"])),
         "decay everything": (values["decayed"], lambda: steps.DECAYING),
+        "rate the embeddings": (values["embedding_rate"], lambda: embeddings.RATED),
         "hold adapters in bfloat16": (values["narrowed"], lambda: pure.HELD),
         "stop early": (values["stopping"], lambda: best.TEMPLATE),
         "average the passes": (values["averaged"], lambda: f"{AVERAGED}\n"),

@@ -17,7 +17,7 @@ from ftspec.families.rows.template import OPTIONS, TEMPLATE
 from ftspec.families.scripts.script import CONSTANTS, GIVEN, REFERRED, SCRIPT
 from ftspec.families.scripts.unify import match
 from ftspec.families.trainers import TRAINERS, argument, trainer_of
-from ftspec.families.training import fsdp, steps
+from ftspec.families.training import embeddings, fsdp, steps
 from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adapters, inits, loraplus, partial
 from ftspec.families.weights import experts, float8, packed_experts, pure, qat, tokens
@@ -56,6 +56,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
     native |= steps.read_steps(tree)
+    native |= embeddings.read_rate(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= pure.read_adapters(tree)
     native |= long_prompts.read_longest(tree)

@@ -16,6 +16,7 @@ from ftspec.families.rows.packing import packing_row
 from ftspec.families.rows.script_data import data_rows
 from ftspec.families.rows.template import template_rows
 from ftspec.families.training.best import STOPPING, stopping_row
+from ftspec.families.training.embeddings import embedding_row
 from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
 from ftspec.families.training.launch import launch_rows
@@ -192,6 +193,7 @@ def shared_rows() -> tuple[Row, ...]:
         *loss_rows(),
         *training_rows(CONFIG, TRL_DEFAULTS),
         *step_rows(),
+        embedding_row(),
         stopping_row(STOPPING),
         *launch_rows(),
         *ours(*OWN_PATHS),

@@ -232,7 +232,7 @@ def _field(setting: Setting, context: Context) -> Outcome:
 SCRIPT_RULES: dict[str, Rule] = {
     "config_class": derived("method.objective.type"),
     "loaded_by": derived("model.dtype"),
-    "plain_trainer": derived("method.objective.type"),
+    **dict.fromkeys(("plain_trainer", "unsloth_trainer"), derived("method.objective.type")),
     "LoraConfig": inert("all of it is peft's default"),
     "LoraConfig.": adapter,
     f"{UNUSED}.": inert("no trainer is given this adapter: all weights train"),

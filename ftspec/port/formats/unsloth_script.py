@@ -28,7 +28,16 @@ from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth_grpo import GROUP_RULES, assumed
 from ftspec.port.formats.unsloth_templates import PART, answers
-from ftspec.port.rules import Context, Outcome, Rule, derived, inert, renamed, section, unknown
+from ftspec.port.rules import (
+    Context,
+    Outcome,
+    Rule,
+    derived,
+    inert,
+    renamed,
+    section,
+    unknown,
+)
 from ftspec.spec.online import ONLINE
 
 LOAD = "from_pretrained."
@@ -50,7 +59,6 @@ REWRITTEN: Mapping[str, Any] = {
 NO_IMAGES = "layers for images stay as they are"
 IMAGES = "adapters on layers for images are not in a spec"
 NAMED = "parts without adapters: name the others in method.tuner.targets"
-EMBEDDINGS = "a rate of its own for embeddings that train in full is not in a spec"
 COMBINED = (
     "model.quantization: load_in_4bit is on unless it is said to be off, and Unsloth stops at a second of "
     "load_in_8bit, load_in_16bit and load_in_fp8 beside it"
@@ -243,6 +251,13 @@ def _part(setting: Setting, _context: Context) -> Outcome:
     return Outcome("unknown", why=IMAGES if images else NAMED)
 
 
+def _embeddings(setting: Setting, context: Context) -> Outcome:
+    """trainer.py, create_optimizer of UnslothTrainer."""
+    if setting.value is None or not context.get("unsloth_trainer"):
+        return Outcome("inert", why="no UnslothTrainer reads it")
+    return Outcome("renamed", spec={"train.embedding_learning_rate": setting.value})
+
+
 _LOADED: dict[str, Rule] = {
     f"{LOAD}max_seq_length": _length,
     f"{LOAD}dtype": _dtype,
@@ -290,6 +305,6 @@ format = replace(
         "model_revision": renamed("model.revision"),
         **_ADAPTED,
         "SFTTrainer.packing": renamed(f"{CONFIG}packing"),
-        "embedding_learning_rate": unknown(EMBEDDINGS),
+        "embedding_learning_rate": _embeddings,
     },
 )

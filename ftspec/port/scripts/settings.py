@@ -48,6 +48,13 @@ from ftspec.read.placed import Place, Trail
 from ftspec.read.python import Calls
 
 
+def _by_unsloth(calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) -> None:
+    """Its trainer is trl's, and reads a rate of embeddings beside."""
+    if "UnslothTrainer" in calls.made:
+        data["unsloth_trainer"] = True
+        places[("unsloth_trainer",)] = Place(_first(calls, "UnslothTrainer"), 1)
+
+
 def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     """What the calls set, under the keys that trl's command line has where it has one."""
     data: dict[str, Any] = {}
@@ -59,6 +66,7 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     if config:
         data["config_class"] = config
         places[("config_class",)] = Place(_first(calls, config), 1)
+    _by_unsloth(calls, data, places)
     if trainer is None and PLAIN in calls.made:
         trainer = ""
         data |= {"trainer": "sft", "plain_trainer": True}

@@ -274,7 +274,30 @@ def _grouped(_setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", native)
 
 
+def _embeddings(setting: Setting, context: Context) -> Outcome:
+    """core/trainers/mixins/optimizer.py, create_optimizer and create_optimizer_grouped_parameters."""
+    scale, saved = context.get("embedding_lr_scale"), context.get("lora_modules_to_save")
+    if not setting.value or (setting.key == "embedding_lr" and scale):
+        return Outcome("inert", why="embedding_lr_scale comes first" if scale else "it is off")
+    if context.get("loraplus_lr_ratio"):
+        return Outcome("inert", why="peft makes the optimizer of LoRA+")
+    if context.get("adapter") and not saved:
+        return Outcome(
+            "unknown", why="no embeddings train as a whole: adapters of some may have it"
+        )
+    if objective(context) not in ("sft", "cpt"):
+        return Outcome("unknown", why="a rate of embeddings is read of supervised training only")
+    rate = number(setting.value)
+    if setting.key == "embedding_lr_scale":
+        rate = number(context.get("learning_rate")) * rate
+    spec = {"train.embedding_learning_rate": rate}
+    if number(taken(context, "weight_decay") or 0):
+        return Outcome("approximated", spec=spec, why="there, such embeddings do not decay")
+    return Outcome("renamed", spec=spec)
+
+
 TRAIN_RULES: dict[str, Rule] = {
+    **dict.fromkeys(("embedding_lr", "embedding_lr_scale"), _embeddings),
     **SCHEDULE_RULES,
     "learning_rate": said(_rate),
     "weight_decay": _native("weight_decay"),

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 45db105ef643)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from adapter (sha256 59dddd9dd95c)
 
 from datasets import load_dataset
 from peft import PeftModel

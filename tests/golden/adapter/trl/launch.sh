@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 45db105ef643)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from adapter (sha256 59dddd9dd95c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

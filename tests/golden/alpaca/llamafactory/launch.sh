@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 71d51f942bf8)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from alpaca (sha256 7e3fd4d4a586)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

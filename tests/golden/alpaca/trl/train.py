@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 71d51f942bf8)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from alpaca (sha256 7e3fd4d4a586)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 71d51f942bf8)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from alpaca (sha256 7e3fd4d4a586)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

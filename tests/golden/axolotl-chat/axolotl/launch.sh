@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 74b2fdf430fa)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from axolotl-chat (sha256 bc6879b92d73)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

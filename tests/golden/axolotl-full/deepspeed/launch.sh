@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 a1e213918d7e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 8f212e4df1c9)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 a1e213918d7e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from axolotl-full (sha256 8f212e4df1c9)
 
 from datasets import load_from_disk
 from transformers import AutoTokenizer

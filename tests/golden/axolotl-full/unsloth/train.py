@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-full (sha256 a1e213918d7e)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-full (sha256 8f212e4df1c9)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 dc1e502bb5f3)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f58928280a0e)
 
 from datasets import load_from_disk
 from peft import LoraConfig

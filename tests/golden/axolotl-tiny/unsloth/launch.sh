@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 dc1e502bb5f3)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f58928280a0e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

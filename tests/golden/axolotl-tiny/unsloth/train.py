@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 dc1e502bb5f3)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from axolotl-tiny (sha256 f58928280a0e)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

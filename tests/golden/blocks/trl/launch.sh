@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 d2080da43edf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 0a3fa9eabc40)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

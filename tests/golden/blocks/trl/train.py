@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 d2080da43edf)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from blocks (sha256 0a3fa9eabc40)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

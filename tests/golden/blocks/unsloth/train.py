@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 d2080da43edf)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 0a3fa9eabc40)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 97117ee94828)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 078dd54cfe30)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 97117ee94828)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from checkpoints (sha256 078dd54cfe30)
 
 from datasets import load_dataset
 from peft import LoraConfig

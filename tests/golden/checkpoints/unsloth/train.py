@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 97117ee94828)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from checkpoints (sha256 078dd54cfe30)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 b34efc6b83e5)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from documents (sha256 95e3d1118e93)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 b34efc6b83e5)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 95e3d1118e93)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

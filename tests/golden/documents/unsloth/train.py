@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 b34efc6b83e5)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from documents (sha256 95e3d1118e93)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 23c5ec3a5802)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 277f6daee548)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

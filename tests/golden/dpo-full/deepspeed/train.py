@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 23c5ec3a5802)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from dpo-full (sha256 277f6daee548)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

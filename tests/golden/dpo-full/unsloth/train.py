@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 23c5ec3a5802)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-full (sha256 277f6daee548)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from dpo-tiny (sha256 8697d2343a02)
+# Fine-tuning with axolotl; compiled by ftspec 0.1.0 from dpo-tiny (sha256 89d7ec1a2cca)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 8697d2343a02)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from dpo-tiny (sha256 89d7ec1a2cca)
 
 from datasets import load_dataset
 from peft import LoraConfig

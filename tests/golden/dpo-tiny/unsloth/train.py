@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 8697d2343a02)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from dpo-tiny (sha256 89d7ec1a2cca)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 e93aeea0a22e)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from drop-long (sha256 2875f56dc8bf)
 
 from datasets import load_dataset
 from peft import LoraConfig

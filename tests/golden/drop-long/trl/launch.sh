@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 e93aeea0a22e)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from drop-long (sha256 2875f56dc8bf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

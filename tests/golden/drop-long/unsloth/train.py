@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 e93aeea0a22e)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from drop-long (sha256 2875f56dc8bf)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

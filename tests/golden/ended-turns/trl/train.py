@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 5bd10e1f639f)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ended-turns (sha256 c838b38785cf)
 
 from datasets import load_from_disk
 from peft import LoraConfig

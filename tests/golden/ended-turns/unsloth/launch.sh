@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 5bd10e1f639f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 c838b38785cf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

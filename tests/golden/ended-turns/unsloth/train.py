@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 5bd10e1f639f)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from ended-turns (sha256 c838b38785cf)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

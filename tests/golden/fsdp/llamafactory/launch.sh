@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from fsdp (sha256 2640d026ba78)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from fsdp (sha256 cf527c6bdb5e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from fsdp (sha256 2640d026ba78)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from fsdp (sha256 cf527c6bdb5e)
 
 from datasets import load_from_disk
 from transformers import AutoTokenizer

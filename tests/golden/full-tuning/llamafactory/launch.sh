@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 3fd4f9067592)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from full-tuning (sha256 e8d365bd85c0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 3fd4f9067592)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from full-tuning (sha256 e8d365bd85c0)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 3fd4f9067592)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from full-tuning (sha256 e8d365bd85c0)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

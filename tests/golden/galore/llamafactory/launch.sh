@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from galore (sha256 0ad581b7ac19)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from galore (sha256 54351399cf95)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

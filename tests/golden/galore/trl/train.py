@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0", "galore-torch==1.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 0ad581b7ac19)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from galore (sha256 54351399cf95)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer

@@ -9,7 +9,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 0ad581b7ac19)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from galore (sha256 54351399cf95)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

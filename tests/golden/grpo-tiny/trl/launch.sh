@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 76c8c09dc63a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 a2de6f7ac1a5)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

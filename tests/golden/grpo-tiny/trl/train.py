@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 76c8c09dc63a)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from grpo-tiny (sha256 a2de6f7ac1a5)
 
 import rewards
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 c008b8899a35)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from hub-awkward (sha256 51e1e80c41b5)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 c008b8899a35)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from hub-awkward (sha256 51e1e80c41b5)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import concatenate_datasets, load_dataset

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 e8b9588cc048)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from kto-tiny (sha256 14743e10b38c)
 
 from datasets import load_dataset
 from peft import LoraConfig

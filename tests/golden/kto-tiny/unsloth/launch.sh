@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 e8b9588cc048)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 14743e10b38c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 e8b9588cc048)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from kto-tiny (sha256 14743e10b38c)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 d2059fe913c9)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from long-rows (sha256 76b3d3883290)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from long-rows (sha256 d2059fe913c9)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from long-rows (sha256 76b3d3883290)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

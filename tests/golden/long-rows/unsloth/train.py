@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 d2059fe913c9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from long-rows (sha256 76b3d3883290)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 ff87af429af2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 f96f673bea5c)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 ff87af429af2)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-70b-fsdp (sha256 f96f673bea5c)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 742311e94cba)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from lora-options (sha256 620969be1894)
 
 from datasets import load_dataset
 from peft import LoraConfig

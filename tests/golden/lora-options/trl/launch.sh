@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 742311e94cba)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from lora-options (sha256 620969be1894)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 14000ef1455c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 587651140bb0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 14000ef1455c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 587651140bb0)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

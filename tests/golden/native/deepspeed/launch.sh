@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 ea63412f8307)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from native (sha256 1ea4ae0dfc67)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 ea63412f8307)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from native (sha256 1ea4ae0dfc67)
 
 from datasets import load_dataset
 from peft import LoraConfig

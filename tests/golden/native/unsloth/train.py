@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 ea63412f8307)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from native (sha256 1ea4ae0dfc67)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

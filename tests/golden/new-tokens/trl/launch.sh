@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from new-tokens (sha256 1d6049ce07fa)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from new-tokens (sha256 cb64e8b33c06)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from new-tokens (sha256 1d6049ce07fa)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from new-tokens (sha256 cb64e8b33c06)
 
 from datasets import load_from_disk
 from peft import LoraConfig, get_peft_model

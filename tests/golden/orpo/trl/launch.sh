@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 e844691bcf6e)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 5a82b33ca634)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 e844691bcf6e)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from orpo (sha256 5a82b33ca634)
 
 from os.path import commonprefix
 

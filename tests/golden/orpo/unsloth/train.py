@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 e844691bcf6e)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from orpo (sha256 5a82b33ca634)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 7199b2a68366)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 6ee3a92dcd78)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

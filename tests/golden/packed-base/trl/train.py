@@ -6,7 +6,7 @@
 #     "requests==2.34.2",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 7199b2a68366)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from packed-base (sha256 6ee3a92dcd78)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 9f562814b70b)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from packed (sha256 9c469877d8d0)
 
 from datasets import load_from_disk
 from peft import LoraConfig

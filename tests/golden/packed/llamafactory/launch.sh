@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from packed (sha256 9f562814b70b)
+# Fine-tuning with LLaMA-Factory; compiled by ftspec 0.1.0 from packed (sha256 9c469877d8d0)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 db4f2c3f579c)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from partial (sha256 f5fb8c540005)
 
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer

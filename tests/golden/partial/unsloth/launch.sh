@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 db4f2c3f579c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 f5fb8c540005)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 db4f2c3f579c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from partial (sha256 f5fb8c540005)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

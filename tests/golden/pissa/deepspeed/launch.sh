@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 5af8375c25f0)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 3ac773dd204d)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

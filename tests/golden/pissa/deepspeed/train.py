@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 5af8375c25f0)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from pissa (sha256 3ac773dd204d)
 
 from datasets import load_dataset
 from peft import LoraConfig

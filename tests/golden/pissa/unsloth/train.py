@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 5af8375c25f0)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from pissa (sha256 3ac773dd204d)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

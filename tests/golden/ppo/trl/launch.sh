@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 65230440d981)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 28fe78f02d86)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 65230440d981)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from ppo (sha256 28fe78f02d86)
 
 from copy import deepcopy
 

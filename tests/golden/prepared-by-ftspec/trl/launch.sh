@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 678d34010079)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8a059eb04399)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

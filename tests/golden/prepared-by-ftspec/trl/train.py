@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 678d34010079)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8a059eb04399)
 
 from datasets import load_from_disk
 from peft import LoraConfig

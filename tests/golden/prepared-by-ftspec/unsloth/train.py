@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 678d34010079)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prepared-by-ftspec (sha256 8a059eb04399)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_from_disk

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 824cdfe24a6c)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from prompt-weight (sha256 3c9454c6435f)
 
 import torch
 from datasets import load_dataset

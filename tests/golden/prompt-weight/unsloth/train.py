@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 824cdfe24a6c)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from prompt-weight (sha256 3c9454c6435f)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 import torch

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 ea05448435a0)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 e9a0353e634b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 ea05448435a0)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from prompt (sha256 e9a0353e634b)
 
 from datasets import load_dataset
 from peft import PromptTuningConfig

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0", "bitsandbytes==0.50.2",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 62381d40e2f0)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from qlora (sha256 74d508ab6c3a)
 
 from datasets import load_dataset
 from peft import LoraConfig, get_peft_model

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 62381d40e2f0)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from qlora (sha256 74d508ab6c3a)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

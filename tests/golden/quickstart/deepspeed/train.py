@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 de9f45e4e5a9)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from quickstart (sha256 28d4621f0ea8)
 
 from datasets import load_dataset
 from peft import LoraConfig

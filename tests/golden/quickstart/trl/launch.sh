@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 de9f45e4e5a9)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from quickstart (sha256 28d4621f0ea8)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

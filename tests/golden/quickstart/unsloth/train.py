@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 de9f45e4e5a9)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from quickstart (sha256 28d4621f0ea8)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import load_dataset

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 fff42f088582)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 3e71aa98bd8b)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 fff42f088582)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from reward-tiny (sha256 3e71aa98bd8b)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 f0fc1e4c2fea)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 44dced08bd80)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 f0fc1e4c2fea)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from rotated (sha256 44dced08bd80)
 
 from datasets import load_dataset
 from peft import OFTConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 1caf922208de)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from sharegpt (sha256 f0fffcc05ac4)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 1caf922208de)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from sharegpt (sha256 f0fffcc05ac4)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 2903a7228f71)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from simpo-tiny (sha256 4dcf1e772e20)
 
 from os.path import commonprefix
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 2903a7228f71)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 4dcf1e772e20)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

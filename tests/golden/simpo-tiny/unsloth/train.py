@@ -8,7 +8,7 @@
 # [tool.uv]
 # override-dependencies = ["certifi>=2026.1.1"]
 # ///
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 2903a7228f71)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from simpo-tiny (sha256 4dcf1e772e20)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from os.path import commonprefix

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 60bdebeacc20)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from system-prompt (sha256 d1119cb2bdc4)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 60bdebeacc20)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from system-prompt (sha256 d1119cb2bdc4)
 
 from datasets import load_dataset
 from peft import LoraConfig

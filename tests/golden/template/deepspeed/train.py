@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 9b40a9372ad7)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from template (sha256 337895756174)
 
 from datasets import load_dataset
 from jinja2 import StrictUndefined

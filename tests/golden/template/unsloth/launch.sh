@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from template (sha256 9b40a9372ad7)
+# Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from template (sha256 337895756174)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 ef10380b0618)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 b9e3a7be15cf)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

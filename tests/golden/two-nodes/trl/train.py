@@ -5,7 +5,7 @@
 #     "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 ef10380b0618)
+# Fine-tuning with TRL; compiled by ftspec 0.1.0 from two-nodes (sha256 b9e3a7be15cf)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from unpacked-base (sha256 fb7d13a43e91)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from unpacked-base (sha256 5aaad5989b91)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

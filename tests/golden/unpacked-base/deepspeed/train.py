@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from unpacked-base (sha256 fb7d13a43e91)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from unpacked-base (sha256 5aaad5989b91)
 
 from datasets import load_dataset
 from peft import LoraConfig

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 57e36e892fcd)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 e830872b691e)
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")"
 export HF_HUB_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 #     "accelerate==1.11.0", "datasets==5.2.0", "torch==2.11.0",
 # ]
 # ///
-# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 57e36e892fcd)
+# Fine-tuning with DeepSpeed; compiled by ftspec 0.1.0 from zero3-offload (sha256 e830872b691e)
 
 from datasets import load_dataset
 from transformers import AutoTokenizer
