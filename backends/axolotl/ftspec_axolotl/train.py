@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ftspec.families.training import embeddings
 from ftspec.families.training.best import KEEP, STOP
 from ftspec.families.training.fsdp import RECOMPUTES
 from ftspec.families.training.hf_trainer import training_rows
@@ -16,10 +15,8 @@ from ftspec.families.training.steps import LATE
 from ftspec.families.weights.precision import USES, Reason, refuse_format
 from ftspec.mapping import MISSING, Lossy, Refuse, Row, Support, constant, field, unsupported
 from ftspec.spec.optimizers import BAdam, GaLore, Muon
+from ftspec_axolotl.embeddings import embedding_row
 from ftspec_axolotl.tuners import told_by_type
-
-TUNER = "method.tuner.type"
-SCRIPTS = "run.backends: trl, unsloth or deepspeed"
 
 OPTIMIZER = "train.optimizer."
 OTHERS = (Muon, GaLore, BAdam)
@@ -172,14 +169,7 @@ def _refusals() -> tuple[Row, ...]:
     return (
         unsupported("train.label_smoothing", "it hands transformers no smoothing", neutral=(0.0,)),
         unsupported("train.neftune_alpha", "noise was not seen to be the same there", "notimpl"),
-        Row(
-            (embeddings.PATH,),
-            ("embedding_lr",),
-            _lower_embeddings,
-            lambda rate: rate or None,
-            uses=(*("train.weight_decay", "method.tuner.targets", TUNER), *embeddings.USES),
-            absent=(None,),
-        ),
+        embedding_row(),
         Row(
             ("train.data_seed",),
             (),
@@ -355,33 +345,6 @@ def _lower_precision(compute: str, device: str, tuner: str, dtype: str) -> tuple
             "precision: fp32, or method: lora",
         )
     return True, False
-
-
-def _lower_embeddings(
-    rate: float | None, decay: float, targets: Any, tuner: str, *uses: Any
-) -> Any:
-    """core/trainers/mixins/optimizer.py finds these weights by name, and lets none of them decay."""
-    native = embeddings.lower_rate(rate, *uses)
-    if rate is None:
-        return native
-    if tuner != "lora":
-        raise Refuse(
-            f"it finds embeddings and head by {' and '.join(embeddings.NAMES)}, and another model has other "
-            "names: of all weights none would be told apart",
-            "notimpl",
-            SCRIPTS,
-        )
-    if targets != "all-linear" and (isinstance(targets, dict) or {*targets} & {*embeddings.NAMES}):
-        raise Refuse(
-            "adapters of embeddings and head would have the rate as well", "notimpl", SCRIPTS
-        )
-    if decay:
-        raise Refuse(
-            "where embeddings have a rate of their own, they do not decay",
-            "never",
-            "train.weight_decay: 0, or run.backends: trl",
-        )
-    return native
 
 
 def _lower_data_seed(data_seed: int | None, seed: int) -> tuple[()]:
