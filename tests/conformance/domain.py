@@ -323,23 +323,51 @@ def _apart(data: dict[str, Any], objective: str, learned: dict[str, Any]) -> Non
 
 
 PLAIN = {"data.prepare": "ftspec", "model.dtype": "float32", "precision.compute": "fp32"}
-"""What a backend is asked for in the place of a value that it refused; without one, the default."""
+"""What a backend is asked for in the place of a value that it refused; the second time, the default."""
+TOGETHER = (
+    *("model.images", "model.quantization", "model.rope", "model.experts", "model.new_tokens"),
+    *("method.objective", "train.qat", "hardware.zero", "hardware.fsdp", "output.hub"),
+)
+"""Sections of which nothing is left where a part is refused: what is in them belongs together."""
+NEEDED = ("type", "rewards", "teacher", "judge", "reward_model")
+"""What an objective cannot be without."""
+WITH = {
+    "data.eval_size": ("eval_draw", "draw_seed"),
+    "data.eval": ("draw_seed",),
+    "data.turn_part": ("turn_ends", "turn_flag"),
+}
+"""What of a section goes as well."""
 
 
 def plainer(spec: Spec, result: Lowered) -> Spec | None:
     """The spec without the values that were refused; None where they cannot be left out."""
-    document = spec.model_dump()
+    document = spec.model_dump(exclude_unset=True)
+    objective = spec.method.objective.type
     for path in dict.fromkeys(refusal.path for refusal in result.refusals):
-        if path.startswith("model.images."):
-            document["model"].pop("images", None)
-            continue
-        *sections, name = path.removesuffix(".type").split(".")
+        whole = next((one for one in TOGETHER if path.startswith(f"{one}.")), path)
+        *sections, name = whole.removesuffix(".type").split(".")
         place = document
         for section in sections:
-            place = place.get(section) or {}
-        place.pop(name, None)
-        if path in PLAIN:
+            below = place.get(section) or {}
+            place[section] = below
+            place = below
+        refused = place.pop(name, None)
+        if path in PLAIN and refused != PLAIN[path]:
             place[name] = PLAIN[path]
+        for other in WITH.get(path, ()):
+            place.pop(other, None)
+        if whole == "method.objective":
+            place[name] = {key: refused[key] for key in NEEDED if key in refused}
+    data = document["data"]
+    if "train" not in data:
+        data |= {"train": [{"path": "all.jsonl", "format": FORMATS[objective][0]}], "eval": []}
+    if not document["model"].get("images"):
+        for source in (*data["train"], *data.get("eval", ())):
+            source["columns"] = {
+                name: column
+                for name, column in source.get("columns", {}).items()
+                if name != "images"
+            }
     try:
         return Spec.model_validate(document)
     except ValueError:
@@ -354,25 +382,24 @@ def lowered(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, 
     return resolved, result, values
 
 
-def expressible(
-    spec: Spec, backend: Backend
-) -> tuple[Resolved, Lowered, dict[str, Any], bool] | None:
-    """The spec, or the nearest one that the backend takes, lowered; and whether something was left out.
+def expressible(spec: Spec, backend: Backend) -> tuple[Resolved, Lowered, dict[str, Any]] | None:
+    """The spec, or the nearest one that the backend takes, lowered.
 
     None where there is none: what was refused cannot be left out, or something else needs it.
     """
-    lowering, refused = lowered(spec, backend), False
+    tried = [spec]
+    lowering = lowered(spec, backend)
     while lowering[1].refusals:
         assert all(refusal.reason for refusal in lowering[1].refusals)
-        second, refused = plainer(spec, lowering[1]), True
-        if second is None or second == spec:
+        nearest = plainer(tried[-1], lowering[1])
+        if nearest is None or nearest in tried:
             return None
-        spec = second
+        tried.append(nearest)
         try:
-            lowering = lowered(spec, backend)
+            lowering = lowered(nearest, backend)
         except FtspecError:
             return None
-    return *lowering, refused
+    return lowering
 
 
 def job(resolved: Resolved, values: dict[str, Any], backend: Backend) -> Job:

@@ -35,7 +35,7 @@ def test_what_is_compiled_comes_back(backend: Backend, objective: str) -> None:
         if found is None:
             seen["refused"] += 1
             return
-        resolved, result, values, _ = found
+        resolved, result, values = found
         try:
             files = backend.emit(result.native, job(resolved, values, backend))
         except UnsupportedError:

@@ -18,9 +18,9 @@ FLOORS = {
     ("llamafactory", "trl"): (8, 7, 7),
     ("llamafactory", "axolotl"): (8, 0, 5),
     ("trl", "llamafactory"): (3, 0, 3),
-    ("axolotl", "trl"): (20, 14, 16),
-    ("axolotl", "llamafactory"): (20, 0, 11),
-    ("axolotl", "deepspeed"): (20, 2, 17),
+    ("axolotl", "trl"): (19, 13, 15),
+    ("axolotl", "llamafactory"): (19, 0, 10),
+    ("axolotl", "deepspeed"): (19, 2, 15),
 }
 
 

@@ -56,7 +56,7 @@ def test_import_undoes_compile(objective: str) -> None:
         if found is None:
             seen["refused"] += 1
             return
-        resolved, result, values, _ = found
+        resolved, result, values = found
         if values["data.prepare"] == "ftspec" and (values["data.eval"] or values["data.eval_size"]):
             seen["prepared"] += 1  # both splits are handed over as one folder, not where from
             return
@@ -121,7 +121,7 @@ def test_a_compiled_folder_comes_back_whole(
         found = expressible(spec, backend)
         if found is None:
             return
-        resolved, result, values, _ = found
+        resolved, result, values = found
         made = job(resolved, values, backend)
         try:
             files = [*backend.emit(result.native, made)]

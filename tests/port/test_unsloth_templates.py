@@ -83,7 +83,9 @@ def test_a_template_that_is_not_named(read: Bring) -> None:
     ("arguments", "train_on", "kind"),
     [
         ('instruction_part="<|im_start|>user\\n", response_part="<|im_start|>assistant\\n"',
-         "assistant", "derived"),
+         "assistant", "approximated"),
+        ('response_part="<start_of_turn>model\\n"', "assistant", "approximated"),
+        ('response_part="<|start_header_id|>assistant<|end_header_id|>\\n\\n"', "assistant", "derived"),
         ('instruction_part="<|start|>user", response_part="<|start|>assistant<|channel|>final"',
          "assistant", "unknown"),
         ('response_part="<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n"', "assistant", "unknown"),
@@ -95,6 +97,13 @@ def test_where_an_answer_begins(read: Bring, arguments: str, train_on: str, kind
     found = read(script("", answers=answers), "train.py")
     assert found.composed.values["data.train_on"] == train_on
     assert fate(found, "train_on_responses_only.response_part")[0] == kind
+
+
+@pytest.mark.parametrize(("model", "kind"), [("qwen", "approximated"), ("Llama-3-8B", "derived")])
+def test_answers_whose_beginning_the_template_says(read: Bring, model: str, kind: str) -> None:
+    text = script("", model, answers="trainer = train_on_responses_only(trainer)")
+    found = read(text, "train.py")
+    assert fate(found, "train_on_responses_only")[0] == kind
 
 
 def test_the_answer_of_a_text(read: Bring) -> None:

@@ -40,7 +40,8 @@ def order_seed(otherwise: Rule) -> Rule:
     """`data_seed`, which seeds rows in plain random order alone."""
 
     def rule(setting: Setting, context: Context) -> Outcome:
-        if is_grouped(context) and setting.value is not None:
+        other = setting.value not in (None, context.get("seed", 42))
+        if is_grouped(context) and other:
             return Outcome("inert", why=BY_SEED)
         return otherwise(setting, context)
 

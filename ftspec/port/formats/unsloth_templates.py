@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from ftspec.data.named_text import named_template
 from ftspec.port.fates import Setting
@@ -64,6 +65,16 @@ OPENERS = frozenset(
 INSIDE = (
     "answers train behind this text there; a spec trains all that the template writes of an answer, or what "
     "it says (data.turn_part)"
+)
+BROKEN = re.compile(
+    r"<\|im_start\|>assistant\n?|<(start_of_turn>|\|turn>)model\n?|<\|assistant\|>\n?"
+)
+"""Openers of templates that end an answer's line behind its end-of-turn token."""
+UNBROKEN = re.compile(r"llama-?3|mi[sx]tral|phi-?4|deepseek", re.IGNORECASE)
+"""Models whose templates do not, where the opener is not said."""
+LINE = (
+    "Unsloth ends an answer behind the tokenizer's eos_token from 2026.9.9 on; the end of the line that the "
+    "template writes behind it trained before, and does here: data.turn_part: ended leaves it out"
 )
 PART, CALL = "train_on_responses_only", "get_chat_template"
 UNNAMED = (
@@ -160,12 +171,27 @@ def parted(context: Context, text: str) -> dict[str, str] | None:
     return {"prompt": before + found, "completion": after}
 
 
+def _ends_a_line(opener: Any, context: Context) -> bool:
+    if opener is None:
+        return not UNBROKEN.search(_model(context))
+    return isinstance(opener, str) and BROKEN.fullmatch(opener.strip(" ")) is not None
+
+
 def _opens(setting: Setting, context: Context) -> Outcome:
+    if "text" not in section(context, WRITTEN) and _ends_a_line(setting.value, context):
+        return Outcome("approximated", why=LINE)
     if setting.value is None or setting.value in OPENERS or setting.value.strip() in OPENERS:
         return Outcome("derived", of=("data.train_on",))
     if "text" in section(context, WRITTEN):
         return Outcome("derived", of=("data.train",))
     return Outcome("unknown", why=INSIDE)
+
+
+def _answers(_setting: Setting, context: Context) -> Outcome:
+    """The call itself, with nothing that says how an answer begins."""
+    if "text" not in section(context, WRITTEN) and _ends_a_line(None, context):
+        return Outcome("approximated", why=LINE)
+    return Outcome("derived", of=("data.train_on",))
 
 
 def _assigned(setting: Setting, context: Context) -> Outcome:
@@ -185,7 +211,7 @@ TEMPLATE_RULES: dict[str, Rule] = {
     f"{CALL}.map_eos_token": _eos,
     f"{CALL}.system_message": unless((None,), "the template's own", unknown(OTHER)),
     f"{CALL}.patch_saving": inert("how the tokenizer is saved"),
-    PART: derived("data.train_on"),
+    PART: _answers,
     **group(
         "it does not change what is trained",
         *(f"{PART}.{name}" for name in ("tokenizer", "return_function", "num_proc")),
