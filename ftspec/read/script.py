@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ftspec.read import worked
+from ftspec.read.handed import for_missing, handed, only_imports
 from ftspec.read.origins import MOVES, Origins
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record, fired
@@ -173,7 +174,7 @@ class _Followed(Origins):
     ) -> bool:
         """What is tried is taken to succeed, where nothing else happens if it does not."""
         self._statements(body)
-        handlers = [one for one in handlers if not (_imports(body) and _is_missing(one))]
+        handlers = [one for one in handlers if not (only_imports(body) and for_missing(one))]
         otherwise = [leaf for one in handlers for inside in one.body for leaf in leaves(inside)]
         bound = set(bound_in([inside for one in handlers for inside in one.body]))
         for name in bound:
@@ -268,8 +269,7 @@ class _Followed(Origins):
     def _inlined(self, function: ast.FunctionDef, call: ast.Call | None) -> tuple[bool, Any]:
         """Read a function where it is called."""
         generates = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(function))
-        given = function.args
-        if function.decorator_list or generates or given.vararg or given.kwarg or given.posonlyargs:
+        if function.decorator_list or generates:
             return False, Unknown
         scope = inner(function, self.module)
         if not self._arguments(function, call, scope):
@@ -289,31 +289,8 @@ class _Followed(Origins):
         return understood, found
 
     def _arguments(self, function: ast.FunctionDef, call: ast.Call | None, scope: Scope) -> bool:
-        names = [one.arg for one in (*function.args.args, *function.args.kwonlyargs)]
-        defaults = dict(
-            zip(
-                reversed([a.arg for a in function.args.args]),
-                reversed(function.args.defaults),
-                strict=False,
-            )
-        )
-        pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-        defaults |= {one.arg: value for one, value in pairs if value is not None}
-        given: dict[str, ast.expr] = {}
-        if call is not None:
-            if any(k.arg is None for k in call.keywords) or any(
-                isinstance(a, ast.Starred) for a in call.args
-            ):
-                return False
-            if len(call.args) > len(function.args.args):
-                return False
-            given = dict(zip(names, call.args, strict=False)) | {
-                k.arg: k.value for k in call.keywords if k.arg
-            }
-        if given.keys() - set(names):
-            return False
-        for name in names:
-            node = given.get(name, defaults.get(name))
+        given = handed(function, call)
+        for name, node in (given or {}).items():
             if node is None:
                 scope.objects[name] = ""
                 continue
@@ -324,7 +301,7 @@ class _Followed(Origins):
                 scope.literals[name] = found
             if not understood:
                 self._foreign(node, f"{function.name}.{name} = ")
-        return True
+        return given is not None
 
     # expressions
 
@@ -408,21 +385,6 @@ class _Followed(Origins):
             self._foreign(node, place + " = ")
         if origin:
             self.origins[place] = origin
-
-
-def _imports(body: list[ast.stmt]) -> bool:
-    """Whether it does nothing but import, and note so, so that it fails where a package is missing alone."""
-    noted = (isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) for one in body)
-    found = [isinstance(one, ast.Import | ast.ImportFrom) for one in body]
-    return any(found) and all(
-        is_import or note for is_import, note in zip(found, noted, strict=True)
-    )
-
-
-def _is_missing(handler: ast.ExceptHandler) -> bool:
-    """Whether it runs where a package is missing: what a script imports is taken to be there."""
-    named = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return all(one and ast.unparse(one) in ("ImportError", "ModuleNotFoundError") for one in named)
 
 
 def _is_value(found: Any) -> bool:
