@@ -10,19 +10,21 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from ftspec.read import worked
 from ftspec.read.handed import for_missing, handed, only_imports
 from ftspec.read.origins import MOVES, Origins
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record, fired
 from ftspec.read.scopes import Scope, bound_in, inner, leaves
 from ftspec.read.values import Wanted
+from ftspec.read.worked import Folder
 
 STARTERS = ("fire.Fire", "Fire", "typer.run")
 """Calls that run a function with what the command line says."""
 FIRES = STARTERS[:2]
 RUNNERS = ("sys.exit", "exit", "asyncio.run")
 """Calls that run what they are given."""
+AFTERWARDS = {"AutoTokenizer.from_pretrained": ("add_eos_token", "add_bos_token")}
+"""What is said as well where an object is made: attributes that have the same name there."""
 DEVICES = ("cuda", "cpu", "mps", "device", "auto")
 
 
@@ -54,9 +56,9 @@ class _Followed(Origins):
     def read(self) -> Calls:
         with contextlib.suppress(_Returned):
             self._statements(self.tree.body)
-        values = {place: _plain(value) for place, value in self.values.items()}
+        folders = {place: str(one) for place, one in self.values.items() if isinstance(one, Folder)}
         return Calls(
-            values, tuple(self.foreign), self.lines, self.parts, self.origins,
+            self.values | folders, tuple(self.foreign), self.lines, self.parts, self.origins,
             tuple(self.taken), frozenset(self.words), tuple(self.starts), frozenset(self.count),
             frozenset(self.late),
         )  # fmt: skip
@@ -258,7 +260,7 @@ class _Followed(Origins):
         if not isinstance(owner, ast.Name) or not _is_value(found):
             return False
         made = self.scope.of(owner.id).objects.get(owner.id, "")
-        if not made.rpartition(".")[2][:1].isupper():
+        if not made.rpartition(".")[2][:1].isupper() and attribute not in AFTERWARDS.get(made, ()):
             return False
         self.values[f"{made}.{attribute}"] = found
         self.lines[f"{made}.{attribute}"] = owner.lineno
@@ -394,7 +396,3 @@ def _is_value(found: Any) -> bool:
 def _every(read: Iterable[bool]) -> bool:
     """Whether all were understood; each is read, whatever became of those before."""
     return all(list(read))
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, worked.Folder) else value

@@ -42,6 +42,7 @@ SAYS: dict[str, tuple[str, ...]] = {
         "tokenizer.add_tokens(['<a>'])", "tokenizer.add_bos_token = True", "tokenizer.sep_token = 'x'",
         "tokenizer.backend_tokenizer.normalizer = None", "tokenizer.init_kwargs['add_eos_token'] = True",
         "tokenizer = AutoTokenizer.from_pretrained('org/other')", "tokenizer.legacy = False",
+        "tokenizer.add_eos_token = True",
     ),
     "load": (
         ", attention_dropout=0.1", ", rope_scaling={'factor': 2.0}", ", config=other", ", revision='x'",

@@ -181,3 +181,20 @@ def test_a_template_that_is_assigned(read: Bring) -> None:
         "\ndef write", '\ntokenizer.chat_template = "{{ 1 }}"\ndef write'
     )
     assert fate(read(twice, "train.py"), "tokenizer.chat_template")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("said", "precision", "dtype"),
+    [
+        ("fp16=True", "fp16", "float16"),
+        ("bf16=True", "bf16", "bfloat16"),
+        ("fp16=False", "bf16", "bfloat16"),
+    ],
+)
+def test_a_type_is_the_one_that_unsloth_does_not_stop_at(
+    read: Bring, said: str, precision: str, dtype: str
+) -> None:
+    """Weights in bfloat16 beside `fp16: true` stop it: models/rl.py of 2026.10.9."""
+    found = read(script("").replace("max_steps=5", f"max_steps=5, {said}"), "train.py")
+    assert found.composed.values["precision.compute"] == precision
+    assert found.composed.values["model.dtype"] == dtype

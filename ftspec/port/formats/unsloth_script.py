@@ -145,8 +145,13 @@ def _dtype(setting: Setting, context: Context) -> Outcome:
 
 
 def _type(context: Context) -> str:
+    """The type of the weights; where it is not said, that of the only GPUs on which it does not stop.
+
+    unsloth, models/rl.py of 2026.10.9: bfloat16, which it takes where the GPU has it, and `fp16: true`.
+    """
     said = section(context, "from_pretrained").get("dtype")
-    return str(said).removeprefix("torch.") if said else "bfloat16"
+    halved = context.get("fp16") is True and not context.get("bf16")
+    return str(said).removeprefix("torch.") if said else "float16" if halved else "bfloat16"
 
 
 def _length(setting: Setting, context: Context) -> Outcome:
@@ -207,8 +212,8 @@ def _complete(context: Context) -> Completion:
         if not key.endswith(("bf16", "gradient_checkpointing"))
     }
     native |= assumed(context)
-    if context.get("bf16") is None and context.get("fp16") is None:
-        native[f"{CONFIG}bf16"] = half == "bfloat16"
+    if context.get("bf16") is None:
+        native[f"{CONFIG}bf16"] = half == "bfloat16" and not context.get("fp16")
     if lora:
         native |= {"LoraConfig.r": 16, "LoraConfig.lora_alpha": 16, "LoraConfig.lora_dropout": 0.0}
         if not adapted.get("target_modules"):

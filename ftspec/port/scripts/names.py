@@ -167,7 +167,7 @@ HARMLESS = re.compile(
       | (trainer\.)?model\.(generation_)?config\.(use_cache|pretraining_tp|pad_token_id)\s*=
       | tokenizer\.add_special_tokens\(\s*\{\s*['"]pad_token['"]\s*:[^,]*\}\s*\)$
       | model\.resize_token_embeddings\(len\(tokenizer\)\)$
-      | tokenizer\.(truncation_side\s*=|add_eos_token\s*=\s*True|add_\w+_token\s*$)
+      | tokenizer\.(truncation_side\s*=|add_\w+_token\s*$)
       | (\w+\s*=\s*)?(time\.|datetime\.|(transformers\.)?set_seed\(|(np\.|numpy\.)?random\.seed\()
       | (torch\.)manual_seed\( | \w+\.mkdir\( | os\.makedirs\( | (sys\.)?exit\(
       | \w+\s*=\s*sum\(\s*\w+\.numel\(\)
