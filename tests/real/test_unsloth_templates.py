@@ -12,7 +12,7 @@ from ftspec.data.example import Message
 from ftspec.data.named_text import named_template
 from ftspec.data.template import Template
 from ftspec.env.install import ensure
-from ftspec.port.formats.unsloth_templates import CHATML, FAMILIES, SAME, ended_chatml
+from ftspec.port.formats.unsloth.templates import CHATML, FAMILIES, SAME, ended_chatml
 from ftspec.registry import load
 
 pytestmark = pytest.mark.real

@@ -21,8 +21,8 @@ NAMES = (
     *("unsloth_script", "trl_script"),
 )
 """In the order in which they are told to people."""
-BESIDE = {"trl_script": "trl.script"}
-"""Formats that stand in the folder of another one of the same framework."""
+BESIDE = {"trl_script": "trl.script", "unsloth_script": "unsloth.script"}
+"""Formats that are a file in the folder of their framework."""
 
 
 @cache

@@ -7,7 +7,7 @@ piece to the next instruction (trl 0.19, trainer/utils.py, torch_call).
 from __future__ import annotations
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.unsloth_templates import OPENERS
+from ftspec.port.formats.unsloth.templates import OPENERS
 from ftspec.port.rules import Context, Outcome, Rule, inert, section
 from ftspec.port.scripts.names import COLLATOR, WRITTEN
 

@@ -9,8 +9,9 @@ from typing import Any
 from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
-from ftspec.port.formats import script_images, trl
-from ftspec.port.formats.script_rules import (
+from ftspec.port.formats import trl
+from ftspec.port.formats.scripts import images
+from ftspec.port.formats.scripts.rules import (
     SCRIPT_RULES,
     STOPS,
     has,
@@ -124,7 +125,7 @@ def _complete(context: Context) -> Completion:
     native |= {**once, **assumed(context)}
     questions += [*doubts, *biased(context)]
     native |= written(context) if word == "gkd" else {}
-    return Completion(native, spec, tuple(questions), script_images.notes(context))
+    return Completion(native, spec, tuple(questions), images.notes(context))
 
 
 format = replace(
@@ -139,8 +140,8 @@ format = replace(
         **trl.format.rules,
         **SCRIPT_RULES,
         "SFTTrainer.packing": _packing,
-        "max_length": script_images.limit(trl.format.rules["max_length"]),
-        "max_seq_length": script_images.limit(_length),
+        "max_length": images.limit(trl.format.rules["max_length"]),
+        "max_seq_length": images.limit(_length),
         PREPARED: _prepared,
         f"{UNTIL}.": derived(why="how old trl was, which says what it assumed"),
         f"{LOADED}.num_labels": _labels,

@@ -12,8 +12,9 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
-from ftspec.port.formats import script_images, trl
-from ftspec.port.formats.script_rules import (
+from ftspec.port.formats import trl
+from ftspec.port.formats.scripts import images
+from ftspec.port.formats.scripts.rules import (
     SCRIPT_RULES,
     STOPS,
     adapter,
@@ -22,12 +23,12 @@ from ftspec.port.formats.script_rules import (
     plain_defaults,
     rows,
 )
-from ftspec.port.formats.script_texts import is_parted
+from ftspec.port.formats.scripts.texts import is_parted
 from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.formats.unsloth_grpo import GROUP_RULES, assumed
-from ftspec.port.formats.unsloth_templates import PART, answers
+from ftspec.port.formats.unsloth.grpo import GROUP_RULES, assumed
+from ftspec.port.formats.unsloth.templates import PART, answers
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -217,18 +218,18 @@ def _complete(context: Context) -> Completion:
     if lora:
         native |= {"LoraConfig.r": 16, "LoraConfig.lora_alpha": 16, "LoraConfig.lora_dropout": 0.0}
         if not adapted.get("target_modules"):
-            shown = script_images.collator(context)
+            shown = images.collator(context)
             native["LoraConfig.target_modules"] = "all-linear" if shown else list(TARGETS)
         if "random_state" not in adapted and _trainer_seed(context) != 3407:
             questions.append(
                 f"train.seed: adapters are drawn with 3407 there, dropout with {_trainer_seed(context)}: one "
                 "seed does both in a spec"
             )
-    shown = script_images.collator(context)
+    shown = images.collator(context)
     if has(context, PART) and word != "cpt" and not is_parted(context) and not shown:
         spec["data.train_on"] = answers(context)
     spec["method.objective.type"] = word
-    notes = (*_uploads(context), *script_images.notes(context))
+    notes = (*_uploads(context), *images.notes(context))
     return Completion(native, spec, tuple(questions), notes)
 
 
@@ -250,10 +251,10 @@ def _unsaved(context: Context) -> dict[str, Any]:
 
 def _part(setting: Setting, _context: Context) -> Outcome:
     """models/vision.py, get_peft_model: which parts of a model get adapters."""
-    images = setting.key.endswith("finetune_vision_layers")
-    if bool(setting.value) != images:
-        return Outcome("inert", why=NO_IMAGES if images else "its adapters are asked for")
-    return Outcome("unknown", why=IMAGES if images else NAMED)
+    of_images = setting.key.endswith("finetune_vision_layers")
+    if bool(setting.value) != of_images:
+        return Outcome("inert", why=NO_IMAGES if of_images else "its adapters are asked for")
+    return Outcome("unknown", why=IMAGES if of_images else NAMED)
 
 
 def _embeddings(setting: Setting, context: Context) -> Outcome:
@@ -280,7 +281,7 @@ _ADAPTED: dict[str, Rule] = {
     for name, rule in {
         "": adapter,
         **{
-            f"finetune_{part}": script_images.part(_part)
+            f"finetune_{part}": images.part(_part)
             for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
         },
         "random_state": _seed,
@@ -303,10 +304,10 @@ format = replace(
         **_LOADED,
         **GROUP_RULES,
         "model_name_or_path": _name,
-        "load_in_4bit": script_images.bits(_bits),
-        "load_in_8bit": script_images.bits(_bits),
-        "max_length": script_images.limit(trl.format.rules["max_length"]),
-        "max_seq_length": script_images.limit(trl.format.rules["max_seq_length"]),
+        "load_in_4bit": images.bits(_bits),
+        "load_in_8bit": images.bits(_bits),
+        "max_length": images.limit(trl.format.rules["max_length"]),
+        "max_seq_length": images.limit(trl.format.rules["max_seq_length"]),
         "model_revision": renamed("model.revision"),
         **_ADAPTED,
         "SFTTrainer.packing": renamed(f"{CONFIG}packing"),

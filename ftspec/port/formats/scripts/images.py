@@ -14,7 +14,7 @@ from ftspec.data.images import COLUMN
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.seeing import HAVE_ANY, OTHERS_MAYBE, named_so
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.formats.unsloth_templates import OPENERS
+from ftspec.port.formats.unsloth.templates import OPENERS
 from ftspec.port.rules import Context, Outcome, Rule, derived, group, inert, section, unknown
 from ftspec.port.scripts.names import (
     COLLATED,

@@ -9,7 +9,7 @@ from ftspec.data.images import COLUMN as IMAGES
 from ftspec.port.fates import Setting
 from ftspec.port.formats.trl.collator import behind, is_given
 from ftspec.port.formats.trl.plain import CONFIG
-from ftspec.port.formats.unsloth_templates import parted
+from ftspec.port.formats.unsloth.templates import parted
 from ftspec.port.rules import Context, Outcome, Rule, derived, section
 from ftspec.port.scripts.names import COLLATED, DRAWN, PACKED, SHARED, UNTIL, WRITTEN
 

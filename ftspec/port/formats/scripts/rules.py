@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats import script_images
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
-from ftspec.port.formats.script_texts import (
+from ftspec.port.formats.scripts import images
+from ftspec.port.formats.scripts.texts import (
     TEXT_RULES,
     asked,
     bare,
@@ -20,12 +20,12 @@ from ftspec.port.formats.script_texts import (
     prompts,
     shape,
 )
-from ftspec.port.formats.script_tokens import TOKEN_RULES
+from ftspec.port.formats.scripts.tokens import TOKEN_RULES
 from ftspec.port.formats.trl.collator import COLLATOR_RULES, trained
 from ftspec.port.formats.trl.data import ASKED, FEW, LOADERS, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
-from ftspec.port.formats.unsloth_templates import TEMPLATE_RULES, unnamed
+from ftspec.port.formats.unsloth.templates import TEMPLATE_RULES, unnamed
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -151,10 +151,10 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     word = trainer(context)[0]
     for one in (*train, *held):
         one.update(prompts(context) if word in ONLINE else shape(context))
-        one.update(script_images.columns(context))
+        one.update(images.columns(context))
     if any(one["hub"] and one["format"] == "auto" and not one["template"] for one in train):
         questions.append(f"{ASKED}; {WHICH_FORMAT.get(word, WHICH_FORMAT['sft'])}")
-    questions += [*asked(context), *unnamed(context), *script_images.asked(context)]
+    questions += [*asked(context), *unnamed(context), *images.asked(context)]
     limited(context, train)
     spec: dict[str, Any] = {"data.train": tuple(train)} if train else {}
     spec |= draws(context)
@@ -164,7 +164,7 @@ def rows(context: Context) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         spec["data.train_on"] = "completions"
     elif word == "sft" and (turns := trained(context)):
         spec["data.train_on"] = turns
-    spec |= script_images.seen(context)
+    spec |= images.seen(context)
     if (
         held
         and "data.eval_size" not in spec
@@ -261,7 +261,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     "get_peft_model.": adapter,
     "load_dataset.": _loaded,
     **{f"load_dataset#{number}.": _loaded for number in range(2, 9)},
-    "dataset_text_field": script_images.field(_field),
+    "dataset_text_field": images.field(_field),
     "train_dataset.": derived("data.train"),
     "eval_dataset.": derived("data.eval"),
     **{key: derived("data.train") for name in SHARED for key in (name, f"{name}.")},
@@ -269,7 +269,7 @@ SCRIPT_RULES: dict[str, Rule] = {
     **TOKEN_RULES,
     **TEXT_RULES,
     **COLLATOR_RULES,
-    **script_images.IMAGE_RULES,
+    **images.IMAGE_RULES,
     "from_pretrained": inert("all of it is the default"),
     "from_pretrained.": unknown("a further argument of from_pretrained is not in a spec"),
 }
