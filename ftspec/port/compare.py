@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ftspec.port.documents import read_text
 from ftspec.port.effective import Meaning
 from ftspec.port.verdicts import same, shown
 from ftspec.spec.present import is_there
@@ -29,6 +30,9 @@ class Difference(NamedTuple):
     words: str
 
 
+IN_ROWS = ("data.turn_part", "data.turn_ends", "data.turn_flag")
+"""What prepared tokens have in themselves, and no file beside them says."""
+TEMPLATE = "model.chat_template"
 LONGEST = 1024
 """Characters of what may be the name of a file."""
 AROUND = (
@@ -149,6 +153,10 @@ def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
         first, second = one.get(path), other.get(path)
         if same(first, second) or _idle(path, one, other) or _one_place(first, second, left, right):
             continue
+        if prepared(left, right) and (path in IN_ROWS or _texts(path, first, second)):
+            continue
+        if path == TEMPLATE and _written(first, left) == _written(second, right) is not None:
+            continue
         if (left.compiled and path not in one) or (right.compiled and path not in other):
             continue
         if (left.partial or right.partial) and _untold(first, second):
@@ -173,11 +181,34 @@ def _resolved(value: Any, start: Path) -> Any:
     """The value with names of files that are there in full."""
     if isinstance(value, list | tuple):
         return [_resolved(one, start) for one in value]
+    if isinstance(value, dict) and value.get("template"):  # which says what format it makes
+        written = {key: text for key, text in value["template"].items() if text is not None}
+        value = {**value, "template": written, "format": "auto"}
     if isinstance(value, dict) and "path" in value:
         return {**value, "path": _resolved(value["path"], start)}
     if not isinstance(value, str) or "\0" in value or len(value) > LONGEST:
         return value
     return str((start / value).resolve()) if is_there(start / value) else value
+
+
+def prepared(*sides: Meaning) -> bool:
+    """Whether one has tokens in the place of rows: no file says which rows, or why a token trains."""
+    return any(side.compiled and "data.train" not in side.values for side in sides)
+
+
+def _texts(path: str, first: Any, second: Any) -> bool:
+    """Prepared texts and prepared answers are told apart by nothing but their tokens."""
+    return path == "method.objective.type" and sorted((str(first), str(second))) == ["cpt", "sft"]
+
+
+def _written(template: Any, side: Meaning) -> str | None:
+    """What stands in the file of a chat template; one that an import makes has a name after its source."""
+    if not isinstance(template, str) or "\0" in template or len(template) > LONGEST:
+        return None
+    if side.imported is not None and (own := side.imported.files.get(template.removeprefix("./"))):
+        return own
+    found = [start / template for start in side.starts if (start / template).is_file()]
+    return read_text(found[0]) if found else None
 
 
 def _both(first: Any, second: Any) -> bool:

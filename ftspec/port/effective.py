@@ -16,14 +16,16 @@ from ftspec.port.fates import Fate, Setting
 from ftspec.port.formats import formats
 from ftspec.port.settle import Settled
 from ftspec.read import yaml
-from ftspec.spec.load import load
+from ftspec.spec.load import load, loads
 from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.present import is_folder
 
 ELSEWHERE = ("version", "native", "run.", "derived.")
 """Paths that say nothing about the training."""
-UNTOLD = ("data.overflow", "output.folder")
+UNTOLD = ("data.overflow", "data.split_rows", "output.folder")
 """What a compiled folder does not tell: what happens to long rows before a run, and where it was to work."""
+OPEN = ("train.data_seed", "data.train", "data.train_on")
+"""Paths that a spec may leave open, and that another way of saying the same names."""
 RUN = 4
 """How many folders above a saved file may be the one that its training was started in."""
 
@@ -77,13 +79,30 @@ def meaning(
     imported = bring(paths, wanted, version, devices)
     # what no setting and no row speaks of is as a spec has it
     values = {**flatten(imported.composed.spec), **imported.composed.values}
+    opened = _opened(imported)
     effects = tuple(
-        Effect(path, values[path], _origin(path, imported.parts))
+        Effect(path, *(opened.get(path) or (values[path], _origin(path, imported.parts))))
         for path in leaf_paths()
         if path in values and not path.startswith(ELSEWHERE)
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
     return Meaning(str(paths[0]), effects, lost, imported, starts=(Path.cwd(),))
+
+
+def _opened(imported: Imported) -> dict[str, tuple[Any, str]]:
+    """What paths become that the source leaves open, as far as their files are here."""
+    spec = imported.composed.spec
+    made = str(spec.model.chat_template).removeprefix("./") in imported.files  # nowhere yet
+    sets = ["model.chat_template=tokenizer"] if made else []
+    try:
+        found = resolve(loads(imported.composed.text, "spec", sets))
+    except (SpecError, DataError):
+        left_out = spec.train.data_seed is None
+        return {"train.data_seed": (spec.train.seed, "train.seed")} if left_out else {}
+    told = {path: found.values[path] for path in OPEN if path in found.values}
+    return {
+        path: (value.value, value.why) for path, value in told.items() if value.origin == "derived"
+    }
 
 
 def _of_results(path: Path) -> Meaning:

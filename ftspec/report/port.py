@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from ftspec.port.bring import Imported
-from ftspec.port.compare import Difference
+from ftspec.port.compare import Difference, prepared
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
 from ftspec.spec.paths import sections
@@ -138,6 +138,10 @@ _HEADS = {
 }
 
 
+NAMING = ("path", "hub")
+"""What tells a source of data from others."""
+
+
 def told(
     left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]
 ) -> Iterator[str]:
@@ -153,7 +157,10 @@ def told(
             yield head
         for one in group:
             words = f"  ({one.words})" if one.words else ""
-            yield f"  {one.path}: {_value(one.one)} against {_value(one.other)}{words}"
+            first, second = map(_value, _apart(one.one, one.other))
+            yield f"  {one.path}: {first} against {second}{words}"
+    if prepared(left, right):
+        yield "not compared: which rows train, and which of their tokens: one side has them prepared"
     if rest:
         yield "cannot be compared, and stands in one of them alone:"
         yield from (f"  {line}" for line in rest)
@@ -172,6 +179,26 @@ def differences_as_json(
     }
 
 
+def _apart(one: Any, other: Any) -> tuple[Any, Any]:
+    """Of as many sources on both sides what they differ in, and their names."""
+    sources = isinstance(one, list | tuple) and isinstance(other, list | tuple)
+    if (
+        not sources
+        or len(one) != len(other)
+        or not all(isinstance(at, dict) for at in (*one, *other))
+    ):
+        return one, other
+    pairs = [(first, second) for first, second in zip(one, other, strict=True) if first != second]
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    for first, second in pairs:
+        told = [
+            key for key in (*first, *second) if key in NAMING or first.get(key) != second.get(key)
+        ]
+        for side, source in zip(sides, (first, second), strict=True):
+            side.append({key: source.get(key) for key in dict.fromkeys(told)})
+    return sides
+
+
 def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
@@ -184,4 +211,4 @@ def _value(value: Any) -> str:
         return "{" + ", ".join(inner) + "}"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return str(value)
+    return str(value).replace("\n", "\\n")
