@@ -44,7 +44,7 @@ PLAIN = 'TrainingArguments(output_dir="o", learning_rate=1e-5, bf16=True)'
          {"learning_rate"}),
         ('SFTTrainer(model, args=SFTConfig(output_dir="o", max_length=9)', set()),
         ('GRPOTrainer(model, reward_funcs=r, args=GRPOConfig(output_dir="o", max_prompt_length=9)',
-         {"beta", "temperature", "loss_type", "bf16"}),
+         {"beta", "temperature", "top_k", "loss_type", "bf16"}),
         ('GRPOTrainer(model, reward_funcs=r, args=GRPOConfig(output_dir="o", beta=0.1)', set()),
     ],
 )  # fmt: skip
@@ -60,7 +60,14 @@ def test_what_all_of_them_assume_is_taken(read: Bring) -> None:
     values, asked = doubts(read, f"trainer = {call}\n")
     assert values["train.learning_rate"] == 5e-5  # up to 0.23; 1e-4 since
     assert values["precision.compute"] == "fp32"  # up to 0.18 bf16 was off
-    assert asked == {"max_length"}
+    assert asked == {"max_length", "disable_dropout"}
+
+
+@pytest.mark.parametrize(("said", "longest"), [(", max_prompt_length=9", 256), ("", 512)])
+def test_how_long_completions_were(read: Bring, said: str, longest: int) -> None:
+    call = f'GRPOTrainer(model, reward_funcs=r, args=GRPOConfig(output_dir="o"{said})'
+    values, _ = doubts(read, f"trainer = {call}, train_dataset=rows)\n")
+    assert values["method.objective.generation.max_length"] == longest
 
 
 def test_without_a_sign_of_age_the_newest_counts(read: Bring) -> None:

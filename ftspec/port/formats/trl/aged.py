@@ -40,13 +40,16 @@ ASSUMED: Mapping[str, Mapping[str, Ages]] = {
     "orpo": PAIRS, "cpo": PAIRS, "simpo": PAIRS,
     "reward": {
         "learning_rate": ((23, 5e-5), (NOW, 1e-4)), "bf16": BITS, "max_length": ROWS,
+        "disable_dropout": ((13, False), (NOW, True)),
     },
     "grpo": {
         "beta": ((18, 0.04), (NOW, 0.0)), "temperature": ((17, 0.9), (NOW, 1.0)), "bf16": BITS,
         "loss_type": ((15, "the mean of each completion's mean"), (21, "bnpo"), (NOW, "dapo")),
+        "top_k": ((17, 50), (NOW, 0)), "max_completion_length": ((29, 256), (NOW, 512)),
     },
 }  # fmt: skip
-"""By the objective's name; only what changes a training. GRPO's `loss_type` of 0.16 was no setting yet."""
+"""By the objective's name; only what changes a training. GRPO's `loss_type` of 0.16 was no setting yet,
+nor was `top_k` of 0.15, where transformers' own held. Completions became longer after 1.1."""
 ALSO: Mapping[str, tuple[str, ...]] = {
     "max_length": ("max_seq_length",),
     "bf16": ("fp16",),
@@ -56,7 +59,7 @@ TAKEN = frozenset(("learning_rate", "bf16"))
 """What plain TrainingArguments say in the place of a class of trl's."""
 
 
-SAID = (*TAKEN, "max_length")
+SAID = (*TAKEN, "max_length", "max_completion_length")
 """What is simply that value where all releases that it can have been agree."""
 FOURTH = 25
 """The last release of trl that came before transformers 5."""
