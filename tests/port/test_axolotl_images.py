@@ -55,6 +55,11 @@ def test_answers_count_where_the_template_has_marks_of_turns(read: Bring) -> Non
     assert found["model.images.learned"] is True and found["model.images.square"] is None
 
 
+def test_that_files_of_images_are_turned_is_told(read: Bring) -> None:
+    assert any("EXIF" in note for note in read(QWEN).notes)
+    assert not any("EXIF" in note for note in read(QWEN.replace("processor_type", "# ")).notes)
+
+
 @pytest.mark.parametrize("said", ["", "chat_template: llava\n", "chat_template: chatml\n"])
 def test_all_but_images_counts_where_it_has_none(read: Bring, said: str) -> None:
     found = values(read, SEES + said)

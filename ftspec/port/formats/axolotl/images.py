@@ -56,6 +56,10 @@ WHERE = (
     "here it stands before that, and <image> in a text is a place as well. Paths start where axolotl was "
     "started, and here at the folder of the data file"
 )
+TURNED = (
+    "data.train: axolotl turns an image by the orientation that its file notes in EXIF (transformers, "
+    "load_image), and neither trl's script nor LLaMA-Factory does: turn such files before, and save them so"
+)
 UNTYPED = "its collator for images reads `messages` or `conversations`, whatever the type says"
 LOOKED_AT = 100
 """So many rows are looked at for one with images."""
@@ -127,7 +131,7 @@ def seen(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
         "data.overflow": OVERFLOW,
     }
     questions = [side] if isinstance(side, str) else []
-    return spec, questions, [WHERE]
+    return spec, questions, [WHERE, TURNED]
 
 
 def square(context: Context) -> int | str | None:
