@@ -25,7 +25,7 @@ from ftspec.spec.online import FIELDS, ONLINE
 from ftspec.spec.paths import flatten, leaf_paths, never_nothing, tags
 from ftspec.spec.planned import title
 from ftspec.spec.root import Spec
-from ftspec.spec.scalars import INVISIBLE
+from ftspec.spec.scalars import INVISIBLE, TOO_LARGE
 from ftspec.spec.secrets import holds_secret, masked
 from ftspec.spec.write import lay_out, natural
 
@@ -323,9 +323,11 @@ def _checked(
 
 
 def _unfit(value: Any) -> str:
-    """Why no spec may hold a value: a secret is in it, or what a reader of the spec could not see."""
+    """Why no spec may hold a value: a secret is in it, or what its reader could not see or take."""
     if holds_secret(value):
         return UNWRITTEN
+    if isinstance(value, int) and abs(value) >= TOO_LARGE:
+        return "the whole number does not fit in 64 bits"
     return HIDES if _hides(value) else ""
 
 

@@ -26,6 +26,7 @@ from ftspec.port.verdicts import OLDER, assumed, fate_of, same, shown, verdicts
 from ftspec.registry import load
 from ftspec.spec.method import OBJECTIVES
 from ftspec.spec.preference import PREFERENCES
+from ftspec.spec.scalars import TOO_LARGE
 from ftspec.spec.secrets import holds_secret, is_secret
 
 ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
@@ -95,6 +96,8 @@ def settle(form: Format, context: Context) -> Settled:
     sources: dict[str, tuple[Setting, ...]] = {}
     for setting, outcome in outcomes:
         fate = fate_of(setting, outcome, judged, fields)
+        if fate.kind == "kept" and _is_no_number(setting.value):
+            fate = fate._replace(kind="unknown", why="no number that a spec can hold")
         found.fates.append(fate)
         for path in fate.to:
             sources[path] = (*sources.get(path, ()), setting)
@@ -277,5 +280,7 @@ def _is_mapped(key: str, form: Format) -> bool:
 
 
 def _is_no_number(value: Any) -> bool:
-    """Infinities and NaN, which JSON has not, and so no spec."""
+    """Infinities and NaN, which JSON has not, and so no spec; whole numbers that no spec may hold."""
+    if isinstance(value, int):
+        return abs(value) >= TOO_LARGE
     return isinstance(value, float) and not isfinite(value)

@@ -15,6 +15,9 @@ INVISIBLE = re.compile(
 )
 """Characters that a reader cannot see, or that reorder what is seen (CVE-2021-42574)."""
 
+TOO_LARGE = 2**63
+"""The least whole number that does not fit in 64 bits."""
+
 
 class Unreadable(Exception):  # noqa: N818 - caught where the place is known, and never leaves this floor
     """A scalar that no spec may hold."""
@@ -46,7 +49,7 @@ def _whole(text: str) -> int:
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     digits = (text[2:] if base != 10 else text.lstrip("+-")).lstrip("0") or "0"
     # Counted first: Python refuses to convert more than 4300 digits.
-    if len(digits) > 24 or (number := int(digits, base)) >= 2**63:
+    if len(digits) > 24 or (number := int(digits, base)) >= TOO_LARGE:
         raise Unreadable(f"the whole number {text[:24]}... does not fit in 64 bits")
     return -number if text.startswith("-") else number
 

@@ -33,6 +33,10 @@ ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
         ("axolotl", f"{AXOLOTL}warmup_steps: x\n", "warmup_steps"),
         ("axolotl", f"{AXOLOTL}num_epochs: []\n", "num_epochs"),
         ("axolotl", f"{AXOLOTL}datasets: 5\n", "datasets"),
+        ("axolotl", f"{AXOLOTL}lora_modules_to_save: 1.5\n", "lora_modules_to_save"),
+        ("axolotl", f"{AXOLOTL}save_strategy: {{a: 1}}\n", "save_strategy.a"),
+        ("axolotl", f"{AXOLOTL}save_strategy: never\n", "save_strategy"),
+        ("axolotl", f"{AXOLOTL}plugins: 7\n", "plugins"),
         (
             "axolotl",
             f"{AXOLOTL}gradient_accumulation_steps: {{a: 1}}\n",
@@ -143,6 +147,26 @@ def test_names_of_columns_that_are_none(read: Bring, text: str, key: str | None)
 def test_a_number_that_json_has_not_is_not_kept(read: Bring) -> None:
     text = "model_name_or_path: org/model\nstage: sft\npreprocessing_num_workers: .nan\n"
     assert read(text, wanted="llamafactory").composed.spec.native == {}
+
+
+HUGE = "1000000000000000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "key"),
+    [
+        ("llamafactory", LLAMAFACTORY, "preprocessing_num_workers"),
+        ("llamafactory", LLAMAFACTORY, "apollo_update_interval"),
+        ("axolotl", AXOLOTL, "max_steps"),
+    ],
+)
+def test_a_number_that_is_too_large_comes_into_no_spec(
+    read: Bring, wanted: str, text: str, key: str
+) -> None:
+    imported = read(f"{text}{key}: {HUGE}\n", wanted=wanted)
+    loads(imported.composed.text)
+    (lost,) = (fate for fate in imported.fates if fate.setting.key == key)
+    assert lost.why and lost.kind in ("unknown", "inert")
 
 
 UNSEEN = ("a\x00b", "\x1b[2J", "a\x85b", "\u2028x", "\u202ex", "\ufeff", "\x0c")

@@ -30,7 +30,7 @@ def lifts(context: Context) -> bool:
 
     `_configure_embedding_dtypes` of loaders/model.py.
     """
-    cut = any(CUT in str(name) for name in context.get("plugins") or ())
+    cut = CUT in str(context.get("plugins"))
     asked = context.get("cut_cross_entropy", cut)
     others = ("adapter", "deepspeed", "fsdp", "fsdp_config")
     return (

@@ -302,7 +302,15 @@ OLDER: tuple[tuple[str, Condition], ...] = (
 
 def refused(context: Context) -> Iterator[str]:
     """Questions: what axolotl stops at."""
-    return (f"axolotl stops at {text}" for text, found in ROWS if found(context))
+    return (f"axolotl stops at {text}" for text, found in ROWS if _holds(found, context))
+
+
+def _holds(found: Condition, context: Context) -> Any:
+    """Whether it is there; not where a value is of a kind that it cannot be, whose own fate tells."""
+    try:
+        return found(context)
+    except TypeError:
+        return False
 
 
 def outdated(context: Context) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
@@ -135,13 +136,15 @@ def _pace(every: float) -> float:
     return every if 0 < every < 1 else int(every)
 
 
+PACES: Mapping[str, Any] = {"no": None, "steps": 500, "epoch": "epoch"}
+"""By save_strategy, how often it saves where no number says so; 500 is transformers' own."""
+
+
 def _save(context: Context) -> dict[str, Any]:
     """core/builders/base.py: after each epoch, unless something else is said."""
     if every := _every(context, "save_steps", "saves_per_epoch"):
         return {"train.save_steps": _pace(every)}
-    # 500 is transformers' own
-    strategies: dict[Any, Any] = {"no": None, "steps": 500}
-    return {"train.save_steps": strategies.get(context.get("save_strategy"), "epoch")}
+    return {"train.save_steps": PACES.get(str(context.get("save_strategy")), "epoch")}
 
 
 def save(context: Context) -> dict[str, Any]:
@@ -149,7 +152,12 @@ def save(context: Context) -> dict[str, Any]:
     return {**_save(context), "train.save_total_limit": context.get("save_total_limit") or 4}
 
 
-def _saves(_setting: Setting, context: Context) -> Outcome:
+def _saves(setting: Setting, context: Context) -> Outcome:
+    if setting.value == "best":
+        why = "saved is a model that is better than all before it; here, one after each epoch"
+        return Outcome("approximated", spec=_save(context), why=why)
+    if setting.key == "save_strategy" and setting.value not in PACES:
+        return Outcome("unknown", why="transformers knows no, steps, epoch and best")
     return Outcome("derived", spec=_save(context))
 
 
