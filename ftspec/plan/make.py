@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ from ftspec.spec.load import Loaded
 
 ACCEPTED = "--allow-lossy accepts that"
 """The way out of what is only nearly the same."""
+DEVICE = "hardware.device"
+ON_GPU = f"{DEVICE}: cuda, for a machine with a GPU"
+"""The way out of what the machine alone stands against on which the files are written."""
 DATA_FOLDER = "data"
 """Where ftspec's own tokenised splits lie, under the compiled folder."""
 
@@ -79,7 +83,8 @@ def make_plan(
     folder = folder or run_folder(loaded, name)
     lowered, values = lower(resolved, backend, folder)
     refusals = _said_once(lowered.refusals)
-    problems = [_refused(refusal, backend, resolved, loaded) for refusal in refusals]
+    elsewhere = _elsewhere(resolved, backend, folder) if refusals else refusals
+    problems = [_refused(refusal, backend, resolved, loaded, elsewhere) for refusal in refusals]
     if lowered.notes and not allow_lossy:
         problems += [
             loaded.problem(note.path, f"{backend.title}: {note.reason}", ACCEPTED)
@@ -176,7 +181,21 @@ def _said_once(refusals: Sequence[Refusal]) -> list[Refusal]:
     return [r for r in refusals if r in by_reason.values()]
 
 
-def _refused(refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loaded) -> Problem:
+def _elsewhere(resolved: Resolved, backend: Backend, folder: Path) -> Sequence[Refusal]:
+    """What a GPU would be refused as well, where it is this machine alone that says there is none."""
+    device = resolved.values[DEVICE]
+    gpu = {**resolved.values, DEVICE: replace(device, value="cuda")}
+    here = device.origin == "machine" and device.value == "cpu"
+    return lower(replace(resolved, values=gpu) if here else resolved, backend, folder)[0].refusals
+
+
+def _refused(
+    refusal: Refusal,
+    backend: Backend,
+    resolved: Resolved,
+    loaded: Loaded,
+    elsewhere: Sequence[Refusal],
+) -> Problem:
     words = {
         "never": "makes no sense there",
         "notyet": "the framework cannot",
@@ -188,7 +207,12 @@ def _refused(refusal: Refusal, backend: Backend, resolved: Resolved, loaded: Loa
     plain = isinstance(given, str | int | float)
     value = f" = {_short(given)}" if plain else ""
     message = f"{backend.title}: {refusal.path}{value}: {refusal.reason} ({why})"
-    return loaded.problem(refusal.path, message, refusal.hint)
+    hint = refusal.hint
+    if DEVICE not in hint and (refusal.path, refusal.reason) not in {
+        (r.path, r.reason) for r in elsewhere
+    }:
+        hint = f"{ON_GPU}; or {hint}" if hint else ON_GPU
+    return loaded.problem(refusal.path, message, hint)
 
 
 def _short(value: Any) -> str:
