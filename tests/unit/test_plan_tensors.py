@@ -71,6 +71,8 @@ def test_others_share_no_layers(backend: str) -> None:
         ("data.packing=documents", "data.packing: documents"),
         ("run.environment=latest", "only with the aligned versions"),
         ("method.objective.loss=dft", "method.objective.loss: dft"),
+        ("train.embedding_learning_rate=1e-5", "train.embedding_learning_rate: 1e-05"),
+        ("output.quantization=nf4", "output.quantization: nf4"),
     ],
 )
 def test_what_cut_layers_were_not_seen_beside_is_refused(more: str, reason: str) -> None:
@@ -80,8 +82,10 @@ def test_what_cut_layers_were_not_seen_beside_is_refused(more: str, reason: str)
 
 
 def test_llamafactory_cuts_by_the_engine_alone() -> None:
-    with pytest.raises(UnsupportedError, match="engine cuts layers"):
-        plan("llamafactory", SHARED[0])
+    for more in ((), ("hardware.zero=0",)):  # stage 0 has no engine there
+        with pytest.raises(UnsupportedError, match="engine cuts layers"):
+            plan("llamafactory", SHARED[0], *more)
+    assert plan("deepspeed", SHARED[0], "hardware.zero=0")
 
 
 def test_a_model_with_other_layers_is_refused(tmp_path: Path) -> None:

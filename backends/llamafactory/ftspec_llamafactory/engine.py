@@ -16,6 +16,8 @@ from ftspec.mapping import MISSING, Flat, Refuse, Row
 from ftspec.spec.precision import WEIGHTS
 
 KEY = "deepspeed"
+FIRST = 1
+"""The first stage that needs the engine."""
 LOCK = Apart("deepspeed", ">=0.9.5,<0.9.6", "ZeRO is DeepSpeed's, which is in no other lock of it")
 SEEN = ("full", "partial", "lora")
 """Tuners that were seen to train under the engine."""
@@ -24,8 +26,8 @@ OWN = (OPTIMIZER, OFFLOADED, "method.objective.type")
 
 
 def engine_rows() -> tuple[Row, ...]:
-    """The rows of ZeRO, and the key that names the engine's file. Stage 0 needs no engine."""
-    first, *rest = zero_rows(None, least=1)
+    """The rows of ZeRO, and the key that names the engine's file. Stage 0 has no engine."""
+    first, *rest = zero_rows(None, FIRST)
     name = Row(
         (),
         (KEY,),
@@ -42,7 +44,8 @@ def engine_rows() -> tuple[Row, ...]:
             _refuse(stage, *shared, *own)
         return first.lower(stage, *shared)
 
-    return (replace(first, lower=lower, uses=(*first.uses, *OWN)), name, *rest, tensor_row())
+    tensors = tensor_row(least=FIRST)
+    return (replace(first, lower=lower, uses=(*first.uses, *OWN)), name, *rest, tensors)
 
 
 def _refuse(

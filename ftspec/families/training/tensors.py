@@ -41,6 +41,7 @@ PLAIN: Mapping[str, Sequence[Any]] = {
     "method.objective.prompt_weight": (0.0, None),
     "method.objective.average": ("tokens", None),
     "train.optimizer.type": ("adamw",),
+    "train.embedding_learning_rate": (None,),
     "train.label_smoothing": (0.0,),
     "train.neftune_alpha": (None,),
     "train.keep": ("last", None),
@@ -53,18 +54,22 @@ PLAIN: Mapping[str, Sequence[Any]] = {
     "precision.compute": ("fp32", "bf16"),
     "hardware.zero.offload_optimizer": (False, None),
     "hardware.sequence_parallel": (1,),
+    "output.quantization": (None,),
 }
 """Under which values cut layers were seen to train alike."""
 USES = (*PLAIN, "hardware.zero.stage", "derived.model_type", "derived.replicas", "run.environment")
 
 
-def tensor_row(one_group: str = "") -> Row:
-    """How many devices share each layer; more than ``one_group`` of them is refused for this reason."""
+def tensor_row(one_group: str = "", least: int = 0) -> Row:
+    """How many devices share each layer; more than one group of them is refused for ``one_group``.
+
+    ``least`` is the first stage of ZeRO under which there is an engine at all.
+    """
 
     def lower(size: int, *uses: Any) -> Any:
         if size == 1:
             return MISSING
-        _refuse(dict(zip(USES, uses, strict=True)), one_group)
+        _refuse(dict(zip(USES, uses, strict=True)), one_group, least)
         return {SIZE: size, "partition_config": LAYERS}
 
     return Row((PATH,), (TENSORS,), lower, shared, uses=USES, absent=(None,))
@@ -84,9 +89,9 @@ def no_tensors(reason: str, hint: str = "run.backends: deepspeed") -> Row:
     return unsupported(PATH, reason, "notyet", (1,), hint)
 
 
-def _refuse(used: Mapping[str, Any], one_group: str) -> None:
+def _refuse(used: Mapping[str, Any], one_group: str, least: int) -> None:
     stage, family = used["hardware.zero.stage"], used["derived.model_type"]
-    if stage is None:
+    if stage is None or stage < least:
         raise Refuse("DeepSpeed's engine cuts layers", "notyet", "hardware.zero: 1")
     if stage == 3:
         raise Refuse(
