@@ -51,6 +51,8 @@ def test_axolotl_is_told_all_of_it_and_says_it_again() -> None:
     assert plan.native["trl"]["loss_type"] == "dr_grpo"
     assert plan.native["trl"]["chat_template_kwargs"] == {"enable_thinking": False}
     assert plan.native["trainer.max_seq_length"] == 128
+    assert plan.native["trainer.router_aux_loss_coef"] == 0.0  # trl would take 0.001
+    assert plan.native["trainer.use_bias_correction_kl"] is False
     backend = load_backend("axolotl")
     back = lift(backend, backend.read(plan.files())).spec
     values = plan.resolved.flat()
@@ -71,6 +73,7 @@ def test_axolotl_is_told_all_of_it_and_says_it_again() -> None:
         ("data.packing=documents", "cannot share a row"),
         ("data.prepare=ftspec", "tokenise rows themselves"),
         ("data.eval_size=2", "not drawn to evaluate"),
+        ("data.group_by_length=true", "sampler of its own"),
         ("method.tuner={type: ia3}", "of all tuners"),
         ("hardware.devices=2", "several processes"),
         ("data.train={hub: org/p, format: prompt}", "prompts alone"),

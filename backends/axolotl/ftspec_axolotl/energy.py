@@ -13,7 +13,7 @@ from typing import Any
 
 from ftspec.families.objectives.online import OWN, SHARED
 from ftspec.families.objectives.preference import BARRED, OBJECTIVE, Bar, barred
-from ftspec.families.objectives.prompts import one_seed_row
+from ftspec.families.objectives.prompts import SAMPLER, one_seed_row
 from ftspec.families.objectives.vllm import GENERATION
 from ftspec.families.trainers import Trainer
 from ftspec.mapping import FieldMap, Refuse, Row, constant, field, replaced
@@ -49,6 +49,23 @@ DRAWN: Mapping[str, tuple[str, Any]] = {
 }
 """Of the section `trl`, by path: the name, and what trl assumes."""
 ASIDE = {"use_vllm": False, "sync_ref_model": False, "log_completions": False}
+PLAIN: Mapping[str, tuple[Any, str]] = {
+    "delta": (None, "the ratio has no other bound than clip"),
+    "importance_sampling_level": ("token", "tokens are weighed, not whole completions"),
+    "multi_objective_aggregation": ("sum_then_normalize", "there is one reward"),
+    "top_entropy_quantile": (1.0, "all tokens count"),
+    "entropy_coef": (0.0, "entropy is not rewarded"),
+    "use_adaptive_entropy": (False, "entropy is not rewarded"),
+    "use_bias_correction_kl": (False, "the divergence is weighed by beta alone"),
+    "off_policy_mask_threshold": (None, "no completion is left out for its distance"),
+    "cast_lm_head_to_fp32": (False, "the head keeps its type"),
+    "cache_implementation": (None, "other caches are not in a spec yet"),
+    "generation_kwargs": (None, "other settings of generation are not in a spec yet"),
+    "use_transformers_continuous_batching": (False, "it is not in a spec yet"),
+    "router_aux_loss_coef": (0.0, "mixtures are not compiled for it yet"),
+}
+"""Settings of GRPOConfig that say nothing of a spec, and stay as trl 1.9 has them; but that it would add a
+balance of experts where a model's config speaks of one."""
 UNSEEN = (
     "method.tuner.dropout",
     "data.system",
@@ -61,6 +78,7 @@ BARS: Mapping[str, Bar] = {
     **{path: BARRED[path] for path in SHARED},
     **{path: bar for path, bar in OWN.items() if path not in UNSEEN},
     **ALONE,
+    "data.group_by_length": Bar(lambda on: not on, SAMPLER, hint="leave it out"),
     "data.overflow": Bar(
         lambda what: what in ("truncate", "error"),
         "features are read of the first tokens of a longer text, and no row is left out",
@@ -134,6 +152,7 @@ def _own() -> tuple[Row, ...]:
             uses=("derived.accumulation_steps",),
             absent=(None,),
         ),
+        *(constant(ARGUMENTS + name, *said) for name, said in PLAIN.items()),
         constant(f"{ARGUMENTS}disable_dropout", False, "the adapter's own holds", absent=False),
     )
 

@@ -39,11 +39,14 @@ def limit_row() -> Row:
     )
 
 
+SAMPLER = "its trainer draws prompts by a sampler of its own"
+
+
 def no_lengths() -> Row:
     """Rows of like length, which these trainers do not draw."""
     return unsupported(
         "data.group_by_length",
-        "its trainer draws prompts by a sampler of its own",
+        SAMPLER,
         neutral=(False,),
         hint="leave it out",
     )
