@@ -47,6 +47,17 @@ def test_processes_that_draw_dropout_by_the_same_numbers(backend: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "tuner",
+    [
+        "{type: loha, rank_dropout: 0.1}", "{type: lokr, module_dropout: 0.1}",
+        "{type: peft, kind: BOFT, options: {boft_dropout: 0.1, target_modules: [q_proj]}}",
+    ],
+)  # fmt: skip
+def test_dropout_has_other_names_elsewhere(tuner: str) -> None:
+    assert "different rows" in reason("trl", "quickstart", SEVERAL, f"method.tuner={tuner}")
+
+
+@pytest.mark.parametrize(
     ("spec", "backend", "word"),
     [
         ("dpo-tiny", "trl", "input_ids"),

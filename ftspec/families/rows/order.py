@@ -8,6 +8,7 @@ answers have not: their trainers stop. Trainers that draw completions have sampl
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftspec.mapping import Refuse, Row
@@ -23,7 +24,8 @@ USES = (
         "data.packing",
         "hardware.sequence_parallel",
     ),
-    *("hardware.device", "derived.processes", "method.tuner.dropout", "train.neftune_alpha"),
+    *("hardware.device", "derived.processes", "train.neftune_alpha"),
+    *(f"method.tuner.{name}" for name in ("dropout", "rank_dropout", "module_dropout", "options")),
 )
 """What `lower_grouped` asks beside the field itself."""
 
@@ -64,8 +66,9 @@ def _refuse_others(
     sequence_parallel: int,
     device: str,
     processes: int | None,
-    dropout: float | None,
     neftune_alpha: float | None,
+    options: Mapping[str, Any] | None,
+    **dropouts: float | None,
 ) -> None:
     if data_seed not in (None, seed):
         raise Refuse(
@@ -82,12 +85,18 @@ def _refuse_others(
         raise Refuse("packed rows are of one length, nearly", "never", "leave one of the two out")
     if sequence_parallel != 1:
         raise Refuse("rows of like length were not seen to be split over devices", "notimpl")
-    if device == "cpu" and (processes or 1) > 1 and (dropout or neftune_alpha):
+    drawn = (neftune_alpha, *dropouts.values(), *_dropouts(options or {}))
+    if device == "cpu" and (processes or 1) > 1 and any(drawn):
         raise Refuse(
             "each process draws the order by its own generator, and on a CPU dropout and noise draw by it "
             "too: in a later epoch they have different rows",
             hint="method.tuner.dropout: 0, and no train.neftune_alpha",
         )
+
+
+def _dropouts(options: Mapping[str, Any]) -> Iterator[Any]:
+    """Those of peft's adapters that a spec has as options: each has a name of its own for it."""
+    return (value for name, value in options.items() if "dropout" in name)
 
 
 def lift_order(strategy: Any) -> tuple[bool, bool]:
