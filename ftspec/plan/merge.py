@@ -23,6 +23,10 @@ QUANTISED = (
     "to make up for, the rounding, is not in them"
 )
 
+SEEING = (
+    "the script of a merge loads a model that reads text, and would leave out what reads images"
+)
+
 
 def merge_plan(
     source: Plan,
@@ -38,10 +42,15 @@ def merge_plan(
     in float32 on the CPU; the result has the type in which the base is stored.
 
     Raises:
-        UnsupportedError: the base was quantised, and nearly the same is not accepted.
+        UnsupportedError: the model reads images; or the base was quantised, and nearly the same is not
+            accepted.
     """
     resolved = source.resolved
     values = resolved.flat()
+    if values["model.images.train"] is not None:
+        raise UnsupportedError(
+            Problem(SEEING, "model.adapter", hint="method: full in the earlier stage")
+        )
     notes: tuple[Note, ...] = ()
     if values["model.quantization.type"] or values["model.stored.type"]:
         notes = (Note("model.adapter", QUANTISED),)

@@ -15,9 +15,11 @@ from ftspec.errors import DataError, FtspecError, SpecError, UnsupportedError
 from ftspec.families.rows.images import OUTSIDE
 from ftspec.plan.data_stages import check_split
 from ftspec.plan.make import Plan, make_plan
+from ftspec.plan.pipeline import make_pipeline
 from ftspec.plan.stages import WriteFile
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
+from ftspec.spec.pipeline import Pipeline, load_any
 
 SPEC = """\
 version: 1
@@ -209,11 +211,30 @@ def test_images_need_a_section(tmp_path: Path) -> None:
         ("model.quantization=int8",),
         ("method.objective={type: sft, prompt_weight: 0.1}",),
         ("train.neftune_alpha=5.0",),
+        ("output.quantization=nf4",),
+        ("method=full", "train.embedding_learning_rate=1e-5", "model.images.train=vision"),
     ],
 )
 def test_what_was_not_seen_with_images_is_refused(tmp_path: Path, sets: tuple[str, ...]) -> None:
     with pytest.raises(UnsupportedError, match="images"):
         plan(tmp_path, *sets)
+
+
+def test_an_adapter_of_a_model_that_reads_images_is_not_merged(tmp_path: Path) -> None:
+    stages = """
+stages:
+- {name: one, method: {objective: {type: sft, average: batches}}, run: trl}
+- name: two
+  model: {stage: one, adapter: merge}
+  method: {objective: {type: sft, average: batches}}
+  run: trl
+"""
+    text = SPEC.replace("method: {objective: {type: sft, average: batches}}\n", "")
+
+    pipeline = load_any(written(tmp_path, text=text + stages))
+    assert isinstance(pipeline, Pipeline)
+    with pytest.raises(UnsupportedError, match="leave out what reads images"):
+        make_pipeline(pipeline, output=tmp_path / "build")
 
 
 @pytest.mark.parametrize("backend", ["deepspeed", "unsloth", "axolotl"])

@@ -92,11 +92,13 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "data.group_by_length": (False, None),
     "train.qat.weights": (None,),
     "train.neftune_alpha": (None,),
+    "train.embedding_learning_rate": (None,),
     "hardware.fsdp.version": (None,),
     "hardware.zero.stage": (None, 0),
     "hardware.sequence_parallel": (1, None),
     "hardware.tensor_parallel": (1, None),
     "precision.compute": ("fp32", "bf16", "fp16", "bf16-pure"),
+    "output.quantization": (None,),
 }
 """Under which values rows with images are compiled; under all others they were not seen to train alike."""
 OTHER_OBJECTIVES = (
