@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from ftspec.verify.verify import Run
 from tests.real.conftest import Lab
 from tests.real.test_options import assert_equal, refusal
 
@@ -34,3 +37,21 @@ def test_embeddings_have_a_rate_of_their_own(lab: Lab, name: str) -> None:
     for backend in backends:
         peaks = {group.settings["initial_lr"] for group in proof.evidence(backend).groups}
         assert peaks == {RATE, 1e-3}, backend
+
+
+@pytest.mark.parametrize("zero", ["2", "3", "{stage: 2, offload_optimizer: true}"])
+def test_the_engine_shards_both_groups(lab: Lab, zero: str) -> None:
+    sets = (RATED, *CASES["all weights, decay"][0])
+
+    def runs(folder: Path) -> dict[str, Run]:
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *sets),
+            "deepspeed": lab.compiled(
+                "deepspeed", folder / "deepspeed", *sets, f"hardware.zero={zero}"
+            ),
+        }
+
+    proof = lab.compare(f"two rates, zero {zero}", runs)
+    assert_equal(proof)
+    peaks = {group.settings["initial_lr"] for group in proof.evidence("deepspeed").groups}
+    assert peaks == {RATE, 1e-3}
