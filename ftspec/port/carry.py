@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.emit.disk import write_atomic
-from ftspec.errors import OutputError, Problem, SpecError, UnsupportedError
+from ftspec.errors import FtspecError, OutputError, Problem, SpecError, UnsupportedError
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.plan.write import write_plan
@@ -55,27 +55,56 @@ def carry(
     load(backend)  # says at once if there is none
     imported = bring(files, wanted, version, devices)
     if questions := [one for one in imported.composed.open if not _is_answered(one, sets)]:
-        hint = "`ftspec import` writes the spec with these questions in it"
-        raise SpecError(
-            [Problem(question, hint=_answer(question) or hint) for question in questions]
-        )
+        raise SpecError([_asked(question, imported) for question in questions])
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
-    if lost and not allow_lossy:
-        raise UnsupportedError([_problem(fate) for fate in lost])
+    stops = [] if allow_lossy else [_problem(fate) for fate in lost]
     changed = [*moved(imported, folder), *sets]
     with _beside(imported, folder, overwrite), at_their_source(imported, sets):
         loaded = loads(imported.composed.text, IN_BETWEEN, changed)
         try:
             plan = make_plan(loaded, backend, folder, allow_lossy)
         except UnsupportedError as error:
-            if options := way_out(imported, backend, folder, changed, error.problems):
-                error.way_out = " ".join(map(shlex.quote, options))
+            options = way_out(imported, backend, folder, changed, error.problems)
+            raise _stop([*stops, *error.problems], options) from error
+        except FtspecError as error:
+            if stops:  # first what would be lost: it may be the rows that cannot be read
+                raise UnsupportedError(stops) from error
             raise
+        if stops:
+            raise _stop(stops, ())
         return Carried(imported, plan, write_plan(plan, overwrite))
+
+
+def _stop(problems: Sequence[Problem], options: Sequence[str] | None) -> UnsupportedError:
+    """All of it at once, with the options that go on where those of the plan lead anywhere."""
+    error = UnsupportedError(problems)
+    if options is not None and len(problems) > 1:
+        lossy = any(problem.hint == NEARLY for problem in problems)
+        first = ["--allow-lossy"] if lossy and "--allow-lossy" not in options else []
+        error.way_out = " ".join(map(shlex.quote, [*first, *options]))
+    elif options:
+        error.way_out = " ".join(map(shlex.quote, options))
+    return error
 
 
 ASKING = re.compile(r"([a-z_0-9.]+): ")
 """A question that begins with the path of what is open."""
+
+
+AT_LINE = re.compile(r"line ([0-9]+): (.+)", re.DOTALL)
+"""One about a line of its source."""
+DECIDE = "`ftspec import` writes the spec with what is to be decided in it; then `ftspec compile`"
+NEARLY = "--allow-lossy goes on all the same"
+
+
+def _asked(question: str, imported: Imported) -> Problem:
+    """The question at its line, or at least in its file."""
+    asking = (part for part in imported.parts if question in part.questions)
+    part = next(asking, imported.parts[0])
+    placed = AT_LINE.match(question)
+    line, text = (int(placed[1]), placed[2]) if placed else (0, question)
+    file = str(part.context.document.path)
+    return Problem(text, file=file, line=line, hint=_answer(question) or DECIDE)
 
 
 def _is_answered(question: str, sets: Sequence[str]) -> bool:
@@ -161,5 +190,5 @@ def _problem(fate: Fate) -> Problem:
         f"{setting.key}: {setting.value!r} {word}: {fate.why}",
         file=setting.file,
         line=setting.line,
-        hint="--allow-lossy goes on without it",
+        hint=NEARLY,
     )

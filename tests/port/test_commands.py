@@ -311,3 +311,31 @@ def test_an_option_answers_a_question(ftspec: Command, sources: Path) -> None:
     assert "--set data.train.format=..." in done.err
     done = ftspec(*to, "--set", "data.train.format=preference")
     assert done.code == 0, done.err
+
+
+def test_port_tells_at_once_what_is_nearly_the_same_and_what_is_refused(
+    ftspec: Command, sources: Path
+) -> None:
+    (sources / "axolotl.yaml").write_text(
+        AXOLOTL + "group_by_length: true\nval_set_size: 0.2\nseed: 3\n"
+    )
+    to = ("--to", "llamafactory", "-o", "build", "--set", "data.train_on=all")
+    told = json.loads(ftspec("port", "axolotl.yaml", *to, "--json").out)["error"]
+    messages = [one["message"] for one in told["problems"]]
+    assert any(text.startswith("group_by_length: True only nearly the same") for text in messages)
+    assert any("method.objective.average" in text for text in messages)
+    options = shlex.split(told["way_out"])
+    assert options.count("--allow-lossy") == 1
+    done = ftspec("port", "axolotl.yaml", *to, *options)
+    assert done.code == 0, done.err
+
+
+def test_a_question_of_a_port_stands_at_its_line(ftspec: Command, sources: Path) -> None:
+    script = "from trl import SFTConfig, SFTTrainer\nfrom datasets import load_dataset\n"
+    script += "from x import change\n"
+    script += 'rows = load_dataset("org/rows", split="train")\nchange(rows)\n'
+    script += 'SFTTrainer("org/model", args=SFTConfig("out"), train_dataset=rows).train()\n'
+    (sources / "train.py").write_text(script)
+    told = json.loads(ftspec("port", "train.py", "--to", "trl", "-o", "b", "--json").out)["error"]
+    (place,) = [one for one in told["problems"] if "change(rows)" in one["message"]]
+    assert (place["file"], place["line"]) == ("train.py", 5)

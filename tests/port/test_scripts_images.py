@@ -34,6 +34,7 @@ def convert_to_conversation(sample):
     return {"messages": conversation}
 
 converted = [convert_to_conversation(sample) for sample in dataset]
+FastVisionModel.for_inference(model)  # a look at it first: `train` sets all of this anew (models/rl.py)
 FastVisionModel.for_training(model)
 trainer = SFTTrainer(
     model=model, tokenizer=tokenizer, train_dataset=converted,

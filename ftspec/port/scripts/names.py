@@ -158,7 +158,7 @@ HARMLESS = re.compile(
     r"""(async\s+)?def\s|class\s|\#
       | (tokenizer|processing_class|processor(\.tokenizer)?)\.
         (pad_token|pad_token_id|padding_side|model_max_length)\s*=
-      | Fast\w+\.for_training\(\s*model\s*\)$
+      | Fast\w+\.for_(training|inference)\(\s*model\s*\)$
       | \w*tok\w*\.(padding_side\s*=|pad_token(_id)?\s*=\s*\w+\.(eos|unk|bos)_token(_id)?\s*$)
       | if\s+(not\s+)?tokenizer\.pad_token(\s+is\s+None)?:
         \s*tokenizer\.pad_token\s*=\s*tokenizer\.eos_token\s*$
