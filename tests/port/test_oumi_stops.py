@@ -126,7 +126,7 @@ def test_strange_keys_and_fields_that_are_not_read(read: Bring) -> None:
     assert {fate(found, key) for key in strange} == {("unknown", why)}
     assert fate(found, "model.freeze_layers") == ("inert", "it is off")
     for key in ("model.text_only", "peft.llm_int8_skip_modules"):
-        assert fate(found, key) == ("unknown", "it is not read"), key
+        assert fate(found, key) == ("unknown", "Oumi reads it, and ftspec does not"), key
 
 
 def test_words_of_its_own(read: Bring) -> None:
@@ -141,3 +141,16 @@ def test_words_of_its_own(read: Bring) -> None:
     for stage in ("2", 2, "zero_2"):  # a member's name alone is taken, not what it stands for
         found = changed(read, **on, deepspeed__zero_stage=stage)
         assert fate(found, "deepspeed.zero_stage")[0] == "unknown"
+
+
+def test_what_is_handed_on_is_never_off(read: Bring) -> None:
+    off = {"enable_thinking": False}
+    found = changed(read, model__tokenizer_kwargs=off, model__chat_template_kwargs=off)
+    assert fate(found, "model.tokenizer_kwargs.enable_thinking")[0] == "unknown"
+    assert fate(found, "model.chat_template_kwargs.enable_thinking")[0] == "unknown"
+    assert fate(changed(read, model__tokenizer_kwargs={}), "model.tokenizer_kwargs")[0] == "inert"
+
+
+def test_zero_is_not_off(read: Bring) -> None:
+    found = changed(read, training__label_ignore_index=0)
+    assert fate(found, "training.label_ignore_index")[0] == "unknown"

@@ -5,6 +5,7 @@ No run can have come of them, so what they mean is a question.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from ftspec.port.rules import Context, Outcome, section
 
 Condition = Callable[[Context], Any]
 STRANGE = "Oumi has no such setting, and stops at it"
-UNREAD = "it is not read"
+UNREAD = "Oumi reads it, and ftspec does not"
 OFF = "it is off"
 FIELDS = {
     "model": "adapter_model adapter_trainable tokenizer_name tokenizer_kwargs processor_kwargs compile "
@@ -32,12 +33,16 @@ FIELDS = {
 }
 """Fields of its dataclasses that have no rule of their own, by section."""
 
+HANDED = re.compile(r"(kwargs|overrides)\.")
+"""What stands below is handed on as it is: false may switch off what is on anyway."""
+
 
 def otherwise(setting: Setting, _context: Context) -> Outcome:
     """A key without a rule: a field of Oumi's that is not read, or no field of it."""
     if not is_field(setting.key):
         return Outcome("unknown", why=STRANGE)
-    if setting.value in (None, False, [], {}):
+    is_off = setting.value is None or setting.value is False or setting.value in ([], {})
+    if is_off and not HANDED.search(setting.key):
         return Outcome("inert", why=OFF)
     return Outcome("unknown", why=UNREAD)
 
