@@ -37,6 +37,12 @@ ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
         ("axolotl", f"{AXOLOTL}save_strategy: {{a: 1}}\n", "save_strategy.a"),
         ("axolotl", f"{AXOLOTL}save_strategy: never\n", "save_strategy"),
         ("axolotl", f"{AXOLOTL}plugins: 7\n", "plugins"),
+        ("trl", f"{TRL}trainer: reward\nlora_modules_to_save: 1.5\n", "lora_modules_to_save"),
+        ("trl", f"{TRL}trainer: grpo\nreward_model_path: ''\n", "reward_model_path"),
+        ("trl", f"{TRL}trainer: grpo\nreward_funcs: []\n", "reward_funcs"),
+        ("axolotl", f"{AXOLOTL}val_set_size: .inf\n", "val_set_size"),
+        ("axolotl", f"{AXOLOTL}val_set_size: -1\n", "val_set_size"),
+        ("axolotl", f"{AXOLOTL}warmup_steps: .inf\n", "warmup_steps"),
         (
             "axolotl",
             f"{AXOLOTL}gradient_accumulation_steps: {{a: 1}}\n",

@@ -92,3 +92,8 @@ def test_who_stops_and_who_never_asks(
     assert told[0] == kind and why in told[1], told
     if key != "data_seed" and kind != "approximated" and "length_column" not in key:
         assert not found.composed.values.get(PATH)
+
+
+def test_a_word_that_transformers_has_not(read: Bring) -> None:
+    text = LLAMAFACTORY + "stage: sft\npacking: true\ntrain_sampling_strategy: by_chance\n"
+    assert fate(read(text, wanted="llamafactory"), "train_sampling_strategy")[0] == "unknown"

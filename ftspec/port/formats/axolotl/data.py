@@ -237,6 +237,8 @@ def drawn(context: Context) -> dict[str, Any]:
 
 def _held_out(setting: Setting, context: Context) -> Outcome:
     size = held_out(context)
+    if size is None and setting.value:
+        return Outcome("unknown", why="neither a share of the rows nor a number of them")
     if size is None:
         return Outcome("derived", why="nothing is held out", of=("data.eval",))
     if size == 1:

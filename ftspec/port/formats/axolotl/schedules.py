@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from ftspec.port.fates import Setting
@@ -79,7 +80,9 @@ def is_flat(context: Context) -> bool:
 
 
 def figure(value: Any) -> float | int | None:
-    return value if isinstance(value, int | float) else None
+    """A number that counts; null of any other value, whose own fate tells."""
+    counts = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
+    return value if counts else None
 
 
 def _warmup_ratio(setting: Setting, context: Context) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule
+from ftspec.spec.scalars import TOO_LARGE
 
 CONFIG = "SFTConfig."
 BITS = "BitsAndBytesConfig."
@@ -110,6 +111,6 @@ def switched(value: Any) -> Any:
 def held_out(context: Context) -> float | None:
     """The rows that are held out (utils/data/sft.py): beyond 1 it is a count, else a share."""
     size = context.get("val_set_size")
-    if not isinstance(size, int | float) or isinstance(size, bool) or not size:
+    if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < TOO_LARGE:
         return None
     return float(int(size)) if size > 1 else float(size)

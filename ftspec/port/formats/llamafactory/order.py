@@ -28,11 +28,17 @@ def _order(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="disable_shuffling comes first: rows stay in their order")
     if value == "sequential":
         return Outcome("derived", {"disable_shuffling": True})
+    if value != GROUPED:
+        return Outcome("unknown", why="transformers knows random, sequential and group_by_length")
+    return _grouped(setting, context)
+
+
+def _grouped(setting: Setting, context: Context) -> Outcome:
     if joins(context):
         return Outcome("approximated", why=PACKED)
-    if why := STOPPED.get(context.get("stage") or "sft", MEASURED):
+    if why := STOPPED.get(str(context.get("stage") or "sft"), MEASURED):
         return Outcome("unknown", why=why)
-    return Outcome("exact" if setting.key == STRATEGY else "renamed", {STRATEGY: value})
+    return Outcome("exact" if setting.key == STRATEGY else "renamed", {STRATEGY: GROUPED})
 
 
 ORDER_RULES: dict[str, Rule] = dict.fromkeys((STRATEGY, GROUPED), _order)

@@ -61,7 +61,8 @@ def _function(name: str, context: Context) -> dict[str, Any]:
 
 def rewards(context: Context) -> tuple[dict[str, Any], ...]:
     """What rewards, in trl's order, each with its weight."""
-    models = [context.get(key) for key in MODELS if isinstance(context.get(key), str)]
+    named = [context.get(key) for key in MODELS]
+    models = [name for name in named if isinstance(name, str) and name]
     found: list[dict[str, Any]] = [{"by": "model", "name": model} for model in models]
     found += [_function(name, context) for name in names(context) if _is_name(name)]
     weights = context.get("reward_weights")
@@ -76,7 +77,7 @@ def _is_name(name: Any) -> bool:
 
 def _functions(_setting: Setting, context: Context) -> Outcome:
     """Named functions: trl's own are known, those of a project are for a person to copy."""
-    if not all(map(_is_name, names(context))):
+    if not (names(context) and all(map(_is_name, names(context)))):
         return Outcome("unknown", why="rewards are named functions, or models")
     if text := context.get(REWARD_SOURCE):
         why = f"the script's own functions, written to {_file(context)}"
@@ -96,7 +97,9 @@ def _source(_setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", why="the text of these functions", of=(FIELD,))
 
 
-def _model(_setting: Setting, context: Context) -> Outcome:
+def _model(setting: Setting, context: Context) -> Outcome:
+    if not (isinstance(setting.value, str) and setting.value):
+        return Outcome("unknown", why="no name of a model")
     return Outcome("renamed", spec={FIELD: rewards(context)}, why="the model that rewards")
 
 

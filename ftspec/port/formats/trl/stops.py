@@ -42,7 +42,7 @@ def is_stored(context: Context) -> bool:
 
 def head_question(context: Context, task: Any, saved: Any) -> tuple[str, ...]:
     """Of a reward model with an adapter, whether its new head trains (trainer/reward_trainer.py)."""
-    trains = str(task).endswith("SEQ_CLS") or "score" in (saved or ())
+    trains = str(task).endswith("SEQ_CLS") or (isinstance(saved, list | str) and "score" in saved)
     return () if trains or trainer(context)[0] != "reward" else (FROZEN_HEAD,)
 
 
