@@ -207,3 +207,24 @@ def test_processes_that_ray_starts(read: Bring) -> None:
     kind, why = fate(read(f"{SFT}ray_num_workers: 4\n"), "ray_num_workers")
     assert kind == "approximated" and "--devices 4" in why
     assert fate(read(f"{SFT}ray_num_workers: 4\n", devices=4), "ray_num_workers")[0] == "derived"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("", "in proportion"),
+        ("mask_history: true\n", "the last turns stay there"),
+        ("stage: pt\n", ""),
+    ],
+)
+def test_how_long_rows_are_cut_is_told(read: Bring, more: str, told: str) -> None:
+    text = SFT.replace("stage: sft\n", "") if "stage" in more else SFT
+    notes = [note for note in read(text + more).notes if "cutoff_len" in note]
+    assert [told in note for note in notes] == ([True] if told else [])
+
+
+def test_packed_rows_share_rows_otherwise(read: Bring) -> None:
+    imported = read(SFT + "packing: true\nneat_packing: true\n")
+    kind, why = fate(imported, "neat_packing")
+    assert kind == "derived" and "which of them share one row is chosen otherwise" in why
+    assert imported.composed.spec.data.packing == "documents"

@@ -18,7 +18,16 @@ from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
-from ftspec.port.formats.llamafactory.joined import BLOCKS, block, length, packing, packs, workers
+from ftspec.port.formats.llamafactory.joined import (
+    BLOCKS,
+    block,
+    cut,
+    length,
+    neat,
+    packing,
+    packs,
+    workers,
+)
 from ftspec.port.formats.llamafactory.megatron import MEGATRON_RULES
 from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.order import ORDER_RULES
@@ -233,7 +242,7 @@ def _complete(context: Context) -> Completion:
     purpose = other(context)
     questions = [] if purpose is None else [purpose]
     questions += stops(context)
-    # its own way of cutting, in proportion from prompt and answer, is what the row of the map tells
+    # its own way of cutting, in proportion from prompt and answer, is told in a note
     spec: dict[str, Any] = {"data.overflow": "truncate"}
     if packs(context) and context.get("stage") != "pt":
         said = context.get("cutoff_len", context.assumed("cutoff_len"))
@@ -258,7 +267,8 @@ def _complete(context: Context) -> Completion:
         questions += asked(context)
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    told = (*unheard(context), *uncut(context))
+    long = uncut(context) or (cut(context) if purpose is None else ())
+    told = (*unheard(context), *long)
     return Completion(native, spec, tuple(questions), told, trains=purpose is None)
 
 
@@ -288,6 +298,7 @@ format = Format(
         "dataset_dir": inert("where dataset_info.json stands: the files are named in data.train"),
         "template": template,
         "packing": packing,
+        "neat_packing": neat,
         "tokenized_path": _tokenized,
         "enable_thinking": thinking,
         "default_system": system,

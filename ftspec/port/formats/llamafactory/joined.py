@@ -14,6 +14,19 @@ BLOCKS = (
     "of a block's first; a spec joins all texts, each with what its tokenizer puts before it"
 )
 """data/processor/pretrain.py."""
+CHOSEN = "whole rows that do not see each other; which of them share one row is chosen otherwise"
+"""data/processor/supervised.py, PackedSupervisedDatasetProcessor: the fullest rows of each thousand."""
+CUTTING = ("sft", "rm", "dpo", "kto", "orpo")
+"""Stages whose rows are turns that `infer_seqlen` shortens."""
+COUNTED = "`ftspec data preview` counts such rows, and data.overflow: error stops at them"
+IN_PROPORTION = (
+    "a row longer than cutoff_len loses tokens of a question and its answer in proportion there "
+    f"(data/processor/processor_utils.py, infer_seqlen), and its end here: {COUNTED}"
+)
+LAST = (
+    "of a conversation longer than cutoff_len the last turns stay there, since mask_history is on "
+    f"(data/processor/supervised.py), and the first ones here, which do not train: {COUNTED}"
+)
 TOGETHER = "texts are put into rows together"
 
 
@@ -35,6 +48,20 @@ def length(setting: Setting, context: Context) -> Outcome:
             return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
         return Outcome("derived", why=why, of=("data.max_length",))
     return PLAIN(setting, context)
+
+
+def cut(context: Context) -> tuple[str, ...]:
+    """A note on rows of turns that are too long."""
+    if context.get("stage", "sft") not in CUTTING:
+        return ()
+    return (LAST if context.get("mask_history") is True else IN_PROPORTION,)
+
+
+def neat(setting: Setting, context: Context) -> Outcome:
+    """Rows that share one without seeing each other."""
+    if setting.value is not True or context.get("stage", "sft") != "sft":
+        return PLAIN(setting, context)
+    return Outcome("derived", {"neat_packing": True}, why=CHOSEN)
 
 
 def packing(setting: Setting, context: Context) -> Outcome:
