@@ -132,7 +132,8 @@ def load_spec(spec: Path, sets: tuple[str, ...], environment: str | None = None)
     from ftspec.spec.load import load
 
     extra = (f"run.environment={environment}",) if environment else ()
-    return load(spec, (*sets, *extra))
+    with telling_configs_apart(spec):
+        return load(spec, (*sets, *extra))
 
 
 def load_stage(spec: Path, sets: tuple[str, ...], stage: str | None) -> Loaded:

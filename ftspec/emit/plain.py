@@ -78,8 +78,11 @@ def hidden(text: str) -> str:
 def one_line(text: str) -> str:
     """A text that is safe as a comment: one line, nothing hidden in it, no meaning to any tool."""
     words = "".join(" " if _unseen(character) else character for character in text).split()
+    told = " ".join(words)
+    if len(told) > COMMENT:
+        told = f"{told[: COMMENT - 4].rpartition(' ')[0] or told[: COMMENT - 4]} ..."
     # `# /// script` opens inline metadata (PEP 723), wherever it stands.
-    return _COOKIE.sub("coding ", " ".join(words)[:COMMENT]).replace("///", "/ / /")
+    return _COOKIE.sub("coding ", told).replace("///", "/ / /")
 
 
 def _unseen(character: str) -> bool:

@@ -138,8 +138,8 @@ def test_the_config_of_another_tool_is_told_for_what_it_is(
     file: str, title: str, ftspec: Command
 ) -> None:
     config = SPECS / "foreign" / file
-    for command in ("validate", "plan", "run", "verify"):
-        done = ftspec(command, config)
+    for command in ("validate", "plan", "run", "verify", "data preview"):
+        done = ftspec(*command.split(), config)
         assert done.code == 2 and done.err.count("error[") == 1
         assert f"this is a config of {title}, not a spec" in done.err
         assert f"ftspec import {config} -o spec.yaml" in done.err

@@ -177,6 +177,8 @@ def test_a_template_may_be_a_file(tmp_path: Path) -> None:
 def test_comments_are_one_harmless_line() -> None:
     assert one_line(" a\n# b\u2028\u202ec\ud800 ") == "a # b c"
     assert one_line("coding: utf-7") == "coding : utf-7"
+    assert one_line("word " * 60) == f"{'word ' * 39}..."
+    assert len(one_line("w" * 300)) == 200
     assert "# ///" not in render("# {{ x|comment }}\n", x="/// script")
 
 
