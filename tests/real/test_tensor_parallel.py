@@ -24,6 +24,7 @@ CASES: Mapping[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
         ("train.gradient_checkpointing=true", "data.eval_size=8", "train.eval_steps=2"),
         {"deepspeed": ("hardware.zero=2",), "llamafactory": ()},
     ),
+    "llama in bfloat16": (("precision=bf16",), {"deepspeed": (), "llamafactory": ()}),
     "qwen2": (("model.name=../qwen2",), {"deepspeed": (), "llamafactory": ()}),
     "qwen3": (("model.name=../qwen3",), {"deepspeed": ("hardware.zero=0",), "llamafactory": ()}),
 }

@@ -73,11 +73,12 @@ def test_others_share_no_layers(backend: str) -> None:
         ("method.objective.loss=dft", "method.objective.loss: dft"),
         ("train.embedding_learning_rate=1e-5", "train.embedding_learning_rate: 1e-05"),
         ("output.quantization=nf4", "output.quantization: nf4"),
+        ("data.eval_size=7 train.eval_steps=2 train.early_stopping=2", "train.early_stopping: 2"),
     ],
 )
 def test_what_cut_layers_were_not_seen_beside_is_refused(more: str, reason: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
-        plan("deepspeed", *SHARED, more)
+        plan("deepspeed", *SHARED, *more.split())
     assert reason in str(caught.value)
 
 

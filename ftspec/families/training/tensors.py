@@ -45,6 +45,8 @@ PLAIN: Mapping[str, Sequence[Any]] = {
     "train.label_smoothing": (0.0,),
     "train.neftune_alpha": (None,),
     "train.keep": ("last", None),
+    # what an evaluation measures is another number where its last batch is not full
+    "train.early_stopping": (None,),
     "train.resume": (None,),
     "model.quantization.type": (None,),
     "model.stored.type": (None,),
