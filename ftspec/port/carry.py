@@ -116,8 +116,12 @@ def _is_answered(question: str, sets: Sequence[str]) -> bool:
 
 
 def _answer(question: str) -> str:
-    """How to say it, for the question that comes up most."""
-    return "--set data.train.format=..." if question.startswith("data.train: which format") else ""
+    """How to say it, for the questions that come up most."""
+    if question.startswith("data.train: which format"):
+        return "--set data.train.format=..."
+    if "are its prompts and its answers lists of messages?" in question:
+        return "if they are: --set data.train.format=preference"
+    return ""
 
 
 @contextmanager

@@ -339,3 +339,18 @@ def test_a_question_of_a_port_stands_at_its_line(ftspec: Command, sources: Path)
     told = json.loads(ftspec("port", "train.py", "--to", "trl", "-o", "b", "--json").out)["error"]
     (place,) = [one for one in told["problems"] if "change(rows)" in one["message"]]
     assert (place["file"], place["line"]) == ("train.py", 5)
+
+
+def test_a_question_about_pairs_has_an_answer(ftspec: Command, sources: Path) -> None:
+    turn = [{"role": "user", "content": "So?"}], [{"role": "assistant", "content": "Yes."}]
+    row = {"asked": turn[0], "chosen": turn[1], "rejected": turn[1]}
+    (sources / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    chats = "{path: chat.jsonl, ds_type: json, type: chat_template, field_messages: messages}"
+    pairs = "{path: pairs.jsonl, ds_type: json, type: chat_template.default, field_messages: asked}"
+    (sources / "axolotl.yaml").write_text("rl: dpo\n" + AXOLOTL.replace(chats, pairs))
+    to = ("--to", "trl", "-o", "build", "--allow-lossy", "--set", "data.overflow=error")
+    told = json.loads(ftspec("port", "axolotl.yaml", *to, "--json").out)["error"]
+    (hint,) = [one["hint"] for one in told["problems"]]
+    assert hint == "if they are: --set data.train.format=preference"
+    done = ftspec("port", "axolotl.yaml", *to, *hint.split()[-2:])
+    assert done.code == 0, done.err
