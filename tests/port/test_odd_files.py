@@ -26,6 +26,7 @@ ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
     [
         ("llamafactory", f"{LLAMAFACTORY}dataset: 5\n", "dataset"),
         ("llamafactory", f"{LLAMAFACTORY}dataset: a\nlora_target: [1]\n", "lora_target"),
+        ("llamafactory", f"{LLAMAFACTORY}max_samples: true\n", "max_samples"),
         ("trl", f"{TRL}trainer: [dpo]\n", "trainer"),
         ("trl", f"{TRL}lora_target_modules: 5\n", "lora_target_modules"),
         ("trl", f"{TRL}trainer: grpo\nreward_weights: 5\n", "reward_weights"),
@@ -50,6 +51,11 @@ ENGINE = '{"train_micro_batch_size_per_gpu": 2, %s}'
         ),
         ("torchtune", f"{TORCHTUNE}epochs: x\n", "epochs"),
         ("torchtune", f"{TORCHTUNE}dtype: []\n", "dtype"),
+        (
+            "torchtune",
+            f"{TORCHTUNE}dataset: {{_component_: torchtune.datasets.alpaca_dataset, column_map: 1.5}}\n",
+            "dataset.column_map",
+        ),
         ("oumi", f"{OUMI}training: {{trainer_type: TRL_SFT, num_train_epochs: x}}\n", None),
         ("deepspeed", ENGINE % '"bf16": 5', "bf16"),
         ("deepspeed", ENGINE % '"scheduler": {"type": []}', "scheduler.type"),

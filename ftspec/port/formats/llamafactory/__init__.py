@@ -151,7 +151,7 @@ def _limited(setting: Setting, context: Context) -> Outcome:
     """The first rows of each data set; `_named` gives every source its limit."""
     if setting.value is None:
         return PLAIN(setting, context)
-    if not isinstance(setting.value, int) or setting.value < 1:
+    if type(setting.value) is not int or setting.value < 1:
         return Outcome("unknown", why="a count of rows is a whole number from 1 on")
     return Outcome("derived", why="`limit` of each source", of=("data.train",))
 
@@ -256,11 +256,7 @@ def _complete(context: Context) -> Completion:
         questions.append(f"data.train: {rows.missing}")
     if context.get("stage") in ("dpo", "kto", "orpo"):
         spec["method.objective.type"] = _objective(context)
-    if (
-        isinstance(limit := context.get("max_samples"), int)
-        and limit > 0
-        and not _rows_known(context)
-    ):
+    if type(limit := context.get("max_samples")) is int and limit > 0 and not _rows_known(context):
         spec["data.train"] = (Source(path=ROWS, limit=limit).model_dump(),)
     if is_ppo(context):
         spec |= drawn(context)

@@ -86,7 +86,8 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
             missing.append(f"{name!r}: images are in a spec for supervised tuning alone")
             continue
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
-        limits = [limit for limit in (source["limit"], context.get("max_samples")) if limit]
+        both = (source["limit"], context.get("max_samples"))
+        limits = [limit for limit in both if type(limit) is int and limit > 0]
         found.append({**source, "limit": min(limits, default=None)})
         here = registry.path.parent if registry else None
         known = registry is None and name in BEGUN_BY_USERS

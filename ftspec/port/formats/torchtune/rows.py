@@ -135,7 +135,8 @@ def source_of(entry: Mapping[str, Any], form: Form | None) -> dict[str, Any] | N
         return None
     if place in OTHER_READERS or (place in LOADERS and not entry.get("data_files")):
         return None
-    named = entry.get("column_map") or rows.columns
+    given = entry.get("column_map")
+    named = given if isinstance(given, dict) and given else rows.columns
     subset = entry.get("name")
     found = source(
         place, subset, entry.get("split"), files=entry.get("data_files") or rows.files,
