@@ -74,6 +74,7 @@ def test_axolotl_is_told_all_of_it_and_says_it_again() -> None:
         ("data.prepare=ftspec", "tokenise rows themselves"),
         ("data.eval_size=2", "not drawn to evaluate"),
         ("data.group_by_length=true", "sampler of its own"),
+        ("data.train={hub: org/p, format: messages, columns: {tools: tools}}", "without the tools"),
         ("method.tuner={type: ia3}", "of all tuners"),
         ("hardware.devices=2", "several processes"),
         ("data.train={hub: org/p, format: prompt}", "prompts alone"),

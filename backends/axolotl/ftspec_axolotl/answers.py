@@ -122,7 +122,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 {% endif %}
 
 
-def measured(rows):
+def with_answers(rows):
     return rows.map(
         lambda row: {"ground_truth": row["completion"][0]["content"]}, remove_columns=["completion"]
     )
@@ -132,7 +132,7 @@ class Trainer({{ trainer|code }}):
     def __init__(self, *args, train_dataset, **options):
         train = train_dataset
 '''
-ENERGY_TAIL = "        super().__init__(*args, train_dataset=measured(train), **options)\n"
+ENERGY_TAIL = "        super().__init__(*args, train_dataset=with_answers(train), **options)\n"
 FREE_TAIL = "        super().__init__(*args, train_dataset=train, **options)\n"
 _TEXTS = """\
         if not conversations:

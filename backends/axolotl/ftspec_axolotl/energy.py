@@ -78,6 +78,12 @@ BARS: Mapping[str, Bar] = {
     **{path: BARRED[path] for path in SHARED},
     **{path: bar for path, bar in OWN.items() if path not in UNSEEN},
     **ALONE,
+    "data.train": Bar(
+        lambda sources: not any("tools" in source["columns"] for source in sources),
+        "prompts are written without the tools of their rows (trl/trainer/grpo_trainer.py, "
+        "_tokenize_prompts)",
+        hint="rows without a column `tools`",
+    ),
     "data.group_by_length": Bar(lambda on: not on, SAMPLER, hint="leave it out"),
     "data.overflow": Bar(
         lambda what: what in ("truncate", "error"),
