@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ ACCEPTED = "--allow-lossy accepts that"
 DEVICE = "hardware.device"
 ON_GPU = f"{DEVICE}: cuda, for a machine with a GPU"
 """The way out of what the machine alone stands against on which the files are written."""
+OTHERWISE = re.compile(r"[;,] or |; ")
+"""What stands between two ways out in a hint."""
 DATA_FOLDER = "data"
 """Where ftspec's own tokenised splits lie, under the compiled folder."""
 
@@ -212,7 +215,16 @@ def _refused(
         (r.path, r.reason) for r in elsewhere
     }:
         hint = f"{ON_GPU}; or {hint}" if hint else ON_GPU
+    if resolved.values["model.images.train"].value is not None:
+        hint = _of_images(hint)
     return loaded.problem(refusal.path, message, hint)
+
+
+def _of_images(hint: str) -> str:
+    """Without preparing rows, which no backend takes with images (families/rows/images.py)."""
+    ways = OTHERWISE.split(hint)
+    others = [way for way in ways if not way.startswith("data.prepare: ftspec")]
+    return hint if len(others) == len(ways) else "; or ".join(others)
 
 
 def _short(value: Any) -> str:

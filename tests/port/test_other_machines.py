@@ -72,3 +72,36 @@ def test_it_is_not_for_what_a_gpu_would_be_refused_as_well(ftspec: Command, lapt
     told = done.err.splitlines()
     (at,) = [n for n, line in enumerate(told) if "method.objective.average = 'batches'" in line]
     assert told[at + 1].strip().startswith("help: --set method.objective.average=tokens")
+
+
+SEEN = """\
+base_model: org/model
+processor_type: AutoProcessor
+skip_prepare_dataset: true
+remove_unused_columns: false
+sample_packing: false
+chat_template: qwen2_vl
+datasets:
+  - {path: org/seen, type: chat_template}
+adapter: lora
+lora_r: 8
+lora_alpha: 16
+lora_target_linear: true
+micro_batch_size: 1
+num_epochs: 1
+learning_rate: 1e-4
+optimizer: adamw_torch
+lr_scheduler: cosine
+warmup_steps: 2
+tf32: false
+output_dir: ./out
+"""
+
+
+def test_rows_with_images_are_not_told_to_be_prepared(ftspec: Command, laptop: Path) -> None:
+    (laptop / "axolotl.yml").write_text(SEEN)
+    done = ftspec("port", "axolotl.yml", "--to", "llamafactory", "-o", "build", "--json")
+    told = {one["path"]: one["hint"] for one in json.loads(done.out)["error"]["problems"]}
+    assert "data.turn_part" in told and "data.max_length" in told
+    assert not [path for path, hint in told.items() if "data.prepare" in hint], told
+    assert told["model.chat_template"] == "save the template with the tokenizer"
