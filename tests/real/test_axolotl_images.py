@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -133,3 +134,27 @@ def test_a_config_of_axolotl_with_images_trains_the_same_in_trl(
     seen = [batch.images for batch in proven.evidence("trl").batches]
     assert all(seen) and len({*seen}) > 4
     keep_pair(f"axolotl, images, {case}", "axolotl", "trl", certificate)
+
+
+LYING = """\
+from types import SimpleNamespace
+from PIL import Image
+from axolotl.processing_strategies import ProcessingStrategy
+
+noted = Image.Exif()
+noted[0x0112] = 6  # its top is at the right
+Image.new("RGB", (40, 20)).save("lying.jpg", exif=noted)
+said = [{"role": "user", "content": "which?"}]
+rows = ProcessingStrategy(SimpleNamespace(tokenizer=None))(
+    [{"messages": said, "images": ["lying.jpg"]}]
+)
+print(rows[0]["messages"][0]["content"][-1]["image"].size, Image.open("lying.jpg").size)
+"""
+
+
+def test_axolotl_turns_a_file_that_notes_so_and_pillow_does_not(tmp_path: Path) -> None:
+    python = ensure(load_backend("axolotl"), "vision").python
+    ran = subprocess.run(
+        [str(python), "-c", LYING], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.splitlines()[-1:] == ["(20, 40) (40, 20)"], ran.stderr[-2000:]
