@@ -112,8 +112,8 @@ def aged(context: Context) -> tuple[dict[str, Any], list[str]]:
             native[f"{CONFIG}{key}"] = able[0][1]
             continue
         questions.append(
-            f"{key} is not said, and what it is then depends on trl's release: {_spelt(able)}. "
-            f"{said['by']} was there up to 0.{said['release']}: which one was it?"
+            f"{key} is not said, and what it is then depends on trl's release: {_spelt(able, ages)}. "
+            f"{said['by']} was there up to 0.{said['release']}: which value was it?"
         )
     return native, questions
 
@@ -124,6 +124,8 @@ def possible(ages: Ages, until: int) -> Ages:
     return ages[: len(before) + 1]
 
 
-def _spelt(able: Ages) -> str:
-    parts = [f"{value} up to 0.{last}" for last, value in able[:-1]]
-    return ", ".join([*parts, f"{able[-1][1]} since"] if parts else [f"{able[0][1]}"])
+def _spelt(able: Ages, ages: Ages) -> str:
+    """The defaults that it may have been, and what came after them."""
+    told = [f"{value} up to 0.{last}" for last, value in able if last < NOW]
+    latest = ages[: len(able) + 1][-1][1]
+    return ", ".join([*told, f"{latest} since"])
