@@ -36,7 +36,6 @@ DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32"
 def complete(context: Context) -> Completion:
     """Every value that counts, axolotl's defaults included."""
     questions: list[str] = []
-    notes: list[str] = []
     spec, asked = data(context)
     questions += asked
     word = compute(context)
@@ -89,6 +88,15 @@ def complete(context: Context) -> Completion:
         found, more = _adapter(context, half)
         native |= found
         questions += more
+    if not context.get("learning_rate"):
+        questions.append("learning_rate is missing: axolotl takes no config without one")
+    questions += refused(context)
+    return Completion(native, spec, tuple(questions), _notes(context, word))
+
+
+def _notes(context: Context, word: str) -> tuple[str, ...]:
+    """What a person should know; ``word``: the arithmetic."""
+    notes = []
     if (
         context.get("warmup_steps") is None
         and not is_flat(context)
@@ -101,12 +109,7 @@ def complete(context: Context) -> Completion:
         notes.append(f"tf32: {ROUGH}")
     if lifts(context) and context.get("bf16") is None and word == "bf16":
         notes.append(f"model.dtype: {LIFTED}")
-    notes += [*copies(context), *seen(context)[2]]
-    if not context.get("learning_rate"):
-        questions.append("learning_rate is missing: axolotl takes no config without one")
-    questions += refused(context)
-    notes += outdated(context)
-    return Completion(native, spec, tuple(questions), tuple(notes))
+    return (*notes, *copies(context), *seen(context)[2], *outdated(context))
 
 
 def _logging(context: Context) -> int:
@@ -124,8 +127,6 @@ def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
         questions.append(
             "neither lora_target_linear nor lora_target_modules: which modules get an adapter?"
         )
-    if isinstance(found, list) and len(found) == 1:
-        native[f"{LORA}target_modules"] = found
     if not context.get("lora_model_dir"):
         questions += [
             f"{key} is missing: axolotl takes no adapter without it"
