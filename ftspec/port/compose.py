@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -326,17 +326,20 @@ def _unfit(value: Any) -> str:
     """Why no spec may hold a value: a secret is in it, or what its reader could not see or take."""
     if holds_secret(value):
         return UNWRITTEN
-    if isinstance(value, int) and abs(value) >= TOO_LARGE:
+    leaves = tuple(_leaves(value))
+    if any(isinstance(one, int) and abs(one) >= TOO_LARGE for one in leaves):
         return "the whole number does not fit in 64 bits"
-    return HIDES if _hides(value) else ""
+    return HIDES if any(isinstance(one, str) and INVISIBLE.search(one) for one in leaves) else ""
 
 
-def _hides(value: Any) -> bool:
+def _leaves(value: Any) -> Iterator[Any]:
+    """All that is no list and no mapping, keys of mappings too."""
     if isinstance(value, dict):
-        return any(_hides(item) for pair in value.items() for item in pair)
-    if isinstance(value, list | tuple):
-        return any(map(_hides, value))
-    return isinstance(value, str) and INVISIBLE.search(value) is not None
+        yield from (leaf for pair in value.items() for item in pair for leaf in _leaves(item))
+    elif isinstance(value, list | tuple):
+        yield from (leaf for item in value for leaf in _leaves(item))
+    else:
+        yield value
 
 
 def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
