@@ -208,6 +208,8 @@ WHOLE = "lora_modules_to_save: [embed_tokens, lm_head]\n"
         (f"learning_rate: 2e-4\nembedding_lr_scale: 0.5\n{WHOLE}", "renamed", 1e-4),
         (f"embedding_lr: 1e-5\nweight_decay: 0.1\n{WHOLE}", "approximated", 1e-5),
         (f"embedding_lr: 1e-5\nloraplus_lr_ratio: 4\n{WHOLE}", "inert", None),
+        (f"embedding_lr: 0\nweight_decay: 0.1\n{WHOLE}", "approximated", None),
+        (f"embedding_lr: 0\n{WHOLE}", "inert", None),
         ("embedding_lr: 1e-5\n", "unknown", None),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.schedules import SCHEDULE_RULES, figure
 from ftspec.port.formats.axolotl.sharding import recomputes
@@ -282,9 +282,17 @@ def _grouped(_setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", native)
 
 
+STILL = "there, such embeddings do not decay"
+
+
 def _embeddings(setting: Setting, context: Context) -> Outcome:
     """core/trainers/mixins/optimizer.py, create_optimizer and create_optimizer_grouped_parameters."""
     scale, saved = context.get("embedding_lr_scale"), context.get("lora_modules_to_save")
+    decays = number(taken(context, "weight_decay") or 0)
+    if setting.value == 0 and decays and not scale:
+        return Outcome(
+            "approximated", why=STILL
+        )  # 0 is no rate, and makes their group all the same
     if not setting.value or (setting.key == "embedding_lr" and scale):
         return Outcome("inert", why="embedding_lr_scale comes first" if scale else "it is off")
     if context.get("loraplus_lr_ratio"):
@@ -299,9 +307,8 @@ def _embeddings(setting: Setting, context: Context) -> Outcome:
     if setting.key == "embedding_lr_scale":
         rate = number(context.get("learning_rate")) * rate
     spec = {"train.embedding_learning_rate": rate}
-    if number(taken(context, "weight_decay") or 0):
-        return Outcome("approximated", spec=spec, why="there, such embeddings do not decay")
-    return Outcome("renamed", spec=spec)
+    kind: Kind = "approximated" if decays else "renamed"
+    return Outcome(kind, spec=spec, why=STILL if decays else "")
 
 
 TRAIN_RULES: dict[str, Rule] = {
