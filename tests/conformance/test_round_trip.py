@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from ftspec.backend import OBJECTIVE, Backend, lift
 from ftspec.errors import UnsupportedError
 from ftspec.spec.root import Spec
-from tests.conformance.domain import NOT_EMITTED, expressible, job, specs
+from tests.conformance.domain import NOT_EMITTED, specs
+from tests.conformance.nearest import expressible, job
 
 pytestmark = pytest.mark.sweep
 

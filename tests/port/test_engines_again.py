@@ -15,7 +15,7 @@ from ftspec.port.bring import Imported, bring
 from ftspec.port.verdicts import same
 from ftspec.registry import load
 from ftspec.spec.root import Spec
-from tests.conformance.domain import job, lowered
+from tests.conformance.nearest import job, lowered
 from tests.conformance.test_round_trip import plain
 from tests.port.test_corpus import CORPUS
 

@@ -19,7 +19,8 @@ from ftspec.port.verdicts import derived, same
 from ftspec.registry import load, names
 from ftspec.spec.load import loads
 from ftspec.spec.root import Spec
-from tests.conformance.domain import expressible, job, lowered, specs
+from tests.conformance.domain import specs
+from tests.conformance.nearest import expressible, job, lowered
 from tests.conformance.test_round_trip import expressed, plain
 from tests.port.test_corpus import CORPUS
 

@@ -10,7 +10,7 @@ import pytest
 from ftspec.errors import SpecError
 from ftspec.registry import load as backend
 from ftspec.spec.load import loads
-from tests.conformance.domain import job, lowered
+from tests.conformance.nearest import job, lowered
 
 BASE: dict[str, Any] = {
     "version": 1,

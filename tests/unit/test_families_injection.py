@@ -24,7 +24,7 @@ from ftspec.read import shell as read_shell
 from ftspec.read import yaml as read_yaml
 from ftspec.registry import load, names
 from ftspec.spec.root import Spec
-from tests.conformance.domain import job, lowered
+from tests.conformance.nearest import job, lowered
 from tests.unit.test_emit_injection import PAYLOADS
 
 pytestmark = pytest.mark.sweep

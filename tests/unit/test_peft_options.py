@@ -14,7 +14,7 @@ from ftspec.registry import load as backend
 from ftspec.spec.adapters import OF_THEIR_OWN, PeftKind
 from ftspec.spec.load import loads
 from ftspec.spec.peft_options import CHOSEN, call, defaults, table
-from tests.conformance.domain import job, lowered
+from tests.conformance.nearest import job, lowered
 
 OWN = {*OF_THEIR_OWN}
 """Kinds that have a tuner of their own in a spec."""

@@ -14,7 +14,7 @@ from ftspec.emit.file import File
 from ftspec.errors import FtspecError
 from ftspec.registry import load
 from ftspec.spec.root import Spec
-from tests.conformance.domain import job, lowered
+from tests.conformance.nearest import job, lowered
 from tests.unit.test_emit_injection import PAYLOADS
 from tests.unit.test_families_injection import WORD, shape
 
