@@ -106,6 +106,10 @@ def judged(backend: str, cases: Sequence[Translated], folder: Path) -> list[dict
     return list(json.loads((folder / "found.json").read_text("utf-8")))
 
 
+GROUPED = 'train_sampling_strategy: "group_by_length"'
+"""Rows of like length are drawn by `seed`: transformers, trainer.py, _get_train_sampler."""
+
+
 def wrong(cases: Sequence[Translated], found: Sequence[dict[str, Any]]) -> list[str]:
     """What was read as something else, or read although its own framework stops at it."""
     told = []
@@ -118,7 +122,8 @@ def wrong(cases: Sequence[Translated], found: Sequence[dict[str, Any]]) -> list[
         if "broken" in one:
             told.append(f"the compiled script stops: {one['broken']}: {said}")
         for name, (first, second) in one.get("differs", {}).items():
-            if not _is_right(name, second):
+            unread = name == "data_seed" and GROUPED in case.text
+            if not unread and not _is_right(name, second):
                 told.append(f"{case.trainer}: {name}: {first} became {second}: {said}")
     return told
 
