@@ -120,8 +120,7 @@ class Backend:
 
 def lacks(backend: Backend, objective: str) -> str:
     """Why a backend has no map for an objective."""
-    none = f"{backend.title} has no {objective}: no trainer of its own learns so"
-    return backend.without.get(objective, none)
+    return backend.without.get(objective, "no trainer of its own learns so")
 
 
 def lock_of(

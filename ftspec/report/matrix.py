@@ -211,10 +211,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
             "chat_template": "qwen2_vl",
         }
         document["data"]["train"]["columns"] = {"images": "images"} if objective == "sft" else {}
-    if path.startswith("hardware.zero."):
-        document["hardware"]["zero"] = 3
-    if path.startswith("hardware.fsdp."):
-        document["hardware"]["fsdp"] = {}
+    _spread(document, path, value)
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}
     if path.startswith("precision.loss_scale."):
@@ -235,6 +232,18 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
     tuner = document["method"]["tuner"]
     tuner |= TUNERS.get(tuner["type"], {})
     return Spec.model_validate(document)
+
+
+def _spread(document: dict[str, Any], path: str, value: Any) -> None:
+    """Several devices, where the value is about them: layers are cut where all weights train."""
+    if path.startswith("hardware.zero."):
+        document["hardware"]["zero"] = 3
+    if path.startswith("hardware.fsdp."):
+        document["hardware"]["fsdp"] = {}
+    if path == "hardware.tensor_parallel" and value > 1:
+        document["hardware"] |= {"devices": value, "zero": 2, "tensor_parallel": value}
+        document["train"]["micro_batch_size"] = 1
+        document["method"]["tuner"] = {"type": "full"}
 
 
 def _hold(document: dict[str, Any], path: str, value: Any) -> None:

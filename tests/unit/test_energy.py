@@ -92,10 +92,10 @@ def test_what_is_refused(said: str, why: str) -> None:
 @pytest.mark.parametrize("backend", names())
 def test_no_other_backend_takes_it_and_none_takes_strides(backend: str) -> None:
     if backend != "axolotl":
-        assert "has no ebft: no trainer of its own" in reason(backend=backend)
+        assert "no trainer of its own learns so" in reason(backend=backend)
     rows = "data.train={hub: org/texts, format: text}"
     said = reason("method.objective={type: ebft-strided}", rows, backend=backend)
-    assert ("cuda:0" if backend == "axolotl" else "has no ebft-strided") in said
+    assert ("cuda:0" if backend == "axolotl" else "no trainer of its own") in said
 
 
 def test_what_a_spec_may_not_say() -> None:
