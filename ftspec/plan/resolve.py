@@ -277,10 +277,11 @@ def _hardware(spec: Spec, values: Mapping[str, Value], decide: Any) -> None:
         decide("hardware.device", found, why, "machine")
     processes = hardware.devices * hardware.nodes
     decide("derived.processes", processes, "devices x nodes")
-    share, why = hardware.sequence_parallel * hardware.tensor_parallel, "devices x nodes"
+    share, why = 1, "devices x nodes"
     for name, what in (("sequence_parallel", "rows"), ("tensor_parallel", "layers")):
         size = getattr(hardware, name)
-        if processes % (size if what == "rows" else share):
+        share *= size
+        if processes % share:
             raise SpecError(
                 Problem(
                     f"{processes} devices cannot share {what} by {size}",

@@ -1,4 +1,4 @@
-"""What a call hands to a function that a script defines, and what it is tried for."""
+"""What a call hands to a function of a script; whether a `try` is about a missing package alone."""
 
 from __future__ import annotations
 

@@ -23,8 +23,6 @@ STARTERS = ("fire.Fire", "Fire", "typer.run")
 FIRES = STARTERS[:2]
 RUNNERS = ("sys.exit", "exit", "asyncio.run")
 """Calls that run what they are given."""
-AFTERWARDS = {"AutoTokenizer.from_pretrained": ("add_eos_token", "add_bos_token")}
-"""What is said as well where an object is made: attributes that have the same name there."""
 DEVICES = ("cuda", "cpu", "mps", "device", "auto")
 
 
@@ -260,7 +258,8 @@ class _Followed(Origins):
         if not isinstance(owner, ast.Name) or not _is_value(found):
             return False
         made = self.scope.of(owner.id).objects.get(owner.id, "")
-        if not made.rpartition(".")[2][:1].isupper() and attribute not in AFTERWARDS.get(made, ()):
+        said = attribute in self.wanted.attributes.get(made, ())
+        if not said and not made.rpartition(".")[2][:1].isupper():
             return False
         self.values[f"{made}.{attribute}"] = found
         self.lines[f"{made}.{attribute}"] = owner.lineno

@@ -50,6 +50,8 @@ class Wanted(NamedTuple):
     """Calls that are the same for any class whose name ends so: `ForCausalLM.from_pretrained`."""
     environ: Mapping[str, str | None] = {}
     """Variables that are set when it starts; None where the value is not known."""
+    attributes: Mapping[str, tuple[str, ...]] = {}
+    """By the call that makes an object, attributes that say the same as its arguments of that name."""
 
 
 class Values(Script):

@@ -120,6 +120,8 @@ UNUSED_BITS = "unused BitsAndBytesConfig"
 TOKENIZER = "AutoTokenizer"
 """Below this key stands how the tokenizer is loaded."""
 TOKENIZED = f"{TOKENIZER}.from_pretrained"
+ATTRIBUTES = {TOKENIZED: ("add_eos_token", "add_bos_token")}
+"""What may be said where an object is made, or set on it afterwards."""
 OWN_TOKENS = tuple(f"{word}_token" for word in ("bos", "eos", "pad", "unk"))
 UNTIL = "until"
 """Below this key stands the last release of trl that has all that the script uses, and what tells it."""

@@ -19,6 +19,7 @@ from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
     ALIKE,
+    ATTRIBUTES,
     COLLATED,
     COLLATES,
     CUTS,
@@ -85,6 +86,7 @@ def read(
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
         THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
+        ATTRIBUTES,
     )  # fmt: skip
     made = read_script(source, wanted)
     calls, models = chosen(made), beside(made)

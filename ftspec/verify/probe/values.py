@@ -86,9 +86,8 @@ def whole(tensor: Any, owner: Any = None) -> Any:
     layer = getattr(getattr(cut, "gather_params", None), "__self__", None)
     if layer is None or (cut is layer.bias and type(layer).__name__ == "LinearAllreduce"):
         return tensor
-    copy = (
-        tensor.detach().clone()
-    )  # what is gathered in its place would no longer be the engine's own
+    # what is gathered in its place would no longer be the engine's own
+    copy = tensor.detach().clone()
     layer.gather_params([copy])
     return copy
 

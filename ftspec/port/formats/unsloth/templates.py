@@ -172,13 +172,16 @@ def parted(context: Context, text: str) -> dict[str, str] | None:
 
 
 def _ends_a_line(opener: Any, context: Context) -> bool:
+    """Whether the template of conversations writes something behind the token that ends an answer."""
+    if "text" in section(context, WRITTEN):
+        return False
     if opener is None:
         return not UNBROKEN.search(_model(context))
     return isinstance(opener, str) and BROKEN.fullmatch(opener.strip(" ")) is not None
 
 
 def _opens(setting: Setting, context: Context) -> Outcome:
-    if "text" not in section(context, WRITTEN) and _ends_a_line(setting.value, context):
+    if _ends_a_line(setting.value, context):
         return Outcome("approximated", why=LINE)
     if setting.value is None or setting.value in OPENERS or setting.value.strip() in OPENERS:
         return Outcome("derived", of=("data.train_on",))
@@ -189,7 +192,7 @@ def _opens(setting: Setting, context: Context) -> Outcome:
 
 def _answers(_setting: Setting, context: Context) -> Outcome:
     """The call itself, with nothing that says how an answer begins."""
-    if "text" not in section(context, WRITTEN) and _ends_a_line(None, context):
+    if _ends_a_line(None, context):
         return Outcome("approximated", why=LINE)
     return Outcome("derived", of=("data.train_on",))
 
