@@ -98,3 +98,9 @@ def test_a_key_of_a_later_release_says_so_and_a_slip_of_a_beta_does(read: Bring)
     imported = read(f"{AXOLOTL}rl: dpo\nbeta: 0.3\n")
     assert any("rl_beta" in note for note in imported.notes)
     assert imported.composed.values.get("method.objective.beta") in (None, 0.1)
+
+
+def test_tokens_that_are_named_by_their_use(read: Bring) -> None:
+    imported = read(f"{AXOLOTL}tokens:\n  pad_token: '[PAD]'\n")
+    assert imported.composed.values["model.special_tokens.pad"] == "[PAD]"
+    assert [note for note in imported.notes if note.startswith("tokens that are named")]

@@ -98,3 +98,41 @@ def test_norms_and_embeddings_in_float32_beside_weights_in_16_bits(
     assert (kind == "approximated") is ("norms and embeddings" in why) is mixed
     untold = read(f"{plain}{more}").notes
     assert any("norms and embeddings" in note for note in untold) is mixed
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        ("[q_proj, self_attn.o_proj]", "derived"),
+        ("[q_proj, lm_head]", "unknown"),
+        ("[embed_tokens]", "unknown"),
+        ("lm_head", "unknown"),
+    ],
+)
+def test_an_adapter_of_the_head_beside_all_linear_layers(read: Bring, names: str, kind: str) -> None:
+    """loaders/adapter.py joins both lists, and all linear layers are none of the head."""
+    found, why = fate(read(f"{LORA}lora_target_modules: {names}\n"), "lora_target_modules")
+    assert found == kind
+    assert (names.strip("[]").rpartition(" ")[2] in why) == (kind == "unknown")
+
+
+def test_a_class_that_axolotl_does_not_read(read: Bring) -> None:
+    """loaders/model.py, _build_model: code from a model's folder has classes of its own."""
+    said = f"{LORA}model_type: phi3\n"
+    assert fate(read(said), "model_type")[0] == "unknown"
+    assert fate(read(f"{said}trust_remote_code: true\n"), "model_type")[0] == "inert"
+
+
+@pytest.mark.parametrize("half", ["fp16", "bf16", "neither"])
+def test_four_bits_calculate_as_the_others_do(read: Bring, half: str) -> None:
+    """loaders/model.py: both are of one type, so nothing is told of them."""
+    said = "".join(f"{one}: {str(one == half).lower()}\n" for one in ("fp16", "bf16"))
+    base = LORA.replace("adapter: lora", "adapter: qlora\nload_in_4bit: true")
+    assert not [note for note in read(base + said).notes if "4-bit" in note]
+
+
+@pytest.mark.parametrize("said", ["optimizer: muon", "lr_scheduler: rex"])
+def test_what_is_not_understood_is_told_once(read: Bring, said: str) -> None:
+    imported = read(f"{LORA}{said}\n")
+    assert fate(imported, said.partition(":")[0])[0] == "unknown"
+    assert not [note for note in imported.notes if "nothing is said" in note]

@@ -104,3 +104,18 @@ def test_deepspeed_passes_over_one_and_stops_inside_of_zero(read: Bring) -> None
     assert kind == "unknown"
     assert "stops at it" in why
     assert fate(imported, "zero_optimization.overlap_comm")[0] == "inert"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("use_peft", "adapter"),
+        ("use_qlora", "adapter"),
+        ("val_datasets", "test_datasets"),
+        ("bnb_4bit_quant_type", "bnb_config_kwargs"),
+        ("run_name", "wandb_name"),
+        ("attention", "attn_implementation"),
+    ],
+)
+def test_what_people_write_for_a_key_of_axolotl(read: Bring, key: str, meant: str) -> None:
+    assert f"did you mean `{meant}`?" in fate(read(f"{AXOLOTL}{key}: 1\n"), key)[1]

@@ -25,6 +25,20 @@ ANYWHERE = (
     "may be a number, which names other modules as well, at which peft stops"
 )
 NO_ADAPTER = "no adapter: all weights train"
+LINEAR = frozenset(
+    (
+        *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "gate_proj", "up_proj"),
+        *("down_proj", "gate_up_proj", "query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"),
+        *("Wqkv", "c_attn", "c_proj", "c_fc", "fc1", "fc2", "fc_in", "fc_out", "w1", "w2", "w3"),
+        *("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "wqkv", "wo"),
+    )
+)
+"""Names of linear layers inside a model's blocks, which `lora_target_linear` finds as well."""
+BESIDE = (
+    "beside all linear layers axolotl gives {} an adapter as well, if the model has it: in a spec it is all "
+    "linear layers but the head, or those that are named"
+)
+ASKED = "with trust_remote_code, or gptq, axolotl does not read it: the class follows from the model's files"
 NOT_FOUR = (
     "axolotl holds a base in four bits with adapter: qlora alone; with adapter: lora it loads all of it, and "
     "turns its weights into float32 (loaders/model.py): say model.quantization: nf4 if four bits are meant"
@@ -76,10 +90,18 @@ def _targets(setting: Setting, context: Context) -> Outcome:
     if not setting.value:
         return Outcome("inert", why="it is off")
     if setting.key == "lora_target_modules" and context.get("lora_target_linear"):
+        if further := _further(setting.value):
+            return Outcome("unknown", why=BESIDE.format(", ".join(further)))
         return Outcome("derived", why="among all linear layers", of=("method.tuner.targets",))
     if context.get("lora_target_linear") and shows(context):
         return Outcome("unknown", why=ANYWHERE)
     return Outcome("renamed", {f"{LORA}target_modules": targets(context)})
+
+
+def _further(named: Any) -> list[str]:
+    """Modules that `lora_target_linear` may not find: heads, embeddings, and what has another name."""
+    names = named if isinstance(named, list) else [named]
+    return [str(name) for name in names if str(name).rpartition(".")[2] not in LINEAR]
 
 
 def _bits(setting: Setting, context: Context) -> Outcome:
@@ -145,6 +167,8 @@ def _class(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="a reward model scores whole answers")
     if shows(context) and re.search("ImageTextToText|ForConditionalGeneration", str(setting.value)):
         return Outcome("inert", why="the class follows from the model's files")
+    if (context.get("trust_remote_code") or context.get("gptq")) and not shows(context):
+        return Outcome("inert", why=ASKED)
     return Outcome("unknown", why=f"{setting.value} is no causal language model of text")
 
 

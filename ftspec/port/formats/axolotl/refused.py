@@ -290,6 +290,7 @@ OLDER: tuple[tuple[str, Condition], ...] = (
     ("save_safetensors: false", says("save_safetensors", False)),
     *((f"{key}: false", says(key, False)) for key in ("wandb_watch", "wandb_log_model")),
     ("bf16: full", says("bf16", "full")),
+    ("tokens that are named by their use", lambda context: isinstance(context.get("tokens"), dict)),
     *((f"optimizer: {name}", says("optimizer", name)) for name in ("adamw_hf", "ao_adamw_8bit")),
     *((key, on(key)) for key in ("flash_attn_rms_norm", *(f"unsloth_{name}" for name in UNSLOTH))),
     *(

@@ -20,7 +20,8 @@ ROUNDED = "a share of the steps is rounded down there, up here: at most one step
 
 def _schedule(setting: Setting, context: Context) -> Outcome:
     if setting.value in ("one_cycle", "rex"):
-        return Outcome("unknown", why=f"the schedule {setting.value!r} is not in a spec")
+        native = {f"{CONFIG}lr_scheduler_type": setting.value}  # which no row lifts
+        return Outcome("unknown", native, why=f"the schedule {setting.value!r} is not in a spec")
     floor = context.get("cosine_min_lr_ratio")
     if floor and (spec := _minimum(setting._replace(value=floor), context).spec):
         kind = {"train.schedule.type": spec.get("train.schedule.type", "cosine")}

@@ -68,7 +68,8 @@ def _optimizer(setting: Setting, _context: Context) -> Outcome:
         return Outcome("renamed", {f"{CONFIG}optim": OPTIMIZERS[word]}, why="another name for it")
     if word in NAMES.values():
         return Outcome("exact", {f"{CONFIG}optim": word})
-    return Outcome("unknown", why=f"the optimizer {word!r} is not in a spec")
+    native = {f"{CONFIG}optim": word}  # which no row lifts
+    return Outcome("unknown", native, why=f"the optimizer {word!r} is not in a spec")
 
 
 def _epochs(setting: Setting, context: Context) -> Outcome:

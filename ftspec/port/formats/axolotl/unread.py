@@ -31,6 +31,18 @@ MEANT = {
     **dict.fromkeys(("train_batch_size", "per_device_train_batch_size"), "micro_batch_size"),
     **dict.fromkeys(("num_train_epochs", "n_epochs"), "num_epochs"),
     **dict.fromkeys(("max_length", "max_seq_length", "cutoff_len"), "sequence_len"),
+    **dict.fromkeys(("lora", "use_lora", "use_peft", "use_qlora"), "adapter"),
+    **dict.fromkeys(("lora_target_module", "peft_target_modules"), "lora_target_modules"),
+    **dict.fromkeys(
+        ("eval_dataset", "eval_datasets", "val_datasets", "validation_datasets"), "test_datasets"
+    ),
+    **dict.fromkeys(
+        ("bnb_4bit_compute_dtype", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant"),
+        "bnb_config_kwargs",
+    ),
+    **dict.fromkeys(("report_to", "wandb"), "use_wandb"),
+    **dict.fromkeys(("run_name", "wandb_run_name"), "wandb_name"),
+    "attention": "attn_implementation",
     "per_device_eval_batch_size": "eval_batch_size",
     "optim": "optimizer",
     "lr_scheduler_type": "lr_scheduler",
@@ -42,7 +54,7 @@ MEANT = {
     "use_dora": "peft_use_dora",
     "use_rslora": "peft_use_rslora",
 }
-"""What other tools call it."""
+"""What other tools, and people, call it."""
 NEAR = 0.75
 """How alike a key has to be for it to be what was meant."""
 

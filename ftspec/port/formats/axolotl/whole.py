@@ -139,6 +139,9 @@ def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
             f"{BITS}bnb_4bit_quant_type": "nf4",
             f"{BITS}bnb_4bit_use_double_quant": True,
             f"{BITS}bnb_4bit_compute_dtype": half,
+            # what the others calculate in, by which the field map judges that one
+            f"{CONFIG}bf16": half == "bfloat16",
+            f"{CONFIG}fp16": half == "float16",
             # in bfloat16 there; its peft rounds a new adapter to the type of the arithmetic (0.20,
             # tuners_utils.py, _get_base_layer_device_and_dtype), the others' to that of the container
             f"{BITS}bnb_4bit_quant_storage": half,
