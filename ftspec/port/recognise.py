@@ -109,6 +109,7 @@ def recognise(
     wanted: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     environ: Mapping[str, str | None] | None = None,
+    words: Sequence[str | None] | None = None,
 ) -> Part:
     """A file in its format; a script, run with these arguments and variables.
 
@@ -117,7 +118,7 @@ def recognise(
     """
     text = read_text(path)
     if read.is_script(path):
-        document = in_file(path, read.read, path, text, arguments, environ)
+        document = in_file(path, read.read, path, text, arguments, environ, words)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
     if wanted is not None and wanted != "llamafactory":

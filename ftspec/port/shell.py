@@ -17,7 +17,7 @@ from ftspec.port.format import Format
 from ftspec.port.formats import load
 from ftspec.port.launches import Launch, arguments, launches, untrained
 from ftspec.port.overrides import DOTTED, merged
-from ftspec.read import commands
+from ftspec.read import commands, pyyaml
 from ftspec.read.commands import Command
 from ftspec.read.heredocs import Made, named
 from ftspec.read.placed import Place, Placed, Trail
@@ -42,6 +42,8 @@ OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
 PARSER = re.compile(r"TrlParser|H4ArgumentParser|HfArgumentParser")
 """What trl's own scripts, and those of its recipes, read a command line with."""
+AND_CONFIG = re.compile(r"\bparse_args_and_config\(|H4ArgumentParser\(")
+"""What reads `--config FILE`, and takes the command line's words before what stands there."""
 LISTED = frozenset(
     (
         *("lora_target_modules", "lora_modules_to_save", "lora_target_parameters"),
@@ -158,7 +160,10 @@ def _main(
             raise SpecError(
                 Problem(why, file=str(path), line=launch.line, hint="--from trl names it")
             )
-        form, document = read(script, None, given, launch.environ)
+        words = [word.text if word.known else None for word in launch.words]
+        given = _configured(path, script, given, files)
+        form, document = read(script, None, given, launch.environ, words)
+        unknown = [one for one in unknown if one[1] not in document.words]
         asked = [
             (launch.line, f"{launch.script} {key}: an argument of the script")
             for key in given.keys() - document.words
@@ -184,6 +189,23 @@ def _main(
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])
+
+
+def _configured(
+    path: Path, script: Path, given: dict[str, Any], files: Mapping[str, Made]
+) -> dict[str, Any]:
+    """The arguments of a script whose parser reads a file of settings as well, which they go before."""
+    config = given.get("config")
+    if not isinstance(config, str) or not AND_CONFIG.search(read_text(script)):
+        return given
+    if (made := files.get(named(config))) is not None:
+        text = made.text
+    elif (near := _near(path, config)) is not None:
+        text = read_text(near)
+    else:
+        return given
+    data = parse(Path(config), text, pyyaml.scalar, last_wins=True).data
+    return {**data, **{key: value for key, value in given.items() if key != "config"}}
 
 
 def _is_own(path: Path, launch: Launch) -> bool:

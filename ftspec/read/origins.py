@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ftspec.read import subclasses
 from ftspec.read.python import Unknown
 from ftspec.read.values import PARSES, Values, Wanted
 
@@ -35,12 +36,48 @@ class Origins(Values):
             root = root.value
         if isinstance(root, ast.Name):
             scope = self.scope.of(root.id)
+            if root is node and (made := scope.classes.get(root.id)) is not None:
+                return self._base(made)
             if root.id in scope.functions or root.id in scope.classes:
                 return ""
             module = self.modules.get(root.id, "").partition(".")[0]
             if module and self.wanted.modules and module not in self.wanted.modules:
                 return ""
         return super()._known(node) or self._alike(self._dotted(node).rpartition(".")[0], node)
+
+    def _base(self, made: ast.ClassDef, deepest: int = DEEPEST) -> str:
+        """The trainer of a framework that a class of the script is a form of; "" of any other."""
+        if len(made.bases) != 1 or not deepest:
+            return ""
+        base = made.bases[0]
+        own = self.scope.of(base.id).classes.get(base.id) if isinstance(base, ast.Name) else None
+        if own is not None and own is not made:
+            return self._base(own, deepest - 1)
+        name = self._taken_from(base)
+        return name if name.endswith("Trainer") else ""
+
+    def _is_theirs(self, node: ast.expr) -> bool:
+        root = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        first = (
+            self.modules.get(root.id, "").partition(".")[0] if isinstance(root, ast.Name) else ""
+        )
+        return bool(first) and (not self.wanted.modules or first in self.wanted.modules)
+
+    def _taken_from(self, node: ast.expr) -> str:
+        """The call that is looked for, of a name that the script has from elsewhere."""
+        return super()._known(node) if self._is_theirs(node) else ""
+
+    def _call(self, node: ast.Call, name: str) -> None:
+        super()._call(node, name)
+        made = self.scope.of(node.func.id).classes if isinstance(node.func, ast.Name) else {}
+        one = made.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        while one is not None:
+            self.foreign += subclasses.changes(one)
+            base = one.bases[0] if one.bases else None
+            other = made.get(base.id) if isinstance(base, ast.Name) else None
+            one = None if other is one else other
 
     def _alike(self, owner: str, node: ast.expr) -> str:
         """The general class's call, of one for a single architecture: `LlamaForCausalLM.from_pretrained`."""

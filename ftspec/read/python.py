@@ -227,8 +227,12 @@ class Script:
             ):
                 self.values |= {f"{name}.{key}": value for key, value in spread.items()}
                 self.lines |= {f"{name}.{key}": keyword.value.lineno for key in spread}
-            else:
+            elif not self._spread(name, keyword):
                 self._foreign(keyword)
+
+    def _spread(self, _name: str, _keyword: ast.keyword) -> bool:
+        """Take the arguments that `**settings` are, where a part of these is no value."""
+        return False
 
     def _argument(self, place: str, node: ast.expr) -> None:
         self.lines.setdefault(place, node.lineno)
@@ -270,11 +274,14 @@ class Script:
                 return tuple(self._literal(element) for element in elements)
             case ast.Dict(keys=keys, values=values):
                 return self._dict(keys, values)
-            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords) if not self.bound[
-                "dict"
-            ]:
-                names = [ast.Constant(k.arg) if k.arg else None for k in keywords]
-                return self._dict(names, [k.value for k in keywords])
+            case ast.Call(func=ast.Name(id="dict"), args=given, keywords=keywords) if (
+                len(given) < 2 and not self.bound["dict"]
+            ):
+                names = [
+                    *(None for _ in given),
+                    *(ast.Constant(k.arg) if k.arg else None for k in keywords),
+                ]
+                return self._dict(names, [*given, *(k.value for k in keywords)])
             case ast.Name(id=name):
                 return self._named(name)
             case ast.Attribute() if (dotted := self._dotted(node)) in NAMES:

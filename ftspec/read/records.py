@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 _BARE = re.compile(r"[\[(]\s*([\w./-]+(?:\s*,\s*[\w./-]+)*)\s*,?\s*[\])]")
 Read = Callable[[ast.expr], Any]
@@ -23,6 +23,8 @@ class Record:
     values: dict[str, Any]
     made: frozenset[str] = frozenset()
     """Those that its own `__init__` assigns."""
+    call: str = ""
+    """The framework's class of arguments that it is one of, as origins name it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,32 @@ class Option:
     """`int`, `float`, `str`, `switch`, `list of int`, ...; "?" is another one."""
     known: bool = True
     """Whether the default is, and there is one."""
+    read: Callable[[Any], Any] | None = None
+    """Makes the value of what a command line says, where the type alone does not tell."""
+
+
+class Makes(NamedTuple):
+    """What a framework's function makes of settings: `get_peft_config(model_args)`."""
+
+    of: str
+    """The class of the settings."""
+    call: str
+    switches: tuple[str, ...]
+    """It makes nothing unless one of these is on."""
+    fields: Mapping[str, str]
+    """Names of settings, and of arguments of the call."""
+    alone: tuple[str, ...] = ()
+    """Settings of which a list of one stands for what is in it."""
+
+
+class Fields(NamedTuple):
+    """The arguments of one class of an HfArgumentParser."""
+
+    options: Mapping[str, Option]
+    call: str = ""
+    """The framework's class that it is, or is made of."""
+    set: frozenset[str] = frozenset()
+    """Those of the framework's fields for which the script declares a default."""
 
 
 @dataclass
@@ -41,7 +69,7 @@ class Parser:
     """An `argparse.ArgumentParser` while arguments are added to it."""
 
     options: dict[str, Option] = field(default_factory=dict)
-    classes: tuple[dict[str, Option], ...] = ()
+    classes: tuple[Fields, ...] = ()
     """Of an HfArgumentParser: the arguments of each of its classes."""
 
     def add(self, call: ast.Call, read: Read, unknown: type[Exception]) -> None:
@@ -93,8 +121,9 @@ def parsed(
     for name in options.keys() & given.keys():
         read.add(name)
         values.pop(name, None)
+        made = options[name].read
         try:
-            values[name] = _typed(given[name], options[name].type)
+            values[name] = made(given[name]) if made else _typed(given[name], options[name].type)
         except (ValueError, TypeError, LookupError):
             continue
     return values, read
@@ -102,6 +131,10 @@ def parsed(
 
 def _typed(said: Any, kind: str) -> Any:
     """A word of a command line, or several, in the type that an argument has."""
+    if kind in NUMBERS and type(said) in (int, float) and kind != "str":
+        if kind == "int" and type(said) is float:
+            raise ValueError
+        return NUMBERS[kind](said)  # out of a file of settings
     start, _, each = kind.rpartition(" ")
     if start:
         words = said if isinstance(said, list) else [said]

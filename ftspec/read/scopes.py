@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 CHANGES = frozenset(
@@ -13,6 +14,15 @@ CHANGES = frozenset(
      "reverse", "__setitem__")
 )  # fmt: skip
 """Methods that change a list or a mapping."""
+
+
+class Held(NamedTuple):
+    """A part of a mapping, as it was when that was written."""
+
+    node: ast.expr
+    understood: bool
+    found: Any
+    origin: str
 
 
 @dataclass
@@ -27,6 +37,8 @@ class Scope:
     """What is no value, with the call that made it; empty where that is not known."""
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    mappings: dict[str, dict[str, Held]] = field(default_factory=dict)
+    """Those of which a part is no value."""
 
     def of(self, name: str) -> Scope:
         """The scope that a name belongs to."""
@@ -35,11 +47,18 @@ class Scope:
             scope = scope.outer
         return scope
 
+    def hold(self, name: str, found: Any) -> None:
+        """A value is under a name; settings of a framework's class are what made them, too."""
+        self.literals[name] = found
+        if call := getattr(found, "call", ""):
+            self.objects[name] = call
+
     def forget(self, name: str) -> None:
         """Something else is bound to a name."""
         scope = self.of(name)
         for names in (scope.literals, scope.objects, scope.functions, scope.classes):
             names.pop(name, None)
+        scope.mappings.pop(name, None)
 
 
 def inner(function: ast.FunctionDef, outer: Scope) -> Scope:
@@ -101,17 +120,17 @@ def shared(tree: ast.AST) -> set[str]:
     return found
 
 
-def changed(tree: ast.AST) -> set[str]:
-    """Names whose list or mapping may be changed somewhere: `rows.append(x)`, `config["a"] = 1`."""
-    found: set[str] = set()
+def changed(tree: ast.AST) -> Counter[str]:
+    """How often the list or mapping of a name may be changed: `rows.append(x)`, `config["a"] = 1`."""
+    found: Counter[str] = Counter()
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=base, attr=method)) if method in CHANGES:
-                found.add(_base(base))
+                found[_base(base)] += 1
             case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()):
-                found.add(_base(base))
+                found[_base(base)] += 1
             case ast.AugAssign(target=target):
-                found.add(_base(target))
+                found[_base(target)] += 1
     return found
 
 

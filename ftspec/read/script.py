@@ -10,11 +10,12 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from ftspec.read.handed import for_missing, handed, only_imports
-from ftspec.read.origins import MOVES, Origins
+from ftspec.read.choices import Choices
+from ftspec.read.handed import handed
+from ftspec.read.origins import MOVES
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record, fired
-from ftspec.read.scopes import Scope, bound_in, inner, leaves
+from ftspec.read.scopes import Held, Scope, bound_in, inner, leaves
 from ftspec.read.values import Wanted
 from ftspec.read.worked import Folder
 
@@ -42,14 +43,12 @@ def read_script(source: str, wanted: Wanted) -> Calls:
     return reading(source, lambda tree: _Followed(source, tree, wanted).read())
 
 
-class _Followed(Origins):
+class _Followed(Choices):
     def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
         super().__init__(source, tree, wanted)
-        self.parts: dict[int, tuple[str, ...]] = {}
         self.origins: dict[str, str] = {}
         self.starts: list[tuple[int, int]] = []
         self.late: set[str] = set()
-        self.followed_stores: set[ast.Attribute] = set()
 
     def read(self) -> Calls:
         with contextlib.suppress(_Returned):
@@ -70,11 +69,6 @@ class _Followed(Origins):
                 for name in () if binds else bound_in([statement]):
                     self._opaque(name)
                 self._foreign(statement)
-
-    def _opaque(self, name: str, origin: str = "") -> None:
-        """A name is bound to something that is no value."""
-        self.scope.forget(name)
-        self.scope.of(name).objects[name] = origin
 
     def _foreign(self, node: ast.stmt | ast.expr | ast.keyword, before: str = "") -> None:
         super()._foreign(node, before)
@@ -140,56 +134,16 @@ class _Followed(Origins):
                 return super()._statement(node)
         return True
 
-    def _choice(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> bool:
-        if ast.unparse(test) == "__name__ == '__main__'":
-            self._statements(body)
-            return True
-        try:
-            taken, other = (body, orelse) if self._literal(test) else (orelse, body)
-        except Unknown:
-            return not any(True for one in (*body, *orelse) for _ in leaves(one))
-        for node in (inside for one in other for inside in ast.walk(one)):
-            if isinstance(node, ast.Attribute):
-                self._counted(node)  # it is never set there
-        self._statements(taken)
-        return True
-
-    def _counted(self, node: ast.Attribute) -> None:
-        """What an assignment of an attribute does is known: it makes the attribute unsure no more."""
-        if isinstance(node.ctx, ast.Store) and node not in self.followed_stores:
-            self.followed_stores.add(node)
-            self.stored[node.attr] -= 1
-
-    def _decided(self, node: ast.expr) -> ast.expr:
-        """The part of `a if test else b` that is taken, where that is certain."""
-        while isinstance(node, ast.IfExp):
-            try:
-                node = node.body if self._literal(node.test) else node.orelse
-            except Unknown:
-                break
-        return node
-
-    def _attempt(
-        self, node: ast.Try, body: list[ast.stmt], handlers: list[ast.ExceptHandler]
-    ) -> bool:
-        """What is tried is taken to succeed, where nothing else happens if it does not."""
-        self._statements(body)
-        handlers = [one for one in handlers if not (only_imports(body) and for_missing(one))]
-        otherwise = [leaf for one in handlers for inside in one.body for leaf in leaves(inside)]
-        bound = set(bound_in([inside for one in handlers for inside in one.body]))
-        for name in bound:
-            self._opaque(name)
-        if otherwise:
-            text = self.text.of(handlers[0]) or "except:"
-            self.foreign.append((handlers[0].lineno, text))
-            self.parts[handlers[0].lineno] = tuple(self.text.of(leaf) for leaf in otherwise)
-        return True
-
     # what names are bound to
 
     def _bind_all(self, targets: list[ast.expr], value: ast.expr) -> bool:
         value = self._decided(value)
         understood, found = self._evaluate(value)
+        if found is Unknown and isinstance(targets[0], ast.Name) and (held := self._held(value)):
+            name = targets[0].id
+            self._opaque(name)
+            self.scope.of(name).mappings[name] = held
+            return len(targets) == 1
         return _every(self._bind(target, value, understood, found) for target in targets)
 
     def _evaluate(self, node: ast.expr) -> tuple[bool, Any]:
@@ -212,10 +166,15 @@ class _Followed(Origins):
                 if found is Unknown:
                     self.scope.of(name).objects[name] = origin
                 elif name not in self.never:
-                    self.scope.of(name).literals[name] = found
+                    self.scope.of(name).hold(name, found)
                 return understood
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 return self._unpack(parts, value, understood, found)
+            case ast.Subscript(value=ast.Name(id=name), slice=key) if self._put(
+                name, key, self._held_as(value, understood, found)
+            ):
+                self._counted(target)
+                return True
             case ast.Subscript(value=mapping, slice=ast.Constant(value=str() as key)):
                 return self._set(self._known(mapping), f".{key}", value)
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if isinstance(
@@ -251,7 +210,15 @@ class _Followed(Origins):
         record.values.pop(target.attr, None)
         record.values.update({} if found is Unknown else {target.attr: found})
         self._counted(target)
-        return understood
+        if not record.call:
+            return understood
+        place = f"{record.call}.{target.attr}"
+        self.values.pop(place, None)
+        self.lines[place] = target.lineno
+        if not _is_value(found):
+            return False
+        self.values[place] = found
+        return True
 
     def _set_later(self, owner: ast.expr, attribute: str, found: Any) -> bool:
         """`args.max_steps = 5`, of a config that was made before."""
@@ -299,7 +266,7 @@ class _Followed(Origins):
             if found is Unknown:
                 scope.objects[name] = self._origin(node)
             else:
-                scope.literals[name] = found
+                scope.hold(name, found)
             if not understood:
                 self._foreign(node, f"{function.name}.{name} = ")
         return given is not None
@@ -331,8 +298,8 @@ class _Followed(Origins):
                 return name in self.scope.of(name).objects
             case ast.Tuple(elts=parts):
                 return _every(self._evaluate(one)[0] for one in parts)
-            case ast.Subscript(value=value, slice=ast.Name(id=name)):
-                return self._expression(value) and self._key(ast.Name(name, ast.Load())) != ""
+            case ast.Subscript(value=value, slice=ast.Name() | ast.Attribute() as part):
+                return self._expression(value) and self._key(part) != ""
             case ast.Call(func=function) if not self._known(function):
                 return self._other_call(node, self._dotted(function))
         return super()._expression(node)
@@ -343,6 +310,8 @@ class _Followed(Origins):
         return call.partition("#")[0] in self.wanted.valued and name not in self.wanted.objects
 
     def _other_call(self, node: ast.Call, dotted: str) -> bool:
+        if self._described(node, dotted):
+            return True
         if (function := self._function(node.func)) is not None:
             return self._inlined(function, node)[0]
         if dotted in STARTERS and len(node.args) == 1 and (made := self._function(node.args[0])):
@@ -374,14 +343,15 @@ class _Followed(Origins):
 
     def _argument(self, place: str, node: ast.expr) -> None:
         self.lines.setdefault(place, node.lineno)
-        node = self._decided(node)
-        understood, found = self._evaluate(node)
+        self._said(place, self._part(node))
+
+    def _said(self, place: str, part: Held) -> None:
+        node, understood, found, origin = part
         if _is_value(found):
             if place in self.values:
                 self._foreign(node, place + " = ")
             self.values.setdefault(place, found)
             return
-        origin = self._origin(node)
         if not understood or (not origin and found is Unknown and self._is_valued(place)):
             self._foreign(node, place + " = ")
         if origin:

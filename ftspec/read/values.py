@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ftspec.read import records, worked
 from ftspec.read.python import NAMES, Script, Unknown
-from ftspec.read.records import Option, Parser, Record
+from ftspec.read.records import Fields, Makes, Option, Parser, Record
 from ftspec.read.scopes import Scope, changed, set_variables, shared
 
 ENVIRONMENT = ("os.environ.get", "os.getenv", "environ.get", "getenv")
-PARSES = ("parse_args", "parse_known_args", "parse_args_into_dataclasses")
+PARSERS = ("HfArgumentParser", "TrlParser", "H4ArgumentParser")
+"""transformers' parser of dataclasses, and those that read a file of settings as well."""
+PARSES = (
+    "parse_args", "parse_known_args", "parse_args_into_dataclasses", "parse_args_and_config", "parse",
+)  # fmt: skip
+
 ENUMS: Mapping[str, bool] = {
     "TaskType": False, "IntervalStrategy": True, "SchedulerType": True, "SaveStrategy": True,
     "OptimizerNames": True, "HubStrategy": True,
@@ -20,6 +26,7 @@ ENUMS: Mapping[str, bool] = {
 """Enumerations whose members stand for their names, in small letters or as they are."""
 
 
+UNSAID = "{}: what its command line says is not known: give the command, in quotes"
 DEFAULTS = "read as run without arguments: what the command line may say has its default"
 
 
@@ -52,6 +59,12 @@ class Wanted(NamedTuple):
     """Variables that are set when it starts; None where the value is not known."""
     attributes: Mapping[str, tuple[str, ...]] = {}
     """By the call that makes an object, attributes that say the same as its arguments of that name."""
+    classes: Mapping[str, Mapping[str, Option]] = {}
+    """The fields of classes of arguments that frameworks have."""
+    makes: Mapping[str, Makes] = {}
+    """Functions of frameworks that make something of such settings."""
+    words: Sequence[str | None] | None = None
+    """The words of the command line; None in the place of one that is not known."""
 
 
 class Values(Script):
@@ -75,9 +88,21 @@ class Values(Script):
         if name not in scope.literals or name in self.never:
             raise Unknown
         value = scope.literals[name]
-        if isinstance(value, list | dict) and name in self.changed:
+        if isinstance(value, list | dict) and self.changed[name] > 0:
             raise Unknown
+        if isinstance(value, dict) and Unknown in value.values():
+            raise Unknown  # something that is no value was put there
         return value
+
+    def _dict(self, keys: list[Any], values: list[ast.expr]) -> dict[str, Any]:
+        """Other mappings may be spread in it: `{**common, "lr": 1}`."""
+        found: dict[str, Any] = {}
+        for key, value in zip(keys, values, strict=True):
+            made = self._literal(value) if key is None else super()._dict([key], [value])
+            if not isinstance(made, dict):
+                raise Unknown
+            found |= made
+        return found
 
     def _literal(self, node: ast.expr) -> Any:
         found = super()._literal(node)
@@ -107,6 +132,8 @@ class Values(Script):
 
     def _attribute(self, node: ast.Attribute, value: ast.expr, name: str) -> Any:
         owner, _, member = self._dotted(node).rpartition(".")
+        if owner == "sys" and member == "argv":
+            return self._argv()
         kind = ENUMS.get(owner.rpartition(".")[2])
         if kind is not None:
             return member.lower() if kind else member
@@ -119,6 +146,15 @@ class Values(Script):
             raise Unknown
         return record.values[name]
 
+    def _argv(self) -> list[str]:
+        """The name of the script, and the words of its command line."""
+        said = self.wanted.words
+        known = [word for word in said or () if word is not None]
+        if said is None or len(known) < len(said):
+            raise Unknown
+        self.words |= {"", *known}
+        return ["script.py", *known]
+
     def _record(self, node: ast.expr) -> Record:
         if isinstance(node, ast.Name) and (made := self.scope.of(node.id).classes.get(node.id)):
             return self._declared(made)
@@ -127,8 +163,8 @@ class Values(Script):
             raise Unknown
         return found
 
-    def _declared(self, made: ast.ClassDef) -> Record:
-        """The settings of a class, with their defaults."""
+    def _declared(self, made: ast.ClassDef, alone: bool = False) -> Record:
+        """The settings of a class, with their defaults; ``alone``: whatever its bases are."""
         values: dict[str, Any] = {}
         own = set(records.made_by(made))
         for base in made.bases:
@@ -141,7 +177,7 @@ class Values(Script):
                 above = self._declared(other)
                 values |= above.values
                 own |= above.made
-            elif name.rpartition(".")[2] not in records.PLAIN:
+            elif name.rpartition(".")[2] not in records.PLAIN and not alone:
                 raise Unknown
         for name, default, _ in records.fields_of(made):
             values.pop(name, None)
@@ -163,7 +199,7 @@ class Values(Script):
                 return self._variable(node, self._literal(variable), default[:1])
             case ast.Call(args=[ast.Name(id="torch"), word]) if dotted == "getattr":
                 return self._of_torch(self._literal(word))
-            case ast.Call(args=[classes]) if last == "HfArgumentParser":
+            case ast.Call(args=[classes, *_]) if last in PARSERS:
                 return self._of_classes(classes)
             case ast.Call(func=ast.Attribute(value=parser, attr="add_argument_group")):
                 return self._literal(parser)
@@ -216,38 +252,76 @@ class Values(Script):
         return isinstance(parser, Parser)
 
     def _parsed(self, node: ast.Call, base: ast.expr, method: str) -> Any:
-        if node.args or node.keywords:
+        if node.args or any(one.arg != "fail_with_unknown_args" for one in node.keywords):
             raise Unknown
         parser = self._literal(base)
         if not isinstance(parser, Parser):
             raise Unknown
-        if not self.wanted.arguments:
+        if not self.wanted.arguments and not any(one.call for one in parser.classes):
             self._take(node.lineno, DEFAULTS)
         if parser.classes:
-            return tuple(self._filled(options) for options in parser.classes)
-        record = self._filled(parser.options)
+            found = tuple(self._filled(one, node) for one in parser.classes)
+            return found[0] if method == "parse" and len(found) == 1 else found
+        record = self._filled(Fields(parser.options), node)
         return (record, []) if method == "parse_known_args" else record
 
-    def _filled(self, options: Mapping[str, Option]) -> Record:
-        values, read = records.parsed(options, self.wanted.arguments)
+    def _filled(self, fields: Fields, node: ast.Call) -> Record:
+        """The settings of one class. What is said for a framework's is an argument of its call."""
+        values, read = records.parsed(fields.options, self.wanted.arguments)
         self.words |= read
-        return Record(values)
+        if not fields.call:
+            return Record(values)
+        self.count[fields.call] += 1
+        number = self.count[fields.call]
+        call = fields.call if number < 2 else f"{fields.call}#{number}"
+        if not self.wanted.arguments:
+            self.foreign.append((node.lineno, UNSAID.format(fields.call)))
+        for name in sorted((read | fields.set) & self.wanted.classes[fields.call].keys()):
+            self.lines[f"{call}.{name}"] = node.lineno
+            if name in values:
+                self.values[f"{call}.{name}"] = values[name]
+            else:
+                said = f"{call}.{name} = {self.wanted.arguments.get(name)}"
+                self.foreign.append((node.lineno, said))
+        return Record(values, call=call)
 
     def _of_classes(self, node: ast.expr) -> Parser:
-        """The parser of dataclasses that the script declares."""
-        found = []
-        for one in node.elts if isinstance(node, ast.Tuple | ast.List) else [node]:
-            made = self.scope.of(one.id).classes.get(one.id) if isinstance(one, ast.Name) else None
-            if made is None:
-                raise Unknown
-            values = self._declared(made).values
-            found.append(
-                {
-                    name: Option(values.get(name), records.declared(kind), name in values)
-                    for name, _, kind in records.fields_of(made)
-                }
-            )
-        return Parser(classes=tuple(found))
+        """The parser of dataclasses that the script declares, or has from a framework."""
+        many = node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
+        return Parser(classes=tuple(self._fields(one) for one in many))
+
+    def _fields(self, node: ast.expr) -> Fields:
+        made = self.scope.of(node.id).classes.get(node.id) if isinstance(node, ast.Name) else None
+        if made is None:
+            name = self._framework(node)
+            return Fields(self.wanted.classes[name], name)
+        above = Fields({})
+        for base in made.bases:
+            own = isinstance(base, ast.Name) and base.id in self.scope.of(base.id).classes
+            if not own and ast.unparse(base) not in records.PLAIN:
+                name = self._framework(base)
+                above = Fields(self.wanted.classes[name], name)
+        values = self._declared(made, bool(above.call)).values
+        fields = {
+            name: Option(values.get(name), records.declared(kind), name in values)
+            for name, _, kind in records.fields_of(made)
+        }
+        known = frozenset(name for name in fields.keys() & above.options.keys() if name in values)
+        typed = {
+            name: replace(above.options[name], default=values[name], known=True) for name in known
+        }
+        return Fields({**above.options, **fields, **typed}, above.call, known)
+
+    def _framework(self, node: ast.expr) -> str:
+        """A class of arguments that a framework has."""
+        name = self._dotted(node).rpartition(".")[2]
+        if name not in self.wanted.classes or not self._is_theirs(node):
+            raise Unknown
+        return name
+
+    def _is_theirs(self, _node: ast.expr) -> bool:
+        """Whether a name is a framework's."""
+        return True
 
     def _take(self, line: int, text: str) -> None:
         self.taken[(line, text)] = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.errors import SpecError
 from tests.port.conftest import Bring
 
 ARGUED = """\
@@ -174,3 +175,59 @@ def test_what_the_function_does_not_take_is_asked_for(read: Bring, tmp_path: Pat
     (tmp_path / "fit.py").write_text(FIRED)
     found = read("python fit.py --learning_rate 1\n", name="run.sh").composed
     assert any("learning_rate: an argument of the script" in one for one in found.open)
+
+
+FORM = """\
+import os
+from datasets import load_dataset
+from peft import LoraConfig
+from trl import SFTConfig, SFTTrainer
+class Ours(SFTTrainer):
+    \"\"\"Keeps its state as well.\"\"\"
+{body}
+rows = load_dataset("org/rows", split="train")
+trainer = Ours("org/base", args=SFTConfig(output_dir="o"), train_dataset=rows,
+               peft_config=LoraConfig(r=4, target_modules=["q_proj"]))
+trainer.train()
+"""
+SAME = {
+    "nothing": "    pass",
+    "a plain start": "    def __init__(self, *args, **kwargs):\n        super().__init__(*args, **kwargs)",
+    "what is saved": "    def _save_checkpoint(self, model, trial):\n"
+    "        super()._save_checkpoint(model, trial)\n"
+    "        self.state.save_to_json(os.path.join(self.args.output_dir, 'state.json'))",
+    "what is told": "    def log(self, logs, start_time=None):\n        logs['more'] = 1\n"
+    "        super().log(logs, start_time)",
+}
+ANOTHER = {
+    "the loss": "    def compute_loss(self, model, inputs, **kwargs):\n        return 0",
+    "the start": "    def __init__(self, *args, **kwargs):\n        kwargs['args'].max_steps = 3\n"
+    "        super().__init__(*args, **kwargs)",
+    "a method that tells, and sets": "    def log(self, logs, start_time=None):\n"
+    "        self.args.learning_rate = 1.0\n        super().log(logs, start_time)",
+    "one that changes the model": "    def save_model(self, *args):\n        self.model.half()",
+    "one that changes a rate": "    def log(self, logs, start_time=None):\n"
+    "        self.optimizer.param_groups[0]['lr'] = 1",
+    "a method of another name": "    def training_step(self, *args):\n"
+    "        return super().training_step(*args)",
+}
+
+
+@pytest.mark.parametrize("name", [*SAME, *ANOTHER])
+def test_a_class_that_is_a_form_of_a_trainer(read: Bring, name: str) -> None:
+    found = read(FORM.replace("{body}", {**SAME, **ANOTHER}[name]), "fit.py").composed
+    assert found.values["method.tuner.rank"] == 4  # its adapter trains, whatever it does otherwise
+    assert bool([one for one in found.open if "of the script's own" in one]) is (name in ANOTHER)
+
+
+def test_a_form_of_a_form(read: Bring) -> None:
+    text = FORM.replace("{body}", ANOTHER["the loss"]).replace(
+        "trainer = Ours", "class Last(Ours):\n    pass\ntrainer = Last"
+    )
+    assert [one for one in read(text, "fit.py").composed.open if "Ours.compute_loss" in one]
+
+
+def test_a_class_of_several_is_not_followed(read: Bring) -> None:
+    text = FORM.replace("{body}", "    pass").replace("(SFTTrainer):", "(Mixed, SFTTrainer):")
+    with pytest.raises(SpecError, match="no trainer of trl"):
+        read(text, "fit.py")

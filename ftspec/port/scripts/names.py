@@ -153,7 +153,7 @@ LOADED = "AutoModelForCausalLM"
 KNOWN: Mapping[str, Any] = {
     "is_bfloat16_supported": True, "is_bf16_supported": True, "cuda.is_available": True,
     "cuda.get_device_capability": (8, 0), "mps.is_available": False, "xpu.is_available": False,
-    "npu.is_available": False,
+    "npu.is_available": False, "get_kbit_device_map": None,
 }  # fmt: skip
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(
@@ -183,6 +183,8 @@ HARMLESS = re.compile(
       | (tokenizer\s*=\s*)?AutoTokenizer\.from_pretrained\(
       | AutoTokenizer\.from_pretrained(\#\d+)?
         \.(token|use_auth_token|cache_dir|trust_remote_code|padding_side|use_fast)\s=
+      | \w+\.from_pretrained(\#\d+)?
+        \.(use_cache|device_map|max_memory|low_cpu_mem_usage|token|use_auth_token|cache_dir|offload_folder)\s=
       | print\( | login\(
       | assert\s | breakpoint\(\)""",
     re.VERBOSE,

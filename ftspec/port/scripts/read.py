@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftspec.data.images import COLUMN as IMAGES
 from ftspec.port.documents import Document
 from ftspec.port.scripts.beside import beside
+from ftspec.port.scripts.classes import MAKES, classes
 from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
 from ftspec.port.scripts.names import (
@@ -72,10 +73,12 @@ def read(
     text: str,
     arguments: Mapping[str, Any] | None = None,
     environ: Mapping[str, str | None] | None = None,
+    words: Sequence[str | None] | None = None,
 ) -> Document:
     """The settings of a script or a notebook, run with these arguments of a command line.
 
-    ``environ``: variables that are set then; None where the value is not known.
+    ``environ``: variables that are set then, and ``words``: those of the command line, as they stand
+    there; None where a value is not known.
 
     Raises:
         SpecError: it is not Python, or no notebook.
@@ -86,7 +89,7 @@ def read(
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
         THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
-        ATTRIBUTES,
+        ATTRIBUTES, classes(), MAKES, words,
     )  # fmt: skip
     made = read_script(source, wanted)
     calls, models = chosen(made), beside(made)
