@@ -10,8 +10,9 @@ from itertools import islice
 from typing import Literal
 
 from ftspec.data.tokenise import IGNORED, Encoded
+from ftspec.spec.data import SHARED
 
-Packing = Literal["documents", "blocks"]
+Packing = Literal["documents", "together", "blocks"]
 WINDOW = 1000
 """Documents that are packed together; trl packs as many at a time (`datasets` maps so many at once)."""
 
@@ -62,7 +63,7 @@ class Packs:
 
     def rows(self, lengths: Sequence[int]) -> int:
         """How many rows documents of these lengths make, packed at once."""
-        if self.kind == "documents":
+        if self.kind in SHARED:
             return len(best_fit(lengths, self.size))
         tokens = sum(lengths)
         # of blocks over all documents, a last one of a single token has nothing to predict
@@ -70,8 +71,9 @@ class Packs:
 
     def describe(self) -> str:
         """In plain words."""
-        if self.kind == "documents":
-            return f"documents share rows of {self.size:,} tokens and do not see each other"
+        if self.kind in SHARED:
+            seen = "do not see each other" if self.kind == "documents" else "see those before them"
+            return f"documents share rows of {self.size:,} tokens and {seen}"
         return f"all documents are joined, and cut every {self.size:,} tokens"
 
 

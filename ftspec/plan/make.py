@@ -34,6 +34,7 @@ from ftspec.plan.stages import (
 from ftspec.plan.values import Resolved
 from ftspec.registry import load
 from ftspec.spec.chat_templates import NAMED
+from ftspec.spec.data import SHARED
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
 
@@ -146,7 +147,7 @@ def _data_stages(values: Mapping[str, Any], backend: Backend, written: bool) -> 
         if not sources and not (held_out and values["data.prepare"] == "ftspec"):
             continue  # rows that a framework holds out are looked at with those that train
         if values["data.prepare"] == "ftspec":
-            packed = backend.packed if values["data.packing"] == "documents" else ()
+            packed = backend.packed if values["data.packing"] in SHARED else ()
             columns = (*backend.columns, *packed)
             stages.append(PrepareData(split, f"{DATA_FOLDER}/{FOLDERS[split]}", columns))
         elif all(source["path"] for source in sources):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ftspec.errors import Problem, SpecError
 from ftspec.plan.values import Value
-from ftspec.spec.data import FORMATS, PAIRS, UNPAIRED
+from ftspec.spec.data import FORMATS, PAIRS, SHARED, UNPAIRED
 from ftspec.spec.energy import ENERGY
 from ftspec.spec.online import ONLINE
 from ftspec.spec.preference import PREFERENCES
@@ -191,11 +191,11 @@ def _packing(spec: Spec) -> None:
     if packing == "blocks" and data.overflow != "truncate":
         message = "blocks leave nothing out: a long document fills several"
         raise SpecError(Problem(message, path="data.overflow", hint="leave data.overflow out"))
-    if packing == "documents" and getattr(objective, "prompt_weight", 0) not in (0, 1):
+    if packing in SHARED and getattr(objective, "prompt_weight", 0) not in (0, 1):
         message = "weights of prompts are not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.prompt_weight: 0"
         raise SpecError(Problem(message, path="data.packing", hint=hint))
-    if packing == "documents" and (loss := getattr(objective, "loss", "")) in ("eaft", "asft"):
+    if packing in SHARED and (loss := getattr(objective, "loss", "")) in ("eaft", "asft"):
         message = f"the loss `{loss}` is not in this version of ftspec for packed rows"
         hint = "data.packing: null, or method.objective.loss: nll"
         raise SpecError(Problem(message, path="data.packing", hint=hint))

@@ -34,6 +34,8 @@ UNPAIRED: tuple[Format, ...] = (
     *("messages-unpaired", "sharegpt-unpaired", "alpaca-unpaired", "unpaired"),
 )
 """Formats of one answer with a label: whether it is good. They are other formats with a column more."""
+SHARED = ("documents", "together")
+"""Ways of packing in which whole rows share one."""
 FORMATS: Mapping[str, tuple[Format, ...]] = {
     "sft": ("messages", "sharegpt", "alpaca", "prompt-completion"),
     "cpt": ("text",),
@@ -313,11 +315,13 @@ class Data(Node):
     turn without it trains as `train_on` says; a row of which no turn trains stops the run. null: none."""
     prepare: Literal["framework", "ftspec"] = "framework"
     """Who renders and tokenises: the framework's own data path, or ftspec, once for all backends."""
-    packing: Literal["documents", "blocks"] | None = None
+    packing: Literal["documents", "together", "blocks"] | None = None
     """Several rows of data in one row of a batch, of at most max_length tokens; batch sizes then count
     packed rows. `documents`: whole rows share one, and do not see each other: attention and positions
-    start again with each. `blocks`, for continued pre-training: all documents are joined and cut into
-    equal blocks; those in one block see each other, as in pre-training. null: each row stands alone."""
+    start again with each. `together`: whole rows share one, and see those before them in it, while
+    positions start again with each. `blocks`, for continued pre-training: all documents are joined and
+    cut into equal blocks; those in one block see each other, as in pre-training. null: each row stands
+    alone."""
     shuffle: bool = True
     """Draw rows in random order (seeded by train.data_seed)."""
     group_by_length: bool = False

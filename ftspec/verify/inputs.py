@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ftspec.verify.compare import EQUAL, Outcome, differs, first_difference, pair, unobserved
 from ftspec.verify.evidence import Batch, Evidence, Round
@@ -151,8 +152,10 @@ def batches(reference: Evidence, other: Evidence, _: float) -> Outcome:
     """The padded tensors of every micro-batch."""
     if missing := unobserved("its batches", bool(reference.batches), bool(other.batches)):
         return missing
+    shared = all(any(map(_begins_again, side.batches)) for side in (reference, other))
+    compare = _together if shared else _batch
     for number, (one, two) in enumerate(zip(reference.batches, other.batches, strict=False)):
-        outcome = _batch(f"step {one.step}, micro-batch {number + 1}", one, two)
+        outcome = compare(f"step {one.step}, micro-batch {number + 1}", one, two)
         if outcome.verdict != "equal":
             return outcome
     counts = pair(len, reference.batches, other.batches)
@@ -199,6 +202,29 @@ def _packed(where: str, one: Batch, two: Batch) -> Outcome:
     if at is not None:
         places = pair(lambda b: b.cut(b.positions()), one, two)
         return differs(f"{where}, document {at + 1}, position ids", *(p[at] for p in places))
+    return EQUAL
+
+
+def _begins_again(batch: Batch) -> bool:
+    """Whether positions start again within a row: documents share it, and see those before them."""
+    if batch.documents is not None or batch.position_ids is None:
+        return False
+    rows = batch.unpadded(batch.position_ids)
+    return any(after <= before for row in rows for before, after in pairwise(row))
+
+
+def _together(where: str, one: Batch, two: Batch) -> Outcome:
+    """Rows of several documents, and their positions; how far a row is filled up is not asked."""
+    if one.step != two.step:
+        return differs(where, f"in step {one.step}", f"in step {two.step}")
+    for noun, ours, theirs in (
+        ("tokens", one.unpadded(one.input_ids), two.unpadded(two.input_ids)),
+        ("position ids", one.unpadded(one.positions()), two.unpadded(two.positions())),
+    ):
+        row = first_difference(ours, theirs)
+        if row is not None:
+            values = [side[row] if row < len(side) else () for side in (ours, theirs)]
+            return differs(f"{where}, row {row + 1}, {noun}", *values)
     return EQUAL
 
 

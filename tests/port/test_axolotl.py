@@ -150,7 +150,7 @@ def test_plain_text_is_continued_pre_training(read: Bring) -> None:
     found = values(read, text + "sample_packing: true\n")
     assert found["method.objective.type"] == "cpt"
     assert found["data.train"][0]["columns"] == {"text": "chapter"}
-    assert found["data.packing"] == "documents"
+    assert found["data.packing"] == "together"  # no attn_implementation keeps them apart
     assert found["data.train_on"] == "all"
 
 

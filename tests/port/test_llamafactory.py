@@ -60,6 +60,9 @@ output_dir: saves/one
         # with packing, its own parser takes one token off
         ("neat_packing: true", "data.max_length", 2047),
         ("neat_packing: true\ncutoff_len: 1024", "data.max_length", 1023),
+        ("packing: true", "data.packing", "together"),
+        ("packing: true", "data.max_length", 2047),
+        ("packing: true\ncutoff_len: 1024\nneat_packing: false", "data.max_length", 1023),
         ("report_to: wandb", "output.trackers", ("wandb",)),
     ],
 )

@@ -228,3 +228,35 @@ def test_packed_rows_share_rows_otherwise(read: Bring) -> None:
     kind, why = fate(imported, "neat_packing")
     assert kind == "derived" and "which of them share one row is chosen otherwise" in why
     assert imported.composed.spec.data.packing == "documents"
+
+
+ONE = "per_device_train_batch_size: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "packing", "told"),
+    [
+        ("", "derived", "together", "see those before them"),
+        ("neat_packing: false\n", "derived", "together", "see those before them"),
+        ("flash_attn: disabled\n", "derived", "together", "see those before them"),
+        (f"flash_attn: fa2\n{ONE}", "derived", "documents", "by their positions"),
+        (f"flash_attn: fa2\nneat_packing: false\n{ONE}", "derived", "documents", "by their"),
+        ("flash_attn: fa2\n", "unknown", None, "a batch of several rows"),
+        (f"flash_attn: fa3\n{ONE}", "derived", "documents", "by their positions"),
+    ],
+)
+def test_plain_packing_is_told_by_the_kernel(
+    read: Bring, more: str, kind: str, packing: str | None, told: str
+) -> None:
+    """transformers: flash attention leaves a mask of ones out, and asks a single row for its positions."""
+    imported = read(f"{SFT}packing: true\n{more}")
+    found, why = fate(imported, "packing")
+    assert found == kind and told in why
+    assert imported.composed.spec.data.packing == packing
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-oss-20b", "google/gemma-2-2b-it"])
+def test_plain_packing_of_models_with_a_kernel_of_their_own(read: Bring, name: str) -> None:
+    text = SFT.replace(SFT.split("model_name_or_path: ")[1].splitlines()[0], name)
+    kind, why = fate(read(f"{text}packing: true\n"), "packing")
+    assert kind == "unknown" and "which attention it takes" in why

@@ -87,6 +87,58 @@ def test_rows_that_llamafactory_packs_itself_are_others_and_do_not_see_each_othe
             assert batch.positions()[row][start:end] == tuple(range(end - start))
 
 
+TOGETHER = ("data.packing=together", "data.max_length=255", "train.steps=3")
+
+
+def restarts(evidence: Evidence) -> int:
+    """Places behind the first token of a row, padding aside, where positions start again."""
+    return sum(
+        at > 0 and place == 0
+        for batch in evidence.batches
+        for row in batch.unpadded(batch.positions())
+        for at, place in enumerate(row)
+    )
+
+
+def test_documents_that_see_each_other_train_alike(lab: Lab) -> None:
+    """By trl with a mask of ones, by LLaMA-Factory with its plain `packing`."""
+    sets = (*TOGETHER, "data.prepare=ftspec")
+    assert "its CPU path turns packing off" in refusal(lab, "unsloth", *sets)
+    assert "whole rows that it packs never see" in refusal(lab, "trl", *TOGETHER)
+    for attention in ("flash_attention_2", "flash_attention_3"):
+        more = (*sets, f"model.attention={attention}", "hardware.device=cuda")
+        assert "keep its documents apart" in refusal(lab, "llamafactory", *more)
+    proof = lab.prove(*sets)
+    assert_equal(proof)
+    assert set(proof.certificate.runs) == {"trl", "llamafactory", "deepspeed"}
+    apart = lab.prove(*sets, "data.packing=documents")
+    for name in ("trl", "llamafactory"):
+        evidence = proof.evidence(name)
+        assert documents(evidence) == 0  # nothing tells them apart
+        assert restarts(evidence) >= 3
+        alone = apart.evidence(name)
+        tokens = [[token for row in rows(each) for token in row.ids] for each in (evidence, alone)]
+        assert tokens[0] == tokens[1]
+        # the same tokens in the same rows, and another loss: what comes before is seen
+        assert abs((evidence.steps[0].loss or 0) - (alone.steps[0].loss or 0)) > 1e-4
+
+
+def test_what_llamafactory_packs_itself_sees_each_other(lab: Lab) -> None:
+    def runs(folder: Path) -> Mapping[str, Run]:
+        sets = [(*TOGETHER, f"data.prepare={who}") for who in ("framework", "ftspec")]
+        own, ours = (
+            lab.compiled("llamafactory", folder / name, *each, lossy=True)
+            for name, each in zip(("own", "prepared"), sets, strict=True)
+        )
+        return {"own": own, "prepared": ours}
+
+    proof = lab.compare("packed-together-by-llamafactory", runs, "prepared")
+    own = proof.evidence("own")
+    assert documents(own) == 0 and restarts(own) >= 3
+    assert {len(row) for batch in own.batches for row in batch.input_ids} == {256}
+    assert all(on for batch in own.batches for row in batch.attended() for on in row)
+
+
 def test_packing_is_trls_best_fit(tmp_path: Path) -> None:
     """Many lengths, ties among them, by trl's own function."""
     lengths = [1 + (n * 7919) % 97 for n in range(900)]

@@ -196,7 +196,7 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
         "min_length": st.none() | st.none() | st.integers(1, 8),
         "distinct": st.sampled_from((False, False, False, True)),
         "drop_system": st.sampled_from((False, False, False, True)),
-        "packing": st.sampled_from((None, None, None, "documents", "blocks")),
+        "packing": st.sampled_from((None, None, None, "documents", "together", "blocks")),
         "shuffle": st.booleans(),
         "group_by_length": st.sampled_from((False, False, False, True)),
     }

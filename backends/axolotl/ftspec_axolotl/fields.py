@@ -63,6 +63,13 @@ def _lower_packing(packing: str | None) -> tuple[()]:
             "notimpl",
             "data.packing: null",
         )
+    if packing == "together":
+        raise Refuse(
+            "it puts other documents into one row than ftspec does, and rows that ftspec packed are not "
+            "compiled for it yet",
+            "notimpl",
+            "data.packing: null",
+        )
     return ()
 
 

@@ -34,6 +34,7 @@ from ftspec.mapping import (
     unsupported,
 )
 from ftspec.spec.chat_templates import NAMED
+from ftspec.spec.data import SHARED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.draws import draw_rows
 from ftspec_llamafactory.engine import engine_rows
@@ -70,11 +71,11 @@ def _lower_length(length: int | None, who: str, packing: str | None) -> int | No
             "it cuts each row to cutoff_len, which is a number", "notyet", "data.prepare: ftspec"
         )
     # where it packs itself, its rows are one token shorter than it is told (hparams/data_args.py)
-    return length + 1 if length and who == "framework" and packing == "documents" else length
+    return length + 1 if length and who == "framework" and packing in SHARED else length
 
 
-def _lift_length(length: int | None, neat: Any, folder: Any) -> int | None:
-    packs = neat is True and folder in (None, MISSING)
+def _lift_length(length: int | None, packing: Any, neat: Any, folder: Any) -> int | None:
+    packs = True in (packing, neat) and folder in (None, MISSING)
     return length - 1 if packs and isinstance(length, int) else length
 
 
@@ -285,7 +286,7 @@ SFT = FieldMap(
             _lower_length,
             _lift_length,
             uses=("data.prepare", "data.packing"),
-            reads=("neat_packing", "tokenized_path"),
+            reads=("packing", "neat_packing", "tokenized_path"),
             absent=(2048,),
         ),
         Row(

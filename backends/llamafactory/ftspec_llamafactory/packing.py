@@ -2,13 +2,16 @@
 
 llamafactory 0.9.5, data/collator.py: with `neat_packing`, such a mask becomes one in four dimensions by
 which documents do not see each other; under flash attention it is left out, and the positions tell them
-apart. Plain `packing` lets documents see each other while their positions start again.
+apart. Plain `packing` lets documents see each other while their positions start again: its mask is one of
+ones (data/processor/supervised.py). Only flash attention, which leaves such a mask out, tells the documents
+of a batch with a single row apart by its positions (transformers, modeling_flash_attention_utils.py).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ftspec.families.rows.packing import refuse_told_apart
 from ftspec.mapping import Lossy, Refuse, Row
 
 
@@ -19,7 +22,10 @@ def packing_row() -> Row:
         ("packing", "neat_packing"),
         _lower,
         _lift,
-        uses=("data.prepare", "model.attention", "train.micro_batch_size", "data.max_length"),
+        uses=(
+            *("data.prepare", "model.attention", "train.micro_batch_size", "data.max_length"),
+            "model.name",
+        ),
         absent=(None, False),
     )
 
@@ -31,9 +37,15 @@ EIGHT = 8
 """Rows are filled up to a multiple of this; positions that it makes itself are not."""
 
 
-def _lower(packing: str | None, who: str, attention: str, micro: int, length: int | None) -> Any:
+def _lower(
+    packing: str | None, who: str, attention: str, micro: int, length: int | None, name: str
+) -> Any:
     if packing == "blocks" and who == "framework":
         raise Refuse(OWN, "notimpl", "data.prepare: ftspec")
+    if packing == "together":
+        refuse_told_apart(attention, name)
+        _refuse_rows(who, length)
+        return Lossy((True, False), OWN) if who == "framework" else (True, False)
     if packing != "documents":
         return False, False  # blocks are rows like any others
     if attention == "flash_attention_3":
@@ -48,6 +60,11 @@ def _lower(packing: str | None, who: str, attention: str, micro: int, length: in
             "notyet",
             "train.micro_batch_size: 1",
         )
+    _refuse_rows(who, length)
+    return Lossy((True, True), OWN) if who == "framework" else (True, True)
+
+
+def _refuse_rows(who: str, length: int | None) -> None:
     if who == "framework" and length is not None and (length + 1) % EIGHT:
         raise Refuse(
             "rows that it packs have one token more than its parser leaves of cutoff_len, and where that is "
@@ -55,16 +72,9 @@ def _lower(packing: str | None, who: str, attention: str, micro: int, length: in
             "notyet",
             f"data.max_length: {(length + 1) // EIGHT * EIGHT - 1}",
         )
-    return Lossy((True, True), OWN) if who == "framework" else (True, True)
 
 
 def _lift(packing: Any, neat: bool) -> str | None:
     if neat:
         return "documents"
-    if packing:
-        raise Refuse(
-            "documents in one row see each other while their positions start again: that is not in a "
-            "spec",
-            "notimpl",
-        )
-    return None
+    return "together" if packing else None

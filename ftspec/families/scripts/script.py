@@ -25,7 +25,7 @@ from ftspec.families.objectives.supervised import (
     WEIGHERS,
     weigher,
 )
-from ftspec.families.rows import datasets, images, long_prompts
+from ftspec.families.rows import datasets, images, long_prompts, packing
 from ftspec.families.rows.dataset_statements import DRAWN
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
@@ -187,6 +187,7 @@ def emit_script(
         "refers": trainer.refers,
         "referred": ANCHOR in native
         or (trainer.refers and (REFERENCE in native or native["tuner"] in copied)),
+        "restart": native.get(packing.RESTART),
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
@@ -245,6 +246,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
         "explain the variance": (values["eva"], lambda: inits.template("eva")),
         "draw a share": (values["shared"], lambda: DRAWN),
         "freeze the router": (values["frozen"], lambda: experts.FREEZE),
+        "begin positions again": (values["restart"], lambda: f"{packing.RESTARTED}\n"),
         "count what is written": (values["over_written"], lambda: gkd.BY_WRITTEN),
     }
     texts = {name: source() if printed else "" for name, (printed, source) in every.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftspec.families.rows.packing import CARRIED, is_recurrent
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.words import KERNEL, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule
@@ -23,8 +24,24 @@ HUB = tuple(f"kernels-community/{name}" for name in ("flash-attn2", "flash-attn3
 APART = (*WORDS, *OTHERS, "sage", *HUB, "kernels-community/sage-attention")
 """attn_decontaminates_packing (utils/schemas/config.py)."""
 TOGETHER = (
-    "without attn_implementation, and with some, axolotl's packed rows see each other "
-    "(attn_decontaminates_packing), which is not in a spec: attn_implementation: sdpa keeps them apart"
+    "without attn_implementation the mask of packed rows stays (attn_decontaminates_packing), and is one of "
+    "ones to the model: whole rows that see those before them; which of them share one row is chosen "
+    "otherwise"
+)
+FILLED = (
+    "for this kernel axolotl keeps the mask (attn_decontaminates_packing), which flash attention reads as "
+    "padding alone: rows that are filled up see each other, full ones mostly not, which is not in a spec; "
+    "attn_implementation: sdpa keeps them apart"
+)
+"""modeling_flash_attention_utils.py of transformers: a mask without padding is left out; positions count."""
+LEFT_OUT = (
+    "without attn_implementation axolotl leaves the mask out for some of these models "
+    "(core/trainers/base.py), and their packed rows do not see each other: attn_implementation: sdpa keeps "
+    "them apart in any case"
+)
+UNKNOWN = (
+    "whether packed rows see each other with this kernel is not known; attn_implementation: sdpa keeps them "
+    "apart"
 )
 EIGHT_BITS = "it multiplies in eight bits, where a spec's attention is exact"
 
@@ -42,9 +59,21 @@ def attention(context: Context) -> str | None:
     return word if word in WORDS or word is None else "sdpa"
 
 
-def apart(context: Context) -> bool:
-    """Whether packed rows do not see each other."""
-    return kernel(context) in APART
+def shares(context: Context) -> tuple[str | None, str]:
+    """How packed rows share one, in a spec's word, and why; None where a spec has no such."""
+    word, name = kernel(context), str(context.get("base_model")).lower()
+    if word is None and is_recurrent(name):
+        return None, CARRIED
+    if word is None and any(part in name for part in ("gemma-3", "gemma3", "gemma-4", "gemma4")):
+        return None, LEFT_OUT
+    if word is None:
+        return "together", TOGETHER
+    if word in APART:
+        return (
+            "documents",
+            "whole rows that do not see each other; which of them share one row is chosen otherwise",
+        )
+    return None, FILLED if "flash" in word else UNKNOWN
 
 
 def casts(context: Context) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftspec.families.rows import instructions
 from ftspec.port.fates import Setting
-from ftspec.port.formats.axolotl.attention import TOGETHER, apart
+from ftspec.port.formats.axolotl.attention import shares
 from ftspec.port.formats.axolotl.chat_templates import (
     OWN_TEMPLATE,
     TEMPLATE_RULES,
@@ -93,7 +93,7 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
     if context.get("pretraining_dataset"):
         spec["data.packing"] = streamed(context)[0]
     elif taken(context, "sample_packing"):
-        spec["data.packing"] = "documents"
+        spec["data.packing"] = shares(context)[0]
     else:
         spec["data.packing"] = None
     spec["data.shuffle"] = not in_order(context)
@@ -265,13 +265,11 @@ def _otherwise_drawn(context: Context) -> str:
 
 
 def _packs(setting: Setting, context: Context) -> Outcome:
-    if setting.value and not apart(context):
-        return Outcome("unknown", why=TOGETHER)
     spec = {"data.packing": data(context)[0]["data.packing"]}
     if not setting.value:
         return Outcome("derived", spec=spec)
-    why = "whole rows that do not see each other; which of them share one row is chosen otherwise"
-    return Outcome("derived", spec=spec, why=why)
+    word, why = shares(context)
+    return Outcome("derived", spec=spec, why=why) if word else Outcome("unknown", why=why)
 
 
 def _streams(_setting: Setting, context: Context) -> Outcome:

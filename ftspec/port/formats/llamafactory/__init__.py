@@ -235,7 +235,7 @@ def _complete(context: Context) -> Completion:
         native["packing"] = False  # its blocks are told of the stage
         if packs(context):
             native["cutoff_len"] = (context.assumed("cutoff_len") or 2048) - 1
-    elif packs(context):
+    elif context.get("neat_packing"):
         native["packing"] = True
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftspec.families.rows.packing import CARRIED, is_recurrent
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain, training_rules
 from ftspec.port.rules import Context, Outcome
@@ -16,6 +17,21 @@ BLOCKS = (
 """data/processor/pretrain.py."""
 CHOSEN = "whole rows that do not see each other; which of them share one row is chosen otherwise"
 """data/processor/supervised.py, PackedSupervisedDatasetProcessor: the fullest rows of each thousand."""
+SEEN = (
+    "whole rows that see those before them, since the mask is one of ones; which of them share one row is "
+    "chosen otherwise"
+)
+BY_PLACE = (
+    "flash attention leaves a mask of ones out, and tells the documents of a single row apart by their "
+    "positions"
+)
+"""transformers, modeling_flash_attention_utils.py: `_is_packed_sequence` asks for a batch of one row."""
+NOW_AND_THEN = (
+    "under flash attention documents in a batch of several rows see each other, and those in a batch of one "
+    "row, such as a last one, do not: that is not in a spec"
+)
+BY_MODEL = "which attention it takes for this model is not said by the file"
+"""model/model_utils/attention.py: gemma 2 has flash attention where it is installed, gpt-oss always."""
 CUTTING = ("sft", "rm", "dpo", "kto", "orpo")
 """Stages whose rows are turns that `infer_seqlen` shortens."""
 COUNTED = "`ftspec data preview` counts such rows, and data.overflow: error stops at them"
@@ -59,6 +75,8 @@ def cut(context: Context) -> tuple[str, ...]:
 
 def neat(setting: Setting, context: Context) -> Outcome:
     """Rows that share one without seeing each other."""
+    if setting.value is False and context.get("packing") is True and flashes(context):
+        return Outcome("derived", why=BY_PLACE, of=("data.packing",))
     if setting.value is not True or context.get("stage", "sft") != "sft":
         return PLAIN(setting, context)
     return Outcome("derived", {"neat_packing": True}, why=CHOSEN)
@@ -67,10 +85,33 @@ def neat(setting: Setting, context: Context) -> Outcome:
 def packing(setting: Setting, context: Context) -> Outcome:
     """Of the stage `pt` it is on unless it is off, and makes blocks."""
     if context.get("stage") != "pt":
-        return PLAIN(setting, context)
+        plain = setting.value is True and context.get("neat_packing") is not True
+        shares = plain and context.get("stage", "sft") == "sft"
+        return _plain(context) if shares else PLAIN(setting, context)
     joined = setting.value is not False
     why = "texts are joined into blocks" if joined else "each text is a row"
     return Outcome("derived", why=why, of=("data.packing",))
+
+
+def flashes(context: Context) -> bool:
+    """Whether the file asks for flash attention."""
+    return context.get("flash_attn") in ("fa2", "fa3", True)
+
+
+def _plain(context: Context) -> Outcome:
+    """`packing` alone: rows share one, and mostly see each other."""
+    name = str(context.get("model_name_or_path")).lower()
+    if is_recurrent(name):
+        return Outcome("unknown", why=CARRIED)
+    chosen = context.get("flash_attn") in (None, "auto") and "gemma-2-" in name
+    if chosen or "gpt-oss" in name or "gpt_oss" in name:
+        return Outcome("unknown", why=BY_MODEL)
+    if not flashes(context):
+        return Outcome("derived", spec={"data.packing": "together"}, why=SEEN)
+    rows = "per_device_train_batch_size"
+    if context.get(rows, context.assumed(rows)) != 1:
+        return Outcome("unknown", why=NOW_AND_THEN)
+    return Outcome("derived", spec={"data.packing": "documents"}, why=f"{BY_PLACE}; {CHOSEN}")
 
 
 def block(setting: Setting, context: Context) -> Outcome:
