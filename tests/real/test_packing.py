@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from ftspec.data.pack import best_fit
+from ftspec.emit import yaml
 from ftspec.env.install import ensure
+from ftspec.port.bring import bring
 from ftspec.registry import load
 from ftspec.verify.evidence import Evidence
 from ftspec.verify.inputs import MASKED, rows
 from ftspec.verify.verify import Run
+from ftspec_axolotl.data import FRESH
+from ftspec_axolotl.emit import CONFIG
 from tests.real.conftest import Lab, Proven
 from tests.real.test_cpt import END, text  # noqa: F401 - a fixture
 from tests.real.test_options import assert_equal, refusal
+from tests.real.test_ported_pairs import OWN
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 APART = ("data.packing=documents", "data.max_length=256", "train.steps=3")
@@ -193,3 +198,57 @@ def test_blocks_are_the_same_everywhere(lab: Lab, text: str) -> None:
     native = lab.prove(*sets, "data.prepare=framework", backends=("trl", "deepspeed"))
     assert_equal(native)
     assert {row.ids for row in rows(native.evidence("trl"))} & {row.ids for row in taken}
+
+
+AXOLOTL = {
+    "base_model": "../../specs/tiny-model",
+    "datasets": [
+        {"path": "../../specs/data/chat.jsonl", "ds_type": "json", "type": "chat_template"}
+    ],
+    "dataset_prepared_path": "prepared",
+    "dataset_num_proc": 1,
+    "dataloader_num_workers": 0,
+    "plugins": [FRESH],
+    "output_dir": "model",
+    "sequence_len": 256,
+    "sample_packing": True,
+    "pad_to_sequence_len": True,
+    "micro_batch_size": 2,
+    "gradient_accumulation_steps": 1,
+    "max_steps": 2,
+    "seed": 42,
+    "learning_rate": 1.0e-4,
+    "optimizer": "adamw_torch",
+    "lr_scheduler": "constant",
+    "logging_steps": 1,
+    "bf16": False,
+    "tf32": False,
+    "save_strategy": "no",
+    "adapter": "lora",
+    "lora_r": 8,
+    "lora_alpha": 16,
+    "lora_target_modules": ["q_proj", "v_proj"],
+}
+
+
+def test_what_axolotl_packs_sees_each_other_where_no_attention_is_named(lab: Lab) -> None:
+    """Its own trainer, as it hands a batch to the model; what the import says of both."""
+    packing = {"nothing": "together", "sdpa": "documents"}
+    said = {"nothing": {}, "sdpa": {"attn_implementation": "sdpa"}}
+
+    def runs(folder: Path) -> Mapping[str, Run]:
+        made = {}
+        for name, more in said.items():
+            made[name] = lab.compiled("axolotl", folder / name, *OWN)
+            config = made[name].folder / CONFIG
+            config.write_text(yaml.dump([("all", {**AXOLOTL, **more})]))
+            values = bring([config]).composed.values
+            assert values["data.packing"] == packing[name]
+        return made
+
+    proof = lab.compare("packed-by-axolotl", runs, "nothing")
+    nothing, sdpa = (proof.evidence(name) for name in said)
+    assert documents(nothing) == 0 and restarts(nothing) >= 3
+    assert all(batch.attention_mask for batch in nothing.batches)
+    assert documents(sdpa) > 4 and not any(batch.attention_mask for batch in sdpa.batches)
+    assert (nothing.steps[0].loss or 0) > 0
