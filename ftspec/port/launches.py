@@ -80,6 +80,8 @@ MEETING = (
 )
 """A launcher's options that say how processes find each other, whatever stands behind them."""
 PYTHONS = ("python", "python3", "ipython")
+SHORT = {"-i": "--include", "-e": "--exclude", "-H": "--hostfile"}
+"""Short options of the deepspeed launcher."""
 
 
 @dataclass
@@ -289,8 +291,12 @@ def _program(
         if not tool and launcher == "python" and module:
             return None
         launch = Launch(command.line, tool, trainer, "" if module else name, rest)
-        options, unknown = arguments(words[:place], command.line)
+        own = words[:place]
+        if launcher == "deepspeed":
+            own = [Word(SHORT.get(one.text, one.text), one.known) for one in own]
+        options, unknown = arguments(own, command.line)
         launch.unknown += [one for one in unknown if not one[1].startswith(MEETING)]
+        launch.unknown += _left_open(options, command.line) if launcher == "deepspeed" else []
         launch.machine |= _machine(options, launcher, visible)
         return launch
     return None
@@ -315,12 +321,29 @@ def _machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) 
         each = _number(options.get("nproc_per_node") or options.get("nproc-per-node"))
         return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
     if launcher == "deepspeed":
-        nodes = _number(options.get("num_nodes")) or 1
-        included = str(options.get("include") or "").partition(":")[2]
-        each = _number(options.get("num_gpus")) or len(included.split(",")) * bool(included)
-        each = each or len(visible)
+        slots = _slots(options.get("include"))
+        nodes = _number(options.get("num_nodes")) or len(slots) or 1
+        each = _number(options.get("num_gpus")) or (slots[0] if slots else len(visible))
         return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
     return {}
+
+
+def _slots(included: Any) -> list[int]:
+    """Devices of each machine that `deepspeed --include host:0,1@other:0,1` takes; none where they differ.
+
+    deepspeed 0.19.8, launcher/runner.py, parse_resource_filter.
+    """
+    machines = [host.partition(":")[2] for host in str(included or "").split("@")]
+    slots = [len(devices.split(",")) if devices else 0 for devices in machines]
+    return slots if slots[0] and len(set(slots)) == 1 else []
+
+
+def _left_open(options: Mapping[str, Any], line: int) -> list[tuple[int, str]]:
+    """Options of the deepspeed launcher that choose devices in a way that only its hosts tell."""
+    taken = options.get("include")
+    named = [f"--include {taken}"] if taken and not _slots(taken) else []
+    left = options.get("exclude")
+    return [(line, text) for text in [*named, *([f"--exclude {left}"] if left else [])]]
 
 
 def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -333,6 +356,7 @@ def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
         elif key in ("multi_gpu", "use_fsdp", "cpu"):
             word = {"multi_gpu": "MULTI_GPU", "use_fsdp": "FSDP", "cpu": "NO"}[key]
             found["distributed_type"] = word
+            found |= {"use_cpu": True} if key == "cpu" else {}
         elif key in ("zero_stage", "offload_optimizer_device", "offload_param_device", "gradient_clipping",
                      "gradient_accumulation_steps", "zero3_init_flag", "zero3_save_16bit_model",
                      "deepspeed_config_file", "deepspeed_multinode_launcher"):  # fmt: skip

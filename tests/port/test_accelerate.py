@@ -93,3 +93,55 @@ def test_an_old_name_of_bf16_switches_nothing_on_under_accelerate(read: Bring) -
     kind, why = fate(imported, "bfloat16.enabled")
     assert kind == "unknown"
     assert "under accelerate" in why
+
+
+ALONE = "compute_environment: LOCAL_MACHINE\nnum_machines: 1\nnum_processes: 8\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "devices"),
+    [
+        ("distributed_type: 'NO'\n", 1),  # trl's own single_gpu.yaml says 8 processes as well
+        ("distributed_type: NO\n", 1),
+        ("distributed_type: null\n", 1),
+        ("distributed_type: MULTI_GPU\n", 8),
+        ("distributed_type: 'NO'\nmpirun_config: {mpirun_hostfile: hosts}\n", 8),
+    ],
+)
+def test_how_many_processes_accelerate_starts(read: Bring, more: str, devices: int) -> None:
+    imported = read(ALONE + more, name="launch.yaml")
+    assert imported.composed.values["hardware.devices"] == devices
+    told = any("starts one process" in line for line in imported.notes)
+    assert told == (devices == 1)
+
+
+def test_one_process_has_a_batch_of_its_own(read: Bring) -> None:
+    launch = ALONE + "distributed_type: 'NO'\nmixed_precision: bf16\n"
+    assert read(CONFIG, other={"launch.yaml": launch}).composed.spec.train.batch_size == (
+        read(CONFIG).composed.spec.train.batch_size
+    )
+
+
+MANY = "distributed_type: DEEPSPEED\nnum_machines: 2\nnum_processes: 8\ndeepspeed_config: "
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "kind"),
+    [
+        (f"{MANY}{{zero_stage: 2, deepspeed_inclusion_filter: 'a@b:0,2'}}",
+         "deepspeed_config.deepspeed_inclusion_filter", "unknown"),
+        (f"{MANY}{{zero_stage: 2, deepspeed_exclusion_filter: ''}}",
+         "deepspeed_config.deepspeed_exclusion_filter", "inert"),
+        (f"{MANY}{{zero_stage: 2, deepspeed_multinode_launcher: standard, deepspeed_inclusion_filter: a}}",
+         "deepspeed_config.deepspeed_inclusion_filter", "inert"),
+        (f"mixed_precision: bf16\n{MANY}{{zero_stage: 2, mixed_precision: fp16}}",
+         "deepspeed_config.mixed_precision", "unknown"),
+        (f"mixed_precision: bf16\n{MANY}{{zero_stage: 2, mixed_precision: bf16}}",
+         "deepspeed_config.mixed_precision", "inert"),
+        (f"{MANY}{{zero_stage: 2}}\ndynamo_config: {{}}", "dynamo_config", "inert"),
+        (f"{MANY}{{zero_stage: 2}}\nmpirun_config: {{}}", "mpirun_config", "inert"),
+    ],
+)  # fmt: skip
+def test_what_a_section_says_of_the_launch(read: Bring, text: str, key: str, kind: str) -> None:
+    imported = read(f"compute_environment: LOCAL_MACHINE\n{text}\n", name="launch.yaml")
+    assert fate(imported, key)[0] == kind

@@ -22,6 +22,8 @@ TRAIN = "sft.py --model_name_or_path org/model --output_dir o --per_device_train
         ("accelerate launch --num_machines 4 --num_processes $((SLURM_NNODES * 8)) {}", 8, 4),
         ("G=2\naccelerate launch --num_processes $(( $G*(1+1) )) {}", 4, 1),
         ("python -m accelerate.commands.launch --num_processes 2 {}", 2, 1),
+        ("deepspeed --include=a:0,1@b:0,2 {}", 2, 2),
+        ("deepspeed -i localhost:0,1,2 {}", 3, 1),
         ('cmd="torchrun --nproc_per_node 2 {}"\necho "$cmd"\neval $cmd', 2, 1),
         (
             'L="torchrun --nproc_per_node 2 --rdzv_endpoint $(hostname | head -n 1):1 --node_rank \\$R"\n'
@@ -46,6 +48,9 @@ def test_how_many_devices(read: Bring, script: str, devices: int, nodes: int) ->
         "torchrun --nproc_per_node $((N * 2)) {}",
         "torchrun --nproc_per_node $SLURM_GPUS_PER_NODE {}",  # Slurm has it for --gpus-per-node
         "G=2\nG=4\ntorchrun --nproc_per_node $G {}",
+        "deepspeed --include a@b:0,2 {}",
+        "deepspeed --include a:0@b:0,2 {}",
+        "deepspeed -e a:1 {}",
         'A="--nproc_per_node 2"\nA+=" --nnodes 2"\ntorchrun $A {}',
     ],
 )

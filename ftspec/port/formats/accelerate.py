@@ -66,6 +66,8 @@ def _otherwise(setting: Setting, _context: Context) -> Outcome:
 
 def machines(document: Any) -> tuple[int, int]:
     """Devices of each machine, and machines: num_processes counts those of all machines."""
+    if launched.alone(document.data):
+        return 1, 1
     nodes = document.data.get("num_machines")
     processes = document.data.get("num_processes")
     nodes = nodes if isinstance(nodes, int) and nodes > 0 else 1
@@ -73,9 +75,12 @@ def machines(document: Any) -> tuple[int, int]:
     return max(processes // nodes, 1), nodes
 
 
-def _devices(_setting: Setting, context: Context) -> Outcome:
+def _devices(setting: Setting, context: Context) -> Outcome:
     devices, nodes = machines(context.document)
-    return Outcome("derived", spec={"hardware.devices": devices, "hardware.nodes": nodes})
+    spec = {"hardware.devices": devices, "hardware.nodes": nodes}
+    if launched.alone(context.document.data) and setting.value not in (None, 1):
+        return Outcome("derived", spec=spec, why=launched.ALONE)
+    return Outcome("derived", spec=spec)
 
 
 def _precision(setting: Setting, context: Context) -> Outcome:
@@ -245,6 +250,7 @@ def _float8(setting: Setting, context: Context) -> Outcome:
 
 
 _LAUNCH = "how processes find each other"
+FILTERS = tuple(f"deepspeed_config.deepspeed_{word}clusion_filter" for word in ("ex", "in"))
 
 
 def _own(rule: Rule) -> Rule:
@@ -267,8 +273,7 @@ format = Format(
         "num_processes": _devices,
         "num_machines": _devices,
         "distributed_type": one_of(
-            no=inert("one process, or as many as num_processes says"),
-            false=inert("one process, or as many as num_processes says"),
+            **dict.fromkeys(("no", "false", "none"), inert("one process")),
             multi_gpu=inert("one process for each device"),
             multi_cpu=inert("one process for each device"),
             fsdp=inert("fsdp_config says how"),
@@ -296,9 +301,9 @@ format = Format(
         "deepspeed_config.offload_param_nvme_path": _own(_folder),
         "deepspeed_config.deepspeed_moe_layer_cls_names": _engine(_leaves),
         **group(
-            _LAUNCH, *(f"deepspeed_config.deepspeed_{name}" for name in (
-                "hostfile", "multinode_launcher", "exclusion_filter", "inclusion_filter")),
+            _LAUNCH, "deepspeed_config.deepspeed_hostfile", "deepspeed_config.deepspeed_multinode_launcher"
         ),
+        **dict.fromkeys(FILTERS, _engine(launched.chosen)),
         "deepspeed_config.zero3_init_flag": inert("when weights are cut, not what they are"),
         "deepspeed_config.zero3_save_16bit_model": inert("the end result always holds all weights"),
         "deepspeed_config.": launched.unread,
@@ -306,7 +311,7 @@ format = Format(
         **fsdp.section_rules(FSDP),
         "fsdp_config.": launched.unread,
         "fp8_config.": _float8,
-        "megatron_lm_config": inert("empty"),
+        **group("empty", "megatron_lm_config", "dynamo_config", "mpirun_config", "ipex_config", "fp8_config"),
         "megatron_lm_config.": _engine(unknown("Megatron is not in a spec"), "MEGATRON_LM"),
         "parallelism_config": inert("empty"),
         "parallelism_config.": _shared_sizes,

@@ -6,7 +6,7 @@ integrations/deepspeed.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
@@ -23,6 +23,15 @@ BY_FILE = (
 )  # fmt: skip
 """What DeepSpeed's own file says where one is named: accelerate stops where its own says it as well."""
 UNREAD = "accelerate reads no such setting in this section, and passes over it"
+ALONE = (
+    "with distributed_type NO accelerate starts one process, whatever num_processes says; a trainer in it "
+    "shares its rows over all GPUs that it sees"
+)
+OVER = (
+    "mixed_precision", "num_processes", "num_machines", "gpu_ids", "use_cpu", "dynamo_backend",
+    "mpirun_hostfile", "debug",
+)  # fmt: skip
+"""What a section says over the top of the file: commands/launch.py copies all sections into one."""
 
 
 def word(context: Context) -> str:
@@ -35,6 +44,17 @@ def word(context: Context) -> str:
             else "no"
         )
     return str(said).lower()
+
+
+def alone(data: Mapping[str, Any]) -> bool:
+    """Whether accelerate starts the script once, whatever num_processes says.
+
+    commands/launch.py, launch_command: simple_launcher, which looks at num_processes for mpirun alone.
+    """
+    mpi = data.get("mpirun_config")
+    by_mpi = isinstance(mpi, dict) and mpi.get("mpirun_hostfile")
+    kind = data.get("distributed_type", "")
+    return not by_mpi and (kind in (None, False) or str(kind).upper() == "NO")
 
 
 def engine(context: Context) -> bool:
@@ -65,8 +85,29 @@ def accumulated(setting: Setting, context: Context) -> Outcome:
     return Outcome("inert", why="the trainer counts, and transformers stops at another number")
 
 
-def unread(setting: Setting, _context: Context) -> Outcome:
+def chosen(setting: Setting, context: Context) -> Outcome:
+    """Which devices take part: utils/launch.py, prepare_deepspeed_cmd_env, which drops num_processes then."""
+    many = context.get("num_machines")
+    said = section(context, "deepspeed_config").get("deepspeed_multinode_launcher")
+    if setting.value in (None, ""):
+        return Outcome("inert", why="all devices take part")
+    if not isinstance(many, int) or many < 2 or said == "standard":
+        return Outcome(
+            "inert", why="it is read where DeepSpeed's own launcher reaches several machines"
+        )
+    return Outcome(
+        "unknown", why="it chooses the devices, and num_processes is not asked: --devices N"
+    )
+
+
+def unread(setting: Setting, context: Context) -> Outcome:
     """A key of a section that nothing looks at: a slip, or a key of DeepSpeed's own file."""
+    name = setting.key.partition(".")[2]
+    if setting.key.startswith("deepspeed_config.") and name in OVER:
+        if setting.value == context.get(name):
+            return Outcome("inert", why="as at the top of the file")
+        why = f"accelerate takes it over {name} at the top of the file: it belongs there"
+        return Outcome("unknown", why=why)
     return Outcome("inert", why=UNREAD, loud=True)
 
 
@@ -105,6 +146,13 @@ def questions(context: Context) -> Iterable[str]:
 
 def notes(context: Context) -> Iterable[str]:
     """What a person should know."""
+    processes = context.get("num_processes")
+    if alone(context.document.data) and isinstance(processes, int) and processes > 1:
+        yield f"num_processes: {processes}: {ALONE}: --devices N"
+    if str(context.get("distributed_type")).upper() == "MULTI_CPU" and not section(
+        context, "mpirun_config"
+    ):
+        yield "num_processes: on CPUs accelerate starts one process, unless mpirun starts more"
     known = isinstance(context.get("num_processes"), int) or context.devices > 1
     if not known and str(context.get("distributed_type")).upper() not in ("NO", "FALSE"):
         yield "the global batch counts one device, since accelerate's num_processes is not said: --devices N"
