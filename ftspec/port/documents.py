@@ -15,6 +15,11 @@ from ftspec.read.text import SIZE
 from ftspec.spec.present import unread
 
 Scalar = Callable[[str], Any]
+HJSON = (
+    "comments, or commas before a bracket, stand in it: DeepSpeed itself reads them, transformers and "
+    "accelerate stop at them"
+)
+"""A note on an engine's JSON that is Hjson."""
 T = TypeVar("T")
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port import shell
-from ftspec.port.documents import Document, in_file, parse, read_text
+from ftspec.port.documents import HJSON, Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
 from ftspec.port.scripts import called, dumped, read
-from ftspec.read import heredocs, yaml
+from ftspec.read import heredocs, json, yaml
 from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
 from ftspec.spec.root import Spec
@@ -121,6 +122,8 @@ def recognise(
         document = in_file(path, read.read, path, text, arguments, environ, words)
         named = _named(wanted) if wanted is not None else _recognised(document.data, path)
         return Part(named, document)
+    if wanted in (None, "deepspeed") and (engine := _commented(path, text)) is not None:
+        return engine
     if wanted is not None and wanted != "llamafactory":
         form = _named(wanted)
     else:
@@ -129,6 +132,19 @@ def recognise(
         _refuse_rewritten(data, path)
         form = _recognised(data, path) if wanted is None else _named(wanted)
     return Part(form, parse(path, text, form.scalar, form.last_wins))
+
+
+def _commented(path: Path, text: str) -> Part | None:
+    """An engine's JSON with comments in it, which DeepSpeed reads (runtime/config.py, hjson)."""
+    bare = json.uncommented(text) if path.suffix == ".json" else text
+    if bare == text:
+        return None
+    try:
+        document = parse(path, bare, yaml.scalar, last_wins=False)
+        form = _recognised(document.data, path)
+    except SpecError:
+        return None  # the text as it is tells what is wrong
+    return Part(form, replace(document, notes=(HJSON,))) if form.name == "deepspeed" else None
 
 
 def _refuse_rewritten(data: Mapping[str, Any], path: Path) -> None:

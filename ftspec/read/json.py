@@ -12,6 +12,9 @@ from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
 PYTHONS = {"True": "true", "False": "false", "None": "null"}
 _WORD = re.compile(r"\$?[A-Za-z_]\w{1,60}|\$\{\w{1,60}\}", re.ASCII)
+_STRING = r'"(?:[^"\\\n]|\\.)*"'
+_NOTED = re.compile(rf"{_STRING}|//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST = re.compile(rf"{_STRING}|,(?=\s*[}}\]])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
@@ -52,6 +55,19 @@ def _hint(rest: str) -> str:
             return f"`{word[0]}` is Python's: JSON says {PYTHONS[word[0]]}"
         return f"`{word[0]}` is no value of JSON: in a template, put one in its place"
     return "check this line and the one above"
+
+
+def uncommented(text: str) -> str:
+    """A text without comments and without commas before a closing bracket, as Hjson has them.
+
+    Spaces take their place, so that lines and columns stay. Strict JSON comes back as it is.
+    """
+    bare = _NOTED.sub(lambda part: part[0] if part[0][0] == '"' else _blank(part[0]), text)
+    return _LAST.sub(lambda part: part[0] if part[0][0] == '"' else f" {part[0][1:]}", bare)
+
+
+def _blank(comment: str) -> str:
+    return "".join(sign if sign in "\r\n" else " " for sign in comment)
 
 
 def read_placed(text: str) -> Placed:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ftspec.read.json import uncommented
 from tests.port.conftest import Bring, fate
 
 CONFIG = (
@@ -372,3 +373,36 @@ def test_a_schedule_that_begins_with_the_first_step(read: Bring) -> None:
         config = {"scheduler": {"type": "WarmupLR", "params": params}, "zero_optimization": {}}
         imported = read(json.dumps(config), name="ds.json")
         assert fate(imported, "scheduler.params.last_batch_iteration")[0] == kind
+
+
+NOTED = """{
+  // "fp16": {"enabled": true},
+  "bf16": {"enabled": true}, # on
+  "zero_optimization": {"stage": 2, /* "offload": 1,
+  */ "allgather_bucket_size": 5e8,},
+  "comment": "a // b, # c, ]",
+  "train_micro_batch_size_per_gpu": 2,
+}
+"""
+
+
+def test_an_engines_json_with_comments(read: Bring) -> None:
+    imported = read(NOTED, name="ds.json")
+    values = imported.composed.values
+    assert values["hardware.zero.stage"] == 2
+    assert values["precision.compute"] == "bf16-weights"
+    assert not any(f.setting.key.startswith("fp16") for f in imported.fates)
+    (said,) = [f.setting.value for f in imported.fates if f.setting.key == "comment"]
+    assert said == "a // b, # c, ]"
+    assert [f.setting.line for f in imported.fates if f.setting.key == "bf16.enabled"] == [3]
+    assert any("transformers and accelerate stop" in line for line in imported.notes)
+
+
+def test_a_trainer_stops_at_comments(read: Bring) -> None:
+    imported = read(CONFIG + "bf16: true\n", other={"ds.json": NOTED})
+    assert any("transformers and accelerate stop" in line for line in imported.composed.open)
+
+
+def test_strict_json_is_no_other_text() -> None:
+    text = json.dumps({"a": ["// b", 1, {"c": ",}"}], "#": None}, indent=1)
+    assert uncommented(text) == text

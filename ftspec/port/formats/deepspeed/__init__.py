@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ftspec.port.documents import HJSON
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.deepspeed.blocks import BLOCKS
@@ -80,6 +81,8 @@ def _stops(context: Context) -> Iterator[str]:
     """Where a trainer's run ends before it begins."""
     if context.main is not None and "zero_optimization" not in context.document.data:
         yield "zero_optimization: accelerate stops at a file without this section: which stage?"
+    if context.main is not None and HJSON in context.document.notes:
+        yield f"{context.document.path.name}: {HJSON}"
     compute = str(context.trains.get("precision.compute") or "")
     for half in HALVES if compute else ():
         said, own = section(context, half).get("enabled"), compute.startswith(half)
