@@ -86,6 +86,7 @@ def bring(
     needed = next((count for count in counts if count), None)
     group = sharing(documents) * (main.format.group(main.document.data) if main else 1)
     each, nodes = machines(launched) if launched else (needed or group, 1)
+    group = group if group <= (devices or each) * nodes else 1  # no run can have come of it
     settled: list[Settled] = []
     for part in ordered:
         beside = main is not None and main is not part

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftspec.errors import SpecError
+from ftspec.port import launchers
 from ftspec.read import json as strict_json
 from ftspec.read.commands import Command, Word
 from ftspec.read.commands import read as read_commands
@@ -80,8 +81,6 @@ MEETING = (
 )
 """A launcher's options that say how processes find each other, whatever stands behind them."""
 PYTHONS = ("python", "python3", "ipython")
-SHORT = {"-i": "--include", "-e": "--exclude", "-H": "--hostfile"}
-"""Short options of the deepspeed launcher."""
 
 
 @dataclass
@@ -171,7 +170,7 @@ def _placed(launcher: str, processes: Any) -> dict[str, str | None]:
     """What a launcher tells each process of its place (torch/distributed/run.py); of the first one."""
     if launcher == "python":
         return {}
-    many = _number(processes)
+    many = launchers.number(processes)
     first = dict.fromkeys(("RANK", "LOCAL_RANK", "NODE_RANK"), "0")
     return {**first, "WORLD_SIZE": str(many) if many else None}
 
@@ -202,8 +201,8 @@ def _tune(command: Command, words: Sequence[Word]) -> Launch | None:
     unknown += [(command.line, f"{word.text}: a setting is taken out") for word in taken_out]
     if recipe not in RECIPES:
         unknown.append((command.line, f"{recipe}: a recipe of its own"))
-    machine = _machine(options, "torchrun", ())
-    return Launch(command.line, "torchtune", words=rest, machine=machine, unknown=unknown)
+    found = launchers.machine(options, "torchrun", ())
+    return Launch(command.line, "torchtune", words=rest, machine=found, unknown=unknown)
 
 
 def _spread(command: Command, words: Sequence[Word]) -> Launch | None:
@@ -230,8 +229,8 @@ DOTTED: Mapping[str, Callable[[Command, Sequence[Word]], Launch | None]] = {
 
 def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:
     """Devices and machines out of the environment, as llamafactory's launcher takes them (launcher.py)."""
-    nodes = _number(environ.get("NNODES")) or 1
-    each = _number(environ.get("NPROC_PER_NODE")) or visible
+    nodes = launchers.number(environ.get("NNODES")) or 1
+    each = launchers.number(environ.get("NPROC_PER_NODE")) or visible
     many = {"num_machines": nodes} if nodes > 1 else {}
     return {"num_processes": each * nodes, **many} if each else many
 
@@ -293,11 +292,13 @@ def _program(
         launch = Launch(command.line, tool, trainer, "" if module else name, rest)
         own = words[:place]
         if launcher == "deepspeed":
-            own = [Word(SHORT.get(one.text, one.text), one.known) for one in own]
+            own = [Word(launchers.SHORT.get(one.text, one.text), one.known) for one in own]
         options, unknown = arguments(own, command.line)
         launch.unknown += [one for one in unknown if not one[1].startswith(MEETING)]
-        launch.unknown += _left_open(options, command.line) if launcher == "deepspeed" else []
-        launch.machine |= _machine(options, launcher, visible)
+        launch.unknown += (
+            launchers.left_open(options, command.line) if launcher == "deepspeed" else []
+        )
+        launch.machine |= launchers.machine(options, launcher, visible)
         return launch
     return None
 
@@ -310,68 +311,6 @@ def _tool(name: str, rest: Sequence[Word]) -> tuple[str, str]:
     if "llamafactory" in name.lower() or name.endswith("src/train.py"):
         return "llamafactory", ""
     return SCRIPTS.get(file, ("", ""))
-
-
-def _machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) -> dict[str, Any]:
-    """A launcher's options under the names that accelerate's config has for them."""
-    if launcher == "accelerate":
-        return _accelerate(options)
-    if launcher == "torchrun":
-        nodes = _number(options.get("nnodes")) or 1
-        each = _number(options.get("nproc_per_node") or options.get("nproc-per-node"))
-        return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
-    if launcher == "deepspeed":
-        slots = _slots(options.get("include"))
-        nodes = _number(options.get("num_nodes")) or len(slots) or 1
-        each = _number(options.get("num_gpus")) or (slots[0] if slots else len(visible))
-        return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
-    return {}
-
-
-def _slots(included: Any) -> list[int]:
-    """Devices of each machine that `deepspeed --include host:0,1@other:0,1` takes; none where they differ.
-
-    deepspeed 0.19.8, launcher/runner.py, parse_resource_filter.
-    """
-    machines = [host.partition(":")[2] for host in str(included or "").split("@")]
-    slots = [len(devices.split(",")) if devices else 0 for devices in machines]
-    return slots if slots[0] and len(set(slots)) == 1 else []
-
-
-def _left_open(options: Mapping[str, Any], line: int) -> list[tuple[int, str]]:
-    """Options of the deepspeed launcher that choose devices in a way that only its hosts tell."""
-    taken = options.get("include")
-    named = [f"--include {taken}"] if taken and not _slots(taken) else []
-    left = options.get("exclude")
-    return [(line, text) for text in [*named, *([f"--exclude {left}"] if left else [])]]
-
-
-def _accelerate(options: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    engine: dict[str, Any] = {}
-    pieces: dict[str, Any] = {}
-    for key, value in options.items():
-        if key == "use_deepspeed":
-            found["distributed_type"] = "DEEPSPEED"
-        elif key in ("multi_gpu", "use_fsdp", "cpu"):
-            word = {"multi_gpu": "MULTI_GPU", "use_fsdp": "FSDP", "cpu": "NO"}[key]
-            found["distributed_type"] = word
-            found |= {"use_cpu": True} if key == "cpu" else {}
-        elif key in ("zero_stage", "offload_optimizer_device", "offload_param_device", "gradient_clipping",
-                     "gradient_accumulation_steps", "zero3_init_flag", "zero3_save_16bit_model",
-                     "deepspeed_config_file", "deepspeed_multinode_launcher"):  # fmt: skip
-            engine[key] = value
-        elif key.startswith("fsdp_"):
-            pieces[key] = value
-        else:
-            found[key] = value
-    sections = {"deepspeed_config": engine, "fsdp_config": pieces}
-    return found | {name: section for name, section in sections.items() if section}
-
-
-def _number(value: Any) -> int:
-    text = str(value or "")
-    return int(text) if text.isdigit() else 0
 
 
 def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:

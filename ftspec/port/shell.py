@@ -265,9 +265,8 @@ def _machine(path: Path, launch: Launch, read: Read) -> list[tuple[Format, Docum
     if not machine and config is None:
         return []
     form = load("accelerate")
-    for name in ("deepspeed_config", "fsdp_config"):
-        given: dict[str, Any] = machine.get(name) or {}
-        if given:
+    for name, given in machine.items():
+        if isinstance(given, dict):
             read_ = {key: _scalar(value, form.scalar) for key, value in given.items()}
             machine[name] = {**(document.data.get(name) or {}), **read_}
     data = {key: _scalar(value, form.scalar) for key, value in machine.items()}

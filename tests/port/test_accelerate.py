@@ -122,6 +122,18 @@ def test_one_process_has_a_batch_of_its_own(read: Bring) -> None:
     )
 
 
+def test_groups_larger_than_all_devices_leave_a_batch(read: Bring) -> None:
+    grid = "parallelism_config: {parallelism_config_cp_size: 512}\n"
+    launch = ALONE + "distributed_type: FSDP\nfsdp_config: {fsdp_version: 2}\n" + grid
+    imported = read(CONFIG, other={"launch.yaml": launch})
+    assert imported.composed.values["train.batch_size"] == 8 * 8
+
+
+def test_processes_fewer_than_machines_are_asked_about(read: Bring) -> None:
+    text = "distributed_type: MULTI_GPU\nnum_machines: 4\nnum_processes: 1\n"
+    assert any("it counts those of all" in line for line in read(text, name="l.yaml").composed.open)
+
+
 MANY = "distributed_type: DEEPSPEED\nnum_machines: 2\nnum_processes: 8\ndeepspeed_config: "
 
 

@@ -302,3 +302,28 @@ def test_axolotl_s_script_of_the_releases_before_0_5(tmp_path: Path) -> None:
     (tmp_path / "scripts" / "finetune.py").write_text("print('something else')\n")
     with pytest.raises(SpecError):
         bring([script])
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "kind"),
+    [
+        ("--dynamo_backend inductor --dynamo_mode default", "dynamo_config.dynamo_mode", "approximated"),
+        ("--parallelism_config_cp_size 1", "parallelism_config.parallelism_config_cp_size", "inert"),
+        ("--quiet", "quiet", "inert"),
+        ("--max_restarts 3", "max_restarts", "inert"),
+        ("--use_megatron_lm --megatron_lm_tp_degree 2", "megatron_lm_config.megatron_lm_tp_degree",
+         "unknown"),
+        ("--num_machines 2 --use_deepspeed --deepspeed_exclusion_filter w0:1",
+         "deepspeed_config.deepspeed_exclusion_filter", "unknown"),
+        ("--cpu", "use_cpu", "derived"),
+    ],
+)  # fmt: skip
+def test_options_of_accelerate(read: Bring, options: str, key: str, kind: str) -> None:
+    imported = read(f"accelerate launch {options} trl/scripts/sft.py {TRL[8:]}\n", name="run.sh")
+    assert fate(imported, key)[0] == kind
+    assert not any("stops at it" in one.why for one in imported.fates)
+
+
+def test_an_option_is_no_key_of_a_file(read: Bring) -> None:
+    text = "distributed_type: MULTI_GPU\nnum_processes: 2\nquiet: true\n"
+    assert "stops at it" in fate(read(text, name="launch.yaml"), "quiet")[1]

@@ -53,15 +53,28 @@ HOST = (
 """Settings of Amazon SageMaker."""
 
 
+TYPED = (
+    "quiet", "rdzv_conf", "max_restarts", "monitor_interval", "log_dir", "role", "tee", "use_xpu",
+    "use_parallelism_config",
+)  # fmt: skip
 STOPS = (
     "accelerate has no such key, and stops at it (commands/config/config_args.py, from_yaml_file)"
 )
 
 
-def _otherwise(setting: Setting, _context: Context) -> Outcome:
+def _otherwise(setting: Setting, context: Context) -> Outcome:
     """Its classes take no other keys; what stands in a section of theirs is another matter."""
+    if setting.key in context.document.owners:
+        return Outcome("unknown", why="not an option of the launcher that is known")
     inside = "." in setting.key
     return Outcome("unknown", why="not a setting that is known" if inside else STOPS)
+
+
+def _typed(setting: Setting, context: Context) -> Outcome:
+    """Options of the command line, which no file has (commands/launch.py)."""
+    if setting.key in context.document.owners:
+        return Outcome("inert", why=_LAUNCH)
+    return _otherwise(setting, context)
 
 
 def machines(document: Any) -> tuple[int, int]:
@@ -322,6 +335,7 @@ format = Format(
             "main_training_function", "gpu_ids", "mpirun_config.", "enable_cpu_affinity", "commands",
             "command_file", "num_cpu_threads_per_process", "ipex_config.",
         ),
+        **dict.fromkeys(TYPED, _typed),
         **group("for TPUs alone", "downcast_bf16", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "tpu_name",
                 "tpu_zone", "tpu_vm"),
         **group("what is shown, not what is trained", "debug"),

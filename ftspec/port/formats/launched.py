@@ -122,6 +122,9 @@ def missing(context: Context) -> dict[str, Any]:
 def questions(context: Context) -> Iterable[str]:
     """Where accelerate or transformers stop: no run can have come of it."""
     said = section(context, "deepspeed_config")
+    many, processes = context.get("num_machines"), context.get("num_processes")
+    if isinstance(many, int) and isinstance(processes, int) and 0 < processes < many:
+        yield f"num_processes: {processes} on {many} machines: it counts those of all, and is too small"
     if not engine(context):
         return
     if said.get(FILE):
