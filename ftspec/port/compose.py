@@ -367,7 +367,9 @@ def _comments(parts: Sequence[Settled], spec: Spec) -> Iterable[tuple[str, str]]
     defaults, flat = spec_defaults(), flatten(spec)
     for part in parts:
         for fate in part.fates:
-            path = next((p for p in fate.to if p in flat and flat[p] != defaults.get(p)), None)
+            path = next(
+                (p for p in fate.remarked if p in flat and flat[p] != defaults.get(p)), None
+            )
             if path is None:
                 continue
             if fate.kind == "approximated":

@@ -61,3 +61,11 @@ class Fate(NamedTuple):
     def faithful(self) -> bool:
         """Whether nothing of it was lost."""
         return self.kind in FAITHFUL
+
+    @property
+    def remarked(self) -> tuple[str, ...]:
+        """Spec paths that a remark fits: the source's own about a device's batch fits no batch of all."""
+        batches = {"train.batch_size", "train.micro_batch_size"}
+        if self.kind == "approximated" or not batches <= set(self.to):
+            return self.to
+        return ("train.micro_batch_size",) if "batch_size" in self.setting.key else ()

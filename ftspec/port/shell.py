@@ -42,6 +42,10 @@ OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
 PARSER = re.compile(r"TrlParser|H4ArgumentParser|HfArgumentParser")
 """What trl's own scripts, and those of its recipes, read a command line with."""
+OTHERWISE = (
+    "{}: taken for trl's own, or for that of a recipe; what it does otherwise is not read, since its parser "
+    "or its trainer is not one that is known"
+)
 AND_CONFIG = re.compile(r"\bparse_args_and_config\(|H4ArgumentParser\(")
 """What reads `--config FILE`, and takes the command line's words before what stands there."""
 LISTED = frozenset(
@@ -150,26 +154,19 @@ def _main(
     written: Mapping[str, Document],
 ) -> tuple[Format, Document]:
     given, unknown = arguments(launch.words, launch.line)
+    near = _near(path, launch.script) if launch.script else None
     name = "" if _is_own(path, launch) else launch.tool or wanted
     if not name and given.keys() >= OWN_NAMES:
         name = "llamafactory"  # its script under another name
-    if not name:
-        script = _near(path, launch.script)
-        if script is None:
-            why = f"{launch.script}: a script of its own, which is not here"
-            raise SpecError(
-                Problem(why, file=str(path), line=launch.line, hint="--from trl names it")
-            )
-        words = [word.text if word.known else None for word in launch.words]
-        given = _configured(path, script, given, files)
-        form, document = read(script, None, given, launch.environ, words)
-        unknown = [one for one in unknown if one[1] not in document.words]
-        asked = [
-            (launch.line, f"{launch.script} {key}: an argument of the script")
-            for key in given.keys() - document.words
-        ]
-        return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown, *asked])
-    form = load(name)
+    if not name and near is None:
+        why = f"{launch.script}: a script of its own, which is not here"
+        raise SpecError(Problem(why, file=str(path), line=launch.line, hint="--from trl names it"))
+    if near is not None and (not name or launch.tool == "trl"):
+        found = _of_script_itself(path, launch, near, read, files, is_sure=not name)
+        if found is not None:
+            return found
+        unknown.append((launch.line, OTHERWISE.format(launch.script)))
+    form = load(str(name))
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
     if config is None and not any(word.text.startswith("--") for word in launch.words):
         config = next((text for _, text in unknown if not text.startswith("--")), None)
@@ -189,6 +186,35 @@ def _main(
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])
+
+
+def _of_script_itself(
+    path: Path, launch: Launch, script: Path, read: Read, files: Mapping[str, Made], is_sure: bool
+) -> tuple[Format, Document] | None:
+    """A script that is here, with what it is given; None where it is trl's by its name, and is not read."""
+    given, unknown = arguments(launch.words, launch.line)
+    words = [word.text if word.known else None for word in launch.words]
+    given = _configured(path, script, given, files)
+    try:
+        form, document = read(script, None, given, launch.environ, words)
+    except SpecError:
+        if is_sure:
+            raise
+        return None
+    if not is_sure and any(PARSER.search(text) for _, text in document.foreign):
+        return None  # its classes of arguments are in a package of its own
+    unknown = [one for one in unknown if one[1] not in document.words]
+    asked = [
+        (launch.line, f"{launch.script} {_called(key, given)}: an argument of the script")
+        for key in sorted(given.keys() - document.words)
+    ]
+    return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown, *asked])
+
+
+def _called(key: str, given: Mapping[str, Any]) -> str:
+    """An argument by its name; those without one by what they say."""
+    said = given[key]
+    return key or " ".join(map(str, said if isinstance(said, list) else [said]))
 
 
 def _configured(

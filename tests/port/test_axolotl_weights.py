@@ -109,7 +109,9 @@ def test_norms_and_embeddings_in_float32_beside_weights_in_16_bits(
         ("lm_head", "unknown"),
     ],
 )
-def test_an_adapter_of_the_head_beside_all_linear_layers(read: Bring, names: str, kind: str) -> None:
+def test_an_adapter_of_the_head_beside_all_linear_layers(
+    read: Bring, names: str, kind: str
+) -> None:
     """loaders/adapter.py joins both lists, and all linear layers are none of the head."""
     found, why = fate(read(f"{LORA}lora_target_modules: {names}\n"), "lora_target_modules")
     assert found == kind

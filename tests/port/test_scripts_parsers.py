@@ -220,3 +220,29 @@ trainer.train()
     found = read(text, "fit.py").composed
     assert found.values["method.tuner.rank"] == 4
     assert [one for one in found.open if "LoraConfig.target_modules = which()" in one]
+
+
+PACKS = """\
+from datasets import load_dataset
+from trl import ModelConfig, ScriptArguments, SFTConfig, SFTTrainer, TrlParser
+parser = TrlParser((ScriptArguments, SFTConfig, ModelConfig))
+script_args, training_args, model_args = parser.parse_args_and_config()
+training_args.packing = True
+trainer = SFTTrainer(model_args.model_name_or_path, args=training_args,
+                     train_dataset=load_dataset(script_args.dataset_name, split="train"))
+trainer.train()
+"""
+CALLED = "python sft.py --model_name_or_path org/m --dataset_name org/rows --output_dir o --max_steps 5\n"
+
+
+def test_a_script_that_is_called_as_trl_s_and_is_here(read: Bring, tmp_path: Path) -> None:
+    assert read(CALLED, name="run.sh").composed.values["data.packing"] != "documents"
+    (tmp_path / "sft.py").write_text(PACKS)
+    assert read(CALLED, name="run.sh").composed.values["data.packing"] == "documents"
+
+
+def test_one_whose_parser_is_not_known(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "sft.py").write_text(PACKS.replace("from trl import", "from ours import"))
+    found = read(CALLED, name="run.sh").composed
+    assert found.values["train.steps"] == 5
+    assert [one for one in found.open if "what it does otherwise is not read" in one]

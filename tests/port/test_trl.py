@@ -346,3 +346,51 @@ def test_a_share_of_the_steps_between_logs(read: Bring, more: str, kind: str, st
     )
     assert fate(imported, "logging_steps")[0] == kind
     assert imported.composed.values["train.logging_steps"] == steps
+
+
+MIXER = "model_name_or_path: a/b\ndataset_mixer:\n  c/d: 1.0\nmax_seq_length: 512\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        (MIXER, True),
+        (f"{MIXER}packing: false\n", False),
+        (f"{MIXER}beta: 0.1\nmax_prompt_length: 128\n", False),  # its run_dpo.py packs nothing
+        (MIXER.replace("dataset_mixer", "dataset_mixture"), False),
+    ],
+)
+def test_the_handbook_once_packed_whatever_was_said(read: Bring, text: str, asked: bool) -> None:
+    assert any("data.packing: blocks" in one for one in read(text).composed.open) is asked
+
+
+PAIRS = "model_name_or_path: a/b\ndataset_name: c/d\nmax_completion_length: 64\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "objective", "asked"),
+    [
+        ("", "grpo", False),
+        ("max_length: 512\nbeta: 0.1\n", "dpo", True),  # which it was up to trl 0.28
+        ("loss_type: sigmoid\nmax_length: 512\n", "dpo", False),
+        ("desirable_weight: 1.5\n", "kto", False),
+        ("num_generations: 4\nbeta: 0.1\n", "grpo", False),
+    ],
+)
+def test_a_limit_for_answers_is_not_of_one_trainer(
+    read: Bring, more: str, objective: str, asked: bool
+) -> None:
+    found = read(PAIRS + more)
+    assert found.composed.values["method.objective.type"] == objective
+    assert any("which trainer" in one for one in found.composed.open) is asked
+    kinds = {"grpo": "exact", "dpo": "unknown", "kto": "inert"}
+    assert fate(found, "max_completion_length")[0] == kinds[objective]
+
+
+def test_a_remark_about_a_device_s_batch(read: Bring) -> None:
+    text = read(
+        "model_name_or_path: a/b\ndataset_name: c/d\nper_device_train_batch_size: 2  # per device\n"
+        "gradient_accumulation_steps: 16  # more than one\n"
+    ).composed.text
+    assert "micro_batch_size: 2  # per device" in text
+    assert "more than one" not in text

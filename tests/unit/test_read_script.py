@@ -50,6 +50,7 @@ def read(source: str, **arguments: object) -> Calls:
         ("try:\n    a = 1\nexcept Exception as e:\n    raise", "a", 1),
         ("with open('x') as f:\n    a = 1", "a", 1),
         ("a = load_dataset('x')", "1 if a is not None else 2", 1),
+        ("a = {}\na['x'] = 2", "a['x']", 2),
     ],
 )
 def test_what_is_certain(before: str, expression: str, value: object) -> None:
@@ -66,7 +67,7 @@ def test_what_is_certain(before: str, expression: str, value: object) -> None:
         ("a = 1\nfor i in rows:\n    a += 1", "a"),
         ("a = 1\ndef f():\n    global a\n    a = 2", "a"),
         ("a = [1]\na.append(2)", "a"),
-        ("a = {}\na['x'] = 2", "a['x']"),
+        ("a = {}\nif b:\n    a['x'] = 2", "a['x']"),
         ("a = 1\nprint(a := 2)", "a"),
         ("try:\n    a = 1\nexcept ImportError:\n    a = 2", "a"),
         ("class C:\n    a = 1\nC.a = 2", "C.a"),

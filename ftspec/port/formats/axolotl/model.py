@@ -28,7 +28,14 @@ NO_ADAPTER = "no adapter: all weights train"
 LINEAR = frozenset(
     (
         *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "gate_proj", "up_proj"),
-        *("down_proj", "gate_up_proj", "query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"),
+        *(
+            "down_proj",
+            "gate_up_proj",
+            "query_key_value",
+            "dense",
+            "dense_h_to_4h",
+            "dense_4h_to_h",
+        ),
         *("Wqkv", "c_attn", "c_proj", "c_fc", "fc1", "fc2", "fc_in", "fc_out", "w1", "w2", "w3"),
         *("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "wqkv", "wo"),
     )

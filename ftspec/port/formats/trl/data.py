@@ -27,6 +27,10 @@ MIXER_SEED = 42
 TRAINING_SEED = 42
 """What transformers' TrainingArguments assume."""
 DRAWN = "trl draws them without a seed: as many rows are held out"
+PACKED = (
+    "packing is not said, and the handbook's own run_sft.py packed all the same while its recipes had "
+    "dataset_mixer (`packing=True`: blocks of the length): data.packing: blocks says so"
+)
 LOADERS = ("json", "csv", "parquet")
 ASKED = "data.train: which format have its rows? name it"
 WHICH_FORMAT: Mapping[str, str] = {
@@ -120,6 +124,9 @@ def data(context: Context) -> Completion:
     if evaluates and held_out:
         spec["data.eval"] = tuple(held_out)
     questions = []
+    once = context.get("dataset_mixer") and trainer(context)[0] == "sft"
+    if once and "packing" not in context.document.data:
+        questions.append(PACKED)
     native: dict[str, Any] = {SHAPE: "messages"}
     if column := context.get("dataset_prompt_column"):  # of open-r1
         for one in (*train, *held_out):

@@ -63,6 +63,22 @@ def _mode(otherwise: Rule) -> Rule:
     return rule
 
 
+def _answers(otherwise: Rule) -> Rule:
+    """A limit of answers, where they are not drawn: of DPO up to trl 0.28, of others for an encoder."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        word = trainer(context)[0]
+        if word in (*FREE, "kto"):
+            return Outcome("inert", why="only a model with an encoder has a limit for its answers")
+        if word == "dpo" and setting.value is None:
+            return Outcome("inert", why="nothing is cut")
+        if word == "dpo":
+            return Outcome("unknown", why="a limit for answers of their own is not in a spec")
+        return otherwise(setting, context)
+
+    return rule
+
+
 def assumed(context: Context) -> dict[str, Any]:
     """What the older release assumes where the file says nothing."""
     cut = context.get("max_prompt_length") is not None and trainer(context)[0] == "dpo"
@@ -83,4 +99,8 @@ def missing(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def prompt_rules(otherwise: Rule) -> dict[str, Rule]:
     """Rules of the keys that say what is cut."""
-    return {"max_prompt_length": _longest, "truncation_mode": _mode(otherwise)}
+    return {
+        "max_prompt_length": _longest,
+        "max_completion_length": _answers(otherwise),
+        "truncation_mode": _mode(otherwise),
+    }

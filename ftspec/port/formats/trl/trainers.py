@@ -29,7 +29,7 @@ WORDS: Mapping[str, str] = {"online_dpo": "online-dpo"}
 """Names of trl's commands and scripts that are no objective's."""
 TELLING: Mapping[str, tuple[str, ...]] = {
     "rloo": ("normalize_advantages", "reward_clip_range"),
-    "grpo": ("num_generations", "reward_funcs", "max_completion_length"),
+    "grpo": ("num_generations", "reward_funcs", "scale_rewards"),
     "gkd": ("lmbda", "seq_kd", "teacher_model_name_or_path"),
     "ppo": ("num_ppo_epochs", "whiten_rewards", "cliprange", "vf_coef"),
     "simpo": ("gamma_beta_ratio", "simpo_gamma"),
@@ -42,6 +42,11 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     "reward": ("center_rewards_coefficient",),
 }  # fmt: skip
 """Keys that only one trainer has."""
+ANSWERS = "max_completion_length"
+DRAWN_OR_CUT = (
+    f"which trainer reads it? {ANSWERS} belongs to GRPO's, and to DPO's, KTO's and ORPO's up to trl 0.28; a "
+    'command in the place of the file says it: "trl dpo --config FILE"'
+)
 DPO_LOSSES = frozenset(
     ("sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
      "aot_pair", "aot_unpaired", "discopop", "apo_zero", "apo_down", "sft", "sigmoid_norm")
@@ -59,10 +64,20 @@ def trainer(context: Context) -> tuple[str, str]:
     for objective, keys in TELLING.items():
         if any(context.get(key) is not None for key in keys):
             return objective, ""
+    return _by_limits(context)
+
+
+def _by_limits(context: Context) -> tuple[str, str]:
+    """By settings that several trainers have."""
+    drawn = context.get(ANSWERS) is not None
+    if drawn and context.get("max_length") is None and context.get("beta") is None:
+        return "grpo", ""
     loss = context.get("loss_type")
     losses = loss if isinstance(loss, list) else [loss]
     if any(isinstance(one, str) and one in DPO_LOSSES for one in losses):
         return "dpo", ""
+    if drawn:
+        return "dpo", DRAWN_OR_CUT
     if context.get("beta") is not None or context.get("max_prompt_length") is not None:
         return (
             "dpo",
