@@ -15,7 +15,7 @@ from ftspec.errors import SpecError
 from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
 from ftspec.port.fates import TITLES, Fate
-from ftspec.port.rules import ROWS
+from ftspec.port.holes import PLACEHOLDERS, REWARDS, holes
 from ftspec.port.settle import UNWRITTEN, Settled
 from ftspec.port.shared import together
 from ftspec.port.verdicts import shown
@@ -29,13 +29,6 @@ from ftspec.spec.scalars import INVISIBLE, TOO_LARGE
 from ftspec.spec.secrets import holds_secret, masked
 from ftspec.spec.write import lay_out, natural
 
-PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
-    "model.name": ("TODO", "TODO: which model? the source names none"),
-    "data.train": ({"path": ROWS}, "TODO: which data? the source does not say"),
-}
-"""What a spec cannot do without, where the source does not say it."""
-REWARDS = "method.objective.rewards"
-NO_REWARDS = "TODO: which rewards? the source does not say, or not in a way that is understood"
 STAND_INS = {"method.objective.type": "sft", "method.tuner.type": "full"}
 """What is checked in the place of a method that ftspec has not. The text keeps its own word, so that nobody
 trains by another method than the source names."""
@@ -70,12 +63,8 @@ def compose(parts: Sequence[Settled]) -> Composed:
     refused = _nothing_to_evaluate(values) | _held_out_twice(values)
     words = {path: values[path] for path in STAND_INS if _is_foreign(path, values.get(path))}
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
-    holes = {path: hole for path, hole in PLACEHOLDERS.items() if not chosen.get(path)}
-    if any(source.get("path") == ROWS for source in chosen.get("data.train") or ()):
-        holes["data.train"] = chosen["data.train"], PLACEHOLDERS["data.train"][1]
-    if chosen.get("method.objective.type") in ONLINE and not chosen.get(REWARDS):
-        holes[REWARDS] = (({"by": "python", "file": "TODO.py", "function": "TODO"},), NO_REWARDS)
-    chosen |= {path: value for path, (value, _) in holes.items()}
+    gaps = holes(chosen, (fate for part in parts for fate in part.fates))
+    chosen |= {path: value for path, (value, _) in gaps.items()}
     spec, invalid = _checked(chosen, natives)
     refused |= invalid
     refused |= {path: _no_method(word) for path, word in words.items()}
@@ -84,13 +73,13 @@ def compose(parts: Sequence[Settled]) -> Composed:
         part.fates[:] = [_judged(fate, refused) for fate in part.fates]
     questions = conflicts + [question for part in parts for question in part.questions]
     lost = [fate for part in parts for fate in part.fates if fate.kind == "unknown"]
-    remarks: dict[str, tuple[str, ...]] = {path: (why,) for path, (_, why) in holes.items()}
+    remarks: dict[str, tuple[str, ...]] = {path: (why,) for path, (_, why) in gaps.items()}
     if words:
         remarks["method"] = tuple(f"TODO: {refused[path]}" for path in words)
     for path, comment in _comments(parts, spec):
         remarks[path] = (*remarks.get(path, ()), comment)
     text = lay_out(_with_words(natural(spec), words), remarks) + _rest(lost, questions)
-    asked = [why.removeprefix("TODO: ") for _, why in holes.values()]
+    asked = [why.removeprefix("TODO: ") for _, why in gaps.values()]
     if not all(part.trains for part in parts):
         asked = []  # of what trains nothing there is no model or data to ask for
     open_ = (*asked, *questions)

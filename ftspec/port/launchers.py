@@ -45,6 +45,8 @@ def machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) -
         each = number(options.get("nproc_per_node") or options.get("nproc-per-node"))
         return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
     if launcher == "deepspeed":
+        if options.get("hostfile") and not (options.get("num_nodes") or options.get("include")):
+            return {}  # that file says which machines there are, and CUDA_VISIBLE_DEVICES is not read
         slots = _slots(options.get("include"))
         nodes = number(options.get("num_nodes")) or len(slots) or 1
         each = number(options.get("num_gpus")) or (slots[0] if slots else len(visible))

@@ -17,6 +17,7 @@ from ftspec.port.format import Format
 from ftspec.port.formats import load
 from ftspec.port.launches import Launch, arguments, launches, untrained
 from ftspec.port.overrides import DOTTED, merged
+from ftspec.port.tables import table
 from ftspec.read import commands, pyyaml
 from ftspec.read.commands import Command
 from ftspec.read.heredocs import Made, named
@@ -39,6 +40,10 @@ _UNDER = re.compile(r"(?:\$\{?\w+\}?|\$\(.*\)|`.*`)/(.+)")
 """A file below a folder that only the shell knows."""
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
+SWITCHED = ("flash_attn",)
+"""Settings of LLaMA-Factory's that were switches once."""
+AGED = "train_bash.py"
+"""A script of LLaMA-Factory's that only older releases have."""
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
 PARSER = re.compile(r"TrlParser|H4ArgumentParser|HfArgumentParser")
 """What trl's own scripts, and those of its recipes, read a command line with."""
@@ -172,6 +177,7 @@ def _main(
         config = next((text for _, text in unknown if not text.startswith("--")), None)
         unknown = [one for one in unknown if one[1] != config]
     unknown += [(launch.line, str(word)) for word in given.pop("", ())]
+    unknown += _refused(form, launch, given, config is not None)
     data = {key: _scalar(value, form.scalar) for key, value in given.items()}
     document = Document(path, Placed({}, {}))
     if config is not None:
@@ -183,6 +189,8 @@ def _main(
         return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown])
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
+    if launch.script.endswith(AGED):
+        data["script"] = AGED
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])
@@ -232,6 +240,23 @@ def _configured(
         return given
     data = parse(Path(config), text, pyyaml.scalar, last_wins=True).data
     return {**data, **{key: value for key, value in given.items() if key != "config"}}
+
+
+def _refused(
+    form: Format, launch: Launch, given: dict[str, Any], behind: bool
+) -> Iterator[tuple[int, str]]:
+    """Words at which LLaMA-Factory's parser stops, as questions; takes options without a value out."""
+    if form.name != "llamafactory":
+        return
+    dashed = [word.text.partition("=")[0] for word in launch.words if word.text.startswith("--")]
+    if behind and dashed:
+        told = ", ".join(dashed)
+        yield launch.line, f"{told}: behind a file it takes `key=value`, and stops at dashes"
+    for key in [key for key, value in given.items() if value is True and key not in SWITCHED]:
+        entry = table(form.package).find(key)
+        if entry is not None and not behind and "bool" not in entry[0]:
+            given.pop(key)
+            yield launch.line, f"--{key} has no value: it is empty, or is forgotten"
 
 
 def _is_own(path: Path, launch: Launch) -> bool:

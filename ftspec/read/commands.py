@@ -1,17 +1,19 @@
 """The commands of a shell script, as words. Nothing is executed.
 
-Unlike `shell`, which reads what ftspec writes, this reads what people write: variables that are set once
-and plainly are put in; a word that the shell would make in another way is marked as not known.
+Unlike `shell`, which reads what ftspec writes, this reads what people write: variables that are set once,
+or one statement after the other, are put in; a word that the shell would make in another way is marked as not
+known.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from ftspec.read import heredocs, slurm
+from ftspec.read.assigned import in_order
 from ftspec.read.heredocs import Made
 from ftspec.read.shell import joined_lines
 from ftspec.read.text import refuse_huge
@@ -23,6 +25,7 @@ _SET = re.compile(
 _ADDED = re.compile(r"(?:^|[\s;])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
+_ADDITION = re.compile(r"([A-Za-z_]\w*)\+=(.*)", re.ASCII | re.DOTALL)
 _BRACED = re.compile(r"\{([A-Za-z_]\w*)(?::?-([^}$`]*))?\}", re.ASCII)
 _ENDS = ";|&()\n"
 _OPEN = frozenset("$`")
@@ -67,7 +70,9 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     refuse_huge(script, "a shell script")
     script, documents = heredocs.taken_out(script)
     often = Counter(_SET.findall(script))
-    often.update(_ADDED.findall(script))  # `A+=b`: what it is then is not what it was set to
+    often.update(_ADDED.findall(script))
+    certain = {name for name, times in often.items() if times == 1} | in_order(script, often)
+    certain -= {*_ADDED.findall(script)} - in_order(script, often)
     variables = {name: Word(text) for name, text in slurm.variables(script).items()}
     exported: dict[str, str] = {}
     unsure: set[str] = set()
@@ -87,14 +92,17 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
                     environ[match[1]] = match[2]
                 else:
                     unknown.add(match[1])
-                    partly |= {match[1]: Word(match[2], False)} if often[match[1]] == 1 else {}
+                    partly |= {match[1]: Word(match[2], False)} if match[1] in certain else {}
                 rest = rest[1:]
+            if rest and not shares and (grown := _grown(rest[0], variables, certain)):
+                variables |= grown
+                continue
             if rest and not shares:
                 spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
                 open_ones = frozenset((unsure - environ.keys()) | unknown)
                 found.append(Command(spaced, {**exported, **environ}, number, open_ones))
                 continue
-            once = {name: value for name, value in environ.items() if often[name] == 1}
+            once = {name: value for name, value in environ.items() if name in certain}
             variables |= {name: Word(value) for name, value in once.items()} | partly
             if shares:
                 again = {word.text: variables.get(word.text) for word in rest if often[word.text]}
@@ -103,11 +111,22 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
                 }
                 unsure |= (environ.keys() | unknown | again.keys()) - exported.keys()
 
+    # a text may have been written before the last value was there
+    fixed = {name: word for name, word in variables.items() if often[name] <= 1}
+
     def expand(text: str) -> tuple[str, bool]:
-        whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
+        whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, fixed))
         return whole.replace(SPACE, " "), known
 
     return found, heredocs.written(documents, script, expand)
+
+
+def _grown(word: Word, variables: Mapping[str, Word], certain: Collection[str]) -> dict[str, Word]:
+    """A variable with what `A+=b` puts behind it."""
+    match = _ADDITION.fullmatch(word.text)
+    if match is None or match[1] not in certain or not (old := variables.get(match[1])):
+        return {}
+    return {match[1]: Word(old.text + match[2], old.known and word.known)}
 
 
 def _whole(script: str) -> list[tuple[int, str]]:

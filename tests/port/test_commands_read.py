@@ -44,7 +44,14 @@ def test_words(script: str, expected: list[list[str]]) -> None:
         ("a $(date)", False),
         ("a `date`", False),
         ("a $X", False),
-        ("X=1\nX=2\na $X", False),  # which of the two holds is not looked for
+        ("X=1\nX=2\na $X", True),
+        ('X=1\nX="$X 2"\na $X', True),
+        ('X=1\nX+=" 2"\na $X', True),
+        ("X=1\nif b; then\nX=2\nfi\na $X", False),  # which of the two holds is not looked for
+        ("X=1\nb && X=2\na $X", False),
+        ("X=1\nf() {\nX=2\n}\na $X", False),
+        ("for i in 1 2; do\nX=$i\ndone\nX=3\na $X", False),
+        ("X=$(b)\nX=2$X\na $X", False),
         ("for X in 1 2; do a $X; done", False),
         ("X=1\na x$X", True),
         ("a '$X'", True),

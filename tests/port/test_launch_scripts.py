@@ -47,11 +47,11 @@ def test_how_many_devices(read: Bring, script: str, devices: int, nodes: int) ->
         "torchrun --nproc_per_node $(nvidia-smi -L | wc -l) {}",
         "torchrun --nproc_per_node $((N * 2)) {}",
         "torchrun --nproc_per_node $SLURM_GPUS_PER_NODE {}",  # Slurm has it for --gpus-per-node
-        "G=2\nG=4\ntorchrun --nproc_per_node $G {}",
         "deepspeed --include a@b:0,2 {}",
         "deepspeed --include a:0@b:0,2 {}",
         "deepspeed -e a:1 {}",
-        'A="--nproc_per_node 2"\nA+=" --nnodes 2"\ntorchrun $A {}',
+        "G=2\nif b; then\nG=4\nfi\ntorchrun --nproc_per_node $G {}",
+        'A="--nproc_per_node 2"\nb && A+=" --nnodes 2"\ntorchrun $A {}',
     ],
 )
 def test_a_number_that_only_the_shell_knows_is_asked_for(read: Bring, script: str) -> None:

@@ -52,7 +52,7 @@ def test_what_the_shell_sets_is_found(run: Run, shell: str, rounds: int, model: 
     [
         "ROUNDS=$(cat rounds) python fit.py\n",
         "export ROUNDS=$1\npython fit.py\n",
-        "export ROUNDS=2\nexport ROUNDS=4\npython fit.py\n",
+        "export ROUNDS=2\nif a; then\nexport ROUNDS=4\nfi\npython fit.py\n",
         "ROUNDS=$1\nexport ROUNDS\npython fit.py\n",
         "for n in 1 2; do ROUNDS=$n python fit.py; done\n",
     ],

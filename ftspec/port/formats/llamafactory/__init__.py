@@ -13,7 +13,8 @@ from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
-from ftspec.port.formats.llamafactory.commands import command_rules, other
+from ftspec.port.formats.llamafactory import aged
+from ftspec.port.formats.llamafactory.commands import command_rules, doubts, other
 from ftspec.port.formats.llamafactory.data import sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
@@ -48,6 +49,7 @@ from ftspec.port.rules import (
     ROWS,
     Context,
     Outcome,
+    derived,
     group,
     inert,
     nearly,
@@ -226,7 +228,9 @@ def _tokenized(setting: Setting, context: Context) -> Outcome:
 
 
 def _complete(context: Context) -> Completion:
+    older, questions, notes = aged.assumed(context)
     native: dict[str, Any] = {
+        **older,
         "launch.processes": context.devices,
         "launch.nodes": context.nodes,
         SEQUENCES: context.sharing,
@@ -234,18 +238,18 @@ def _complete(context: Context) -> Completion:
     if context.get("stage") == "pt":
         native["packing"] = False  # its blocks are told of the stage
         if packs(context):
-            native["cutoff_len"] = (context.assumed("cutoff_len") or 2048) - 1
+            native["cutoff_len"] = aged.length(context) - 1
     elif context.get("neat_packing"):
         native["packing"] = True
     elif context.get("packing") is None:
         native["packing"] = False  # the end of its parser
     purpose = other(context)
-    questions = [] if purpose is None else [purpose]
+    questions[:0] = doubts(context)
     questions += stops(context)
     # its own way of cutting, in proportion from prompt and answer, is told in a note
     spec: dict[str, Any] = {"data.overflow": "truncate"}
     if packs(context) and context.get("stage") != "pt":
-        said = context.get("cutoff_len", context.assumed("cutoff_len"))
+        said = context.get("cutoff_len", aged.length(context))
         if isinstance(said, int):
             spec["data.max_length"] = said - 1
     spec |= seen(context)
@@ -264,7 +268,7 @@ def _complete(context: Context) -> Completion:
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
     long = uncut(context) or (cut(context) if purpose is None else ())
-    told = (*unheard(context), *long)
+    told = (*(notes if purpose is None else ()), *unheard(context), *long)
     return Completion(native, spec, tuple(questions), told, trains=purpose is None)
 
 
@@ -339,6 +343,8 @@ format = Format(
         "fp8": float8,
         "galore_layerwise": layerwise,
         **{key: scheduled(TRAINING.get(key, PLAIN)) for key in SCHEDULES},
+        "warmup_steps": scheduled(aged.whole(TRAINING.get("warmup_steps", PLAIN))),
+        aged.SCRIPT: derived(why="how old LLaMA-Factory was, which says what it assumed"),
         "fp8_backend": inert("it belongs to fp8"),
         "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),
         "infer_backend": inert(GENERATED),

@@ -19,9 +19,17 @@ def measures(context: Context) -> bool:
     return "task" in context.document.data and not context.get("do_train")
 
 
+def hidden(context: Context) -> str:
+    """Words of a command line that only the shell knows, where do_train is not among the others."""
+    if context.get("do_train") is not None:
+        return ""
+    words = (text.partition(": ")[2] for _, text in context.document.foreign)
+    return " ".join(word for word in words if word.startswith(("$", "`")))
+
+
 def other(context: Context) -> str | None:
     """What a file is for that trains nothing; None where it trains."""
-    if context.get("do_train"):
+    if context.get("do_train") or hidden(context):
         return None
     if measures(context):
         name = context.get("task")
@@ -38,6 +46,14 @@ def other(context: Context) -> str | None:
     if "dataset" in context.document.data:
         return "this file trains nothing: do_train is not set, and it is no default"
     return "this file trains nothing: a model is loaded by it, for chatting, serving or writing answers"
+
+
+def doubts(context: Context) -> list[str]:
+    """Questions about whether it trains at all."""
+    if words := hidden(context):
+        return [f"do_train is not set, and it is no default: does {words} hold it?"]
+    purpose = other(context)
+    return [] if purpose is None else [purpose]
 
 
 def command_rules() -> dict[str, Rule]:

@@ -10,6 +10,7 @@ import posixpath
 from typing import Any
 
 from ftspec.data.images import COLUMN, ENDLESS
+from ftspec.data.named import templates
 from ftspec.port.fates import Setting
 from ftspec.port.formats.llamafactory.data import ONLINE, sources, split_names
 from ftspec.port.rules import Context, Outcome, Rule, inert
@@ -25,6 +26,7 @@ PIECES = ("image_do_pan_and_scan", "crop_to_patches")
 FILMS = ("video_max_pixels", "video_min_pixels", "video_fps", "video_maxlen")
 PROJECTOR_ALONE = "train_mm_proj_only"
 NO_IMAGES = "no row has images, and text it does not touch"
+UNSEEN = "whether its rows have images is not known, since the data is not"
 TRAIN = "model.images.train"
 
 
@@ -32,6 +34,21 @@ def shows(context: Context) -> bool:
     """Whether its rows have a column of images."""
     found = sources(split_names(context.get("dataset")), context).sources
     return any(COLUMN in source["columns"] for source in found)
+
+
+def unseen(context: Context) -> bool:
+    """Whether rows that are not known may have images: a template without a plugin for them takes none."""
+    named = templates().get(str(context.get("template")))
+    if named is not None and not named.plugin:
+        return False
+    return bool(sources(split_names(context.get("dataset")), context).missing)
+
+
+def _untouched(context: Context) -> Outcome:
+    """What becomes of a setting about images, where no row is known to have any."""
+    if unseen(context):
+        return Outcome("unknown", why=UNSEEN)
+    return Outcome("inert", why=NO_IMAGES)
 
 
 def trained(context: Context) -> tuple[str, ...]:
@@ -97,9 +114,9 @@ def _alone(setting: Setting, _context: Context) -> Outcome:
 
 def _part(setting: Setting, context: Context) -> Outcome:
     if not shows(context):
-        if setting.key == FREEZES["language"][0] and setting.value:
+        if setting.key == FREEZES["language"][0] and setting.value and not unseen(context):
             return Outcome("unknown", why="no row has images, and all that text trains is frozen")
-        return Outcome("inert", why=NO_IMAGES)
+        return _untouched(context)
     if not trained(context):
         return Outcome("unknown", why="all parts of the model are frozen")
     return Outcome("derived", spec={TRAIN: trained(context)}, why="which parts train")
@@ -107,7 +124,7 @@ def _part(setting: Setting, context: Context) -> Outcome:
 
 def _size(setting: Setting, context: Context) -> Outcome:
     if not shows(context):
-        return Outcome("inert", why=NO_IMAGES)
+        return _untouched(context)
     path = f"model.images.{setting.key.removeprefix('image_')}"
     least = setting.key == "image_min_pixels"
     if not isinstance(setting.value, int) or setting.value < (0 if least else 1):
@@ -116,14 +133,16 @@ def _size(setting: Setting, context: Context) -> Outcome:
 
 
 def _pieces(setting: Setting, context: Context) -> Outcome:
-    if not setting.value or not shows(context):
-        return Outcome("inert", why="images are not cut in pieces" if shows(context) else NO_IMAGES)
+    if not setting.value:
+        return Outcome("inert", why="images are not cut in pieces")
+    if not shows(context):
+        return _untouched(context)
     return Outcome("unknown", why="images that are cut in pieces are not in a spec")
 
 
 def _folder(_setting: Setting, context: Context) -> Outcome:
     if not shows(context):
-        return Outcome("inert", why=NO_IMAGES)
+        return _untouched(context)
     if problem := elsewhere(context):
         return Outcome("unknown", why=problem[0])
     return Outcome("derived", why="where the data file lies", of=("data.train",))

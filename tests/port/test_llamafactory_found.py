@@ -1,0 +1,154 @@
+"""What configs of LLaMA-Factory say that were found in other people's projects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+
+LEAST = """\
+model_name_or_path: org/model
+stage: sft
+do_train: true
+output_dir: saves/one
+"""
+KNOWN = f"{LEAST}dataset: alpaca_en_demo\ntemplate: qwen\n"
+
+
+def test_data_whose_entry_is_not_here_are_asked_for_by_their_name(read: Bring) -> None:
+    imported = read(f"{LEAST}dataset: mine\n")
+    assert imported.composed.open[0] == (
+        "which data? 'mine' stands in data/dataset_info.json: give that file as well"
+    )
+    assert "TODO: which data? 'mine' stands in" in imported.composed.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("freeze_vision_tower: false", "unknown"),
+        ("image_max_pixels: 147456", "unknown"),
+        ("media_dir: elsewhere", "unknown"),
+        ("freeze_language_model: true", "unknown"),
+    ],
+)
+def test_whether_rows_have_images_is_not_said_of_rows_that_are_not_here(
+    read: Bring, setting: str, kind: str
+) -> None:
+    imported = read(f"{LEAST}dataset: mine\ntemplate: qwen2_vl\n{setting}\n")
+    key = setting.partition(":")[0]
+    assert fate(imported, key)[0] == kind
+    assert "images is not known" in fate(imported, key)[1]
+
+
+def test_a_template_without_images_has_no_rows_with_any(read: Bring) -> None:
+    imported = read(f"{LEAST}dataset: mine\ntemplate: qwen\nimage_max_pixels: 147456\n")
+    assert fate(imported, "image_max_pixels")[0] == "inert"
+
+
+TRAIN = "src/train.py --stage sft --do_train --model_name_or_path m --dataset alpaca_en_demo\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "devices", "nodes"),
+    [
+        # the hosts, and what each lends, stand in the hostfile: what is visible here is not read
+        ("CUDA_VISIBLE_DEVICES=0,1,2,3 deepspeed --hostfile hosts", 1, 1),
+        ("deepspeed --hostfile hosts --num_gpus 8", 1, 1),
+        ("deepspeed --hostfile hosts --num_nodes 2 --num_gpus 8", 8, 2),
+        ("deepspeed --include a:0,1@b:2,3", 2, 2),
+        ("deepspeed --include a:0,1@b:0,1,2", 1, 1),
+        ("deepspeed --include a:0,1@b", 1, 1),
+        ("deepspeed --include localhost:1,2,3", 3, 1),
+        ("CUDA_VISIBLE_DEVICES=0,1,2,3 deepspeed", 4, 1),
+    ],
+)
+def test_devices_that_deepspeed_starts_on(
+    read: Bring, command: str, devices: int, nodes: int
+) -> None:
+    hardware = read(f"{command} {TRAIN}", "run.sh").composed.spec.hardware
+    assert (hardware.devices, hardware.nodes) == (devices, nodes)
+
+
+def test_a_file_takes_no_dashes_behind_it(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(KNOWN)
+    dashed = read("llamafactory-cli train one.yaml --lora_rank=4\n", "run.sh")
+    (question,) = dashed.composed.open
+    assert "--lora_rank: behind a file it takes `key=value`" in question
+    plain = read("llamafactory-cli train one.yaml lora_rank=4\n", "run.sh")
+    assert plain.composed.open == ()
+    assert plain.composed.values["method.tuner.rank"] == 4
+
+
+def test_an_option_whose_variable_is_empty_has_no_value(read: Bring) -> None:
+    script = f'MODEL=""\ntorchrun {TRAIN.replace(" m ", " $MODEL ")}'
+    imported = read(script, "run.sh")
+    assert any("--model_name_or_path has no value" in one for one in imported.composed.open)
+
+
+def test_what_only_the_shell_knows_may_hold_do_train(read: Bring) -> None:
+    words = "--stage sft --model_name_or_path m --dataset alpaca_en_demo"
+    imported = read(f"llamafactory-cli train $1 {words}\n", "run.sh")
+    assert "does $1 hold it?" in " ".join(imported.composed.open)
+    assert not any("trains nothing" in one for one in imported.composed.open)
+    imported = read(f"llamafactory-cli train {words}\n", "run.sh")
+    assert any("trains nothing" in one for one in imported.composed.open)
+
+
+OLD = "python src/train_bash.py --stage sft --do_train --model_name_or_path m --dataset alpaca_en_demo"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "path", "value"),
+    [
+        (OLD, "run.sh", "data.max_length", 1024),
+        (f"{OLD} --cutoff_len 512", "run.sh", "data.max_length", 512),
+        (f"{OLD} --packing", "run.sh", "data.max_length", 1023),
+        (f"{OLD} --use_galore --finetuning_type full", "run.sh", "train.optimizer.scale", 0.25),
+        (f"{KNOWN}reserved_label_len: 1\n", "config.yaml", "data.max_length", 1024),
+        (KNOWN, "config.yaml", "data.max_length", 2048),
+    ],
+)
+def test_what_every_release_assumed_that_can_have_run_it(
+    read: Bring, source: str, name: str, path: str, value: object
+) -> None:
+    imported = read(source, name)
+    assert imported.composed.values[path] == value
+    assert not any("release" in one for one in imported.composed.open)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "key"),
+    [
+        (f"{KNOWN}evaluation_strategy: steps\nval_size: 0.1\n", "config.yaml", "cutoff_len"),
+        (f"{OLD} --finetuning_type freeze", "run.sh", "freeze_trainable_layers"),
+    ],
+)
+def test_what_depends_on_the_release_is_asked_for(
+    read: Bring, source: str, name: str, key: str
+) -> None:
+    imported = read(source, name)
+    assert any(one.startswith(f"{key} is not said") for one in imported.composed.open)
+    chosen = read(source, name, version="llamafactory==0.9.3")
+    assert not any("is not said" in one for one in chosen.composed.open)
+
+
+def test_a_part_of_a_step_is_a_share_to_transformers_5_alone(read: Bring) -> None:
+    config = f"{KNOWN}cutoff_len: 512\nwarmup_steps: 0.1\n"
+    assert read(config).composed.values["train.warmup_ratio"] == 0.1
+    for older in (
+        f"{config}evaluation_strategy: steps\nval_size: 0.1\n",
+        f"{config}split: train\n",
+    ):
+        kind, why = fate(read(older), "warmup_steps")
+        assert (kind, "no warm-up" in why) == ("unknown", True)
+    chosen = read(config, version="llamafactory==0.9.4")
+    assert fate(chosen, "warmup_steps")[0] == "unknown"
+
+
+def test_means_of_micro_batches_are_told_of(read: Bring) -> None:
+    told = read(f"{OLD} --gradient_accumulation_steps 4", "run.sh").notes
+    assert any("average=batches" in note for note in told)
+    assert not any("average=batches" in note for note in read(OLD, "run.sh").notes)
