@@ -406,3 +406,44 @@ def test_a_trainer_stops_at_comments(read: Bring) -> None:
 def test_strict_json_is_no_other_text() -> None:
     text = json.dumps({"a": ["// b", 1, {"c": ",}"}], "#": None}, indent=1)
     assert uncommented(text) == text
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "kind"),
+    [
+        ({"train_batch_size": "8"}, "train_batch_size", "unknown"),
+        ({"train_batch_size": 8.5}, "train_batch_size", "unknown"),
+        ({"train_batch_size": 8.0}, "train_batch_size", "derived"),
+        ({"gradient_accumulation_steps": 0}, "gradient_accumulation_steps", "unknown"),
+        ({"scheduler": {"params": {"warmup_num_steps": 5}}}, "scheduler.params.warmup_num_steps", "unknown"),
+        ({"optimizer": {"params": {"lr": 0.5}}}, "optimizer.params.lr", "unknown"),
+        ({"optimizer": None}, "optimizer", "unknown"),
+        ({"scheduler": {}}, "scheduler", "inert"),
+        ({"bf16": True}, "bf16", "unknown"),
+        ({"fp16": {}}, "fp16", "inert"),
+        ({"tensor_parallel": {"tp_size": 2}}, "tensor_parallel.tp_size", "unknown"),
+        ({"tensor_parallel": {"preset_model": "llama"}}, "tensor_parallel.preset_model", "inert"),
+        ({"weight_quantization": {"quantized_initialization": {"num_bits": 4}}},
+         "weight_quantization.quantized_initialization.num_bits", "unknown"),
+        ({"communication_data_type": "half"}, "communication_data_type", "unknown"),
+        ({"communication_data_type": "FP32"}, "communication_data_type", "inert"),
+    ],
+)  # fmt: skip
+def test_what_the_engine_stops_at_or_does_not_read(
+    read: Bring, more: dict[str, Any], key: str, kind: str
+) -> None:
+    engine = {"train_micro_batch_size_per_gpu": 2, "zero_optimization": {"stage": 2}, **more}
+    imported = read(json.dumps(engine), name="ds.json")
+    assert fate(imported, key)[0] == kind
+    assert not {"train.learning_rate", "train.warmup_steps"} & imported.composed.values.keys()
+
+
+def test_a_whole_number_with_a_point_is_one(read: Bring) -> None:
+    engine = {"train_batch_size": 64.0, "gradient_accumulation_steps": 2, "zero_optimization": {}}
+    values = read(json.dumps(engine), name="ds.json").composed.values
+    assert (values["train.batch_size"], values["train.micro_batch_size"]) == (64, 32)
+
+
+def test_two_number_formats_at_once(read: Bring) -> None:
+    both = {"fp16": {"enabled": True}, "bf16": {"enabled": True}, "zero_optimization": {"stage": 2}}
+    assert any("both are on" in q for q in read(json.dumps(both), name="ds.json").composed.open)

@@ -29,17 +29,20 @@ SIGNS = frozenset(
 )  # fmt: skip
 
 
+BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+
+
+def _whole(value: Any) -> int | None:
+    """A number of the batch; None for anything else."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and not isinstance(value, bool) else None
+
+
 def _batch(setting: Setting, context: Context) -> Outcome:
     """Any two of the three numbers give the third (runtime/config.py, _set_batch_related_parameters)."""
-    numbers = {
-        name: value if isinstance(value := context.get(name), int) else None
-        for name in (
-            "train_batch_size",
-            "train_micro_batch_size_per_gpu",
-            "gradient_accumulation_steps",
-        )
-    }
-    whole, micro, steps = numbers.values()
+    if setting.value is not None and (_whole(setting.value) or 0) < 1:
+        return Outcome("unknown", why="DeepSpeed stops at anything but a number above 0 here")
+    whole, micro, steps = (_whole(context.get(name)) for name in BATCH)
     asked = by_main(context, "gradient_accumulation_steps")
     if steps is None and isinstance(asked, int):
         steps = asked  # the trainer counts by itself, where the engine is not told either
@@ -83,6 +86,8 @@ def _stops(context: Context) -> Iterator[str]:
         yield "zero_optimization: accelerate stops at a file without this section: which stage?"
     if context.main is not None and HJSON in context.document.notes:
         yield f"{context.document.path.name}: {HJSON}"
+    if all(section(context, half).get("enabled") is True for half in HALVES):
+        yield "fp16.enabled and bf16.enabled: DeepSpeed stops where both are on: which of them?"
     compute = str(context.trains.get("precision.compute") or "")
     for half in HALVES if compute else ():
         said, own = section(context, half).get("enabled"), compute.startswith(half)
@@ -107,9 +112,8 @@ def _stops(context: Context) -> Iterator[str]:
 
 def _world(data: Mapping[str, Any]) -> float | None:
     """Devices that the three numbers of a batch are for."""
-    names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
-    said = [number for name in names if isinstance(number := data.get(name), int) and number > 0]
-    if len(said) != len(names):
+    said = [number for name in BATCH if (number := _whole(data.get(name)) or 0) > 0]
+    if len(said) != len(BATCH):
         return None
     whole, micro, steps = said
     return float(whole / (micro * steps))

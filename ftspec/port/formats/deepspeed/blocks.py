@@ -65,6 +65,12 @@ LOST = (
     "trl 1.16 was seen to train another loss: over a part of the words, as the output layer is cut as well, "
     "and divided by tokens that are counted once for each device (trainer/sft_trainer.py, compute_loss)"
 )
+CUTTING = (
+    "vocab_parallel_lm_head", "vocab_parallel_ce_backend", "tensor_parallel", "tensor_parallel.", "tp", "tp.",
+    "injection_policy_tuple", "partition_config", "partition_config.", "preset_model", "keep_module_on_host",
+    "replace_with_kernel_inject", "kernel_inject",
+)  # fmt: skip
+"""Settings of its section: runtime/tensor_parallel/config.py, TPTrainingConfig, which takes no others."""
 WHICH = "which layers are cut, and how: the mathematics is that of whole ones"
 DRAWS = "an engine that draws completions by kernels of its own is not in a spec"
 
@@ -146,7 +152,9 @@ BLOCKS: Mapping[str, Rule] = {
     "autotuning.": _while_on(unknown("numbers that are found while it runs")),
     "pipeline.": inert("for models that are made of its own pipeline's modules alone"),
     "expert_parallel.": unknown("experts that are spread over devices are not in a spec yet"),
-    "tensor_parallel.": _cut(inert(WHICH)),
+    **{f"tensor_parallel.{name}": _cut(inert(WHICH)) for name in CUTTING},
+    "tensor_parallel.": unknown("its section has no such setting, and the engine stops at it"),
+    "weight_quantization.": unknown("weights that are made in few bits are not in a spec"),
     "tensor_parallel.tp_overlap_comm": inert(MOVED),
     "tensor_parallel.dtype": inert("it is read where models are made for inference alone"),
     "tensor_parallel.autotp_size": unless((0, 1, None), "none", _cut(_group)),

@@ -22,6 +22,7 @@ SCALE = {
     "fp16.min_loss_scale": "minimum",
 }
 """Fields of precision.loss_scale."""
+NO_SECTION = "a section stands there, and the engine stops at anything else"
 COPIES = unknown("copies of 16-bit weights that are not float32 are not in a spec")
 
 
@@ -128,6 +129,10 @@ def _travel(setting: Setting, context: Context) -> Outcome:
     held = next((name for name in ("bf16", "fp16") if on(context, name)), "fp32")
     if setting.value is None or str(setting.value).lower() == held:
         return Outcome("inert", why="the type of the weights")
+    if str(setting.value).lower() not in ("fp32", "fp16", "bf16"):
+        return Outcome(
+            "unknown", why="DeepSpeed knows fp32, fp16 and bf16 here, and stops at others"
+        )
     return Outcome("approximated", why="gradients travel in another type")
 
 
@@ -140,6 +145,7 @@ def _sums(setting: Setting, context: Context) -> Outcome:
 
 
 PRECISION: Mapping[str, Rule] = {
+    **dict.fromkeys(("fp16", "bf16"), unless(({},), "empty", unknown(NO_SECTION))),
     "fp16.enabled": unless_auto(_half),
     "bf16.enabled": unless_auto(_half),
     **dict.fromkeys(SCALE, _while_on(_scaling)),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.deepspeed.precision import by_main, unless_auto
+from ftspec.port.formats.deepspeed.precision import NO_SECTION, by_main, unless_auto
 from ftspec.port.rules import Context, Outcome, Rule, inert, says, section, unknown, unless
 
 KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
@@ -277,8 +277,24 @@ def _of_cosine(rule: Rule) -> Rule:
     return chosen
 
 
-STEPS: Mapping[str, Rule] = {
+def _named(rule: Rule) -> Rule:
+    """Settings of a section that names its kind: without `type` nothing reads them (runtime/config.py)."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        root = setting.key.partition(".")[0]
+        if section(context, root).get("type") is None:
+            return Outcome("unknown", why=f"no type stands in {root}, and nothing reads its params")
+        return rule(setting, context)
+
+    return chosen
+
+
+_STEPS: Mapping[str, Rule] = {
     "optimizer.type": _optimizer,
+    **dict.fromkeys(("optimizer", "scheduler"), unless(({},), "empty", unknown(NO_SECTION))),
+    "optimizer.legacy_fusion": unless(
+        (False,), "off", unknown("an older way to step in float16 is not in a spec")
+    ),
     "optimizer.params.lr": unless_auto(says("train.learning_rate")),
     "optimizer.params.betas": _unless_alien(_betas),
     "optimizer.params.eps": _unless_alien(says("train.optimizer.eps")),
@@ -314,5 +330,8 @@ STEPS: Mapping[str, Rule] = {
         (-1,), "it begins with the first step", unknown("a schedule that begins later")
     ),
     "scheduler.params.": unknown("a setting of the engine's own schedule"),
+}
+STEPS: Mapping[str, Rule] = {
+    key: _named(rule) if ".params" in key else rule for key, rule in _STEPS.items()
 }
 """Rules of the sections `optimizer` and `scheduler`."""

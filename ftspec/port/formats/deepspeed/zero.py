@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.blocks import MOVED
+from ftspec.port.formats.deepspeed.precision import NO_SECTION
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -35,8 +36,11 @@ OLDER = {
     "cpu_offload_params": "offload_param",
 }
 """Names of older versions, which know CPU memory alone."""
-NO_SECTION = "a section stands there, and the engine stops at anything else"
-ZENFLOW = "steps that only some gradients take are not in a spec"
+ZENFLOW = (
+    "each step takes the columns with the largest gradients, and the rest waits for update_interval steps: "
+    "that is not in a spec, and needs an optimizer in this file"
+)
+"""runtime/zenflow/: without the engine's own optimizer it stops."""
 FRACTION = "a part that stays on the device takes the same step there"
 MICS = "shards within groups of devices, in versions that had them: their sums are the same"
 KNOBS = (
