@@ -41,6 +41,8 @@ class Document:
     """What was taken for granted in reading it."""
     words: frozenset[str] = frozenset()
     """Arguments of its command line that it reads."""
+    nested: bool = False
+    """Whether sections hold sections in it, so that a dot in a key of its own is none between two."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -51,7 +53,7 @@ class Document:
         """Its leaves, in the order in which they are written."""
         return tuple(
             Setting(
-                dotted(trail),
+                self._key(trail),
                 value,
                 self.owners.get(dotted(trail))
                 or self.owners.get(str(trail[0]) if trail else "", str(self.path)),
@@ -59,6 +61,13 @@ class Document:
             )
             for trail, value in _leaves(self.data, ())
         )
+
+    def _key(self, trail: Trail) -> str:
+        """Its name; a first part that holds a dot or a bracket stands in quotes."""
+        first = str(trail[0]) if trail else ""
+        if self.nested and ("." in first or "[" in first) and dotted(trail) not in self.owners:
+            return f"'{first}'{dotted(('', *trail[1:]))}"
+        return dotted(trail)
 
     def overwritten(self) -> tuple[tuple[Setting, int], ...]:
         """Settings that stand there twice, and the line of the one that holds."""
@@ -146,4 +155,4 @@ def parse(path: Path, text: str, scalar: Scalar, last_wins: bool) -> Document:
         placed = in_file(path, json.read_placed, text)
     else:
         placed = in_file(path, yaml.read_placed, text, scalar, last_wins)
-    return Document(path, placed)
+    return Document(path, placed, nested=True)

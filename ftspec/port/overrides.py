@@ -38,7 +38,8 @@ def merged(
             lost.append((line, f"{path.name}: {key}: there is no such place in the config"))
     placed = Placed(data, {**document.placed.places, **said}, document.placed.earlier)
     owners = {**document.owners, **dict.fromkeys(map(dotted, said), str(path))}
-    return Document(document.path, placed, (*document.foreign, *lost), owners)
+    foreign = (*document.foreign, *lost)
+    return Document(document.path, placed, foreign, owners, nested=document.nested)
 
 
 def _trail(key: str, data: Mapping[str, Any]) -> Trail:

@@ -157,6 +157,8 @@ def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="a secret: the environment holds it, ftspec writes none")
     if holds_secret(setting.value):
         return Outcome("unknown", why=UNWRITTEN)
+    if setting.key.startswith("'") and form.rules:
+        return Outcome("unknown", why=UNNESTED.format(form.title))
     name = pattern(setting.key)
     rule = form.rules.get(name)
     if rule is None:
@@ -223,6 +225,7 @@ def _guarded(translate: Callable[..., Any], names: Sequence[str]) -> Callable[..
     return guarded
 
 
+UNNESTED = "a key with a dot in it, which {} does not take for a section: write the section, and its key below"
 UNWRITTEN = "it has the form of a secret, and ftspec writes none"
 
 

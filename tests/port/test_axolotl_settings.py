@@ -233,3 +233,37 @@ def test_a_rate_of_embeddings(read: Bring, said: str, kind: str, rate: float | N
     key = "embedding_lr_scale" if "scale" in said else "embedding_lr"
     assert fate(found, key)[0] == kind
     assert found.composed.values.get("train.embedding_learning_rate") == rate
+
+
+@pytest.mark.parametrize("word", ["'true'", "'Yes'", "y", "1", "'on'"])
+def test_a_switch_in_words(read: Bring, word: str) -> None:
+    imported = read(f"{AXOLOTL}gradient_checkpointing: {word}\n")
+    assert fate(imported, "gradient_checkpointing")[0] == "exact"
+    assert imported.composed.values["train.gradient_checkpointing"] is True
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("evaluation_strategy: no\nval_set_size: 0.1\n", "put it in quotes"),
+        ("save_strategy: no\n", "put it in quotes"),
+        ("plugins: axolotl.integrations.liger.LigerPlugin\n", "plugins that are no list"),
+        (
+            "plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n"
+            "cut_cross_entropy: true\n",
+            "neither bf16 nor fp16",
+        ),
+    ],
+)
+def test_what_axolotl_stops_at_in_files_that_people_write(
+    read: Bring, said: str, told: str
+) -> None:
+    assert any(told in one for one in read(AXOLOTL + said).composed.open)
+    quoted = said.replace(": no\n", ": 'no'\n").replace("plugins: axolotl.", "plugins:\n- axolotl.")
+    assert not read(f"{AXOLOTL}{quoted}bf16: true\n").composed.open
+
+
+def test_a_rate_of_nothing_is_not_called_missing(read: Bring) -> None:
+    imported = read(AXOLOTL.replace("learning_rate: 2e-5", "learning_rate: 0"))
+    assert fate(imported, "learning_rate")[0] == "unknown"
+    assert not [one for one in imported.composed.open if "missing" in one]

@@ -138,3 +138,11 @@ def test_what_is_not_understood_is_told_once(read: Bring, said: str) -> None:
     imported = read(f"{LORA}{said}\n")
     assert fate(imported, said.partition(":")[0])[0] == "unknown"
     assert not [note for note in imported.notes if "nothing is said" in note]
+
+
+def test_a_saved_adapter_says_what_it_is_itself(read: Bring) -> None:
+    """loaders/adapter.py, load_lora: PeftModel.from_pretrained reads its own configuration."""
+    imported = read(f"{LORA}lora_model_dir: ./before\nlora_dropout: 0.05\npeft_use_dora: true\n")
+    assert imported.composed.values["method.tuner.adapter"] == "./before"
+    for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_linear", "peft_use_dora"):
+        assert fate(imported, key)[0] == "inert", key

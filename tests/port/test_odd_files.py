@@ -11,7 +11,7 @@ from ftspec.errors import SpecError
 from ftspec.port.bring import bring
 from ftspec.port.traces import told
 from ftspec.spec.load import loads
-from tests.port.conftest import Bring
+from tests.port.conftest import Bring, fate
 
 LLAMAFACTORY = "model_name_or_path: org/model\nstage: sft\ndo_train: true\ntemplate: qwen\n"
 TRL = "model_name_or_path: org/model\nuse_peft: true\n"
@@ -226,3 +226,25 @@ def test_what_names_nothing_is_named_with_its_place(read: Bring, text: str) -> N
     (problem,) = caught.value.problems
     assert "not a name" in problem.message
     assert (problem.line, problem.hint) == (4, "quote it")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            "base_model: org/m\nadapter: lora\nspecial_tokens.pad_token: <x>\n",
+            "special_tokens.pad_token",
+        ),
+        ("base_model: org/m\nadapter: lora\n'datasets[0].path': org/r\n", "datasets[0].path"),
+        (
+            "model: {model_name: org/m}\ntraining.max_steps: 5\ntraining: {trainer_type: TRL_SFT}\n"
+            "data: {train: {datasets: [{dataset_name: org/r}]}}\n",
+            "training.max_steps",
+        ),
+    ],
+)
+def test_a_dot_in_a_key_is_none_between_sections(read: Bring, text: str, key: str) -> None:
+    """YAML and JSON have sections for that: no framework cuts the names of its keys."""
+    kind, why = fate(read(text), f"'{key}'")
+    assert kind == "unknown"
+    assert "a dot in it" in why

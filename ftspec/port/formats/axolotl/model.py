@@ -25,6 +25,7 @@ ANYWHERE = (
     "may be a number, which names other modules as well, at which peft stops"
 )
 NO_ADAPTER = "no adapter: all weights train"
+SAVED = "the saved adapter's own adapter_config.json says it (loaders/adapter.py)"
 LINEAR = frozenset(
     (
         *("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv_proj", "gate_proj", "up_proj"),
@@ -78,8 +79,8 @@ def _adapter(setting: Setting, _context: Context) -> Outcome:
 
 def _lora(key: str) -> Rule:
     def rule(setting: Setting, context: Context) -> Outcome:
-        if not context.get("adapter"):
-            return Outcome("inert", why=NO_ADAPTER)
+        if why := _idle(setting, context):
+            return Outcome("inert", why=why)
         return Outcome("renamed", {LORA + key: setting.value})
 
     return said(rule)
@@ -92,10 +93,8 @@ def targets(context: Context) -> Any:
 
 
 def _targets(setting: Setting, context: Context) -> Outcome:
-    if not context.get("adapter"):
-        return Outcome("inert", why=NO_ADAPTER)
-    if not setting.value:
-        return Outcome("inert", why="it is off")
+    if why := _idle(setting, context):
+        return Outcome("inert", why=why)
     if setting.key == "lora_target_modules" and context.get("lora_target_linear"):
         if further := _further(setting.value):
             return Outcome("unknown", why=BESIDE.format(", ".join(further)))
@@ -103,6 +102,15 @@ def _targets(setting: Setting, context: Context) -> Outcome:
     if context.get("lora_target_linear") and shows(context):
         return Outcome("unknown", why=ANYWHERE)
     return Outcome("renamed", {f"{LORA}target_modules": targets(context)})
+
+
+def _idle(setting: Setting, context: Context) -> str:
+    """Why a setting of a new adapter says nothing; empty where it does."""
+    if not context.get("adapter"):
+        return NO_ADAPTER
+    if not setting.value and "target" in setting.key:
+        return "it is off"
+    return SAVED if context.get("lora_model_dir") else ""
 
 
 def _further(named: Any) -> list[str]:

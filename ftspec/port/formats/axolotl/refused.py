@@ -50,6 +50,13 @@ def _no_passes(context: Context) -> bool:
     return bool(nothing and not context.get("batch_size"))
 
 
+def _cut_in_full(context: Context) -> bool:
+    """integrations/cut_cross_entropy/args.py asks what is written, not what holds."""
+    cut = "CutCrossEntropy" in str(context.get("plugins")) and context.get("cut_cross_entropy")
+    written = context.document.data
+    return bool(cut) and not (written.get("bf16") or written.get("fp16"))
+
+
 def _two_batches(context: Context) -> Any:
     return context.get("batch_size") and context.get("gradient_accumulation_steps")
 
@@ -168,9 +175,13 @@ LOSSES = (
     *("cut_cross_entropy", "chunked_cross_entropy"),
     *("liger_cross_entropy", "liger_fused_linear_cross_entropy"),
 )
+WORDS = ("eval_strategy", "evaluation_strategy", "save_strategy")
 NULLS = ("micro_batch_size", "num_epochs", "sequence_len", "optimizer", "base_model")
 ROWS: tuple[tuple[str, Condition], ...] = (
     *((f"{key}: null, which is not what a missing key is", says(key, None)) for key in NULLS),
+    *((f"{key}: no, which is false to YAML: put it in quotes", says(key, False)) for key in WORDS),
+    ("plugins that are no list", lambda context: isinstance(context.get("plugins"), str)),
+    ("cut_cross_entropy where neither bf16 nor fp16 is written", _cut_in_full),
     ("gradient_accumulation_steps that says nothing, without batch_size", _no_passes),
     ("batch_size without micro_batch_size", _batch_alone),
     ("gradient_accumulation_steps with batch_size", _two_batches),

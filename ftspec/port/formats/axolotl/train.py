@@ -20,6 +20,7 @@ from ftspec.port.formats.axolotl.words import (
     number,
     off_or,
     said,
+    switched,
     taken,
 )
 from ftspec.port.formats.order import GROUPED, MEASURED, STRATEGY
@@ -119,7 +120,7 @@ def _checkpointing(setting: Setting, context: Context) -> Outcome:
     if setting.value in ("offload", "offload_disk", "unsloth"):  # the last until 0.7, in CPU memory
         native = {f"{CONFIG}gradient_checkpointing": True}
         return Outcome("derived", native, why="where activations wait in between changes no result")
-    return Outcome("exact", {f"{CONFIG}gradient_checkpointing": setting.value})
+    return Outcome("exact", {f"{CONFIG}gradient_checkpointing": switched(setting.value)})
 
 
 def _every(context: Context, key: str, often: str) -> float | None:

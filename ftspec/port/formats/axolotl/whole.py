@@ -88,7 +88,7 @@ def complete(context: Context) -> Completion:
         found, more = _adapter(context, half)
         native |= found
         questions += more
-    if not context.get("learning_rate"):
+    if context.get("learning_rate") in (None, ""):
         questions.append("learning_rate is missing: axolotl takes no config without one")
     questions += refused(context)
     return Completion(native, spec, tuple(questions), _notes(context, word))

@@ -103,9 +103,11 @@ def compute(context: Context, eight: bool = True) -> str:
 
 
 def switched(value: Any) -> Any:
-    """A switch as pydantic takes it: `"false"` is off."""
-    text = value.lower() if isinstance(value, str) else ""
-    return {"true": True, "yes": True, "false": False, "no": False}.get(text, value)
+    """A switch as pydantic takes it: `"false"` is off, and so are `"n"` and 0."""
+    text = value.lower() if isinstance(value, str) else str(value)
+    if text in ("true", "yes", "on", "t", "y", "1"):
+        return True
+    return False if text in ("false", "no", "off", "f", "n", "0") else value
 
 
 def held_out(context: Context) -> float | None:
