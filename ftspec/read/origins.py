@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 
 from ftspec.read import subclasses
+from ftspec.read.loaded import LOADS, Loaded
 from ftspec.read.python import Unknown
-from ftspec.read.values import PARSES, Values, Wanted
+from ftspec.read.values import PARSES, Wanted
 
 DIVIDED = "|"
 """In an origin, rows that were divided: `load_dataset[train]|[test]`."""
@@ -18,7 +19,7 @@ MOVES = frozenset(("to", "cuda", "train", "eval"))
 """Methods that give back what they are called on, or leave it as it is."""
 
 
-class Origins(Values):
+class Origins(Loaded):
     """What an object is, and which functions are worth to be followed."""
 
     def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
@@ -145,7 +146,8 @@ class Origins(Values):
             for node in ast.walk(waiting.pop()):
                 dotted = self._dotted(node.func) if isinstance(node, ast.Call) else ""
                 wanted = (dotted == c or dotted.endswith("." + c) for c in self.wanted.followed)
-                if dotted and (dotted.rpartition(".")[2] in PARSES or any(wanted)):
+                read = dotted.rpartition(".")[2] in PARSES or dotted.endswith(tuple(LOADS))
+                if dotted and (read or any(wanted)):
                     return True
                 other = self.module.functions.get(dotted)
                 if other is not None and dotted not in seen:

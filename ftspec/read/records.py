@@ -27,6 +27,10 @@ class Record:
     """The framework's class of arguments that it is one of, as origins name it."""
 
 
+class Settings(dict[str, Any]):
+    """A mapping whose keys are attributes too."""
+
+
 @dataclass(frozen=True)
 class Option:
     """One argument of a command line."""

@@ -37,6 +37,8 @@ class Scope:
     """What is no value, with the call that made it; empty where that is not known."""
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    opened: dict[str, str] = field(default_factory=dict)
+    """The file behind a name."""
     mappings: dict[str, dict[str, Held]] = field(default_factory=dict)
     """Those of which a part is no value."""
 
@@ -59,6 +61,7 @@ class Scope:
         for names in (scope.literals, scope.objects, scope.functions, scope.classes):
             names.pop(name, None)
         scope.mappings.pop(name, None)
+        scope.opened.pop(name, None)
 
 
 def inner(function: ast.FunctionDef, outer: Scope) -> Scope:

@@ -91,6 +91,8 @@ class _Followed(Choices):
             case ast.With(items=items, body=body):
                 for name in bound_in([ast.With(items, [])]):
                     self._opaque(name)
+                for item in items:
+                    self._open(item)
                 self._statements(body)
             case ast.Return(value=value):
                 raise _Returned(value)
@@ -237,10 +239,13 @@ class _Followed(Choices):
     def _inlined(self, function: ast.FunctionDef, call: ast.Call | None) -> tuple[bool, Any]:
         """Read a function where it is called."""
         generates = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(function))
-        if function.decorator_list or generates:
+        config = self._hydra(function) if function.decorator_list else None
+        if generates or (function.decorator_list and config is None):
             return False, Unknown
         scope = inner(function, self.module)
-        if not self._arguments(function, call, scope):
+        if config is not None:
+            scope.hold(*config)
+        elif not self._arguments(function, call, scope):
             return False, Unknown
         before, self.scope = self.scope, scope
         self.depth, self.followed = self.depth + 1, self.followed + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -63,6 +63,8 @@ class Wanted(NamedTuple):
     """The fields of classes of arguments that frameworks have."""
     makes: Mapping[str, Makes] = {}
     """Functions of frameworks that make something of such settings."""
+    files: Callable[[str, str], Any] | None = None
+    """Reads a file of settings, by its name and its dialect; raises LookupError where there is none."""
     words: Sequence[str | None] | None = None
     """The words of the command line; None in the place of one that is not known."""
 
@@ -235,9 +237,10 @@ class Values(Script):
 
     def _instance(self, made: ast.ClassDef, node: ast.Call) -> Record:
         record = self._declared(made)
-        if node.args or any(one.arg is None for one in node.keywords):
+        if node.args:
             raise Unknown
-        given = {one.arg: self._literal(one.value) for one in node.keywords if one.arg}
+        names = [ast.Constant(one.arg) if one.arg else None for one in node.keywords]
+        given = self._dict(names, [one.value for one in node.keywords])
         if given.keys() - record.values.keys() - {name for name, *_ in records.fields_of(made)}:
             raise Unknown
         return Record({**record.values, **given}, record.made)

@@ -99,7 +99,7 @@ def _either(first: bool, values: list[ast.expr], read: Read) -> Any:
 def _sum(left: Any, operation: ast.operator, right: Any) -> Any:
     """Sums and products of numbers, as in `4 * 1024`; texts and lists one after the other; folders."""
     if isinstance(left, Folder) and isinstance(operation, ast.Div) and isinstance(right, str):
-        return Folder(posixpath.join(left, right))
+        return Folder(posixpath.normpath(posixpath.join(left, right)))
     if isinstance(left, dict) and isinstance(right, dict) and isinstance(operation, ast.BitOr):
         return {**left, **right}
     numbers = all(type(one) in (int, float) and abs(one) <= LARGEST for one in (left, right))

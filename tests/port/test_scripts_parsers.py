@@ -190,6 +190,10 @@ PUT = {
     "put": ('lr = common\nlr["learning_rate"] = 1e-4', 1e-4),
     "under another name, later": ('lr = common\ncommon["learning_rate"] = 1e-4', None),
     "under another name": ('other = lr = common\nlr["learning_rate"] = 1e-4\nlr = other', 1e-4),
+    "a copy": (
+        'import copy\nlr = copy.deepcopy(common)\nlr["learning_rate"] = 1e-4\nlr = common',
+        3e-4,
+    ),
     "never put": ('lr = common\nif 1 > 2:\n    lr["learning_rate"] = 1e-4', 3e-4),
     "unknown": ('lr = common\nlr["learning_rate"] = rate()', None),
     "unknown under another name": ('lr = common\ncommon["learning_rate"] = rate()', None),

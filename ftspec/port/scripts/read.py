@@ -18,6 +18,7 @@ from ftspec.port.scripts.beside import beside
 from ftspec.port.scripts.classes import MAKES, classes
 from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
+from ftspec.port.scripts.loaded import files_beside
 from ftspec.port.scripts.names import (
     ALIKE,
     ATTRIBUTES,
@@ -86,10 +87,11 @@ def read(
     whole = code(path, text)
     source = ran(whole)
     refuse(source)
+    beside_it: list[Path] = []
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
         THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
-        ATTRIBUTES, classes(), MAKES, words,
+        ATTRIBUTES, classes(), MAKES, files_beside(path, beside_it), words,
     )  # fmt: skip
     made = read_script(source, wanted)
     calls, models = chosen(made), beside(made)
@@ -130,11 +132,14 @@ def read(
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
     foreign = (*asked, *again(calls), *models.foreign, *loaded, *more)
-    return Document(path, Placed(data, places), foreign, notes=_notes(calls), words=calls.words)
+    return Document(
+        path, Placed(data, places), foreign, notes=_notes(calls, beside_it), words=calls.words
+    )
 
 
-def _notes(calls: Calls) -> tuple[str, ...]:
-    return tuple(f"line {line}: {text}" for line, text in calls.taken)
+def _notes(calls: Calls, files: Sequence[Path]) -> tuple[str, ...]:
+    read = (f"{path} is loaded by it, and was read as well" for path in files)
+    return (*read, *(f"line {line}: {text}" for line, text in calls.taken))
 
 
 def code(path: Path, text: str) -> str:
