@@ -36,9 +36,9 @@ class Loaded(Values):
             return self._read_file(self._path(node.args[0]), LOADS[name])
         if _is(dotted, VIEWED):
             return self._viewed(node)
-        if _is(dotted, COPIES) and len(node.args) == 1:
-            if isinstance(found := self._literal(node.args[0]), dict):
-                return deepcopy(found)
+        copied = self._literal(node.args[0]) if _is(dotted, COPIES) and node.args else None
+        if isinstance(copied, dict):
+            return deepcopy(copied)
         match node:
             case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id=owner), word, *default]):
                 if isinstance(found := self.scope.of(owner).literals.get(owner), Settings):
