@@ -420,6 +420,7 @@ def test_strict_json_is_no_other_text() -> None:
         ({"optimizer": None}, "optimizer", "unknown"),
         ({"scheduler": {}}, "scheduler", "inert"),
         ({"bf16": True}, "bf16", "unknown"),
+        ({"zero_optimization": None}, "zero_optimization", "unknown"),
         ({"fp16": {}}, "fp16", "inert"),
         ({"tensor_parallel": {"tp_size": 2}}, "tensor_parallel.tp_size", "unknown"),
         ({"tensor_parallel": {"preset_model": "llama"}}, "tensor_parallel.preset_model", "inert"),
@@ -447,3 +448,45 @@ def test_a_whole_number_with_a_point_is_one(read: Bring) -> None:
 def test_two_number_formats_at_once(read: Bring) -> None:
     both = {"fp16": {"enabled": True}, "bf16": {"enabled": True}, "zero_optimization": {"stage": 2}}
     assert any("both are on" in q for q in read(json.dumps(both), name="ds.json").composed.open)
+
+
+LEFT: dict[str, Any] = {
+    "bf16": {"enabled": "auto"},
+    "zero_optimization": {
+        "stage": "auto",
+        "stage3_gather_16bit_weights_on_model_save": "auto",
+        "offload_optimizer": {"device": "auto"},
+        "offload_param": {"device": "auto"},
+    },
+    "gradient_clipping": "auto",
+    "train_batch_size": "auto",
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+}
+"""As accelerate's documentation has it: the launcher says the rest."""
+WHERE = "hardware.zero.stage", "hardware.zero.offload_optimizer", "hardware.zero.offload_parameters"
+
+
+def test_what_the_engines_file_leaves_to_accelerate(read: Bring) -> None:
+    trainer = CONFIG + "bf16: true\n"
+    values = read(trainer, other={"ds.json": json.dumps(LEFT)}).composed.values
+    assert [values[path] for path in WHERE] == [2, False, False]
+    (where,) = {f.setting.file for f in read(json.dumps(LEFT), name="ds.json").fates}
+    command = (
+        f"accelerate launch --use_deepspeed --deepspeed_config_file {where} --zero_stage 3 "
+        "--offload_param_device cpu --gradient_clipping 0.7 --num_processes 4 trl/scripts/sft.py "
+        "--model_name_or_path m --output_dir o --bf16 True --max_grad_norm 0.7\n"
+    )
+    imported = read(command, name="run.sh")
+    assert [imported.composed.values[path] for path in WHERE] == [3, False, True]
+    assert imported.composed.values["train.max_grad_norm"] == 0.7
+    assert not any("stops at that" in question for question in imported.composed.open)
+
+
+def test_a_word_that_nobody_fills_in(read: Bring) -> None:
+    zero = {"stage": 3, "sub_group_size": "auto", "reduce_bucket_size": "auto"}
+    engine = json.dumps({**AUTO, "zero_optimization": zero})
+    imported = read(CONFIG, other={"ds.json": engine})
+    (told,) = [line for line in imported.composed.open if "nobody fills in" in line]
+    assert told.startswith("zero_optimization.sub_group_size: auto")
+    assert not any("nobody" in line for line in read(engine, name="alone.json").composed.open)

@@ -71,11 +71,32 @@ def by_file(rule: Rule) -> Rule:
     """A setting that DeepSpeed's own file says, where one is named."""
 
     def chosen(setting: Setting, context: Context) -> Outcome:
-        if section(context, "deepspeed_config").get(FILE):
+        if section(context, "deepspeed_config").get(FILE) and not _left(setting, context):
             return Outcome("inert", why=f"{FILE} says it")
         return rule(setting, context)
 
     return chosen
+
+
+LEFT: Mapping[str, str] = {
+    STEPS: STEPS,
+    "gradient_clipping": "gradient_clipping",
+    "zero_stage": "zero_optimization.stage",
+    **{
+        f"offload_{what}_{name}": f"zero_optimization.offload_{what}.{name}"
+        for what in ("optimizer", "param")
+        for name in ("device", "nvme_path")
+    },
+}
+"""Settings, and where DeepSpeed's own file has them (utils/dataclasses.py, plugin_to_config_mapping)."""
+
+
+def _left(setting: Setting, context: Context) -> bool:
+    """Whether the engine's own file leaves it to this one, by the word auto."""
+    node: Any = file.data if (file := context.companions.get("deepspeed")) is not None else None
+    for name in LEFT.get(setting.key.rpartition(".")[2], "").split("."):
+        node = node.get(name) if isinstance(node, dict) else None
+    return bool(node == "auto")
 
 
 def accumulated(setting: Setting, context: Context) -> Outcome:

@@ -80,6 +80,21 @@ def _complete(context: Context) -> Completion:
     return Completion({}, spec, asked, tuple(notes))
 
 
+FILLED = frozenset(
+    (
+        *BATCH, "gradient_clipping", "steps_per_print", "fp16.enabled", "bf16.enabled",
+        *(f"optimizer.params.{name}" for name in ("lr", "betas", "eps", "weight_decay")),
+        *(f"scheduler.params.{name}" for name in (
+            "warmup_min_lr", "warmup_max_lr", "warmup_num_steps", "total_num_steps")),
+        *(f"zero_optimization.{name}" for name in (
+            "stage", "offload_optimizer.device", "offload_optimizer.nvme_path", "offload_param.device",
+            "offload_param.nvme_path", "stage3_gather_16bit_weights_on_model_save", "reduce_bucket_size",
+            "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")),
+    )
+)  # fmt: skip
+"""Where `auto` is filled in: transformers 5.6, integrations/deepspeed.py; accelerate 1.11, accelerator.py."""
+
+
 def _stops(context: Context) -> Iterator[str]:
     """Where a trainer's run ends before it begins."""
     if context.main is not None and "zero_optimization" not in context.document.data:
@@ -97,6 +112,9 @@ def _stops(context: Context) -> Iterator[str]:
                 f"{half}.enabled: {words[said]} here, but {words[own]} by the trainer: transformers stops at "
                 "that"
             )
+    left = [one.key for one in context.document.settings() if one.value == "auto"]
+    if context.main is not None and (left := [key for key in left if key not in FILLED]):
+        yield f"{', '.join(left)}: auto, which nobody fills in, and accelerate stops at that"
     if never_warm(context):
         yield (
             "scheduler.params.warmup_num_steps: auto, and the trainer's warm-up is 0 steps: DeepSpeed "

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import NO_SECTION, by_main, unless_auto
+from ftspec.port.formats.deepspeed.zero import device
 from ftspec.port.rules import Context, Outcome, Rule, inert, says, section, unknown, unless
 
 KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
@@ -168,8 +169,7 @@ def _of_torch(setting: Setting, context: Context) -> Outcome:
 
 def _moved(context: Context) -> bool:
     """Whether the optimizer's states lie in CPU memory or on a disk."""
-    place = section(context, "zero_optimization").get("offload_optimizer")
-    return isinstance(place, dict) and place.get("device", "none") != "none"
+    return bool(device(context, "offload_optimizer") != "none")
 
 
 def _decays_apart(context: Context) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.deepspeed.blocks import MOVED
 from ftspec.port.formats.deepspeed.precision import NO_SECTION
 from ftspec.port.rules import (
@@ -83,40 +83,72 @@ SPEED = (
 
 def stage(context: Context) -> Any:
     """ZeRO's stage; 0 where none is said."""
-    return section(context, "zero_optimization").get("stage", 0)
+    said = section(context, "zero_optimization").get("stage", 0)
+    return filled(context, "zero_stage", 2) if said == "auto" else said
+
+
+def filled(context: Context, name: str, assumed: Any) -> Any:
+    """What accelerate writes for `auto`: its own setting, or what it has without one.
+
+    accelerate 1.11, utils/dataclasses.py, DeepSpeedPlugin.
+    """
+    launched = context.companions.get("accelerate")
+    said = launched.data.get("deepspeed_config") if launched is not None else None
+    value = said.get(name) if isinstance(said, dict) else None
+    return assumed if value is None else value
+
+
+def device(context: Context, place: str) -> Any:
+    """Where `offload_optimizer` or `offload_param` puts things."""
+    there = section(context, "zero_optimization").get(place)
+    said = there.get("device", "none") if isinstance(there, dict) else "none"
+    return filled(context, f"{place}_device", "none") if said == "auto" else said
+
+
+def _stage(setting: Setting, context: Context) -> Outcome:
+    if setting.value != "auto":
+        return renamed(f"{DS}{ZERO}stage")(setting, context)
+    if context.main is None and "accelerate" not in context.companions:
+        return Outcome(
+            "unknown", why="auto: accelerate fills it in where it launches, and with 2 elsewhere"
+        )
+    return Outcome("derived", {f"{DS}{ZERO}stage": stage(context)}, why="as accelerate fills it in")
 
 
 def _whole(setting: Setting, _context: Context) -> Outcome:
     """An older form: a switch for stage 1 (runtime/zero/config.py, read_zero_config_deprecated)."""
     if isinstance(setting.value, bool):
         return Outcome("derived", spec={"hardware.zero.stage": int(setting.value)})
+    if setting.value != {}:
+        return Outcome("unknown", why=NO_SECTION)
     return Outcome("inert", why="empty")
 
 
 def _offload(setting: Setting, context: Context) -> Outcome:
     """Where states or parameters lie: its other settings say how fast they move."""
     root = setting.key.removeprefix(ZERO).partition(".")[0]
-    place, device = OLDER.get(root, root), setting.value
+    place = OLDER.get(root, root)
     if stage(context) == 0 or (stage(context) != 3 and place == "offload_param"):
         return Outcome("inert", why=f"stage {stage(context)} keeps them whole")
     if root in OLDER:
         return Outcome("renamed", spec={PLACES[place]: setting.value})
-    if device == "nvme" and stage(context) != 3:
+    where = device(context, place)
+    if where == "nvme" and stage(context) != 3:
         why = "stages 1 and 2 know CPU memory alone"  # runtime/zero/stage_1_and_2.py, cpu_offload
         return Outcome("derived", {f"{DS}{ZERO}{place}": {"device": "cpu"}}, why=why)
-    if device == "nvme":
+    if where == "nvme":
         path = section(context, "zero_optimization")[place].get("nvme_path")
         on_disk = {
-            "device": device,
+            "device": where,
             "nvme_path": path.rstrip("/") if isinstance(path, str) else path,
         }
         return Outcome("exact", {f"{DS}{ZERO}{place}": on_disk})
-    return Outcome("exact", {f"{DS}{ZERO}{place}": {"device": device}})
+    kind: Kind = "exact" if where == setting.value else "derived"
+    return Outcome(kind, {f"{DS}{ZERO}{place}": {"device": where}})
 
 
 def _folder(setting: Setting, context: Context) -> Outcome:
-    said = section(context, "zero_optimization")[setting.key.split(".")[1]]
-    if said.get("device") != "nvme" or stage(context) != 3:
+    if device(context, setting.key.split(".")[1]) != "nvme" or stage(context) != 3:
         return Outcome("inert", why="nothing lies on a disk")
     if not (isinstance(setting.value, str) and setting.value.startswith("/")):
         return Outcome(
@@ -164,7 +196,7 @@ SHARDING: Mapping[str, Rule] = {
         for name in PLACES
     },
     f"{ZERO}zenflow": unless((None,), "it is off", unknown(ZENFLOW)),
-    f"{ZERO}stage": renamed(f"{DS}{ZERO}stage"),
+    f"{ZERO}stage": _stage,
     **{f"{ZERO}{name}.device": _offload for name in PLACES},
     **{f"{ZERO}{name}": _offload for name in OLDER},
     **group(MOVED, *(f"{ZERO}{place}.{name}" for place in PLACES for name in SPEED)),
