@@ -25,6 +25,8 @@ from ftspec.spec.present import is_file
 
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos")
 """Columns that multimodal data sets have."""
+CONVERSATIONS = ("messages", "prompt", "chosen", "rejected")
+"""Columns whose turns may be written in parts."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +159,18 @@ def _out_of_scope(shown: list[str]) -> str:
 
 
 def _with_images(shape: Shape, values: dict[str, Any], row: Row) -> Example:
-    turns, in_parts = marked(values.get("messages"))
-    found = shape.read({**values, "messages": turns} if in_parts else values)
+    told = {name: marked(values[name]) for name in CONVERSATIONS if name in values}
+    in_parts = any(parted for _, parted in told.values())
+    found = shape.read({**values, **{name: turns for name, (turns, _) in told.items()}})
     found = replace(found, columns=frozenset(row.values) - {COLUMN}, in_parts=in_parts)
     return _shown(found, values, row)
 
 
 def _shown(found: Example, values: Mapping[str, Any], row: Row) -> Example:
-    return fit_images(replace(found, images=listed(values[COLUMN])), Path(row.file).parent)
+    """The row with its images, of which each answer of a pair has all."""
+    folder, images = Path(row.file).parent, listed(values[COLUMN])
+    other = found.rejected and fit_images(replace(found.rejected, images=images), folder)
+    return fit_images(replace(found, images=images, rejected=other), folder)
 
 
 def _require(
@@ -331,13 +337,15 @@ SHAPES: Mapping[Format, Shape] = {
     "prompt-completion": Shape(("prompt", "completion"), ("tools",), _prompt_completion),
     "alpaca": Shape(("instruction", "output"), ("input", "system", "history", COLUMN), _alpaca),
     "text": Shape(("text",), (), _text),
-    "preference": Shape(("prompt", "chosen", "rejected"), ("tools",), _preference),
+    "preference": Shape(("prompt", "chosen", "rejected"), ("tools", COLUMN), _preference),
     "preference-implicit": Shape(("chosen", "rejected"), ("tools",), _implicit),
     "sharegpt-ranking": Shape(
-        ("conversations", "chosen", "rejected"), ("system", "tools"), _sharegpt_ranking
+        ("conversations", "chosen", "rejected"), ("system", "tools", COLUMN), _sharegpt_ranking
     ),
     "alpaca-ranking": Shape(
-        ("instruction", "chosen", "rejected"), ("input", "system", "history"), _alpaca_ranking
+        ("instruction", "chosen", "rejected"),
+        ("input", "system", "history", COLUMN),
+        _alpaca_ranking,
     ),
     "unpaired": Shape(("prompt", "completion", "label"), ("tools",), _judged(_prompt_completion)),
     "messages-unpaired": Shape(("messages", "label"), ("tools",), _judged(_messages)),

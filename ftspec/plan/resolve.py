@@ -320,6 +320,10 @@ def _all_local(spec: Spec) -> None:
                 )
 
 
+SEEN_IN = [kind for kind in COLUMNS if f"{kind}{WITH_IMAGES}" in OF_KIND]
+"""Formats whose rows may have images."""
+
+
 def _source(
     source: Source, folder: Path, objective: str, path: str, seeing: bool = False
 ) -> Source:
@@ -346,6 +350,9 @@ def _source(
         shown = IMAGES in source.columns  # one that it does not name, it does not read
     if seeing and shown and f"{kind}{WITH_IMAGES}" in OF_KIND:
         renamed[IMAGES] = source.columns.get(IMAGES, IMAGES)
+    elif IMAGES in source.columns and seeing:
+        message = f"rows of the format {kind} are read without images"
+        raise SpecError(Problem(message, path=path, hint=f"format: {', '.join(SEEN_IN)}"))
     elif IMAGES in source.columns:
         message = "a column of images is read where the spec has `model.images`"
         raise SpecError(Problem(message, path=path, hint="model.images: language"))

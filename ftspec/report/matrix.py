@@ -30,6 +30,7 @@ from ftspec.report.matrix_samples import (
     PREPARED,
     SAMPLES,
     SHARED,
+    SHOWN,
     TUNERS,
     WHOLE,
 )
@@ -210,7 +211,7 @@ def _plain_spec(path: str, value: Any, device: str, objective: str) -> Spec:
             "images": {path.removeprefix(IMAGES): value},
             "chat_template": "qwen2_vl",
         }
-        document["data"]["train"]["columns"] = {"images": "images"} if objective == "sft" else {}
+        document["data"]["train"] |= SHOWN.get(objective, {})
     _spread(document, path, value)
     if (path, value) == ("precision.compute", "bf16-pure"):
         document["method"]["tuner"] = {"type": "full"}

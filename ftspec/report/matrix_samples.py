@@ -160,6 +160,11 @@ WHOLE: Mapping[str, str | tuple[str, ...]] = {
 """Where a value is refused, what belongs to it alone is refused with it."""
 NEW = "model.new_tokens."
 IMAGES = "model.images."
+SHOWN: Mapping[str, Mapping[str, Any]] = {
+    "sft": {"columns": {"images": "images"}},
+    "dpo": {"columns": {"images": "images"}},
+}
+"""By objective, what a source says whose rows have images."""
 SHARED = (
     "data.",
     "train.",

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ftspec.families.rows.shapes import COLUMNS
+from ftspec.plan.resolve import SEEN_IN
 from ftspec.registry import names
 from ftspec.spec.data import FORMATS
 from ftspec.spec.energy import ENERGY
@@ -120,8 +121,8 @@ def specs(draw: st.DrawFn, objective: str) -> Spec:
         "name": draw(st.sampled_from(("org/name", "a/1e-4", "b/no")))
     }
     _held(document)
-    if objective == "sft" and "template" not in first and first["format"] != "prompt-completion":
-        _seeing(document, draw)
+    if objective in ("sft", "dpo") and "template" not in first and first["format"] in SEEN_IN:
+        _seeing(document, draw, objective)
     if document.get("precision", {}).get("compute") == "bf16-pure":
         document["model"].pop("dtype", None)
     document["run"] = {
@@ -151,7 +152,7 @@ def _held(document: dict[str, Any]) -> None:
         model.pop("quantization", None)
 
 
-def _seeing(document: dict[str, Any], draw: st.DrawFn) -> None:
+def _seeing(document: dict[str, Any], draw: st.DrawFn, objective: str) -> None:
     """Rows with images, mostly without what is refused beside them."""
     model, data = document["model"], document["data"]
     if not draw(st.sampled_from((True, False, False, False))):
@@ -164,9 +165,10 @@ def _seeing(document: dict[str, Any], draw: st.DrawFn) -> None:
     for name in ("quantization", "stored", "template_options", "new_tokens", "rope", "experts"):
         model.pop(name, None)
     data |= {"prepare": "framework", "packing": None, "turn_part": "written", "max_length": None}
-    for name in ("overflow", "turn_ends", "turn_flag"):
+    for name in ("overflow", "turn_ends", "turn_flag", "max_prompt_length", "prompt_cut"):
         data.pop(name, None)
-    document["method"]["objective"] = {"type": "sft", "average": "batches"}
+    plain = {"type": "sft", "average": "batches"}
+    document["method"]["objective"] = plain if objective == "sft" else {"type": "dpo"}
     document["method"]["tuner"] = {"type": draw(st.sampled_from(("full", "lora")))}
     for name in ("qat", "neftune_alpha"):
         document.get("train", {}).pop(name, None)

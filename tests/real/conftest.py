@@ -35,7 +35,7 @@ from ftspec.verify.proven import condensed
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 from tests.real.mixture import make_mixture
-from tests.real.pictures import write_parts, write_pictures
+from tests.real.pictures import write_pairs, write_parts, write_pictures
 from tests.real.warm import interpreter, warmed
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
@@ -228,6 +228,7 @@ def pictures(lab: Lab) -> Path:
         script = Path(__file__).with_name("seeing.py")
         write_pictures(lab.base / "pictures")
         write_parts(lab.base / "pictures")
+        write_pairs(lab.base / "pictures")
         command = [
             interpreter(place, {}),
             script,

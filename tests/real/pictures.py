@@ -79,3 +79,22 @@ def _apart(number: int, row: dict[str, Any]) -> dict[str, Any]:
             parts.insert(number % 3 == 1, {"type": "image"})
         turns.append({**turn, "content": parts})
     return {"messages": turns, "images": row["images"][:1]}
+
+
+def write_pairs(folder: Path) -> None:
+    """pairs.jsonl beside rows.jsonl: of each row the first question, and two answers to it."""
+    rows = map(json.loads, (folder / "rows.jsonl").read_text().splitlines())
+    lines = [json.dumps(_compared(number, row)) for number, row in enumerate(rows)]
+    (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _compared(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Some with a system turn before; the rejected answer is shorter or longer than the other."""
+    asked, answer = row["messages"][:2]
+    system = [{"from": "system", "value": "Be brief."}] if number % 4 == 1 else []
+    return {
+        "conversations": [*system, {"from": "human", "value": asked["content"]}],
+        "chosen": {"from": "gpt", "value": answer["content"]},
+        "rejected": {"from": "gpt", "value": "I see nothing. " * (1 + number % 3)},
+        "images": row["images"],
+    }

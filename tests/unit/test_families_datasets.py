@@ -142,6 +142,43 @@ def test_images_stay_beside_the_conversations(kind: str) -> None:
     assert found.rows == [{"images": ["a.png"], "messages": turns} for turns in expected]
 
 
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        (
+            "sharegpt-ranking",
+            {
+                "conversations": [{"from": "human", "value": "q"}],
+                "good": {"from": "gpt", "value": "a"},
+                "rejected": {"from": "gpt", "value": "b"},
+            },
+        ),
+        ("alpaca-ranking", {"instruction": "q", "input": "", "good": "a", "rejected": "b"}),
+        (
+            "preference",
+            {
+                "prompt": chat(("user", "q")),
+                "good": chat(("assistant", "a")),
+                "rejected": chat(("assistant", "b")),
+            },
+        ),
+    ],
+)
+def test_images_stay_beside_pairs(kind: str, row: dict[str, Any]) -> None:
+    columns = {"images": "pictures", "chosen": "good"}
+    made = source(path="a.json", format=kind, columns=columns)
+    shown = [{**row, "pictures": ["a.png"], "id": 1}]
+    found = run(script("train", made, shape="preference"), "train", shown)
+    assert found.rows == [
+        {
+            "prompt": chat(("user", "q")),
+            "chosen": chat(("assistant", "a")),
+            "rejected": chat(("assistant", "b")),
+            "images": ["a.png"],
+        }
+    ]
+
+
 def test_columns_of_other_names_end_under_those_that_trl_expects() -> None:
     for kind, columns, rows, expected in (
         ("text", {"text": "body"}, [{"body": "x", "id": 1}], [{"text": "x"}]),
@@ -254,7 +291,7 @@ def forms() -> Iterator[tuple[str, str]]:
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
     kind, shape = draw(st.sampled_from(sorted(forms())))
-    names = draw(st.lists(words(), min_size=len(OF_KIND[kind]), max_size=4, unique=True))
+    names = draw(st.lists(words(), min_size=len(OF_KIND[kind]), max_size=5, unique=True))
     columns = dict(zip(OF_KIND[kind], names, strict=False)) if draw(st.booleans()) else {}
     columns = {ours: theirs for ours, theirs in columns.items() if ours != theirs}
     if kind.endswith(WITH_IMAGES):
@@ -331,7 +368,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 33
+    assert len(STATEMENTS) == 36
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

@@ -150,10 +150,9 @@ def _under_its_keys(row: Row, trainer: Trainer, known: Mapping[str, str]) -> Row
     assumed = dict(zip(names, row.absent, strict=True))
 
     def lift(*values: Any) -> Any:
-        pairs = zip(names, values, strict=True)
-        return row.lift(
-            *(assumed[name] if value is None and name in known else value for name, value in pairs)
-        )
+        pairs = zip(names, values, strict=False)
+        own = [assumed[name] if value is None and name in known else value for name, value in pairs]
+        return row.lift(*own, *values[len(names) :])  # what it reads of others as well
 
     absent = tuple(None if name in known else value for name, value in assumed.items())
     return replace(row, keys=tuple(keys), lift=lift, absent=absent)

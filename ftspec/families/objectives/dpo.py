@@ -20,6 +20,7 @@ from ftspec.families.objectives.preference import (
     trained,
     trained_by,
 )
+from ftspec.families.rows.images import READ
 from ftspec.families.rows.script_data import KEEP_END, KEEP_START, LIMIT, left_off, lift_overflow
 from ftspec.families.trainers import DPO
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, constant, field, replaced
@@ -50,7 +51,8 @@ def dpo_rows() -> tuple[Row, ...]:
             ("data.overflow",),
             (LIMIT, f"{CONFIG}truncation_mode"),
             _lower_overflow,
-            lift_overflow,
+            _lift_overflow,
+            reads=(READ, f"{CONFIG}max_length"),
             absent=(None, KEEP_START),
         ),
         Row(
@@ -83,6 +85,12 @@ def dpo_rows() -> tuple[Row, ...]:
 def _lower_overflow(overflow: str) -> Any:
     refuse_dropping(overflow)
     return MISSING, KEEP_END if left_off(overflow) else KEEP_START
+
+
+def _lift_overflow(limit: Any, mode: Any, images: Any, length: Any) -> str:
+    """What a script does to long rows: at one with images that is too long it stops."""
+    stops = images is not MISSING and length is not None
+    return "error" if stops else lift_overflow(limit, mode)
 
 
 def _lower_loss(loss: str, likelihood: float) -> tuple[Any, Any]:

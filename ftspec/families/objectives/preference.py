@@ -13,6 +13,7 @@ from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.datasets import context
+from ftspec.families.rows.images import ANSWERS, LEARNED, with_images
 from ftspec.families.rows.long_prompts import prompt_row
 from ftspec.families.rows.packing import EIGHT
 from ftspec.families.rows.script_data import LIMIT, SYSTEM, left_off
@@ -20,6 +21,7 @@ from ftspec.families.rows.template import given_template
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import Trainer, trainer_rows
 from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
+from ftspec.spec.images import PARTS
 
 PREFERENCE = "preference"
 """The shape of the script's rows: prompt, chosen and rejected."""
@@ -205,9 +207,11 @@ def pair_rows(shape: str = PREFERENCE, always: str = "") -> tuple[Row, ...]:
         ),
         Row(
             ("data.train_on",),
-            (SHAPE,),
-            lambda _what: shape,
-            lambda _shape: "completions",
+            (SHAPE, LEARNED),
+            lambda _what, sources: (shape, ANSWERS if with_images(sources) else MISSING),
+            lambda _shape, _learned: "completions",
+            uses=("data.train",),
+            absent=(MISSING, MISSING),
         ),
         Row(
             ("data.system",),
@@ -282,13 +286,16 @@ def reference_rows() -> tuple[Row, ...]:
         (REFERENCE,),
         _lower_reference,
         lambda name: name,
-        uses=("method.tuner.type", "model.dtype", "derived.stored_dtype"),
+        uses=("method.tuner.type", "model.dtype", "derived.stored_dtype", "model.images.train"),
         absent=(None,),
     )
 
 
-def _lower_reference(name: str | None, tuner: str, dtype: str, stored: str | None) -> Any:
-    if tuner == "partial" and (stored if dtype == "auto" else dtype) != "float32":
+def _lower_reference(
+    name: str | None, tuner: str, dtype: str, stored: str | None, parts: tuple[str, ...] | None
+) -> Any:
+    lifted = tuner == "partial" or (tuner == "full" and parts not in (None, PARTS))
+    if lifted and (stored if dtype == "auto" else dtype) != "float32":
         raise Refuse(
             "weights that train are lifted to float32, and the reference would keep the stored ones",
             "notimpl",

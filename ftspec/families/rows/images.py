@@ -33,6 +33,8 @@ LEARNED = "images.learned"
 """Native pseudo-key: what of a conversation trains."""
 TEXT = "text"
 """All of a conversation, less the tokens that stand for images."""
+ANSWERS = "answers"
+"""Of a pair, both answers."""
 ENDS = "images.ends"
 """Native pseudo-key: the tokens of which the first one ends what counts of an answer."""
 COLLATOR = files("ftspec.families") / "templates" / "images.py.j2"
@@ -67,9 +69,14 @@ OUTSIDE: Mapping[tuple[str, ...], str | None] = {
 """By the parts that train, the pattern of all other names: what transformers 5 calls these parts of Llava,
 Gemma 3, Mistral 3, InternVL and the Qwen-VLs."""
 NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "method.objective.type": ("sft",),
-    "method.objective.loss": ("nll", None),
+    "method.objective.type": ("sft", "dpo"),
+    "method.objective.loss": ("nll", "sigmoid", None),
     "method.objective.prompt_weight": (0.0, None),
+    "method.objective.sft_weight": (0.0, None),
+    "method.objective.ld_alpha": (None,),
+    "method.objective.reference": (None,),
+    "method.objective.reference_stage": (None,),
+    "method.objective.precompute_reference": (False, None),
     "method.tuner.type": ("full", "lora"),
     "method.tuner.adapter": (None,),
     "method.tuner.exclude": ((), None),
@@ -89,6 +96,7 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "model.template_options": ({}, None),
     "data.prepare": ("framework",),
     "data.packing": (None,),
+    "data.max_prompt_length": (None,),
     "data.group_by_length": (False, None),
     "train.qat.weights": (None,),
     "train.neftune_alpha": (None,),
@@ -102,8 +110,8 @@ NOT_YET: Mapping[str, tuple[Any, ...]] = {
 }
 """Under which values rows with images are compiled; under all others they were not seen to train alike."""
 OTHER_OBJECTIVES = (
-    "images beside answers that are compared, judged, scored or drawn are read by every framework in a way "
-    "of its own, and were not seen to train alike"
+    "images beside answers that are judged, scored or drawn, or compared otherwise than by DPO, are read by "
+    "every framework in a way of its own, and were not seen to train alike"
 )
 
 
@@ -212,14 +220,16 @@ def _lower(
 ) -> Any:
     if parts is None:
         return (MISSING,) * 4
-    refuse_unseen(dict(zip(NOT_YET, values, strict=True)), train)
+    given = dict(zip(NOT_YET, values, strict=True))
+    refuse_unseen(given, train)
     if overflow != "error" and length is not None:
         raise Refuse(
             "a row that is cut may lose tokens of an image, at which the model stops",
             "notyet",
             "data.overflow: error, or data.max_length: null",
         )
-    if template not in NAMED and marks_turns and train_on != "all":
+    marked = template not in NAMED and marks_turns and given["method.objective.type"] == "sft"
+    if marked and train_on != "all":
         raise Refuse(
             "the chat template marks what of an answer trains; of rows with images all that it writes of "
             "an answer does",
@@ -270,6 +280,7 @@ def context(native: Flat) -> dict[str, Any]:
             "width": native[WIDEST],
             "freezes": native["tuner"] == "full" and native[FROZEN] is not None,
             "upcast": native["model.dtype"] == "auto",
+            "compared": native[LEARNED] == ANSWERS,
             "excludes": native["tuner"] == "lora" and native[FROZEN] is not None,
         }
     }

@@ -48,7 +48,10 @@ OF_KIND: Mapping[str, tuple[str, ...]] = {
     **{f"{kind}{TOOLS}": (*COLUMNS[kind], "tools") for kind in ("messages", "prompt-completion")},
     **{
         f"{kind}{WITH_IMAGES}": (*COLUMNS[kind], IMAGES)
-        for kind in ("messages", "sharegpt", "alpaca")
+        for kind in (
+            *("messages", "sharegpt", "alpaca"),
+            *("preference", "sharegpt-ranking", "alpaca-ranking"),
+        )
     },
     WRITTEN: (),
     JUDGED: (),
@@ -167,7 +170,33 @@ def _turns(*before: str) -> dict[str, str]:
 
 def _turns_shown(*before: str) -> str:
     """The same beside a column of images."""
-    return _turns(*before)["messages"].replace("remove_columns=ROWS.column_names", _KEPT)
+    return _shown(_turns(*before)["messages"])
+
+
+_SHAREGPT_PAIRS = """\
+roles = {"human": "user", "gpt": "assistant"}
+ROWS = ROWS.map(lambda row: {
+    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
+    for name, turns in (
+        ("prompt", row["@conversations"]), ("chosen", [row["@chosen"]]),
+        ("rejected", [row["@rejected"]]),
+    )
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+_ALPACA_PAIRS = f"""\
+ROWS = ROWS.map(lambda row: {{
+    "prompt": [
+        {{"role": "user", "content": {_QUESTION}}},
+    ],
+    "chosen": [{{"role": "assistant", "content": row["@chosen"]}}],
+    "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
+}}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
+
+
+def _shown(text: str) -> str:
+    """A statement beside a column of images, which it keeps."""
+    return text.replace("remove_columns=ROWS.column_names", _KEPT)
 
 
 STATEMENTS: Mapping[tuple[str, str], str] = {
@@ -230,25 +259,13 @@ ROWS = ROWS.map(lambda row: {{
         'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected"])\n'
     ),
     ("preference-implicit", "preference"): 'ROWS = ROWS.select_columns(["@chosen", "@rejected"])\n',
-    ("sharegpt-ranking", "preference"): """\
-roles = {"human": "user", "gpt": "assistant"}
-ROWS = ROWS.map(lambda row: {
-    name: [{"role": roles.get(t["from"], t["from"]), "content": t["value"]} for t in turns]
-    for name, turns in (
-        ("prompt", row["@conversations"]), ("chosen", [row["@chosen"]]),
-        ("rejected", [row["@rejected"]]),
-    )
-}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
-    ("alpaca-ranking", "preference"): f"""\
-ROWS = ROWS.map(lambda row: {{
-    "prompt": [
-        {{"role": "user", "content": {_QUESTION}}},
-    ],
-    "chosen": [{{"role": "assistant", "content": row["@chosen"]}}],
-    "rejected": [{{"role": "assistant", "content": row["@rejected"]}}],
-}}, remove_columns=ROWS.column_names)  # fmt: skip
-""",
+    ("sharegpt-ranking", "preference"): _SHAREGPT_PAIRS,
+    ("alpaca-ranking", "preference"): _ALPACA_PAIRS,
+    ("preference+images", "preference"): (
+        'ROWS = ROWS.select_columns(["@prompt", "@chosen", "@rejected", "@images"])\n'
+    ),
+    ("sharegpt-ranking+images", "preference"): _shown(_SHAREGPT_PAIRS),
+    ("alpaca-ranking+images", "preference"): _shown(_ALPACA_PAIRS),
     # rewards read the other columns
     ("prompt", "prompt"): 'ROWS = ROWS.map(lambda row: {"prompt": row["@prompt"]})\n',
     ("unpaired", "unpaired"): (
@@ -279,6 +296,13 @@ RENAMED_TO: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("prompt-completion", "prompt-completion"): {"prompt": "prompt", "completion": "completion"},
     ("text", "text"): {"text": "text"},
     ("preference", "preference"): {name: name for name in ("prompt", "chosen", "rejected")},
+    ("preference+images", "preference"): {
+        name: name for name in ("prompt", "chosen", "rejected", IMAGES)
+    },
+    **{
+        (f"{kind}{WITH_IMAGES}", "preference"): {IMAGES: IMAGES}
+        for kind in ("sharegpt-ranking", "alpaca-ranking")
+    },
     ("preference-implicit", "preference"): {name: name for name in ("chosen", "rejected")},
     ("unpaired", "unpaired"): {name: name for name in ("prompt", "completion", "label")},
 }

@@ -186,7 +186,14 @@ def emit_script(
         **stored.context(native),
         "refers": trainer.refers,
         "referred": ANCHOR in native
-        or (trainer.refers and (REFERENCE in native or native["tuner"] in copied)),
+        or (
+            trainer.refers
+            and (
+                REFERENCE in native
+                or native["tuner"] in copied
+                or (images.READ in native and native["tuner"] == "full")
+            )
+        ),
         "restart": native.get(packing.RESTART),
         "measured": named is not None,
         "template": native.get(TEMPLATE) or (named if LIMIT in native else None),

@@ -72,6 +72,10 @@ OVERFLOW = "truncate"
 """What a spec says of long rows where none is too long."""
 SEEN_WHOLE = "rows with images are neither cut nor left out (utils/data/sft.py)"
 NEEDED = "axolotl reads images of rows that are not prepared before: skip_prepare_dataset: true"
+COMPARED = (
+    "beside answers that are compared or scored axolotl hands trl the tokenizer alone (core/builders/rl.py): "
+    "no image reaches the model, and DPO stops at a column of them; without this key the rows are texts"
+)
 STRETCHED = "images that are stretched to a width and a height are not in a spec"
 WHICH = (
     "model.images.square: axolotl fits each image into a square of the image_size that vision_config in the "
@@ -188,7 +192,7 @@ def shown(found: Row, context: Context) -> Row:
 
 def _processor(_setting: Setting, context: Context) -> Outcome:
     if not shows(context):
-        return Outcome("unknown", why=NEEDED)
+        return Outcome("unknown", why=NEEDED if objective(context) == "sft" else COMPARED)
     name = str(context.get("base_model")).lower()
     if everything(context) and any(one in name for one in AROUND):
         why = "the tokens before and behind an image do not count there either"

@@ -15,7 +15,7 @@ from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, KERNEL, plain, training_rules
 from ftspec.port.formats.llamafactory import aged
 from ftspec.port.formats.llamafactory.commands import command_rules, doubts, other
-from ftspec.port.formats.llamafactory.data import sources, split_names
+from ftspec.port.formats.llamafactory.data import objective, sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
 from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
@@ -76,8 +76,6 @@ TURNS = (
     "it takes rows of the data sets by turns, or by chance (datasets, interleave_datasets); a spec puts them "
     "one after the other"
 )
-FREE = ("orpo", "simpo")
-"""Objectives without a reference."""
 SIGNS = frozenset(
     (
         "stage", "finetuning_type", "template", "cutoff_len", "dataset_dir", "lora_target", "lora_rank",
@@ -125,16 +123,7 @@ def _stage(setting: Setting, context: Context) -> Outcome:
         return Outcome("renamed", native, {"method.objective.type": "orpo"})
     if setting.value == "ppo":
         return Outcome("approximated", spec={"method.objective.type": "ppo"}, why=NEARLY)
-    return Outcome(
-        "exact", {"stage": setting.value}, {"method.objective.type": _objective(context)}
-    )
-
-
-def _objective(context: Context) -> Any:
-    """The stage; two objectives of the stage `dpo` are named by `pref_loss`, and once were stages."""
-    loss = context.get("pref_loss", context.get("dpo_loss"))
-    stage = context.get("stage")
-    return loss if stage == "dpo" and loss in FREE else stage
+    return Outcome("exact", {"stage": setting.value}, {"method.objective.type": objective(context)})
 
 
 def _named(setting: Setting, context: Context) -> Outcome:
@@ -259,7 +248,7 @@ def _complete(context: Context) -> Completion:
     if rows.missing and rows.sources:  # the rest alone is not what it trains
         questions.append(f"data.train: {rows.missing}")
     if context.get("stage") in ("dpo", "kto", "orpo"):
-        spec["method.objective.type"] = _objective(context)
+        spec["method.objective.type"] = objective(context)
     if type(limit := context.get("max_samples")) is int and limit > 0 and not _rows_known(context):
         spec["data.train"] = (Source(path=ROWS, limit=limit).model_dump(),)
     if is_ppo(context):

@@ -27,6 +27,10 @@ COLUMNS = {
     "sharegpt": {"messages": "conversations"},
 }
 """What a format's columns are called where the entry names none."""
+FREE = ("orpo", "simpo")
+"""Objectives without a reference."""
+SHOWN_IN = ("sft", "dpo", None)
+"""Objectives whose rows may have images in a spec."""
 JUDGED = {"kto_tag": "label"}
 """The column more that rows of single answers have."""
 BESIDE = {
@@ -82,8 +86,8 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
         except Refuse as refuse:
             missing.append(f"{name!r}: {refuse.reason}")
             continue
-        if COLUMN in source["columns"] and context.get("stage", "sft") != "sft":
-            missing.append(f"{name!r}: images are in a spec for supervised tuning alone")
+        if COLUMN in source["columns"] and objective(context) not in SHOWN_IN:
+            missing.append(f"{name!r}: images are in a spec for supervised tuning and DPO alone")
             continue
         # max_samples: of each data set, those to evaluate on too (data/loader.py)
         both = (source["limit"], context.get("max_samples"))
@@ -104,6 +108,13 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
     if gone:
         missing.append(_nowhere(gone, registry is not None, folder))
     return Found(tuple(found), why, missing="; ".join(missing), nearly=nearly)
+
+
+def objective(context: Context) -> Any:
+    """The stage; two objectives of the stage `dpo` are named by `pref_loss`, and once were stages."""
+    loss = context.get("pref_loss", context.get("dpo_loss"))
+    stage = context.get("stage")
+    return loss if stage == "dpo" and loss in FREE else stage
 
 
 def _elsewhere(name: str, folder: str) -> Mapping[str, Any] | None:
@@ -158,7 +169,7 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
     known = RANKED[kind] if ranking else {**COLUMNS[kind], **(JUDGED if judged else {})}
     shape = "alpaca" if kind == "alpaca" else _turns(entry.get("tags"))
     beside = BESIDE[kind] if shape != "messages" else {}
-    shown = {COLUMN: columns[COLUMN]} if COLUMN in columns and not (ranking or judged) else {}
+    shown = {COLUMN: columns[COLUMN]} if COLUMN in columns and not judged else {}
     if more := sorted(set(columns) - set(known) - set(beside) - set(shown)):
         raise Refuse(f"a column for {', '.join(more)} is not in a spec yet", "notimpl")
     if "num_samples" in entry:
@@ -191,7 +202,7 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
         return {
             **_place(entry, folder),
             "format": f"{kind}-ranking",
-            "columns": {**own, **spare},
+            "columns": {**own, **spare, **shown},
         }
     label = columns.get("kto_tag", "label")
     return {

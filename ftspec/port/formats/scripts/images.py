@@ -40,7 +40,8 @@ SIZELESS = re.compile(r"qwen-?(2|2\.5|2_5|3)-?vl|qwen-?3\.5", re.IGNORECASE)
 """Models without such a size: transformers 5.6, configuration_qwen*.py."""
 STACKED = re.compile(r"qwen-?3-?vl", re.IGNORECASE)
 OTHERS = (
-    "data.train: images beside answers that are compared, judged, scored or drawn are not in a spec"
+    "data.train: images beside answers that are judged, scored or drawn are not in a spec, and of answers "
+    "that are compared only those that trl's DPOTrainer makes batches of by itself"
 )
 WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row?"
 HOW_WIDE = (
@@ -65,6 +66,10 @@ STRIPPED = "blanks at the ends of a text are cut off there, and learned here"
 UNSTACKED = (
     "Unsloth gives the deepstack mergers of Qwen3-VL no adapters, and they belong to `vision` here"
 )
+TEXT_THERE = (
+    "trl puts the images of a row before its first question where no part of a turn is a place for one, and "
+    "<image> in a text is text there; here it is a place: are there such texts?"
+)
 WHOLE_TOWER = "there the parts that see stay in 16 bits, and here all layers are quantised"
 BOUND = (
     "there it is the processor's own bound; here an image is resized before the processor sees it"
@@ -73,18 +78,28 @@ BOUND = (
 
 def collator(context: Context) -> str:
     """What makes batches of rows with images; empty where none are read, as far as that is seen."""
-    if trainer(context)[0] != "sft":
-        return ""
-    for name in SHOWING:
-        if section(context, name).get("given"):
-            return name
-    if COLLATED in context.document.data:
-        return COLLATED
-    if _of_unsloth(context) or any("data_collator" in told for _, told in context.document.foreign):
+    word, given = trainer(context)[0], _given_one(context)
+    if given or word not in ("sft", "dpo"):
+        return given if word == "sft" else ""
+    if not _by_trl(context):
         return ""
     shown = COLUMN in section(context, WRITTEN)
     sees = context.get(SEES) == SEEING and PROCESSOR in context.document.data
     return SEEING if shown or (sees and not context.get("dataset_text_field")) else ""
+
+
+def _given_one(context: Context) -> str:
+    """The collator that a script makes or writes; empty where none is known."""
+    for name in SHOWING:
+        if section(context, name).get("given"):
+            return name
+    return COLLATED if COLLATED in context.document.data else ""
+
+
+def _by_trl(context: Context) -> bool:
+    """Whether trl's trainer chooses the collator."""
+    other = any("data_collator" in told for _, told in context.document.foreign)
+    return not (_given_one(context) or other or _of_unsloth(context))
 
 
 def _of_unsloth(context: Context) -> bool:
@@ -98,6 +113,8 @@ def columns(context: Context) -> dict[str, Any]:
     said = section(context, COLLATED) if name == COLLATED else {}
     other = {"messages": said["column"]} if said.get("column", "messages") != "messages" else {}
     found: dict[str, Any] = {"columns": {**other, COLUMN: said.get("images") or COLUMN}}
+    if trainer(context)[0] == "dpo":
+        return {"format": "preference", **found}  # its collator reads these three columns
     return {"format": "messages", **found} if said.get("column") else found
 
 
@@ -173,7 +190,7 @@ def asked(context: Context) -> list[str]:
     given = any(one in context.document.data for one in SHOWING) or COLUMN in section(
         context, WRITTEN
     )
-    if word != "sft":
+    if word != "sft" and not name and not (word == "dpo" and _by_trl(context)):
         maybe = [OTHERS_MAYBE] if sees and not _writes_texts(context) else []
         return [OTHERS] if given else maybe
     if not name:
@@ -198,7 +215,7 @@ def notes(context: Context) -> tuple[str, ...]:
     """What a person should know of rows that are too long, and of layers that are left out."""
     if not (name := collator(context)):
         return ()
-    found = []
+    found = [TEXT_THERE] if name in (SEEING, OF_TRL) else []
     if "data.overflow" in seen(context):
         found.append(
             "a row with images that is too long is cut there or stops it, and stops the run here"

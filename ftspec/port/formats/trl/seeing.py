@@ -1,6 +1,6 @@
 """Models that read images, by their names: nothing else of a config says whether its rows have any.
 
-trl 1.16 trains images where a data set has a column `images` or `image` (trainer/sft_trainer.py).
+trl 1.16 trains images where a data set has a column `images` or `image` (trainer/{sft,dpo}_trainer.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ HAVE_ANY = (
     "of the source; this spec is for text alone"
 )
 OTHERS_MAYBE = (
-    "data.train: have its rows images? this model reads some, and beside answers that are compared, judged, "
-    "scored or drawn no spec has any"
+    "data.train: have its rows images? this model reads some, and beside answers that are judged, scored or "
+    "drawn, or compared otherwise than by trl's own DPO, no spec has any"
 )
 
 
@@ -35,4 +35,4 @@ def may_have(context: Context) -> list[str]:
     """The question of a config that names such a model and no column of texts."""
     if not named_so(context) or context.get("dataset_text_field"):
         return []
-    return [HAVE_ANY if trainer(context)[0] == "sft" else OTHERS_MAYBE]
+    return [HAVE_ANY if trainer(context)[0] in ("sft", "dpo") else OTHERS_MAYBE]
