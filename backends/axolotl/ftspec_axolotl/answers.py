@@ -159,7 +159,7 @@ def to_entries(
     Raises:
         Refuse: one trainer cannot bring these rows into shape, or an entry cannot say a source.
     """
-    _printed(objective, *({**source, **_NOWHERE} for source in sources))
+    _printed(objective, *({**source, **NOWHERE} for source in sources))
     entries, first = [*map(_entry, sources)], sources[0]
     return entries, first["format"], dict(first["columns"]), first.get("template")
 
@@ -208,7 +208,7 @@ def _source(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 _TOLD_BY = {".parquet": "parquet", ".arrow": "arrow", ".csv": "csv", ".txt": "text"}
 """By what stands in a path, the reader of the file; all others are JSON."""
-_NOWHERE: Mapping[str, Any] = {
+NOWHERE: Mapping[str, Any] = {
     "path": None, "hub": "rows", "subset": None, "split": "train", "files": (), "revision": None,
     "limit": None, "share": None,
 }  # fmt: skip
@@ -225,7 +225,7 @@ def _printed(
 def answer_files(native: Flat) -> dict[str, str]:
     """The texts of both files by their names."""
     said = {key: native.get(ANSWERS + key) for key in ("format", "columns", "template")}
-    source = {**_NOWHERE, **said, "columns": said["columns"] or {}}
+    source = {**NOWHERE, **said, "columns": said["columns"] or {}}
     printed = _printed(native["rl"], source, system=native.get(f"{ANSWERS}system"))
     shaping = textwrap.indent(template("train", printed), " " * 8)
     text = HEAD + shaping + TAIL
@@ -260,7 +260,7 @@ def read_answers(texts: Mapping[str, str]) -> dict[str, Any]:
     body = methods.get("_prepare_dataset") or methods["__init__"][1:]
     ends = ("texts = ", "super().__init__(")
     end = next(at for at, node in enumerate(body) if ast.unparse(node).startswith(ends))
-    loaded = ast.parse(f"train = load_dataset({_NOWHERE['hub']!r}, split='train')").body
+    loaded = ast.parse(f"train = load_dataset({NOWHERE['hub']!r}, split='train')").body
     split = read_split(ast.Module([*loaded, *body[:end]], []), "train")
     if split is None:
         raise ValueError(f"{FILE} brings rows into a shape that is not ftspec's")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ftspec.backend import File, Job
 from ftspec.emit import yaml
 from ftspec.emit.plain import one_line
+from ftspec.families.rows.images import READ
 from ftspec.families.rows.template import named_in, template_text
 from ftspec.families.scripts.script import companions, headline
 from ftspec.families.training.fsdp import sharded
@@ -16,6 +17,8 @@ from ftspec.mapping import Flat
 from ftspec_axolotl.answers import ANSWERS, ARGUMENTS, answer_files
 from ftspec_axolotl.data import FRESH
 from ftspec_axolotl.fields import DEVICE
+from ftspec_axolotl.images import FILE as IMAGE_FILE
+from ftspec_axolotl.images import image_file
 from ftspec_axolotl.sharding import write_sharding
 from ftspec_axolotl.tokens import FILE, plugin, token_keys
 from ftspec_axolotl.tuners import SEEDED
@@ -53,11 +56,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "model": (
         "base_model", "model_quantization", "revision", "type_of", "trust", "attn", "load_in", "bnb_",
         "bf16", "fp16", "tf32", "use_kernels", "torch_compile", "special_tokens", "tokens",
-        "resize_token",
+        "resize_token", "processor",
     ),
     "method": (
         "rl", "ebft", "trl", "dpo_", "cpo_", "simpo_", "precompute_ref", "trainer_cls", "use_eaft", "eaft_",
-        "adapter", "lora_", "peft_", "plugins",
+        "adapter", "lora_", "peft_", "unfrozen", "plugins",
     ),
     "data": (
         "datasets", "chat_template", "train_on", "eot_tokens", "sequence_len", "excess", "dataset_prepared",
@@ -72,7 +75,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 def emit(native: Flat, job: Job) -> Sequence[File]:
     """The files of one run."""
-    pseudo = ("launch.", NAMED, NEW, ANSWERS, ARGUMENTS)
+    pseudo = ("launch.", "images.", NAMED, NEW, ANSWERS, ARGUMENTS)
     config = {key: value for key, value in native.items() if not key.startswith(pseudo)}
     config |= write_sharding(native)
     config |= token_keys(native)
@@ -90,6 +93,8 @@ def emit(native: Flat, job: Job) -> Sequence[File]:
         files.append(File.text(native["chat_template_jinja"], template_text(name)))
     if f"{ANSWERS}format" in native:
         files += [File.text(name, text) for name, text in answer_files(native).items()]
+    if READ in native:
+        files.append(File.text(IMAGE_FILE, image_file(native)))
     if added(native):
         files.append(File.text(FILE, plugin(native)))
     return [*files, *companions(job, TITLE, launch(native), environment(native))]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.objectives.supervised import LOSSES, PLAIN_ANCHOR, PLAIN_ENTROPY
-from ftspec.families.rows.images import no_images
 from ftspec.families.rows.order import GROUPED, USES, lower_grouped
 from ftspec.families.rows.prepared import prepared_rows
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
@@ -36,6 +35,7 @@ from ftspec.mapping import (
 from ftspec.spec.model import UNPACKED
 from ftspec_axolotl.data import data_rows
 from ftspec_axolotl.energy import energy
+from ftspec_axolotl.images import frozen_row, image_rows
 from ftspec_axolotl.preference import dpo, free, kto
 from ftspec_axolotl.quantised import quantisation_rows
 from ftspec_axolotl.sharding import sharding_rows
@@ -212,10 +212,7 @@ _ROWS = (
         uses=("derived.router_logits",),
     ),
     unsupported("model.experts.freeze_router", "there is no key for it", neutral=(False,)),
-    *no_images(
-        "of a row it takes one image, from a path that starts where it is started, and masks conversations "
-        "by the name of the chat template: configs with images are read, and none is written yet"
-    ),
+    *image_rows(),
     *token_rows(),
     constant(
         "resize_token_embeddings_to_32x",
@@ -223,7 +220,6 @@ _ROWS = (
         "rows are added where new tokens need them, by the plugin",
         absent=None,
     ),
-    constant("type_of_model", "AutoModelForCausalLM", "a text model", absent=None),
     # data
     *data_rows(),
     *prepared_rows(),
@@ -271,6 +267,7 @@ _ROWS = (
     ),
     unsupported("method.objective.prompt_weight", "a token trains or it does not", neutral=(0.0,)),
     *tuner_rows(),
+    frozen_row(),
     *train_rows(),
     # where
     Row((("hardware.device"),), (DEVICE,), lambda name: name, lambda name: name, absent=("cuda",)),

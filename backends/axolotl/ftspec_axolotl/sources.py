@@ -56,9 +56,7 @@ def to_entry(source: Mapping[str, Any], part: str) -> dict[str, Any]:
             "notimpl",
             f"{PREPARED}, and the path of a copy",
         )
-    if source.get("share") is not None:
-        raise Refuse("it draws no share of a source (utils/data/sft.py)", "notyet", PREPARED)
-    entry = _place(source)
+    entry = to_place(source)
     if template:
         if template.get("user") or template.get("text"):
             raise Refuse(
@@ -83,8 +81,11 @@ def to_entry(source: Mapping[str, Any], part: str) -> dict[str, Any]:
     return entry | _turns(source, part)
 
 
-def _place(source: Mapping[str, Any]) -> dict[str, Any]:
+def to_place(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the rows of one source lie, and how many of them are read."""
     path, limit = source["path"], source.get("limit")
+    if source.get("share") is not None:
+        raise Refuse("it draws no share of a source (utils/data/sft.py)", "notyet", PREPARED)
     if path is None:
         subset = {"name": source["subset"]} if source["subset"] else {}
         files = {"data_files": list(source["files"])} if source.get("files") else {}
@@ -140,13 +141,8 @@ def from_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         Refuse: it says more than `to_entry` writes.
     """
     kind = entry.get("type")
-    split, limit = unsliced(entry.get("split", "train"))
-    place, file = entry.get("path"), "ds_type" in entry
-    source: dict[str, Any] = {
-        "path": place if file else None, "hub": None if file else place,
-        "subset": entry.get("name"), "split": split, "limit": limit,
-        "files": tuple(entry.get("data_files", ())), "revision": entry.get("revision"),
-        "share": None, "format": "prompt-completion", "columns": {}, "template": None,
+    source = from_place(entry) | {
+        "format": "prompt-completion", "columns": {}, "template": None,
     }  # fmt: skip
     if kind == TEXT:
         column = entry.get("field", "text")
@@ -159,6 +155,18 @@ def from_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     if source["template"] is None and source["format"] == "prompt-completion":
         raise Refuse(f"rows of the type {kind!r} are read by `ftspec import` only", "notimpl")
     return source
+
+
+def from_place(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an entry says that rows lie."""
+    split, limit = unsliced(entry.get("split", "train"))
+    place, file = entry.get("path"), "ds_type" in entry
+    return {
+        "path": place if file else None, "hub": None if file else place,
+        "subset": entry.get("name"), "split": split, "limit": limit,
+        "files": tuple(entry.get("data_files", ())), "revision": entry.get("revision"),
+        "share": None,
+    }  # fmt: skip
 
 
 def _conversations(entry: Mapping[str, Any]) -> dict[str, Any]:

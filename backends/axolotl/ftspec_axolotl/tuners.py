@@ -17,6 +17,8 @@ from ftspec.spec.adapters import IA3, OFT, AdaLoRA, LoHa, LoKr, Peft, Prefix, Pr
 from ftspec.spec.tuners import LAYERS, PARTS
 from ftspec.spec.vocabulary import tag
 from ftspec_axolotl.data import FRESH, WHO
+from ftspec_axolotl.images import PLUGIN as IMAGES
+from ftspec_axolotl.images import PROCESSOR, SEEN, UNFROZEN, sees
 from ftspec_axolotl.tokens import PLUGIN
 
 TUNER = "method.tuner."
@@ -25,8 +27,6 @@ OTHERS = (OFT, IA3, Prefix, Prompt, PTuning, LoHa, LoKr, VeRA, AdaLoRA, Peft)
 SEEDED = "adapter_seed.AdapterSeed"
 """The plugin beside the config: axolotl draws a new adapter before anything is seeded."""
 
-
-UNFROZEN = "unfrozen_parameters"
 DRAWN = ("gaussian", "orthogonal")
 """Initialisations of LoRA that only draw: the weights below stay what they are."""
 
@@ -40,7 +40,7 @@ def tuner_rows() -> tuple[Row, ...]:
             _lower_type,
             _lift_type,
             uses=("model.quantization.type",),
-            reads=(UNFROZEN,),
+            reads=(UNFROZEN, PROCESSOR),
             absent=(None,),
         ),
         *only(f"{TUNER}type", "lora", *_lora_rows()),
@@ -51,15 +51,15 @@ def tuner_rows() -> tuple[Row, ...]:
             ("plugins",),
             _lower_plugins,
             lambda _plugins: (),
-            uses=(f"{TUNER}type", "model.new_tokens.tokens", WHO),
+            uses=(f"{TUNER}type", "model.new_tokens.tokens", WHO, SEEN),
             absent=(None,),
         ),
     )
 
 
-def _lower_plugins(kind: str, new: tuple[str, ...] | None, who: str) -> Any:
+def _lower_plugins(kind: str, new: tuple[str, ...] | None, who: str, seen: Any) -> Any:
     """A new adapter is drawn by train.seed; where embeddings grow, behind their new rows."""
-    fresh = [FRESH] if who == "framework" else []
+    fresh = [IMAGES] if seen is not None else [FRESH] if who == "framework" else []
     drawn = [PLUGIN] if new else [SEEDED] if kind == "lora" else []
     return [*fresh, *drawn] or MISSING
 
@@ -110,6 +110,7 @@ def _lora_rows() -> tuple[Row, ...]:
             ("lora_target_linear", "lora_target_modules"),
             _lower_targets,
             _lift_targets,
+            uses=(SEEN,),
             absent=(None, None),
         ),
         Row(
@@ -195,10 +196,10 @@ def _lower_type(kind: str, quantised: str | None) -> Any:
     return kind if kind == "lora" else MISSING
 
 
-def _lift_type(adapter: str | None, unfrozen: Any) -> str:
+def _lift_type(adapter: str | None, unfrozen: Any, processor: Any) -> str:
     if adapter not in (None, "lora", "qlora"):
         raise Refuse(f"adapter: {adapter} is not in this map", "notimpl")
-    chosen = unfrozen not in (None, MISSING)
+    chosen = unfrozen not in (None, MISSING) and not sees(processor)
     if adapter and chosen:
         raise Refuse("an adapter beside a part of the weights is not in this map", "notimpl")
     return "lora" if adapter else "partial" if chosen else "full"
@@ -241,7 +242,10 @@ def _lower_plus(
     return ratio, embedding
 
 
-def _lower_targets(targets: Any) -> tuple[Any, Any]:
+def _lower_targets(targets: Any, seen: Any) -> tuple[Any, Any]:
+    if targets == "all-linear" and seen is not None:
+        # peft's own word: axolotl goes by the last part of a name, which may be a number in a tower
+        return False, targets
     if targets == "all-linear":
         return True, MISSING
     # a text is a pattern to peft, as here
@@ -255,6 +259,8 @@ def _lift_targets(linear: bool | None, modules: Any) -> Any:
                 "all linear modules and named ones are not one choice in a spec", "notimpl"
             )
         return "all-linear"
+    if modules == "all-linear":
+        return modules
     if not modules:
         raise Refuse("no targets are named", "never")
     return {"pattern": modules} if isinstance(modules, str) else tuple(modules)
