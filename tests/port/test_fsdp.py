@@ -248,3 +248,52 @@ def test_two_engines_are_one_difference(tmp_path: Path, zero: str, fsdp: str, wo
         (found,) = [each for each in compare(one, other) if each.path.startswith("hardware.")]
         assert (found.path, found.words) == ("hardware.fsdp.sharding_strategy", words)
         assert found.weight == "around"
+
+
+SHARDS = TRL + "fsdp: {words}\nfsdp_config: {{{section}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "path", "value"),
+    [  # what TrainingArguments take out of the section, and what they pass over
+        ("full_shard", "offload_params: true", "offload_parameters", False),
+        ("full_shard offload", "offload_params: false", "offload_parameters", True),
+        ("full_shard", "state_dict_type: SHARDED_STATE_DICT", "state_dict_type", "full"),
+        ("full_shard", "version: 2, state_dict_type: FULL_STATE_DICT", "state_dict_type", "sharded"),
+        ("full_shard auto_wrap", "min_num_params: 1000", "min_num_params", 1000),
+        ("full_shard", "auto_wrap_policy: SIZE_BASED_WRAP, min_num_params: 1000", "min_num_params", None),
+        ("full_shard", "reshard_after_forward: SHARD_GRAD_OP", "sharding_strategy", "shard_grad_op"),
+        ("full_shard", "sharding_strategy: SHARD_GRAD_OP", "sharding_strategy", "full_shard"),
+    ],
+)  # fmt: skip
+def test_what_arguments_take_out_of_the_section(
+    read: Bring, words: str, section: str, path: str, value: Any
+) -> None:
+    imported = read(SHARDS.format(words=words, section=section), name="trl.yaml")
+    fsdp = imported.composed.spec.hardware.fsdp
+    assert fsdp is not None
+    assert getattr(fsdp, path) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (SHARDS.format(words="full_shard", section="reshard_after_forward: false"),
+         "fsdp_config.reshard_after_forward"),
+        (LAUNCH + "fsdp_config: {fsdp_sync_module_states: false}\n",
+         "fsdp_config.fsdp_sync_module_states"),
+        (SHARDS.format(words="full_shard",
+                       section="sync_module_states: false, cpu_ram_efficient_loading: true"),
+         "fsdp_config.sync_module_states"),
+    ],
+)  # fmt: skip
+def test_where_fsdp_stops(read: Bring, text: str, key: str) -> None:
+    name = "launch.yaml" if text.startswith(LAUNCH) else "trl.yaml"
+    assert fate(read(text, name=name), key)[0] == "unknown"
+
+
+def test_a_word_for_offloading_that_nothing_reads(read: Bring) -> None:
+    imported = read(LAUNCH + "fsdp_config: {fsdp_cpu_offload: true}\n", name="launch.yaml")
+    fsdp = imported.composed.spec.hardware.fsdp
+    assert fsdp is not None and not fsdp.offload_parameters
+    assert any("offload_params says it" in line for line in imported.notes)

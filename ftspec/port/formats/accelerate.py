@@ -232,7 +232,7 @@ def _shards(context: Context) -> bool:
     return _is(context, "FSDP") and not whole
 
 
-FSDP = fsdp.Tool(_shards, "nothing is sharded by FSDP", fsdp.named)
+FSDP = fsdp.Tool(_shards, "nothing is sharded by FSDP", fsdp.named, efficient=True)
 
 
 def _complete(context: Context) -> Completion:

@@ -39,6 +39,8 @@ class Tool:
     """Why a setting counts for nothing, where it does not."""
     strategy: Callable[[Context], str | None]
     """The strategy that holds; None where a spec has none like it."""
+    efficient: bool = False
+    """Whether one process alone loads the weights, where nothing is said."""
 
 
 def said(context: Context, name: str, assumed: Any = None) -> Any:
@@ -79,7 +81,7 @@ def section_rules(tool: Tool) -> dict[str, Rule]:
         "sharding_strategy": _strategy(tool, 1),
         "reshard_after_forward": _strategy(tool, 2),
         "offload_params": _says("offload_parameters", lambda value, _context: true(value)),
-        "cpu_offload": _says("offload_parameters", lambda value, _context: true(value)),
+        "cpu_offload": _unread("offload_params"),
         "auto_wrap_policy": _policy,
         "transformer_layer_cls_to_wrap": _says("transformer_layer_cls_to_wrap", _classes),
         "min_num_params": _least,
@@ -92,9 +94,10 @@ def section_rules(tool: Tool) -> dict[str, Rule]:
         "use_orig_params": _original,
         "mixed_precision_policy": unknown("a policy beside the training's own precision"),
         "ignored_modules": unknown("modules that are left whole are not in a spec"),
+        "sync_module_states": _synchronised(tool),
         **dict.fromkeys(
             (
-                *("sync_module_states", "forward_prefetch", "backward_prefetch"),
+                *("forward_prefetch", "backward_prefetch"),
                 *("backward_prefetch_policy", "limit_all_gathers", "cpu_offload_pin_memory"),
             ),
             inert(MOVED),
@@ -106,6 +109,26 @@ def section_rules(tool: Tool) -> dict[str, Rule]:
         for start in ("", "fsdp_")
         for name, rule in rules.items()
     }
+
+
+def _unread(instead: str) -> Rule:
+    def rule(_setting: Setting, _context: Context) -> Outcome:
+        return Outcome("inert", why=f"nothing reads it there: {instead} says it", loud=True)
+
+    return rule
+
+
+def _synchronised(tool: Tool) -> Rule:
+    """Where one process loads the weights, the others have to get them from it."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        if not true(setting.value) and true(
+            said(context, "cpu_ram_efficient_loading", tool.efficient)
+        ):
+            return Outcome("unknown", why="off beside cpu_ram_efficient_loading: it stops at that")
+        return Outcome("inert", why=MOVED)
+
+    return rule
 
 
 def _where(tool: Tool, rule: Rule) -> Rule:
@@ -207,6 +230,8 @@ def asked(context: Context) -> str | None:
     named_ = next((word for word in words(context) if word.upper() in STRATEGIES), "full_shard")
     if version(context) == 2 and said(context, "reshard_after_forward") is not None:
         return resharded(context)
+    if version(context) == 1 and (again := said(context, "reshard_after_forward")) is not None:
+        return STRATEGIES.get(str(again).upper())
     if version(context) == 2 and named_ == "hybrid_shard":
         return "full_shard"  # it asks only whether the word is shard_grad_op
     return STRATEGIES[named_.upper()]
@@ -220,6 +245,31 @@ ARGUMENTS = Tool(_by_arguments, "fsdp is not set", asked)
 """transformers' TrainingArguments."""
 
 
+def _by_name(setting: Setting, context: Context) -> Outcome:
+    """In version 1 TrainingArguments hand it on as the name of a strategy."""
+    if version(context) == 1 and asked(context) is None:
+        why = f"version 1 takes a strategy here that a spec has: {setting.value} is none"
+        return Outcome("unknown", why=why)
+    return Outcome("derived", spec={f"{PATH}sharding_strategy": asked(context)})
+
+
+def _counted(setting: Setting, context: Context) -> Outcome:
+    """In TrainingArguments a number is the policy, where `fsdp` says auto_wrap."""
+    if not setting.value or "auto_wrap" not in words(context):
+        return Outcome("inert", why="nothing is wrapped by its size")
+    return Outcome("renamed", spec={f"{PATH}min_num_params": int(setting.value)})
+
+
+OF_ARGUMENTS: Mapping[str, Rule] = {
+    **dict.fromkeys(("offload_params", "cpu_offload"), _unread("`fsdp: offload`")),
+    **dict.fromkeys(("sharding_strategy", "auto_wrap_policy"), _unread("`fsdp`")),
+    "state_dict_type": _unread("the version"),
+    "min_num_params": _counted,
+    "reshard_after_forward": _by_name,
+}
+"""What TrainingArguments take otherwise (transformers 5.6, _process_fsdp_args and trainer.py)."""
+
+
 def argument_rules() -> dict[str, Rule]:
     """`fsdp` and `fsdp_config` of TrainingArguments."""
 
@@ -231,10 +281,7 @@ def argument_rules() -> dict[str, Rule]:
         values: dict[str, Any] = {"sharding_strategy": asked(context)}
         if "offload" in words(context):
             values["offload_parameters"] = True
-        found = assumed(context, **values)
-        said_already = "state_dict_type" if said(context, "state_dict_type") is not None else ""
-        found.pop(f"{PATH}{said_already}", None)
-        return Outcome("derived", spec=found)
+        return Outcome("derived", spec=assumed(context, **values))
 
     def older(setting: Setting, context: Context) -> Outcome:
         """An argument of transformers 4, which 5 has in its section alone."""
@@ -250,5 +297,10 @@ def argument_rules() -> dict[str, Rule]:
         "fsdp_transformer_layer_cls_to_wrap": older,
         SECTION: inert("empty"),
         **section_rules(ARGUMENTS),
+        **{
+            f"{SECTION}.{start}{name}": _where(ARGUMENTS, rule)
+            for start in ("", "fsdp_")
+            for name, rule in OF_ARGUMENTS.items()
+        },
         f"{SECTION}.": inert(MOVED),
     }
