@@ -225,7 +225,9 @@ def _guarded(translate: Callable[..., Any], names: Sequence[str]) -> Callable[..
     return guarded
 
 
-UNNESTED = "a key with a dot in it, which {} does not take for a section: write the section, and its key below"
+UNNESTED = (
+    "a key with a dot in it, which {} takes for no section: write the section, and its key below"
+)
 UNWRITTEN = "it has the form of a secret, and ftspec writes none"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, entries
 from ftspec.port.formats.axolotl.handed import withheld, without
-from ftspec.port.formats.axolotl.images import UNREAD, of_images
+from ftspec.port.formats.axolotl.images import UNREAD, of_images, shows
 from ftspec.port.formats.axolotl.shared import is_shared, template_of
 from ftspec.port.formats.axolotl.turns import chats, entry_of
 from ftspec.port.formats.axolotl.words import said
@@ -24,6 +24,49 @@ UNLISTED = ("phi_4",)
 
 ALIKE = {"aya": "cohere"}
 """Templates that write what another one writes: theirs differ in a branch that is never taken."""
+
+
+MIXED = "chat templates of several kinds write the rows there: in a spec one writes all of them"
+KEPT = "the data sets name their own: this one is saved with the tokenizer, and writes no row"
+TAKEN = "the tokenizer has the template of the whole config by then"
+JINJA, USUAL = "jinja", "tokenizer_default"
+
+
+def _choice(entry: Mapping[str, Any], context: Context) -> tuple[str, str]:
+    """Which template writes an entry's rows: its name, and its text where it is Jinja.
+
+    utils/chat_templates/base.py; the tokenizer's is that of the whole config, where it has one
+    (loaders/tokenizer.py).
+    """
+    jinja = entry.get("type") != CHATS[0] and entry.get("chat_template_jinja")
+    name = str(entry.get("chat_template") or (JINJA if jinja else USUAL))
+    whole = context.document.data
+    of_all = str(whole.get("chat_template") or (JINJA if whole.get("chat_template_jinja") else ""))
+    if name == USUAL or (name.startswith(USUAL) and of_all):
+        entry, name = whole, of_all or USUAL
+    return name, str(entry.get("chat_template_jinja")) if name == JINJA else ""
+
+
+def _choices(context: Context) -> set[tuple[str, str]]:
+    """Of all data sets of conversations."""
+    rows = [*entries(context), *entries(context, "test_datasets")]
+    return {_choice(one, context) for one in rows if _is_chat(one)}
+
+
+def _is_chat(entry: Mapping[str, Any]) -> bool:
+    return str(entry.get("type")).partition(".")[0] in ("chat_template", "bradley_terry")
+
+
+def _own_template(setting: Setting, context: Context) -> Outcome:
+    """That of a data set."""
+    entry = entry_of(setting, context)
+    if not _is_chat(entry):
+        return Outcome("inert", why="its rows are no conversations")
+    if len(_choices(context)) > 1:
+        return Outcome("unknown", why=MIXED)
+    if _choice(entry, context)[0] != setting.value:
+        return Outcome("inert", why=TAKEN)
+    return _template(setting, context)
 
 
 def withheld_by(entry: Mapping[str, Any], context: Context) -> list[tuple[str, ...]]:
@@ -90,7 +133,15 @@ def _global_template(setting: Setting, context: Context) -> Outcome:
             f"axolotl has a template {setting.value!r}, and its schema takes it of a data set alone"
         )
         return Outcome("unknown", why=why)
+    if _writes_no_row(context):
+        return Outcome("inert", why=KEPT)
     return _template(setting, context)
+
+
+def _writes_no_row(context: Context) -> bool:
+    """Whether a template of the whole config is left to the tokenizer that is saved."""
+    choices = _choices(context)
+    return bool(choices) and not shows(context) and _choice({}, context) not in choices
 
 
 def _withheld(text: str, context: Context) -> list[tuple[str, ...]]:
@@ -111,6 +162,10 @@ def _written(text: str, context: Context, what: str = "") -> Outcome:
 
 def _jinja(setting: Setting, context: Context) -> Outcome:
     text = str(setting.value)
+    if len(_choices(context)) > 1 and not shows(context):
+        return Outcome("unknown", why=MIXED)
+    if _writes_no_row(context):
+        return Outcome("inert", why=KEPT)
     if "{" not in text and not any(_withheld(_as_text(text, context), context)):
         return Outcome("renamed", spec={"model.chat_template": text})
     return _written(_as_text(text, context), context)
@@ -134,7 +189,7 @@ def _options(_setting: Setting, context: Context) -> Outcome:
 
 
 OWN_TEMPLATE: dict[str, Rule] = {
-    "chat_template": of_images(said(_template), UNREAD),
+    "chat_template": of_images(said(_own_template), UNREAD),
     "chat_template_jinja": of_images(said(_own_jinja), UNREAD),
 }
 """Keys of an entry of `datasets`."""

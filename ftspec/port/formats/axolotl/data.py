@@ -34,7 +34,14 @@ from ftspec.port.formats.axolotl.images import UNCUT, UNREAD, of_images, seen, s
 from ftspec.port.formats.axolotl.long_rows import length, overflow
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS
 from ftspec.port.formats.axolotl.pairs import PARTS as PAIR_PARTS
-from ftspec.port.formats.axolotl.places import PLACE_RULES, of_shown, part, row_in, row_of
+from ftspec.port.formats.axolotl.places import (
+    BESIDE_STREAM,
+    PLACE_RULES,
+    of_shown,
+    part,
+    row_in,
+    row_of,
+)
 from ftspec.port.formats.axolotl.shared import ASKED, is_shared, template_of
 from ftspec.port.formats.axolotl.turns import (
     CALLED,
@@ -150,6 +157,12 @@ def _type(setting: Setting, context: Context) -> Outcome:
     if setting.value in CHATS and found.kind != "unknown":
         return _of_turns(found, entry_of(setting, context), context)
     return Outcome(found.kind, why=found.why, of=("data.train",) if found.kind != "unknown" else ())
+
+
+def _typed(setting: Setting, context: Context) -> Outcome:
+    if setting.key.startswith(ENTRY) and context.get(STREAM):
+        return Outcome("inert", why=BESIDE_STREAM)
+    return _type(setting, context)
 
 
 def _learned_otherwise(found: Row, kind: Any, learns: str) -> Outcome:
@@ -335,7 +348,7 @@ def _unlisted(setting: Setting, context: Context) -> Outcome:
 
 _ENTRY: dict[str, Rule] = {
     **PLACE_RULES,
-    "type": of_images(_type, of_shown),
+    "type": of_images(_typed, of_shown),
     "type.": said(_of_prompt),
     "field": said(_column),
     "text_column": said(_column),

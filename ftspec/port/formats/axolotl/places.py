@@ -23,6 +23,9 @@ from ftspec.port.rules import Context, Outcome, Rule, unknown
 from ftspec.spec.data import SUFFIXES, unsliced
 
 
+BESIDE_STREAM = f"beside {STREAM} axolotl reads no other (utils/data/sft.py)"
+
+
 def row_in(entry: Mapping[str, Any], context: Context) -> Row:
     """What an entry says, for what is learned and by the chat template that writes it."""
     name = entry.get("chat_template") or context.get("chat_template")
@@ -64,7 +67,7 @@ def _files(setting: Setting, context: Context) -> Outcome:
 def _place(setting: Setting, context: Context) -> Outcome:
     where, stream = places(entry_of(setting, context)), entries(context, STREAM)
     if setting.key.startswith("datasets") and stream:
-        return Outcome("inert", why=f"beside {STREAM} axolotl reads no other (utils/data/sft.py)")
+        return Outcome("inert", why=BESIDE_STREAM)
     if isinstance(where, str):
         return Outcome("unknown", why=where)
     if setting.key.startswith(STREAM) and stream not in (

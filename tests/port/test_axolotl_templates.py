@@ -1,0 +1,67 @@
+"""Chat templates of axolotl's configs: which of those that are named writes the rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.port.conftest import Bring, fate
+from tests.port.test_unknown_keys import AXOLOTL
+
+BASE = AXOLOTL[: AXOLOTL.index("datasets:")] + AXOLOTL[AXOLOTL.index("adapter:") :]
+MARKS = {"chatml": "<|im_start|>", "llama3": "<|start_header_id|>"}
+
+
+def config(whole: str, *own: str) -> str:
+    """Of the whole, and of each data set; nothing where it is empty."""
+    sets = "".join(
+        f"  - path: d{number}.jsonl\n    type: chat_template\n"
+        + (f"    chat_template: {name}\n" if name else "")
+        for number, name in enumerate(own)
+    )
+    return f"{BASE}datasets:\n{sets}" + (f"chat_template: {whole}\n" if whole else "")
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "writes"),
+    [
+        ("llama3", "chatml", "chatml"),
+        ("tokenizer_default", "chatml", "chatml"),
+        ("chatml", "tokenizer_default", "chatml"),
+        ("chatml", "tokenizer_default_fallback_llama3", "chatml"),
+        ("llama3", "", "llama3"),
+        ("", "llama3", "llama3"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_the_data_set_decides(read: Bring, whole: str, own: str, writes: str, first: bool) -> None:
+    """utils/chat_templates/base.py; the tokenizer has that of the whole by then (loaders/tokenizer.py)."""
+    text = config(whole, own)
+    *rest, last = text.splitlines(True)
+    imported = read("".join([last, *rest]) if first and whole else text)
+    (template,) = imported.files.values()
+    assert MARKS[writes] in template
+    assert imported.composed.values["model.chat_template"].endswith(".jinja")
+    if whole and own:
+        idle = "datasets[0].chat_template" if own.startswith("tokenizer") else "chat_template"
+        assert fate(imported, idle)[0] == "inert"
+
+
+@pytest.mark.parametrize(
+    ("whole", "own"), [("", ("chatml", "llama3")), ("", ("chatml", "")), ("llama3", ("", "chatml"))]
+)
+def test_two_of_them_are_not_in_a_spec(read: Bring, whole: str, own: tuple[str, ...]) -> None:
+    imported = read(config(whole, *own))
+    for number, name in enumerate(own):
+        if name:
+            assert fate(imported, f"datasets[{number}].chat_template")[0] == "unknown"
+    assert "chatml" not in str(imported.files) and not imported.faithful
+
+
+def test_rows_that_are_no_conversations_have_none(read: Bring) -> None:
+    said = AXOLOTL.replace("type: alpaca", "type: alpaca\n    chat_template: chatml")
+    assert fate(read(said), "datasets[0].chat_template")[0] == "inert"
+
+
+def test_rows_beside_a_stream_are_not_read(read: Bring) -> None:
+    imported = read(f"{AXOLOTL}pretraining_dataset: org/texts\nmax_steps: 10\n")
+    assert fate(imported, "datasets[0].type")[0] == "inert"
