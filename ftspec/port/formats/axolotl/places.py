@@ -22,7 +22,6 @@ from ftspec.port.formats.axolotl.words import held_out, off_or, said
 from ftspec.port.rules import Context, Outcome, Rule, unknown
 from ftspec.spec.data import SUFFIXES, unsliced
 
-
 BESIDE_STREAM = f"beside {STREAM} axolotl reads no other (utils/data/sft.py)"
 
 
