@@ -15,17 +15,20 @@ WIDTH = 100
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
 """Every dotted name that may stand where a literal stands; the same as read.python.NAMES."""
 
+VARIABLES = frozenset({"stored"})
+"""Every variable of a script that may: `stored` is the type that a checkpoint's configuration names."""
+
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
 
 
 @dataclass(frozen=True)
 class Code:
-    """A dotted name instead of a literal: `Code("torch.bfloat16")`. Only the names in NAMES."""
+    """A name instead of a literal: `Code("torch.bfloat16")`. Only those in NAMES and VARIABLES."""
 
     name: str
 
     def __post_init__(self) -> None:
-        if type(self.name) is not str or self.name not in NAMES:
+        if type(self.name) is not str or self.name not in NAMES | VARIABLES:
             raise ValueError(
                 f"{shown(self.name)} is not one of the names that may be written as code"
             )

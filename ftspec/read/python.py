@@ -19,6 +19,11 @@ NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.fl
 """Dotted names that are read as strings of the same text; the same as emit.literal.NAMES."""
 
 
+def stored_of(model: Any) -> str:
+    """What `AutoConfig.from_pretrained(model).dtype` is read as: the type that a configuration names."""
+    return f"the type that {model} is stored in"
+
+
 @dataclass(frozen=True)
 class Calls:
     """What a script sets, and what in it was not understood."""
@@ -286,6 +291,10 @@ class Script:
                 return self._named(name)
             case ast.Attribute() if (dotted := self._dotted(node)) in NAMES:
                 return dotted
+            case ast.Attribute(
+                value=ast.Call(func=function, args=[model, *_]), attr="dtype" | "torch_dtype"
+            ) if self._dotted(function).endswith("AutoConfig.from_pretrained"):
+                return stored_of(self._literal(model))
         return self._worked(node)
 
     def _named(self, name: str) -> Any:

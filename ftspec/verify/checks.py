@@ -23,11 +23,13 @@ from ftspec.verify.learning import (
     learning_rates,
     trajectory,
 )
+from ftspec.verify.rounded import REASON, STEP, losses_are_rounded
 from ftspec.verify.seeds import LEVEL, Pair, distributions
 from ftspec.verify.state import initial_weights, optimizer_groups, trainables
 from ftspec.verify.tail import of_first_gradient, of_first_loss, of_later_losses, reason
 
 EXACT = "whole numbers and names: nothing to round"
+LOSSES = ("first loss", "trajectory")
 SAME_DRAW = "the same weights, seed and libraries: the same random numbers, and the same tokens"
 IDENTICAL = "the same checkpoint and the same random numbers: the same bits"
 
@@ -177,6 +179,8 @@ def compare(
         why, tail = check.why, vocabulary(reference, other) if vocabulary else 0.0
         if tail > tolerance:
             tolerance, why = tail, reason(reference)
+        if check.name in LOSSES and tolerance < STEP and losses_are_rounded(reference, other):
+            tolerance, why = STEP, REASON
         if apart and check.name in FOLLOWS:
             outcome = Outcome("not-compared", note="it follows from completions, which are others")
             return Result(check, outcome, tolerance, why)

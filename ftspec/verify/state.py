@@ -7,6 +7,7 @@ from typing import Any
 
 from ftspec.verify.compare import EQUAL, Outcome, differs, natural, pair, short, tables, unobserved
 from ftspec.verify.evidence import Evidence, Group
+from ftspec.verify.rounded import STEP, distance, is_the_same_draw
 
 SETTINGS = (
     *("betas", "eps", "weight_decay", "momentum", "dampening", "nesterov", "amsgrad"),
@@ -36,22 +37,32 @@ def trainables(reference: Evidence, other: Evidence, _: float) -> Outcome:
 
 
 def initial_weights(reference: Evidence, other: Evidence, _: float) -> Outcome:
-    """Each trainable tensor by hash, the frozen ones by one hash over all."""
+    """Each trainable tensor by hash, the frozen ones by one hash over all.
+
+    Over a base in bfloat16 an adapter may be drawn in its type or in float32: the same draw, rounded.
+    """
     seen = pair(lambda e: bool(e.trainable) and e.frozen is not None, reference, other)
     if missing := unobserved("its initial weights", *seen):
         return missing
     dtypes = pair(_frozen, reference, other)
     if dtypes[0] != dtypes[1]:
         return differs("dtypes of frozen weights", *dtypes)
+    apart = 0.0
     for name in sorted({*reference.trainable, *other.trainable}, key=natural):
         one, two = pair(lambda e, name=name: _digest(e, name), reference, other)  # type: ignore[misc]
+        if one != two and name in reference.before and name in other.before:
+            drawn = reference.before[name], other.before[name]
+            if "bfloat16" in dtypes[0] and is_the_same_draw(*drawn):
+                apart = max(apart, distance(*drawn))
+                continue
         if one != two:
             values = pair(lambda e, name=name: _values(e, name), reference, other)  # type: ignore[misc]
             return differs(f"parameter {name}", *values)
     if reference.frozen != other.frozen:
         hashes = pair(lambda e: f"sha256 {(e.frozen or '')[:12] or 'of nothing'}", reference, other)
         return differs("frozen weights, all together", *hashes)
-    return EQUAL
+    note = "drawn in float32 by one, and in bfloat16 by the other"
+    return Outcome("within", apart, STEP, note=note) if apart else EQUAL
 
 
 def optimizer_groups(reference: Evidence, other: Evidence, _: float) -> Outcome:

@@ -91,7 +91,7 @@ def test_a_choice_of_backends(ftspec: Command, write: Write) -> None:
 
 
 def test_a_gpu_run_of_unsloth_is_not_known(ftspec: Command, write: Write) -> None:
-    spec = write(("device: cpu", "device: cuda"))
+    spec = write(("device: cpu", "device: cuda"), ("precision: fp32", "precision: bf16"))
     found = as_json(ftspec("data", "preview", spec, "--json", "--no-stats"))
     assert list(found["unknown"]) == ["unsloth"]
     said = ftspec("data", "preview", spec, "--no-stats").out

@@ -33,8 +33,15 @@ ALONE = "several processes are not compiled for it yet, so no two can share a ro
 
 def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
     refuse_format(compute, device, tuner, dtype)
-    if compute == "bf16-pure" and device == "cuda":
+    if compute == "bf16-pure" and device != "cpu":
         raise Refuse("what its GPU kernels make of weights in bfloat16 is not known yet", "notimpl")
+    if compute == "fp32" and device != "cpu":
+        raise Refuse(
+            "on a GPU it turns on mixed precision in bfloat16 where neither bf16 nor fp16 is asked for "
+            "(unsloth/models/rl.py)",
+            "notyet",
+            "precision: bf16",
+        )
     if device == "cpu" and compute == "bf16":
         raise Refuse(
             "its CPU path changes the type in silence where the processor has no native bfloat16",

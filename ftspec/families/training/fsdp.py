@@ -32,6 +32,8 @@ USES = (
     *FIELDS,
     "train.gradient_checkpointing",
     "hardware.device",
+    "hardware.devices",
+    "hardware.nodes",
     "method.objective.type",
     "method.tuner.type",
     "method.tuner.dropout",
@@ -108,6 +110,17 @@ CASES: Sequence[Case] = (
         "those of another dropout",
         "notyet",
         "hardware.fsdp.activation_checkpointing: false",
+    ),
+    Case(
+        lambda v: (
+            v[f"{PATH}version"] == 1
+            and v["method.tuner.type"] != "full"
+            and v["hardware.devices"] * v["hardware.nodes"] == 1
+        ),
+        "for one process torch cuts nothing (NO_SHARD), and what is frozen is then missing where the model "
+        "is saved: it stops at the end of the training",
+        "notyet",
+        "leave hardware.fsdp out, or hardware.fsdp.version: 2",
     ),
     Case(
         lambda v: v["method.objective.type"] not in ("sft", "cpt"),

@@ -88,9 +88,13 @@ def watch_autocast(recorder: Recorder, model: Any) -> None:
     """Note in which type a layer calculates: DeepSpeed lowers it without a word in the arguments."""
     import torch
 
+    sharded = type(model).__name__.startswith("FSDP")
+
     def before(module: Any, *_: Any) -> None:
         device = module.weight.device.type
-        lowered = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else ""
+        lowered: Any = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else ""
+        if not lowered and sharded and module.weight.dtype in (torch.bfloat16, torch.float16):
+            lowered = module.weight.dtype  # of the whole weight, which FSDP puts together and casts
         recorder.put("autocast", dtype=str(lowered).removeprefix("torch."))
         handles.pop().remove()
 

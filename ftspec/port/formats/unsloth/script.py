@@ -39,6 +39,7 @@ from ftspec.port.rules import (
     section,
     unknown,
 )
+from ftspec.read.python import stored_of
 from ftspec.spec.online import ONLINE
 
 LOAD = "from_pretrained."
@@ -152,6 +153,8 @@ def _type(context: Context) -> str:
     """
     said = section(context, "from_pretrained").get("dtype")
     halved = context.get("fp16") is True and not context.get("bf16")
+    if said == stored_of(context.get("model_name_or_path")):
+        return "auto"
     return str(said).removeprefix("torch.") if said else "float16" if halved else "bfloat16"
 
 

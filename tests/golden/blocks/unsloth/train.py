@@ -11,11 +11,12 @@
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from blocks (sha256 0a3fa9eabc40)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
+import torch
 from datasets import load_dataset
 from trl import SFTConfig, SFTTrainer
 
 model, tokenizer = FastLanguageModel.from_pretrained(
-    model_name="../../../../specs/tiny-model", revision="main", dtype="float32",
+    model_name="../../../../specs/tiny-model", revision="main", dtype=torch.float32,
     attn_implementation="sdpa", trust_remote_code=False, load_in_4bit=False, load_in_8bit=False,
     full_finetuning=True, max_seq_length=256, use_gradient_checkpointing=True,
     use_exact_model_name=True,
@@ -38,7 +39,7 @@ args = SFTConfig(
     bf16=True, fp16=False, tf32=False, use_cpu=False, use_liger_kernel=False,
     gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False},
     # data and loss
-    max_length=256, truncation_mode="keep_start", completion_only_loss=False,
+    dataset_num_proc=1, max_length=256, truncation_mode="keep_start", completion_only_loss=False,
     assistant_only_loss=False, loss_type="nll", router_aux_loss_coef=0.0, packing=True,
     packing_strategy="wrapped", padding_free=False, pad_to_multiple_of=8, shuffle_dataset=False,
     train_sampling_strategy="random", dataloader_drop_last=False, seed=42, data_seed=42,

@@ -12,10 +12,14 @@
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
 from datasets import concatenate_datasets, load_dataset
+from transformers import AutoConfig
 from trl import SFTConfig, SFTTrainer
 
+stored = AutoConfig.from_pretrained("off/1e-4", revision="0x1F", trust_remote_code=False).dtype
+if stored is None:  # of which Unsloth would make bfloat16
+    raise SystemExit("the model's config.json names no type of its weights: name it here")
 model, tokenizer = FastLanguageModel.from_pretrained(
-    model_name="off/1e-4", revision="0x1F", dtype="auto", attn_implementation="sdpa",
+    model_name="off/1e-4", revision="0x1F", dtype=stored, attn_implementation="sdpa",
     trust_remote_code=False, load_in_4bit=False, load_in_8bit=False, full_finetuning=False,
     max_seq_length=2048, use_gradient_checkpointing=True, use_exact_model_name=True,
 )  # fmt: skip

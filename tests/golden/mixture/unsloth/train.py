@@ -11,11 +11,12 @@
 # Fine-tuning with Unsloth; compiled by ftspec 0.1.0 from mixture (sha256 587651140bb0)
 
 from unsloth import FastLanguageModel  # isort: skip - first, because it patches the others
+import torch
 from datasets import load_dataset
 from trl import SFTConfig, SFTTrainer
 
 model, tokenizer = FastLanguageModel.from_pretrained(
-    model_name="org/mixture", revision="main", dtype="float32", attn_implementation="sdpa",
+    model_name="org/mixture", revision="main", dtype=torch.float32, attn_implementation="sdpa",
     trust_remote_code=False, load_in_4bit=False, load_in_8bit=False, full_finetuning=True,
     max_seq_length=1024, use_gradient_checkpointing=True, use_exact_model_name=True,
 )  # fmt: skip

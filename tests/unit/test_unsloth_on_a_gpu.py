@@ -1,0 +1,76 @@
+"""What Unsloth's path for GPUs asks for otherwise than its path for a CPU: seen on a GPU, held here.
+
+Its loader stops at the name of a type, and takes bfloat16 where there is none; its trainer turns on mixed
+precision where none is asked for; its rows are packed by as many processes as there are cores.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftspec.errors import UnsupportedError
+from ftspec.plan.make import make_plan
+from ftspec.plan.write import write_plan
+from ftspec.port.bring import bring
+from ftspec.spec.load import load, loads
+from tests.conftest import SPECS
+
+GPU = ("hardware.device=cuda", "precision=bf16")
+WRITTEN = {
+    "auto": "dtype=stored,",
+    "bfloat16": "dtype=torch.bfloat16,",
+    "float16": "dtype=torch.float16,",
+    "float32": "dtype=torch.float32,",
+}
+
+
+def script(folder: Path, *sets: str) -> Path:
+    write_plan(make_plan(load(SPECS / "quickstart.yaml", sets), "unsloth", folder))
+    return folder / "train.py"
+
+
+@pytest.mark.parametrize("dtype", WRITTEN)
+def test_types_are_torch_s_own_and_come_back(dtype: str, tmp_path: Path) -> None:
+    half = "fp16" if dtype == "float16" else "bf16"
+    sets = (GPU[0], f"precision={half}", f"model.dtype={dtype}")
+    file = script(tmp_path, *sets)
+    assert WRITTEN[dtype] in file.read_text()
+    assert 'dtype="' not in file.read_text().split("SFTConfig(")[0]
+    imported = bring([file])
+    assert imported.faithful
+    assert loads(imported.composed.text, str(tmp_path / "s.yaml")).spec.model.dtype == dtype
+
+
+def test_a_checkpoint_that_names_no_type_stops_the_script(tmp_path: Path) -> None:
+    text = script(tmp_path, *GPU).read_text()
+    assert "\nif stored is None:" in text and "raise SystemExit(" in text
+    assert 'dtype="auto"' in script(tmp_path / "cpu").read_text()
+
+
+def test_the_type_of_another_checkpoint_is_not_its_own(tmp_path: Path) -> None:
+    text = script(tmp_path, *GPU).read_text()
+    before, _, after = text.partition("AutoConfig.from_pretrained(")
+    path = text.split('model_name="')[1].split('"')[0]
+    other = tmp_path / "other.py"
+    other.write_text(
+        before + "AutoConfig.from_pretrained(" + after.replace(path, "org/other", 1), "utf-8"
+    )
+    imported = bring([other])
+    (fate,) = (each for each in imported.fates if each.setting.key.endswith("dtype"))
+    assert not fate.faithful
+
+
+def test_float32_is_not_to_be_had() -> None:
+    for compute in ("fp32", "{compute: fp32, tf32: true}"):
+        spec = load(SPECS / "quickstart.yaml", (GPU[0], f"precision={compute}"))
+        with pytest.raises(UnsupportedError, match="turns on mixed precision in bfloat16"):
+            make_plan(spec, "unsloth")
+
+
+def test_one_process_packs(tmp_path: Path) -> None:
+    packed = script(tmp_path / "packed", *GPU, "data.packing=documents")
+    assert "dataset_num_proc=1" in packed.read_text()
+    assert bring([packed]).faithful
+    assert "dataset_num_proc" not in script(tmp_path / "apart", *GPU).read_text()
