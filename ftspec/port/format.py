@@ -72,6 +72,8 @@ class Format:
     """Whether a key may stand there twice."""
     casts: bool = True
     """Whether its parser makes numbers, and yes or no, of texts in a file."""
+    nothing: frozenset[str] = frozenset()
+    """Numbers that may be null to it, though they are not declared so."""
     recognise: Callable[[Mapping[str, Any]], bool] | None = None
     """Where signs do not tell."""
     accepted: Mapping[str, str] = field(default_factory=dict)

@@ -159,6 +159,11 @@ def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=UNWRITTEN)
     if setting.key.startswith("'") and form.rules:
         return Outcome("unknown", why=UNNESTED.format(form.title))
+    outcome = _ruled(form, setting, context)
+    return outcome if outcome.kind == "inert" else _null(form, setting, context) or outcome
+
+
+def _ruled(form: Format, setting: Setting, context: Context) -> Outcome:
     name = pattern(setting.key)
     rule = form.rules.get(name)
     if rule is None:
@@ -170,6 +175,19 @@ def _outcome(form: Format, setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=str(wrong))
     except ODD:
         return Outcome("unknown", why="no value that is understood there")
+
+
+def _null(form: Format, setting: Setting, context: Context) -> Outcome | None:
+    """What a null is to a framework that takes values as they stand, where its class of arguments tells."""
+    entry = context.table.find(setting.key) if context.table else None
+    if form.casts or setting.value is not None or entry is None:
+        return None
+    declared, default = entry
+    if default is None:
+        return Outcome("inert", why="what a missing key means as well")
+    if declared in ("int", "float") and setting.key not in form.nothing:
+        return Outcome("unknown", why=f"null, where {form.title} counts with a number")
+    return None
 
 
 def _typed(setting: Setting, form: Format, context: Context) -> Setting:

@@ -126,7 +126,6 @@ def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
         ("eval_dataset", "nobody_knows", "inert", "no evaluation is asked for"),
         ("use_llama_pro", "true", "unknown", "every n-th layer"),
         ("adapter_name_or_path", "a, b", "unknown", "merges all but the last"),
-        ("lr_scheduler_kwargs", "'{\"min_lr\": 1.0e-6}'", "unknown", "takes no arguments"),
         ("bf16", "'false'", "unknown", "any text is yes"),
         ("quantization_type", "fp4", "inert", "without quantization_bit"),
         ("weight_decay", "0.1\nuse_badam: true", "inert", "decays weights by 0.01"),

@@ -152,3 +152,42 @@ def test_means_of_micro_batches_are_told_of(read: Bring) -> None:
     told = read(f"{OLD} --gradient_accumulation_steps 4", "run.sh").notes
     assert any("average=batches" in note for note in told)
     assert not any("average=batches" in note for note in read(OLD, "run.sh").notes)
+
+
+def test_a_mapping_in_a_text_is_one(read: Bring) -> None:
+    schedule = (
+        'lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: \'{"min_lr_rate": "0.1"}\'\n'
+    )
+    imported = read(f"{KNOWN}{schedule}")
+    assert imported.composed.values["train.schedule.min_ratio"] == 0.1
+    assert fate(imported, "lr_scheduler_kwargs.min_lr_rate")[0] == "exact"
+    bare = read(f"{KNOWN}lr_scheduler_kwargs: '{{\"min_lr\": 1.0e-6}}'\n")
+    assert "takes no arguments" in fate(bare, "lr_scheduler_kwargs.min_lr")[1]
+    broken = read(f"{KNOWN}lr_scheduler_kwargs: '{{min_lr: 1}}'\n")
+    assert fate(broken, "lr_scheduler_kwargs")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "why"),
+    [
+        ("lora_alpha", "inert", "missing key"),
+        ("adapter_name_or_path", "inert", "missing key"),
+        ("quantization_bit", "inert", "missing key"),
+        ("learning_rate", "unknown", "counts with a number"),
+        ("num_train_epochs", "unknown", "counts with a number"),
+        ("cutoff_len", "unknown", "lengths of rows"),
+        ("kto_chosen_weight", "inert", "only the stage kto"),
+        ("max_grad_norm", "approximated", "null becomes 0.0"),
+    ],
+)
+def test_a_null_is_what_the_framework_takes_it_for(
+    read: Bring, key: str, kind: str, why: str
+) -> None:
+    found = fate(read(f"{KNOWN}{key}: null\n"), key)
+    assert (found[0], why in found[1]) == (kind, True)
+
+
+@pytest.mark.parametrize(("template", "kind"), [("qwen", "unknown"), ("llama3", "inert")])
+def test_no_system_prompt_where_rows_have_none(read: Bring, template: str, kind: str) -> None:
+    config = KNOWN.replace("template: qwen", f"template: {template}")
+    assert fate(read(f"{config}default_system: ''\n"), "default_system")[0] == kind

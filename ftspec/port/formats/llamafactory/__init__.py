@@ -35,6 +35,7 @@ from ftspec.port.formats.llamafactory.order import ORDER_RULES
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
 from ftspec.port.formats.llamafactory.template import system, template, thinking
+from ftspec.port.formats.llamafactory.texts import unfolded
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
 from ftspec.port.formats.llamafactory.unheard import (
     FLOAT8,
@@ -271,6 +272,8 @@ format = Format(
     casts=False,  # parse_dict of transformers' HfArgumentParser fills the dataclasses with what it is given
     otherwise=PLAIN,
     stops=", and it stops at it, unless ALLOW_EXTRA_ARGS is set (hparams/parser.py)",
+    nothing=frozenset(("max_grad_norm", "cutoff_len")),
+    prepare=unfolded,
     complete=_complete,
     rules={
         **TRAINING,

@@ -58,6 +58,10 @@ def joins(context: Context) -> bool:
 
 def length(setting: Setting, context: Context) -> Outcome:
     """The longest row."""
+    if (
+        setting.value is None and context.get("template") != "empty"
+    ):  # rows that are prepared have none
+        return Outcome("unknown", why="null, where lengths of rows are held against it")
     if packs(context) and isinstance(setting.value, int):
         why = "with packing set, it takes one token less (hparams/data_args.py)"
         if context.get("stage") == "pt":

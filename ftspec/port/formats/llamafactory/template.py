@@ -16,6 +16,10 @@ NAMELESS = (
     "it has no template of that name, and stops (data/template.py, 0.9.5): the one that comes with the "
     "tokenizer stands in its place"
 )
+NO_SYSTEM = (
+    "rows without a system prompt get none there, since it takes the template's own out; a spec leaves "
+    "that one"
+)
 BASE_END = "<|end_of_text|>"
 """What ends plain texts under `template: llama3`, which ends turns with another token."""
 
@@ -69,4 +73,9 @@ def system(setting: Setting, context: Context) -> Outcome:
     """What stands in for a missing system prompt."""
     if context.get("stage") == "pt":
         return Outcome("inert", why="plain texts have no system prompt")
+    if setting.value == "":  # data/template.py: `is not None` takes the template's own out
+        known = templates().get(str(context.get("template")))
+        if known is not None and not known.default_system:
+            return Outcome("inert", why="its template has no system prompt of its own")
+        return Outcome("unknown", why=NO_SYSTEM)
     return PLAIN(setting, context)
