@@ -129,7 +129,9 @@ def _needed(asked: Asked, objective: str) -> Flat:
 
 
 def _beside(needed: Flat | None, path: str) -> Flat:
-    return {given: value for given, value in (needed or {}).items() if given != path}
+    """The same beside one path: rows with images nobody prepares."""
+    without = (path, "data.prepare") if path.startswith(IMAGES) else (path,)
+    return {given: value for given, value in (needed or {}).items() if given not in without}
 
 
 def candidates(objective: str) -> Iterator[tuple[str, Any]]:

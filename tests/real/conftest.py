@@ -35,7 +35,7 @@ from ftspec.verify.proven import condensed
 from ftspec.verify.verify import EVIDENCE, Run, Spec, verify
 from tests.conftest import SPECS
 from tests.real.mixture import make_mixture
-from tests.real.pictures import write_pairs, write_parts, write_pictures
+from tests.real.pictures import write_others, write_pairs, write_parts, write_pictures
 from tests.real.warm import interpreter, warmed
 
 BACKENDS = ("trl", "llamafactory", "unsloth", "deepspeed")
@@ -127,21 +127,28 @@ class Lab:
                 shutil.copy(SPECS / "quickstart.yaml", base / "new")
                 (base / "new").rename(self.specs)
 
-    def prove(self, *sets: str, backends: Sequence[str] = BACKENDS) -> Proven:
-        """`ftspec verify` of the quickstart spec with these sets; the same ones are proven once."""
-        folder = self.base / _key(*sets, *backends)
+    def prove(
+        self,
+        *sets: str,
+        backends: Sequence[str] = BACKENDS,
+        spec: Path | None = None,
+        lossy: bool = False,
+    ) -> Proven:
+        """`ftspec verify` of a spec, or the quickstart's, with these sets; the same ones are proven once."""
+        about = spec or self.spec
+        folder = self.base / _key(*sets, *backends, *([about.name] if spec else []))
         with FileLock(f"{folder}.lock"):
             if not (folder / CERTIFICATE).exists():
-                loaded, _ = effective(self.spec, (*sets, *on(DEVICE)), None, folder)
-                plans, refused = compile_all(loaded, backends, folder, allow_lossy=False)
+                loaded, _ = effective(about, (*sets, *on(DEVICE)), None, folder)
+                plans, refused = compile_all(loaded, backends, folder, allow_lossy=lossy)
                 if "trl" in refused or len(plans) < 2:
                     raise next(iter(refused.values()))
                 made = {
                     name: warmed(as_run(plan, ensure(load_backend(name), plan.lock())))
                     for name, plan in plans.items()
                 }
-                spec = Spec(loaded.file.stem, loaded.digest, dump(loaded.spec))
-                found = verify(made, "trl", spec, folder, jobs=JOBS, threads=1)
+                told = Spec(loaded.file.stem, loaded.digest, dump(loaded.spec))
+                found = verify(made, "trl", told, folder, jobs=JOBS, threads=1)
                 (folder / CERTIFICATE).write_text(to_json(found), "utf-8")
                 keep(to_json(found), folder.name)
             return Proven(from_json((folder / CERTIFICATE).read_text("utf-8")), folder)
@@ -229,6 +236,7 @@ def pictures(lab: Lab) -> Path:
         write_pictures(lab.base / "pictures")
         write_parts(lab.base / "pictures")
         write_pairs(lab.base / "pictures")
+        write_others(lab.base / "pictures")
         command = [
             interpreter(place, {}),
             script,

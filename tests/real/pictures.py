@@ -98,3 +98,37 @@ def _compared(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "rejected": {"from": "gpt", "value": "I see nothing. " * (1 + number % 3)},
         "images": row["images"],
     }
+
+
+def write_others(folder: Path) -> None:
+    """gpt.jsonl and asked.jsonl beside rows.jsonl: turns by other names, and rows that a template writes."""
+    rows = map(json.loads, (folder / "rows.jsonl").read_text().splitlines())
+    shown = [row for row in rows if row["images"]]
+    names = {"user": "human", "assistant": "gpt"}
+    for name, written in (
+        (
+            "gpt.jsonl",
+            [
+                {
+                    "talk": [
+                        {"from": names[turn["role"]], "value": turn["content"]}
+                        for turn in row["messages"]
+                    ],
+                    "shots": row["images"],
+                }
+                for row in shown
+            ],
+        ),
+        (
+            "asked.jsonl",
+            [
+                {
+                    "asked": row["messages"][0]["content"].replace("<image>", ""),
+                    "said": row["messages"][1]["content"],
+                    "shots": row["images"],
+                }
+                for row in shown
+            ],
+        ),
+    ):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in written))

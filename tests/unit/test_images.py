@@ -237,7 +237,7 @@ stages:
         make_pipeline(pipeline, output=tmp_path / "build")
 
 
-@pytest.mark.parametrize("backend", ["deepspeed", "unsloth", "axolotl"])
+@pytest.mark.parametrize("backend", ["deepspeed", "unsloth"])
 def test_other_backends_say_why_not(tmp_path: Path, backend: str) -> None:
     with pytest.raises(UnsupportedError, match=r"model\.images\.train"):
         plan(tmp_path, backend=backend, lossy=True)

@@ -19,6 +19,7 @@ from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import Turns, turns_of
 from ftspec.data.view import COUNTS, WRITTEN, Asked, Rule, Unknown, View, parts_of
 from ftspec.families.rows.answer_rows import KINDS, AnswerRows
+from ftspec.families.rows.images import READ
 from ftspec.mapping import Flat
 from ftspec_axolotl.answers import ANSWERS, ENERGY, FREE
 from ftspec_axolotl.data import LONG
@@ -89,6 +90,8 @@ def own_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | 
         return Unknown(
             "the preview does not show prompts whose completions are drawn beside an answer"
         )
+    if READ in native:
+        return Unknown("how many tokens an image becomes is seen by the model's processor alone")
     if f"{ANSWERS}format" in native:
         told = native.get(f"{ANSWERS}system")
         kind = "free" if native["rl"] in FREE else KINDS[native["rl"]]
