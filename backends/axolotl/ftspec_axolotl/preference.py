@@ -24,6 +24,7 @@ from ftspec.families.objectives.preference import (
     pair_rows,
 )
 from ftspec.families.rows.answer_rows import CONVERSATIONS
+from ftspec.families.rows.images import no_images
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.packing import EIGHT
 from ftspec.families.rows.script_data import SYSTEM
@@ -217,6 +218,10 @@ def learned_rows(trainer: Trainer) -> Iterator[Row]:
         lambda _plugins: (),
         uses=("method.tuner.type",),
         absent=(None,),
+    )
+    yield from no_images(
+        "images beside answers that are compared, judged or drawn go through trainers of its own, and were "
+        "not seen to train alike there"
     )
     yield from _data_rows()
     yield Row(

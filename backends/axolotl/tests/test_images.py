@@ -172,3 +172,16 @@ def test_a_text_cannot_leave_its_place_in_the_plugin(tmp_path: Path) -> None:
     made = plan(tmp_path, f"data.system={json.dumps(hostile)}")
     back = lift(BACKEND, BACKEND.read([*files(made).values()]))
     assert back.spec["data.system"] == hostile
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto", "orpo"])
+def test_answers_that_are_compared_have_no_images_here(tmp_path: Path, objective: str) -> None:
+    source = "data.train={path: r.jsonl, format: %s, columns: {images: i}}"
+    kind = "unpaired" if objective == "kto" else "preference"
+    fields = BACKEND.maps[objective]
+    assert any(
+        row.paths == ("model.images.train",) and row.support == "notimpl" for row in fields.rows
+    )
+    if objective == "dpo":
+        with pytest.raises(UnsupportedError, match="go through trainers of its own"):
+            plan(tmp_path, source % kind, "method.objective={type: dpo}")
