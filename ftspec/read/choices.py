@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from ftspec.read.described import Described
 from ftspec.read.handed import for_missing, only_imports
@@ -18,6 +19,7 @@ class Choices(Described):
         super().__init__(source, tree, wanted)
         self.parts: dict[int, tuple[str, ...]] = {}
         self.followed_stores: set[ast.expr] = set()
+        self.unsure: set[ast.expr] = set()
 
     def _opaque(self, name: str, origin: str = "") -> None:
         """A name is bound to something that is no value."""
@@ -29,8 +31,9 @@ class Choices(Described):
             self._statements(body)
             return True
         try:
-            taken, other = (body, orelse) if self._literal(test) else (orelse, body)
+            taken, other = (body, orelse) if self._asked(test, [*body, *orelse]) else (orelse, body)
         except Unknown:
+            self.unsure.add(test)
             return not any(True for one in (*body, *orelse) for _ in leaves(one))
         for node in (inside for one in other for inside in ast.walk(one)):
             if isinstance(node, ast.Attribute | ast.Subscript):
@@ -38,15 +41,37 @@ class Choices(Described):
         self._statements(taken)
         return True
 
+    def _asked(self, test: ast.expr, within: list[ast.stmt]) -> Any:
+        """The answer of a test; what its own branches set is not set before it."""
+        stores = [
+            node
+            for one in within
+            for node in ast.walk(one)
+            if isinstance(node, ast.Attribute | ast.Subscript)
+            and isinstance(node.ctx, ast.Store)
+            and node not in self.followed_stores
+        ]
+        if test in self.unsure:  # a branch may have been taken when it was asked before
+            return self._literal(test)
+        self._discount(stores, 1)
+        try:
+            return self._literal(test)
+        finally:
+            self._discount(stores, -1)
+
+    def _discount(self, stores: list[ast.Attribute | ast.Subscript], by: int) -> None:
+        for node in stores:
+            if isinstance(node, ast.Attribute):
+                self.stored[node.attr] -= by
+            elif isinstance(node.value, ast.Name):
+                self.changed[node.value.id] -= by
+
     def _counted(self, node: ast.Attribute | ast.Subscript) -> None:
         """What an assignment does is known: it makes the attribute, or the mapping, unsure no more."""
         if not isinstance(node.ctx, ast.Store) or node in self.followed_stores:
             return
         self.followed_stores.add(node)
-        if isinstance(node, ast.Attribute):
-            self.stored[node.attr] -= 1
-        elif isinstance(node.value, ast.Name):
-            self.changed[node.value.id] -= 1
+        self._discount([node], 1)
 
     def _decided(self, node: ast.expr) -> ast.expr:
         """The part of `a if test else b` that is taken, where that is certain."""

@@ -39,7 +39,9 @@ class Origins(Loaded):
             scope = self.scope.of(root.id)
             if root is node and (made := scope.classes.get(root.id)) is not None:
                 return self._base(made)
-            if root.id in scope.functions or root.id in scope.classes:
+            if root is node and root.id in scope.callees:
+                return scope.callees[root.id]
+            if root.id in scope.functions or root.id in scope.classes or root.id in scope.callees:
                 return ""
             module = self.modules.get(root.id, "").partition(".")[0]
             if module and self.wanted.modules and module not in self.wanted.modules:
@@ -133,6 +135,10 @@ class Origins(Loaded):
     def _function(self, node: ast.expr) -> ast.FunctionDef | None:
         """The function of the script that is called, if it is worth to be followed."""
         too_much = self.depth > DEEPEST or self.followed > MOST
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            held = self.scope.of(node.value.id).mappings.get(node.value.id, {})
+            part = held.get(self._key(node.slice))
+            node = part.node if part is not None and self.changed[node.value.id] <= 0 else node
         if not isinstance(node, ast.Name) or node.id in self.never or too_much:
             return None
         scope = self.scope.of(node.id)

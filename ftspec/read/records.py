@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 _BARE = re.compile(r"[\[(]\s*([\w./-]+(?:\s*,\s*[\w./-]+)*)\s*,?\s*[\])]")
@@ -40,6 +40,8 @@ class Option:
     """`int`, `float`, `str`, `switch`, `list of int`, ...; "?" is another one."""
     known: bool = True
     """Whether the default is, and there is one."""
+    placed: bool = False
+    """Whether it is told by its place."""
     read: Callable[[Any], Any] | None = None
     """Makes the value of what a command line says, where the type alone does not tell."""
 
@@ -83,7 +85,8 @@ class Parser:
         long = next((one for one in names if one.startswith("--")), names[0] if names else "")
         named = given.get("dest")
         name = str(named.value) if isinstance(named, ast.Constant) else long.lstrip("-")
-        self.options[name.replace("-", "_")] = _option(long, given, read, unknown)
+        option = _option(long, given, read, unknown)
+        self.options[name.replace("-", "_")] = replace(option, placed=not long.startswith("-"))
 
 
 def _option(
@@ -122,6 +125,14 @@ def parsed(
     """The values of a command line, and which of its words were read."""
     values = {name: one.default for name, one in options.items() if one.known}
     read: set[str] = set()
+    given, placed = dict(given), [name for name, one in options.items() if one.placed]
+    for name in placed:
+        given.pop(name, None)  # what a line calls so is another argument
+    bare = given.get("", [])
+    bare = bare if isinstance(bare, list) else [bare]
+    if bare and len(bare) == len(placed) and all(options[name].type in NUMBERS for name in placed):
+        given |= dict(zip(placed, bare, strict=True))
+        read.add("")
     for name in options.keys() & given.keys():
         read.add(name)
         values.pop(name, None)

@@ -37,6 +37,8 @@ class Scope:
     """What is no value, with the call that made it; empty where that is not known."""
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    callees: dict[str, str] = field(default_factory=dict)
+    """The call that is looked for, which a name stands for: `Chosen = ORPOTrainer`."""
     opened: dict[str, str] = field(default_factory=dict)
     """The file behind a name."""
     mappings: dict[str, dict[str, Held]] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Scope:
             names.pop(name, None)
         scope.mappings.pop(name, None)
         scope.opened.pop(name, None)
+        scope.callees.pop(name, None)
 
 
 def inner(function: ast.FunctionDef, outer: Scope) -> Scope:
@@ -177,3 +180,12 @@ def leaves(node: ast.stmt) -> Iterator[ast.stmt]:
     for block in blocks:
         for one in block:
             yield from leaves(one)
+
+
+def done_by(function: ast.FunctionDef) -> Iterator[ast.stmt | ast.expr]:
+    """The simple statements of a function, and what it gives back."""
+    for one in function.body:
+        yield from leaves(one)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value

@@ -15,7 +15,7 @@ from ftspec.read.handed import handed
 from ftspec.read.origins import MOVES
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record, fired
-from ftspec.read.scopes import Held, Scope, bound_in, inner, leaves
+from ftspec.read.scopes import Held, Scope, bound_in, done_by, inner, leaves
 from ftspec.read.values import Wanted
 from ftspec.read.worked import Folder
 
@@ -75,6 +75,11 @@ class _Followed(Choices):
         if isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match):
             texts = tuple(self.text.of(leaf) for leaf in leaves(node))
             self.parts[node.lineno] = texts
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if function := self.scope.of(
+                name
+            ).functions.get(name):
+                self.parts[node.lineno] = tuple(self.text.of(one) for one in done_by(function))
 
     def _statement(self, node: ast.stmt) -> bool:  # noqa: PLR0911, PLR0912 - one per kind of node
         match node:
@@ -140,6 +145,11 @@ class _Followed(Choices):
 
     def _bind_all(self, targets: list[ast.expr], value: ast.expr) -> bool:
         value = self._decided(value)
+        stands = self._known(value) if isinstance(value, ast.Name | ast.Attribute) else ""
+        if stands.endswith("Trainer") and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            self._opaque(targets[0].id)
+            self.scope.of(targets[0].id).callees[targets[0].id] = stands
+            return True
         understood, found = self._evaluate(value)
         if found is Unknown and isinstance(targets[0], ast.Name) and (held := self._held(value)):
             name = targets[0].id

@@ -224,9 +224,9 @@ class Values(Script):
             if (said := self.wanted.environ[name]) is None:
                 raise Unknown
             return said
-        if not defaults:
+        if not defaults and isinstance(node, ast.Subscript):
             raise Unknown
-        default = self._literal(defaults[0])
+        default = self._literal(defaults[0]) if defaults else None
         self._take(node.lineno, f"the variable {name} is taken to be not set: {default!r}")
         return default
 

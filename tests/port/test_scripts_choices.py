@@ -231,3 +231,110 @@ def test_a_class_of_several_is_not_followed(read: Bring) -> None:
     text = FORM.replace("{body}", "    pass").replace("(SFTTrainer):", "(Mixed, SFTTrainer):")
     with pytest.raises(SpecError, match="no trainer of trl"):
         read(text, "fit.py")
+
+
+CHOSEN = """\
+import argparse
+from datasets import load_dataset
+from trl import DPOConfig, DPOTrainer, ORPOConfig, ORPOTrainer
+COMMON = dict(max_steps=5, learning_rate=1e-5)
+def fit_dpo(args):
+    common = dict(COMMON, output_dir=args.output)
+    trainer = DPOTrainer(args.model, args=DPOConfig(**common, beta=0.3), train_dataset=rows())
+    trainer.train()
+def fit_orpo(args):
+    common = dict(COMMON, output_dir=args.output)
+    trainer = ORPOTrainer(args.model, args=ORPOConfig(**common, beta=0.4), train_dataset=rows())
+    trainer.train()
+def rows():
+    return load_dataset("org/rows", split="train")
+WAYS = {"dpo": fit_dpo, "orpo": fit_orpo}
+p = argparse.ArgumentParser()
+p.add_argument("model")
+p.add_argument("--way", default="dpo", choices=list(WAYS))
+p.add_argument("--output", default=None)
+args = p.parse_args()
+if args.output is None:
+    args.output = f"out/{args.way}"
+WAYS[args.way](args)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "objective", "folder"),
+    [("org/base", "dpo", "out/dpo"), ("org/base --way orpo", "orpo", "out/orpo"),
+     ("org/base --output there", "dpo", "there")],
+)  # fmt: skip
+def test_one_function_of_several(
+    read: Bring, tmp_path: Path, words: str, objective: str, folder: str
+) -> None:
+    (tmp_path / "fit.py").write_text(CHOSEN)
+    found = read(f"python fit.py {words}\n", name="run.sh").composed
+    assert found.values["method.objective.type"] == objective
+    assert found.values["output.folder"] == folder
+    assert found.values["model.name"] == "org/base"
+    assert not [one for one in found.open if "fit.py" in one or "line" in one]
+
+
+def test_a_table_that_changes_is_not_sure(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text(CHOSEN.replace("p = arg", "WAYS.update(more())\np = arg"))
+    with pytest.raises(SpecError, match="no trainer of trl"):
+        read("python fit.py org/base\n", name="run.sh")
+
+
+def test_a_trainer_under_another_name(read: Bring) -> None:
+    text = """\
+from datasets import load_dataset
+from trl import DPOConfig, DPOTrainer, ORPOConfig, ORPOTrainer
+if 1 > 2:
+    Chosen, config = DPOTrainer, DPOConfig(output_dir="o")
+else:
+    Chosen = ORPOTrainer
+    config = ORPOConfig(output_dir="o", max_steps=3)
+trainer = Chosen("org/base", args=config, train_dataset=load_dataset("org/rows", split="train"))
+trainer.train()
+"""
+    found = read(text, "fit.py").composed
+    assert found.values["method.objective.type"] == "orpo"
+    assert not [one for one in found.open if "Chosen" in one]
+    with pytest.raises(SpecError, match="no trainer of trl"):
+        read(text.replace("1 > 2", "odd()"), "fit.py")
+
+
+TWICE = """\
+import argparse
+from trl import SFTConfig, SFTTrainer
+p = argparse.ArgumentParser()
+p.add_argument("--lr", type=float, default=None)
+args = p.parse_args()
+if args.lr is None {and_}:
+    args.lr = 2e-4
+trainer = SFTTrainer("org/base", args=SFTConfig(output_dir="o", learning_rate=args.lr), train_dataset="x")
+trainer.train()
+"""
+
+
+def test_what_a_branch_sets_is_not_set_before_it(read: Bring) -> None:
+    text = TWICE.replace(" {and_}", "")
+    assert read(text, "fit.py").composed.values["train.learning_rate"] == 2e-4
+    found = read(TWICE.replace("{and_}", "and odd()"), "fit.py").composed
+    assert [one for one in found.open if "learning_rate" in one]
+
+
+TRIES = {
+    "def show(x):\n    _ = model.generate(**tokenizer(x), max_new_tokens=5)\nshow('a')": False,
+    "def seed(n):\n    random.seed(n)\n    torch.manual_seed(n)\nseed(3)": False,
+    "def odd(x):\n    x.half()\nodd(model)": True,
+    "def odd(x):\n    return x.half()\nodd(model)": True,
+}
+
+
+@pytest.mark.parametrize("said", TRIES)
+def test_functions_that_only_show(read: Bring, said: str) -> None:
+    text = "import random, torch\nfrom trl import SFTConfig, SFTTrainer\n"
+    text += (
+        f'{said}\ntrainer = SFTTrainer("a/b", args=SFTConfig(output_dir="o"), train_dataset="x")\n'
+    )
+    found = read(f"{text}trainer.train()\n", "fit.py").composed
+    asked = [one for one in found.open if "('a')" in one or "seed(3)" in one or "odd(model)" in one]
+    assert bool(asked) is TRIES[said]

@@ -86,7 +86,7 @@ def classes() -> Mapping[str, Mapping[str, Option]]:
     wanted = (PLAIN, OF_MODEL, OF_SCRIPT, *configs)
     return {
         name: {
-            key: Option(default, "", key in STABLE, partial(_read, kind))
+            key: Option(default, "", key in STABLE, read=partial(_read, kind))
             for key, (kind, default) in found[name].items()
         }
         for name in wanted

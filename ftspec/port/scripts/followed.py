@@ -6,6 +6,7 @@ It is followed as long as it joins columns and texts; one that asks, counts or c
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
@@ -51,20 +52,31 @@ class Script:
             for node in defined
             if names.count(node.name) == 1 and node.name not in stored
         }
+        same = _said_again(tree)
         for node in ast.walk(tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as made) if (
                     stored.count(name) == 1 and name not in names
                 ):
                     script.functions[name] = made
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
-                    stored.count(name) == 1
-                ):
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stored.count(
+                    name
+                ) == max(1, same[name]):
                     try:
                         script.texts[name] = text_of(_value(value, {}, script))
                     except Unfollowed:
                         continue
         return script
+
+
+def _said_again(tree: ast.Module) -> Counter[str]:
+    """How often each name is bound to a constant, where it is the same each time, as in notebooks."""
+    said: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant() as value):
+                said.setdefault(name, []).append(ast.dump(value))
+    return Counter({name: len(all_) for name, all_ in said.items() if len(set(all_)) == 1})
 
 
 def _bound(node: ast.Name) -> bool:

@@ -176,7 +176,10 @@ HARMLESS = re.compile(
       | (model\.)?print_trainable_parameters | (trainer\.)?model\.(enable_input_require_grads|print_)
       | get_ipython\( | Patch\w+\( | pprint(\.\w+)?\(
       | (print|pprint\.pprint|login|wandb\.init)(\#\d+)?\.\w+\s=
-      | (\w+\s*=\s*)?tokenizer(\.(batch_)?(decode|encode|tokenize))?\(
+      | (\w+\s*=\s*)?(tokenizer|processor)(\.(batch_)?(decode|encode|tokenize))?\(
+      | (\w+\s*=\s*)?(tokenizer|processor)\.apply_chat_template\(
+      | (\w+\s*=\s*)?model\.generate\( | (display|Audio|Image|Markdown|HTML)\(
+      | torch\._dynamo\.config\.\w+\s*=
       | os\.environ(?!\[['"](ACCELERATE_(?!LOG)|FSDP_|UNSLOTH_FORCE))
       | (torch\.cuda|gc|gpu_(stats|mem\w*)|start_gpu\w+)\b
       | (max_memory|logger|logging|warnings|wandb)\b
