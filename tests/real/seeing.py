@@ -1,7 +1,7 @@
 """A model that sees, small and always the same: two layers of Qwen2-VL behind two of a vision tower.
 
 Run by an environment with transformers: `python seeing.py TINY_MODEL TARGET [PICTURES]`, which also writes
-rows.parquet beside the pictures, with the images in it.
+rows.parquet and pairs.parquet beside the pictures, with the images in them.
 """
 
 from __future__ import annotations
@@ -62,6 +62,32 @@ def write_rows(folder: Path) -> None:
     ]
     rows = Dataset.from_list(made).cast_column("images", List(Image()))
     rows.to_parquet(folder / "rows.parquet")
+
+
+def write_pairs(folder: Path) -> None:
+    """The pairs that have pictures: a prompt without a place for them, and two answers to it."""
+    from datasets import Dataset, Image, List
+
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    names = {"human": "user", "gpt": "assistant", "system": "system"}
+    made = [
+        {
+            name: [
+                {"role": names[turn["from"]], "content": turn["value"].replace("<image>", "")}
+                for turn in turns
+            ]
+            for name, turns in (
+                ("prompt", row["conversations"]),
+                ("chosen", [row["chosen"]]),
+                ("rejected", [row["rejected"]]),
+            )
+        }
+        | {"images": [str(folder / name) for name in row["images"]]}
+        for row in rows
+        if row["images"]
+    ]
+    rows = Dataset.from_list(made).cast_column("images", List(Image()))
+    rows.to_parquet(folder / "pairs.parquet")
 
 
 def in_parts(text: str) -> list[dict[str, str | None]]:
@@ -128,3 +154,4 @@ if __name__ == "__main__":
     make_seeing(Path(sys.argv[1]), Path(sys.argv[2]))
     if len(sys.argv) > 3:
         write_rows(Path(sys.argv[3]))
+        write_pairs(Path(sys.argv[3]))

@@ -1,9 +1,10 @@
-"""Pairs of answers beside images: a config of LLaMA-Factory trains the same where it is ported to trl."""
+"""Pairs of answers beside images: a config of LLaMA-Factory, and a script of trl, train the same as ports."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ PAIRED: Mapping[str, Any] = {
 }
 CASES: Mapping[str, Mapping[str, Any]] = {
     "the language model": {},
+    "four bits": {"quantization_bit": 4, "quantization_method": "bnb"},
     "the tower as well": {"freeze_vision_tower": False, "pref_beta": 0.5},
     "all weights but the tower": {
         "finetuning_type": "full",
@@ -48,6 +50,29 @@ CASES: Mapping[str, Mapping[str, Any]] = {
         "learning_rate": 1.0e-4,
     },
 }
+
+HAND = """\
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from trl import DPOConfig, DPOTrainer
+
+NAME, FOLDER = "../../seeing", "../../pictures"
+model = AutoModelForImageTextToText.from_pretrained(NAME, dtype="float32")
+processor = AutoProcessor.from_pretrained(NAME)
+rows = load_dataset("parquet", data_files="../../pictures/pairs.parquet", split="train")
+trainer = DPOTrainer(
+    model=model, train_dataset=rows, processing_class=processor,
+    args=DPOConfig(
+        output_dir="model", max_steps=6, per_device_train_batch_size=2, gradient_accumulation_steps=2,
+        learning_rate=1e-2, logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False,
+    ),
+    peft_config=LoraConfig(r=8, lora_alpha=16, target_modules="all-linear"),
+)
+trainer.train()
+trainer.save_model("model")
+"""
+"""trl makes its batches, and puts the images of a row before its first question."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -74,3 +99,25 @@ def test_pairs_with_images_train_the_same_in_trl(
     seen = [batch.images for batch in proven.evidence("trl").batches]
     assert all(seen) and len({*seen}) > 4
     keep_pair(f"llamafactory, pairs with images, {case}", "llamafactory", "trl", certificate)
+
+
+def test_a_script_of_trl_trains_the_same(
+    lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = folder / "original"
+        original.mkdir(parents=True)
+        (original / "train.py").write_text(HAND)
+        monkeypatch.chdir(original)
+        answer = ("data.train.columns.images=images",)
+        carried = carry([Path("train.py")], "trl", folder / "trl", sets=answer)
+        run = as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock()))
+        return {"original": replace(run, folder=original), "trl": run}
+
+    proven = lab.compare("image-pairs-by-hand", runs)
+    certificate = proven.certificate
+    assert certificate.verdict == "equal", {
+        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
+    }
+    assert all(batch.images for batch in proven.evidence("original").batches)
+    keep_pair("a script of trl, pairs with images", "trl", "trl", certificate)
