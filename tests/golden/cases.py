@@ -18,6 +18,9 @@ LEFT_OUT = "left-out.txt"
 PREPARED = ("data", MODEL_COPY)
 """ftspec's own tokenised rows (Arrow files, whose bytes are pyarrow's affair), and links to a model."""
 
+TEXTS = ("tokenizer.json", "tokenizer_config.json")
+"""What rows with images are measured by, lent by the example model."""
+
 
 def cases() -> tuple[str, ...]:
     """Each folder here is a case; its spec has its name, or is the example spec of that name."""
@@ -39,6 +42,9 @@ def lay_out(root: Path) -> None:
         for file in (GOLDEN / case).iterdir():
             if file.is_file() and file.name != LEFT_OUT:
                 shutil.copy(file, folder)
+        if (folder / "preprocessor_config.json").is_file():  # a model, but for what reads its texts
+            for name in TEXTS:
+                shutil.copy(SPECS / "tiny-model" / name, folder)
 
 
 def compiled(case: str, root: Path) -> dict[str, bytes]:

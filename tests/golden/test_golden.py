@@ -39,12 +39,16 @@ MORE = {
     "new-tokens": 24,
     "packed-base": 5,
     "unpacked-base": 5,
+    "images": 128,
+    "image-pairs": 124,
 }
-"""Lines that a script has beyond those: of a quantised base, settings, rewards, texts, tokens."""
+"""Lines that a script has beyond those: of a quantised base, settings, rewards, texts, tokens, images."""
 NEEDED = {
     "qlora": ["bitsandbytes"],
     "galore": ["galore-torch"],
     "packed-base": ["gptqmodel", "optimum", "kernels", "requests"],
+    "images": ["torchvision", "pillow"],
+    "image-pairs": ["torchvision", "pillow"],
 }
 """Packages that a case's header names beside its backend's."""
 
