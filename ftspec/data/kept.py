@@ -10,7 +10,7 @@ from typing import Literal
 from ftspec.data.tokenise import IGNORED, Encoded
 from ftspec.errors import DataError, Problem
 
-Overflow = Literal["truncate", "truncate-left", "split", "drop", "error"]
+Overflow = Literal["truncate", "truncate-left", "truncate-turns", "split", "drop", "error"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ftspec.data.arrow import write_split
+from ftspec.data.by_turns import kept as kept_by_turns
 from ftspec.data.carried import Accept, anything
 from ftspec.data.conversation import with_system, without_system
 from ftspec.data.example import Example
@@ -345,11 +346,14 @@ def _made(pairs: Iterable[tuple[Row, Example]], rules: _Rules, found: Findings) 
             if example.images:
                 whole = lengthened(example, rules.image_tokens, whole, IGNORED)
             limit = ENDLESS if rules.packing == "blocks" else rules.max_length
+            length = len(whole.input_ids)
+            if rules.overflow == "truncate-turns" and length > limit:
+                whole = _cut_by_turns(_sides(example, rules)[0], whole, rules, limit)
             kept = parts(whole, limit, rules.overflow, rules.keep)
         except DataError as error:
             found.add(placed(error, row.file, row.line, row.index + 1))
         else:
-            yield _Made(example, len(whole.input_ids), tuple(kept))
+            yield _Made(example, length, tuple(kept))
 
 
 def _noted(made: _Made, tally: _Tally) -> tuple[Encoded, ...]:
@@ -379,9 +383,6 @@ def _last(part: HoldOut, made: Sequence[_Made], rules: _Rules, tally: _Tally) ->
 
 def _whole(example: Example, rules: _Rules) -> Encoded:
     """The row uncut; of a pair the longer one."""
-    bare = without_system(example) if rules.keep.drop_system else example
-    told = with_system(bare, rules.system)
-    sides = (told, told.rejected) if told.rejected else (told,)
     encoded = [
         encode(
             side,
@@ -390,6 +391,27 @@ def _whole(example: Example, rules: _Rules) -> Encoded:
             train_on=rules.train_on,
             turns=rules.turns,
         )
-        for side in sides
+        for side in _sides(example, rules)
     ]
     return max(encoded, key=lambda side: len(side.input_ids))
+
+
+def _sides(example: Example, rules: _Rules) -> tuple[Example, ...]:
+    """The row with the system prompt that it is trained with; of a pair both."""
+    bare = without_system(example) if rules.keep.drop_system else example
+    told = with_system(bare, rules.system)
+    return (told, told.rejected) if told.rejected else (told,)
+
+
+def _cut_by_turns(example: Example, whole: Encoded, rules: _Rules, limit: int) -> Encoded:
+    """The row within the limit, where an answer is all that the template writes of it."""
+    last: TrainOn = "completions"
+    asked: tuple[TrainOn, ...] = ("assistant", last) if rules.train_on == last else ("assistant",)
+    found = [
+        encode(example, tokens=rules.tokens, template=rules.template, train_on=what).labels
+        for what in asked
+    ]
+    said = [any(label != IGNORED for label in labels) for labels in zip(*found, strict=True)]
+    left = kept_by_turns(said, limit, last_first=rules.train_on == last)
+    ids, labels = whole.input_ids, whole.labels
+    return Encoded([ids[at] for at in left], [IGNORED, *(labels[at] for at in left[1:])])

@@ -239,6 +239,7 @@ class Prepared:
             else {
                 "truncate": f"a longer row keeps its first {self.max_length:,} tokens",
                 "truncate-left": f"a longer row keeps its last {self.max_length:,} tokens",
+                "truncate-turns": f"a longer row is cut to {self.max_length:,} tokens turn by turn",
                 "split": f"a longer row becomes several of at most {self.max_length:,} tokens",
                 "drop": f"a row longer than {self.max_length:,} tokens is left out",
                 "error": f"a row longer than {self.max_length:,} tokens stops the run",

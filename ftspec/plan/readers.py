@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ftspec.plan.batch import steps_per_epoch
 from ftspec.plan.data_stages import draw_of, split_sources, vocabulary_of
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
-from ftspec.plan.values import Resolved
+from ftspec.plan.values import Resolved, Value
 from ftspec.registry import load
 from ftspec.spec.data import Source
 from ftspec.spec.load import Loaded
@@ -151,11 +151,9 @@ def _rule(
         if path.startswith("data.") and path not in UNDERSTOOD and value.value is not None:
             reason = f"the preview does not show what {path}: {value.value} does to rows"
             return Unknown(reason, f"to see them without it: --set {path}=null")
-    if values["data.overflow"].value in ("truncate-left", "split"):
-        return Unknown("the preview does not show rows without their beginning")
-    for name in ("min_length", "distinct", "drop_system"):
-        if values[f"data.{name}"].value:
-            return Unknown(f"the preview does not show what data.{name} leaves out")
+    by_ftspec = values["data.prepare"].value == "ftspec"
+    if hidden := _hidden(values, by_ftspec):
+        return Unknown(f"the preview does not show {hidden}")
     prepared = Prepared(
         tokens,
         template,
@@ -173,12 +171,24 @@ def _rule(
             values["data.turn_flag"].value,
         ),
     )
-    if values["data.prepare"].value == "ftspec":
+    if by_ftspec:
         return prepared
     rule = backend.rows(plan.native, tokens, template)
     if prepared.overflow == "error" and not isinstance(rule, Unknown):
         return Checked(rule, prepared)
     return rule
+
+
+def _hidden(values: Mapping[str, Value], by_ftspec: bool) -> str:
+    """What a spec does to rows that the rules do not show, in words; empty where they show all of it."""
+    if by_ftspec and values["data.overflow"].value == "truncate-turns":
+        return "rows that ftspec cuts turn by turn"
+    if values["data.overflow"].value in ("truncate-left", "split"):
+        return "rows without their beginning"
+    left_out = (
+        name for name in ("min_length", "distinct", "drop_system") if values[f"data.{name}"].value
+    )
+    return next((f"what data.{name} leaves out" for name in left_out), "")
 
 
 def _grouped(rules: dict[str, Rule], plans: dict[str, Plan]) -> tuple[Group, ...]:

@@ -277,11 +277,16 @@ class Data(Node):
     max_length: int | None = Field(2048, ge=8)
     """Longest sequence, in tokens. null: no limit; the longest row has to fit into memory, and within the
     model's positions."""
-    overflow: Literal["truncate", "truncate-left", "split", "drop", "error"] = "truncate"
+    overflow: Literal["truncate", "truncate-left", "truncate-turns", "split", "drop", "error"] = (
+        "truncate"
+    )
     """What happens to a longer row. `truncate`: its first max_length tokens are kept. `truncate-left`:
-    its last ones. `split`: it becomes several rows, one after the other, of at most max_length tokens
-    each; those in which nothing trains are left out. `drop`: it is left out. `error`: the run does not
-    start, and the row is named."""
+    its last ones. `truncate-turns`, as LLaMA-Factory does: one turn after the other takes what room is
+    left, the last one first with `train_on: completions`; of a question and its answer that do not fit
+    the one that takes more than half of it loses its end, or both in proportion where both do. Of a pair
+    the longer answer counts. `split`: it becomes several rows, one after the other, of at most max_length
+    tokens each; those in which nothing trains are left out. `drop`: it is left out. `error`: the run does
+    not start, and the row is named."""
     split_rows: int | None = Field(None, ge=1)
     """Of one row, `overflow: split` makes at most so many; what lies behind them is left out. null: as
     many as it takes."""
@@ -342,7 +347,7 @@ class Data(Node):
             raise ValueError(
                 "`draw_seed` belongs to rows that are drawn: `eval_size`, `mixed`, or a source's `share`"
             )
-        if self.max_length is None and not self.overflow.startswith("truncate"):
+        if self.max_length is None and self.overflow not in ("truncate", "truncate-left"):
             raise ValueError("no row is longer than no limit: leave `overflow` out")
         if self.max_length is None and self.packing is not None:
             raise ValueError("rows are packed up to a length: `packing` needs a `max_length`")

@@ -64,7 +64,7 @@ def expressed(values: dict[str, Any], backend: Backend) -> dict[str, Any]:
     """The values that the backend's files hold."""
     kept = {path: value for path, value in values.items() if not path.startswith(NOT_EMITTED)}
     if (
-        values["data.overflow"] in ("drop", "truncate-left")
+        values["data.overflow"] in ("drop", "truncate-left", "truncate-turns")
         and values["data.prepare"] == "framework"
     ):
         kept["data.overflow"] = values["data.overflow"]

@@ -86,6 +86,7 @@ def test_the_spec_is_one_that_a_person_would_have_written(read: Bring) -> None:
         "    path: data/alpaca_en_demo.json\n"
         "    format: alpaca\n"
         "  max_length: 2048\n"  # left out, it would be the model's own where that is less
+        "  overflow: truncate-turns\n"
         "method:\n"
         "  tuner:\n"
         "    type: lora\n"

@@ -210,17 +210,21 @@ def test_processes_that_ray_starts(read: Bring) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "word"),
     [
-        ("", "in proportion"),
-        ("mask_history: true\n", "the last turns stay there"),
-        ("stage: pt\n", ""),
+        ("", "truncate-turns"),
+        ("mask_history: true\n", "truncate-turns"),
+        ("stage: dpo\n", "truncate-turns"),
+        ("stage: kto\n", "truncate-turns"),
+        ("stage: rm\n", "truncate-turns"),
+        ("stage: pt\n", "truncate"),
     ],
 )
-def test_how_long_rows_are_cut_is_told(read: Bring, more: str, told: str) -> None:
+def test_long_rows_are_cut_in_its_own_way(read: Bring, more: str, word: str) -> None:
     text = SFT.replace("stage: sft\n", "") if "stage" in more else SFT
-    notes = [note for note in read(text + more).notes if "cutoff_len" in note]
-    assert [told in note for note in notes] == ([True] if told else [])
+    imported = read(text + more)
+    assert imported.composed.spec.data.overflow == word
+    assert not [note for note in imported.notes if "cutoff_len" in note]
 
 
 def test_packed_rows_share_rows_otherwise(read: Bring) -> None:

@@ -56,7 +56,7 @@ def test_a_default_that_gives_way_is_written_where_it_is_said(read: Bring) -> No
     ordered = read(SHUFFLED + "disable_shuffling: true\npreprocessing_batch_size: 8\n")
     assert "shuffle" not in ordered.composed.text
     scored = read(SHUFFLED.replace("stage: kto", "stage: rm").replace("kto_en", "dpo_en"))
-    assert "  overflow: truncate\n" in scored.composed.text
+    assert "  overflow: truncate-turns\n" in scored.composed.text
     for imported in (shuffled, ordered, scored):
         assert not changed(imported)
         loaded = loads(imported.composed.text, "imported.yaml")

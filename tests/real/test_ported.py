@@ -13,6 +13,7 @@ from ftspec.emit import yaml
 from ftspec.env.install import ensure
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
+from ftspec.verify.inputs import rows as rows_of
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
@@ -83,8 +84,18 @@ PREFERENCE: Mapping[str, Any] = {
 
 @pytest.mark.parametrize(
     ("name", "config", "rows"),
-    [("lora", PUBLISHED, CHATS), ("dpo", {**PUBLISHED, **PREFERENCE}, PAIRS)],
-    ids=["lora", "dpo"],
+    [
+        ("lora", PUBLISHED, CHATS),
+        ("dpo", {**PUBLISHED, **PREFERENCE}, PAIRS),
+        ("lora, long rows", {**PUBLISHED, "cutoff_len": 40}, CHATS),
+        (
+            "lora, long rows from their end",
+            {**PUBLISHED, "cutoff_len": 40, "mask_history": True},
+            CHATS,
+        ),
+        ("dpo, long rows", {**PUBLISHED, **PREFERENCE, "cutoff_len": 40}, PAIRS),
+    ],
+    ids=["lora", "dpo", "lora-cut", "lora-cut-last", "dpo-cut"],
 )
 def test_a_published_config_trains_the_same_in_trl(
     lab: Lab,
@@ -95,7 +106,8 @@ def test_a_published_config_trains_the_same_in_trl(
 ) -> None:
     def runs(folder: Path) -> Mapping[str, Run]:
         original = lab.compiled("llamafactory", folder / "llamafactory")
-        text = yaml.dump([("all", {**config, **SMALL})])
+        length = config.get("cutoff_len", SMALL["cutoff_len"])
+        text = yaml.dump([("all", {**config, **SMALL, "cutoff_len": length})])
         (original.folder / "train.yaml").write_text(text)
         (original.folder / "dataset_info.json").write_text(json.dumps({"rows": rows}))
         monkeypatch.chdir(original.folder)
@@ -115,6 +127,8 @@ def test_a_published_config_trains_the_same_in_trl(
     keep_pair(f"llamafactory, published {name}", "llamafactory", "trl", certificate)
     losses = [step.loss for step in proven.evidence("llamafactory").steps]
     assert len(losses) == SMALL["max_steps"] and losses[0] != losses[-1]
+    longest = max(len(row.ids) for row in rows_of(proven.evidence("trl")))
+    assert (longest == config.get("cutoff_len")) == ("cutoff_len" in config)
 
 
 UNSLOTH = """\

@@ -187,7 +187,9 @@ def documents(bare: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     rest = {
         "max_length": st.none() | st.integers(8, 10**6) | st.integers(8, 10**6),
         "system": st.none() | words(),
-        "overflow": st.sampled_from(("truncate", "truncate-left", "split", "drop", "error")),
+        "overflow": st.sampled_from(
+            ("truncate", "truncate-left", "truncate-turns", "split", "drop", "error")
+        ),
         "train_on": st.sampled_from(("completions", "assistant", "all")),
         "turn_part": st.sampled_from((*("written",) * 3, "ended", "said")),
         "turn_flag": st.none() | st.none() | words(),

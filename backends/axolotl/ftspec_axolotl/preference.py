@@ -24,6 +24,7 @@ from ftspec.families.objectives.preference import (
     pair_rows,
 )
 from ftspec.families.rows.answer_rows import CONVERSATIONS
+from ftspec.families.rows.by_turns import WORD
 from ftspec.families.rows.images import no_images
 from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.rows.packing import EIGHT
@@ -65,6 +66,12 @@ ALONE: Mapping[str, Bar] = {
             "notimpl",
             OUT,
         ),
+    ),
+    "data.overflow": Bar(
+        lambda word: word != WORD,
+        "of a long row it keeps the first tokens, as trl does",
+        "notyet",
+        "data.overflow: error",
     ),
     STRATEGY: Bar(
         lambda word: word is None, "answers were not seen under FSDP there", "notimpl", OUT

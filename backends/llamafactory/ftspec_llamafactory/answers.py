@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from ftspec.data.by_turns import share
 from ftspec.data.example import Example
 from ftspec.data.template import Template
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import Asked, Part, Rule, Unknown, View
 from ftspec.mapping import Flat
-from ftspec_llamafactory.rows import SlotRows, beginning, kept_tokens, labelled, share, slot_rows
+from ftspec_llamafactory.rows import SlotRows, beginning, kept_tokens, labelled, slot_rows
 
 COMPARED = ("dpo", "kto")
 """Stages whose rows end with an answer that is compared or judged."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from ftspec.data.named import templates
 from ftspec.families.objectives.supervised import continued
+from ftspec.families.rows.by_turns import WORD
+from ftspec.families.rows.images import with_images
 from ftspec.families.rows.script_data import lower_system, shape_of
 from ftspec.families.rows.turns import turn_row
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
@@ -41,7 +43,7 @@ from ftspec_llamafactory.engine import engine_rows
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
-from ftspec_llamafactory.images import image_rows
+from ftspec_llamafactory.images import SPLIT, image_rows, shown
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.losses import loss_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
@@ -79,8 +81,10 @@ def _lift_length(length: int | None, packing: Any, neat: Any, folder: Any) -> in
     return length - 1 if packs and isinstance(length, int) else length
 
 
-def _lower_overflow(overflow: str, who: str) -> Any:
+def _lower_overflow(overflow: str, who: str, sources: tuple[dict[str, Any], ...]) -> Any:
     if who == "ftspec" or overflow == "error":
+        return ()
+    if overflow == WORD and not with_images(sources):
         return ()
     if overflow == "drop":
         raise Refuse("a long row is cut, it cannot be left out", "notyet", "data.prepare: ftspec")
@@ -89,8 +93,15 @@ def _lower_overflow(overflow: str, who: str) -> Any:
     return Lossy(
         (),
         "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
-        "its end; data.prepare: ftspec cuts alike everywhere",
+        "its end; data.overflow: truncate-turns says so, data.prepare: ftspec cuts alike everywhere",
     )
+
+
+def _lift_overflow(length: int | None, entries: Any) -> str:
+    """Its own way; where there is no limit, no row is longer than it, and ftspec cuts none with images."""
+    if length is None:
+        return "truncate"
+    return "error" if shown(entries) else WORD
 
 
 def _lower_template(template: str, who: str, sees: bool | None) -> Any:
@@ -293,10 +304,9 @@ SFT = FieldMap(
             ("data.overflow",),
             (),
             _lower_overflow,
-            # where there is no limit, no row is longer than it
-            lambda length: "truncate" if length is None else "error",
-            uses=("data.prepare",),
-            reads=("cutoff_len",),
+            _lift_overflow,
+            uses=("data.prepare", "data.train"),
+            reads=("cutoff_len", SPLIT),
             reason="cuts a long row in its own way",
         ),
         Row(

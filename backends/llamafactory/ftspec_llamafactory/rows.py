@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from ftspec.data.by_turns import share
 from ftspec.data.carried import REMEDY, by_alternating
 from ftspec.data.example import Example
 from ftspec.data.named import HOLE
@@ -138,18 +139,6 @@ class SlotRows:
             note = f"{len(kept)} of {len(pairs)} question-answer pairs are left"
         parts = tuple(part for turn, _ in kept for part in turn)
         return View(parts, [label for _, labels in kept for label in labels], length, note=note)
-
-
-def share(prompt: int, answer: int, room: int) -> tuple[int, int]:
-    """How many tokens of a prompt and of its answer fit into ``room``."""
-    if answer * 2 < room:
-        most = room
-    elif prompt * 2 < room:
-        most = room - prompt
-    else:
-        most = int(room * (answer / (prompt + answer)))
-    said = min(most, answer)
-    return min(max(room - said, 0), prompt), said
 
 
 def slot_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule | Unknown:

@@ -14,12 +14,14 @@ from ftspec.families.objectives.preference import (
     MEASURED,
     OBJECTIVE,
     Bar,
+    cut_pairs,
     pair_rows,
     reference_rows,
     refuse_dropping,
     trained,
     trained_by,
 )
+from ftspec.families.rows.by_turns import PAIRS_CUT, WORD
 from ftspec.families.rows.images import READ
 from ftspec.families.rows.script_data import KEEP_END, KEEP_START, LIMIT, left_off, lift_overflow
 from ftspec.families.trainers import DPO
@@ -49,11 +51,12 @@ def dpo_rows() -> tuple[Row, ...]:
         field(f"{OBJECTIVE}beta", f"{CONFIG}beta", absent=0.1),
         Row(
             ("data.overflow",),
-            (LIMIT, f"{CONFIG}truncation_mode"),
+            (LIMIT, f"{CONFIG}truncation_mode", PAIRS_CUT),
             _lower_overflow,
             _lift_overflow,
+            uses=("data.max_prompt_length",),
             reads=(READ, f"{CONFIG}max_length"),
-            absent=(None, KEEP_START),
+            absent=(None, KEEP_START, MISSING),
         ),
         Row(
             (f"{OBJECTIVE}label_smoothing",),
@@ -82,13 +85,15 @@ def dpo_rows() -> tuple[Row, ...]:
     )
 
 
-def _lower_overflow(overflow: str) -> Any:
+def _lower_overflow(overflow: str, prompt: int | None) -> Any:
     refuse_dropping(overflow)
-    return MISSING, KEEP_END if left_off(overflow) else KEEP_START
+    return MISSING, KEEP_END if left_off(overflow) else KEEP_START, cut_pairs(overflow, prompt)
 
 
-def _lift_overflow(limit: Any, mode: Any, images: Any, length: Any) -> str:
+def _lift_overflow(limit: Any, mode: Any, cut: Any, images: Any, length: Any) -> str:
     """What a script does to long rows: at one with images that is too long it stops."""
+    if cut is not MISSING:
+        return WORD
     stops = images is not MISSING and length is not None
     return "error" if stops else lift_overflow(limit, mode)
 

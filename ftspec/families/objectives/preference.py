@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE
+from ftspec.families.rows.by_turns import PAIRS_CUT, WORD
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.images import ANSWERS, LEARNED, with_images
 from ftspec.families.rows.long_prompts import prompt_row
@@ -230,10 +232,11 @@ def pair_rows(shape: str = PREFERENCE, always: str = "") -> tuple[Row, ...]:
         ),
         Row(
             ("data.overflow",),
-            (LIMIT,),
-            _lower_overflow,
-            lambda _limit: "truncate",
-            absent=(None,),
+            (LIMIT, PAIRS_CUT),
+            partial(_lower_overflow, shape),
+            lambda _limit, cut: "truncate" if cut is MISSING else WORD,
+            uses=("data.max_prompt_length",),
+            absent=(None, MISSING),
         ),
         prompt_row(always),
         Row(
@@ -270,13 +273,33 @@ def refuse_dropping(overflow: str) -> None:
         )
 
 
-def _lower_overflow(overflow: str) -> Any:
+def cut_pairs(overflow: str, prompt: int | None) -> Any:
+    """The native value by which a script cuts pairs turn by turn; none for another word."""
+    if overflow != WORD:
+        return MISSING
+    if prompt is not None:
+        raise Refuse(
+            "a prompt has its share of a row, and no limit of its own beside that",
+            "notimpl",
+            "leave data.max_prompt_length out",
+        )
+    return True
+
+
+def _lower_overflow(shape: str, overflow: str, prompt: int | None) -> Any:
     refuse_dropping(overflow)
+    if overflow == WORD and shape != PREFERENCE:
+        raise Refuse(
+            "an answer is judged beside another row's, and trl gives both one prompt: it has not the share "
+            "of each",
+            "notyet",
+            "data.overflow: error",
+        )
     if left_off(overflow):
         raise Refuse(
             "its trainer keeps the first tokens of a row", "notyet", "data.overflow: error"
         )
-    return MISSING
+    return MISSING, cut_pairs(overflow, prompt)
 
 
 def reference_rows() -> tuple[Row, ...]:

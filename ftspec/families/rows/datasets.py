@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from ftspec.families.rows.by_turns import MAPPED
 from ftspec.families.rows.dataset_statements import (
     AFTER,
     DROPS,
@@ -85,6 +86,8 @@ def template(split: str, printed: Mapping[str, Any]) -> str:
         text += SYSTEMS.get(shape, "").replace('"@system"', "{{ ROWS.system|py }}")
     if printed["options"]:
         text += OPTIONS.replace('"@options"', "{{ ROWS.options|py }}")
+    if printed["cut"]:
+        text += MAPPED
     drop = DROPS.get(shape, "").replace('"@limit"', "{{ ROWS.limit|py }}")
     if printed["shuffled"] is not None:
         text += SHUFFLING + (drop if printed["limit"] else "") + HOLDING_OUT
@@ -115,11 +118,13 @@ def context(
     options: Mapping[str, Any] | None = None,
     mixed: bool = False,
     seed: int | None = None,
+    cut: bool = False,
 ) -> dict[str, Any]:
     """What `template` prints for a split.
 
     ``held_out``: how many of its rows the other split is made of, and which of those that are drawn.
-    ``mixed``: whether all rows are drawn first. ``seed``: what rows are drawn by.
+    ``mixed``: whether all rows are drawn first. ``seed``: what rows are drawn by. ``cut``: whether they
+    are cut by turns.
 
     Raises:
         Refuse: sources of different formats, of files and hub data sets, or of several file types;
@@ -165,6 +170,7 @@ def context(
         "shuffled": None,
         "mixed": mixed,
         "seed": seed,
+        "cut": cut,
     }
     if held_out is not None:
         size, draw = held_out
@@ -195,6 +201,7 @@ def taken(shape: str, limit: int | None) -> dict[str, Any]:
         "shuffled": None,
         "mixed": False,
         "options": None,
+        "cut": False,
     }
     return {**nothing, "shape": shape, "limit": limit, "taken": True}
 
@@ -276,6 +283,8 @@ def read_split(tree: ast.Module, split: str) -> Split | None:
     parts = [{key: part[key] for key in part if key != "seed"} for part in parts]
     mix = _first(rest, MIX, name)
     seeds |= {*mix.values()}
+    if rest and match(MAPPED.replace("ROWS", name), rest[-1]) is not None:
+        rest.pop()
     options = _last(rest, {"": OPTIONS}, name).get("options")
     system = _last(rest, SYSTEMS, name).get("system")
     for (kind, shape), source in STATEMENTS.items():

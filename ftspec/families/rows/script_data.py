@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftspec.families.objectives.supervised import SHAPE
+from ftspec.families.rows.by_turns import CUT, WORD, refuse_uncut
 from ftspec.families.rows.datasets import context
 from ftspec.families.rows.draws import draw_rows
 from ftspec.families.rows.images import ALSO, ENDS, LEARNED, TEXT, with_images
@@ -51,7 +52,8 @@ def data_rows() -> tuple[Row, ...]:
             (f"{CONFIG}completion_only_loss", f"{CONFIG}assistant_only_loss", SHAPE, LEARNED),
             _lower_train_on,
             _lift_train_on,
-            uses=("data.train", "data.prepare", "derived.marks_turns", ALSO),
+            uses=("data.train", "data.prepare", "derived.marks_turns", ALSO, "data.overflow"),
+            reads=(CUT,),
             absent=(None, False, MISSING, MISSING),
         ),
         _turns(),
@@ -75,12 +77,15 @@ def data_rows() -> tuple[Row, ...]:
         ),
         Row(
             ("data.overflow",),
-            (LIMIT, f"{CONFIG}truncation_mode"),
+            (LIMIT, f"{CONFIG}truncation_mode", CUT),
             _lower_overflow,
             _lift_overflow,
-            uses=("data.max_length", "data.prepare", "data.train", "data.train_on"),
+            uses=(
+                *("data.max_length", "data.prepare", "data.train", "data.train_on"),
+                "derived.marks_turns",
+            ),
             reads=(SHAPE, f"{CONFIG}max_length"),
-            absent=(None, KEEP_START),
+            absent=(None, KEEP_START, MISSING),
         ),
         *no_prompts(),
         *prepared_rows(),
@@ -135,20 +140,26 @@ def _lower_overflow(
     who: str,
     sources: tuple[dict[str, Any], ...],
     train_on: str,
+    marks_turns: bool | None,
 ) -> Any:
+    if overflow == WORD and who != "ftspec":
+        refuse_uncut(shape_of(sources, train_on), sources, marks_turns)
+        return MISSING, KEEP_START, (limit, train_on)
     if overflow == "split" and who != "ftspec":
         raise Refuse(
             "trl cuts a long row, or packs its parts among others", "notyet", "data.prepare: ftspec"
         )
     if overflow != "drop" or who == "ftspec":
         # trl keeps the first max_length tokens; `error` was seen to before the run
-        return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START
+        return MISSING, KEEP_END if left_off(overflow) and who != "ftspec" else KEEP_START, MISSING
     context(sources, shape_of(sources, train_on), "", limit)  # refuses what it cannot measure
-    return limit, KEEP_START
+    return limit, KEEP_START, MISSING
 
 
-def _lift_overflow(limit: Any, mode: Any, shape: Any, length: Any) -> Any:
+def _lift_overflow(limit: Any, mode: Any, cut: Any, shape: Any, length: Any) -> Any:
     """What a script does to long rows: at one with images that is too long it stops."""
+    if cut is not MISSING:
+        return WORD
     return "error" if shape == IMAGES and length is not None else lift_overflow(limit, mode)
 
 
@@ -207,6 +218,7 @@ def _lower_train_on(
     who: str,
     marks_turns: bool | None,
     shown: bool | None,
+    overflow: str,
 ) -> tuple[Any, ...]:
     if who == "ftspec":
         return False, False, "tokens", MISSING  # the labels say it
@@ -221,14 +233,18 @@ def _lower_train_on(
             "data.prepare: ftspec, or {% generation %} around the assistant's turns in a "
             "model.chat_template",
         )
+    if overflow == WORD:
+        return False, False, shape, MISSING  # the script makes the labels
     if shape in ("prompt-completion", WRITTEN):
         return train_on != "all", False, shape, MISSING
     return False, shape == "messages" and train_on == "assistant", shape, MISSING
 
 
-def _lift_train_on(completion: Any, assistant: Any, shape: Any, learned: Any) -> Any:
+def _lift_train_on(completion: Any, assistant: Any, shape: Any, learned: Any, cut: Any) -> Any:
     if shape == "tokens":
         return MISSING
+    if cut is not MISSING:
+        return cut[1]
     if learned is not MISSING:
         return "all" if learned == TEXT else learned
     if assistant:

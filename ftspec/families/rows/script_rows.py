@@ -20,6 +20,7 @@ from ftspec.data.view import UNCUT, WRITTEN, Asked, Rule, Unknown, View, parts_o
 from ftspec.errors import DataError, Problem
 from ftspec.families.objectives.supervised import SHAPE
 from ftspec.families.rows.answer_rows import answer_rows, is_supervised
+from ftspec.families.rows.by_turns import CUT
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.mapping import Flat
@@ -106,7 +107,7 @@ def script_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
     """The rule of a script with these native values."""
     if not is_supervised(native):
         return answer_rows(native, tokens, template)
-    shape = native[SHAPE]
+    shape = f"{native[SHAPE]}, cut turn by turn" if CUT in native else native[SHAPE]
     packing: Packing | None = None
     if native.get(f"{CONFIG}packing"):
         packing = STRATEGIES.get(native[f"{CONFIG}packing_strategy"])

@@ -25,7 +25,7 @@ from ftspec.families.objectives.supervised import (
     WEIGHERS,
     weigher,
 )
-from ftspec.families.rows import datasets, images, long_prompts, packing
+from ftspec.families.rows import by_turns, datasets, images, long_prompts, packing
 from ftspec.families.rows.dataset_statements import DRAWN
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
@@ -174,7 +174,9 @@ def emit_script(
         "stopping": native.get(best.STOPPING),
         "scored": scored.context(native),
         "teacher": native.get(gkd.TEACHER) if trainer.teaches else None,
-        "longest": native.get(long_prompts.LONGEST),
+        "longest": native.get(long_prompts.LONGEST)
+        or ((None, "turns") if by_turns.PAIRS_CUT in native else None),
+        "by_turns": native.get(by_turns.CUT),
         "pairs": native.get(free.LIKELIHOOD, "rows") if trainer.pairs else None,
         **images.context(native),
         **qat.context(native, job.values),
@@ -196,7 +198,8 @@ def emit_script(
         ),
         "restart": native.get(packing.RESTART),
         "measured": named is not None,
-        "template": native.get(TEMPLATE) or (named if LIMIT in native else None),
+        "template": native.get(TEMPLATE)
+        or (named if LIMIT in native or by_turns.CUT in native else None),
         "resume": native.get("train.resume_from_checkpoint"),
         "in_pieces": fsdp.in_pieces(native),
         "prepared": any(split["tokens"] for split in used),
@@ -218,7 +221,11 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
     """
     every: dict[str, tuple[Any, Callable[[], str]]] = {
         "pairs": (values["pairs"], lambda: PAIRS.read_text("utf-8")),
-        "cut prompts": (values["longest"], lambda: long_prompts.TEXT.read_text("utf-8")),
+        "cut prompts": (
+            values["longest"],
+            lambda: by_turns.sharing(long_prompts.TEXT.read_text("utf-8")),
+        ),
+        "cut by turns": (values["by_turns"], by_turns.text),
         "read images": (values["images"], lambda: images.COLLATOR.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),
@@ -293,6 +300,7 @@ def _split(native: Flat, job: Job, split: str) -> dict[str, Any] | None:
         native.get(OPTIONS),
         split == "train" and MIXED in native,
         native.get(DRAW_SEED),
+        by_turns.CUT in native,
     )
 
 

@@ -10,7 +10,7 @@ from ftspec.backend import File
 from ftspec.families.objectives import free, gkd, scored
 from ftspec.families.objectives.preference import REFERENCE
 from ftspec.families.objectives.supervised import AVERAGE, SHAPE
-from ftspec.families.rows import datasets, long_prompts, packing
+from ftspec.families.rows import by_turns, datasets, long_prompts, packing
 from ftspec.families.rows.draws import DRAW_SEED, HELD_OUT, MIXED
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.rows.template import OPTIONS, TEMPLATE
@@ -60,6 +60,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= pure.read_adapters(tree)
     native |= long_prompts.read_longest(tree) | packing.read_positions(tree)
+    native |= by_turns.read_cut(tree)
     native |= (
         partial.read_partial(tree)
         | experts.read_freezing(tree)

@@ -22,8 +22,8 @@ from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen
 from ftspec.port.formats.llamafactory.joined import (
     BLOCKS,
     block,
-    cut,
     length,
+    long_rows,
     neat,
     packing,
     packs,
@@ -236,8 +236,7 @@ def _complete(context: Context) -> Completion:
     purpose = other(context)
     questions[:0] = doubts(context)
     questions += stops(context)
-    # its own way of cutting, in proportion from prompt and answer, is told in a note
-    spec: dict[str, Any] = {"data.overflow": "truncate"}
+    spec: dict[str, Any] = {"data.overflow": long_rows(context)}
     if packs(context) and context.get("stage") != "pt":
         said = context.get("cutoff_len", aged.length(context))
         if isinstance(said, int):
@@ -257,8 +256,7 @@ def _complete(context: Context) -> Completion:
         questions += asked(context)
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    long = uncut(context) or (cut(context) if purpose is None else ())
-    told = (*(notes if purpose is None else ()), *unheard(context), *long)
+    told = (*(notes if purpose is None else ()), *unheard(context), *uncut(context))
     return Completion(native, spec, tuple(questions), told, trains=purpose is None)
 
 

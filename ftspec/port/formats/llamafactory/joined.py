@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftspec.families.rows.by_turns import WORD
 from ftspec.families.rows.packing import CARRIED, is_recurrent
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain, training_rules
@@ -34,15 +35,6 @@ BY_MODEL = "which attention it takes for this model is not said by the file"
 """model/model_utils/attention.py: gemma 2 has flash attention where it is installed, gpt-oss always."""
 CUTTING = ("sft", "rm", "dpo", "kto", "orpo")
 """Stages whose rows are turns that `infer_seqlen` shortens."""
-COUNTED = "`ftspec data preview` counts such rows, and data.overflow: error stops at them"
-IN_PROPORTION = (
-    "a row longer than cutoff_len loses tokens of a question and its answer in proportion there "
-    f"(data/processor/processor_utils.py, infer_seqlen), and its end here: {COUNTED}"
-)
-LAST = (
-    "of a conversation longer than cutoff_len the last turns stay there, since mask_history is on "
-    f"(data/processor/supervised.py), and the first ones here, which do not train: {COUNTED}"
-)
 TOGETHER = "texts are put into rows together"
 
 
@@ -70,11 +62,12 @@ def length(setting: Setting, context: Context) -> Outcome:
     return PLAIN(setting, context)
 
 
-def cut(context: Context) -> tuple[str, ...]:
-    """A note on rows of turns that are too long."""
-    if context.get("stage", "sft") not in CUTTING:
-        return ()
-    return (LAST if context.get("mask_history") is True else IN_PROPORTION,)
+def long_rows(context: Context) -> str:
+    """What becomes of rows that are too long: those of turns lose a part of each, texts their end."""
+    handed = context.get("template") == "empty"  # rows that are prepared are not cut again
+    unlimited = context.get("cutoff_len", 0) is None
+    turns = context.get("stage", "sft") in CUTTING and not (handed or unlimited)
+    return WORD if turns else "truncate"
 
 
 def neat(setting: Setting, context: Context) -> Outcome:
