@@ -32,6 +32,24 @@ SECTIONS = {
     "mpirun_": "mpirun_config",
 }
 """Beginnings of its other options, and the sections that have them in its config."""
+CONFIG = "accelerate_config"
+"""What trl's command line calls the file of its launch (cli/accelerate_config.py)."""
+HANDED_ON = (CONFIG, "config_file", "num_processes", "num_machines", "machine_rank", "mixed_precision",
+             "gpu_ids", "main_process_ip", "main_process_port", "rdzv_backend", "rdzv_conf", "same_network",
+             "num_cpu_threads_per_process", "max_restarts", "quiet", *KINDS)  # fmt: skip
+"""Options of `accelerate launch` that `trl sft` hands on, from its words and from its file of settings."""
+
+
+def is_handed_on(name: str) -> bool:
+    """Whether trl's command line hands an option of this name to accelerate: it has none of its own."""
+    starts = tuple(
+        start for start in SECTIONS if start not in ("fp8_", "gradient_accumulation_steps")
+    )
+    return name in HANDED_ON or (name.startswith(starts) and name not in TRLS)
+
+
+TRLS = ("fsdp_config", "fsdp_transformer_layer_cls_to_wrap", "fsdp_min_num_params")
+"""Arguments of transformers, now or before, which trl takes itself."""
 SHORT = {"-i": "--include", "-e": "--exclude", "-H": "--hostfile"}
 """Short options of the deepspeed launcher."""
 

@@ -151,7 +151,12 @@ def _launch(command: Command) -> Launch | None:
     own = OWN.get(name)
     if own is not None and texts[1:2] and texts[1] in own[1]:
         launch = Launch(command.line, own[0], texts[1] if name == "trl" else "", words=words[2:])
-        if name != "trl":  # those start a process for each device that they see
+        if name == "trl":
+            launch.words, taken = _handed_on(words[2:])
+            options, unknown = arguments(taken, command.line)
+            launch.unknown += unknown
+            launch.machine |= launched(options)
+        else:  # those start a process for each device that they see
             launch.machine |= _seen(command.environ, len(visible))
         return _surrounded(launch, command.environ)
     if (of_another := DOTTED.get(" ".join([name, *texts[1:2]]))) is not None:
@@ -164,6 +169,25 @@ def _launch(command: Command) -> Launch | None:
         found.environ |= {**dict.fromkeys(command.unsure), **command.environ}
         found.environ |= _placed(launcher, found.machine.get("num_processes"))
     return found and _surrounded(found, command.environ)
+
+
+def _handed_on(words: Sequence[Word]) -> tuple[list[Word], list[Word]]:
+    """Words of trl's command line, and those that it hands to accelerate."""
+    own: list[Word] = []
+    taken: list[Word] = []
+    now = own
+    for word in words:
+        if word.text.startswith("--"):
+            name = word.text.partition("=")[0].removeprefix("--").replace("-", "_")
+            now = taken if launchers.is_handed_on(name) else own
+        now.append(word)
+    return own, taken
+
+
+def launched(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What trl hands to accelerate, in the names of its config."""
+    named = {"config_file" if key == launchers.CONFIG else key: one for key, one in options.items()}
+    return launchers.machine(named, "accelerate", ())
 
 
 def _placed(launcher: str, processes: Any) -> dict[str, str | None]:

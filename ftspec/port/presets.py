@@ -1,4 +1,4 @@
-"""DeepSpeed's settings that come with a tool, by the names under which its configs ask for them.
+"""Settings of DeepSpeed and accelerate that come with a tool, by the names by which its configs ask for them.
 
 axolotl 0.19.0, deepspeed_configs/ of its source distribution; LLaMA-Factory 0.9.5, examples/deepspeed/. Left
 out is what says how data moves, not what it computes.
@@ -69,3 +69,39 @@ def preset(value: str, tool: str, title: str) -> Document | None:
         return None
     whose = f"{title}'s own {place.name}"
     return Document(Path(value), Placed(dict(files[place.name]), {}), whose=whose)
+
+
+SPREAD = {"num_machines": 1, "num_processes": 8, "mixed_precision": "bf16"}
+WHOLE = {"distributed_type": "FSDP", **SPREAD}
+PIECES = {
+    "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    "fsdp_cpu_ram_efficient_loading": True,
+    "fsdp_state_dict_type": "FULL_STATE_DICT",
+}
+
+
+def _zero(stage: int) -> dict[str, Any]:
+    engine = {"gradient_accumulation_steps": 1} if stage == 1 else {}
+    return {
+        "distributed_type": "DEEPSPEED",
+        **SPREAD,
+        "deepspeed_config": {"zero_stage": stage, **engine},
+    }
+
+
+LAUNCHES: Mapping[str, Mapping[str, Any]] = {
+    "single_gpu": {"distributed_type": "NO", **SPREAD},
+    "multi_gpu": {"distributed_type": "MULTI_GPU", **SPREAD},
+    "fsdp1": {**WHOLE, "fsdp_config": {**PIECES, "fsdp_version": 1}},
+    "fsdp2": {**WHOLE, "fsdp_config": {**PIECES, "fsdp_version": 2}},
+    **{f"zero{stage}": _zero(stage) for stage in (1, 2, 3)},
+}
+"""accelerate's settings that come with trl 1.16, trl/accelerate_configs/."""
+
+
+def launch_preset(name: str) -> Document | None:
+    """How trl's own file of this name launches; None for another one."""
+    said = LAUNCHES.get(name)
+    if said is None:
+        return None
+    return Document(Path(name), Placed(dict(said), {}), whose=f"trl's own {name}.yaml")

@@ -85,7 +85,14 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
         why = "a script of Windows, whose variables and line ends are others"
         hint = "give its command that trains in quotes, as one line"
         raise SpecError(Problem(why, file=str(path), hint=hint))
-    return [recognise(path, wanted)]
+    return _with_launch(recognise(path, wanted))
+
+
+def _with_launch(part: Part) -> list[Part]:
+    """A file, and how it is launched where it says so: as a config of trl may."""
+    if part.format.name != "trl" or read.is_script(part.document.path):
+        return [part]
+    return [Part(*one) for one in shell.with_launch(*part, recognise)]
 
 
 def _handed(path: Path, text: str) -> list[dumped.Handed]:
@@ -183,10 +190,11 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     if read.is_script(path):
         raise SpecError(Problem(NO_TRAINER, file=str(path), hint=WHICH_TRAINERS))
     scores = {form.name: len(form.signs & set(data)) for form in formats()}
+    if "model_name_or_path" in data:  # which no engine's and no launcher's file has
+        whole = {form.name: scores[form.name] for form in formats() if form.whole}
+        scores = whole if any(whole.values()) else scores
     best = max(scores.values(), default=0)
     names = [name for name, score in scores.items() if score == best]
-    if "model_name_or_path" in data:  # which no engine's and no launcher's file has
-        names = [form.name for form in formats() if form.whole and form.name in names] or names
     hint = f"--from {'|'.join(NAMES)} names it"
     if best == 0:
         keys = ", ".join(map(str, list(data)[:4])) or "none"

@@ -15,8 +15,10 @@ from ftspec.errors import Problem, SpecError
 from ftspec.port.documents import Document, Scalar, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
-from ftspec.port.launches import Launch, arguments, launches, untrained
+from ftspec.port.launchers import CONFIG, is_handed_on
+from ftspec.port.launches import Launch, arguments, launched, launches, untrained
 from ftspec.port.overrides import DOTTED, merged
+from ftspec.port.presets import launch_preset
 from ftspec.port.tables import table
 from ftspec.read import commands, pyyaml
 from ftspec.read.commands import Command
@@ -94,7 +96,46 @@ def parts(
     whole, files = commands.read_whole(text)
     launch = _chosen(path, whole, wanted, line)
     main = _main(path, launch, wanted, read, files, written)
+    if launch.tool == "trl" and launch.trainer:
+        main, machine = apart(*main)
+        launch.machine = _over(machine, launch.machine)
     return [main, *_machine(path, launch, read), *_beside(path, main, files)]
+
+
+def apart(form: Format, document: Document) -> tuple[tuple[Format, Document], dict[str, Any]]:
+    """A config of trl without what its command line hands to accelerate, and that.
+
+    trl 1.16, cli/commands/training.py.
+    """
+    handed = {key: one for key, one in document.data.items() if is_handed_on(key)}
+    config = handed.get(CONFIG)
+    if config is not None and not (isinstance(config, str) and _launches(document.path, config)):
+        del handed[CONFIG]  # its own fate tells
+    if form.name != "trl" or not handed:
+        return (form, document), {}
+    left = {key: one for key, one in document.data.items() if key not in handed}
+    places = {trail: one for trail, one in document.placed.places.items() if trail[0] not in handed}
+    placed = document.placed._replace(data=left, places=places)
+    return (form, replace(document, placed=placed)), launched(handed)
+
+
+def with_launch(form: Format, document: Document, read: Read) -> list[tuple[Format, Document]]:
+    """A config of trl, and how it says to be launched."""
+    main, machine = apart(form, document)
+    line = min((one.line for one in document.placed.places.values()), default=0)
+    launch = Launch(line, "trl", machine=machine)
+    return [main, *_machine(document.path, launch, read)]
+
+
+def _over(machine: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of the launch, and over it what is typed."""
+    sections = {key: one for key, one in machine.items() if isinstance(one, dict) and key in typed}
+    return {**machine, **typed, **{key: {**one, **typed[key]} for key, one in sections.items()}}
+
+
+def _launches(path: Path, config: str) -> Path | Document | None:
+    """A file of accelerate's that is here, or one of trl's own."""
+    return _near(path, config) or launch_preset(config)
 
 
 def _beside(
@@ -308,11 +349,11 @@ def _machine(path: Path, launch: Launch, read: Read) -> list[tuple[Format, Docum
     config = machine.pop("config_file", None)
     document = Document(path, Placed({}, {}))
     if isinstance(config, str):
-        near = _near(path, config)
+        near = _launches(path, config)
         if near is None:
             why = f"{config}: how it is launched stands in that file, which is not here"
             raise SpecError(Problem(why, file=str(path), line=launch.line))
-        form, document = read(near)
+        document = near if isinstance(near, Document) else read(near)[1]
     if not machine and config is None:
         return []
     form = load("accelerate")

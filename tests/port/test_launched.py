@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from ftspec.port.presets import LAUNCHES
 from tests.port.conftest import Bring, fate
 
 SILENT = (
@@ -74,3 +77,56 @@ def test_a_number_of_processes_that_nobody_says_is_told(read: Bring, kind: str) 
     launch = f"distributed_type: {kind}\nmixed_precision: bf16\nnum_machines: 1\n"
     imported = read(NO_HALF, other={"launch.yaml": launch})
     assert any("num_processes is not said" in line for line in imported.notes)
+
+
+TYPED = "trl sft --model_name_or_path m --output_dir o --per_device_train_batch_size 2 "
+FILE = "model_name_or_path: org/m\ndataset_name: org/r\noutput_dir: o\nper_device_train_batch_size: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "devices", "stage"),
+    [
+        ("--accelerate_config zero3", 8, 3),
+        ("--accelerate_config zero2 --num_processes 4", 4, 2),
+        ("--accelerate_config single_gpu", 1, None),
+        ("--num_processes 4 --use_deepspeed --zero_stage 1", 4, 1),
+        ("--accelerate_config multi_gpu --learning_rate 1e-4", 8, None),
+    ],
+)
+def test_what_trl_hands_to_accelerate(
+    read: Bring, options: str, devices: int, stage: int | None
+) -> None:
+    spec = read(TYPED + options + "\n", name="run.sh").composed.spec
+    assert (spec.hardware.devices, spec.train.batch_size) == (devices, 2 * devices)
+    assert (spec.hardware.zero and spec.hardware.zero.stage) == stage
+
+
+@pytest.mark.parametrize("typed", ["", "--num_processes 2"])
+def test_a_config_of_trl_that_says_how_it_is_launched(
+    read: Bring, tmp_path: Path, typed: str
+) -> None:
+    text = FILE + "accelerate_config: zero2\nnum_processes: 4\nmixed_precision: bf16\n"
+    if typed:
+        (tmp_path / "said.yaml").write_text(text)
+        imported = read(f"trl sft --config said.yaml {typed}\n", name="run.sh")
+    else:
+        imported = read(text)
+    hardware = imported.composed.spec.hardware
+    assert hardware.zero is not None
+    assert (hardware.devices, hardware.zero.stage) == (2 if typed else 4, 2)
+    assert not any("stops" in one.why for one in imported.fates)
+
+
+def test_a_file_of_a_launch_that_is_not_here(read: Bring) -> None:
+    gone = read(FILE + "accelerate_config: gone.yaml\n")
+    assert fate(gone, "accelerate_config")[0] == "unknown"
+    here = read(FILE + "accelerate_config: gone.yaml\n", other={"launch.yaml": PLAIN})
+    assert fate(here, "accelerate_config")[0] == "derived"
+    assert here.composed.spec.hardware.devices == 4
+
+
+def test_trls_own_launches_are_what_comes_with_it() -> None:
+    """`single_gpu` starts one process; the others eight (trl 1.16, trl/accelerate_configs/)."""
+    assert sorted(LAUNCHES) == [
+        "fsdp1", "fsdp2", "multi_gpu", "single_gpu", "zero1", "zero2", "zero3",
+    ]  # fmt: skip

@@ -312,6 +312,16 @@ _FLASH: Rule = unless(
     renamed("model.attn_implementation", lambda _: "flash_attention_2"),
 )
 
+
+def _launch(setting: Setting, context: Context) -> Outcome:
+    """The file of its launch, which is not here."""
+    if "accelerate" in context.companions:
+        return Outcome("derived", why="read from the file that was given with it")
+    return Outcome(
+        "unknown", why=f"how it is launched stands in {setting.value}, which is not here"
+    )
+
+
 format = Format(
     name="trl",
     title="TRL",
@@ -332,6 +342,7 @@ format = Format(
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
         "trainer": _trainer,
+        "accelerate_config": _launch,
         **{key: of_arithmetic(plain) for key in ("bf16", "fp16")},
         "model_revision": renamed("model.revision"),
         "torch_dtype": _dtype,
