@@ -18,6 +18,7 @@ from tests.port.test_engines import AUTO, CONFIG, LAUNCH
         ("mixed_precision: fp16", "precision.compute", "fp16"),
         ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 3}", "hardware.zero.stage", 3),
         ("use_cpu: true", "hardware.device", "cpu"),
+        ("use_cpu: true", "precision.compute", "fp32"),  # what accelerate assumes
     ],
 )  # fmt: skip
 def test_a_launch_alone(read: Bring, more: str, path: str, value: Any) -> None:
@@ -157,3 +158,13 @@ MANY = "distributed_type: DEEPSPEED\nnum_machines: 2\nnum_processes: 8\ndeepspee
 def test_what_a_section_says_of_the_launch(read: Bring, text: str, key: str, kind: str) -> None:
     imported = read(f"compute_environment: LOCAL_MACHINE\n{text}\n", name="launch.yaml")
     assert fate(imported, key)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("word", "compute"), [("mixed_precision: bf16\n", "bf16-weights"), ("", "fp32")]
+)
+def test_what_an_engine_leaves_to_a_launch(read: Bring, word: str, compute: str) -> None:
+    """accelerate fills in `auto` by its own word, which is `no` where nothing is said."""
+    launch = f"{ENGINE}{{deepspeed_config_file: ds.json}}\nnum_processes: 2\n{word}"
+    imported = read(launch, name="launch.yaml", other={"ds.json": json.dumps(AUTO)})
+    assert imported.composed.values.get("precision.compute") == compute

@@ -135,9 +135,12 @@ def unread(setting: Setting, context: Context) -> Outcome:
 def missing(context: Context) -> dict[str, Any]:
     """Values that hold where the file does not say them."""
     said = section(context, "deepspeed_config")
-    if not engine(context) or said.get(FILE) or said.get("zero_stage") is not None:
+    if engine(context) and said.get(FILE):
         return {}
-    return {"hardware.zero.stage": 2}
+    silent = context.main is None and not {"mixed_precision", "fp16"} & context.document.data.keys()
+    spec = {COMPUTE: "fp32"} if silent else {}
+    staged = not engine(context) or said.get("zero_stage") is not None
+    return spec if staged else {**spec, "hardware.zero.stage": 2}
 
 
 def questions(context: Context) -> Iterable[str]:

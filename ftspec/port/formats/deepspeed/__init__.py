@@ -6,13 +6,14 @@ As 0.19.8 and transformers' Trainer read it: `auto` is filled in from the script
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ftspec.port.documents import HJSON
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.deepspeed.blocks import BLOCKS
-from ftspec.port.formats.deepspeed.precision import PRECISION, by_main, unless_auto
+from ftspec.port.formats.deepspeed.precision import PRECISION, by_main, on, unless_auto
 from ftspec.port.formats.deepspeed.steps import STEPS, missing_steps, never_warm
 from ftspec.port.formats.deepspeed.zero import DS, SHARDING
 from ftspec.port.rules import Context, Outcome, says, section, unknown
@@ -60,6 +61,14 @@ def _batch(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec=spec)
 
 
+def _open(context: Context, half: str) -> bool:
+    """Whether a number format is on, or left to a script that is not here."""
+    left = (
+        section(context, half).get("enabled") == "auto" and "accelerate" not in context.companions
+    )
+    return left or on(context, half)
+
+
 def _complete(context: Context) -> Completion:
     spec = missing_steps(context)
     notes = []
@@ -73,8 +82,7 @@ def _complete(context: Context) -> Completion:
         notes.append(
             "train.max_grad_norm: 1.0 is what DeepSpeed 0.19.8 assumes; old versions never clipped"
         )
-    halves = [section(context, name).get("enabled") for name in HALVES]
-    if not any(halves) and context.main is None:
+    if context.main is None and not any(map(partial(_open, context), HALVES)):
         spec["precision.compute"] = "fp32"
     asked = (*_counted_twice(context), *_stops(context))
     return Completion({}, spec, asked, tuple(notes))
