@@ -20,6 +20,8 @@ class Choices(Described):
         self.parts: dict[int, tuple[str, ...]] = {}
         self.followed_stores: set[ast.expr] = set()
         self.unsure: set[ast.expr] = set()
+        self.within: tuple[str, ...] = ()
+        """The modules that it is imported by way of; none of the script that runs."""
 
     def _opaque(self, name: str, origin: str = "") -> None:
         """A name is bound to something that is no value."""
@@ -28,7 +30,7 @@ class Choices(Described):
 
     def _choice(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> bool:
         if ast.unparse(test) == "__name__ == '__main__'":
-            self._statements(body)
+            self._statements(orelse if self.within else body)
             return True
         try:
             taken, other = (body, orelse) if self._asked(test, [*body, *orelse]) else (orelse, body)

@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from ftspec.read.choices import Choices
 from ftspec.read.handed import handed
+from ftspec.read.imported import Imported
 from ftspec.read.origins import MOVES
 from ftspec.read.python import Calls, Unknown, reading
 from ftspec.read.records import Parser, Record, fired
@@ -43,7 +43,7 @@ def read_script(source: str, wanted: Wanted) -> Calls:
     return reading(source, lambda tree: _Followed(source, tree, wanted).read())
 
 
-class _Followed(Choices):
+class _Followed(Imported):
     def __init__(self, source: str, tree: ast.Module, wanted: Wanted) -> None:
         super().__init__(source, tree, wanted)
         self.origins: dict[str, str] = {}
@@ -134,6 +134,7 @@ class _Followed(Choices):
                     name = one.asname or one.name.partition(".")[0]
                     self.scope.forget(name)
                     self.modules[name] = "<own>" if local else start + one.name
+                self._import(node)
                 return super()._statement(node)
             case _:
                 for name in bound_in([node]):

@@ -65,6 +65,8 @@ class Wanted(NamedTuple):
     """Functions of frameworks that make something of such settings."""
     files: Callable[[str, str], Any] | None = None
     """Reads a file of settings, by its name and its dialect; raises LookupError where there is none."""
+    module: Callable[[str], str | None] | None = None
+    """The source of a module beside the script, by its name; None where there is none."""
     words: Sequence[str | None] | None = None
     """The words of the command line; None in the place of one that is not known."""
 

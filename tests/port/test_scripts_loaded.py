@@ -135,3 +135,68 @@ def test_hydra(read: Bring, tmp_path: Path, words: str, steps: int | None, more:
     found = read(f"python fit.py {words}\n", name="run.sh").composed
     assert found.values["train.steps"] == steps
     assert not [one for one in found.open if "config" in one or "argument" in one]
+
+
+MODULE = """\
+import os
+from dataclasses import dataclass
+RATE = 3e-4
+COMMON = dict(max_steps=5, learning_rate=RATE, output_dir="o")
+BASE = os.environ.get("BASE", "org/base")
+ODD = rate()
+CHANGED = {"r": 4}
+CHANGED.update(more())
+class Adapter:
+    r = 4
+    odd = 8
+Adapter.odd = rate()
+if __name__ == "__main__":
+    RATE = 1.0
+    COMMON = {}
+"""
+IMPORTS = {
+    "names": ("from ours import COMMON, BASE", "COMMON", "BASE", 4),
+    "other names": ("from ours import COMMON as C, BASE as B", "C", "B", 4),
+    "all": ("from ours import *", "COMMON", "BASE", "Adapter.r"),
+    "the module": ("import ours", "ours.COMMON", "ours.BASE", "ours.Adapter.r"),
+    "under another name": ("import ours as o", "o.COMMON", "o.BASE", 4),
+    "from beside": ("from .ours import COMMON, BASE", "COMMON", "BASE", 4),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_values_of_a_module_beside(read: Bring, tmp_path: Path, name: str) -> None:
+    statement, common, base, rank = IMPORTS[name]
+    (tmp_path / "ours.py").write_text(MODULE)
+    text = f"""{HEAD}{statement}
+rows = load_dataset("org/rows", split="train")
+trainer = SFTTrainer({base}, args=SFTConfig(**{common}), train_dataset=rows,
+                     peft_config=LoraConfig(r={rank}, target_modules=["q_proj"]))
+trainer.train()
+"""
+    found = read(text, "fit.py")
+    assert found.composed.values["model.name"] == "org/base"
+    assert found.composed.values["train.learning_rate"] == 3e-4
+    assert found.composed.values["train.steps"] == 5
+    assert found.composed.values["method.tuner.rank"] == 4
+    assert not [one for one in found.composed.open if "line" in one]
+    assert [one for one in found.notes if "ours.py is loaded by it" in one]
+
+
+@pytest.mark.parametrize("value", ["ODD", "CHANGED['r']", "Adapter.odd", "Nothing.r"])
+def test_values_of_a_module_that_are_not_sure(read: Bring, tmp_path: Path, value: str) -> None:
+    (tmp_path / "ours.py").write_text(MODULE)
+    text = f"""{HEAD}from ours import ODD, CHANGED, Adapter, Nothing
+trainer = SFTTrainer("org/base", args=SFTConfig(output_dir="o"), train_dataset=load_dataset("org/rows"),
+                     peft_config=LoraConfig(r={value}, target_modules=["q_proj"]))
+trainer.train()
+"""
+    assert [one for one in read(text, "fit.py").composed.open if "LoraConfig.r" in one]
+
+
+def test_modules_that_import_each_other(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("from two import B\nA = 4\n")
+    (tmp_path / "two.py").write_text("from one import A\nB = 5\n")
+    text = f"{HEAD}from one import A\n"
+    text += 'config = {"model": "org/base", "training": {"output_dir": "o"}, "lora": {"r": A}}\n'
+    assert read(text + TAIL, "fit.py").composed.values["method.tuner.rank"] == 4

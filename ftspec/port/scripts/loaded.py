@@ -47,3 +47,21 @@ def files_beside(script: Path, found: list[Path]) -> Files:
         return data
 
     return read
+
+
+def modules_beside(script: Path, found: list[Path]) -> Callable[[str], str | None]:
+    """The source of a module by its name, where it lies beside a script."""
+
+    def source(name: str) -> str | None:
+        path = script.parent / f"{name.replace('.', '/')}.py"
+        if "\0" in name or not is_file(path) or path == script:
+            return None
+        try:
+            text = read_text(path)
+        except SpecError:
+            return None
+        if path not in found:
+            found.append(path)
+        return text
+
+    return source

@@ -18,7 +18,7 @@ from ftspec.port.scripts.beside import beside
 from ftspec.port.scripts.classes import MAKES, classes
 from ftspec.port.scripts.collating import Collated, collated
 from ftspec.port.scripts.formatting import SPOKEN, Formatting, rows_of
-from ftspec.port.scripts.loaded import files_beside
+from ftspec.port.scripts.loaded import files_beside, modules_beside
 from ftspec.port.scripts.names import (
     ALIKE,
     ATTRIBUTES,
@@ -91,7 +91,8 @@ def read(
     wanted = Wanted(
         (*READ, *IDLE), READ, KNOWN, arguments or {},
         THROUGH, PARTED, DIVIDES, VALUED, OBJECTS, MODULES, ALIKE, environ or {},
-        ATTRIBUTES, classes(), MAKES, files_beside(path, beside_it), words,
+        ATTRIBUTES, classes(), MAKES, files_beside(path, beside_it),
+        modules_beside(path, beside_it), words,
     )  # fmt: skip
     made = read_script(source, wanted)
     calls, models = chosen(made), beside(made)
