@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from ftspec.backend import lift
+from ftspec.cli import cli
 from ftspec.errors import DataError, FtspecError, SpecError, UnsupportedError
 from ftspec.plan.data_stages import check_split
 from ftspec.plan.make import Plan, make_plan
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
+from tests.conftest import SPECS
 from tests.unit.test_images import files
 
 SPEC = """\
@@ -192,3 +195,17 @@ def test_llamafactory_stops_at_parts_and_at_images_without_a_place(tmp_path: Pat
     check_split(made.resolved, "train", lengths=False)
     with pytest.raises(FtspecError, match="no place in a text"):
         check_split(made.resolved, "train", lengths=False, alternating=True)
+
+
+def test_a_preview_shows_no_texts_in_the_place_of_images(tmp_path: Path) -> None:
+    plan(tmp_path)
+    words = [
+        "data",
+        "preview",
+        str(tmp_path / "spec.yaml"),
+        "--set",
+        f"model.name={SPECS}/tiny-model",
+    ]
+    found = CliRunner().invoke(cli, words).output
+    assert "trl: not known: how many tokens an image becomes" in found.replace("\n", " ")
+    assert "<|im" not in found

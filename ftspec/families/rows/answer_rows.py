@@ -19,6 +19,7 @@ from ftspec.data.tokenizer import Tokens
 from ftspec.data.view import UNCUT, Asked, Part, Rule, Unknown, View
 from ftspec.errors import Problem
 from ftspec.families.rows.by_turns import PAIRS_CUT
+from ftspec.families.rows.images import READ
 from ftspec.families.rows.script_data import LIMIT, SYSTEM
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import SFT, trainer_of
@@ -165,6 +166,8 @@ def answer_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
     trainer = trainer_of(native)
     if PAIRS_CUT in native:
         return Unknown("the preview does not show pairs that a script cuts turn by turn")
+    if READ in native:
+        return Unknown("how many tokens an image becomes is seen by the model's processor alone")
     if trainer.objective not in KINDS:
         return Unknown(f"the preview does not show what {trainer.name} makes of rows")
     kind = KINDS[trainer.objective]
