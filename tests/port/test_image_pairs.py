@@ -75,6 +75,7 @@ def test_a_script_of_trl(read: Bring) -> None:
     assert imported.composed.values["data.train_on"] == "completions"
     assert [one for one in imported.composed.open if "which column" in one]
     assert any("<image> in a text is text there" in note for note in imported.notes)
+    assert any("puts one before answers too" in note for note in imported.notes)
     cut = read(PAIRS.replace("max_length=None", "max_length=700"), "train.py").composed.values
     assert (cut["data.max_length"], cut["data.overflow"]) == (700, "error")
     assert read(PAIRS.replace(", max_length=None", ""), "train.py").composed.values[

@@ -43,7 +43,7 @@ OTHERS = (
     "data.train: images beside answers that are judged, scored or drawn are not in a spec, and of answers "
     "that are compared only those that trl's DPOTrainer makes batches of by itself"
 )
-WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row?"
+WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row? if none does, leave model.images out"
 HOW_WIDE = (
     "model.images.max_width: an image that is wider than vision_config.image_size of this model is made so "
     "wide there (resize), and which width that is its own file says"
@@ -69,6 +69,10 @@ UNSTACKED = (
 TEXT_THERE = (
     "trl puts the images of a row before its first question where no part of a turn is a place for one, and "
     "<image> in a text is text there; here it is a place: are there such texts?"
+)
+APART = (
+    "trl's collator of pairs with images makes tokens of a prompt and of each answer apart, so that a tokenizer "
+    "that puts a blank before a text (older Llamas' and Mistral's) puts one before answers too; here not"
 )
 WHOLE_TOWER = "there the parts that see stay in 16 bits, and here all layers are quantised"
 BOUND = (
@@ -216,6 +220,7 @@ def notes(context: Context) -> tuple[str, ...]:
     if not (name := collator(context)):
         return ()
     found = [TEXT_THERE] if name in (SEEING, OF_TRL) else []
+    found += [APART] if trainer(context)[0] == "dpo" else []
     if "data.overflow" in seen(context):
         found.append(
             "a row with images that is too long is cut there or stops it, and stops the run here"
