@@ -65,3 +65,32 @@ def test_rows_that_are_no_conversations_have_none(read: Bring) -> None:
 def test_rows_beside_a_stream_are_not_read(read: Bring) -> None:
     imported = read(f"{AXOLOTL}pretraining_dataset: org/texts\nmax_steps: 10\n")
     assert fate(imported, "datasets[0].type")[0] == "inert"
+
+
+CHAT_KEYS = (
+    *("field_messages: turns", "message_field_role: from", "drop_system_message: true"),
+    *("message_property_mappings: {content: value}", "roles: {user: [human]}", "field: text"),
+    *("text_column: text", "chat_template_jinja: '{{ x }}'"),
+)
+
+
+@pytest.mark.parametrize("said", CHAT_KEYS)
+@pytest.mark.parametrize("kind", ["alpaca", "{field_instruction: q, format: '{instruction}'}"])
+def test_keys_that_questions_and_answers_do_not_read(read: Bring, said: str, kind: str) -> None:
+    """Each is asked for by the strategies of other types alone (prompt_strategies/)."""
+    imported = read(AXOLOTL.replace("type: alpaca", f"type: {kind}\n    {said}"))
+    key = said.partition(":")[0]
+    (found,) = [one for one in imported.fates if one.setting.key.partition("].")[2].startswith(key)]
+    assert found.kind == "inert"
+    assert imported.composed.values["data.drop_system"] is False
+    assert imported.composed.values["data.prepare"] == "framework"
+    assert imported.composed.values["model.chat_template"] == "tokenizer"
+
+
+def test_where_older_conversations_stand(read: Bring) -> None:
+    kind = "type: sharegpt\n    conversation: chatml\n    field_messages: turns"
+    imported = read(AXOLOTL.replace("type: alpaca", kind))
+    (source,) = imported.composed.values["data.train"]
+    assert source["columns"] == {"conversations": "turns"}
+    other = read(AXOLOTL.replace("type: alpaca", f"{kind}\n    message_field_role: speaker"))
+    assert fate(other, "datasets[0].message_field_role")[0] == "unknown"

@@ -26,6 +26,7 @@ ALIKE = {"aya": "cohere"}
 """Templates that write what another one writes: theirs differ in a branch that is never taken."""
 
 
+NO_TURNS = "its rows are no conversations"
 MIXED = "chat templates of several kinds write the rows there: in a spec one writes all of them"
 KEPT = "the data sets name their own: this one is saved with the tokenizer, and writes no row"
 TAKEN = "the tokenizer has the template of the whole config by then"
@@ -61,7 +62,7 @@ def _own_template(setting: Setting, context: Context) -> Outcome:
     """That of a data set."""
     entry = entry_of(setting, context)
     if not _is_chat(entry):
-        return Outcome("inert", why="its rows are no conversations")
+        return Outcome("inert", why=NO_TURNS)
     if len(_choices(context)) > 1:
         return Outcome("unknown", why=MIXED)
     if _choice(entry, context)[0] != setting.value:
@@ -174,6 +175,10 @@ def _jinja(setting: Setting, context: Context) -> Outcome:
 def _own_jinja(setting: Setting, context: Context) -> Outcome:
     """utils/schemas/datasets.py, check_chat_template_config."""
     entry = entry_of(setting, context)
+    if not _is_chat(entry):
+        return Outcome("inert", why=NO_TURNS)
+    if len(_choices(context)) > 1:
+        return Outcome("unknown", why=MIXED)
     if entry.get("chat_template") != "jinja" and (
         entry.get("chat_template") or entry.get("type") == CHATS[0]
     ):

@@ -17,10 +17,10 @@ from ftspec.port.formats.axolotl.chat_templates import (
     shared_template,
     withheld_by,
 )
+from ftspec.port.formats.axolotl.columns import COLUMN_RULES, field, is_turned
 from ftspec.port.formats.axolotl.energy_rows import STRIDED, WHOLE
 from ftspec.port.formats.axolotl.entries import (
     CHATS,
-    COLUMN,
     PROMPT,
     STREAM,
     WINDOWS,
@@ -30,7 +30,7 @@ from ftspec.port.formats.axolotl.entries import (
     objective,
     streamed,
 )
-from ftspec.port.formats.axolotl.images import UNCUT, UNREAD, of_images, seen, shown
+from ftspec.port.formats.axolotl.images import UNCUT, of_images, seen, shown
 from ftspec.port.formats.axolotl.long_rows import length, overflow
 from ftspec.port.formats.axolotl.pairs import OF_PAIRS
 from ftspec.port.formats.axolotl.pairs import PARTS as PAIR_PARTS
@@ -44,7 +44,6 @@ from ftspec.port.formats.axolotl.places import (
 )
 from ftspec.port.formats.axolotl.shared import ASKED, is_shared, template_of
 from ftspec.port.formats.axolotl.turns import (
-    CALLED,
     EOT,
     SYSTEM,
     TURN_RULES,
@@ -59,9 +58,6 @@ from ftspec.port.formats.axolotl.unread import ENTRY, unread
 from ftspec.port.formats.axolotl.words import evaluates, held_out, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert
 
-ROLES = {
-    "system": ["system"], "user": ["user", "human"], "assistant": ["assistant", "gpt"], "tool": ["tool"],
-}  # fmt: skip
 PARTS = (
     *("system_prompt", "system_format", "format", "no_input_format"),
     *("field_system", "field_instruction", "field_input", "field_output"),
@@ -119,7 +115,7 @@ def _every(found: Iterable[Row]) -> tuple[dict[str, Any], ...]:
 
 def prepares(context: Context) -> bool:
     """Whether ftspec has to prepare the rows, for what no framework leaves out or splits as axolotl does."""
-    entry = any(one.get("drop_system_message") for one in entries(context))
+    entry = any(one.get("drop_system_message") and is_turned(one) for one in entries(context))
     names = ("dataset_exact_deduplication", "min_sample_len")
     return entry or completes(context) or any(taken(context, name) for name in names)
 
@@ -134,13 +130,6 @@ def _shortest(setting: Setting, context: Context) -> Outcome:
     if objective(context) not in ("sft", "cpt") or context.get("pretraining_dataset"):
         return Outcome("unknown", why="only rows that ftspec prepares are measured")
     return Outcome("renamed", spec={"data.min_length": setting.value})
-
-
-def _bare(setting: Setting, context: Context) -> Outcome:
-    """Of all data sets in a spec, or of none."""
-    if not all(bool(one.get("drop_system_message")) for one in entries(context)):
-        return Outcome("unknown", why="in a spec the conversations of all sources lose it, or none")
-    return Outcome("renamed", spec={"data.drop_system": setting.value})
 
 
 def _type(setting: Setting, context: Context) -> Outcome:
@@ -212,34 +201,7 @@ def _styled(setting: Setting, context: Context) -> Outcome:
         return shared_template(entry_of(setting, context), context)
     if entry_of(setting, context).get("type") not in instructions.STYLED_BY:
         return Outcome("inert", why="read of `type: alpaca_chat` alone")
-    return _field(setting, context)
-
-
-def _roles(setting: Setting, context: Context) -> Outcome:
-    name = setting.key.rpartition(".")[2]
-    entry, found = entry_of(setting, context), row_of(setting, context)
-    said_of, sharegpt = entry.get("roles") or {}, found and found.source["format"] == "sharegpt"
-    if sharegpt and any(one not in (said_of.get(role) or ()) for one, role in CALLED.items()):
-        return Outcome("unknown", why="turns that no role lists keep their names there")
-    if name in ROLES and set(setting.value or ()) <= set(ROLES[name]):
-        return Outcome("derived", why="as turns are called anyway", of=("data.train",))
-    return Outcome("unknown", why="other names of roles are not in a spec")
-
-
-def _column(setting: Setting, context: Context) -> Outcome:
-    kind, key = entry_of(setting, context).get("type"), setting.key.rpartition(".")[2]
-    if isinstance(kind, str) and COLUMN.get(kind, key) != key:
-        return Outcome("inert", why=f"of this type, {COLUMN[kind]} names the column")
-    return _field(setting, context)
-
-
-def _field(setting: Setting, context: Context) -> Outcome:
-    found = row_of(setting, context)
-    if found is None or found.kind == "unknown":
-        return Outcome(
-            "unknown", why=found.why if found else "which rows it speaks of is not clear"
-        )
-    return part(setting, context)
+    return field(setting, context)
 
 
 def drawn(context: Context) -> dict[str, Any]:
@@ -313,12 +275,6 @@ def _overflow(setting: Setting, context: Context) -> Outcome:
     return overflow(word, context) or Outcome("renamed", spec={"data.overflow": word})
 
 
-def _property(setting: Setting, _context: Context) -> Outcome:
-    if setting.key.rpartition(".")[2] == setting.value:
-        return Outcome("inert", why="all of a turn reaches the template under its own name")
-    return Outcome("unknown", why="another name of a part of a turn is not in a spec")
-
-
 def in_order(context: Context) -> bool:
     """core/trainers/base.py, _get_train_sampler: the trainers of pairs and rewards are not made of it."""
     paired = context.get("rl") or context.get("reward_model")
@@ -350,18 +306,9 @@ _ENTRY: dict[str, Rule] = {
     **PLACE_RULES,
     "type": of_images(_typed, of_shown),
     "type.": said(_of_prompt),
-    "field": said(_column),
-    "text_column": said(_column),
-    "field_messages": said(_field),
-    "message_field_role": said(_field),
-    "message_field_content": said(_field),
-    "message_property_mappings.role": said(_field),
-    "message_property_mappings.content": said(_field),
-    "message_property_mappings.": said(_property),
-    "roles.": _roles,
+    **COLUMN_RULES,
     **OWN_TEMPLATE,
     **TURN_RULES,
-    "drop_system_message": of_images(off_or(_bare), UNREAD),
     "trust_remote_code": inert("rows are read without code"),
     "conversation": said(_styled),
 }

@@ -143,7 +143,9 @@ def _row(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
     if kind in CHATS:
         return _chat(entry, base)
     if is_shared(kind) and not why_not_shared(entry):
-        rows = {**base, "format": "sharegpt", "columns": {}}
+        name = entry.get("field_messages") or "conversations"
+        columns = {} if name == "conversations" else {"conversations": str(name)}
+        rows = {**base, "format": "sharegpt", "columns": columns}
         return Row(rows, "approximated", OLD, question=asks(entry, place))
     if kind in instructions.STYLED_BY and entry.get("conversation") is not None:
         kind = f"alpaca:{entry['conversation']}"

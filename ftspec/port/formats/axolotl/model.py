@@ -48,8 +48,9 @@ BESIDE = (
 )
 ASKED = "with trust_remote_code, or gptq, axolotl does not read it: the class follows from the model's files"
 NOT_FOUR = (
-    "axolotl holds a base in four bits with adapter: qlora alone; with adapter: lora it loads all of it, and "
-    "turns its weights into float32 (loaders/model.py): say model.quantization: nf4 if four bits are meant"
+    "axolotl holds a base in four bits with adapter: qlora alone; with adapter: lora 0.19.0 loads all of it, "
+    "and turns its weights into float32 (loaders/model.py), and 0.8.0 had transformers hold it in fp4: say "
+    "model.quantization: nf4 if four bits are meant"
 )
 
 
