@@ -71,8 +71,9 @@ TEXT_THERE = (
     "<image> in a text is text there; here it is a place: are there such texts?"
 )
 APART = (
-    "trl's collator of pairs with images makes tokens of a prompt and of each answer apart, so that a tokenizer "
-    "that puts a blank before a text (older Llamas' and Mistral's) puts one before answers too; here not"
+    "trl's collator of pairs with images makes tokens of a prompt and of each answer apart, so that a "
+    "tokenizer which begins a text with a blank (older Llamas' and Mistral's) puts one before answers too; "
+    "here not"
 )
 WHOLE_TOWER = "there the parts that see stay in 16 bits, and here all layers are quantised"
 BOUND = (
