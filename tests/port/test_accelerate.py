@@ -168,3 +168,11 @@ def test_what_an_engine_leaves_to_a_launch(read: Bring, word: str, compute: str)
     launch = f"{ENGINE}{{deepspeed_config_file: ds.json}}\nnum_processes: 2\n{word}"
     imported = read(launch, name="launch.yaml", other={"ds.json": json.dumps(AUTO)})
     assert imported.composed.values.get("precision.compute") == compute
+
+
+@pytest.mark.parametrize("number", ["'8'", "-1", "8.5", "true"])
+def test_a_number_of_processes_that_is_none(read: Bring, number: str) -> None:
+    text = f"distributed_type: MULTI_GPU\nnum_processes: {number}\n"
+    assert fate(read(text, name="launch.yaml"), "num_processes")[0] == "unknown"
+    typed = read(text, name="launch.yaml", devices=4)
+    assert (fate(typed, "num_processes")[0] == "derived") == (number == "-1")

@@ -89,6 +89,11 @@ def machines(document: Any) -> tuple[int, int]:
 
 
 def _devices(setting: Setting, context: Context) -> Outcome:
+    value = setting.value
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        return Outcome("unknown", why=f"{value} is not a number, and accelerate stops at it")
+    if value is not None and value < 1 and context.devices == 1:
+        return Outcome("unknown", why="accelerate wants it on its command line: --devices N")
     devices, nodes = machines(context.document)
     spec = {"hardware.devices": devices, "hardware.nodes": nodes}
     if launched.alone(context.document.data) and setting.value not in (None, 1):
