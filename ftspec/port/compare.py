@@ -39,7 +39,8 @@ AROUND = (
     "output.", "train.logging_steps", "train.save_", "train.eval_steps", "train.resume", "data.eval",
     "train.gradient_checkpointing", "hardware.", "model.trust_remote_code",
 )  # fmt: skip
-ROUNDING = ("train.micro_batch_size", "model.attention", "precision.tf32")
+PIECES = "train.micro_batch_size"
+ROUNDING = (PIECES, "model.attention", "precision.tf32")
 
 
 def _ratio(one: float, other: float, more: str, less: str) -> str:
@@ -73,6 +74,23 @@ def _rate(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
 
 def _batch(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
     return f"{_ratio(one, other, 'rows', 'rows')} per step, so the steps of an epoch change too"
+
+
+def _whole(one: Values, other: Values) -> bool:
+    """Whether it is all the same into which pieces a batch is cut.
+
+    It is not where the mean of each piece counts as much as another's, nor in KTO, which compares an answer
+    with the others of its piece.
+    """
+    means = [side.get("method.objective.average") == "batches" for side in (one, other)]
+    kinds = [side.get("method.objective.type") == "kto" for side in (one, other)]
+    return not any(means) and not any(kinds)
+
+
+def _pieces(_one: Any, _other: Any, left: Values, right: Values) -> str:
+    if _whole(left, right):
+        return "the same batch in other pieces: sums round otherwise"
+    return "the loss is a mean over pieces of the batch, which are others here"
 
 
 def _length(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
@@ -133,7 +151,7 @@ WORDS: Mapping[str, Words] = {
     "model.dtype": _say("weights are held in another type: another curve, close by"),
     "model.name": _say("another model"),
     "model.chat_template": _say("other tokens around each turn"),
-    "train.micro_batch_size": _say("the same batch in other pieces: sums round otherwise"),
+    PIECES: _pieces,
     "model.attention": _say("the same mathematics in another kernel"),
     "train.gradient_checkpointing": _say("memory and time, not results"),
     "hardware.fsdp.sharding_strategy": _engines,
@@ -165,7 +183,8 @@ def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
             continue
         told = _both(first, second) or WORDS.get(path) is _engines
         words = WORDS.get(path, _say(""))(first, second, one, other) if told else ""
-        yield Difference(path, first, second, _weight(path), words)
+        weight: Weight = "training" if path == PIECES and not _whole(one, other) else _weight(path)
+        yield Difference(path, first, second, weight, words)
 
 
 def _one_place(first: Any, second: Any, left: Meaning, right: Meaning) -> bool:

@@ -82,3 +82,22 @@ def test_of_sources_that_differ_what_differs_is_shown_on_one_line(
     (line,) = [line for line in done.out.splitlines() if "data.train:" in line]
     shown = "[{hub: org/asked, split: train}] against [{hub: org/asked, split: test}]"
     assert line.strip() == f"data.train: {shown}  (other rows)"
+
+
+def test_pieces_of_a_batch_matter_where_each_has_a_mean_of_its_own(
+    ftspec: Command, somewhere: Path
+) -> None:
+    """Rows have unequal answers: the mean over one pass of four is another than that over two of two."""
+    (somewhere / "one.yml").write_text(f"{ASKED}gradient_accumulation_steps: 2\n")
+    halves = ASKED.replace("micro_batch_size: 2", "micro_batch_size: 1")
+    (somewhere / "other.yml").write_text(f"{halves}gradient_accumulation_steps: 4\n")
+    told = json.loads(ftspec("diff", "one.yml", "other.yml", "--json").out)
+    (found,) = told["differences"]
+    assert (found["path"], found["weight"]) == ("train.micro_batch_size", "training")
+    sums = "model_name_or_path: org/m\ndataset_name: org/r\nlearning_rate: 1e-4\nuse_peft: true\n"
+    for name, micro, passes in (("one", 2, 2), ("other", 1, 4)):
+        sizes = f"per_device_train_batch_size: {micro}\ngradient_accumulation_steps: {passes}\n"
+        (somewhere / f"{name}.yaml").write_text(sums + sizes)
+    told = json.loads(ftspec("diff", "one.yaml", "other.yaml", "--json").out)
+    (found,) = told["differences"]
+    assert (found["path"], found["weight"]) == ("train.micro_batch_size", "rounding")
