@@ -15,7 +15,7 @@ from ftspec.port.documents import parse, read_text
 from ftspec.port.fates import Fate, Setting
 from ftspec.port.formats import formats
 from ftspec.port.settle import Settled
-from ftspec.read import yaml
+from ftspec.read import json, yaml
 from ftspec.spec.load import load, loads
 from ftspec.spec.paths import flatten, leaf_paths
 from ftspec.spec.present import is_folder
@@ -126,7 +126,9 @@ def _of_results(path: Path) -> Meaning:
 def _is_spec(path: Path) -> bool:
     if path.suffix not in (".yaml", ".yml", ".json"):
         return False
-    data = parse(path, read_text(path), yaml.scalar, last_wins=True).data
+    text = read_text(path)  # of an engine, which may have comments
+    text = json.uncommented(text) if path.suffix == ".json" else text
+    data = parse(path, text, yaml.scalar, last_wins=True).data
     others = (form.recognise(data) for form in formats() if form.recognise is not None)
     return {"model", "data"} <= set(data) and not any(others)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ftspec.port.effective import meaning
 from ftspec.read.json import uncommented
 from tests.port.conftest import Bring, fate
 
@@ -396,6 +397,12 @@ def test_an_engines_json_with_comments(read: Bring) -> None:
     assert said == "a // b, # c, ]"
     assert [f.setting.line for f in imported.fates if f.setting.key == "bf16.enabled"] == [3]
     assert any("transformers and accelerate stop" in line for line in imported.notes)
+
+
+def test_an_engines_json_with_comments_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "ds.json"
+    path.write_text(NOTED)
+    assert meaning([path]).values["hardware.zero.stage"] == 2
 
 
 def test_a_trainer_stops_at_comments(read: Bring) -> None:
