@@ -54,7 +54,7 @@ def command(
             [
                 Problem(
                     f"{fate.setting.key}: {fate.why or fate.kind}",
-                    file=fate.setting.file,
+                    file=fate.setting.source,
                     line=fate.setting.line,
                 )
                 for fate in imported.fates

@@ -192,7 +192,7 @@ def _problem(fate: Fate) -> Problem:
     word = "only nearly the same" if fate.kind == "approximated" else "would be lost"
     return Problem(
         f"{setting.key}: {setting.value!r} {word}: {fate.why}",
-        file=setting.file,
+        file=setting.source,
         line=setting.line,
         hint=NEARLY,
     )

@@ -385,7 +385,6 @@ def _rest(lost: Sequence[Fate], questions: Sequence[str]) -> str:
         lines.append(f"# TODO: {TITLES['unknown']}, so not in this spec:")
     for fate in lost:
         setting = fate.setting
-        where = f"line {setting.line}: " if setting.line else ""
-        told = f"{where}{setting.key}: {shown(setting.value)}"
+        told = f"{setting.at}{setting.key}: {shown(setting.value)}"
         lines.append(f"#   {one_line(told)}  ({one_line(fate.why)})")
     return "\n" + "\n".join(lines) + "\n" if lines else ""

@@ -41,6 +41,8 @@ class Document:
     """What was taken for granted in reading it."""
     words: frozenset[str] = frozenset()
     """Arguments of its command line that it reads."""
+    cells: tuple[tuple[int, int], ...] = ()
+    """Of a notebook: the line of all its code at which each cell of code begins, and the number of that."""
     nested: bool = False
     """Whether sections hold sections in it, so that a dot in a key of its own is none between two."""
 
@@ -57,10 +59,25 @@ class Document:
                 value,
                 self.owners.get(dotted(trail))
                 or self.owners.get(str(trail[0]) if trail else "", str(self.path)),
-                *_where(self.placed.places.get(trail)),
+                *self._where(self.placed.places.get(trail)),
             )
             for trail, value in _leaves(self.data, ())
         )
+
+    def _where(self, place: Place | None) -> tuple[int, str, int]:
+        """The line, the comment behind it, and the cell."""
+        line, cell = self._in_cell(place.line) if place else (0, 0)
+        return line, place.comment if place else "", cell
+
+    def _in_cell(self, line: int) -> tuple[int, int]:
+        """A line within its cell, and the number of that; as it is, and 0, where there are none."""
+        first, number = max((one for one in self.cells if one[0] <= line), default=(1, 0))
+        return (line - first + 1, number) if line else (0, 0)
+
+    def at(self, line: int) -> str:
+        """`line 5`, with the cell of a notebook before it."""
+        within, cell = self._in_cell(line)
+        return f"cell {cell}, line {within}" if cell else f"line {within}"
 
     def _key(self, trail: Trail) -> str:
         """Its name; a first part that holds a dot or a bracket stands in quotes."""
@@ -84,10 +101,6 @@ def dotted(trail: Trail) -> str:
     """`datasets[0].path`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in trail)
     return text.removeprefix(".")
-
-
-def _where(place: Place | None) -> tuple[int, str]:
-    return (place.line, place.comment) if place else (0, "")
 
 
 def _leaves(node: Any, trail: Trail) -> Iterator[tuple[Trail, Any]]:

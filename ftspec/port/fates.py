@@ -41,11 +41,24 @@ class Setting(NamedTuple):
     file: str
     line: int
     comment: str = ""
+    cell: int = 0
+    """Of a notebook, the cell that the line is counted in, from 1."""
+
+    @property
+    def source(self) -> str:
+        """`file`, or `file, cell 3`."""
+        return f"{self.file}, cell {self.cell}" if self.cell else self.file
 
     @property
     def place(self) -> str:
         """`file:line`."""
-        return f"{self.file}:{self.line}" if self.line else self.file
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+    @property
+    def at(self) -> str:
+        """`line 5: `, with the cell of a notebook before it; empty where nothing says it."""
+        cell = f"cell {self.cell}, " if self.cell else ""
+        return f"{cell}line {self.line}: " if self.line else ""
 
 
 class Fate(NamedTuple):

@@ -83,7 +83,7 @@ def settle(form: Format, context: Context) -> Settled:
         ((name, _part(whole, form.part)) for name, whole in maps.items()),
         lambda fields: _versioned(given, fields, form, context),
     )
-    asked = [f"line {line}: {text}" for line, text in context.document.foreign]
+    asked = [f"{context.document.at(line)}: {text}" for line, text in context.document.foreign]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
     found.trains = completion.trains
     values: Mapping[str, Any] = lifted.spec if form.whole else _told(lifted, fields, given)

@@ -75,6 +75,7 @@ def as_json(imported: Imported) -> dict[str, Any]:
                 "value": None if is_secret(fate.setting.key) else fate.setting.value,
                 "file": fate.setting.file,
                 "line": fate.setting.line,
+                **({"cell": fate.setting.cell} if fate.setting.cell else {}),
                 "to": list(fate.to),
                 "why": fate.why,
             }

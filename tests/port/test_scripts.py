@@ -250,6 +250,20 @@ def test_a_notebook_is_its_cells(read: Bring) -> None:
     assert imported.faithful, imported.composed.open
 
 
+def test_lines_of_a_notebook_are_told_by_its_cells(read: Bring) -> None:
+    head, tail = TRL.split("args = ")
+    cells = [{"cell_type": "markdown", "source": "# title"}]
+    code = ("%%capture\n!pip install trl\n", head, f"print(1)\nodd(args)\nargs = {tail}")
+    cells += [{"cell_type": "code", "source": one} for one in code]
+    imported = read(json.dumps({"cells": cells}), "train.ipynb")
+    (rate,) = (one for one in imported.fates if one.setting.key == "learning_rate")
+    within = code[2].splitlines()
+    said = next(number for number, line in enumerate(within, 1) if "learning_rate" in line)
+    assert (rate.setting.cell, rate.setting.line) == (4, said)
+    assert rate.setting.place.endswith(f"train.ipynb, cell 4:{said}")
+    assert "cell 4, line 2: odd(args)" in imported.composed.open
+
+
 def test_a_notebook_that_launches(read: Bring) -> None:
     line = (
         "!trl sft --model_name_or_path org/model \\\n  --dataset_name org/rows --learning_rate 1e-4"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,15 @@ def read(
     starts = read_script(whole, wanted).starts
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
     foreign = (*asked, *again(calls), *models.foreign, *loaded, *more)
-    return Document(
-        path, Placed(data, places), foreign, notes=_notes(calls, beside_it), words=calls.words
+    found = Document(
+        path, Placed(data, places), foreign, words=calls.words, cells=cells(path, text)
     )
+    return replace(found, notes=_notes(found, calls, beside_it))
 
 
-def _notes(calls: Calls, files: Sequence[Path]) -> tuple[str, ...]:
+def _notes(found: Document, calls: Calls, files: Sequence[Path]) -> tuple[str, ...]:
     read = (f"{path} is loaded by it, and was read as well" for path in files)
-    return (*read, *(f"line {line}: {text}" for line, text in calls.taken))
+    return (*read, *(f"{found.at(line)}: {text}" for line, text in calls.taken))
 
 
 def code(path: Path, text: str) -> str:
@@ -150,6 +152,21 @@ def code(path: Path, text: str) -> str:
         SpecError: it is called a notebook, and is none.
     """
     return _cells(text) if path.suffix == ".ipynb" else text
+
+
+def cells(path: Path, text: str) -> tuple[tuple[int, int], ...]:
+    """Where each cell of a notebook begins in its code, and which one it is; of a script nothing.
+
+    Raises:
+        SpecError: it is called a notebook, and is none.
+    """
+    if path.suffix != ".ipynb":
+        return ()
+    line, found = 1, []
+    for number, cell in _code(text):
+        found.append((line, number))
+        line += len(cell.splitlines())
+    return tuple(found)
 
 
 def _rows(
@@ -212,7 +229,7 @@ def _is_harmless(line: int, told: str, calls: Calls) -> bool:
 def _cells(text: str) -> str:
     """The code of a notebook, its magics and shell lines as comments."""
     lines: list[str] = []
-    for cell in _code(text):
+    for _, cell in _code(text):
         whole = cell.lstrip().startswith("%%") and not cell.lstrip().startswith(
             ("%%time", "%%capture")
         )
@@ -231,7 +248,7 @@ def shell_lines(text: str) -> str:
         SpecError: it is no notebook.
     """
     lines: list[str] = []
-    for cell in _code(text):
+    for _, cell in _code(text):
         if cell.lstrip().startswith(("%%bash", "%%sh")):
             lines += cell.lstrip().splitlines()[1:]
             continue
@@ -247,16 +264,16 @@ def shell_lines(text: str) -> str:
     return "\n".join(lines)
 
 
-def _code(text: str) -> Iterator[str]:
-    """The cells of code."""
+def _code(text: str) -> Iterator[tuple[int, str]]:
+    """The cells of code, with their numbers among all cells."""
     notebook = json.read(text)
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise wrong("a notebook has a list of cells", hint="save it anew as .ipynb, or as a script")
-    for cell in cells:
+    for number, cell in enumerate(cells, 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             code = cell.get("source") or ""
-            yield "".join(map(str, code)) if isinstance(code, list) else str(code)
+            yield number, "".join(map(str, code)) if isinstance(code, list) else str(code)
 
 
 def _passed(code: str) -> str:
