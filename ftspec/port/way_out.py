@@ -40,10 +40,23 @@ def way_out(
         tried += fresh
         refused = _problems(imported, backend, folder, tried, allow_lossy=True)
         if not refused:
+            tried = _needed(imported, backend, folder, tried, len(sets))
             lossy = bool(_problems(imported, backend, folder, tried, allow_lossy=False))
             options = [word for one in tried[len(sets) :] for word in ("--set", one)]
             return (*(["--allow-lossy"] if lossy else []), *options)
     return None
+
+
+def _needed(
+    imported: Imported, backend: str, folder: Path, tried: Sequence[str], given: int
+) -> list[str]:
+    """Without those that another one of them has made needless: a remedy changes what is trained."""
+    needed = list(tried)
+    for one in tried[given:] if len(tried) - given > 1 else ():
+        rest = [other for other in needed if other != one]
+        if not _problems(imported, backend, folder, rest, allow_lossy=True):
+            needed = rest
+    return needed
 
 
 def _problems(

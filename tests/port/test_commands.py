@@ -208,6 +208,21 @@ output_dir: out
 """
 
 
+def test_no_option_is_proposed_that_another_makes_needless(ftspec: Command, sources: Path) -> None:
+    (sources / "data").mkdir()
+    (sources / "data" / "alpaca_en_demo.json").write_text(
+        json.dumps([{"instruction": "a", "input": "", "output": "b"}])
+    )
+    (sources / "one.yaml").write_text(
+        "model_name_or_path: org/model\nstage: sft\ndo_train: true\nfinetuning_type: full\n"
+        "dataset: alpaca_en_demo\ndataset_dir: data\ntemplate: qwen\noutput_dir: out\n"
+    )
+    done = ftspec("port", "one.yaml", "--to", "axolotl", "-o", "build")
+    (line,) = (one for one in done.err.splitlines() if one.startswith("all of it together: "))
+    assert "--set data.prepare=ftspec" in line
+    assert "chat_template" not in line, "rows would be written by another template"
+
+
 def test_port_tells_what_is_wrong_at_the_source(ftspec: Command, sources: Path) -> None:
     (sources / "axolotl.yaml").write_text(AXOLOTL)
     to = ("--to", "llamafactory", "-o", "build", "--set", "data.train_on=all")
