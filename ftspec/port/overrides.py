@@ -1,6 +1,7 @@
 """Words of a command line that set one value inside a config: `model.lora_rank=16`, `--training.seed 7`.
 
-torchtune's and Oumi's, both by OmegaConf (torchtune/config/_utils.py of 0.6.1, oumi/cli/cli_utils.py of 0.9).
+torchtune's, Oumi's and LLaMA-Factory's, all by OmegaConf (torchtune/config/_utils.py of 0.6.1,
+oumi/cli/cli_utils.py of 0.9, llamafactory/hparams/parser.py of 0.9.5).
 """
 
 from __future__ import annotations

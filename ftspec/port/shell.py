@@ -42,6 +42,8 @@ _UNDER = re.compile(r"(?:\$\{?\w+\}?|\$\(.*\)|`.*`)/(.+)")
 """A file below a folder that only the shell knows."""
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
+FILES = (".yaml", ".yml", ".json")
+"""What its first word ends with where it is a file (hparams/parser.py)."""
 SWITCHED = ("flash_attn",)
 """Settings of LLaMA-Factory's that were switches once."""
 AGED = "train_bash.py"
@@ -213,6 +215,10 @@ def _main(
             return found
         unknown.append((launch.line, OTHERWISE.format(launch.script)))
     form = load(str(name))
+    bare = given.get("")
+    if form.name == "llamafactory" and isinstance(bare, list) and bare[0].endswith(FILES):
+        given[""], *more = given[""]  # what stands behind the file is a setting to it
+        unknown += [(launch.line, f"{word}: not `key=value`, and it stops there") for word in more]
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
     if config is None and not any(word.text.startswith("--") for word in launch.words):
         config = next((text for _, text in unknown if not text.startswith("--")), None)
@@ -225,13 +231,13 @@ def _main(
         document = written.get(named(str(config))) or _settings(
             path, launch, str(config), form, files
         )
-    if form.name in DOTTED:
+    aged = {"script": AGED} if launch.script.endswith(AGED) else {}
+    if form.name in DOTTED or (form.name == "llamafactory" and config is not None):
         document = merged(document, given, form.scalar, path, launch.line)
-        return form, _with(document, {}, path, launch.line, [*launch.unknown, *unknown])
+        return form, _with(document, aged, path, launch.line, [*launch.unknown, *unknown])
+    data |= aged
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
-    if launch.script.endswith(AGED):
-        data["script"] = AGED
     if launch.tool == "trl" and launch.trainer:
         data["trainer"] = launch.trainer
     return form, _with(document, data, path, launch.line, [*launch.unknown, *unknown])

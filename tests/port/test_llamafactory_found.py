@@ -191,3 +191,64 @@ def test_a_null_is_what_the_framework_takes_it_for(
 def test_no_system_prompt_where_rows_have_none(read: Bring, template: str, kind: str) -> None:
     config = KNOWN.replace("template: qwen", f"template: {template}")
     assert fate(read(f"{config}default_system: ''\n"), "default_system")[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "value"),
+    [
+        ("lora_target=[q_proj,v_proj]", "method.tuner.targets", ("q_proj", "v_proj")),
+        ("lora_alpha=", "method.tuner.alpha", 16),
+        ("lora_rank=4 lora_rank=8", "method.tuner.rank", 8),
+        ("seed=010", "train.seed", 8),
+        (
+            "lr_scheduler_type=cosine_with_min_lr lr_scheduler_kwargs.min_lr_rate=0.1",
+            "train.schedule.min_ratio",
+            0.1,
+        ),
+        (
+            "lr_scheduler_type=cosine_with_min_lr 'lr_scheduler_kwargs={min_lr_rate: 0.2}'",
+            "train.schedule.min_ratio",
+            0.2,
+        ),
+    ],
+)
+def test_settings_behind_a_file_are_yaml(
+    read: Bring, tmp_path: Path, words: str, path: str, value: object
+) -> None:
+    (tmp_path / "one.yaml").write_text(KNOWN)
+    imported = read(f"llamafactory-cli train one.yaml {words}\n", "run.sh")
+    found = imported.composed.values[path]
+    assert (tuple(found) if isinstance(found, list) else found) == value
+    assert imported.composed.open == ()
+
+
+def test_no_behind_a_file_is_false(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(KNOWN)
+    imported = read("llamafactory-cli train one.yaml eval_strategy=no\n", "run.sh")
+    assert fate(imported, "eval_strategy") == (
+        "unknown",
+        'YAML reads false where `no` or `yes` stand without quotes, and it stops: `"no"` is the word',
+    )
+    imported = read("llamafactory-cli train one.yaml stray\n", "run.sh")
+    assert "stray: not `key=value`" in imported.composed.open[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "early_stopping_steps: 3\nval_size: 0.1\n",
+        "early_stopping_steps: 3\nval_size: 0.1\neval_strategy: steps\n",
+        "load_best_model_at_end: true\nval_size: 0.1\neval_strategy: epoch\n",
+        "lr_scheduler_type: cosine_with_min_lr\n",
+    ],
+)
+def test_what_transformers_stops_at_is_asked_about(read: Bring, settings: str) -> None:
+    (question,) = read(f"{KNOWN}{settings}").composed.open
+    assert question.startswith("LLaMA-Factory stops at this config")
+
+
+def test_what_transformers_takes_is_not(read: Bring) -> None:
+    best = "load_best_model_at_end: true\nval_size: 0.1\neval_strategy: steps\n"
+    assert read(f"{KNOWN}{best}early_stopping_steps: 3\n").composed.open == ()
+    measure = "metric_for_best_model: eval_loss\nval_size: 0.1\neval_strategy: epoch\n"
+    assert read(f"{KNOWN}{measure}early_stopping_steps: 3\n").composed.open == ()

@@ -13,6 +13,9 @@ ASKED = (
     "it holds rows out though it evaluates on none while it trains; here what is held out is evaluated on "
     "after each epoch, and no weight learns from that"
 )
+UNQUOTED = (
+    'YAML reads {0} where `no` or `yes` stand without quotes, and it stops: `"no"` is the word'
+)
 
 
 def evaluation_rules(named: Rule) -> dict[str, Rule]:
@@ -26,9 +29,20 @@ def evaluation_rules(named: Rule) -> dict[str, Rule]:
     return {
         "eval_dataset": other_rows,
         "val_size": _held_out,
-        "eval_strategy": _strategy,
-        "evaluation_strategy": _strategy,
+        **dict.fromkeys(("eval_strategy", "evaluation_strategy"), _worded(_strategy)),
+        **dict.fromkeys(("save_strategy", "logging_strategy"), _worded(PLAIN)),
     }
+
+
+def _worded(rule: Rule) -> Rule:
+    """A rule of a strategy, which is a word: `no` without quotes is none to YAML."""
+
+    def checked(setting: Setting, context: Context) -> Outcome:
+        if isinstance(setting.value, bool):
+            return Outcome("unknown", why=UNQUOTED.format(str(setting.value).lower()))
+        return rule(setting, context)
+
+    return checked
 
 
 def _evaluates(context: Context) -> bool:

@@ -73,6 +73,23 @@ def _measures(get: Get) -> bool:
     return stage in ("ppo", "kto") or (stage == "dpo" and loss not in ("orpo", "simpo"))
 
 
+def _strategy(get: Get) -> Any:
+    """When it evaluates while it trains; None: never."""
+    said = get("eval_strategy")
+    said = get("evaluation_strategy") if said in (None, "no") else said
+    return None if said in (None, False, "no") else said
+
+
+def _saves(get: Get) -> Any:
+    return get("save_strategy") or "no"
+
+
+def _picks(get: Get) -> bool:
+    """Whether an evaluation has a measure by which it is the best (transformers, training_args.py)."""
+    plateau = get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy")
+    return bool(get("load_best_model_at_end") or get("metric_for_best_model") or plateau)
+
+
 STOPS = (
     *_each(LORA_ALONE, "belongs to finetuning_type: lora", _no_lora, _is_said),
     Stop(
@@ -156,6 +173,27 @@ STOPS = (
         "`reward_model_type: lora` belongs to finetuning_type: lora",
         lambda get: (
             get("stage") == "ppo" and get("reward_model_type") == "lora" and _tuner(get) != "lora"
+        ),
+    ),
+    Stop(
+        "`load_best_model_at_end` needs an eval_strategy, and a save_strategy that is the same",
+        lambda get: (
+            get("load_best_model_at_end")
+            and _saves(get) != "best"
+            and _saves(get) != (_strategy(get) or "no")
+        ),
+    ),
+    Stop(
+        "`early_stopping_steps` needs an eval_strategy, and load_best_model_at_end or metric_for_best_model",
+        lambda get: (
+            get("early_stopping_steps") is not None and not (_strategy(get) and _picks(get))
+        ),
+    ),
+    Stop(
+        "`cosine_with_min_lr` needs one of min_lr and min_lr_rate among its lr_scheduler_kwargs",
+        lambda get: (
+            get("lr_scheduler_type") == "cosine_with_min_lr"
+            and len({"min_lr", "min_lr_rate"} & set(get("lr_scheduler_kwargs") or ())) != 1
         ),
     ),
     Stop(
