@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ftspec.errors import UnsupportedError
+from ftspec.port.carry import carry
 from tests.port.conftest import Bring, fate
 
 SEES = """\
@@ -176,3 +178,33 @@ def test_rows_that_are_here_are_looked_at(
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     kind, why = fate(read(QWEN), "datasets[0].type")
     assert kind == ("approximated" if word else "derived") and word in why
+
+
+def test_llamafactory_has_a_way_out_in_so_many_words(read: Bring, tmp_path: Path) -> None:
+    """It trains a line break more of each answer, and by names: each of these is said."""
+    (tmp_path / "org" / "sees").mkdir(parents=True)
+    said = {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 14, "merge_size": 2}
+    (tmp_path / "org" / "sees" / "preprocessor_config.json").write_text(
+        json.dumps(said | {"max_pixels": 784 * 64})
+    )
+    config = {"model_type": "qwen2_vl", "dtype": "bfloat16", "vision_config": {}}
+    (tmp_path / "org" / "sees" / "config.json").write_text(json.dumps(config))
+    asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]}
+    rows = {"messages": [asked], "images": ["a.png"]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(rows) + "\n")
+    text = QWEN.replace("org/sees", "./org/sees") + "max_steps: 4\n"
+    read(text)
+    with pytest.raises(UnsupportedError) as stopped:
+        carry(
+            [tmp_path / "config.yaml"],
+            "llamafactory",
+            tmp_path / "build",
+            sets=["hardware.device=cuda"],
+        )
+    options = (
+        *("model.chat_template=qwen2_vl", "method.tuner.targets=all-linear"),
+        *("data.max_length=2048", "data.overflow=error"),
+        *("data.turn_part=written", "data.turn_ends=[]"),
+    )
+    for option in options:
+        assert option in (stopped.value.way_out or ""), stopped.value.way_out

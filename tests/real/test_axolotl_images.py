@@ -108,6 +108,24 @@ class Padded(BasePlugin):
 def test_a_config_of_axolotl_with_images_trains_the_same_in_trl(
     lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
+    same_as_ported(lab, pictures, monkeypatch, case, "trl")
+
+
+@pytest.mark.parametrize(
+    "case", ["all of a conversation", "four bits", "all weights but the tower"]
+)
+def test_what_is_compiled_of_it_trains_the_same_in_axolotl_itself(
+    lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """Its own collator beside that of the plugin."""
+    same_as_ported(lab, pictures, monkeypatch, case, "axolotl")
+
+
+def same_as_ported(
+    lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str, port: str
+) -> None:
+    """A config of axolotl's own, and what it is ported to."""
+
     def runs(folder: Path) -> Mapping[str, Run]:
         original = lab.compiled("axolotl", folder / "axolotl", *OWN)
         place = ensure(load_backend("axolotl"), "vision")
@@ -118,22 +136,23 @@ def test_a_config_of_axolotl_with_images_trains_the_same_in_trl(
         shutil.copy(pictures / "parts.jsonl", original.folder)
         shutil.copytree(pictures / "pictures", original.folder / "pictures")
         monkeypatch.chdir(original.folder)
-        carried = carry([Path(CONFIG)], "trl", folder / "trl", allow_lossy=True)
+        carried = carry([Path(CONFIG)], port, folder / "ported", allow_lossy=True)
         lost = [f for f in carried.imported.fates if not f.faithful and f.setting.key != "plugins"]
         assert not lost, [(f.setting.key, f.kind, f.why) for f in lost]
         return {
-            "axolotl": original,
-            "trl": as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock())),
+            "original": original,
+            "ported": as_run(carried.plan, ensure(load_backend(port), carried.plan.lock())),
         }
 
-    proven = lab.compare(f"axolotl-images-{case}", runs, "axolotl")
+    proven = lab.compare(f"axolotl-images-{port}-{case}", runs, "original")
     certificate = proven.certificate
     assert certificate.verdict == "equal", {
         name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
     }
-    seen = [batch.images for batch in proven.evidence("trl").batches]
+    seen = [batch.images for batch in proven.evidence("ported").batches]
     assert all(seen) and len({*seen}) > 4
-    keep_pair(f"axolotl, images, {case}", "axolotl", "trl", certificate)
+    name = f"axolotl, images, {case}" if port == "trl" else f"axolotl, images, compiled, {case}"
+    keep_pair(name, "axolotl", port, certificate)
 
 
 LYING = """\

@@ -122,6 +122,30 @@ def test_a_config_with_images_trains_the_same_in_trl(
     keep_pair(f"llamafactory, images, {case}", "llamafactory", "trl", certificate)
 
 
+@pytest.mark.parametrize(
+    "case", ["four bits", "all weights but the tower", "the whole conversation"]
+)
+def test_a_config_with_images_trains_the_same_in_axolotl(
+    lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    def runs(folder: Path) -> Mapping[str, Run]:
+        original = lab.compiled("llamafactory", folder / "llamafactory")
+        text = yaml.dump([("all", {**SEEING, **CASES[case], "warmup_steps": 2})])
+        (original.folder / "train.yaml").write_text(text)
+        (original.folder / "dataset_info.json").write_text(json.dumps({"rows": SHOWN}))
+        monkeypatch.chdir(original.folder)
+        carried = carry([Path("train.yaml")], "axolotl", folder / "axolotl")
+        run = as_run(carried.plan, ensure(load_backend("axolotl"), carried.plan.lock()))
+        return {"llamafactory": original, "axolotl": run}
+
+    proven = lab.compare(f"images-in-axolotl-{case}", runs, "llamafactory")
+    certificate = proven.certificate
+    assert certificate.verdict == "equal", {
+        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
+    }
+    keep_pair(f"llamafactory, images, to axolotl, {case}", "llamafactory", "axolotl", certificate)
+
+
 def test_a_script_that_collates_by_itself_trains_the_same(
     lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,11 +66,19 @@ ATTENTION = {
 }
 
 
-def _lower_length(length: int | None, who: str, packing: str | None) -> int | None:
+LIMITED = "data.max_length: 2048 and data.overflow: error"
+"""What helps where rows have images, which nobody prepares and no cut may fall into."""
+
+
+def _lower_length(
+    length: int | None, who: str, packing: str | None, shown: tuple[str, ...] | None
+) -> int | None:
     # prepared rows are not cut again (data/loader.py)
     if length is None and who != "ftspec":
         raise Refuse(
-            "it cuts each row to cutoff_len, which is a number", "notyet", "data.prepare: ftspec"
+            "it cuts each row to cutoff_len, which is a number",
+            "notyet",
+            "data.prepare: ftspec" if shown is None else LIMITED,
         )
     # where it packs itself, its rows are one token shorter than it is told (hparams/data_args.py)
     return length + 1 if length and who == "framework" and packing in SHARED else length
@@ -296,7 +304,7 @@ SFT = FieldMap(
             ("cutoff_len",),
             _lower_length,
             _lift_length,
-            uses=("data.prepare", "data.packing"),
+            uses=("data.prepare", "data.packing", "model.images.train"),
             reads=("packing", "neat_packing", "tokenized_path"),
             absent=(2048,),
         ),

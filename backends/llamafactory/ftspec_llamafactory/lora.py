@@ -114,7 +114,7 @@ def lower_targets(targets: Any, adapter: str | None) -> Any:
         raise Refuse(
             "its targets are names, separated by commas: a regular expression would be taken apart",
             "notyet",
-            "name the modules",
+            "name the modules, or method.tuner.targets: all-linear",
         )
     if targets == ("all",):
         raise Refuse(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from ftspec.mapping import Refuse, Row
 
+WRITTEN = "data.turn_part: written and data.turn_ends: []"
+"""What is left where rows have images, which nobody prepares."""
+
 
 def turn_row(whole: str) -> Row:
     """Prepared rows hold any labels. ``whole``: why the framework's own rows train all of a turn."""
 
-    def lower(part: str, _ends: tuple[str, ...], flag: str | None, who: str) -> tuple[()]:
+    def lower(
+        part: str, _ends: tuple[str, ...], flag: str | None, who: str, shown: tuple[str, ...] | None
+    ) -> tuple[()]:
         if (part != "written" or flag is not None) and who != "ftspec":
-            raise Refuse(whole, "notyet", "data.prepare: ftspec")
+            way = "data.prepare: ftspec" if shown is None else WRITTEN
+            raise Refuse(whole, "notyet", way)
         return ()
 
     return Row(
@@ -18,6 +24,6 @@ def turn_row(whole: str) -> Row:
         (),
         lower,
         lambda: ("written", (), None),
-        uses=("data.prepare",),
+        uses=("data.prepare", "model.images.train"),
         reason=whole,
     )
