@@ -180,8 +180,11 @@ def test_rows_that_are_here_are_looked_at(
     assert kind == ("approximated" if word else "derived") and word in why
 
 
-def test_llamafactory_has_a_way_out_in_so_many_words(read: Bring, tmp_path: Path) -> None:
+def test_llamafactory_has_a_way_out_in_so_many_words(
+    read: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It trains a line break more of each answer, and by names: each of these is said."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "org" / "sees").mkdir(parents=True)
     said = {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 14, "merge_size": 2}
     (tmp_path / "org" / "sees" / "preprocessor_config.json").write_text(
