@@ -89,7 +89,7 @@ def golden(pattern: str) -> list[Path]:
 
 def test_the_sweep_swept() -> None:
     assert len(cases()) >= 11
-    assert sum(len(expected(case)) for case in cases()) == 710
+    assert sum(len(expected(case)) for case in cases()) == 739
     for backend in names():
         folders = {path.parent.parent.name for path in golden("manifest.json")
                    if path.parent.name == backend}  # fmt: skip
