@@ -293,7 +293,7 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
         ({"bf16": {"enabled": True}, "communication_data_type": "bf16"}, "communication_data_type",
          "inert"),
         ({"bf16": {"enabled": True}, "communication_data_type": "fp32"}, "communication_data_type",
-         "approximated"),
+         "kept"),
         ({"data_types": {"keep_in_fp32_modules": "auto"}}, "data_types.keep_in_fp32_modules", "inert"),
         ({"data_types": {"param_dtype": "bf16"}}, "data_types.param_dtype", "unknown"),
         ({"torch_autocast": {"enabled": True, "dtype": "float16"}}, "torch_autocast.enabled", "unknown"),
@@ -497,3 +497,10 @@ def test_a_word_that_nobody_fills_in(read: Bring) -> None:
     (told,) = [line for line in imported.composed.open if "nobody fills in" in line]
     assert told.startswith("zero_optimization.sub_group_size: auto")
     assert not any("nobody" in line for line in read(engine, name="alone.json").composed.open)
+
+
+def test_the_type_in_which_gradients_travel_goes_on_to_the_engine(read: Bring) -> None:
+    engine = json.dumps({**AUTO, "bf16": {"enabled": True}, "communication_data_type": "FP32"})
+    spec = read(CONFIG + "bf16: true\n", other={"ds.json": engine}).composed.spec
+    for backend in ("deepspeed", "llamafactory"):
+        assert spec.native[backend]["ds_config.communication_data_type"] == "fp32"

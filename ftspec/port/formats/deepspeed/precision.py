@@ -133,7 +133,8 @@ def _travel(setting: Setting, context: Context) -> Outcome:
         return Outcome(
             "unknown", why="DeepSpeed knows fp32, fp16 and bf16 here, and stops at others"
         )
-    return Outcome("approximated", why="gradients travel in another type")
+    passed = {f"ds_config.{setting.key}": str(setting.value).lower()}
+    return Outcome("kept", why="gradients travel in another type", passed=passed)
 
 
 def _sums(setting: Setting, context: Context) -> Outcome:
