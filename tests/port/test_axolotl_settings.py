@@ -247,7 +247,8 @@ def test_a_switch_in_words(read: Bring, word: str) -> None:
     [
         ("evaluation_strategy: no\nval_set_size: 0.1\n", "put it in quotes"),
         ("save_strategy: no\n", "put it in quotes"),
-        ("plugins: axolotl.integrations.liger.LigerPlugin\n", "plugins that are no list"),
+        ("plugins: axolotl.integrations.liger.LigerPlugin\n", "plugins that is no list"),
+        ("fsdp: full_shard auto_wrap\n", "fsdp that is no list"),
         (
             "plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n"
             "cut_cross_entropy: true\n",
@@ -260,6 +261,7 @@ def test_what_axolotl_stops_at_in_files_that_people_write(
 ) -> None:
     assert any(told in one for one in read(AXOLOTL + said).composed.open)
     quoted = said.replace(": no\n", ": 'no'\n").replace("plugins: axolotl.", "plugins:\n- axolotl.")
+    quoted = quoted.replace("fsdp: full_shard auto_wrap", "fsdp: [full_shard, auto_wrap]")
     assert not read(f"{AXOLOTL}{quoted}bf16: true\n").composed.open
 
 

@@ -289,6 +289,8 @@ def test_an_engine_alone(read: Bring, section: dict[str, Any], path: str, value:
         ({"tensor_parallel": {"autotp_size": 2}}, "tensor_parallel.autotp_size", "renamed"),
         ({"tensor_parallel": {"autotp_size": 3}}, "tensor_parallel.autotp_size", "unknown"),
         ({"compile": {"deepcompile": True}}, "compile.deepcompile", "inert"),
+        ({"compile": {"disable": False}}, "compile.disable", "unknown"),  # as of 0.14: it stops
+        ({"compile": {"backend": "inductor"}}, "compile.backend", "unknown"),
         ({"managed_gradient_accumulation": False}, "managed_gradient_accumulation", "unknown"),
         ({"bf16": {"enabled": True}, "communication_data_type": "bf16"}, "communication_data_type",
          "inert"),

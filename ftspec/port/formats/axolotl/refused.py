@@ -50,6 +50,10 @@ def _no_passes(context: Context) -> bool:
     return bool(nothing and not context.get("batch_size"))
 
 
+def _words(key: str) -> Condition:
+    return lambda context: isinstance(context.get(key), str) and bool(context.get(key))
+
+
 def _cut_in_full(context: Context) -> bool:
     """integrations/cut_cross_entropy/args.py asks what is written, not what holds."""
     cut = "CutCrossEntropy" in str(context.get("plugins")) and context.get("cut_cross_entropy")
@@ -180,7 +184,7 @@ NULLS = ("micro_batch_size", "num_epochs", "sequence_len", "optimizer", "base_mo
 ROWS: tuple[tuple[str, Condition], ...] = (
     *((f"{key}: null, which is not what a missing key is", says(key, None)) for key in NULLS),
     *((f"{key}: no, which is false to YAML: put it in quotes", says(key, False)) for key in WORDS),
-    ("plugins that are no list", lambda context: isinstance(context.get("plugins"), str)),
+    *((f"{key} that is no list", _words(key)) for key in ("plugins", "fsdp")),
     ("cut_cross_entropy where neither bf16 nor fp16 is written", _cut_in_full),
     ("gradient_accumulation_steps that says nothing, without batch_size", _no_passes),
     ("batch_size without micro_batch_size", _batch_alone),

@@ -53,6 +53,15 @@ CONVERTED = (
     "(runtime/data_pipeline/data_routing/helper.py)"
 )
 COMPILED = "nothing is compiled until a script calls engine.compile() (runtime/engine.py, forward)"
+COMPILING = (
+    "autoep_non_moe", "debug_log", "deepcompile", "double_buffer", "free_activation",
+    "free_activation_threshold", "keep_all_input_tensors", "keep_int_input_tensors", "offload_activation",
+    "offload_activation_pin_memory", "offload_opt_states", "offload_parameters", "passes",
+    "symmetric_memory", "sync_after_allgather", "sync_after_reduce", "sync_before_allgather",
+    "sync_before_reduce",
+)  # fmt: skip
+"""Settings of its section: compile/config.py, CompileConfig, which takes no others."""
+NO_SETTING = "its section has no such setting, and the engine stops at it"
 RECOMPUTED = (
     "it is about deepspeed.checkpointing, which a script has to call: models of transformers recompute by "
     "torch's"
@@ -102,6 +111,8 @@ def _while_on(rule: Rule) -> Rule:
 
 def _compiles(setting: Setting, context: Context) -> Outcome:
     """accelerate calls engine.compile() where its own file asks for a compiler (_prepare_deepspeed)."""
+    if setting.key.split(".")[1] not in COMPILING:
+        return Outcome("unknown", why=NO_SETTING)  # as `backend` and `disable` of older versions
     launched = context.companions.get("accelerate")
     asked = launched.data if launched is not None else {}
     dynamo = asked.get("dynamo_config", {})
@@ -153,7 +164,7 @@ BLOCKS: Mapping[str, Rule] = {
     "pipeline.": inert("for models that are made of its own pipeline's modules alone"),
     "expert_parallel.": unknown("experts that are spread over devices are not in a spec yet"),
     **{f"tensor_parallel.{name}": _cut(inert(WHICH)) for name in CUTTING},
-    "tensor_parallel.": unknown("its section has no such setting, and the engine stops at it"),
+    "tensor_parallel.": unknown(NO_SETTING),
     "weight_quantization.": unknown("weights that are made in few bits are not in a spec"),
     "tensor_parallel.tp_overlap_comm": inert(MOVED),
     "tensor_parallel.dtype": inert("it is read where models are made for inference alone"),
