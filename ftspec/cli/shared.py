@@ -82,7 +82,9 @@ def source_options(function: F) -> F:
     """FILES, --from, --as, --devices: a config of another tool."""
     for option in (
         click.option(
-            "--devices", type=click.IntRange(min=1), help="Devices it runs on, if no file says so."
+            "--devices",
+            type=click.IntRange(min=1),
+            help="Devices it runs on, in place of what a file says.",
         ),
         click.option(
             "--as",

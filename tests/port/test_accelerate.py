@@ -176,3 +176,10 @@ def test_a_number_of_processes_that_is_none(read: Bring, number: str) -> None:
     assert fate(read(text, name="launch.yaml"), "num_processes")[0] == "unknown"
     typed = read(text, name="launch.yaml", devices=4)
     assert (fate(typed, "num_processes")[0] == "derived") == (number == "-1")
+
+
+@pytest.mark.parametrize("kind", ["'NO'", "MULTI_GPU"])
+def test_devices_that_are_typed_hold_for_the_batch_and_the_launch(read: Bring, kind: str) -> None:
+    launch = ALONE + f"distributed_type: {kind}\nmixed_precision: bf16\n"
+    spec = read(CONFIG, other={"launch.yaml": launch}, devices=4).composed.spec
+    assert (spec.hardware.devices, spec.train.batch_size) == (4, 4 * 8)

@@ -94,8 +94,7 @@ def _devices(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"{value} is not a number, and accelerate stops at it")
     if value is not None and value < 1 and context.devices == 1:
         return Outcome("unknown", why="accelerate wants it on its command line: --devices N")
-    devices, nodes = machines(context.document)
-    spec = {"hardware.devices": devices, "hardware.nodes": nodes}
+    spec = {"hardware.devices": context.devices, "hardware.nodes": context.nodes}
     if launched.alone(context.document.data) and setting.value not in (None, 1):
         return Outcome("derived", spec=spec, why=launched.ALONE)
     return Outcome("derived", spec=spec)
