@@ -43,7 +43,10 @@ OTHERS = (
     "data.train: images beside answers that are judged, scored or drawn are not in a spec, and of answers "
     "that are compared only those that trl's DPOTrainer makes batches of by itself"
 )
-WHICH_COLUMN = "data.train.columns.images: which column holds the images of a row? if none does, leave model.images out"
+WHICH_COLUMN = (
+    "data.train.columns.images: which column holds the images of a row? if none does, model.images is to be "
+    "left out"
+)
 HOW_WIDE = (
     "model.images.max_width: an image that is wider than vision_config.image_size of this model is made so "
     "wide there (resize), and which width that is its own file says"
