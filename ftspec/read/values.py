@@ -26,6 +26,8 @@ ENUMS: Mapping[str, bool] = {
 """Enumerations whose members stand for their names, in small letters or as they are."""
 
 
+PARSES_SO = ("fail_with_unknown_args", "look_for_args_file")
+"""How it parses: files of arguments that lie beside a script are nobody's."""
 UNSAID = "{}: what its command line says is not known: give the command, in quotes"
 DEFAULTS = "read as run without arguments: what the command line may say has its default"
 
@@ -257,7 +259,7 @@ class Values(Script):
         return isinstance(parser, Parser)
 
     def _parsed(self, node: ast.Call, base: ast.expr, method: str) -> Any:
-        if node.args or any(one.arg != "fail_with_unknown_args" for one in node.keywords):
+        if node.args or any(one.arg not in PARSES_SO for one in node.keywords):
             raise Unknown
         parser = self._literal(base)
         if not isinstance(parser, Parser):

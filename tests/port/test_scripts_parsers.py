@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.port.conftest import Bring
+from tests.port.conftest import Bring, fate
 
 HEAD = """\
 import sys
@@ -250,3 +250,27 @@ def test_one_whose_parser_is_not_known(read: Bring, tmp_path: Path) -> None:
     found = read(CALLED, name="run.sh").composed
     assert found.values["train.steps"] == 5
     assert [one for one in found.open if "what it does otherwise is not read" in one]
+
+
+def test_weights_in_four_bits_beside_a_type_that_is_as_stored(read: Bring) -> None:
+    text = """\
+import torch
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float16)
+model = AutoModelForCausalLM.from_pretrained("org/base", torch_dtype="auto", quantization_config=bits)
+trainer = SFTTrainer(model, args=SFTConfig(output_dir="o"), train_dataset=load_dataset("org/rows"),
+                     peft_config=LoraConfig(r=4, target_modules=["q_proj"]))
+last = get_last_checkpoint("o")
+if last:
+    trainer.train(resume_from_checkpoint=last)
+else:
+    trainer.train()
+"""
+    found = read(text, "fit.py")
+    assert fate(found, "load_in_4bit")[0] in ("exact", "renamed")
+    assert found.composed.values["model.quantization.type"] == "nf4"
+    assert not [one for one in found.composed.open if "last" in one]

@@ -394,3 +394,18 @@ def test_a_remark_about_a_device_s_batch(read: Bring) -> None:
     ).composed.text
     assert "micro_batch_size: 2  # per device" in text
     assert "more than one" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [("", "derived"), ("loss_type: sigmoid\n", "derived"), ("num_generations: 4\n", "unknown")],
+)
+def test_a_template_of_a_recipe(read: Bring, more: str, kind: str) -> None:
+    text = (
+        f"model_name_or_path: a/b\ndataset_name: c/d\nchat_template: '{{{{ messages }}}}'\n{more}"
+    )
+    found = read(text)
+    assert fate(found, "chat_template")[0] == kind
+    assert bool(found.files) is (
+        kind == "derived"
+    )  # a file that the spec does not name helps nobody

@@ -154,6 +154,7 @@ KNOWN: Mapping[str, Any] = {
     "is_bfloat16_supported": True, "is_bf16_supported": True, "cuda.is_available": True,
     "cuda.get_device_capability": (8, 0), "mps.is_available": False, "xpu.is_available": False,
     "npu.is_available": False, "get_kbit_device_map": None,
+    "get_last_checkpoint": None,
 }  # fmt: skip
 """What is taken for granted of the GPU."""
 HARMLESS = re.compile(

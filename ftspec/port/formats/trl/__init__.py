@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ftspec.families.rows.template import TEMPLATE
 from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
@@ -33,6 +32,7 @@ from ftspec.port.formats.trl.stops import (
     otherwise,
     schedule,
 )
+from ftspec.port.formats.trl.templates import template, template_path
 from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, release, trainer
 from ftspec.port.rules import (
     Context,
@@ -137,37 +137,13 @@ def _dtype(setting: Setting, context: Context) -> Outcome:
 def _bits(setting: Setting, context: Context) -> Outcome:
     if not context.get("load_in_4bit") and not context.get("load_in_8bit"):
         return Outcome("inert", why="nothing is loaded in few bits")
-    if setting.key == "load_in_4bit" and "auto" in (
-        context.get("dtype"),
-        context.get("torch_dtype"),
-    ):
+    types = (context.get("dtype"), context.get("torch_dtype"))
+    own = context.get("config_class") is not None  # a script has made its BitsAndBytesConfig itself
+    if setting.key == "load_in_4bit" and "auto" in types and not own:
         why = "trl calculates in `dtype`, and stops at auto (get_quantization_config): name it"
         return Outcome("unknown", why=why)
     names = {"use_bnb_nested_quant": "bnb_4bit_use_double_quant"}
     return Outcome("renamed", {f"{BITS}{names.get(setting.key, setting.key)}": setting.value})
-
-
-def _template(setting: Setting, context: Context) -> Outcome:
-    text = setting.value
-    if not text:
-        return Outcome("inert", why="the template of the tokenizer")
-    name = f"{context.document.path.stem}.chat_template.jinja"
-    taken = trainer(context)[0] == "sft"
-    return Outcome(
-        "derived",
-        {f"{CONFIG}chat_template_path" if taken else TEMPLATE: f"./{name}"},
-        why=f"written to {name}",
-        files={name: str(text)},
-    )
-
-
-def _template_path(setting: Setting, context: Context) -> Outcome:
-    """A file, or another model whose template and tokens are taken."""
-    if str(setting.value).endswith((".jinja", ".j2")) or setting.value is None:
-        return plain(setting, context)
-    return Outcome(
-        "unknown", why="the chat template of another model, with its tokens, is not in a spec"
-    )
 
 
 def _trainer(setting: Setting, context: Context) -> Outcome:
@@ -362,8 +338,8 @@ format = Format(
         "bnb_4bit_quant_storage": _bits,
         "max_length": _length,
         "max_seq_length": _length,
-        "chat_template": _template,
-        "chat_template_path": _template_path,
+        "chat_template": template,
+        "chat_template_path": template_path(plain),
         **prompt_rules(plain),
         "padding_free": _unpadded,
         "optim": optimizer,

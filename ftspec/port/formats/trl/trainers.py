@@ -81,7 +81,8 @@ def _by_limits(context: Context) -> tuple[str, str]:
     if context.get("beta") is not None or context.get("max_prompt_length") is not None:
         return (
             "dpo",
-            "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's; a command in "
+            "which trainer reads it? beta and max_prompt_length belong to DPO's and to ORPO's, and once did "
+            "to GRPO's; a command in "
             'the place of the file says it: "trl dpo --config FILE"',
         )
     return "sft", ""
