@@ -54,6 +54,12 @@ def written(template: Written, values: Mapping[str, Any]) -> Example:
         DataError: a text fails over this row; what is learned is empty.
     """
     texts = {name: _render(text, name, values) for name, text in _texts(template).items()}
+    if template.rejected is not None and template.talks:
+        chosen, rejected = (
+            _talk(texts | {"assistant": texts[name]}, f"{name} answer")
+            for name in ("chosen", "rejected")
+        )
+        return replace(chosen, rejected=rejected)
     if template.talks:
         return chat([{"role": role, "content": texts[role]} for role in ROLES if role in texts])
     for name in ("text", "completion", "chosen", "rejected"):
@@ -75,6 +81,13 @@ def written(template: Written, values: Mapping[str, Any]) -> Example:
     if texts["label"] not in JUDGED:
         raise DataError(Problem(f"the label is {texts['label']!r}, True or False is expected"))
     return replace(answered, label=texts["label"] == JUDGED[0])
+
+
+def _talk(texts: Mapping[str, str], what: str) -> Example:
+    if not texts["assistant"].strip():
+        raise DataError(Problem(f"the {what} is empty"))
+    turns = [{"role": role, "content": texts[role]} for role in ROLES if role in texts]
+    return chat(turns, given=len(turns) - 1)
 
 
 def _texts(template: Written) -> dict[str, str]:

@@ -77,14 +77,15 @@ FileName = Annotated[str, Field(min_length=1)]
 
 
 A_PAIR = (
-    "a template has a `prompt` and a `completion`, with a `label` where answers are judged, or `prompt`, "
-    "`chosen` and `rejected`, or `user` and `assistant`, or one `text`"
+    "a template has a `prompt` and a `completion`, with a `label` where answers are judged, or `prompt` (or "
+    "`user`), `chosen` and `rejected`, or `user` and `assistant`, or one `text`"
 )
 
 
 WRITINGS = (
     ("prompt", "completion"),
     ("prompt", "chosen", "rejected"),
+    ("user", "chosen", "rejected"),
     ("user", "assistant"),
     ("text",),
 )
@@ -114,13 +115,15 @@ class Written(Node):
     """Of an answer that is judged by itself, for `method.objective: kto`: what prints True where it is good,
     and else False."""
     chosen: str | None = Field(None, min_length=1, examples=["{{ chosen }}"])
-    """Of a pair, the better answer: what stands behind the prompt, marks of a turn's end included."""
+    """Of a pair, the better answer: what stands behind the prompt, marks of a turn's end included. With
+    `user` in its place, the assistant's turn."""
     rejected: str | None = Field(None, min_length=1, examples=["{{ rejected }}"])
     """Of a pair, the other answer."""
     system: str | None = Field(None, min_length=1)
-    """A system turn before that of the user. null: none, or `data.system`."""
+    """A system turn before that of the user, which stands there even where it says nothing. null: none, or
+    `data.system`."""
     user: str | None = Field(None, min_length=1, examples=["{{ question }}"])
-    """The turn of the user, in the place of a prompt."""
+    """The turn of the user, in the place of a prompt: the chat template writes the row."""
     assistant: str | None = Field(None, min_length=1, examples=["{{ answer }}"])
     """The assistant's turn, in the place of a completion: what is learned."""
     text: str | None = Field(None, min_length=1, examples=["{{ title }}\n\n{{ body }}"])
@@ -162,7 +165,7 @@ class Written(Node):
         if given - {"system", "label"} not in map(set, WRITINGS):
             raise ValueError(A_PAIR)
         if self.system is not None and not self.talks:
-            raise ValueError("`system` is a turn: it belongs to `user` and `assistant`")
+            raise ValueError("`system` is a turn: it belongs to `user`")
         return self
 
 
@@ -228,7 +231,7 @@ class Source(Node):
         if self.path is not None and not self.path.lower().endswith(tuple(SUFFIXES)):
             raise ValueError(f"a data file ends in one of {', '.join(SUFFIXES)}")
         if self.template is not None and (
-            self.columns.keys() - ({"images"} if self.template.talks else set())
+            self.columns.keys() - ({"images"} if self.template.format == "messages" else set())
             or self.format not in ("auto", self.template.format)
         ):
             raise ValueError(

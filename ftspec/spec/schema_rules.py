@@ -24,6 +24,11 @@ def _given(*names: str) -> Schema:
     }
 
 
+def _beside(last: str) -> set[str]:
+    """The texts that a row may have whose last one this is."""
+    return {name for names in WRITINGS if names[-1] == last for name in names}
+
+
 def _chosen(name: str) -> Schema:
     """The field is there, and chooses something."""
     nothing = [{"const": False}, {"const": []}, {"type": "null"}]
@@ -69,10 +74,10 @@ RULES: Mapping[str, list[Schema]] = {
         {"anyOf": [_given(*names) for names in WRITINGS], "errorMessage": A_PAIR},
         *(
             _unless(_given(one), other, NULL, A_PAIR)
-            for names in WRITINGS
-            for one in names[-1:]
-            for other in sorted({*sum(WRITINGS, ())} - {*names})
+            for one in sorted({names[-1] for names in WRITINGS})
+            for other in sorted({*sum(WRITINGS, ())} - {*_beside(one)})
         ),
+        _unless(_given("user"), "prompt", NULL, A_PAIR),
         _unless(
             {"not": _given("completion")},
             "label",
@@ -83,7 +88,7 @@ RULES: Mapping[str, list[Schema]] = {
             {"not": _given("user")},
             "system",
             NULL,
-            "`system` is a turn: it belongs to `user` and `assistant`",
+            "`system` is a turn: it belongs to `user`",
         ),
     ],
     "Source": [

@@ -56,7 +56,9 @@ def sources(draw: st.DrawFn, objective: str) -> dict[str, Any]:
         texts = {name: draw(words()) for name in ("prompt", "completion", "label")}
         return {**place, "limit": limit, "format": kind, "template": texts}
     if kind == "preference" and draw(st.sampled_from((False, False, True))):
-        texts = {name: draw(words()) for name in ("prompt", "chosen", "rejected")}
+        asked = draw(st.sampled_from(("prompt", "user")))
+        texts = {name: draw(words()) for name in (asked, "chosen", "rejected")}
+        texts |= {"system": draw(words())} if asked == "user" and draw(st.booleans()) else {}
         return {**place, "limit": limit, "format": kind, "template": texts}
     if kind == "text" and draw(st.booleans()):
         return {**place, "limit": limit, "format": kind, "template": {"text": draw(words())}}

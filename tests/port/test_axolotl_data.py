@@ -305,7 +305,8 @@ def test_data_sets_that_hand_a_template_other_parts(read: Bring) -> None:
         ("rl: orpo", "alpaca", "has no type"),
         ("rl: dpo", "alpaca", "has no type"),
         ("rl: grpo", "rewards.rows", "the function"),
-        ("reward_model: true", "bradley_terry.chat_template", "empty system turn"),
+        ("reward_model: true", "bradley_terry.llama3", "has no type"),
+        ("", "bradley_terry.chat_template", "goes with `reward_model: true`"),
         ("", "input_output", "segments"),
         ("", "metharme", "three ends"),
         ("", "sharegpt.load_role", "takes its place"),
@@ -332,3 +333,14 @@ def test_long_answers_of_reward_models(read: Bring) -> None:
     imported = read(scored)
     assert fate(imported, "excess_length_strategy")[0] == "inert"
     assert "scored at the cut" in fate(imported, "sequence_len")[1]
+    assert imported.composed.spec.data.overflow == "truncate"
+
+
+def test_pairs_of_reward_models_are_turns(read: Bring) -> None:
+    """prompt_strategies/bradley_terry: a system turn stands even where its column is empty."""
+    text = f"{LORA.replace('chat_template', 'bradley_terry.chat_template')}reward_model: true\n"
+    imported = read(text)
+    assert fate(imported, "datasets[0].type")[0] == "derived"
+    (source,) = imported.composed.spec.data.train
+    assert source.template is not None and source.template.system == "{{ system }}"
+    assert source.template.format == "preference" and source.template.user == "{{ input }}"

@@ -138,7 +138,7 @@ def test_every_type_of_pairs_is_read_or_refused_by_name(installed: dict[str, Any
         assert found - read == set(known)
         counts[objective] = (len(read), len(known))
         assert all(why_no_pairs(name, objective) == known[name] for name in known)
-    assert counts == {"dpo": (16, 1), "kto": (11, 0), "orpo": (1, 1), "reward": (0, 1)}
+    assert counts == {"dpo": (16, 1), "kto": (11, 0), "orpo": (1, 1), "reward": (1, 0)}
 
 
 def test_how_streamed_texts_share_rows(installed: dict[str, Any], read: Bring) -> None:
@@ -174,9 +174,13 @@ def test_long_answers_of_reward_models_are_cut_and_an_empty_system_turn_stands(
     text = tokens.tokenizer.decode(rows[0]["chosen_ids"], skip_special_tokens=False)
     assert text.startswith("<|im_start|>system\n<|im_end|>\n<|im_start|>user\nWhat is it?")
     imported = read(yaml.safe_dump({**BASE, **SCORED, "excess_length_strategy": "raise"}))
-    assert fate(imported, "sequence_len")[0] == "approximated"
+    assert fate(imported, "sequence_len")[0] == "renamed"
     assert fate(imported, "excess_length_strategy")[0] == "inert"
-    assert fate(imported, "datasets[0].type")[0] == "unknown"
+    assert fate(imported, "datasets[0].type")[0] == "derived"
+    assert imported.composed.spec.data.overflow == "truncate"
+    (entry,) = SCORED["datasets"]
+    otherwise = {**BASE, **SCORED, "datasets": [{**entry, "drop_system_message": True}]}
+    assert fate(read(yaml.safe_dump(otherwise)), "datasets[0].type")[0] == "unknown"
 
 
 def test_no_reason_outlives_its_type(installed: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ftspec.verify.inputs import MASKED, rows
@@ -75,3 +77,33 @@ def test_turns_that_a_template_writes_train_alike(lab: Lab) -> None:
         }
 
     assert_equal(lab.compare("turns-written", runs))
+
+
+ANSWERING = (
+    "data.train={path: single.jsonl, template: {system: 'Be brief.', "
+    "user: '{{ conversations[0].value }}', chosen: '{{ chosen.value }}', rejected: '{{ rejected.value }}'}}",
+    "data.train_on=completions", "train.steps=3", "train.learning_rate=1e-3",
+)  # fmt: skip
+"""The same rows as those of the format sharegpt-ranking."""
+
+
+@pytest.mark.parametrize("objective", ["dpo", "simpo"])
+def test_answers_that_a_template_writes_as_turns_train_alike(lab: Lab, objective: str) -> None:
+    given = (lab.specs / "data" / "preferences.jsonl").read_text("utf-8").splitlines(True)
+    single = [line for line in given if len(json.loads(line)["conversations"]) == 1]
+    (lab.specs / "single.jsonl").write_text("".join(single * 3))
+    sets = (*ANSWERING, f"method.objective={objective}")
+    assert "writes no rows by texts of a spec" in refusal(lab, "llamafactory", *sets)
+    proof = lab.prove(*sets, backends=(*SCRIPTS, "axolotl"))
+    assert_equal(proof)
+    texts = [row.text or "" for row in rows(proof.evidence("trl"))]
+    assert all(text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n") for text in texts)
+
+    def runs(folder):  # type: ignore[no-untyped-def]
+        ranked = ("data.train=single.jsonl", "data.system=Be brief.", *sets[1:])
+        return {
+            "written": lab.compiled("trl", folder / "written", *sets),
+            "ranked": lab.compiled("trl", folder / "ranked", *ranked),
+        }
+
+    assert_equal(lab.compare(f"answers-written-{objective}", runs, "written"))

@@ -163,6 +163,23 @@ def test_turns_are_a_conversation() -> None:
         written(TURNS, {"q": "q", "a": ""})
 
 
+def test_two_answers_to_the_turn_of_a_user() -> None:
+    texts = {"system": "{{ s }}", "user": "{{ q }}", "chosen": "{{ a }}", "rejected": "no"}
+    template = Written.model_validate(texts)
+    assert template.format == "preference"
+    made = written(template, {"s": "", "q": "why", "a": "because"})
+    said = [(turn.role, turn.content) for turn in made.messages]
+    # a system turn stands even where it says nothing
+    assert said == [("system", ""), ("user", "why"), ("assistant", "because")]
+    assert made.given == 2 and made.rejected is not None
+    assert (
+        made.rejected.messages[-1].content == "no"
+        and made.rejected.messages[:2] == made.messages[:2]
+    )
+    with pytest.raises(DataError, match="the chosen answer is empty"):
+        written(template, {"s": "", "q": "why", "a": " "})
+
+
 def test_a_text_is_one_plain_text() -> None:
     tokens = load_tokenizer(SPECS / "tiny-model")
     made = written(Written(text="{{ q }}\n{{ a }}"), {"q": "{{ 7 * 7 }}", "a": "4"})
@@ -180,7 +197,10 @@ def test_a_text_is_one_plain_text() -> None:
     [
         ({"text": "x", "completion": "y"}, "or one `text`"),
         ({"text": "x", "system": "y"}, "`system` is a turn"),
-        ({"prompt": "x"}, "or `prompt`, `chosen` and `rejected`, or `user` and `assistant`"),
+        ({"prompt": "x"}, r"or `prompt` \(or `user`\), `chosen` and `rejected`, or `user` and"),
+        ({"prompt": "x", "user": "y", "chosen": "z", "rejected": "z"}, "or `prompt`"),
+        ({"system": "w", "prompt": "x", "chosen": "z", "rejected": "z"}, "`system` is a turn"),
+        ({"user": "x", "chosen": "y"}, "a `prompt` and a `completion`"),
         ({"user": "x"}, "a `prompt` and a `completion`, with a `label`"),
         ({"prompt": "x", "assistant": "y"}, "a `prompt` and a `completion`"),
         ({"prompt": "x", "completion": "y", "user": "z"}, "a `prompt` and a `completion`"),

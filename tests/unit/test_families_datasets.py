@@ -25,12 +25,14 @@ from ftspec.families.rows.datasets import (
     template,
 )
 from ftspec.families.rows.shapes import (
+    ANSWERED,
     COMPOSED,
     JUDGED,
     OF_KIND,
     PAIRED,
     STATEMENTS,
     TOLD,
+    TOLD_ANSWERED,
     TOOLS,
     TURNS,
     WITH_IMAGES,
@@ -326,6 +328,8 @@ def sources(draw: st.DrawFn) -> tuple[tuple[dict[str, Any], ...], str]:
         WRITTEN: ("prompt", "completion"),
         JUDGED: ("prompt", "completion", "label"),
         PAIRED: ("prompt", "chosen", "rejected"),
+        ANSWERED: ("user", "chosen", "rejected"),
+        TOLD_ANSWERED: ("system", "user", "chosen", "rejected"),
         TURNS: ("user", "assistant"),
         TOLD: ("system", "user", "assistant"),
         COMPOSED: ("text",),
@@ -368,7 +372,7 @@ def test_statements_of_somebody_else_are_not_guessed_at() -> None:
 def test_every_statement_is_swept() -> None:
     kinds = {kind for kind, _ in STATEMENTS}
     assert kinds == set(OF_KIND)
-    assert len(STATEMENTS) == 36
+    assert len(STATEMENTS) == 38
     conversational = set(itertools.product(ROWS, ("messages", "prompt-completion")))
     assert conversational <= set(STATEMENTS)
 

@@ -3,12 +3,14 @@
 trl 1.16, trainer/reward_config.py and reward_trainer.py: the model is loaded for sequence classification
 with one label, and its head, `score`, is new. It is drawn after the seed is set, has no bias, and has to
 train in full beside an adapter; peft saves it with the adapter. Pairs of which one answer is too long are
-left out, and nothing is cut.
+left out; where answers are cut instead, the script has a trainer of its own for it.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
@@ -20,14 +22,29 @@ from ftspec.families.objectives.preference import (
     trained,
     trained_by,
 )
+from ftspec.families.rows.long_prompts import no_prompts
 from ftspec.families.trainers import REWARD
-from ftspec.mapping import FieldMap, Refuse, Row, constant, field, only, replaced, unsupported
+from ftspec.mapping import (
+    MISSING,
+    FieldMap,
+    Refuse,
+    Row,
+    constant,
+    field,
+    only,
+    replaced,
+    unsupported,
+)
 
 CONFIG = REWARD.prefix
 HEAD = "score"
 """The new layer that scores, as transformers names it."""
 TASK = "SEQ_CLS"
 """peft's name of the task: its adapters leave the head alone, and save it."""
+CUT = "data.cut_answers"
+"""Native pseudo-key: answers that are too long are cut, by a class of the script."""
+CUTTING = files("ftspec.families") / "templates" / "cut_answers.py.j2"
+_CLASS = "CutAnswersTrainer"
 SHARED = (
     *("train.label_smoothing", "data.packing", "data.prepare", "hardware.sequence_parallel"),
     *("hardware.tensor_parallel", "model.quantization.type", "data.group_by_length"),
@@ -88,12 +105,14 @@ def reward_rows() -> tuple[Row, ...]:
         field(f"{OBJECTIVE}center", f"{CONFIG}center_rewards_coefficient", absent=None),
         Row(
             ("data.overflow",),
-            (),
+            (CUT,),
             _lower_overflow,
-            lambda length: "truncate" if length is None else "drop",
+            lambda cut, length: "truncate" if cut is True or length is None else "drop",
             uses=("data.max_length",),
             reads=(f"{CONFIG}max_length",),
+            absent=(False,),
         ),
+        *no_prompts("a score is of a whole answer, and its trainer has no prompt to cut"),
         unsupported(
             "model.experts.balance_loss",
             "the trainer of reward models adds no balance loss",
@@ -116,14 +135,20 @@ def reward_rows() -> tuple[Row, ...]:
     )
 
 
-def _lower_overflow(overflow: str, length: int | None) -> tuple[()]:
-    if overflow not in ("drop", "error") and length is not None:
+def read_cutting(tree: ast.Module) -> dict[str, Any]:
+    """Whether a script cuts answers; nothing where it does not."""
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {CUT: True} if _CLASS in classes else {}
+
+
+def _lower_overflow(overflow: str, length: int | None) -> Any:
+    if overflow not in ("drop", "error", "truncate") and length is not None:
         raise Refuse(
-            "pairs with a longer answer are left out whole, and none is cut",
+            "pairs with a longer answer are left out whole, or the answer keeps its first tokens",
             "notyet",
             "data.overflow: drop",
         )
-    return ()
+    return True if overflow == "truncate" and length is not None else MISSING
 
 
 def _lower_saved(modules: tuple[str, ...], dtype: str, stored: str | None) -> Any:

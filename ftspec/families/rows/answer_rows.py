@@ -25,7 +25,7 @@ from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import SFT, trainer_of
 from ftspec.mapping import Flat
 
-Kind = Literal["compared", "free", "scored", "judged", "taught", "drawn"]
+Kind = Literal["compared", "free", "scored", "shortened", "judged", "taught", "drawn"]
 KINDS: Mapping[str, Kind] = {
     "dpo": "compared",
     "cpo": "free",
@@ -43,6 +43,7 @@ HOW: Mapping[Kind, str] = {
     "compared": "prompt and answer rendered and tokenised as one text, once for each answer",
     "free": "prompt and answer rendered and tokenised as one text, once for each answer",
     "scored": "prompt and answer as one text, scored whole, once for each answer",
+    "shortened": "prompt and answer as one text, scored at its end or at the limit, once for each answer",
     "judged": "prompt and answer rendered and tokenised as one text (not shown: the answers of other rows, "
     "on which the divergence is measured)",
     "taught": "the conversation rendered and tokenised as one text; the last answer is read by both models",
@@ -104,6 +105,7 @@ class AnswerRows:
             "judged": f"an answer is cut at {size}; a row whose prompt alone has as many is left out",
             "free": f"answers are cut at {size}; a prompt that has as many stops the run",
             "scored": f"a pair with an answer beyond {size} is left out",
+            "shortened": f"an answer beyond {size} is cut, and scored there",
             "taught": f"a row longer than {size} is left out",
             "drawn": f"a prompt longer than {size} is left out",
         }
@@ -115,7 +117,7 @@ class AnswerRows:
             starts = [min(starts)] * len(starts)  # what both answers stand behind
         lengths = [len(encodings[0].ids) for encodings in parted]
         out, refused = self._verdict(starts, lengths, parted)
-        cut = self.kind in ("compared", "judged", "free")
+        cut = self.kind in ("compared", "judged", "free", "shortened")
         found = []
         for question, encodings, start in zip(questions, parted, starts, strict=True):
             ids = list(encodings[0].ids)
@@ -136,7 +138,7 @@ class AnswerRows:
     def _start(self, question: Question, encodings: Sequence[Any]) -> int:
         """The first token that is learned."""
         ids = encodings[0].ids
-        if self.kind == "scored":
+        if self.kind in ("scored", "shortened"):
             return 0
         if self.kind == "drawn":
             return len(ids)
@@ -177,6 +179,8 @@ def answer_rows(native: Flat, tokens: Tokens, template: Template | None) -> Rule
         return Unknown(reason, f"rows like {CONVERSATIONS[0]}")
     if kind == "taught" and "ByteLevel" not in repr(tokens.tokenizer.decoder):
         return Unknown("where answers begin is found otherwise for a tokenizer without bytes")
+    if kind == "scored" and native.get("data.cut_answers"):
+        kind = "shortened"
     limit = native.get(f"{trainer.prefix}max_length") if kind != "drawn" else native.get(LIMIT)
     return AnswerRows(tokens, template, kind, limit or ENDLESS, native.get(SYSTEM))
 

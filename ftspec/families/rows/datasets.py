@@ -29,6 +29,7 @@ from ftspec.families.rows.dataset_statements import (
     SYSTEMS,
 )
 from ftspec.families.rows.shapes import (
+    ANSWERED,
     COMPOSED,
     IMAGES,
     JUDGED,
@@ -37,6 +38,7 @@ from ftspec.families.rows.shapes import (
     RENAMED_TO,
     STATEMENTS,
     TOLD,
+    TOLD_ANSWERED,
     TOOLS,
     TURNS,
     WITH_IMAGES,
@@ -51,6 +53,7 @@ VARIABLES = {"train": "train", "eval": "evaluation"}
 """The script's name of a split."""
 OF_TEXTS = {
     WRITTEN: "prompt-completion", JUDGED: "unpaired", PAIRED: "preference",
+    ANSWERED: "preference", TOLD_ANSWERED: "preference",
     TURNS: "messages", TOLD: "messages", COMPOSED: "text",
 }  # fmt: skip
 """Formats of rows that a spec's texts write."""
@@ -210,13 +213,16 @@ def _kind(template: Mapping[str, Any]) -> str:
     """The kind of rows that a template writes."""
     if template.get("text") is not None:
         return COMPOSED
+    told = template.get("system") is not None
+    if template.get("chosen") is not None and template.get("user") is not None:
+        return TOLD_ANSWERED if told else ANSWERED
     if template.get("chosen") is not None:
         return PAIRED
     if template.get("label") is not None:
         return JUDGED
     if template.get("user") is None:
         return WRITTEN
-    return TURNS if template.get("system") is None else TOLD
+    return TOLD if told else TURNS
 
 
 def _with_tools(kind: str, limit: int | None) -> str:

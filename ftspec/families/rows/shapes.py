@@ -41,6 +41,10 @@ JUDGED = "written judgement"
 """The kind of rows that a spec's texts write as a prompt, an answer, and whether it is good."""
 PAIRED = "written pair"
 """The kind of rows that a spec's texts write as a prompt and two answers."""
+ANSWERED = "answered turns"
+"""The same with two answers to the turn of a user."""
+TOLD_ANSWERED = "told and answered turns"
+"""The same with a system turn before."""
 COMPOSED = "composed text"
 """The kind of rows of which a spec's text writes one plain text."""
 OF_KIND: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +60,8 @@ OF_KIND: Mapping[str, tuple[str, ...]] = {
     WRITTEN: (),
     JUDGED: (),
     PAIRED: (),
+    ANSWERED: (),
+    TOLD_ANSWERED: (),
     TURNS: (),
     TOLD: (),
     f"{TURNS}{WITH_IMAGES}": (IMAGES,),
@@ -146,6 +152,18 @@ ROWS = ROWS.map(lambda row: {
     MADE
 }, remove_columns=ROWS.column_names)  # fmt: skip
 """
+_ANSWERED = """\
+sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
+SYSTEMuser = sandbox.from_string("@user text")
+chosen = sandbox.from_string("@chosen text")
+rejected = sandbox.from_string("@rejected text")
+ROWS = ROWS.map(lambda row: {
+    "prompt": [ASKED
+    ],
+    "chosen": [{"role": "assistant", "content": chosen.render(row)}],
+    "rejected": [{"role": "assistant", "content": rejected.render(row)}],
+}, remove_columns=ROWS.column_names)  # fmt: skip
+"""
 _KEPT = 'remove_columns=[name for name in ROWS.column_names if name != "@images"]'
 _COMPOSED = """\
 sandbox = ImmutableSandboxedEnvironment(keep_trailing_newline=True, undefined=StrictUndefined)
@@ -166,6 +184,13 @@ def _turns(*before: str) -> dict[str, str]:
     }
     text = _TURNS.replace("SYSTEM", system)
     return {shape: text.replace("MADE", what) for shape, what in made.items()}
+
+
+def _answered(*before: str) -> str:
+    """Statements that write a pair of answers as turns; ``before`` are the roles ahead of the user's."""
+    system = "".join(f'{role} = sandbox.from_string("@{role} text")\n' for role in before)
+    asked = "".join(f"\n        {_TURN.replace('ROLE', role)}" for role in (*before, "user"))
+    return _ANSWERED.replace("SYSTEM", system).replace("ASKED", asked)
 
 
 def _turns_shown(*before: str) -> str:
@@ -249,6 +274,8 @@ ROWS = ROWS.map(lambda row: {{
     (WRITTEN, WRITTEN): _WRITTEN,
     (JUDGED, "unpaired"): _WRITTEN_JUDGED,
     (PAIRED, "preference"): _PAIRED,
+    (ANSWERED, "preference"): _answered(),
+    (TOLD_ANSWERED, "preference"): _answered("system"),
     **{(TURNS, shape): text for shape, text in _turns().items()},
     **{(TOLD, shape): text for shape, text in _turns("system").items()},
     (f"{TURNS}{WITH_IMAGES}", IMAGES): _turns_shown(),

@@ -15,6 +15,7 @@ from ftspec.emit.python import render
 from ftspec.emit.shell import launch_script
 from ftspec.families.objectives import free, gkd, scored
 from ftspec.families.objectives.preference import REFERENCE
+from ftspec.families.objectives.reward import CUT, CUTTING
 from ftspec.families.objectives.supervised import (
     ANCHOR,
     AVERAGE,
@@ -196,6 +197,7 @@ def emit_script(
                 or (images.READ in native and native["tuner"] == "full")
             )
         ),
+        "cut_answers": native.get(CUT),
         "restart": native.get(packing.RESTART),
         "measured": named is not None,
         "template": native.get(TEMPLATE)
@@ -226,6 +228,7 @@ def _statements(values: Mapping[str, Any]) -> dict[str, str]:
             lambda: by_turns.sharing(long_prompts.TEXT.read_text("utf-8")),
         ),
         "cut by turns": (values["by_turns"], by_turns.text),
+        "cut answers": (values["cut_answers"], lambda: CUTTING.read_text("utf-8")),
         "read images": (values["images"], lambda: images.COLLATOR.read_text("utf-8")),
         "prompt weight": (values["prompt_weight"], lambda: WEIGHTED.read_text("utf-8")),
         "weigh by entropy": (values["entropy"], lambda: UNSURE.read_text("utf-8")),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftspec.backend import File
-from ftspec.families.objectives import free, gkd, scored
+from ftspec.families.objectives import free, gkd, reward, scored
 from ftspec.families.objectives.preference import REFERENCE
 from ftspec.families.objectives.supervised import AVERAGE, SHAPE
 from ftspec.families.rows import by_turns, datasets, long_prompts, packing
@@ -55,7 +55,7 @@ def read_script(written: Sequence[File], calls: Sequence[str]) -> dict[str, Any]
     tree = ast.parse(source)
     native |= loraplus.read_plus(tree) | inits.read_loftq(tree)
     native |= scored.read_rewards(tree) | free.read_likelihood(tree)
-    native |= steps.read_steps(tree)
+    native |= steps.read_steps(tree) | reward.read_cutting(tree)
     native |= embeddings.read_rate(tree)
     native |= qat.read_few_bits(tree) | float8.read_float8(tree)
     native |= pure.read_adapters(tree)

@@ -83,7 +83,9 @@ def data(context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         )
     everything = bool(taken(context, "train_on_inputs")) or learns == "cpt"
     spec["data.train_on"] = "all" if everything else "assistant"
-    if learns != "cpt":
+    if learns == "reward":
+        spec["data.overflow"] = "truncate"
+    elif learns != "cpt":
         strategy = taken(context, "excess_length_strategy")
         spec["data.overflow"] = {"truncate": "truncate", "raise": "error"}.get(
             str(strategy), "drop"

@@ -17,12 +17,9 @@ MEASURED = (
     "it measures a prompt and its answers each by itself, without what is added to them (utils/data/rl.py): "
     "rows that are longer by a token or two stay there, and are cut"
 )
-SCORED = (
-    "a longer answer is cut there, and scored at the cut (prompt_strategies/bradley_terry); its pair is left "
-    "out here"
-)
+SCORED = "a longer answer is cut, and scored at the cut (prompt_strategies/bradley_terry)"
 FEATURED = "features are read of the first 2048 tokens, whatever it says, and nothing is left out"
-OTHERWISE = {"grpo": KEPT, "reward": SCORED}
+OTHERWISE = {"grpo": KEPT}
 """By the objective, what becomes of a long row there, and here."""
 LEFT_OUT = "rows whose prompt alone is too long are left out there, and cut here (utils/data/rl.py)"
 ANYWAY = {
@@ -39,6 +36,8 @@ def length(value: Any, context: Context) -> Outcome | None:
         return Outcome("inert", why=FEATURED)
     if learns == STRIDED:
         return Outcome("renamed", spec={"data.max_length": value})
+    if learns == "reward":
+        return Outcome("renamed", spec={"data.max_length": value}, why=SCORED)
     if why := OTHERWISE.get(learns):
         return Outcome("approximated", spec={"data.max_length": value}, why=why)
     if learns in COMPARED:

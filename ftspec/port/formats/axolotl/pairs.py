@@ -6,13 +6,13 @@ Of texts trl makes one of the prompt and each answer, and ends it with an end of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ftspec.families.rows.instructions import Template, jinja, named_column
 from ftspec.port.fates import Kind
 
-OF_PAIRS = ("dpo", "simpo", "orpo", "kto")
+OF_PAIRS = ("dpo", "simpo", "orpo", "kto", "reward")
 """Objectives whose rows these are; axolotl reads those of SimPO by DPO's functions (utils/data/rl.py)."""
 TEXTS = "the texts of its prompt and its answers, as a template of the rows"
 STAND = "texts as they stand, which trl ends with an end of text"
@@ -90,10 +90,8 @@ def paired(entry: Mapping[str, Any], learns: str, template: str) -> Pair | None:
     ``template``: the name of axolotl's chat template that writes them, where it is one of its own.
     """
     kind = entry.get("type")
-    if learns == "orpo":
-        return _argilla(kind)
-    if learns == "kto":
-        return _judged(kind)
+    if learns in OWN:
+        return OWN[learns](entry)
     if isinstance(kind, dict):
         return _own(kind)
     if kind is None or kind in ("passthrough", "passthrough.default"):
@@ -145,8 +143,9 @@ def _own(kind: Mapping[str, Any]) -> Pair | None:
     return None if template is None else Pair(template=template)
 
 
-def _judged(kind: Any) -> Pair | None:
+def _judged(entry: Mapping[str, Any]) -> Pair | None:
     """An answer, and whether it is good (prompt_strategies/kto/)."""
+    kind = entry.get("type")
     if kind is None:
         return Pair("unpaired", why=STAND)
     if isinstance(kind, dict):
@@ -250,10 +249,45 @@ def _chatml(
     return Pair(template={"prompt": f"{asked}<|im_start|>assistant\n", **answers}, why=FOUND)
 
 
-def _argilla(kind: Any) -> Pair | None:
+ANSWERED: Template = {
+    "system": "{{ system }}",
+    "user": "{{ input }}",
+    "chosen": "{{ chosen }}",
+    "rejected": "{{ rejected }}",
+}
+"""Turns of the type `bradley_terry.chat_template`, whose columns have these names."""
+SCORED = (
+    "turns of its four columns, that of the system too where it is empty; an answer that begins with a line "
+    "break may lose it there, since its tokens are taken from where those of the prompt end"
+)
+"""prompt_strategies/chat_template.py: `get_conversation_thread` and `_tokenize_single_prompt`."""
+OTHERWISE = (
+    *("roles", "message_property_mappings", "message_field_role", "message_field_content"),
+    *("drop_system_message", "roles_to_train", "train_on_eos", "message_field_training"),
+)
+"""Keys of an entry under which it makes other turns, or other tokens of them."""
+
+
+def _scored(entry: Mapping[str, Any]) -> Pair | None:
+    """Whole answers to one question, of which a reward model is to score one higher."""
+    if entry.get("type") != "bradley_terry.chat_template" or any(map(entry.get, OTHERWISE)):
+        return None
+    return Pair(template=ANSWERED, why=SCORED)
+
+
+def _argilla(entry: Mapping[str, Any]) -> Pair | None:
     """prompt_strategies/orpo/chat_template.py: whole conversations, of which the last turns differ."""
+    kind = entry.get("type")
     if kind is None:
         return Pair(why=STAND)
     if kind != "chat_template.argilla":
         return None
     return Pair("preference-implicit", kind="approximated", why=EACH)
+
+
+OWN: Mapping[str, Callable[[Mapping[str, Any]], Pair | None]] = {
+    "kto": _judged,
+    "orpo": _argilla,
+    "reward": _scored,
+}
+"""Objectives with types of their own; the others have those of DPO."""

@@ -14,9 +14,7 @@ SCRAPED = (
 )
 WHY: Mapping[str, str] = {
     "_synthetic": "it trains random tokens",
-    "bradley_terry": (
-        "before a row whose system prompt is empty it puts an empty system turn, and a spec puts none"
-    ),
+    "bradley_terry": "a reward model learns of its pairs: it goes with `reward_model: true`",
     "concisechoice": "its answer stands in one of two columns, and its input is a list",
     "creative_acr.load_critique": "it writes columns as YAML",
     "creative_acr.load_revise": "it writes columns as YAML",
@@ -46,7 +44,7 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
     "orpo": {
         "chat_template.load": "the function makes tokens, and `rl: orpo` takes texts: axolotl stops",
     },
-    "reward": {"bradley_terry.chat_template": WHY["bradley_terry"]},
+    "reward": {},
 }
 """By what is learned, the types of pairs and of judged answers (prompt_strategies/{dpo,kto,orpo}/)."""
 SAME: Mapping[str, str] = {"simpo": "dpo"}
