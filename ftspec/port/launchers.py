@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ftspec.read.commands import Word
+
 KINDS = {
     "multi_gpu": "MULTI_GPU",
     "use_deepspeed": "DEEPSPEED",
@@ -70,6 +72,29 @@ def machine(options: Mapping[str, Any], launcher: str, visible: Sequence[str]) -
         each = number(options.get("num_gpus")) or (slots[0] if slots else len(visible))
         return {"num_processes": each * nodes, "num_machines": nodes} if each else {}
     return {}
+
+
+def of_axolotl(words: Sequence[Word]) -> tuple[list[Word], list[Word], str]:
+    """Words of `axolotl train` that are its own, those that its launcher gets, and which launcher that is.
+
+    axolotl 0.19.0, cli/main.py and cli/utils/train.py: those behind `--`, and how many processes there are.
+    """
+    texts = [word.text for word in words]
+    end = texts.index("--") if "--" in texts else len(texts)
+    own: list[Word] = []
+    taken, chosen, place = [*words[end + 1 :]], "accelerate", 0
+    while place < end:
+        name, sign, value = texts[place].partition("=")
+        option = words[place : min(place + (1 if sign else 2), end)]
+        if name == "--launcher":
+            chosen = value or option[-1].text
+        elif name.replace("-", "_") in ("__num_processes", "__main_process_port"):
+            taken += option
+        else:
+            option = option[:1]
+            own += option
+        place += len(option)
+    return own, taken, chosen
 
 
 def _slots(included: Any) -> list[int]:

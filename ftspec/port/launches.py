@@ -158,6 +158,11 @@ def _launch(command: Command) -> Launch | None:
             launch.machine |= launched(options)
         else:  # those start a process for each device that they see
             launch.machine |= _seen(command.environ, len(visible))
+        if name == "axolotl":
+            launch.words, taken, launcher = launchers.of_axolotl(words[2:])
+            options, unknown = arguments(taken, command.line)
+            launch.unknown += unknown
+            launch.machine |= launchers.machine(options, launcher, ())
         return _surrounded(launch, command.environ)
     if (of_another := DOTTED.get(" ".join([name, *texts[1:2]]))) is not None:
         return of_another(command, words[2:])
@@ -348,7 +353,9 @@ def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tu
     key = ""
     for word in words:
         name, sign, value = word.text.partition("=")
-        if word.text.startswith("--"):
+        if word.text == "--":
+            key = ""
+        elif word.text.startswith("--"):
             key = name.removeprefix("--").replace("-", "_")
             taken[key] = [Word(value, word.known)] if sign else []
         elif sign and name.replace("_", "a").replace(".", "a").isalnum() and taken.get(key) != []:

@@ -369,3 +369,28 @@ def test_a_question_about_pairs_has_an_answer(ftspec: Command, sources: Path) ->
     assert hint == "if they are: --set data.train.format=preference"
     done = ftspec("port", "axolotl.yaml", *to, *hint.split()[-2:])
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "devices"),
+    [
+        ("--launcher torchrun -- --nproc_per_node=4", 4),
+        ("--launcher=torchrun -- --nproc-per-node 2 --nnodes 2", 4),
+        ("-- --num_processes 4", 4),
+        ("--num-processes 4 --learning-rate 1e-3", 4),
+        ("--launcher python", 1),
+        ("--", 1),
+    ],
+)
+def test_what_axolotl_hands_to_its_launcher(tmp_path: Path, more: str, devices: int) -> None:
+    """cli/main.py and cli/utils/train.py of 0.19.0."""
+    (tmp_path / "c.yml").write_text(
+        "base_model: org/m\ndatasets: [{path: org/r, type: alpaca}]\nlearning_rate: 1e-4\n"
+        "micro_batch_size: 2\nnum_epochs: 1\nbf16: true\nflash_attention: true\n"
+    )
+    (tmp_path / "run.sh").write_text(f"axolotl train c.yml {more}\n")
+    imported = bring([tmp_path / "run.sh"])
+    values = imported.composed.values
+    assert values["train.batch_size"] == 2 * devices
+    assert values["train.learning_rate"] == (1e-3 if "1e-3" in more else 1e-4)
+    assert imported.faithful
