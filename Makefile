@@ -8,9 +8,6 @@ APART := real or gpu or editor or packaging
 # Instructions for demo-real: these if they are there, else the few that the project ships.
 REAL_DATA ?= ../shared/data/alpaca_en_demo.json
 
-ON_A_GPU := tests/real/test_gpu.py tests/real/test_equality.py tests/real/test_tuners.py tests/real/test_rotations.py \
-  tests/real/test_lora_options.py tests/real/test_quantised.py
-
 # Configs that real projects publish, to measure `ftspec import` on.
 CORPUS ?= ../shared/corpus
 
@@ -51,10 +48,10 @@ real: .venv/ready
 	$(BIN)/ftspec env install all
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "real or editor or packaging"
 
-# The proofs of the CPU once more on a GPU, and those that only a GPU can make.
+# The proofs that only a GPU can make.
 test-gpu: .venv/ready
 	$(BIN)/ftspec env install all
-	FTSPEC_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -n 0 -m "gpu or real" $(ON_A_GPU)
+	FTSPEC_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -n 0 -m gpu tests/real/test_gpu.py
 
 # The real tests once more; their proofs are kept for the matrix.
 proven: .venv/ready

@@ -198,3 +198,32 @@ def test_a_type_is_the_one_that_unsloth_does_not_stop_at(
     found = read(script("").replace("max_steps=5", f"max_steps=5, {said}"), "train.py")
     assert found.composed.values["precision.compute"] == precision
     assert found.composed.values["model.dtype"] == dtype
+
+
+FLAGS = {
+    # without a flag: mixed precision, in the type of the weights
+    ("dtype=torch.float32", "bf16=False, fp16=False"): ("float32", "bf16"),
+    ("dtype=torch.bfloat16", "bf16=False"): ("bfloat16", "bf16"),
+    ("dtype=torch.float16", ""): ("float16", "fp16"),
+    ("dtype=None", "bf16=True"): ("bfloat16", "bf16"),
+    ("dtype=torch.float32", "fp16=True"): ("float32", "fp16"),
+    # all weights: in bfloat16 with the flag and without it, unless they are float32
+    ("full_finetuning=True", "bf16=True"): ("bfloat16", "bf16-pure"),
+    ("full_finetuning=True, dtype=torch.float32", "bf16=False"): ("float32", "bf16"),
+    # a CPU is asked for
+    ("dtype=torch.float32", "use_cpu=True"): ("float32", "fp32"),
+}
+
+
+@pytest.mark.parametrize("loaded", FLAGS)
+def test_the_arithmetic_is_what_the_trainer_makes_of_the_flags(
+    read: Bring, loaded: tuple[str, str]
+) -> None:
+    arguments, flags = loaded
+    text = WHOLE.replace("LOADED", f"{arguments}, load_in_4bit=False")
+    text = text.replace("SFTConfig(", f"SFTConfig({flags}, " if flags else "SFTConfig(")
+    found = read(text, "train.py")
+    spec = found.composed.spec
+    assert (spec.model.dtype, spec.precision.compute) == FLAGS[loaded]
+    pure = FLAGS[loaded][1] == "bf16-pure"
+    assert any("norms in float32" in fate.why for fate in found.fates) == pure

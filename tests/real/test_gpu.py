@@ -1,4 +1,4 @@
-"""What only a GPU can do: half precision, quantised bases, fused attention; equal there as well.
+"""What only a GPU can do: half precision, quantised bases, FSDP, paged states; equal there as well.
 
 `make test-gpu`. Without an NVIDIA GPU these fail: they are left out by their marker, never skipped.
 """
@@ -16,13 +16,10 @@ CASES = {
     "bf16": ("precision=bf16",),
     "bf16 over a base in bf16": ("precision=bf16", "model.dtype=bfloat16"),
     "fp16": ("precision=fp16",),
+    "float32": ("data.prepare=ftspec",),
+    "float32, all weights": ("method=full",),
     "tf32": ("precision={compute: fp32, tf32: true}",),
     "bf16, all weights": ("method=full", "precision=bf16", "train.learning_rate=1e-3"),
-    "flash attention": (
-        "precision=bf16",
-        "model.dtype=bfloat16",
-        "model.attention=flash_attention_2",
-    ),
     "nf4": ("method=lora", "model.quantization=nf4", "precision=bf16"),
     "fsdp": ("hardware.fsdp={cpu_ram_efficient_loading: true}",),
     "fsdp, all weights": ("method=full", "hardware.fsdp={offload_parameters: true}"),

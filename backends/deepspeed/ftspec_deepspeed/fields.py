@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
@@ -48,6 +49,25 @@ def stepped(row: Row) -> Row:
     return replace(row, lower=_lower_tuner) if row.paths == ("method.tuner.type",) else row
 
 
+def moved_late(row: Row) -> Row:
+    """The row of how an adapter begins; the engine moves a model to the GPU after that."""
+    if row.paths[:1] != ("method.tuner.init.type",):
+        return row
+
+    def lower(kind: str, *used: Any) -> Any:
+        *own, device = used
+        if kind == "eva" and device != "cpu":
+            raise Refuse(
+                "the model is in CPU memory still when EVA runs it, and gathers what it saw by NCCL, which "
+                "takes nothing from there: it stops",
+                "notyet",
+                "run.backends: trl",
+            )
+        return row.lower(kind, *own)
+
+    return replace(row, lower=lower, uses=(*row.uses, "hardware.device"))
+
+
 TWO = "a second model beside the engine's, which says what it was, is not compiled for it yet"
 PRECISE = {*precision_row(CONFIG).paths}
 COUNTED = f"{CONFIG}{ACROSS}"
@@ -56,7 +76,7 @@ SFT = FieldMap(
     (
         *replaced(
             (
-                unanchored(stepped(sharded(row)), TWO)
+                unanchored(moved_late(stepped(sharded(row))), TWO)
                 for row in shared_rows()
                 if not (PRECISE & {*row.paths} or COUNTED in row.keys)
             ),

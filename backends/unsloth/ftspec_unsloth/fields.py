@@ -34,7 +34,10 @@ ALONE = "several processes are not compiled for it yet, so no two can share a ro
 def _lower_compute(compute: str, device: str, tuner: str, dtype: str) -> tuple[bool, bool]:
     refuse_format(compute, device, tuner, dtype)
     if compute == "bf16-pure" and device != "cpu":
-        raise Refuse("what its GPU kernels make of weights in bfloat16 is not known yet", "notimpl")
+        raise Refuse(
+            "it holds norms in float32 beside all other weights in bfloat16 (training_utils.py)",
+            "notyet",
+        )
     if compute == "fp32" and device != "cpu":
         raise Refuse(
             "on a GPU it turns on mixed precision in bfloat16 where neither bf16 nor fp16 is asked for "

@@ -27,13 +27,13 @@ from ftspec.port.formats.scripts.texts import is_parted
 from ftspec.port.formats.trl import BITS
 from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
+from ftspec.port.formats.unsloth.arithmetic import NORMS_APART, flag, flags, is_full, is_whole
 from ftspec.port.formats.unsloth.grpo import GROUP_RULES, assumed
 from ftspec.port.formats.unsloth.templates import PART, answers
 from ftspec.port.rules import (
     Context,
     Outcome,
     Rule,
-    derived,
     inert,
     renamed,
     section,
@@ -87,14 +87,9 @@ def _name(setting: Setting, _context: Context) -> Outcome:
     return Outcome("approximated", {"model.name": name.removesuffix(ending)}, why=why)
 
 
-def _is_full(context: Context) -> bool:
-    """Whether all weights train: Unsloth then loads them whole, and makes no adapter (models/loader.py)."""
-    return bool(section(context, "from_pretrained").get("full_finetuning"))
-
-
 def _of_adapter(rule: Rule) -> Rule:
     def of_none(setting: Setting, context: Context) -> Outcome:
-        if _is_full(context):
+        if is_full(context):
             return Outcome("inert", why="beside full_finetuning Unsloth makes no adapter")
         return rule(setting, context)
 
@@ -106,12 +101,12 @@ def _stops(context: Context) -> list[str]:
     loaded = section(context, "from_pretrained")
     others = (context.get("load_in_8bit"), loaded.get("load_in_16bit"), loaded.get("load_in_fp8"))
     flags = [context.get("load_in_4bit", True), *others]
-    return [] if _is_full(context) or sum(map(bool, flags)) < 2 else [COMBINED]
+    return [] if is_full(context) or sum(map(bool, flags)) < 2 else [COMBINED]
 
 
 def _bits(setting: Setting, context: Context) -> Outcome:
     name = setting.key.rpartition(".")[2]
-    if _is_full(context):
+    if is_full(context):
         return Outcome("inert", why="beside full_finetuning Unsloth loads the weights whole")
     if not _is_lent(context):
         return Outcome("exact", {LOAD + name: setting.value})
@@ -127,9 +122,9 @@ def _is_lent(context: Context) -> bool:
 
 def _loaded(context: Context, half: str) -> dict[str, Any]:
     """In how many bits the base is loaded: in 4, unless something else is said."""
-    four = not _is_full(context) and context.get("load_in_4bit", not context.get("load_in_8bit"))
+    four = not is_full(context) and context.get("load_in_4bit", not context.get("load_in_8bit"))
     if not _is_lent(context):
-        eight = not _is_full(context) and context.get("load_in_8bit", False)
+        eight = not is_full(context) and context.get("load_in_8bit", False)
         return {f"{LOAD}load_in_4bit": four, f"{LOAD}load_in_8bit": eight}
     if not four:
         return {}
@@ -140,6 +135,16 @@ def _loaded(context: Context, half: str) -> dict[str, Any]:
         f"{BITS}bnb_4bit_compute_dtype": half,
         f"{BITS}bnb_4bit_quant_storage": "uint8",
     }
+
+
+def _flag(setting: Setting, context: Context) -> Outcome:
+    return flag(setting, context, _type(context))
+
+
+def _full(_setting: Setting, context: Context) -> Outcome:
+    if is_whole(context, _type(context)):
+        return Outcome("approximated", of=("method.tuner.type",), why=NORMS_APART)
+    return Outcome("derived", of=("method.tuner.type",))
 
 
 def _dtype(setting: Setting, context: Context) -> Outcome:
@@ -193,7 +198,7 @@ def _complete(context: Context) -> Completion:
     word, open_ones = objective(context)
     questions += open_ones
     questions += _stops(context)
-    lora = has(context, "get_peft_model") and not _is_full(context)
+    lora = has(context, "get_peft_model") and not is_full(context)
     half = _type(context)
     native |= {
         "launch.processes": context.devices,
@@ -216,8 +221,7 @@ def _complete(context: Context) -> Completion:
         if not key.endswith(("bf16", "gradient_checkpointing"))
     }
     native |= assumed(context)
-    if context.get("bf16") is None:
-        native[f"{CONFIG}bf16"] = half == "bfloat16" and not context.get("fp16")
+    native |= {f"{CONFIG}{name}": value for name, value in flags(context, half).items()}
     if lora:
         native |= {"LoraConfig.r": 16, "LoraConfig.lora_alpha": 16, "LoraConfig.lora_dropout": 0.0}
         if not adapted.get("target_modules"):
@@ -238,7 +242,7 @@ def _complete(context: Context) -> Completion:
 
 def _uploads(context: Context) -> tuple[str, ...]:
     """models/loader_utils.py, get_model_name, and models/mapper.py."""
-    four = context.get("load_in_4bit", not context.get("load_in_8bit")) and not _is_full(context)
+    four = context.get("load_in_4bit", not context.get("load_in_8bit")) and not is_full(context)
     name = str(context.get("model_name_or_path") or "").lower()
     exact = section(context, "from_pretrained").get("use_exact_model_name")
     return (UPLOADS,) if four and not exact and not name.endswith(WHOLE) else ()
@@ -270,7 +274,7 @@ def _embeddings(setting: Setting, context: Context) -> Outcome:
 _LOADED: dict[str, Rule] = {
     f"{LOAD}max_seq_length": _length,
     f"{LOAD}dtype": _dtype,
-    f"{LOAD}full_finetuning": derived("method.tuner.type"),
+    f"{LOAD}full_finetuning": _full,
     f"{LOAD}load_in_16bit": inert("nothing is quantised"),
     f"{LOAD}use_gradient_checkpointing": _checkpointing,
     f"{LOAD}fast_inference": inert("for generation, not for training"),
@@ -306,6 +310,7 @@ format = replace(
         **SCRIPT_RULES,
         **_LOADED,
         **GROUP_RULES,
+        **dict.fromkeys(("bf16", "fp16"), _flag),
         "model_name_or_path": _name,
         "load_in_4bit": images.bits(_bits),
         "load_in_8bit": images.bits(_bits),
