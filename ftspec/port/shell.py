@@ -236,6 +236,9 @@ def _main(
         document = merged(document, given, form.scalar, path, launch.line)
         return form, _with(document, aged, path, launch.line, [*launch.unknown, *unknown])
     data |= aged
+    if form.name == "axolotl":  # `--trl.beta` is a setting inside of a section (cli/config.py)
+        inner = {key: given[key] for key in given if "." in key and data.pop(key, None) is not None}
+        document = merged(document, inner, form.scalar, path, launch.line)
     if launch.tool == "trl":
         data |= {key: [data[key]] for key in LISTED & data.keys() if not _is_list(data[key])}
     if launch.tool == "trl" and launch.trainer:

@@ -394,3 +394,16 @@ def test_what_axolotl_hands_to_its_launcher(tmp_path: Path, more: str, devices: 
     assert values["train.batch_size"] == 2 * devices
     assert values["train.learning_rate"] == (1e-3 if "1e-3" in more else 1e-4)
     assert imported.faithful
+
+
+def test_a_word_of_axolotls_command_sets_a_value_inside_of_a_section(tmp_path: Path) -> None:
+    """cli/config.py of 0.19.0; and trl.beta comes before rl_beta (core/builders/rl.py)."""
+    (tmp_path / "c.yml").write_text(
+        "base_model: org/m\nrl: dpo\nrl_beta: 0.2\ndatasets: [{path: org/r, type: chatml.intel}]\n"
+        "learning_rate: 1e-4\nmicro_batch_size: 2\nnum_epochs: 1\nbf16: true\n"
+    )
+    (tmp_path / "run.sh").write_text("axolotl train c.yml --trl.beta 0.7\n")
+    imported = bring([tmp_path / "run.sh"])
+    assert imported.composed.values["method.objective.beta"] == 0.7
+    kinds = {one.setting.key: one.kind for one in imported.fates}
+    assert (kinds["trl.beta"], kinds["rl_beta"]) == ("renamed", "inert")
