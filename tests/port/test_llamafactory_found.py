@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,34 @@ def test_what_transformers_takes_is_not(read: Bring) -> None:
     assert read(f"{KNOWN}{best}early_stopping_steps: 3\n").composed.open == ()
     measure = "metric_for_best_model: eval_loss\nval_size: 0.1\neval_strategy: epoch\n"
     assert read(f"{KNOWN}{measure}early_stopping_steps: 3\n").composed.open == ()
+
+
+INFO = json.dumps(
+    {
+        "mine": {
+            "file_name": "mine.json",
+            "columns": {"prompt": "q", "response": "a", "system": "s"},
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"q": "a", "a": "b", "s": "c"}, False),
+        ({"q": "a", "a": "b", "s": "c", "input": "d"}, True),
+        (None, True),
+    ],
+)
+def test_questions_that_nothing_is_joined_to(
+    read: Bring, tmp_path: Path, row: dict[str, str] | None, asked: bool
+) -> None:
+    if row is not None:
+        (tmp_path / "mine.json").write_text(json.dumps([row]))
+    imported = read(f"{LEAST}dataset: mine\n", other={"dataset_info.json": INFO})
+    assert bool(imported.composed.open) == asked
+    if not asked:
+        (source,) = imported.composed.values["data.train"]
+        assert source["format"] == "alpaca"
+        assert source["columns"] == {"instruction": "q", "output": "a", "system": "s"}

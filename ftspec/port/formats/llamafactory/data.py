@@ -40,6 +40,10 @@ BESIDE = {
 """Columns that rows of a format may have besides; it reads those that the entry names."""
 QUESTION = {"prompt", "response"}
 """Columns of a question and its answer, where nothing is joined to the question."""
+JOINED = (
+    "questions that nothing is joined to, beside a system prompt or a history: a spec has such rows where "
+    "their file is here, and none has a column `input`"
+)
 _OWN = re.compile(r"^data$|llama-?factory[^/]*/data$", re.IGNORECASE)
 """A folder of data that is LLaMA-Factory's own."""
 ONLINE = "ONLINE"
@@ -82,7 +86,7 @@ def sources(names: tuple[str, ...], context: Context) -> Found:
             gone.append(name)
             continue
         try:
-            source = _source(entry, folder)
+            source = _source(entry, folder, registry.path.parent if registry else None)
         except Refuse as refuse:
             missing.append(f"{name!r}: {refuse.reason}")
             continue
@@ -155,8 +159,19 @@ def _without_such(source: Mapping[str, Any], entry: Mapping[str, Any], folder: P
     return bool(begins) and not {"system", "developer"} & set(map(str, begins))
 
 
-def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """One entry as a source of a spec."""
+def _unjoined(entry: Mapping[str, Any], columns: Mapping[str, str], folder: Path | None) -> bool:
+    """Whether the file is here, and no row has a column that a spec would join to the question."""
+    file, joined = entry.get("file_name"), COLUMNS["alpaca"]["query"]
+    if folder is None or not isinstance(file, str) or joined in columns.values():
+        return False
+    try:
+        return not any(row.values.get(joined) for row in rows(Source(path=file), folder))
+    except (DataError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _source(entry: Mapping[str, Any], folder: str, here: Path | None) -> dict[str, Any]:
+    """One entry as a source of a spec. ``here``: the folder of the registry."""
     kind = entry.get("formatting", "alpaca")
     if kind not in COLUMNS:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
@@ -191,6 +206,10 @@ def _source(entry: Mapping[str, Any], folder: str) -> dict[str, Any]:
             "columns": {},
             "template": turns.template(),
         }
+    if kind == "alpaca" and set(columns) - set(beside) == QUESTION and not (ranking or judged):
+        if not _unjoined(entry, columns, here):
+            raise Refuse(JOINED, "notimpl")
+        columns["query"] = COLUMNS["alpaca"]["query"]  # which no row has
     if less := sorted(set(known) - set(columns)):
         raise Refuse(f"{kind} rows without a column for {', '.join(less)}", "notimpl")
     spare = {ours: columns[name] for name, ours in beside.items() if name in columns}
