@@ -284,3 +284,19 @@ def test_questions_that_nothing_is_joined_to(
         (source,) = imported.composed.values["data.train"]
         assert source["format"] == "alpaca"
         assert source["columns"] == {"instruction": "q", "output": "a", "system": "s"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ("finetuning_type: full\n", True),
+        ("finetuning_type: full\nbf16: true\n", False),
+        ("finetuning_type: lora\n", False),
+    ],
+)
+def test_the_type_of_weights_under_the_third_stage(read: Bring, settings: str, asked: bool) -> None:
+    engine = "deepspeed: examples/deepspeed/ds_z3_config.json\n"
+    imported = read(f"{KNOWN}{engine}{settings}")
+    assert any("model.dtype" in one for one in imported.composed.open) == asked
+    second = read(f"{KNOWN}{engine.replace('z3', 'z2')}{settings}")
+    assert second.composed.open == ()

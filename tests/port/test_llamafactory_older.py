@@ -27,6 +27,16 @@ PT = f"{LEAST}stage: pt\n"
             "method.tuner.adapter",
             "saved",
         ),
+        (
+            SFT + "finetuning_type: full\nuse_badam: true\nswitch_mode: descending\n",
+            "train.optimizer.order",
+            "descending",
+        ),
+        (
+            SFT + "finetuning_type: full\nuse_badam: true\nswitch_block_every: 7\n",
+            "train.optimizer.switch_steps",
+            7,
+        ),
         (SFT + "dev_ratio: 0.1\n", "data.eval_size", 0.1),
         (SFT + "neft_alpha: 5\n", "train.neftune_alpha", 5),
         (SFT + "system_prompt: Be brief.\n", "data.system", "Be brief."),

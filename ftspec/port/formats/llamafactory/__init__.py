@@ -34,6 +34,7 @@ from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.order import ORDER_RULES
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
+from ftspec.port.formats.llamafactory.stored import stored
 from ftspec.port.formats.llamafactory.template import system, template, thinking
 from ftspec.port.formats.llamafactory.texts import unfolded
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
@@ -235,7 +236,7 @@ def _complete(context: Context) -> Completion:
         native["packing"] = False  # the end of its parser
     purpose = other(context)
     questions[:0] = doubts(context)
-    questions += stops(context)
+    questions += [*stops(context), *stored(context)]
     spec: dict[str, Any] = {"data.overflow": long_rows(context)}
     if packs(context) and context.get("stage") != "pt":
         said = context.get("cutoff_len", aged.length(context))

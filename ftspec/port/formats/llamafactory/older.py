@@ -25,6 +25,9 @@ NAMES = {
     "neft_alpha": "neftune_noise_alpha",
     "dev_ratio": "val_size",
     "system_prompt": "default_system",
+    "switch_mode": "badam_switch_mode",
+    "switch_block_every": "badam_switch_interval",
+    "badam_switch_block_every": "badam_switch_interval",
 }
 """What was called so, and is called so today."""
 LENGTHS = (

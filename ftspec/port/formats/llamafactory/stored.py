@@ -1,0 +1,31 @@
+"""In which type LLaMA-Factory's weights train where no precision is said, under ZeRO's third stage.
+
+0.9.5, model/adapter.py (init_adapter): there it makes no float32 of what trains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftspec.port.rules import Context
+
+STORED = (
+    "model.dtype: under stage 3 of ZeRO, without bf16 or fp16, weights train in the type that the checkpoint "
+    "stores them in, and this spec trains them in float32: which type is it?"
+)
+
+
+def stored(context: Context) -> list[str]:
+    """The question about that type; none where the config or its engine says it."""
+    engine = context.companions.get("deepspeed")
+    if engine is None or context.get("finetuning_type") not in ("full", "freeze"):
+        return []
+    said = any(context.get(key) for key in ("bf16", "fp16", "pure_bf16"))
+    halved = any(_section(engine.data, key).get("enabled") is True for key in ("bf16", "fp16"))
+    third = _section(engine.data, "zero_optimization").get("stage") == 3
+    return [STORED] if third and not (said or halved) else []
+
+
+def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
