@@ -10,6 +10,7 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.port.compiled import compiled_folder, read_compiled
 from ftspec.port.compose import Composed, compose
+from ftspec.port.documents import INSIDE
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
 from ftspec.port.recognise import Part, mentioned, read_parts, together
@@ -102,7 +103,8 @@ def bring(
             group,
         )
         settled.append(settle(part.format, context))
-    notes = [f"{_called(part)} belongs to it, and was read as well" for part in found]
+    beside_it = [part for part in found if part.document.whose != INSIDE]
+    notes = [f"{_called(part)} belongs to it, and was read as well" for part in beside_it]
     trains = all(one.trains for one in settled)
     if main is not None and trains and not (devices or launched or needed):
         notes.append(DEVICES_ASSUMED if group == 1 else GROUP_ASSUMED.format(group))

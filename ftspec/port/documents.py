@@ -15,6 +15,8 @@ from ftspec.read.text import SIZE
 from ftspec.spec.present import unread
 
 Scalar = Callable[[str], Any]
+INSIDE = "read as the engine's own settings"
+"""What an engine's settings are called that stand inside of another file."""
 HJSON = (
     "comments, or commas before a bracket, stand in it: DeepSpeed itself reads them, transformers and "
     "accelerate stop at them"

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
 from ftspec.port import shell
-from ftspec.port.documents import HJSON, Document, in_file, parse, read_text
+from ftspec.port.documents import HJSON, INSIDE, Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
 from ftspec.port.presets import preset
 from ftspec.port.scripts import called, dumped, read
 from ftspec.read import heredocs, json, yaml
+from ftspec.read.placed import Placed
 from ftspec.spec.load import STAGES
 from ftspec.spec.present import is_file, is_there
 from ftspec.spec.root import Spec
@@ -224,12 +225,27 @@ def mentioned(parts: Sequence[Part]) -> list[Part]:
             for step in key.split("."):
                 value = value.get(step) if isinstance(value, dict) else None
             other = None if name in given else _companion(value, name, part.document.path.parent)
+            if isinstance(value, dict) and name == "deepspeed" not in given:
+                other = _inside(part.document, key, value)
             if other is None and name == "deepspeed" not in given and isinstance(value, str):
                 other = _own(value, part.format)
             if other is not None:
                 given.add(name)
                 found.append(other)
     return found
+
+
+def _inside(document: Document, key: str, value: dict[str, Any]) -> Part | None:
+    """An engine's settings that stand in the place of the name of their file."""
+    start = tuple(key.split("."))
+    if not value or not _named("deepspeed").signs & set(value):
+        return None
+    places = {
+        trail[len(start) :]: place
+        for trail, place in document.placed.places.items()
+        if trail[: len(start)] == start and len(trail) > len(start)
+    }
+    return Part(_named("deepspeed"), Document(document.path, Placed(value, places), whose=INSIDE))
 
 
 def _companion(value: Any, name: str, folder: Path) -> Part | None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ftspec.mapping import Flat
-from ftspec.port.documents import Document
+from ftspec.port.documents import INSIDE, Document
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import Table
@@ -92,6 +92,14 @@ def engine_file(setting: Setting, context: Context) -> Outcome:
         return Outcome("derived", why=why)
     why = f"the engine's settings stand in {setting.value}, which is not here: give it as well"
     return Outcome("unknown", why=why)
+
+
+def engine_inside(setting: Setting, context: Context) -> Outcome:
+    """A setting of an engine in the place of the name of its file."""
+    file = context.companions.get("deepspeed")
+    if file is not None and file.whose == INSIDE:
+        return Outcome("derived", why=INSIDE)
+    return Outcome("unknown", why="an engine's settings inside: give them as a file")
 
 
 def renamed(to: str, make: Callable[[Any], Any] | None = None, why: str = "") -> Rule:

@@ -506,3 +506,45 @@ def test_the_type_in_which_gradients_travel_goes_on_to_the_engine(read: Bring) -
     spec = read(CONFIG + "bf16: true\n", other={"ds.json": engine}).composed.spec
     for backend in ("deepspeed", "llamafactory"):
         assert spec.native[backend]["ds_config.communication_data_type"] == "fp32"
+
+
+INLINE = {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}},
+          "train_micro_batch_size_per_gpu": "auto", "gradient_clipping": "auto"}  # fmt: skip
+HEAD = "model_name_or_path: org/m\ndataset_name: org/r\noutput_dir: o\nbf16: true\nper_device_train_batch_size: 2\n"
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD, HEAD + "stage: sft\ndo_train: true\ndataset: alpaca_en_demo\n"]
+)
+def test_an_engines_settings_in_the_place_of_its_file(read: Bring, head: str) -> None:
+    imported = read(f"{head}deepspeed: {json.dumps(INLINE)}\n")
+    zero = imported.composed.spec.hardware.zero
+    assert zero is not None and (zero.stage, zero.offload_optimizer) == (3, True)
+    assert imported.composed.spec.precision.compute == "bf16-weights"
+    assert all(one.faithful for one in imported.fates if "zero" in one.setting.key)
+
+
+def test_settings_inside_and_a_file_that_is_given_as_well(read: Bring) -> None:
+    other = {"ds.json": json.dumps(AUTO)}
+    imported = read(f"{HEAD}deepspeed: {json.dumps(INLINE)}\n", other=other)
+    assert fate(imported, "deepspeed.gradient_clipping")[0] == "unknown"
+
+
+SCRIPT = """
+from datasets import load_dataset
+from trl import SFTConfig, SFTTrainer
+
+engine = {"zero_optimization": {"stage": STAGE}, "train_micro_batch_size_per_gpu": "auto"}
+args = SFTConfig(output_dir="o", per_device_train_batch_size=2, deepspeed=engine, bf16=True)
+trainer = SFTTrainer("org/m", args=args, train_dataset=load_dataset("org/r", split="train"))
+trainer.train()
+"""
+
+
+@pytest.mark.parametrize(("stage", "wanted"), [("2", 2), ("chosen()", None)])
+def test_an_engines_settings_in_a_script(read: Bring, stage: str, wanted: int | None) -> None:
+    imported = read(SCRIPT.replace("STAGE", stage), name="train.py")
+    zero = imported.composed.spec.hardware.zero
+    assert (zero and zero.stage) == wanted
+    asked = [line for line in imported.composed.open if "deepspeed" in line]
+    assert bool(asked) == (wanted is None)

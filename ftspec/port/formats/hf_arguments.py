@@ -19,6 +19,7 @@ from ftspec.port.rules import (
     Outcome,
     Rule,
     engine_file,
+    engine_inside,
     group,
     inert,
     one_of,
@@ -120,7 +121,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         if setting.value is None:
             return Outcome("inert", why="no engine")
         if isinstance(context.get("deepspeed"), dict):
-            return Outcome("unknown", why="an engine's settings inside: give them as a file")
+            return engine_inside(setting, context)
         return engine_file(setting, context)
 
     def pushed(setting: Setting, context: Context) -> Outcome:

@@ -24,7 +24,7 @@ from ftspec.port.formats.axolotl.words import (
     taken,
 )
 from ftspec.port.formats.order import GROUPED, MEASURED, STRATEGY
-from ftspec.port.rules import Context, Outcome, Rule, engine_file, renamed, unknown
+from ftspec.port.rules import Context, Outcome, Rule, engine_file, engine_inside, renamed, unknown
 
 OPTIMIZERS = {
     "adamw_torch": "adamw_torch_fused",
@@ -351,7 +351,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "resume_from_checkpoint": said(_resume),
     "group_by_length": off_or(not_of_rl(_grouped)),
     "deepspeed": said(engine_file),
-    "deepspeed.": unknown("an engine's settings inside: give them as a file"),
+    "deepspeed.": engine_inside,
     "wandb_project": off_or(_wandb),
     "use_wandb": off_or(_wandb),
     "use_swanlab": off_or(_wandb),
