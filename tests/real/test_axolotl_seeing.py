@@ -94,6 +94,8 @@ def test_it_trains_the_same(lab: Lab, pictures: Path, case: str) -> None:
     seen = [batch.images for batch in proof.evidence("axolotl").batches]
     assert all(seen) and len({*seen}) > 2
     assert seen == [batch.images for batch in proof.evidence("trl").batches]
+    saved = [(proof.model(name) / "chat_template.jinja").read_text() for name in PAIR]
+    assert saved[0] == saved[1]
 
 
 def test_without_the_plugin_it_stops(lab: Lab, pictures: Path, tmp_path: Path) -> None:
