@@ -177,6 +177,8 @@ def _entry(source: Mapping[str, Any]) -> dict[str, Any]:
     if source.get("share") is not None:
         raise Refuse("it draws no share of a source (utils/data/rl.py)")
     if path is None:
+        if _is_file(source["hub"]):
+            raise Refuse("a name of the hub that ends as a file's does is not told from a file")
         if source["subset"]:
             raise Refuse(
                 "its schema drops the name of a subset (utils/schemas/datasets.py, DPODataset)"
@@ -194,9 +196,13 @@ def _entry(source: Mapping[str, Any]) -> dict[str, Any]:
     return {"path": path, "split": sliced("train", limit)}
 
 
+def _is_file(place: str) -> bool:
+    return place[place.rfind(".") :].lower() in SUFFIXES
+
+
 def _source(entry: Mapping[str, Any]) -> dict[str, Any]:
     place = entry["path"]
-    file = place[place.rfind(".") :].lower() in SUFFIXES
+    file = _is_file(place)
     split, limit = unsliced(entry.get("split", "train"))
     return {
         "path": place if file else None, "hub": None if file else place,

@@ -9,11 +9,12 @@ import pytest
 
 from ftspec.backend import lift
 from ftspec.errors import UnsupportedError
+from ftspec.mapping import Refuse
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.registry import load as load_backend
 from ftspec.spec.load import load
-from ftspec_axolotl.answers import ARGUMENTS_FILE, FILE
+from ftspec_axolotl.answers import ARGUMENTS_FILE, FILE, to_entries
 from tests.conftest import SPECS
 
 NAMES = 'columns: {prompt: "it\'s", chosen: \'a "b"\', rejected: c}'
@@ -118,3 +119,10 @@ def test_demonstrations_need_no_trainer(tmp_path: Path) -> None:
 def test_what_it_refuses(tmp_path: Path, sets: str, words: str) -> None:
     with pytest.raises(UnsupportedError, match=words):
         plan(tmp_path, *sets.split(" & "))
+
+
+@pytest.mark.parametrize("name", [".JSON", "org/rows.csv"])
+def test_a_name_of_the_hub_is_not_taken_for_a_file(name: str) -> None:
+    place = {"path": None, "hub": name, "subset": None, "split": "train"}
+    with pytest.raises(Refuse, match="not told from a file"):
+        to_entries([{**place, "format": "preference", "columns": {}}], "dpo")

@@ -5,6 +5,7 @@ from os.path import join
 from types import SimpleNamespace
 
 import torch
+from axolotl import train as training
 from axolotl.core.trainers import AxolotlTrainer
 from axolotl.integrations.base import BasePlugin
 from axolotl.loaders import load_processor
@@ -145,8 +146,16 @@ class Trainer(AxolotlTrainer):
     pass
 
 
+def load(cfg, tokenizer):
+    found = load_processor(cfg, tokenizer)
+    if cfg.chat_template == "jinja":
+        found.chat_template = tokenizer.chat_template
+    return found
+
+
 class ImageRows(BasePlugin):
     def register(self, cfg):
+        training.load_processor = load  # else its own template would be saved with the model
         sft.get_dataset_wrapper = lambda dataset, **_options: (shaped(dataset), None)
 
     def post_model_build(self, cfg, model):
@@ -163,11 +172,7 @@ class ImageRows(BasePlugin):
         def collator(given, **_options):
             global args, processor, tokenizer
             limit = cfg.sequence_len if cfg.excess_length_strategy == "raise" else None
-            args, tokenizer, processor = (
-                SimpleNamespace(max_length=limit), given, load_processor(cfg, given),
-            )  # fmt: skip
-            if cfg.chat_template == "jinja":
-                processor.chat_template = tokenizer.chat_template
+            args, tokenizer, processor = SimpleNamespace(max_length=limit), given, load(cfg, given)
             return collate
 
         return collator, {}
