@@ -25,6 +25,8 @@ class Record:
     """Those that its own `__init__` assigns."""
     call: str = ""
     """The framework's class of arguments that it is one of, as origins name it."""
+    lost: frozenset[str] = frozenset()
+    """Settings whose values are not known."""
 
 
 class Settings(dict[str, Any]):

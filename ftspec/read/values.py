@@ -26,6 +26,7 @@ ENUMS: Mapping[str, bool] = {
 """Enumerations whose members stand for their names, in small letters or as they are."""
 
 
+AS_MAPPING = ("vars", "asdict")
 PARSES_SO = ("fail_with_unknown_args", "look_for_args_file")
 """How it parses: files of arguments that lie beside a script are nobody's."""
 UNSAID = "{}: what its command line says is not known: give the command, in quotes"
@@ -172,7 +173,7 @@ class Values(Script):
     def _declared(self, made: ast.ClassDef, alone: bool = False) -> Record:
         """The settings of a class, with their defaults; ``alone``: whatever its bases are."""
         values: dict[str, Any] = {}
-        own = set(records.made_by(made))
+        own, lost = set(records.made_by(made)), set[str]()
         for base in made.bases:
             name = ast.unparse(base)
             if (
@@ -183,6 +184,7 @@ class Values(Script):
                 above = self._declared(other)
                 values |= above.values
                 own |= above.made
+                lost |= above.lost
             elif name.rpartition(".")[2] not in records.PLAIN and not alone:
                 raise Unknown
         for name, default, _ in records.fields_of(made):
@@ -192,7 +194,8 @@ class Values(Script):
                     values[name] = self._literal(default)
             except Unknown:
                 continue
-        return Record(values, frozenset(own))
+        lost |= {name for name, *_ in records.fields_of(made)}
+        return Record(values, frozenset(own), lost=frozenset(lost - values.keys()))
 
     def _result(self, node: ast.Call, dotted: str) -> Any:  # noqa: PLR0911 - one per kind of call
         """What a call comes to."""
@@ -207,6 +210,12 @@ class Values(Script):
                 return self._of_torch(self._literal(word))
             case ast.Call(args=[classes, *_]) if last in PARSERS:
                 return self._of_classes(classes)
+            case ast.Call(args=[one]) if dotted == "tyro.cli" and not node.keywords:
+                if not self.wanted.arguments:
+                    self._take(node.lineno, DEFAULTS)
+                return self._filled(self._fields(one), node)
+            case ast.Call(args=[one]) if last in AS_MAPPING and not node.keywords:
+                return self._as_mapping(self._literal(one))
             case ast.Call(func=ast.Attribute(value=parser, attr="add_argument_group")):
                 return self._literal(parser)
             case ast.Call(func=ast.Attribute(value=parser, attr=method)) if method in PARSES:
@@ -214,6 +223,14 @@ class Values(Script):
             case ast.Call(func=ast.Name(id=name)) if made := self.scope.of(name).classes.get(name):
                 return self._instance(made, node)
         return Parser() if dotted == "argparse.ArgumentParser" else self._computed(node, dotted)
+
+    def _as_mapping(self, record: Any) -> dict[str, Any]:
+        """`vars(args)`, `asdict(settings)`: all settings, where each is known."""
+        if not isinstance(record, Record) or record.call or record.lost or self.set_by_name:
+            raise Unknown
+        if any(self.stored.get(name, 0) > (name in record.made) for name in record.values):
+            raise Unknown
+        return dict(record.values)
 
     def _of_torch(self, name: Any) -> Any:
         dotted = f"torch.{name}"
@@ -247,7 +264,7 @@ class Values(Script):
         given = self._dict(names, [one.value for one in node.keywords])
         if given.keys() - record.values.keys() - {name for name, *_ in records.fields_of(made)}:
             raise Unknown
-        return Record({**record.values, **given}, record.made)
+        return Record({**record.values, **given}, record.made, lost=record.lost - given.keys())
 
     def _adds(self, base: ast.expr, call: ast.Call) -> bool:
         try:
@@ -277,7 +294,7 @@ class Values(Script):
         values, read = records.parsed(fields.options, self.wanted.arguments)
         self.words |= read
         if not fields.call:
-            return Record(values)
+            return Record(values, lost=frozenset(fields.options.keys() - values.keys()))
         self.count[fields.call] += 1
         number = self.count[fields.call]
         call = fields.call if number < 2 else f"{fields.call}#{number}"

@@ -274,3 +274,42 @@ else:
     assert fate(found, "load_in_4bit")[0] in ("exact", "renamed")
     assert found.composed.values["model.quantization.type"] == "nf4"
     assert not [one for one in found.composed.open if "last" in one]
+
+
+TYRO = """\
+import tyro
+from dataclasses import asdict, dataclass
+from datasets import load_dataset
+from trl import SFTConfig, SFTTrainer
+@dataclass
+class Args:
+    learning_rate: float = 1e-4
+    max_steps: int | None = 5
+    output_dir: str = "o"
+MORE
+args = tyro.cli(Args)
+CHANGES
+trainer = SFTTrainer("org/base", args=SFTConfig(**asdict(args)), train_dataset=load_dataset("org/rows"))
+trainer.train()
+"""
+
+
+def test_tyro_and_all_of_a_class(read: Bring, tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text(TYRO.replace("CHANGES", "").replace("MORE", ""))
+    found = read("python fit.py --max_steps 9\n", name="run.sh").composed
+    assert found.values["train.steps"] == 9
+    assert found.values["train.learning_rate"] == 1e-4
+    assert not [one for one in found.open if "fit.py" in one or "asdict" in one]
+
+
+@pytest.mark.parametrize(
+    "changes", ["if odd():\n    args.max_steps = 3", "setattr(args, odd(), 3)"]
+)
+def test_all_of_a_class_that_may_have_changed(read: Bring, changes: str) -> None:
+    text = TYRO.replace("CHANGES", changes).replace("MORE", "")
+    assert [one for one in read(text, "fit.py").composed.open if "asdict(args)" in one]
+
+
+def test_a_class_of_which_a_part_is_not_known(read: Bring) -> None:
+    text = TYRO.replace("CHANGES", "").replace("MORE", "    seed: int = odd()")
+    assert [one for one in read(text, "fit.py").composed.open if "asdict(args)" in one]
