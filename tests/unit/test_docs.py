@@ -26,6 +26,7 @@ from ftspec.spec.pipeline import read_any
 from ftspec.spec.text import parse
 from ftspec.verify.certificate import Certificate, from_json
 from ftspec.verify.checks import CHECKS
+from ftspec.verify.proven import load as proofs
 from tests.conftest import ROOT
 
 PAGES = (
@@ -260,6 +261,14 @@ def _differences(rows: dict[str, list[str]], certificate: Certificate) -> list[s
             said = "identical" if equal else f"{worst:.1e}"
             wrong += [f"{name}, {row}: {said}"] if said != cell else []
     return wrong
+
+
+def test_the_proofs_of_a_gpu_are_as_many_as_the_readme_says() -> None:
+    found = [record for record in proofs() if "NVIDIA" in record.device]
+    said = re.search(r"(\d+) of an NVIDIA H100 \(", (ROOT / "README.md").read_text("utf-8"))
+    assert said is not None
+    assert int(said[1]) == len(found)
+    assert {record.device for record in found} == {"NVIDIA H100 80GB HBM3"}
 
 
 def test_the_readme_names_every_command_and_every_backend() -> None:
