@@ -78,7 +78,8 @@ def record_setting(recorder: Recorder, args: Any, state: Any, model: Any, loader
         threads=torch.get_num_threads(),
         processes=args.world_size,
         cpu=torch.backends.cpu.get_cpu_capability(),
-        device=torch.cuda.get_device_name() if next(model.parameters()).is_cuda else "cpu",
+        # not where the weights lie: an engine may keep them in CPU memory between steps
+        device=torch.cuda.get_device_name() if args.device.type == "cuda" else "cpu",
         model=type(model).__name__,
         attention=getattr(model.config, "_attn_implementation", None),
         angles=angles(model),
