@@ -317,5 +317,7 @@ def test_every_ported_pair_has_its_certificate() -> None:
         assert {*kept["checks"]} <= {check.name for check in CHECKS} and len(kept["checks"]) >= 13
         measured = kept["checks"]["final update"]
         assert said == (f"{measured:.1e}" if isinstance(measured, float) else "identical")
-        first = "original" if kept["original"] == kept["port"] else kept["original"]
-        assert {*kept["versions"]} == {first, kept["port"]}
+        # two runs of one framework are told apart
+        within = kept["original"] == kept["port"]
+        one, other = ("original", "ported") if within else (kept["original"], kept["port"])
+        assert {*kept["versions"]} in ({one, other}, {one, kept["port"]})
