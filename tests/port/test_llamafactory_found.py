@@ -300,3 +300,14 @@ def test_the_type_of_weights_under_the_third_stage(read: Bring, settings: str, a
     assert any("model.dtype" in one for one in imported.composed.open) == asked
     second = read(f"{KNOWN}{engine.replace('z3', 'z2')}{settings}")
     assert second.composed.open == ()
+
+
+def test_losses_of_pairs_had_a_say_once(read: Bring) -> None:
+    pairs = KNOWN.replace("stage: sft", "stage: dpo").replace("alpaca_en_demo", "dpo_en_demo")
+    config = f"{pairs}cutoff_len: 512\npref_loss: hinge\n"
+    assert fate(read(config), "pref_loss")[0] == "unknown"
+    older = read(config, version="llamafactory==0.9.3")
+    assert older.composed.values["method.objective.loss"] == "hinge"
+    assert fate(older, "pref_loss")[0] == "exact"
+    old = read(config.replace("pref_loss", "dpo_loss"))
+    assert old.composed.values["method.objective.loss"] == "hinge"

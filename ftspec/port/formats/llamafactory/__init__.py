@@ -277,6 +277,7 @@ format = Format(
     rules={
         **TRAINING,
         **idle_rules(),
+        "pref_loss": aged.named(idle_rules()["pref_loss"]),
         **command_rules(),
         **MEGATRON_RULES,
         "stage": _stage,
@@ -318,6 +319,7 @@ format = Format(
             otherwise=PLAIN,
         ),
         **older_rules(),
+        "dpo_loss": aged.named(older_rules()["dpo_loss"]),
         **group(
             "what is shown or kept, not what is trained",
             "plot_loss",

@@ -150,5 +150,21 @@ def whole(rule: Rule) -> Rule:
     return checked
 
 
+def named(rule: Rule) -> Rule:
+    """A rule of `pref_loss`: today's trl is handed no name, and trains `sigmoid` whatever is said.
+
+    Up to 0.9.3 it took trl 0.9.6 at most, whose trainer looks the name up itself.
+    """
+
+    def checked(setting: Setting, context: Context) -> Outcome:
+        chosen = context.table is not None and context.table.version == "0.9.3"
+        older = chosen or until(context)[0] <= (0, 9, 3)
+        if older and context.get("stage") == "dpo" and setting.value in ("hinge", "ipo"):
+            return Outcome("exact", spec={"method.objective.loss": setting.value})
+        return rule(setting, context)
+
+    return checked
+
+
 def _spelt(release: Release) -> str:
     return ".".join(map(str, release))
