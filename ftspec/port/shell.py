@@ -253,6 +253,8 @@ def _of_script_itself(
     given, unknown = arguments(launch.words, launch.line)
     words = [word.text if word.known else None for word in launch.words]
     given = _configured(path, script, given, files)
+    if isinstance(config := given.get("config"), str) and AND_CONFIG.search(read_text(script)):
+        unknown.append((launch.line, f"`{config}`: settings stand in that file, which is not here"))
     try:
         form, document = read(script, None, given, launch.environ, words)
     except SpecError:

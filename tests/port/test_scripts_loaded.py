@@ -57,6 +57,19 @@ def test_ways_to_load_a_file(read: Bring, tmp_path: Path, name: str) -> None:
     assert [one for one in found.notes if "c.yaml is loaded by it" in one]
 
 
+def test_two_files_of_one_name(
+    read: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.yaml").write_text(YAML)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = f"{HEAD}{WAYS['open']}{TAIL}"
+    Path("c.yaml").write_text(YAML)
+    assert read(text, "fit.py").composed.values["train.steps"] == 7
+    Path("c.yaml").write_text(YAML.replace("7", "8"))
+    assert [one for one in read(text, "fit.py").composed.open if "config = yaml" in one]
+
+
 def test_attributes(read: Bring, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(YAML)
     text = HEAD + 'cfg = OmegaConf.load("c.yaml")\nflat = SimpleNamespace(**cfg.lora)\n'

@@ -102,6 +102,17 @@ def test_a_file_of_settings_and_words_before_it(read: Bring, tmp_path: Path) -> 
     assert [one for one in found.open if "odd" in one]
 
 
+def test_a_file_of_settings_that_is_not_here(read: Bring, tmp_path: Path) -> None:
+    own = "@dataclass\nclass Own:\n    config: str = None\n"
+    own_parser = OF_TRL.replace("TrlParser((", "TrlParser((Own, ").replace(
+        "    script_args, training", "    own, script_args, training"
+    )
+    for text in (OF_TRL, own_parser.replace("def main", own + "def main", 1)):
+        (tmp_path / "fit.py").write_text(text)
+        found = read(f"python fit.py {WORDS} --config gone.yaml\n", name="r.sh").composed
+        assert [one for one in found.open if "`gone.yaml`: settings stand in that file" in one]
+
+
 def test_without_its_command_line_it_is_a_question(read: Bring) -> None:
     found = read(OF_TRL, "fit.py").composed
     assert [one for one in found.open if "SFTConfig: what its command line says" in one]

@@ -33,9 +33,10 @@ def files_beside(script: Path, found: list[Path]) -> Files:
         if "\0" in name or not name.endswith(SUFFIXES[dialect]):
             raise LookupError(name)
         places = (Path(name), folder / name, *(root / name for root in roots[:1]))
-        path = next((one for one in places if is_file(one)), None)
-        if path is None:
-            raise LookupError(name)
+        here = {one.resolve(): one for one in places if is_file(one)}
+        if not here or len({read_text(one) for one in here.values()}) > 1:
+            raise LookupError(name)  # or several, which say different things
+        path = next(iter(here.values()))
         try:
             data = parse(path, read_text(path), DIALECTS[dialect], last_wins=True).data
         except (SpecError, OSError) as error:
