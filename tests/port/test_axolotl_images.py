@@ -211,3 +211,27 @@ def test_llamafactory_has_a_way_out_in_so_many_words(
     )
     for option in options:
         assert option in (stopped.value.way_out or ""), stopped.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "masked"),
+    [
+        ("", {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"}, False),
+        ("", {"pad_token": {"content": "<|im_end|>"}, "eos_token": "<|im_end|>"}, True),
+        ("special_tokens: {pad_token: <|im_end|>}\n", {}, True),
+        ("special_tokens: {pad_token: <pad>}\n", {"pad_token": "</s>", "eos_token": "</s>"}, False),
+        ("", {"pad_token": None, "eos_token": "<|im_end|>"}, True),
+        ("", None, False),
+    ],
+)
+def test_an_end_that_pads_rows_too_does_not_count_there(
+    read: Bring, tmp_path: Path, said: str, own: Any, masked: bool
+) -> None:
+    """processing_strategies.py masks by the id of the pad token, wherever it stands."""
+    (tmp_path / "org" / "sees").mkdir(parents=True)
+    if own is not None:
+        (tmp_path / "org" / "sees" / "tokenizer_config.json").write_text(json.dumps(own))
+    imported = read(QWEN + said)
+    kind, why = fate(imported, "processor_type")
+    assert any("pad token" in note for note in imported.notes) == (own is None)
+    assert (kind == "approximated" and "pad token" in why) == masked

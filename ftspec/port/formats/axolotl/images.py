@@ -60,6 +60,14 @@ TURNED = (
     "data.train: axolotl turns an image by the orientation that its file notes in EXIF (transformers, "
     "load_image), and neither trl's script nor LLaMA-Factory does: turn such files before, and save them so"
 )
+PADDED = (
+    "axolotl masks tokens by the id of the pad token ({0}), which ends answers as well: no end counts there, "
+    "and here it does"
+)
+PAD_UNSEEN = (
+    "data.train_on: axolotl masks tokens by the id of the pad token, which is the eos_token where the "
+    "tokenizer has none: if it ends answers too, no end counts there, and here it does"
+)
 UNTYPED = "its collator for images reads `messages` or `conversations`, whatever the type says"
 LOOKED_AT = 100
 """So many rows are looked at for one with images."""
@@ -135,7 +143,8 @@ def seen(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
         "data.overflow": OVERFLOW,
     }
     questions = [side] if isinstance(side, str) else []
-    return spec, questions, [WHERE, TURNED]
+    unseen = not _tokenizer(context) and not _named(context).get("pad_token")
+    return spec, questions, [WHERE, TURNED, *([PAD_UNSEEN] if unseen else [])]
 
 
 def square(context: Context) -> int | str | None:
@@ -194,6 +203,9 @@ def _processor(_setting: Setting, context: Context) -> Outcome:
     if not shows(context):
         return Outcome("unknown", why=NEEDED if objective(context) == "sft" else COMPARED)
     name = str(context.get("base_model")).lower()
+    if end := _masked_end(context):
+        why = PADDED.format(end)
+        return Outcome("approximated", why=why, of=(TRAIN, "data.train_on"))
     if everything(context) and any(one in name for one in AROUND):
         why = "the tokens before and behind an image do not count there either"
         return Outcome("approximated", why=why, of=(TRAIN, COUNTED))
@@ -202,6 +214,35 @@ def _processor(_setting: Setting, context: Context) -> Outcome:
     if everything(context) and not taken(context, "train_on_inputs"):
         return Outcome("derived", why=ALL, of=(TRAIN, COUNTED, "data.train_on"))
     return Outcome("derived", why="rows have images", of=(TRAIN,))
+
+
+def _masked_end(context: Context) -> str:
+    """The token that ends answers and pads rows too, as far as the config or a local tokenizer says it."""
+    own = _tokenizer(context)
+    told = {**own, **_named(context)}
+    pad, eos = (_content(told.get(name)) for name in ("pad_token", "eos_token"))
+    pad = pad or (eos if own else None)  # what it takes where the tokenizer has none
+    return str(pad) if pad and pad in (eos, *TURN_ENDS.get(template(context), ())) else ""
+
+
+def _tokenizer(context: Context) -> dict[str, Any]:
+    """What a local tokenizer says of itself; nothing of one that is not here."""
+    folder = context.document.path.parent / str(context.get("base_model") or "")
+    try:
+        own = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return own if isinstance(own, dict) else {}
+
+
+def _named(context: Context) -> dict[str, Any]:
+    """Special tokens that the config names."""
+    named = context.get("special_tokens")
+    return named if isinstance(named, dict) else {}
+
+
+def _content(token: Any) -> Any:
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def _frozen(_setting: Setting, context: Context) -> Outcome:
