@@ -14,6 +14,7 @@ from ftspec.data.by_turns import kept, share
 from ftspec.env.install import ensure
 from ftspec.registry import load
 from ftspec.verify.inputs import rows
+from ftspec.verify.verify import Run
 from tests.real.conftest import BACKENDS, Lab
 from tests.real.test_options import assert_equal
 
@@ -100,6 +101,22 @@ def test_long_rows_are_cut_alike(lab: Lab, learned: str) -> None:
     # nothing predicts a row's first token, whether it has a label or not
     ours, real = ([(row.ids, (row.labels or ())[1:]) for row in each] for each in (told, taken))
     assert ours == real
+
+
+def test_cut_rows_are_packed_whole(lab: Lab) -> None:
+    write(lab)
+    sets = (*TRAINED, "data.packing=documents")
+
+    def runs(folder: Path) -> dict[str, Run]:
+        return {
+            "trl": lab.compiled("trl", folder / "trl", *sets),
+            "prepared": lab.compiled("trl", folder / "prepared", *sets, "data.prepare=ftspec"),
+        }
+
+    proof = lab.compare("cut-and-packed", runs)
+    assert_equal(proof)
+    taken = rows(proof.evidence("trl"))
+    assert taken and max(len(row.ids) for row in taken) <= LENGTH
 
 
 @pytest.mark.parametrize("objective", ["dpo", "orpo"])
