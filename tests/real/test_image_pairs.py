@@ -18,6 +18,7 @@ from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
 from tests.real.test_images import SEEING
+from tests.real.test_options import assert_equal
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
@@ -121,3 +122,35 @@ def test_a_script_of_trl_trains_the_same(
     }
     assert all(batch.images for batch in proven.evidence("original").batches)
     keep_pair("a script of trl, pairs with images", "trl", "trl", certificate)
+
+
+SPEC = """\
+version: 1
+model: {name: ./seeing, chat_template: qwen2_vl, images: {train: [language, vision], max_pixels: 9000}}
+data:
+  train: {path: pictures/pairs.jsonl, columns: {images: images}}
+  eval: {path: pictures/pairs.jsonl, columns: {images: images}, limit: 6}
+  max_length: 400
+  overflow: error
+method: {objective: {type: dpo, beta: 0.3}, tuner: {type: lora, rank: 8}}
+precision: fp32
+train: {steps: 6, batch_size: 4, micro_batch_size: 2, learning_rate: 1.0e-3, eval_steps: 3}
+hardware: {device: cpu}
+"""
+SETS: Mapping[str, tuple[str, ...]] = {
+    "adapters, and an evaluation": (),
+    "bfloat16": ("precision=bf16", "model.images=language"),
+    "all weights": ("method.tuner={type: full}", "train.learning_rate=1e-4"),
+}
+
+
+@pytest.mark.parametrize("case", SETS)
+def test_a_spec_of_pairs_with_images_trains_alike(lab: Lab, pictures: Path, case: str) -> None:
+    spec = lab.base / "image-pairs.yaml"
+    spec.write_text(SPEC)
+    backends = ("trl", "llamafactory")
+    proof = lab.prove(*SETS[case], backends=backends, spec=spec, lossy=True)
+    assert_equal(proof)
+    seen = [batch.images for batch in proof.evidence("trl").batches]
+    assert all(seen) and len({*seen}) > 4
+    assert seen == [batch.images for batch in proof.evidence("llamafactory").batches]
