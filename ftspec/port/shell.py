@@ -19,7 +19,7 @@ from ftspec.port.launchers import CONFIG, is_handed_on
 from ftspec.port.launches import Launch, arguments, launched, launches, untrained
 from ftspec.port.overrides import DOTTED, merged
 from ftspec.port.presets import launch_preset
-from ftspec.port.tables import table
+from ftspec.port.slips import refused, stray, unblanked
 from ftspec.read import commands, pyyaml
 from ftspec.read.commands import Command
 from ftspec.read.heredocs import Made, named
@@ -42,10 +42,6 @@ _UNDER = re.compile(r"(?:\$\{?\w+\}?|\$\(.*\)|`.*`)/(.+)")
 """A file below a folder that only the shell knows."""
 OWN_NAMES = frozenset(("stage", "finetuning_type", "model_name_or_path"))
 """Arguments that LLaMA-Factory alone has together, whatever its script is called."""
-FILES = (".yaml", ".yml", ".json")
-"""What its first word ends with where it is a file (hparams/parser.py)."""
-SWITCHED = ("flash_attn",)
-"""Settings of LLaMA-Factory's that were switches once."""
 AGED = "train_bash.py"
 """A script of LLaMA-Factory's that only older releases have."""
 NO_DOCUMENTS: Mapping[str, Document] = MappingProxyType({})
@@ -96,7 +92,7 @@ def parts(
         SpecError: nothing in it trains, several commands do, or a file that it names is not here.
     """
     whole, files = commands.read_whole(text)
-    launch = _chosen(path, whole, wanted, line)
+    launch = unblanked(_chosen(path, whole, wanted, line))
     main = _main(path, launch, wanted, read, files, written)
     if launch.tool == "trl" and launch.trainer:
         main, machine = apart(*main)
@@ -215,16 +211,13 @@ def _main(
             return found
         unknown.append((launch.line, OTHERWISE.format(launch.script)))
     form = load(str(name))
-    bare = given.get("")
-    if form.name == "llamafactory" and isinstance(bare, list) and bare[0].endswith(FILES):
-        given[""], *more = given[""]  # what stands behind the file is a setting to it
-        unknown += [(launch.line, f"{word}: not `key=value`, and it stops there") for word in more]
+    unknown += stray(form, launch, given)
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
     if config is None and not any(word.text.startswith("--") for word in launch.words):
         config = next((text for _, text in unknown if not text.startswith("--")), None)
         unknown = [one for one in unknown if one[1] != config]
     unknown += [(launch.line, str(word)) for word in given.pop("", ())]
-    unknown += _refused(form, launch, given, config is not None)
+    unknown += refused(form, launch, given, config is not None)
     data = {key: _scalar(value, form.scalar) for key, value in given.items()}
     document = Document(path, Placed({}, {}))
     if config is not None:
@@ -292,23 +285,6 @@ def _configured(
         return given
     data = parse(Path(config), text, pyyaml.scalar, last_wins=True).data
     return {**data, **{key: value for key, value in given.items() if key != "config"}}
-
-
-def _refused(
-    form: Format, launch: Launch, given: dict[str, Any], behind: bool
-) -> Iterator[tuple[int, str]]:
-    """Words at which LLaMA-Factory's parser stops, as questions; takes options without a value out."""
-    if form.name != "llamafactory":
-        return
-    dashed = [word.text.partition("=")[0] for word in launch.words if word.text.startswith("--")]
-    if behind and dashed:
-        told = ", ".join(dashed)
-        yield launch.line, f"{told}: behind a file it takes `key=value`, and stops at dashes"
-    for key in [key for key, value in given.items() if value is True and key not in SWITCHED]:
-        entry = table(form.package).find(key)
-        if entry is not None and not behind and "bool" not in entry[0]:
-            given.pop(key)
-            yield launch.line, f"--{key} has no value: it is empty, or is forgotten"
 
 
 def _is_own(path: Path, launch: Launch) -> bool:

@@ -311,3 +311,12 @@ def test_losses_of_pairs_had_a_say_once(read: Bring) -> None:
     assert fate(older, "pref_loss")[0] == "exact"
     old = read(config.replace("pref_loss", "dpo_loss"))
     assert old.composed.values["method.objective.loss"] == "hinge"
+
+
+@pytest.mark.parametrize("end", ["\\ \n", "\\\r\n", "\\   # why\n"])
+def test_a_backslash_before_a_blank_ends_a_command(read: Bring, end: str) -> None:
+    words = "llamafactory-cli train --stage sft --do_train --model_name_or_path m"
+    imported = read(f"{words} {end}  --dataset alpaca_en_demo\n", "run.sh")
+    assert any("the command ends there" in one for one in imported.composed.open)
+    assert imported.composed.values["model.name"] == "m"
+    assert imported.composed.values.get("data.train") is None
