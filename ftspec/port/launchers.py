@@ -88,7 +88,7 @@ def of_axolotl(words: Sequence[Word]) -> tuple[list[Word], list[Word], str]:
         option = words[place : min(place + (1 if sign else 2), end)]
         if name == "--launcher":
             chosen = value or option[-1].text
-        elif name.replace("-", "_") in ("__num_processes", "__main_process_port"):
+        elif name.replace("-", "_") in ("__num_processes", "__main_process_port", "__sweep"):
             taken += option
         else:
             option = option[:1]

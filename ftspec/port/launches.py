@@ -161,6 +161,10 @@ def _launch(command: Command) -> Launch | None:
         if name == "axolotl":
             launch.words, taken, launcher = launchers.of_axolotl(words[2:])
             options, unknown = arguments(taken, command.line)
+            if sweep := options.pop("sweep", ""):
+                unknown.append(
+                    (command.line, f"--sweep {sweep}: a run for each of the values there")
+                )
             launch.unknown += unknown
             launch.machine |= launchers.machine(options, launcher, ())
         return _surrounded(launch, command.environ)

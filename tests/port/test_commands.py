@@ -407,3 +407,12 @@ def test_a_word_of_axolotls_command_sets_a_value_inside_of_a_section(tmp_path: P
     assert imported.composed.values["method.objective.beta"] == 0.7
     kinds = {one.setting.key: one.kind for one in imported.fates}
     assert (kinds["trl.beta"], kinds["rl_beta"]) == ("renamed", "inert")
+
+
+def test_a_sweep_of_axolotl_is_no_single_training(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text("base_model: org/m\nadapter: lora\nlora_r: 8\ndeepspeed: ''\n")
+    (tmp_path / "run.sh").write_text("axolotl train c.yml --sweep values.yml --cloud there.yml\n")
+    imported = bring([tmp_path / "run.sh"])
+    assert any("--sweep values.yml" in one for one in imported.composed.open)
+    kinds = {one.setting.key: one.kind for one in imported.fates}
+    assert kinds["cloud"] == kinds["deepspeed"] == "inert"

@@ -40,6 +40,7 @@ IDLE_RULES: dict[str, Rule] = {
     "plugins": off_or(_plugins),
     "skip_prepare_dataset": off_or(inert("rows are tokenised while it trains: the same rows")),
     "strict": inert("whether axolotl takes unknown keys"),
+    "cloud": inert("where it trains: an option of its command line"),
     **group(
         KERNEL, "liger_rope", "liger_rms_norm", "liger_rms_norm_gated", "liger_glu_activation",
         "liger_swiglu", "liger_layer_norm", "liger_cross_entropy", "liger_fused_linear_cross_entropy",

@@ -350,7 +350,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "hub_model_id": off_or(_hub),
     "resume_from_checkpoint": said(_resume),
     "group_by_length": off_or(not_of_rl(_grouped)),
-    "deepspeed": said(engine_file),
+    "deepspeed": off_or(engine_file),
     "deepspeed.": engine_inside,
     "wandb_project": off_or(_wandb),
     "use_wandb": off_or(_wandb),
