@@ -28,6 +28,7 @@ from ftspec.report.matrix_samples import (
     OBJECTIVES,
     OMITTED,
     PREPARED,
+    ROUNDED,
     SAMPLES,
     SHARED,
     SHOWN,
@@ -122,10 +123,10 @@ def _lines(objective: str) -> list[Line]:
 
 
 def _needed(asked: Asked, objective: str) -> Flat:
-    """What a backend must be given to take a plain spec at all: nothing, or `PREPARED`."""
+    """What a backend must be given to take a plain spec at all: nothing, `PREPARED` or `ROUNDED`."""
     plain = plain_values("data.shuffle", True, "cuda", objective)
-    helps = asked.tell(plain).refusals() and not asked.tell({**plain, **PREPARED}).refusals()
-    return PREPARED if helps else {}
+    tried: tuple[Flat, ...] = ({}, PREPARED, ROUNDED)
+    return next((one for one in tried if not asked.tell({**plain, **one}).refusals()), {})
 
 
 def _beside(needed: Flat | None, path: str) -> Flat:

@@ -143,6 +143,8 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
 """The least that an objective needs, where its name is not enough."""
 PREPARED: Mapping[str, Any] = {"data.prepare": "ftspec", "model.dtype": "float32"}
 """What some backends ask of every spec: rows that ftspec prepared, weights that are known to be float32."""
+ROUNDED: Mapping[str, Any] = {"precision.compute": "bf16"}
+"""What Unsloth asks of every spec on a GPU: it rounds there, whatever it is told."""
 OMITTED = frozenset(
     {
         "version", "run.backends", "run.environment", "run.telemetry", "native", "data.train",
