@@ -77,8 +77,20 @@ def test_what_is_missing_is_what_trl_assumes(read: Bring) -> None:
         ("mode: structured", "use_vllm: true", "trl.use_vllm", "derived"),
         (
             "mode: structured",
+            "use_vllm: true, generation_kwargs: {stop_token_ids: [1]}",
+            "trl.generation_kwargs.stop_token_ids",
+            "unknown",
+        ),
+        (  # transformers, GenerationConfig: a name that it does not know changes nothing
+            "mode: structured",
             "generation_kwargs: {stop_token_ids: [1]}",
             "trl.generation_kwargs.stop_token_ids",
+            "inert",
+        ),
+        (
+            "mode: structured",
+            "generation_kwargs: {seed: 1}",
+            "trl.generation_kwargs.seed",
             "unknown",
         ),
     ],
@@ -87,6 +99,13 @@ def test_what_else_its_trainer_makes_of(
     read: Bring, said: str, drawn: str, key: str, kind: str
 ) -> None:
     assert fate(read(WHOLE.format(said=said, drawn=drawn)), key)[0] == kind
+
+
+def test_grpo_hands_on_no_more_of_how_completions_are_drawn(read: Bring) -> None:
+    text = "base_model: org/model\nrl: grpo\nlearning_rate: 1e-5\n"
+    imported = read(text + "trl: {generation_kwargs: {stop_token_ids: [1], seed: 2}}\n")
+    for name in ("stop_token_ids", "seed"):
+        assert fate(imported, f"trl.generation_kwargs.{name}")[0] == "inert"
 
 
 def test_the_strided_mode(read: Bring) -> None:

@@ -23,6 +23,10 @@ OTHERS = {
     WHOLE: "the mode structured reads it nowhere",
     STRIDED: "the mode strided reads it nowhere",
 }
+ENDS = (
+    "tokens at which vLLM ends a completion, beside those of the model's own generation_config.json: a spec "
+    "names none"
+)
 READ = 2048
 """Tokens that features are read of: no key sets `max_seq_length` (core/trainers/ebft/trainer.py)."""
 
@@ -147,6 +151,20 @@ def _options(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", spec={"model.template_options": options})
 
 
+def _more(setting: Setting, context: Context) -> Outcome:
+    """What vLLM's SamplingParams, or transformers' GenerationConfig, is given beside the keys of its own."""
+    learns, name = objective(context), setting.key.rpartition(".")[2]
+    if learns == STRIDED:
+        return Outcome("inert", why=OTHERS[STRIDED])
+    if learns == "grpo":
+        return Outcome("inert", why="nothing hands it on (core/trainers/grpo/__init__.py)")
+    if name == "stop_token_ids" and not section(context, "trl").get("use_vllm"):
+        return Outcome("inert", why="vLLM alone has it: transformers ends at eos_token_id")
+    if name == "stop_token_ids":
+        return Outcome("unknown", why=ENDS)
+    return Outcome("unknown", why="what completions are drawn with beside the keys of its own")
+
+
 def _ahead(_setting: Setting, context: Context) -> Outcome:
     if objective(context) == STRIDED:
         return Outcome("inert", why=OTHERS[STRIDED])
@@ -156,5 +174,6 @@ def _ahead(_setting: Setting, context: Context) -> Outcome:
 ENERGY_RULES: dict[str, Rule] = {
     **{f"ebft.{name}": rule for name, rule in _FEATURES.items()},
     "trl.chat_template_kwargs.": said(_options),
+    "trl.generation_kwargs.": said(_more),
     "trl.async_prefetch": off_or(_ahead),
 }
