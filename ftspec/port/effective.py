@@ -14,6 +14,7 @@ from ftspec.port.bring import Imported, bring
 from ftspec.port.documents import parse, read_text
 from ftspec.port.fates import Fate, Setting
 from ftspec.port.formats import formats
+from ftspec.port.recognise import in_card
 from ftspec.port.settle import Settled
 from ftspec.read import json, yaml
 from ftspec.spec.load import load, loads
@@ -72,7 +73,7 @@ def meaning(
     Raises:
         SpecError: they cannot be read, or are in no format that is known.
     """
-    if wanted is None and len(paths) == 1 and traces.is_trace(paths[0]):
+    if wanted is None and len(paths) == 1 and traces.is_trace(paths[0]) and not in_card(paths[0]):
         return _of_results(paths[0])
     if wanted is None and len(paths) == 1 and _is_spec(paths[0]):
         return _of_spec(paths[0])

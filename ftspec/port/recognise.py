@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port import shell
+from ftspec.port import cards, shell
 from ftspec.port.documents import HJSON, INSIDE, Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
@@ -23,6 +23,10 @@ from ftspec.spec.root import Spec
 
 _AT = re.compile(r"(.+):(\d+)", re.DOTALL)
 """`run.sh:38`: the command at a line of a script that has several."""
+SURE = 3
+"""Keys of one format that a block of a model card has to have."""
+CARDS = "a card in which a config stands between fences (```yaml), as axolotl writes it, is read"
+WRITTEN_BY = "the card says that axolotl {} trained it: its config is read as that of 0.19.0"
 WINDOWS = (".bat", ".cmd", ".ps1")
 REWRITTEN = frozenset(
     (
@@ -86,7 +90,42 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
         why = "a script of Windows, whose variables and line ends are others"
         hint = "give its command that trains in quotes, as one line"
         raise SpecError(Problem(why, file=str(path), hint=hint))
-    return _with_launch(recognise(path, wanted))
+    carded = cards.is_card(path)
+    return _with_launch(_carded(path, text, wanted, line) if carded else recognise(path, wanted))
+
+
+def _carded(path: Path, text: str, wanted: str | None, line: int) -> Part:
+    """The config that stands in a model card, or the one at that line."""
+    found = [one for one in cards.fenced(text) if _is_config(path, one.text)]
+    if line:
+        found = [one for one in found if one.line <= line][-1:]
+    if len(found) != 1:
+        lines = ", ".join(str(one.line) for one in found)
+        why = f"several configs stand in it (lines {lines})" if found else "no config stands in it"
+        hint = f"name one by its line: {path}:{found[0].line}" if found else CARDS
+        raise SpecError(Problem(why, file=str(path), hint=hint))
+    (one,) = found
+    data = parse(path, one.text, yaml.scalar, last_wins=True).data
+    form = _recognised(data, path) if wanted is None else _named(wanted)
+    document = parse(path, one.text, form.scalar, form.last_wins)
+    notes = (WRITTEN_BY.format(one.release),) if one.release else ()
+    return Part(form, replace(document, notes=(*document.notes, *notes)))
+
+
+def in_card(path: Path) -> bool:
+    """Whether it is a model card in which a config stands."""
+    if not cards.is_card(path) or not is_file(path):
+        return False
+    return any(_is_config(path, one.text) for one in cards.fenced(read_text(path)))
+
+
+def _is_config(path: Path, text: str) -> bool:
+    """Whether it is a mapping with several keys of one format."""
+    try:
+        keys = set(parse(path, text, yaml.scalar, last_wins=True).data)
+    except SpecError:
+        return False
+    return any(len(form.signs & keys) >= SURE for form in formats())
 
 
 def _with_launch(part: Part) -> list[Part]:
