@@ -320,3 +320,20 @@ def test_a_backslash_before_a_blank_ends_a_command(read: Bring, end: str) -> Non
     assert any("the command ends there" in one for one in imported.composed.open)
     assert imported.composed.values["model.name"] == "m"
     assert imported.composed.values.get("data.train") is None
+
+
+def test_steps_of_the_warm_up_go_before_its_ratio_in_transformers_4(read: Bring) -> None:
+    both = "--warmup_steps 20 --warmup_ratio 0.1"
+    old = read(f"{OLD} {both}", "run.sh")
+    assert old.composed.values["train.warmup_steps"] == 20
+    assert fate(old, "warmup_ratio")[0] == "inert"
+    new = read(f"{KNOWN}warmup_steps: 20\nwarmup_ratio: 0.1\n")
+    assert new.composed.values["train.warmup_ratio"] == 0.1
+    assert any("transformers 4 took warmup_steps" in note for note in new.notes)
+
+
+def test_a_schedule_reached_layerwise_galore_once(read: Bring) -> None:
+    galore = "--finetuning_type full --use_galore --galore_layerwise --lr_scheduler_type cosine"
+    old = read(f"{OLD} {galore}", "run.sh")
+    assert old.composed.values["train.schedule.type"] == "cosine"
+    assert old.composed.values["train.optimizer.layerwise"] is True

@@ -114,7 +114,10 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
             return Outcome("derived", why=NO_WARMUP, of=("train.schedule.type",))
         by_ratio = context.get("warmup_ratio")
         if by_ratio is not None and (is_five(context, prefix) or not setting.value):
-            return Outcome("inert", why="warmup_ratio stands in its place")
+            why = "warmup_ratio stands in its place"
+            if setting.value and setting.value != by_ratio:
+                return Outcome("inert", why=f"{why}; transformers 4 took warmup_steps", loud=True)
+            return Outcome("inert", why=why)
         return same(setting, context)
 
     def deepspeed(setting: Setting, context: Context) -> Outcome:

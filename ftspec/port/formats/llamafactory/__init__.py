@@ -337,6 +337,7 @@ format = Format(
         "galore_layerwise": layerwise,
         **{key: scheduled(TRAINING.get(key, PLAIN)) for key in SCHEDULES},
         "warmup_steps": scheduled(aged.whole(TRAINING.get("warmup_steps", PLAIN))),
+        "warmup_ratio": scheduled(aged.share(TRAINING.get("warmup_ratio", PLAIN))),
         aged.SCRIPT: derived(why="how old LLaMA-Factory was, which says what it assumed"),
         "fp8_backend": inert("it belongs to fp8"),
         "fp8_enable_fsdp_float8_all_gather": inert("it belongs to fp8"),

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.llamafactory.unheard import OLDER
+from ftspec.port.formats.hf_arguments import plain
 from ftspec.port.rules import Context, Outcome, Rule
 from ftspec.port.tables import versions
 
+PLAIN = plain()
+OLDER = ("0.9.3", "0.9.4")
+"""Releases that take transformers 4 alone."""
 Release = tuple[int, ...]
 NOW: Release = (99,)
 SCRIPT = "script"
@@ -85,6 +88,12 @@ def until(context: Context) -> tuple[Release, str]:
     return min(said, default=(NOW, ""))
 
 
+def on_fourth(context: Context) -> bool:
+    """Whether it ran with transformers 4: in a release that is chosen, or in an older one."""
+    chosen = context.table is not None and context.table.version in OLDER
+    return chosen or until(context)[0] != NOW
+
+
 def assumed(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
     """Values that every release has which can have run it, a question for each other, and notes."""
     last, key = until(context)
@@ -141,11 +150,22 @@ def whole(rule: Rule) -> Rule:
     def checked(setting: Setting, context: Context) -> Outcome:
         part = isinstance(setting.value, float) and 0 < setting.value < 1
         if not part:
-            return rule(setting, context)
-        older = context.table is not None and context.table.version in OLDER
-        if older or until(context)[0] != NOW:
+            both = setting.value and context.get("warmup_ratio") and until(context)[0] != NOW
+            return PLAIN(setting, context) if both else rule(setting, context)
+        if on_fourth(context):
             return Outcome("unknown", why=PART_OF_A_STEP)
         return rule(setting, context)._replace(why=SHARE, loud=True)
+
+    return checked
+
+
+def share(rule: Rule) -> Rule:
+    """A rule of `warmup_ratio`, which gives way to steps in transformers 4."""
+
+    def checked(setting: Setting, context: Context) -> Outcome:
+        if setting.value and context.get("warmup_steps") and until(context)[0] != NOW:
+            return Outcome("inert", why="transformers 4 takes warmup_steps where both are set")
+        return rule(setting, context)
 
     return checked
 

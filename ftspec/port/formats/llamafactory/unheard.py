@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain
+from ftspec.port.formats.llamafactory import aged
 from ftspec.port.rules import Context, Outcome, Rule
 
 PLAIN = plain()
-OLDER = ("0.9.3", "0.9.4")
-"""Releases that take transformers 4 alone."""
 PEAK = (
     "with transformers 5 no schedule reaches the steps of layerwise GaLore: each is made at the peak rate, "
     "whatever the log says (train/trainer_utils.py, create_custom_scheduler: it is handed no optimizer)"
@@ -36,7 +35,7 @@ SCHEDULES = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_ratio", "warmup
 
 def is_new(context: Context) -> bool:
     """Whether the release may have transformers 5, and has it where it is installed today."""
-    return context.table is None or context.table.version not in OLDER
+    return not aged.on_fourth(context)
 
 
 def at_the_peak(context: Context) -> bool:
