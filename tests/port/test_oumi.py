@@ -283,3 +283,13 @@ def test_pairs(read: Bring) -> None:
     assert fate(own, "data.train.datasets[0].dataset_name")[0] == "unknown"
     cut = read(text.replace("beta: 0.2", "max_prompt_length: 9"))
     assert fate(cut, "training.trainer_kwargs.max_prompt_length")[0] == "unknown"
+
+
+def test_a_number_of_rows_of_a_slice_is_told_in_words(read: Bring) -> None:
+    before, _, after = LORA.partition("      - dataset_name: text_sft")
+    rest = after[after.index("training:") :]
+    entry = "{dataset_name: yahma/alpaca-cleaned, split: 'train[:10%]', sample_count: 100}"
+    imported = read(f"{before}      - {entry}\n{rest}")
+    kind, why = fate(imported, "data.train.datasets[0].sample_count")
+    assert (kind, "slice" in why) == ("unknown", True)
+    assert imported.composed.values["data.train"][0]["split"] == "train[:10%]"

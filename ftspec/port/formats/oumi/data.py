@@ -102,11 +102,16 @@ def _source(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(place, str) or not place:
         return None
     found = source(place, entry.get("subset"), entry.get("split"))
-    if isinstance(count := entry.get("sample_count"), int):
+    if isinstance(count := entry.get("sample_count"), int) and not _sliced(entry):
         found["limit"] = count
     if shape == "alpaca":
         return {**found, "template": template}
     return {**found, "format": shape, "columns": dict(columns)}
+
+
+def _sliced(entry: Mapping[str, Any]) -> bool:
+    """Whether its split is a part of one, such as `train[:10%]`."""
+    return "[" in str(entry.get("split"))
 
 
 def _answered(
@@ -114,7 +119,7 @@ def _answered(
 ) -> dict[str, Any] | None:
     if not all(map(is_column, columns)):
         return None
-    if isinstance(count := entry.get("sample_count"), int):
+    if isinstance(count := entry.get("sample_count"), int) and not _sliced(entry):
         found["limit"] = count
     user, assistant = (f"{{{{ {column} }}}}" for column in columns)
     return {**found, "template": {"user": user, "assistant": assistant}}
@@ -163,6 +168,9 @@ def _entry(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="nothing is evaluated")
     path = "data.train" if split == "train" else "data.eval"
     if setting.key.endswith("sample_count") and setting.value is not None:
+        number = int(setting.key.partition("[")[2].partition("]")[0])
+        if _sliced(_split(context, split)["datasets"][number]):
+            return Outcome("unknown", why="of a slice of the split a spec counts no rows")
         return Outcome("approximated", of=(path,), why="fewer rows than that are repeated there")
     return Outcome("derived", of=(path,))
 
