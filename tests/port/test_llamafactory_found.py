@@ -337,3 +337,13 @@ def test_a_schedule_reached_layerwise_galore_once(read: Bring) -> None:
     old = read(f"{OLD} {galore}", "run.sh")
     assert old.composed.values["train.schedule.type"] == "cosine"
     assert old.composed.values["train.optimizer.layerwise"] is True
+
+
+@pytest.mark.parametrize("stage", ["dpo", "kto", "rm"])
+def test_pairs_are_not_packed(read: Bring, stage: str) -> None:
+    data = "kto_en_demo" if stage == "kto" else "dpo_en_demo"
+    pairs = KNOWN.replace("stage: sft", f"stage: {stage}").replace("alpaca_en_demo", data)
+    imported = read(f"{pairs}packing: true\ncutoff_len: 512\n")
+    assert imported.composed.values["data.packing"] is None
+    assert imported.composed.values["data.max_length"] == 511
+    assert fate(imported, "packing")[0] == "derived"

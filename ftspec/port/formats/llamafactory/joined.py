@@ -35,6 +35,7 @@ BY_MODEL = "which attention it takes for this model is not said by the file"
 """model/model_utils/attention.py: gemma 2 has flash attention where it is installed, gpt-oss always."""
 CUTTING = ("sft", "rm", "dpo", "kto", "orpo")
 """Stages whose rows are turns that `infer_seqlen` shortens."""
+APART = "rows of this stage share none (data/loader.py): it takes a token off cutoff_len alone"
 TOGETHER = "texts are put into rows together"
 
 
@@ -80,7 +81,9 @@ def neat(setting: Setting, context: Context) -> Outcome:
 
 
 def packing(setting: Setting, context: Context) -> Outcome:
-    """Of the stage `pt` it is on unless it is off, and makes blocks."""
+    """Of the stage `pt` it is on unless it is off, and makes blocks; of pairs and answers it makes none."""
+    if setting.value is True and context.get("stage", "sft") not in ("sft", "pt"):
+        return Outcome("derived", {"packing": False}, why=APART)
     if context.get("stage") != "pt":
         plain = setting.value is True and context.get("neat_packing") is not True
         shares = plain and context.get("stage", "sft") == "sft"
