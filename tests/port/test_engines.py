@@ -510,7 +510,10 @@ def test_the_type_in_which_gradients_travel_goes_on_to_the_engine(read: Bring) -
 
 INLINE = {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}},
           "train_micro_batch_size_per_gpu": "auto", "gradient_clipping": "auto"}  # fmt: skip
-HEAD = "model_name_or_path: org/m\ndataset_name: org/r\noutput_dir: o\nbf16: true\nper_device_train_batch_size: 2\n"
+HEAD = (
+    "model_name_or_path: org/m\ndataset_name: org/r\noutput_dir: o\nbf16: true\n"
+    "per_device_train_batch_size: 2\n"
+)
 
 
 @pytest.mark.parametrize(
