@@ -104,3 +104,10 @@ def test_tokens_that_are_named_by_their_use(read: Bring) -> None:
     imported = read(f"{AXOLOTL}tokens:\n  pad_token: '[PAD]'\n")
     assert imported.composed.values["model.special_tokens.pad"] == "[PAD]"
     assert [note for note in imported.notes if note.startswith("tokens that are named")]
+
+
+@pytest.mark.parametrize(("word", "told"), [("orpo", True), ("kto", True), ("dpo", False)])
+def test_longer_prompts_of_older_releases(read: Bring, word: str, told: bool) -> None:
+    imported = read(f"{AXOLOTL}rl: {word}\nmax_prompt_len: 256\n")
+    assert fate(imported, "max_prompt_len")[0] == "inert"
+    assert any("0.8.0 cut longer prompts" in note for note in imported.notes) == told

@@ -15,8 +15,14 @@ from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 OBJECTIVE = "method.objective."
 COMPARED = ("dpo", "kto", "orpo", "simpo")
 UNREAD = "axolotl 0.19.0 reads it nowhere: what trl assumes holds"
+CUT_ONCE = "axolotl 0.19.0 reads it nowhere; 0.8.0 cut longer prompts of these objectives to so many tokens"
 STOPS = "axolotl 0.19.0 stops at it, and what it meant in older releases is not in a spec"
 NOT_OF_IT = "`rl` names an objective that has no such setting: nothing reads it"
+
+
+def _prompts(_setting: Setting, context: Context) -> Outcome:
+    once = context.get("rl") in ("orpo", "kto")  # core/trainer_builder.py of 0.8.0
+    return Outcome("inert", why=CUT_ONCE if once else UNREAD, loud=once)
 
 
 def _of(*objectives: str, rule: Rule) -> Rule:
@@ -122,6 +128,6 @@ PREFERENCE_RULES: dict[str, Rule] = {
         said(inert("how fast, or what is shown; axolotl 0.19.0 stops at it")),
     ),
     **dict.fromkeys(("dpo_norm_loss", "rpo_alpha"), said(unknown(STOPS))),
-    "max_prompt_len": said(inert(UNREAD)),
+    "max_prompt_len": said(_prompts),
     "process_reward_model": off_or(unknown("a model that scores steps is not in a spec")),
 }
