@@ -45,6 +45,8 @@ class Document:
     """Arguments of its command line that it reads."""
     cells: tuple[tuple[int, int], ...] = ()
     """Of a notebook: the line of all its code at which each cell of code begins, and the number of that."""
+    release: str = ""
+    """The release of its tool that it names, where it does."""
     nested: bool = False
     """Whether sections hold sections in it, so that a dot in a key of its own is none between two."""
 

@@ -109,7 +109,7 @@ def _carded(path: Path, text: str, wanted: str | None, line: int) -> Part:
     form = _recognised(data, path) if wanted is None else _named(wanted)
     document = parse(path, one.text, form.scalar, form.last_wins)
     notes = (WRITTEN_BY.format(one.release),) if one.release else ()
-    return Part(form, replace(document, notes=(*document.notes, *notes)))
+    return Part(form, replace(document, notes=(*document.notes, *notes), release=one.release))
 
 
 def in_card(path: Path) -> bool:

@@ -53,3 +53,25 @@ def test_a_card_is_compared_by_its_config(ftspec: Command, somewhere: Path) -> N
     assert ftspec("diff", "README.md", "config.yml").code == 0
     (somewhere / "config.yml").write_text(AXOLOTL.replace("lora_r: 16", "lora_r: 64"))
     assert "method.tuner.rank: 16 against 64" in ftspec("diff", "README.md", "config.yml").out
+
+
+@pytest.mark.parametrize(
+    ("release", "more", "told"),
+    [
+        ("0.4.1", "", True),
+        ("0.5.2", "", True),
+        ("0.5.2", "\n    roles_to_train: [assistant]", False),
+        ("0.8.0", "", False),
+        ("0.16.1", "", False),
+    ],
+)
+def test_what_an_older_release_trained_of_a_conversation(
+    tmp_path: Path, release: str, more: str, told: bool
+) -> None:
+    """prompt_strategies/chat_template.py of 0.5.2 and of 0.8.0."""
+    card = tmp_path / "README.md"
+    text = CARD.replace("0.4.1", release)
+    card.write_text(text.replace("type: alpaca", f"type: chat_template{more}"))
+    assert (
+        any("the last answer of a conversation alone" in one for one in bring([card]).notes) == told
+    )

@@ -44,6 +44,13 @@ OWN_NAME = (
 )
 
 
+LAST = (
+    "data.train_on: {}: axolotl up to 0.5.2 trained the last answer of a conversation alone where neither "
+    "roles_to_train nor train_on_eos is written; 0.8.0 and later, as here, train all of them"
+)
+SAID = ("roles_to_train", "train_on_eos", FLAG, f"{FLAG}_detail")
+
+
 def chats(context: Context) -> list[Mapping[str, Any]]:
     """The entries whose rows a chat template writes before they train, where demonstrations are learned."""
     if objective(context) != "sft" or shows(context):
@@ -73,6 +80,16 @@ def copies(context: Context) -> list[str]:
         for name in dict.fromkeys(names)
         if name
     ]
+
+
+def lasts(context: Context) -> list[str]:
+    """A word for each data set of which the release that a card names trained the last answers alone."""
+    first, _, rest = context.document.release.partition(".")
+    second = rest.partition(".")[0]
+    if first != "0" or not second.isdigit() or int(second) > 5:
+        return []
+    found = [one for one in chats(context) if not any(one.get(key) for key in SAID)]
+    return [LAST.format(one.get("path")) for one in found]
 
 
 def has_system(source: Mapping[str, Any], entry: Mapping[str, Any], context: Context) -> bool:

@@ -18,7 +18,7 @@ from ftspec.port.formats.axolotl.refused import outdated, refused
 from ftspec.port.formats.axolotl.schedules import CAPPED, ROUNDED, is_flat, warmup
 from ftspec.port.formats.axolotl.sharding import sharded
 from ftspec.port.formats.axolotl.train import accumulation, average, evaluation, judged, save
-from ftspec.port.formats.axolotl.turns import copies
+from ftspec.port.formats.axolotl.turns import copies, lasts
 from ftspec.port.formats.axolotl.words import (
     BITS,
     CONFIG,
@@ -109,7 +109,7 @@ def _notes(context: Context, word: str) -> tuple[str, ...]:
         notes.append(f"tf32: {ROUGH}")
     if lifts(context) and context.get("bf16") is None and word == "bf16":
         notes.append(f"model.dtype: {LIFTED}")
-    return (*notes, *copies(context), *seen(context)[2], *outdated(context))
+    return (*notes, *lasts(context), *copies(context), *seen(context)[2], *outdated(context))
 
 
 def _logging(context: Context) -> int:
