@@ -184,19 +184,6 @@ STOPS = (
         ),
     ),
     Stop(
-        "`early_stopping_steps` needs an eval_strategy, and load_best_model_at_end or metric_for_best_model",
-        lambda get: (
-            get("early_stopping_steps") is not None and not (_strategy(get) and _picks(get))
-        ),
-    ),
-    Stop(
-        "`cosine_with_min_lr` needs one of min_lr and min_lr_rate among its lr_scheduler_kwargs",
-        lambda get: (
-            get("lr_scheduler_type") == "cosine_with_min_lr"
-            and len({"min_lr", "min_lr_rate"} & set(get("lr_scheduler_kwargs") or ())) != 1
-        ),
-    ),
-    Stop(
         "`infer_backend` is huggingface where it trains",
         lambda get: get("infer_backend") != "huggingface",
     ),
@@ -222,6 +209,22 @@ STOPS = (
         ),
     ),
 )
+LATER = (
+    Stop(
+        "`early_stopping_steps` needs an eval_strategy, and load_best_model_at_end or metric_for_best_model",
+        lambda get: (
+            get("early_stopping_steps") is not None and not (_strategy(get) and _picks(get))
+        ),
+    ),
+    Stop(
+        "`cosine_with_min_lr` needs one of min_lr and min_lr_rate among its lr_scheduler_kwargs",
+        lambda get: (
+            get("lr_scheduler_type") == "cosine_with_min_lr"
+            and len({"min_lr", "min_lr_rate"} & set(get("lr_scheduler_kwargs") or ())) != 1
+        ),
+    ),
+)
+"""What its parser takes, and transformers' trainer stops at (trainer_callback.py, optimization.py)."""
 
 
 def stops(context: Context) -> Iterator[str]:
@@ -235,3 +238,6 @@ def stops(context: Context) -> Iterator[str]:
     for stop in STOPS:
         if stop.holds(get):
             yield f"LLaMA-Factory stops at this config: {stop.message}. Which part is meant?"
+    for stop in LATER:
+        if stop.holds(get):
+            yield f"LLaMA-Factory's trainer stops before its first step: {stop.message}. Which is meant?"
