@@ -40,7 +40,7 @@ AROUND = (
     "train.gradient_checkpointing", "hardware.", "model.trust_remote_code",
 )  # fmt: skip
 PIECES = "train.micro_batch_size"
-ROUNDING = (PIECES, "model.attention", "precision.tf32")
+ROUNDING = (PIECES, "model.attention", "precision.tf32", "model.quantization.storage")
 
 
 def _ratio(one: float, other: float, more: str, less: str) -> str:

@@ -101,3 +101,15 @@ def test_pieces_of_a_batch_matter_where_each_has_a_mean_of_its_own(
     told = json.loads(ftspec("diff", "one.yaml", "other.yaml", "--json").out)
     (found,) = told["differences"]
     assert (found["path"], found["weight"]) == ("train.micro_batch_size", "rounding")
+
+
+def test_how_packed_weights_are_stored_only_rounds(ftspec: Command, somewhere: Path) -> None:
+    """Their bytes are the same ones; a new adapter's first values are rounded to a float's type."""
+    for name, storage in (("one", "uint8"), ("other", "bfloat16")):
+        (somewhere / f"{name}.yaml").write_text(
+            "model_name_or_path: org/m\ndataset_name: org/r\nlearning_rate: 1e-4\nuse_peft: true\n"
+            f"load_in_4bit: true\nbnb_4bit_quant_storage: {storage}\n"
+        )
+    told = json.loads(ftspec("diff", "one.yaml", "other.yaml", "--json").out)
+    (found,) = told["differences"]
+    assert (found["path"], found["weight"]) == ("model.quantization.storage", "rounding")
