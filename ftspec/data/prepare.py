@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ftspec.data.arrow import write_split
@@ -20,25 +19,19 @@ from ftspec.data.formats import conversation, detect, fit
 from ftspec.data.hold_out import AS_THEY_STAND, Draw, HoldOut, share_of
 from ftspec.data.images import lengthened
 from ftspec.data.kept import EVERYTHING, Keep, Overflow, parts, without_repeats
-from ftspec.data.named_text import named_template
 from ftspec.data.pack import Packing, blocks, documents, padded
 from ftspec.data.sources import Row, rows
-from ftspec.data.template import Template, load_template
+from ftspec.data.template import Template
+from ftspec.data.text_side import NO_OPTIONS, OWN_TEMPLATE, text_side
 from ftspec.data.tokenise import ENDLESS, IGNORED, Encoded, TrainOn, encode, no_template
-from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary, load_tokenizer
+from ftspec.data.tokenizer import AS_IT_IS, Tokens, Vocabulary
 from ftspec.data.turns import WRITTEN, TurnPart, Turns, turns_of
 from ftspec.data.written import try_out
-from ftspec.errors import DataError, Problem, SpecError
-from ftspec.spec.chat_templates import NAMED
+from ftspec.errors import DataError, Problem
 from ftspec.spec.data import Format, Source
-from ftspec.spec.home import at_home
-from ftspec.spec.present import is_folder
 
 EIGHT = 8
 """Collators pad to a multiple of it (hazards.md#padding)."""
-NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-OWN_TEMPLATE = "tokenizer"
-"""What `model.chat_template` says for the template that comes with the tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -221,45 +214,6 @@ def check(
     found.check()
     tally.kept = tally.rows
     return tally.report()
-
-
-def text_side(
-    name: str,
-    revision: str,
-    template: str,
-    base: Path,
-    options: Mapping[str, Any] = NO_OPTIONS,
-    train_on: TrainOn = "assistant",
-    vocabulary: Vocabulary = AS_IT_IS,
-) -> tuple[Tokens, Template | None]:
-    """A model's tokenizer and the chat template that goes with it, with the values that it is given.
-
-    A named template with thoughts asks whether the last answer alone trains.
-
-    Raises:
-        SpecError: the template reads no such value.
-    """
-    folder = base / at_home(name)
-    local = name.startswith((".", "/", "~")) or is_folder(folder)
-    tokens = load_tokenizer(folder if local else name, revision, vocabulary)
-    if template in NAMED:
-        text = named_template(template, last=train_on == "completions")
-        return tokens, Template(text, tokens.special, template, dict(options))
-    file = None if template == OWN_TEMPLATE else base / at_home(template)
-    found = load_template(tokens.folder, tokens.special, file)
-    if found is not None and options:
-        refuse_unread(found, options)
-        found = replace(found, options=dict(options))
-    return tokens, found
-
-
-def refuse_unread(template: Template, options: Mapping[str, Any]) -> None:
-    """Raise SpecError for a value that the template does not read: it would have no effect."""
-    for name in options:
-        if not template.reads(name):
-            message = f"the chat template reads no `{name}`"
-            hint = f"leave it out, or see {template.file or 'the template'} for what it reads"
-            raise SpecError(Problem(message, "model.template_options", hint=hint))
 
 
 def examples(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ftspec.backend import Backend
 from ftspec.data.hold_out import Draw
-from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
+from ftspec.data.text_side import text_side
 from ftspec.data.tokenise import ENDLESS
 from ftspec.data.tokenizer import Tokens
 from ftspec.data.turns import turns_of

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ftspec.data.named import special_tokens
-from ftspec.data.prepare import OWN_TEMPLATE, refuse_unread
 from ftspec.data.template import Template, load_template
+from ftspec.data.text_side import OWN_TEMPLATE, refuse_unread
 from ftspec.data.thinking import empty_thoughts
 from ftspec.errors import DataError, Problem, SpecError
 from ftspec.spec.chat_templates import NAMED

@@ -12,8 +12,8 @@ import pytest
 from ftspec.data.example import Example, Message
 from ftspec.data.named import special_tokens, templates
 from ftspec.data.named_text import named_template
-from ftspec.data.prepare import text_side
 from ftspec.data.template import Template
+from ftspec.data.text_side import text_side
 from ftspec.errors import DataError, SpecError
 from ftspec.plan.make import make_plan
 from ftspec.spec.chat_templates import NAMED, THINKING

@@ -10,8 +10,6 @@ from typing import Any
 
 from ftspec.data.named import templates
 from ftspec.families.objectives.supervised import continued
-from ftspec.families.rows.by_turns import WORD
-from ftspec.families.rows.images import with_images
 from ftspec.families.rows.script_data import lower_system, shape_of
 from ftspec.families.rows.turns import turn_row
 from ftspec.families.scripts.sft_script import OWN_PATHS, no_sequences
@@ -36,14 +34,14 @@ from ftspec.mapping import (
     unsupported,
 )
 from ftspec.spec.chat_templates import NAMED
-from ftspec.spec.data import SHARED
 from ftspec_llamafactory.datasets import from_entry, to_entry
 from ftspec_llamafactory.draws import draw_rows
 from ftspec_llamafactory.engine import engine_rows
 from ftspec_llamafactory.experts import expert_rows
 from ftspec_llamafactory.feedback import kto
 from ftspec_llamafactory.free import orpo, simpo
-from ftspec_llamafactory.images import SPLIT, image_rows, shown
+from ftspec_llamafactory.images import image_rows
+from ftspec_llamafactory.lengths import length_rows
 from ftspec_llamafactory.lora import lora_rows
 from ftspec_llamafactory.losses import loss_rows
 from ftspec_llamafactory.optimizers import optimizer_rows
@@ -64,52 +62,6 @@ ATTENTION = {
     "flash_attention_2": "fa2",
     "flash_attention_3": "fa3",
 }
-
-
-LIMITED = "data.max_length: 2048 and data.overflow: error"
-"""What helps where rows have images, which nobody prepares and no cut may fall into."""
-
-
-def _lower_length(
-    length: int | None, who: str, packing: str | None, shown: tuple[str, ...] | None
-) -> int | None:
-    # prepared rows are not cut again (data/loader.py)
-    if length is None and who != "ftspec":
-        raise Refuse(
-            "it cuts each row to cutoff_len, which is a number",
-            "notyet",
-            "data.prepare: ftspec" if shown is None else LIMITED,
-        )
-    # where it packs itself, its rows are one token shorter than it is told (hparams/data_args.py)
-    return length + 1 if length and who == "framework" and packing in SHARED else length
-
-
-def _lift_length(length: int | None, packing: Any, neat: Any, folder: Any) -> int | None:
-    packs = True in (packing, neat) and folder in (None, MISSING)
-    return length - 1 if packs and isinstance(length, int) else length
-
-
-def _lower_overflow(overflow: str, who: str, sources: tuple[dict[str, Any], ...]) -> Any:
-    if who == "ftspec" or overflow == "error":
-        return ()
-    if overflow == WORD and not with_images(sources):
-        return ()
-    if overflow == "drop":
-        raise Refuse("a long row is cut, it cannot be left out", "notyet", "data.prepare: ftspec")
-    if overflow in ("truncate-left", "split"):
-        raise Refuse("it cuts prompt and answer in proportion", "notyet", "data.prepare: ftspec")
-    return Lossy(
-        (),
-        "a row longer than data.max_length loses tokens from prompt and answer in proportion, not from "
-        "its end; data.overflow: truncate-turns says so, data.prepare: ftspec cuts alike everywhere",
-    )
-
-
-def _lift_overflow(length: int | None, entries: Any) -> str:
-    """Its own way; where there is no limit, no row is longer than it, and ftspec cuts none with images."""
-    if length is None:
-        return "truncate"
-    return "error" if shown(entries) else WORD
 
 
 def _lower_template(template: str, who: str, sees: bool | None) -> Any:
@@ -299,24 +251,7 @@ SFT = FieldMap(
             uses=("derived.train_rows", "data.eval", "data.eval_size"),
             absent=(None,),
         ),
-        Row(
-            ("data.max_length",),
-            ("cutoff_len",),
-            _lower_length,
-            _lift_length,
-            uses=("data.prepare", "data.packing", "model.images.train"),
-            reads=("packing", "neat_packing", "tokenized_path"),
-            absent=(2048,),
-        ),
-        Row(
-            ("data.overflow",),
-            (),
-            _lower_overflow,
-            _lift_overflow,
-            uses=("data.prepare", "data.train"),
-            reads=("cutoff_len", SPLIT),
-            reason="cuts a long row in its own way",
-        ),
+        *length_rows(),
         Row(
             ("data.train_on",),
             ("train_on_prompt", "mask_history"),
