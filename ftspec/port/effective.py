@@ -164,7 +164,8 @@ def assumed_by(path: str, parts: Sequence[Settled]) -> str:
         if path in part.spec:
             table = part.context.table
             rows = part.fields.by_path.get(path, ())
-            if table is None or not any(row.keys for row in rows):
+            keys = {key for row in rows for key in row.keys}
+            if table is None or not keys or keys & part.decided:
                 return f"what {part.format.title} does"
             return f"default of {table.title}"
     return "ftspec's default"

@@ -53,6 +53,8 @@ class Settled:
     """Where the framework assumes what a spec cannot say."""
     questions: list[str] = field(default_factory=list)
     trains: bool = True
+    decided: frozenset[str] = frozenset()
+    """Native keys whose value is another than the default of the version, though no setting says so."""
     """Whether it is for a training at all."""
 
 
@@ -86,6 +88,7 @@ def settle(form: Format, context: Context) -> Settled:
     asked = [f"{context.document.at(line)}: {text}" for line, text in context.document.foreign]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
     found.trains = completion.trains
+    found.decided = _decided(completion.native, context)
     values: Mapping[str, Any] = lifted.spec if form.whole else _told(lifted, fields, given)
     if own:  # the supervised map lends what is not the objective's, whose values are all said
         values = {path: v for path, v in values.items() if not path.startswith(OF_THE_OBJECTIVE)}
@@ -175,6 +178,16 @@ def _ruled(form: Format, setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=str(wrong))
     except ODD:
         return Outcome("unknown", why="no value that is understood there")
+
+
+def _decided(native: Mapping[str, Any], context: Context) -> frozenset[str]:
+    """Native keys that the whole gives a number which is not this version's default, as an older one has."""
+    entries = {key: context.table.find(key) for key in native} if context.table else {}
+    return frozenset(
+        key
+        for key, entry in entries.items()
+        if entry and isinstance(entry[1], int | float) and native[key] != entry[1]
+    )
 
 
 def _null(form: Format, setting: Setting, context: Context) -> Outcome | None:

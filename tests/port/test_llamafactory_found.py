@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ftspec.port.effective import assumed_by
 from tests.port.conftest import Bring, fate
 
 LEAST = """\
@@ -347,3 +348,9 @@ def test_pairs_are_not_packed(read: Bring, stage: str) -> None:
     assert imported.composed.values["data.packing"] is None
     assert imported.composed.values["data.max_length"] == 511
     assert fate(imported, "packing")[0] == "derived"
+
+
+def test_an_older_default_is_not_told_to_be_todays(read: Bring) -> None:
+    parts = read(OLD, "run.sh").parts
+    assert assumed_by("data.max_length", parts) == "what LLaMA-Factory does"
+    assert assumed_by("data.max_length", read(KNOWN).parts) == "default of llamafactory 0.9.5"
