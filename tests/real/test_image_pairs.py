@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ftspec.emit import yaml
 from ftspec.env.install import ensure
 from ftspec.port.carry import carry
 from ftspec.registry import load as load_backend
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
+from tests.real.ported_images import ported
 from tests.real.test_images import SEEING
 from tests.real.test_options import assert_equal
 
@@ -80,26 +79,7 @@ trainer.save_model("model")
 def test_pairs_with_images_train_the_same_in_trl(
     lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    def runs(folder: Path) -> Mapping[str, Run]:
-        original = lab.compiled("llamafactory", folder / "llamafactory")
-        text = yaml.dump([("all", {**PAIRED, **CASES[case]})])
-        (original.folder / "train.yaml").write_text(text)
-        (original.folder / "dataset_info.json").write_text(json.dumps({"rows": COMPARED}))
-        monkeypatch.chdir(original.folder)
-        carried = carry([Path("train.yaml")], "trl", folder / "trl")
-        return {
-            "llamafactory": original,
-            "trl": as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock())),
-        }
-
-    proven = lab.compare(f"image-pairs-{case}", runs)
-    certificate = proven.certificate
-    assert certificate.verdict == "equal", {
-        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
-    }
-    seen = [batch.images for batch in proven.evidence("trl").batches]
-    assert all(seen) and len({*seen}) > 4
-    keep_pair(f"llamafactory, pairs with images, {case}", "llamafactory", "trl", certificate)
+    ported(lab, monkeypatch, f"pairs with images, {case}", {**PAIRED, **CASES[case]}, COMPARED)
 
 
 def test_a_script_of_trl_trains_the_same(

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ftspec.emit import yaml
 from ftspec.env.install import ensure
 from ftspec.families.rows.images import OUTSIDE
 from ftspec.plan.make import make_plan
@@ -22,6 +21,7 @@ from ftspec.spec.load import load
 from ftspec.verify.prove import as_run
 from ftspec.verify.verify import Run
 from tests.real.conftest import Lab, keep_pair
+from tests.real.ported_images import ported
 from tests.real.test_ported import CHATS, SMALL
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -100,26 +100,7 @@ trainer.save_model("model")
 def test_a_config_with_images_trains_the_same_in_trl(
     lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    def runs(folder: Path) -> Mapping[str, Run]:
-        original = lab.compiled("llamafactory", folder / "llamafactory")
-        text = yaml.dump([("all", {**SEEING, **CASES[case]})])
-        (original.folder / "train.yaml").write_text(text)
-        (original.folder / "dataset_info.json").write_text(json.dumps({"rows": SHOWN}))
-        monkeypatch.chdir(original.folder)
-        carried = carry([Path("train.yaml")], "trl", folder / "trl")
-        return {
-            "llamafactory": original,
-            "trl": as_run(carried.plan, ensure(load_backend("trl"), carried.plan.lock())),
-        }
-
-    proven = lab.compare(f"images-{case}", runs)
-    certificate = proven.certificate
-    assert certificate.verdict == "equal", {
-        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
-    }
-    seen = [batch.images for batch in proven.evidence("trl").batches]
-    assert all(seen) and len({*seen}) > 4
-    keep_pair(f"llamafactory, images, {case}", "llamafactory", "trl", certificate)
+    ported(lab, monkeypatch, f"images, {case}", {**SEEING, **CASES[case]}, SHOWN)
 
 
 @pytest.mark.parametrize(
@@ -128,22 +109,8 @@ def test_a_config_with_images_trains_the_same_in_trl(
 def test_a_config_with_images_trains_the_same_in_axolotl(
     lab: Lab, pictures: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    def runs(folder: Path) -> Mapping[str, Run]:
-        original = lab.compiled("llamafactory", folder / "llamafactory")
-        text = yaml.dump([("all", {**SEEING, **CASES[case], "warmup_steps": 2})])
-        (original.folder / "train.yaml").write_text(text)
-        (original.folder / "dataset_info.json").write_text(json.dumps({"rows": SHOWN}))
-        monkeypatch.chdir(original.folder)
-        carried = carry([Path("train.yaml")], "axolotl", folder / "axolotl")
-        run = as_run(carried.plan, ensure(load_backend("axolotl"), carried.plan.lock()))
-        return {"llamafactory": original, "axolotl": run}
-
-    proven = lab.compare(f"images-in-axolotl-{case}", runs, "llamafactory")
-    certificate = proven.certificate
-    assert certificate.verdict == "equal", {
-        name: (run.error or run.first_failure()) for name, run in certificate.runs.items()
-    }
-    keep_pair(f"llamafactory, images, to axolotl, {case}", "llamafactory", "axolotl", certificate)
+    settings = {**SEEING, **CASES[case], "warmup_steps": 2}
+    ported(lab, monkeypatch, f"images, to axolotl, {case}", settings, SHOWN, "axolotl")
 
 
 def test_a_script_that_collates_by_itself_trains_the_same(
