@@ -6,6 +6,8 @@ precision where none is asked for; its rows are packed by as many processes as t
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,38 @@ def test_one_process_packs(tmp_path: Path) -> None:
     assert "dataset_num_proc=1" in packed.read_text()
     assert bring([packed]).faithful
     assert "dataset_num_proc" not in script(tmp_path / "apart", *GPU).read_text()
+
+
+@pytest.mark.parametrize("tuner", ["full", "{type: partial, last_layers: 1}"])
+@pytest.mark.parametrize(
+    ("dtype", "compute"), [("bfloat16", "bf16"), ("bfloat16", "fp16"), ("float16", "bf16")]
+)
+def test_weights_that_train_whole_are_held_in_float32(tuner: str, dtype: str, compute: str) -> None:
+    """It would turn mixed precision off over bfloat16, and make float32 of float16, without a word."""
+    sets = (GPU[0], f"precision={compute}", f"method.tuner={tuner}")
+    make_plan(load(SPECS / "quickstart.yaml", (*sets, "model.dtype=float32")), "unsloth")
+    with pytest.raises(UnsupportedError, match="turns mixed precision off") as found:
+        make_plan(load(SPECS / "quickstart.yaml", (*sets, f"model.dtype={dtype}")), "unsloth")
+    assert "model.dtype: float32" in str(found.value.problems[0])
+
+
+def test_what_a_checkpoint_stores_counts_where_a_part_of_it_trains(tmp_path: Path) -> None:
+    """Most are stored in bfloat16, so that `auto` is no float32."""
+    sets = (*GPU, "method.tuner={type: partial, last_layers: 1}")
+    make_plan(load(SPECS / "quickstart.yaml", sets), "unsloth")
+    shutil.copytree(SPECS / "tiny-model", tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"dtype": "bfloat16"}))
+    rounded = load(SPECS / "quickstart.yaml", (*sets, f"model={tmp_path / 'model'}"))
+    with pytest.raises(UnsupportedError, match="turns mixed precision off"):
+        make_plan(rounded, "unsloth")
+    hub = load(SPECS / "quickstart.yaml", (*sets, "model=org/model"))
+    with pytest.raises(UnsupportedError, match=r"only if the hub's config\.json says float32"):
+        make_plan(hub, "unsloth")
+
+
+@pytest.mark.parametrize(("dtype", "compute"), [("float16", "bf16"), ("bfloat16", "fp16")])
+def test_beside_an_adapter_it_stops_at_the_other_half(dtype: str, compute: str) -> None:
+    sets = (GPU[0], f"precision={compute}", f"model.dtype={dtype}")
+    with pytest.raises(UnsupportedError, match=f"over weights in {dtype} it stops at {compute}"):
+        make_plan(load(SPECS / "quickstart.yaml", sets), "unsloth")
