@@ -206,8 +206,11 @@ def _packed(where: str, one: Batch, two: Batch) -> Outcome:
 
 
 def _begins_again(batch: Batch) -> bool:
-    """Whether positions start again within a row: documents share it, and see those before them."""
-    if batch.documents is not None or batch.position_ids is None:
+    """Whether positions start again within a row: documents share it, and see those before them.
+
+    Tokens of one image stand at one point in time: their positions rest, in a row of one document.
+    """
+    if batch.documents is not None or batch.images is not None or batch.position_ids is None:
         return False
     rows = batch.unpadded(batch.position_ids)
     return any(after <= before for row in rows for before, after in pairwise(row))

@@ -174,6 +174,30 @@ def test_absent_masks_and_positions_mean_what_the_model_takes_them_for():
     assert verdicts(given, told)["batches"] == "equal"
 
 
+def test_positions_that_rest_at_an_image_do_not_hide_its_pixels():
+    placed = ((0, 1, 1, 1, 1, 2, 3, 4) + tuple(range(16)),) * 2
+    one, two = (with_batch(0, position_ids=placed, images=pixels) for pixels in ("a", "b"))
+    assert verdicts(one, two)["batches"] == "differs"
+    wider = ((0, 1, 1, 1, 1, 2, 3, 4) + tuple(range(1, 17)),) * 2
+    assert verdicts(one, with_batch(0, position_ids=wider, images="a"))["batches"] == "differs"
+    assert verdicts(one, one)["batches"] == "equal"
+
+
+def test_documents_that_share_a_row_are_compared_whatever_fills_it_up():
+    restarting = ((0, 1, 2, 3, 0, 1, 0, 0), (0, 1, 0, 1, 2, 3, 4, 5))
+    mask = ((1,) * 6 + (0, 0), (1,) * 8)
+    one = with_batch(0, position_ids=restarting, attention_mask=mask)
+    other = ((0, 1, 2, 3, 0, 1, 6, 7), restarting[1])
+    assert (
+        verdicts(one, with_batch(0, position_ids=other, attention_mask=mask))["batches"] == "equal"
+    )
+    moved_on = ((0, 1, 2, 0, 1, 2, 0, 0), restarting[1])
+    assert (
+        verdicts(one, with_batch(0, position_ids=moved_on, attention_mask=mask))["batches"]
+        == "differs"
+    )
+
+
 def test_sixteen_bits_have_wider_tolerances_only_if_both_runs_have_them():
     args = {**evidence().args, "bf16": True}
     half, other = evidence(args=args), replace(with_step(0, loss=2.50001), args=args)
