@@ -175,10 +175,10 @@ def test_absent_masks_and_positions_mean_what_the_model_takes_them_for():
 
 
 def test_positions_that_rest_at_an_image_do_not_hide_its_pixels():
-    placed = ((0, 1, 1, 1, 1, 2, 3, 4) + tuple(range(16)),) * 2
+    placed = ((0, 1, 1, 1, 1, 2, 3, 4, *range(16)),) * 2
     one, two = (with_batch(0, position_ids=placed, images=pixels) for pixels in ("a", "b"))
     assert verdicts(one, two)["batches"] == "differs"
-    wider = ((0, 1, 1, 1, 1, 2, 3, 4) + tuple(range(1, 17)),) * 2
+    wider = ((0, 1, 1, 1, 1, 2, 3, 4, *range(1, 17)),) * 2
     assert verdicts(one, with_batch(0, position_ids=wider, images="a"))["batches"] == "differs"
     assert verdicts(one, one)["batches"] == "equal"
 
