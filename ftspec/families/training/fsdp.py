@@ -120,7 +120,7 @@ CASES: Sequence[Case] = (
         "for one process torch cuts nothing (NO_SHARD), and what is frozen is then missing where the model "
         "is saved: it stops at the end of the training",
         "notyet",
-        "leave hardware.fsdp out, or hardware.fsdp.version: 2",
+        "hardware.devices, if there are several; else leave hardware.fsdp out",
     ),
     Case(
         lambda v: v["method.objective.type"] not in ("sft", "cpt"),
