@@ -12,7 +12,7 @@ from ftspec.backend import MODEL_COPY, Backend, Job, lacks, lock_of
 from ftspec.data.images import IMAGE_TOKENS
 from ftspec.emit.manifest import manifest
 from ftspec.env.locks import pinned
-from ftspec.errors import Problem, UnsupportedError
+from ftspec.errors import OutputError, Problem, UnsupportedError
 from ftspec.mapping import Lowered, Refusal
 from ftspec.plan import passthrough
 from ftspec.plan.data_stages import FOLDERS
@@ -37,6 +37,7 @@ from ftspec.spec.chat_templates import NAMED
 from ftspec.spec.data import SHARED
 from ftspec.spec.home import at_home
 from ftspec.spec.load import Loaded
+from ftspec.spec.present import is_file
 
 ACCEPTED = "--allow-lossy accepts that"
 """The way out of what is only nearly the same."""
@@ -80,11 +81,15 @@ def make_plan(
         SpecError, DataError: the spec is not complete enough to run.
         UnsupportedError: the backend cannot express it; every refusal at once.
         BackendError: there is no such backend.
+        OutputError: the folder is a file.
     """
     backend = load(name)
     with loaded.placing():
         resolved = resolve(loaded, backend.defaults)
     folder = folder or run_folder(loaded, name)
+    if is_file(folder):  # paths are written as seen from it, and from a file nothing is seen
+        hint = "a file of that name is there: name a folder"
+        raise OutputError(Problem("not a folder to write to", file=str(folder), hint=hint))
     lowered, values = lower(resolved, backend, folder)
     refusals = _said_once(lowered.refusals)
     elsewhere = _elsewhere(resolved, backend, folder) if refusals else refusals

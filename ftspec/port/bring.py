@@ -13,7 +13,7 @@ from ftspec.port.compose import Composed, compose
 from ftspec.port.documents import INSIDE
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
-from ftspec.port.recognise import Part, mentioned, read_parts, together
+from ftspec.port.recognise import Part, mentioned, named, read_parts, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
 from ftspec.port.shared import sharing
@@ -73,6 +73,8 @@ def bring(
         SpecError: a file cannot be read, or is in no known format; two say the same kind of thing; the
             defaults of that version are not known.
     """
+    if wanted is not None:
+        named(wanted)  # says at once if there is none: a shell script tells its own
     if wanted is None and (folder := compiled_folder(paths)) is not None:
         compiled = read_compiled(folder)
         return Imported((compiled,), compose([compiled]), tuple(compiled.assumed))

@@ -27,6 +27,7 @@ UNTOLD = ("data.overflow", "data.split_rows", "output.folder")
 """What a compiled folder does not tell: what happens to long rows before a run, and where it was to work."""
 OPEN = ("train.data_seed", "data.train", "data.train_on")
 """Paths that a spec may leave open, and that another way of saying the same names."""
+DEVICE = "hardware.device"
 RUN = 4
 """How many folders above a saved file may be the one that its training was started in."""
 
@@ -101,9 +102,13 @@ def _opened(imported: Imported) -> dict[str, tuple[Any, str]]:
         left_out = spec.train.data_seed is None
         return {"train.data_seed": (spec.train.seed, "train.seed")} if left_out else {}
     told = {path: found.values[path] for path in OPEN if path in found.values}
-    return {
+    opened = {
         path: (value.value, value.why) for path, value in told.items() if value.origin == "derived"
     }
+    if (rows := told.get("data.train")) is not None and rows.origin == "machine":
+        origin = f"{_origin('data.train', imported.parts)}; {rows.why}"
+        opened["data.train"] = (rows.value, origin)
+    return opened
 
 
 def _of_results(path: Path) -> Meaning:
@@ -140,6 +145,7 @@ def _of_spec(path: Path) -> Meaning:
     written = written_paths(loaded.spec)
     try:
         found = {name: (one.value, one.why) for name, one in resolve(loaded).values.items()}
+        found[DEVICE] = (loaded.spec.hardware.device, "")  # not what this machine makes of `auto`
     except (SpecError, DataError):
         found = {name: (value, "") for name, value in flatten(loaded.spec).items()}
     effects = []

@@ -83,7 +83,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
         written = {heredocs.named(one.name): one.document for one in found if one.name}
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line, written)]
     if found:
-        return [Part(_named("llamafactory"), _one_of(path, found, line))]
+        return [Part(named("llamafactory"), _one_of(path, found, line))]
     if path.suffix == ".py" and shell.trains(lines := called.commands(text)):
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line)]
     if path.suffix.lower() in WINDOWS:
@@ -106,7 +106,7 @@ def _carded(path: Path, text: str, wanted: str | None, line: int) -> Part:
         raise SpecError(Problem(why, file=str(path), hint=hint))
     (one,) = found
     data = parse(path, one.text, yaml.scalar, last_wins=True).data
-    form = _recognised(data, path) if wanted is None else _named(wanted)
+    form = _recognised(data, path) if wanted is None else named(wanted)
     document = parse(path, one.text, form.scalar, form.last_wins)
     notes = (WRITTEN_BY.format(one.release),) if one.release else ()
     return Part(form, replace(document, notes=(*document.notes, *notes), release=one.release))
@@ -167,17 +167,17 @@ def recognise(
     text = read_text(path)
     if read.is_script(path):
         document = in_file(path, read.read, path, text, arguments, environ, words)
-        named = _named(wanted) if wanted is not None else _recognised(document.data, path)
-        return Part(named, document)
+        form = named(wanted) if wanted is not None else _recognised(document.data, path)
+        return Part(form, document)
     if wanted in (None, "deepspeed") and (engine := _commented(path, text)) is not None:
         return engine
     if wanted is not None and wanted != "llamafactory":
-        form = _named(wanted)
+        form = named(wanted)
     else:
         # the dialects agree on keys, and a key that is there twice is judged by its own format
         data = parse(path, text, yaml.scalar, last_wins=True).data
         _refuse_rewritten(data, path)
-        form = _recognised(data, path) if wanted is None else _named(wanted)
+        form = _recognised(data, path) if wanted is None else named(wanted)
     return Part(form, parse(path, text, form.scalar, form.last_wins))
 
 
@@ -209,7 +209,12 @@ def _refuse_rewritten(data: Mapping[str, Any], path: Path) -> None:
         raise SpecError(Problem(message, file=str(path), hint=hint))
 
 
-def _named(name: str) -> Format:
+def named(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        SpecError: there is none.
+    """
     found = {form.name: form for form in formats()}
     if name not in found:
         raise SpecError(
@@ -248,7 +253,7 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
         raise SpecError(
             Problem(f"it could be {' or '.join(names)}", file=str(path), hint=f"--from {names[0]}")
         )
-    return _named(names[0])
+    return named(names[0])
 
 
 def mentioned(parts: Sequence[Part]) -> list[Part]:
@@ -277,14 +282,14 @@ def mentioned(parts: Sequence[Part]) -> list[Part]:
 def _inside(document: Document, key: str, value: dict[str, Any]) -> Part | None:
     """An engine's settings that stand in the place of the name of their file."""
     start = tuple(key.split("."))
-    if not value or not _named("deepspeed").signs & set(value):
+    if not value or not named("deepspeed").signs & set(value):
         return None
     places = {
         trail[len(start) :]: place
         for trail, place in document.placed.places.items()
         if trail[: len(start)] == start and len(trail) > len(start)
     }
-    return Part(_named("deepspeed"), Document(document.path, Placed(value, places), whose=INSIDE))
+    return Part(named("deepspeed"), Document(document.path, Placed(value, places), whose=INSIDE))
 
 
 def _companion(value: Any, name: str, folder: Path) -> Part | None:
@@ -306,7 +311,7 @@ def _companion(value: Any, name: str, folder: Path) -> Part | None:
 def _own(value: str, form: Format) -> Part | None:
     """An engine's settings that come with the tool of a format."""
     document = preset(value, form.name, form.title)
-    return None if document is None else Part(_named("deepspeed"), document)
+    return None if document is None else Part(named("deepspeed"), document)
 
 
 def together(parts: Sequence[Part]) -> tuple[Part | None, dict[str, Part]]:

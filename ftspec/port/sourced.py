@@ -47,7 +47,9 @@ def as_options(hint: str, path: str) -> str:
     if hint.startswith(LEAVE):
         default = json.dumps(spec_defaults().get(path)).strip('"')
         hint = f"{path}: {default}{hint.removeprefix(LEAVE)}"
-    return REMEDY.sub(_option, hint.replace("the spec's folder", "the current folder"))
+    for spoken in ("the spec's folder", "the spec's own folder"):
+        hint = hint.replace(spoken, "the current folder")
+    return REMEDY.sub(_option, hint)
 
 
 def _option(found: re.Match[str]) -> str:
