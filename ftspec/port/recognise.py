@@ -244,7 +244,8 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     if best == 0:
         keys = ", ".join(map(str, list(data)[:4])) or "none"
         if {"model", "data"} <= set(data) <= {*Spec.model_fields, STAGES}:
-            message, hint = "this is a spec of ftspec already", "`ftspec plan` shows what it does"
+            message = "this is a spec of ftspec already"
+            hint = "`ftspec compile` writes it for a framework, `ftspec plan` shows what it does"
             raise SpecError(Problem(message, file=str(path), hint=hint))
         raise SpecError(
             Problem(f"not in a format that is known (its keys: {keys})", file=str(path), hint=hint)

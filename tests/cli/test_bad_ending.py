@@ -89,8 +89,8 @@ def test_a_folder_that_is_a_file(ftspec: Command, write: Write) -> None:
     assert done.code == 8
     same(
         done.err,
-        "there/train.py: error[output]: cannot write there/train.py: Not a directory\n"
-        "  help: a part of that path is a file: choose another folder\n",
+        "there: error[output]: not a folder to write to\n"
+        "  help: a file of that name is there: name a folder\n",
     )
 
 

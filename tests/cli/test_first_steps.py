@@ -81,3 +81,12 @@ def test_a_port_speaks_of_the_folder_that_its_paths_start_at(ftspec: Command) ->
     assert done.code == 2
     assert "sft.py:7: error[spec]: model.name: there is no model folder ./tinny" in done.err
     assert "paths start at the current folder" in done.err
+
+
+def test_a_spec_is_not_ported_but_compiled(ftspec: Command) -> None:
+    ftspec("import", "sft.py", "-o", "spec.yaml")
+    done = ftspec("port", "spec.yaml", "--to", "trl", "-o", "build")
+    assert done.code == 2
+    assert "spec.yaml: error[spec]: this is a spec of ftspec already" in done.err
+    assert "`ftspec compile` writes it for a framework" in done.err
+    assert ftspec("compile", "spec.yaml", "--backend", "trl", "-o", "build").code == 0
