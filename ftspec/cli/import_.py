@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ftspec.cli.shared import PATH, json_option, print_json, source_options
+from ftspec.cli.shared import PATH, json_option, print_json, source_options, tell
 from ftspec.spec.present import is_there
 
 
@@ -36,6 +36,7 @@ def command(
     from ftspec.emit.disk import write_atomic
     from ftspec.errors import OutputError, Problem, UnsupportedError
     from ftspec.port.bring import bring
+    from ftspec.port.elsewhere import elsewhere
     from ftspec.report.port import as_json as to_json
     from ftspec.report.port import lines
     from ftspec.spec.secrets import masked
@@ -43,12 +44,15 @@ def command(
     imported = bring(files, wanted, version, devices)
     if output is not None and is_there(output) and not overwrite:
         raise OutputError(Problem(f"{output} is there already", hint="--overwrite replaces it"))
+    strayed = [] if output is None else elsewhere(imported, output.parent)
     if as_json:
-        print_json(to_json(imported))
+        told = to_json(imported)
+        print_json({**told, "notes": [*told["notes"], *strayed]})
     elif output is None:
         click.echo(imported.composed.text, nl=False)
     if not as_json:
         click.echo(masked("\n".join(lines(imported, everything))), err=True)
+        tell(strayed)
     if strict and not imported.faithful:
         raise UnsupportedError(
             [

@@ -19,6 +19,7 @@ _REMEDIES = {
     errno.EACCES: "you may not write there: choose another folder, or change its permissions",
     errno.EPERM: "you may not write there: choose another folder, or change its permissions",
     errno.EROFS: "that file system is read-only: choose another folder",
+    errno.ENOENT: "its folder is not there: make it, or choose another",
     errno.ENOTDIR: "a part of that path is a file: choose another folder",
     errno.EEXIST: "a part of that path is a file, or a link to nothing: choose another folder",
     errno.EISDIR: "a folder of that name is in the way: move it away, or choose another folder",

@@ -90,3 +90,33 @@ def test_a_spec_is_not_ported_but_compiled(ftspec: Command) -> None:
     assert "spec.yaml: error[spec]: this is a spec of ftspec already" in done.err
     assert "`ftspec compile` writes it for a framework" in done.err
     assert ftspec("compile", "spec.yaml", "--backend", "trl", "-o", "build").code == 0
+
+
+def test_a_spec_in_another_folder_is_told_which_names_do_not_hold_there(ftspec: Command) -> None:
+    Path("specs").mkdir()
+    done = ftspec("import", "sft.py", "-o", "specs/spec.yaml")
+    assert done.code == 0
+    assert (
+        "note: names of files start at the spec's folder, and these at the current one: "
+        "./tiny-model, rows.jsonl: change them, or write the spec here\n"
+    ) in done.err
+    told = ftspec("import", "sft.py", "-o", "specs/spec.yaml", "--overwrite", "--json")
+    assert any("rows.jsonl" in note for note in json.loads(told.out)["notes"])
+
+
+def test_a_spec_beside_its_files_is_told_nothing_of_names(ftspec: Command) -> None:
+    assert "names of files" not in ftspec("import", "sft.py", "-o", "spec.yaml").err
+    script = SCRIPT.replace("./tiny-model", "org/model").replace(
+        '"json", data_files="rows.jsonl"', '"org/rows"'
+    )
+    Path("sft.py").write_text(script, "utf-8")
+    Path("specs").mkdir()
+    assert "names of files" not in ftspec("import", "sft.py", "-o", "specs/spec.yaml").err
+
+
+def test_a_folder_that_is_not_there_is_to_be_made(ftspec: Command) -> None:
+    done = ftspec("import", "sft.py", "-o", "specs/spec.yaml")
+    assert done.code == 8
+    assert "its folder is not there: make it, or choose another" in done.err
+    Path("specs").mkdir()
+    assert ftspec("import", "sft.py", "-o", "specs/spec.yaml").code == 0
