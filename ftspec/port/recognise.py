@@ -79,12 +79,14 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
     if shell.is_shell(path, text):
         return [Part(*one) for one in shell.parts(path, text, wanted, recognise, line)]
     found = _handed(path, text) if read.is_script(path) else []
-    if path.suffix == ".ipynb" and shell.trains(lines := in_file(path, read.shell_lines, text)):
+    if path.suffix == ".ipynb" and in_file(
+        path, shell.trains, lines := in_file(path, read.shell_lines, text)
+    ):
         written = {heredocs.named(one.name): one.document for one in found if one.name}
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line, written)]
     if found:
         return [Part(named("llamafactory"), _one_of(path, found, line))]
-    if path.suffix == ".py" and shell.trains(lines := called.commands(text)):
+    if path.suffix == ".py" and in_file(path, shell.trains, lines := called.commands(text)):
         return [Part(*one) for one in shell.parts(path, lines, wanted, recognise, line)]
     if path.suffix.lower() in WINDOWS:
         why = "a script of Windows, whose variables and line ends are others"
@@ -96,7 +98,7 @@ def read_parts(path: Path, wanted: str | None = None) -> list[Part]:
 
 def _carded(path: Path, text: str, wanted: str | None, line: int) -> Part:
     """The config that stands in a model card, or the one at that line."""
-    found = [one for one in cards.fenced(text) if _is_config(path, one.text)]
+    found = _configs(path, text)
     if line:
         found = [one for one in found if one.line <= line][-1:]
     if len(found) != 1:
@@ -116,7 +118,12 @@ def in_card(path: Path) -> bool:
     """Whether it is a model card in which a config stands."""
     if not cards.is_card(path) or not is_file(path):
         return False
-    return any(_is_config(path, one.text) for one in cards.fenced(read_text(path)))
+    return bool(_configs(path, read_text(path)))
+
+
+def _configs(path: Path, text: str) -> list[cards.Fenced]:
+    blocks = in_file(path, lambda: list(cards.fenced(text)))
+    return [one for one in blocks if _is_config(path, one.text)]
 
 
 def _is_config(path: Path, text: str) -> bool:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port.documents import Document, Scalar, parse, read_text
+from ftspec.port.documents import Document, Scalar, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
 from ftspec.port.launchers import CONFIG, is_handed_on
@@ -91,7 +91,7 @@ def parts(
     Raises:
         SpecError: nothing in it trains, several commands do, or a file that it names is not here.
     """
-    whole, files = commands.read_whole(text)
+    whole, files = in_file(path, commands.read_whole, text)
     launch = unblanked(_chosen(path, whole, wanted, line))
     main = _main(path, launch, wanted, read, files, written)
     if launch.tool == "trl" and launch.trainer:

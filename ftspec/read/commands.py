@@ -16,7 +16,7 @@ from ftspec.read import heredocs, slurm
 from ftspec.read.assigned import in_order
 from ftspec.read.heredocs import Made
 from ftspec.read.shell import joined_lines
-from ftspec.read.text import refuse_huge
+from ftspec.read.text import SIZE, refuse_huge, wrong
 from ftspec.read.words import SPACE, closed, total
 
 _SET = re.compile(
@@ -42,6 +42,26 @@ class Word(NamedTuple):
     """Whether the text is what the program gets; else it is what stands there."""
 
 
+class Variables(dict[str, Word]):
+    """What a script has set so far."""
+
+    put_in = 0
+
+    def value(self, name: str, default: Word | None, written: str) -> tuple[str, bool]:
+        """What is put in for a variable, and whether that is sure; else what stands there.
+
+        Raises:
+            SpecError: all in all it is more than any script is long: `A=$A$A`, line after line.
+        """
+        word = self.get(name, default)
+        if word is None:
+            return written, False
+        self.put_in += len(word.text)
+        if self.put_in > SIZE:
+            raise wrong(f"the values of its variables come to more than {SIZE:,} characters")
+        return word.text, word.known
+
+
 class Command(NamedTuple):
     """One command, its variables in front taken off."""
 
@@ -56,7 +76,7 @@ def read(script: str) -> list[Command]:
     """Every command of a script, in the order in which they stand there.
 
     Raises:
-        SpecError: the text is longer than any script.
+        SpecError: the text is longer than any script, or becomes so by what it puts in.
     """
     return read_whole(script)[0]
 
@@ -73,7 +93,7 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     often.update(_ADDED.findall(script))
     certain = {name for name, times in often.items() if times == 1} | in_order(script, often)
     certain -= {*_ADDED.findall(script)} - in_order(script, often)
-    variables = {name: Word(text) for name, text in slurm.variables(script).items()}
+    variables = Variables({name: Word(text) for name, text in slurm.variables(script).items()})
     exported: dict[str, str] = {}
     unsure: set[str] = set()
     found: list[Command] = []
@@ -112,7 +132,7 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
                 unsure |= (environ.keys() | unknown | again.keys()) - exported.keys()
 
     # a text may have been written before the last value was there
-    fixed = {name: word for name, word in variables.items() if often[name] <= 1}
+    fixed = Variables({name: word for name, word in variables.items() if often[name] <= 1})
 
     def expand(text: str) -> tuple[str, bool]:
         whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, fixed))
@@ -158,7 +178,7 @@ def _open(line: str, quote: str) -> str:
 
 
 def _commands(  # noqa: PLR0912 - one branch for each kind of character
-    line: str, variables: Mapping[str, Word]
+    line: str, variables: Variables
 ) -> Iterator[list[Word]]:
     """The commands of one line, one by one: what one sets counts in the next."""
     words: list[Word] = []
@@ -202,15 +222,15 @@ def _commands(  # noqa: PLR0912 - one branch for each kind of character
         yield words
 
 
-def _expanded(line: str, start: int, variables: Mapping[str, Word]) -> tuple[str, int, bool]:
+def _expanded(line: str, start: int, variables: Variables) -> tuple[str, int, bool]:
     """What a `$` or a backtick at this place becomes, where it ends, and whether that is sure."""
     if line[start] == "$":
         if braced := _BRACED.match(line, start + 1):
             default = None if braced[2] is None else Word(braced[2])
-            text, known = _valued(variables.get(braced[1], default), f"${braced[0]}")
+            text, known = variables.value(braced[1], default, f"${braced[0]}")
             return text, braced.end(), known
         if name := _NAME.match(line, start + 1):
-            text, known = _valued(variables.get(name[0]), f"${name[0]}")
+            text, known = variables.value(name[0], None, f"${name[0]}")
             return text, name.end(), known
     if line[start + 1 : start + 2] in ("(", "{"):
         end = closed(line, start + 1)
@@ -222,7 +242,3 @@ def _expanded(line: str, start: int, variables: Mapping[str, Word]) -> tuple[str
         if (number := total(piece[3:-2], values)) is not None:
             return number, end, True
     return piece.replace(" ", SPACE), end, False
-
-
-def _valued(word: Word | None, written: str) -> tuple[str, bool]:
-    return (written, False) if word is None else (word.text, word.known)

@@ -12,8 +12,9 @@ from ftspec.read.text import DEPTH, KEYS, kind, refuse_huge, wrong
 
 PYTHONS = {"True": "true", "False": "false", "None": "null"}
 _WORD = re.compile(r"\$?[A-Za-z_]\w{1,60}|\$\{\w{1,60}\}", re.ASCII)
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
-_NOTED = re.compile(rf"{_STRING}|//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_STRING = r'"(?:[^"\\\n]|\\.)*"?'
+"""With what is never closed, here and below: else each quote in it is a new beginning."""
+_NOTED = re.compile(rf"{_STRING}|//[^\n]*|#[^\n]*|/\*(?:.*?\*/|.*)", re.DOTALL)
 _LAST = re.compile(rf"{_STRING}|,(?=\s*[}}\]])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
@@ -62,8 +63,13 @@ def uncommented(text: str) -> str:
 
     Spaces take their place, so that lines and columns stay. Strict JSON comes back as it is.
     """
-    bare = _NOTED.sub(lambda part: part[0] if part[0][0] == '"' else _blank(part[0]), text)
+    bare = _NOTED.sub(lambda part: part[0] if _stays(part[0]) else _blank(part[0]), text)
     return _LAST.sub(lambda part: part[0] if part[0][0] == '"' else f" {part[0][1:]}", bare)
+
+
+def _stays(part: str) -> bool:
+    """Whether it is a string, or a comment that is never closed, which is for the parser to tell."""
+    return part[0] == '"' or (part[:2] == "/*" and (len(part) < 4 or part[-2:] != "*/"))
 
 
 def _blank(comment: str) -> str:
@@ -87,11 +93,12 @@ def _places(text: str) -> list[tuple[Trail, Place]]:
     found: list[tuple[Trail, Place]] = []
     open_: list[Trail] = []
     keys: list[str | int] = []  # of each open collection: the member that is being read
-    line, start, named = 1, 0, False
+    line, start, named, broken = 1, 0, False, -1
     for token in _TOKEN.finditer(text):
         line += text.count("\n", start, token.start())
+        broken = max(broken, text.rfind("\n", start, token.start()))
         start = token.start()
-        place = Place(line, start - text.rfind("\n", 0, start))
+        place = Place(line, start - broken)
         word = token[0]
         if open_ and word not in "}],:":
             if isinstance(keys[-1], int):

@@ -6,6 +6,7 @@ What cannot be read for certain is not guessed: it is handed back as foreign, wi
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -17,6 +18,10 @@ from ftspec.read.text import Segments, refuse_huge, wrong
 
 NAMES = frozenset({"torch.bfloat16", "torch.float16", "torch.float32", "torch.float64"})
 """Dotted names that are read as strings of the same text; the same as emit.literal.NAMES."""
+
+HUGE = re.compile(r"0[xob][0-9a-f_]{3000}", re.IGNORECASE)
+LARGEST = 10**1000
+"""Of what is larger Python itself may not write the digits."""
 
 
 def stored_of(model: Any) -> str:
@@ -95,7 +100,7 @@ def parsed(source: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd escapes: none of our business
-            return ast.parse(source)
+            tree = ast.parse(source)
     except SyntaxError as error:
         line, column = error.lineno or 0, error.offset or 0
         hint = "check this line and the one above"
@@ -104,6 +109,10 @@ def parsed(source: str) -> ast.Module:
         raise wrong("not Python that can be read: nested too deeply") from error
     except ValueError as error:  # NUL, an integer of thousands of digits
         raise wrong(f"not Python: {error}") from error
+    for node in ast.walk(tree) if HUGE.search(source) else ():
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value > LARGEST:
+            raise wrong("a whole number of thousands of digits", node.lineno, node.col_offset + 1)
+    return tree
 
 
 class Script:

@@ -6,6 +6,7 @@ import ast
 import io
 
 from ftspec.errors import Problem, SpecError
+from ftspec.spec.secrets import masked
 
 SIZE = 1 << 20
 """Longest text that is read, in characters. Real configs have a few thousand."""
@@ -23,10 +24,10 @@ def wrong(message: str, line: int = 0, column: int = 0, hint: str = "") -> SpecE
 
 
 def kind(value: object) -> str:
-    """What a JSON or YAML value is called in a message."""
+    """What a JSON or YAML value is called in a message; a half of a secret would have its form no more."""
     if isinstance(value, list):
         return "a list"
-    return "nothing" if value is None else f"one value, {str(value)[:20]!a}"
+    return "nothing" if value is None else f"one value, {masked(str(value))[:20]!a}"
 
 
 class Segments:

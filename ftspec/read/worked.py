@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import operator
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ftspec.read.python import Unknown
+from ftspec.read.text import SIZE
 
 Read = Callable[[ast.expr], Any]
 LARGEST = 10**12
 """No setting is a larger number."""
+BITS = 1000
+"""No whole number has more; of one that is far larger Python does not even write the digits."""
 LONGEST = 10_000
 """No text is longer, and no list."""
 SUMS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -80,7 +83,7 @@ def _worked(node: ast.expr, read: Read) -> Any:  # noqa: PLR0911 - one per kind 
         case ast.IfExp(test=test, body=body, orelse=other):
             return read(body if read(test) else other)
         case ast.JoinedStr(values=parts):
-            return "".join(_printed(part, read) for part in parts)
+            return _all(_printed(part, read) for part in parts)
         case ast.Subscript(value=value, slice=ast.expr() as key) if not isinstance(key, ast.Slice):
             return _item(read(value), read(key))
     raise Unknown
@@ -111,6 +114,17 @@ def _sum(left: Any, operation: ast.operator, right: Any) -> Any:
     return SUMS[type(operation)](left, right)
 
 
+def _all(parts: Iterable[str]) -> str:
+    """Texts as one, up to the longest that is read: `f"{a}{a}"` forty times over is a million million."""
+    whole, length = [], 0
+    for part in parts:
+        length += len(part)
+        if length > SIZE:
+            raise Unknown
+        whole.append(part)
+    return "".join(whole)
+
+
 def _item(value: Any, key: Any) -> Any:
     if not isinstance(value, dict | list | tuple | str) or isinstance(key, dict | list):
         raise Unknown
@@ -129,19 +143,23 @@ def _printed(part: ast.expr, read: Read) -> str:
 
 
 def is_small(value: Any) -> bool:
-    """Whether lists and mappings hold, all in all, no more than any config does.
+    """Whether lists, mappings and texts hold, all in all, no more than any config does.
 
     Names may share parts: forty that hold the one before twice are a million million.
     """
-    todo, count = [value], 0
+    todo, count, letters = [value], 0, 0
     while todo and count < LONGEST:
         match todo.pop():
             case dict() as held:
                 todo += [*held, *held.values()]
             case list() | tuple() as held:
                 todo += held
+            case str() as text:
+                letters += len(text)
+            case int() as number if number.bit_length() > BITS:
+                return False
         count += 1
-    return not todo
+    return not todo and letters <= SIZE
 
 
 def called(name: str, node: ast.Call, read: Read) -> Any:
@@ -164,6 +182,8 @@ def _called(name: str, node: ast.Call, read: Read) -> Any:
         raise Unknown
     if name in FUNCTIONS:
         return FUNCTIONS[name](*given)
+    if sum(len(one) for one in given if isinstance(one, str)) > SIZE:
+        raise Unknown
     if name == "os.path.join":
         return posixpath.join(*given)
     if name in ("Path", "pathlib.Path") and len(given) == 1 and isinstance(given[0], str):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NODES = 10_000
 """Most nodes with aliases expanded: OmegaConf's own limit."""
+DIGITS = 1000
+"""Most digits of a whole number; what has thousands of them cannot even be shown."""
 
 _BOOLEANS = {
     **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -223,6 +225,8 @@ class _Constructor:
 def _integer(found: re.Match[str]) -> int:
     kind = found.lastgroup or ""
     digits = found[kind].replace("_", "")
+    if len(digits) > DIGITS:
+        raise ValueError("no setting has so many digits")
     if kind == "octal":
         digits = "0" + digits  # `0_` is 0
     number = 0

@@ -13,7 +13,7 @@ from ftspec.port.formats.axolotl.handed import withheld, without
 from ftspec.port.formats.axolotl.images import UNREAD, of_images, shows
 from ftspec.port.formats.axolotl.shared import is_shared, template_of
 from ftspec.port.formats.axolotl.turns import chats, entry_of
-from ftspec.port.formats.axolotl.words import said
+from ftspec.port.formats.axolotl.words import said, text_beside
 from ftspec.port.rules import Context, Outcome, Rule
 
 TEMPLATES = files(__package__) / "templates"
@@ -95,12 +95,7 @@ def _template_for(entry: Mapping[str, Any], context: Context) -> str:
 
 def _as_text(text: str, context: Context) -> str:
     """A template, or what the file says that it names."""
-    if "{" in text:
-        return text
-    try:
-        return (context.document.path.parent / text).read_text("utf-8")
-    except (OSError, ValueError):
-        return ""
+    return text if "{" in text else text_beside(text, context)
 
 
 def _template(setting: Setting, context: Context) -> Outcome:

@@ -6,7 +6,6 @@ tokens count. None of them is cut or left out: `sequence_len` is read of rows th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -17,7 +16,7 @@ from ftspec.data.sources import rows
 from ftspec.errors import DataError
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import Row, entries, objective
-from ftspec.port.formats.axolotl.words import off_or, said, taken
+from ftspec.port.formats.axolotl.words import object_beside, off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert
 from ftspec.spec.data import Source
 from ftspec.spec.images import PARTS
@@ -154,12 +153,11 @@ def square(context: Context) -> int | str | None:
         return size or None
     if size is not None:
         return None  # its own fate tells
-    folder = context.document.path.parent / str(context.get("base_model") or "")
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        found = (config.get("vision_config") or {}).get("image_size")
-    except (OSError, ValueError, AttributeError):
+    config = object_beside(f"{context.get('base_model') or '.'}/config.json", context)
+    seeing = config.get("vision_config") or {}
+    if not config or not isinstance(seeing, dict):
         return None if template(context) in SQUARELESS else WHICH
+    found = seeing.get("image_size")
     if found is None or isinstance(found, int):
         return found
     return f"{SQUARE}: {STRETCHED}, and the model's vision_config says {found!r}"
@@ -227,12 +225,7 @@ def _masked_end(context: Context) -> str:
 
 def _tokenizer(context: Context) -> dict[str, Any]:
     """What a local tokenizer says of itself; nothing of one that is not here."""
-    folder = context.document.path.parent / str(context.get("base_model") or "")
-    try:
-        own = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return own if isinstance(own, dict) else {}
+    return object_beside(f"{context.get('base_model') or '.'}/tokenizer_config.json", context)
 
 
 def _named(context: Context) -> dict[str, Any]:
