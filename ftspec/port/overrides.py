@@ -16,6 +16,7 @@ from ftspec.errors import SpecError
 from ftspec.port.documents import Document, Scalar, dotted
 from ftspec.read import yaml
 from ftspec.read.placed import Place, Placed, Trail
+from ftspec.read.text import DEPTH
 
 DOTTED = ("torchtune", "oumi")
 """Formats whose commands do so."""
@@ -33,7 +34,7 @@ def merged(
     for key, word in given.items():
         trail = _trail(key, data)
         value = _value(word, scalar)
-        if _set(data, trail, value):
+        if 0 < len(trail) <= DEPTH and _set(data, trail, value):
             said |= dict.fromkeys(_leaves(trail, value), Place(line, 1))
         else:
             lost.append((line, f"{path.name}: {key}: there is no such place in the config"))

@@ -119,3 +119,10 @@ def test_the_beginning_of_a_secret_is_not_shown(read: Bring, name: str) -> None:
     with pytest.raises(SpecError, match="one value") as error:
         read(f'"hf_{"a1b2c3" * 6}"', name)
     assert "hf_a1" not in str(error.value)
+
+
+def test_a_word_that_goes_deeper_than_any_config_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(TRAINER)
+    script = tmp_path / "run.sh"
+    script.write_text(f"llamafactory-cli train x.yaml a{'.b' * 3000}=1\n")
+    assert any("no such place" in one for one in bring([script]).composed.open)
