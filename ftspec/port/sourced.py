@@ -20,6 +20,8 @@ REMEDY = re.compile(r"\b([a-z_0-9]+(?:\.[a-z_0-9]+)*): ([\w./\[\]-]+)(?=$|[,;:]|
 """A path and a value in a hint, as a spec would have them."""
 BACKEND = "run.backends"
 LEAVE = "leave it out"
+LEFT_WITH = {"data.eval_size": ("data.eval_draw",)}
+"""What a spec may say only beside a value that is left out."""
 IN_BETWEEN = "spec"
 """What the spec is called that stands between a source and its port, which nobody sees."""
 
@@ -45,11 +47,15 @@ def at_their_source(imported: Imported, sets: Sequence[str]) -> Iterator[None]:
 def as_options(hint: str, path: str) -> str:
     """A remedy for a spec as what a person can add to the command: `--set model.dtype=auto`."""
     if hint.startswith(LEAVE):
-        default = json.dumps(spec_defaults().get(path)).strip('"')
-        hint = f"{path}: {default}{hint.removeprefix(LEAVE)}"
+        plain = (f"{one}: {_default(one)}" for one in (path, *LEFT_WITH.get(path, ())))
+        hint = f"{' and '.join(plain)}{hint.removeprefix(LEAVE)}"
     for spoken in ("the spec's folder", "the spec's own folder"):
         hint = hint.replace(spoken, "the current folder")
     return REMEDY.sub(_option, hint)
+
+
+def _default(path: str) -> str:
+    return json.dumps(spec_defaults().get(path)).strip('"')
 
 
 def _option(found: re.Match[str]) -> str:

@@ -120,3 +120,21 @@ def test_a_folder_that_is_not_there_is_to_be_made(ftspec: Command) -> None:
     assert "its folder is not there: make it, or choose another" in done.err
     Path("specs").mkdir()
     assert ftspec("import", "sft.py", "-o", "specs/spec.yaml").code == 0
+
+
+def test_rows_that_are_held_out_last_are_left_out_as_the_stop_proposes(ftspec: Command) -> None:
+    """`data.eval_draw: last`, which axolotl means, has no place without `data.eval_size`."""
+    Path("lora.yml").write_text(
+        "base_model: ./tiny-model\ndatasets:\n  - {path: rows.jsonl, type: chat_template}\n"
+        "val_set_size: 0.25\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nlora_target_linear: true\n"
+        "sequence_len: 256\nmicro_batch_size: 2\nnum_epochs: 1\nlearning_rate: 1e-4\noptimizer: adamw_torch\n"
+        "lr_scheduler: cosine\nwarmup_steps: 2\nbf16: false\nsaves_per_epoch: 1\noutput_dir: ./out\n",
+        "utf-8",
+    )
+    words = ("port", "lora.yml", "--to", "axolotl", "-o", "build")
+    stopped = ftspec(*words)
+    assert stopped.code == 4
+    assert "--set data.eval_size=null and --set data.eval_draw=first" in stopped.err
+    (way,) = [one for one in stopped.err.splitlines() if one.startswith("all of it together: ")]
+    done = ftspec(*words, *way.removeprefix("all of it together: ").split())
+    assert done.code == 0, done.err

@@ -267,8 +267,11 @@ def test_port_tells_what_is_wrong_with_a_default_and_with_an_option(
     ("hint", "option"),
     [
         ("model.dtype: auto", "--set model.dtype=auto"),
-        ("leave it out", "--set data.eval_size=null"),
-        ("leave it out: all train", "--set data.eval_size=null: all train"),
+        ("leave it out", "--set data.eval_size=null and --set data.eval_draw=first"),
+        (
+            "leave it out: all train",
+            "--set data.eval_size=null and --set data.eval_draw=first: all train",
+        ),
         ("precision: fp32, or run.backends: trl", "--set precision=fp32, or --to trl"),
         (
             "train.micro_batch_size: as large as the batch; or method.objective.average: tokens",
