@@ -111,3 +111,25 @@ def test_beside_an_adapter_it_stops_at_the_other_half(dtype: str, compute: str) 
     sets = (GPU[0], f"precision={compute}", f"model.dtype={dtype}")
     with pytest.raises(UnsupportedError, match=f"over weights in {dtype} it stops at {compute}"):
         make_plan(load(SPECS / "quickstart.yaml", sets), "unsloth")
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        ("google/gemma-3-4b-it", False),
+        ("openai/gpt-oss-20b", False),
+        ("Qwen/Qwen3.5-4B", False),
+        ("zai-org/GLM-4.5-Air", False),
+        ("Qwen/Qwen3-8B", True),
+        ("google/gemma-2-9b", True),
+        ("meta-llama/Llama-3.1-8B", True),
+    ],
+)
+def test_some_models_are_not_trained_in_float16(name: str, goes: bool) -> None:
+    sets = (GPU[0], "precision=fp16", "model.dtype=float16", f"model.name={name}")
+    spec = load(SPECS / "quickstart.yaml", sets)
+    if goes:
+        assert make_plan(spec, "unsloth")
+    else:
+        with pytest.raises(UnsupportedError, match="trains this model in float32"):
+            make_plan(spec, "unsloth")

@@ -24,6 +24,7 @@ from ftspec.families.weights.stored import no_stored
 from ftspec.families.weights.tokens import no_new_row
 from ftspec.mapping import MISSING, FieldMap, Lossy, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
+from ftspec_unsloth.forced import is_forced
 from ftspec_unsloth.positions import position_rows
 from ftspec_unsloth.quantised import LOAD, dtype_row, other_kernels, quantisation_rows
 
@@ -35,7 +36,9 @@ HALVES = {"bf16": "bfloat16", "fp16": "float16"}
 ALONE = "several processes are not compiled for it yet, so no two can share a row or a layer"
 
 
-def _lower_compute(compute: str, device: str, tuner: str, dtype: str, stored: str | None) -> Any:
+def _lower_compute(
+    compute: str, device: str, tuner: str, dtype: str, stored: str | None, name: str, kind: Any
+) -> Any:
     refuse_format(compute, device, tuner, dtype)
     if compute == "bf16-pure" and device != "cpu":
         raise Refuse(
@@ -58,6 +61,13 @@ def _lower_compute(compute: str, device: str, tuner: str, dtype: str, stored: st
     held = stored if dtype == "auto" else dtype
     if device != "cpu":
         _refuse_held(compute, tuner, held)
+        if held in ("float16", None) and compute == "fp16" and is_forced(name, kind):
+            raise Refuse(
+                "it trains this model in float32 where the weights are asked for in float16 "
+                "(unsloth/models/loader.py, FORCE_FLOAT32)",
+                "notyet",
+                "precision: bf16, and model.dtype: bfloat16",
+            )
         if tuner in WHOLE and held is None:
             return Lossy(FLAGS[compute], UNSEEN.format("float32"))
     return FLAGS[compute]
@@ -142,7 +152,7 @@ SFT = FieldMap(
                 (f"{CONFIG}bf16", f"{CONFIG}fp16"),
                 _lower_compute,
                 lift_precision,
-                uses=(*USES, "derived.stored_dtype"),
+                uses=(*USES, "derived.stored_dtype", "model.name", "derived.model_type"),
                 reads=("tuner", "model.dtype"),
                 absent=(True, False),
             ),
