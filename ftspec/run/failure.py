@@ -36,6 +36,11 @@ HINTS: tuple[tuple[str, str], ...] = (
         "free some disk space, or choose another output.folder",
     ),
     (
+        r"FlashAttention\d has been toggled on",
+        "no environment of ftspec has flash attention, and it needs a GPU: model.attention: sdpa, or --python "
+        "with an interpreter that has it",
+    ),
+    (
         r"ModuleNotFoundError|ImportError|cannot open shared object",
         "`ftspec env doctor` checks the environment",
     ),
