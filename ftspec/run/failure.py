@@ -37,8 +37,8 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"FlashAttention\d has been toggled on",
-        "no environment of ftspec has flash attention, and it needs a GPU: model.attention: sdpa, or --python "
-        "with an interpreter that has it",
+        "no environment of ftspec has flash attention, and it needs a GPU: model.attention: sdpa, "
+        "or --python with an interpreter that has it",
     ),
     (
         r"ModuleNotFoundError|ImportError|cannot open shared object",

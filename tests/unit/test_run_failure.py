@@ -102,8 +102,8 @@ def test_an_exception_comes_with_its_cause() -> None:
         ("OSError: [Errno 28] No space left on device", "disk space"),
         ("ModuleNotFoundError: No module named 'mpi4py'", "env doctor"),
         (
-            "ImportError: FlashAttention2 has been toggled on, but it cannot be used due to the following error: "
-            "the package for FlashAttention2 doesn't seem to be installed.",
+            "ImportError: FlashAttention2 has been toggled on, but it cannot be used due to the following "
+            "error: the package for FlashAttention2 doesn't seem to be installed.",
             "model.attention: sdpa",
         ),
         ("huggingface_hub.errors.GatedRepoError: 401 Client Error.", "HF_TOKEN"),
