@@ -47,6 +47,18 @@ def test_the_data_set_decides(read: Bring, whole: str, own: str, writes: str, fi
 
 
 @pytest.mark.parametrize(
+    "whole", ["", "chat_template: llama3\n", 'chat_template_jinja: "{{ b }}"\n']
+)
+def test_a_text_of_the_data_set_decides(read: Bring, whole: str) -> None:
+    own = '    chat_template: jinja\n    chat_template_jinja: "{{ a }}"\n'
+    imported = read(config("", "") + own + whole)
+    assert [*imported.files.values()] == ["{{ a }}"]
+    assert fate(imported, "datasets[0].chat_template_jinja")[0] == "derived"
+    if whole:
+        assert fate(imported, whole.partition(":")[0])[0] == "inert"
+
+
+@pytest.mark.parametrize(
     ("whole", "own"), [("", ("chatml", "llama3")), ("", ("chatml", "")), ("llama3", ("", "chatml"))]
 )
 def test_two_of_them_are_not_in_a_spec(read: Bring, whole: str, own: tuple[str, ...]) -> None:

@@ -156,12 +156,16 @@ def _written(text: str, context: Context, what: str = "") -> Outcome:
     return Outcome("derived", spec=spec, why=why, files={name: text})
 
 
-def _jinja(setting: Setting, context: Context) -> Outcome:
-    text = str(setting.value)
+def _global_jinja(setting: Setting, context: Context) -> Outcome:
     if len(_choices(context)) > 1 and not shows(context):
         return Outcome("unknown", why=MIXED)
     if _writes_no_row(context):
         return Outcome("inert", why=KEPT)
+    return _jinja(setting, context)
+
+
+def _jinja(setting: Setting, context: Context) -> Outcome:
+    text = str(setting.value)
     if "{" not in text and not any(_withheld(_as_text(text, context), context)):
         return Outcome("renamed", spec={"model.chat_template": text})
     return _written(_as_text(text, context), context)
@@ -195,6 +199,6 @@ OWN_TEMPLATE: dict[str, Rule] = {
 """Keys of an entry of `datasets`."""
 TEMPLATE_RULES: dict[str, Rule] = {
     "chat_template": said(_global_template),
-    "chat_template_jinja": said(_jinja),
+    "chat_template_jinja": said(_global_jinja),
     "chat_template_kwargs.": of_images(_options, UNREAD),
 }
