@@ -216,7 +216,7 @@ def image_file(native: Flat) -> str:
     printed = _printed([source], native.get(SYSTEM))
     shaping = textwrap.indent(template("train", printed), "    ")
     seen = images.context({"tuner": None, "model.dtype": None, **native})
-    text = HEAD + images.COLLATOR.read_text("utf-8") + "\n\ndef shaped(train):\n" + shaping + TAIL
+    text = HEAD + images.COLLATOR.read_text("utf-8") + "\ndef shaped(train):\n" + shaping + TAIL
     return render(text, train=printed, **seen)
 
 

@@ -134,7 +134,6 @@ def collate(rows):
     return {**batch, "labels": batch["input_ids"].where(learned, -100)}
 
 
-
 def shaped(train):
     train = train.select_columns(["messages", "pictures"])
     train = train.rename_columns({"pictures": "images"})
