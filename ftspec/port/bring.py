@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ftspec.port.compose import Composed, compose
 from ftspec.port.documents import INSIDE
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
+from ftspec.port.launchers import COUNTED
 from ftspec.port.recognise import Part, mentioned, named, read_parts, together
 from ftspec.port.rules import Context
 from ftspec.port.settle import Settled, settle
@@ -80,7 +81,8 @@ def bring(
         return Imported((compiled,), compose([compiled]), tuple(compiled.assumed))
     parts = _parts(paths, wanted)
     found = mentioned(parts)
-    main, companions = together([*map(_prepared, parts), *found])
+    prepared = [_prepared(part, devices) for part in parts]
+    main, companions = together([*prepared, *found])
     documents = {name: part.document for name, part in companions.items()}
     ordered = ([main] if main else []) + list(companions.values())
     tables = _tables(version, ordered)
@@ -114,8 +116,12 @@ def bring(
     return Imported(tuple(settled), compose(settled), tuple(notes))
 
 
-def _prepared(part: Part) -> Part:
-    return part._replace(document=part.format.prepare(part.document))
+def _prepared(part: Part, devices: int | None) -> Part:
+    document = part.format.prepare(part.document)
+    if devices is not None:  # how many there are is answered
+        asked = tuple(one for one in document.foreign if not COUNTED.search(one[1]))
+        document = replace(document, foreign=asked)
+    return part._replace(document=document)
 
 
 def _called(part: Part) -> str:

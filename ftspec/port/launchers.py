@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def is_handed_on(name: str) -> bool:
 
 TRLS = ("fsdp_config", "fsdp_transformer_layer_cls_to_wrap", "fsdp_min_num_params")
 """Arguments of transformers, now or before, which trl takes itself."""
+COUNTED = re.compile(r"--(nproc[-_]per[-_]node|num[-_]processes|num[-_]gpus)\b")
+"""Options of launchers that say how many devices there are on a machine, or on all of them."""
 SHORT = {"-i": "--include", "-e": "--exclude", "-H": "--hostfile"}
 """Short options of the deepspeed launcher."""
 

@@ -143,3 +143,27 @@ def test_axolotls_groups(read: Bring, more: str, devices: int, batch: int, kind:
 def test_llamafactorys_megatron(read: Bring, line: str, kind: str) -> None:
     found, why = fate(read(f"{LLAMAFACTORY}{line}\n"), line.partition(":")[0])
     assert (found, "USE_MCA=1" in why) == (kind, True)
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        "torchrun --nproc_per_node $GPUS",
+        "torchrun --nproc-per-node=$(nvidia-smi -L | wc -l)",
+        "accelerate launch --num_processes $GPUS",
+        "deepspeed --num_gpus $GPUS",
+    ],
+)
+def test_devices_that_are_typed_answer_a_launcher_that_leaves_them_open(
+    read: Bring, launch: str
+) -> None:
+    command = (
+        f"{launch} src/train.py --stage sft --do_train --model_name_or_path org/m --template qwen "
+        "--dataset alpaca_en_demo --finetuning_type lora --per_device_train_batch_size 2 --output_dir o\n"
+    )
+    open_ = read(command, "run.sh").composed.open
+    assert len([one for one in open_ if "nproc" in one or "num_" in one]) == 1
+    answered = read(command, "run.sh", devices=4)
+    assert not answered.composed.open
+    assert answered.composed.spec.train.batch_size == 2 * 4 * 1
+    assert answered.composed.spec.hardware.devices == 4
