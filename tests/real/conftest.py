@@ -221,8 +221,9 @@ def _key(*words: str) -> str:
 def mixture(lab: Lab) -> Path:
     """A tiny mixture of experts, beside the specs."""
     folder = lab.base / "mixture"
-    if not folder.exists():
-        make_mixture(lab.specs / "tiny-model", folder)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            make_mixture(lab.specs / "tiny-model", folder)
     return folder
 
 
@@ -231,18 +232,19 @@ def pictures(lab: Lab) -> Path:
     """A tiny model that reads images, and rows for it, beside the specs."""
     place = ensure(load_backend("trl"), "vision")
     target = lab.base / "seeing"
-    if not target.exists():
-        script = Path(__file__).with_name("seeing.py")
-        write_pictures(lab.base / "pictures")
-        write_parts(lab.base / "pictures")
-        write_pairs(lab.base / "pictures")
-        write_others(lab.base / "pictures")
-        command = [
-            interpreter(place, {}),
-            script,
-            lab.specs / "tiny-model",
-            target,
-            lab.base / "pictures",
-        ]
-        subprocess.run(list(map(str, command)), check=True)
+    with FileLock(f"{target}.lock"):  # two workers may ask for it at once
+        if not target.exists():
+            script = Path(__file__).with_name("seeing.py")
+            write_pictures(lab.base / "pictures")
+            write_parts(lab.base / "pictures")
+            write_pairs(lab.base / "pictures")
+            write_others(lab.base / "pictures")
+            command = [
+                interpreter(place, {}),
+                script,
+                lab.specs / "tiny-model",
+                target,
+                lab.base / "pictures",
+            ]
+            subprocess.run(list(map(str, command)), check=True)
     return lab.base / "pictures"

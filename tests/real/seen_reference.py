@@ -59,7 +59,7 @@ def batches(names: Any, rows: list[Any], model: Path, **how: Any) -> dict[str, A
     given = copy.deepcopy(rows)
     for row in given:
         row["images"] = [Image.open(Path(folder) / each).convert("RGB") for each in row["images"]]
-        row["messages"], _ = names["conversation"]({**row, "images": row["images"]})
+        row["messages"], _ = names["conversation"](row["messages"], row["images"])
     a, b = names["collate"](rows), theirs(given)
     width = b["input_ids"].shape[1]
     ids, labels = a["input_ids"][:, :width], a["labels"][:, :width]

@@ -99,14 +99,6 @@ def test_who_cuts_so(backend: str, more: tuple[str, ...]) -> None:
     [
         ("axolotl", (), "keeps the first tokens"),
         ("axolotl", (PAIRS, "method.objective=dpo"), "keeps the first tokens"),
-        (
-            "trl",
-            (
-                "data.train={path: data/feedback.jsonl, format: messages-unpaired}",
-                "method.objective=kto",
-            ),
-            "gives both one prompt",
-        ),
         ("trl", (PAIRS, "method.objective=reward"), "left out whole"),
         (
             "trl",
@@ -117,6 +109,19 @@ def test_who_cuts_so(backend: str, more: tuple[str, ...]) -> None:
 )
 def test_who_does_not(backend: str, more: tuple[str, ...], why: str) -> None:
     assert why in refused(backend, *CUT, *more)
+
+
+def test_judged_answers_are_cut_nearly_so() -> None:
+    rows = "data.train={path: data/feedback.jsonl, format: messages-unpaired}"
+    spec = load(SPECS / "quickstart.yaml", (*CUT, rows, "method.objective=kto"))
+    (note,) = make_plan(spec, "trl", allow_lossy=True).notes
+    assert note.path == "data.overflow" and "gives both one prompt" in note.reason
+    with pytest.raises(UnsupportedError, match="gives both one prompt"):
+        make_plan(spec, "trl")
+    fits = load(
+        SPECS / "quickstart.yaml", (*CUT, rows, "method.objective=kto", "data.overflow=error")
+    )
+    assert not make_plan(fits, "trl").notes
 
 
 def test_no_limit_cuts_nothing() -> None:

@@ -22,7 +22,7 @@ from ftspec.families.rows.script_data import LIMIT, SYSTEM, left_off
 from ftspec.families.rows.template import given_template
 from ftspec.families.scripts.sft_script import CONFIG
 from ftspec.families.trainers import Trainer, trainer_rows
-from ftspec.mapping import MISSING, FieldMap, Refuse, Row, Support, ours
+from ftspec.mapping import MISSING, FieldMap, Lossy, Refuse, Row, Support, ours
 from ftspec.spec.images import PARTS
 
 PREFERENCE = "preference"
@@ -289,11 +289,10 @@ def cut_pairs(overflow: str, prompt: int | None) -> Any:
 def _lower_overflow(shape: str, overflow: str, prompt: int | None) -> Any:
     refuse_dropping(overflow)
     if overflow == WORD and shape != PREFERENCE:
-        raise Refuse(
-            "an answer is judged beside another row's, and trl gives both one prompt: it has not the share "
-            "of each",
-            "notyet",
-            "data.overflow: error",
+        return Lossy(
+            (MISSING, MISSING),
+            "a longer row loses its end, and not its share of prompt and answer: an answer is judged beside "
+            "another row's, and trl gives both one prompt; data.overflow: error stops at such a row",
         )
     if left_off(overflow):
         raise Refuse(
