@@ -89,6 +89,10 @@ def start(folder: Path, marker: str, sleep: float = 60, workers: int = 2) -> sub
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"
     if sleep > 0:  # host, supervisor, launcher, and the worker without a parent
+        # a new process has its mark a moment after it has begun
+        deadline = time.monotonic() + LIMIT
+        while len(ours(marker)) < 4 + workers and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert len(ours(marker)) == 4 + workers
     return host
 
