@@ -334,6 +334,17 @@ def lower_row(row: Row, spec: Flat) -> tuple[Any, Refusal | Note | None] | None:
     return values, None
 
 
+def checked(row: Row, check: Callable[[Any, Any], None], path: str) -> Row:
+    """The row with a check before it is lowered: of its first value, and of that of another path."""
+
+    def lower(*values: Any) -> Any:
+        *own, other = values
+        check(own[0], other)
+        return row.lower(*own)
+
+    return replace(row, lower=lower, uses=(*row.uses, path))
+
+
 def replaced(rows: Iterable[Row], *own: Row) -> tuple[Row, ...]:
     """``rows`` with a backend's ``own`` in the place of those that answer for the same paths."""
     paths = {path for row in own for path in row.paths}

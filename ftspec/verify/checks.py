@@ -23,13 +23,12 @@ from ftspec.verify.learning import (
     learning_rates,
     trajectory,
 )
-from ftspec.verify.rounded import REASON, STEP, losses_are_rounded
+from ftspec.verify.rounded import REASON, of_losses
 from ftspec.verify.seeds import LEVEL, Pair, distributions
 from ftspec.verify.state import initial_weights, optimizer_groups, trainables
 from ftspec.verify.tail import of_first_gradient, of_first_loss, of_later_losses, reason
 
 EXACT = "whole numbers and names: nothing to round"
-LOSSES = ("first loss", "trajectory")
 SAME_DRAW = "the same weights, seed and libraries: the same random numbers, and the same tokens"
 IDENTICAL = "the same checkpoint and the same random numbers: the same bits"
 
@@ -48,6 +47,8 @@ class Check:
     """The tolerance where both runs calculate in 16 bits; None: the same."""
     tail: Callable[[Evidence, Evidence], float] | None = None
     """How far a wide vocabulary may move the number on a CPU."""
+    rounded: Callable[[Evidence, Evidence], float] | None = None
+    """How far apart it may be where both hand it on with fewer bits than they calculate in."""
 
 
 CHECKS = (
@@ -92,6 +93,7 @@ CHECKS = (
         first_loss,
         half=1e-4,
         tail=of_first_loss,
+        rounded=of_losses,
     ),
     Check(
         "first gradient norm",
@@ -110,6 +112,7 @@ CHECKS = (
         trajectory,
         half=1e-3,
         tail=of_later_losses,
+        rounded=of_losses,
     ),
     Check(
         "final update",
@@ -179,8 +182,9 @@ def compare(
         why, tail = check.why, vocabulary(reference, other) if vocabulary else 0.0
         if tail > tolerance:
             tolerance, why = tail, reason(reference)
-        if check.name in LOSSES and tolerance < STEP and losses_are_rounded(reference, other):
-            tolerance, why = STEP, REASON
+        step = check.rounded(reference, other) if check.rounded else 0.0
+        if step > tolerance:
+            tolerance, why = step, REASON
         if apart and check.name in FOLLOWS:
             outcome = Outcome("not-compared", note="it follows from completions, which are others")
             return Result(check, outcome, tolerance, why)

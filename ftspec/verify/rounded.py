@@ -26,12 +26,13 @@ def to_bfloat16(numbers: Any) -> Any:
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view("float32")
 
 
-def losses_are_rounded(*runs: Evidence) -> bool:
-    """Whether all runs are sharded by FSDP, and calculate in bfloat16."""
-    return all(
+def of_losses(reference: Evidence, other: Evidence) -> float:
+    """A step of bfloat16 where both runs are sharded by FSDP and calculate in it; else nothing."""
+    rounded = all(
         str(run.setting.get("model")).startswith("FSDP") and run.lowered() == "bfloat16"
-        for run in runs
+        for run in (reference, other)
     )
+    return STEP if rounded else 0.0
 
 
 def is_the_same_draw(one: Any, two: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ftspec.families.maps import Maps, everything
 from ftspec.families.objectives.preference import Bar
@@ -20,7 +19,7 @@ from ftspec.families.weights.float8 import no_float8
 from ftspec.families.weights.qat import NO_TORCHAO, copy_row, no_qat
 from ftspec.families.weights.quantised import quantisation_rows
 from ftspec.families.weights.stored import scripted_row
-from ftspec.mapping import FieldMap, Refuse, Row, constant, only, replaced, unsupported
+from ftspec.mapping import FieldMap, Refuse, Row, checked, constant, only, replaced, unsupported
 from ftspec.spec.precision import WEIGHTS
 from ftspec_deepspeed.sequences import sequence_row
 from ftspec_deepspeed.tensors import ACROSS, COUNTS, counted_row
@@ -49,23 +48,20 @@ def stepped(row: Row) -> Row:
     return replace(row, lower=_lower_tuner) if row.paths == ("method.tuner.type",) else row
 
 
+def _check_init(kind: str, device: str) -> None:
+    if kind == "eva" and device != "cpu":
+        raise Refuse(
+            "the model is in CPU memory still when EVA runs it, and gathers what it saw by NCCL, which "
+            "takes nothing from there: it stops",
+            "notyet",
+            "run.backends: trl",
+        )
+
+
 def moved_late(row: Row) -> Row:
     """The row of how an adapter begins; the engine moves a model to the GPU after that."""
-    if row.paths[:1] != ("method.tuner.init.type",):
-        return row
-
-    def lower(kind: str, *used: Any) -> Any:
-        *own, device = used
-        if kind == "eva" and device != "cpu":
-            raise Refuse(
-                "the model is in CPU memory still when EVA runs it, and gathers what it saw by NCCL, which "
-                "takes nothing from there: it stops",
-                "notyet",
-                "run.backends: trl",
-            )
-        return row.lower(kind, *own)
-
-    return replace(row, lower=lower, uses=(*row.uses, "hardware.device"))
+    begins = row.paths[:1] == ("method.tuner.init.type",)
+    return checked(row, _check_init, "hardware.device") if begins else row
 
 
 TWO = "a second model beside the engine's, which says what it was, is not compiled for it yet"

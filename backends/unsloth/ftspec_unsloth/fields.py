@@ -6,7 +6,6 @@ Names and defaults: unsloth and unsloth_zoo 2026.10.9 (models/loader.py, cpu/loa
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ftspec.families.maps import Maps, answering
 from ftspec.families.objectives.preference import Bar, barred
@@ -18,79 +17,18 @@ from ftspec.families.training.fsdp import no_fsdp
 from ftspec.families.training.optimizers import TYPE, lower_type
 from ftspec.families.training.tensors import no_tensors
 from ftspec.families.weights.float8 import no_float8
-from ftspec.families.weights.precision import FLAGS, UNSEEN, USES, lift_precision, refuse_format
 from ftspec.families.weights.qat import no_copy, no_qat
 from ftspec.families.weights.stored import no_stored
 from ftspec.families.weights.tokens import no_new_row
-from ftspec.mapping import MISSING, FieldMap, Lossy, Refuse, Row, choice, replaced, unsupported
+from ftspec.mapping import MISSING, FieldMap, Refuse, Row, choice, replaced, unsupported
 from ftspec_unsloth import lora
-from ftspec_unsloth.forced import is_forced
 from ftspec_unsloth.positions import position_rows
+from ftspec_unsloth.precision import WHOLE, precision_row
 from ftspec_unsloth.quantised import LOAD, dtype_row, other_kernels, quantisation_rows
 
 TUNER = "method.tuner.type"
 ADAPT = "get_peft_model."
-WHOLE = ("full", "partial")
-"""Tuners for which its loader is told `full_finetuning`."""
-HALVES = {"bf16": "bfloat16", "fp16": "float16"}
 ALONE = "several processes are not compiled for it yet, so no two can share a row or a layer"
-
-
-def _lower_compute(
-    compute: str, device: str, tuner: str, dtype: str, stored: str | None, name: str, kind: Any
-) -> Any:
-    refuse_format(compute, device, tuner, dtype)
-    if compute == "bf16-pure" and device != "cpu":
-        raise Refuse(
-            "it holds norms in float32 beside all other weights in bfloat16 (training_utils.py)",
-            "notyet",
-        )
-    if compute == "fp32" and device != "cpu":
-        raise Refuse(
-            "on a GPU it turns on mixed precision in bfloat16 where neither bf16 nor fp16 is asked for "
-            "(unsloth/models/rl.py)",
-            "notyet",
-            "precision: bf16",
-        )
-    if device == "cpu" and compute == "bf16":
-        raise Refuse(
-            "its CPU path changes the type in silence where the processor has no native bfloat16",
-            "notyet",
-            "precision.compute: fp32",
-        )
-    held = stored if dtype == "auto" else dtype
-    if device != "cpu":
-        _refuse_held(compute, tuner, held)
-        if held in ("float16", None) and compute == "fp16" and is_forced(name, kind):
-            raise Refuse(
-                "it trains this model in float32 where the weights are asked for in float16 "
-                "(unsloth/models/loader.py, FORCE_FLOAT32)",
-                "notyet",
-                "precision: bf16, and model.dtype: bfloat16",
-            )
-        if tuner in WHOLE and held is None:
-            return Lossy(FLAGS[compute], UNSEEN.format("float32"))
-    return FLAGS[compute]
-
-
-def _refuse_held(compute: str, tuner: str, held: str | None) -> None:
-    """Raise Refuse for weights over which its trainer on a GPU does not do what its two flags say."""
-    if held in (None, "float32"):
-        return
-    if tuner in WHOLE:
-        raise Refuse(
-            "where it loads a model to train whole in bfloat16, it holds norms in float32 and turns mixed "
-            "precision off, whatever the flags say; one in float16 it turns into float32 "
-            "(unsloth/models/rl.py, training_utils.py)",
-            "notyet",
-            "model.dtype: float32",
-        )
-    if compute in HALVES and held != HALVES[compute]:
-        raise Refuse(
-            f"over weights in {held} it stops at {compute} (unsloth/models/rl.py)",
-            "notyet",
-            f"model.dtype: {HALVES[compute]} or float32",
-        )
 
 
 def _lower_optimizer(kind: str, device: str, tuner: str) -> str:
@@ -147,15 +85,7 @@ SFT = FieldMap(
                 no_sequences(ALONE),
                 no_tensors(ALONE),
             ),
-            Row(
-                ("precision.compute",),
-                (f"{CONFIG}bf16", f"{CONFIG}fp16"),
-                _lower_compute,
-                lift_precision,
-                uses=(*USES, "derived.stored_dtype", "model.name", "derived.model_type"),
-                reads=("tuner", "model.dtype"),
-                absent=(True, False),
-            ),
+            precision_row(),
             unsupported(
                 "method.tuner.adapter",
                 "it loads a saved adapter with the base model that the adapter's own file names, whatever "

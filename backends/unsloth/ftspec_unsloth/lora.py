@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftspec.families.tuners.peft import EMBEDDINGS, MOVING, matched
-from ftspec.mapping import Refuse, Row
+from ftspec.mapping import Refuse, Row, checked
 
 
 def own(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -23,16 +23,7 @@ def _own(row: Row) -> Row:
         # written even if empty: left out, a GPU would adapt a mixture's experts unasked
         return replace(row, lower=lambda *values: row.lower(*values) or [])
     check = _CHECKS.get(row.paths[0]) if row.paths else None
-    return _checked(row, check) if check else row
-
-
-def _checked(row: Row, check: Any) -> Row:
-    def lower(*values: Any) -> Any:
-        *own, device = values
-        check(own[0], device)
-        return row.lower(*own)
-
-    return replace(row, lower=lower, uses=(*row.uses, "hardware.device"))
+    return checked(row, check, "hardware.device") if check else row
 
 
 def _check_targets(targets: Any, _device: str) -> None:

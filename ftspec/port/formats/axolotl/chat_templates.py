@@ -12,7 +12,7 @@ from ftspec.port.formats.axolotl.entries import CHATS, entries
 from ftspec.port.formats.axolotl.handed import withheld, without
 from ftspec.port.formats.axolotl.images import UNREAD, of_images, shows
 from ftspec.port.formats.axolotl.shared import is_shared, template_of
-from ftspec.port.formats.axolotl.turns import chats, entry_of
+from ftspec.port.formats.axolotl.turns import NO_TURNS, chats, entry_of
 from ftspec.port.formats.axolotl.words import said, text_beside
 from ftspec.port.rules import Context, Outcome, Rule
 
@@ -26,7 +26,6 @@ ALIKE = {"aya": "cohere"}
 """Templates that write what another one writes: theirs differ in a branch that is never taken."""
 
 
-NO_TURNS = "its rows are no conversations"
 MIXED = "chat templates of several kinds write the rows there: in a spec one writes all of them"
 KEPT = "the data sets name their own: this one is saved with the tokenizer, and writes no row"
 TAKEN = "the tokenizer has the template of the whole config by then"
@@ -58,14 +57,22 @@ def _is_chat(entry: Mapping[str, Any]) -> bool:
     return str(entry.get("type")).partition(".")[0] in ("chat_template", "bradley_terry")
 
 
+def _of_one_kind(rule: Rule) -> Rule:
+    """Read of a data set of conversations, where one template writes those of all data sets."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if not _is_chat(entry_of(setting, context)):
+            return Outcome("inert", why=NO_TURNS)
+        if len(_choices(context)) > 1:
+            return Outcome("unknown", why=MIXED)
+        return rule(setting, context)
+
+    return chosen
+
+
 def _own_template(setting: Setting, context: Context) -> Outcome:
     """That of a data set."""
-    entry = entry_of(setting, context)
-    if not _is_chat(entry):
-        return Outcome("inert", why=NO_TURNS)
-    if len(_choices(context)) > 1:
-        return Outcome("unknown", why=MIXED)
-    if _choice(entry, context)[0] != setting.value:
+    if _choice(entry_of(setting, context), context)[0] != setting.value:
         return Outcome("inert", why=TAKEN)
     return _template(setting, context)
 
@@ -174,10 +181,6 @@ def _jinja(setting: Setting, context: Context) -> Outcome:
 def _own_jinja(setting: Setting, context: Context) -> Outcome:
     """utils/schemas/datasets.py, check_chat_template_config."""
     entry = entry_of(setting, context)
-    if not _is_chat(entry):
-        return Outcome("inert", why=NO_TURNS)
-    if len(_choices(context)) > 1:
-        return Outcome("unknown", why=MIXED)
     if entry.get("chat_template") != "jinja" and (
         entry.get("chat_template") or entry.get("type") == CHATS[0]
     ):
@@ -193,8 +196,8 @@ def _options(_setting: Setting, context: Context) -> Outcome:
 
 
 OWN_TEMPLATE: dict[str, Rule] = {
-    "chat_template": of_images(said(_own_template), UNREAD),
-    "chat_template_jinja": of_images(said(_own_jinja), UNREAD),
+    "chat_template": of_images(said(_of_one_kind(_own_template)), UNREAD),
+    "chat_template_jinja": of_images(said(_of_one_kind(_own_jinja)), UNREAD),
 }
 """Keys of an entry of `datasets`."""
 TEMPLATE_RULES: dict[str, Rule] = {

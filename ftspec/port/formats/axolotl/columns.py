@@ -10,14 +10,13 @@ from ftspec.port.formats.axolotl.entries import CHATS, COLUMN, entries, objectiv
 from ftspec.port.formats.axolotl.images import UNREAD, of_images
 from ftspec.port.formats.axolotl.places import part, row_of
 from ftspec.port.formats.axolotl.shared import is_shared
-from ftspec.port.formats.axolotl.turns import CALLED, entry_of
+from ftspec.port.formats.axolotl.turns import CALLED, NO_TURNS, entry_of
 from ftspec.port.formats.axolotl.words import off_or, said
 from ftspec.port.rules import Context, Outcome, Rule
 
 ROLES = {
     "system": ["system"], "user": ["user", "human"], "assistant": ["assistant", "gpt"], "tool": ["tool"],
 }  # fmt: skip
-NO_TURNS = "its rows are no conversations"
 NOT_READ = "rows of this type do not read it"
 
 

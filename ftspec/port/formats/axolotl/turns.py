@@ -35,6 +35,7 @@ ELSEWHERE = {
     "all": "the ends of turns that do not train count there too",
     "last": "of a conversation only the last end of a turn counts there",
 }
+NO_TURNS = "its rows are no conversations"
 CALLED = {"human": "user", "gpt": "assistant"}
 FLAG = "message_field_training"
 UNSAID = "turns without a flag do not train there; here those of the assistant do"
