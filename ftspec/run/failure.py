@@ -20,6 +20,11 @@ _LAUNCHERS = re.compile(
     r"^(?:torch\.distributed\.elastic\.\S*|subprocess\.CalledProcessError|SystemExit|KeyboardInterrupt"
     r"|\S*SignalException)(?::|$)"
 )
+# What native code says before it aborts. It belongs to no exception, and carries no rank.
+_NATIVE = re.compile(
+    r"terminate called |\s+what\(\): |Fatal Python error: |.*: Assertion .* failed"
+    r"|free\(\): |double free |malloc\(|munmap_chunk|corrupted (?:size|double)"
+)
 _ROOT_RANK = re.compile(r"^\s*rank\s*: (\d+) \(local_rank: \d+\)")
 _WORKER_CODE = re.compile(r"^\s*exitcode\s*: (-?\d+) \(pid: \d+\)")
 _OUT_OF_MEMORY = (
@@ -82,10 +87,14 @@ def code_in_words(code: int) -> str:
 def cause(lines: Sequence[str]) -> list[str]:
     """The lines that say why: the exception that ended the first worker, and what led to it.
 
-    Without an exception the last three lines, unless they are of other workers.
+    Without an exception what native code said before it aborted, else the last three lines, unless
+    they are of other workers.
     """
     ranked = root(lines)[0] is not None and any(_split(line)[0] is not None for line in lines)
     found = exceptions(lines)
+    native = [bare for _, bare in map(_split, lines) if _NATIVE.match(bare)]
+    if not found and native:
+        return native[:3]
     if not found:
         return [] if ranked else [line for line in lines if line.strip()][-3:]
     last = found[-1]

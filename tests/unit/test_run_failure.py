@@ -75,6 +75,18 @@ def test_a_killed_worker_is_not_blamed_on_its_peer() -> None:
     assert "micro_batch_size" in hint
 
 
+def test_what_native_code_said_before_it_aborted_is_shown() -> None:
+    said = (
+        "terminate called after throwing an instance of 'gloo::EnforceNotMet'\n"
+        "  what():  [enforce fail at pair.cc:446] op.preamble.length <= op.nbytes. 592 vs 4"
+    )
+    _, *others = (line for line in TORCHRUN.splitlines() if "ValueError" not in line)
+    log = "\n".join([said, *others]).replace("exitcode  : 1 ", "exitcode  : -6 ")
+    message, _ = told(1, log)
+    assert "with exit code 134: aborted (SIGABRT)" in message
+    assert message.endswith("\n".join(f"  {line}" for line in said.splitlines()))
+
+
 def test_deepspeed_names_the_worker_in_its_own_way() -> None:
     message, hint = told(247, DEEPSPEED, "deepspeed")
     assert "rank 1 was the first to fail, with exit code 137" in message
