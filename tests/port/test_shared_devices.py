@@ -131,21 +131,6 @@ def test_axolotls_groups(read: Bring, more: str, devices: int, batch: int, kind:
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
-    [
-        ("tensor_model_parallel_size: 1", "inert"),
-        ("tensor_model_parallel_size: 2", "unknown"),
-        ("sequence_parallel: false", "inert"),
-        ("sequence_parallel: true", "unknown"),
-        ("use_distributed_optimizer: true", "unknown"),
-    ],
-)
-def test_llamafactorys_megatron(read: Bring, line: str, kind: str) -> None:
-    found, why = fate(read(f"{LLAMAFACTORY}{line}\n"), line.partition(":")[0])
-    assert (found, "USE_MCA=1" in why) == (kind, True)
-
-
-@pytest.mark.parametrize(
     "launch",
     [
         "torchrun --nproc_per_node $GPUS",

@@ -29,6 +29,7 @@ from ftspec.port.formats.llamafactory.joined import (
     packs,
     workers,
 )
+from ftspec.port.formats.llamafactory.ktransformers import KTRANSFORMERS_RULES
 from ftspec.port.formats.llamafactory.megatron import MEGATRON_RULES
 from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.order import ORDER_RULES
@@ -279,6 +280,7 @@ format = Format(
         **idle_rules(),
         "pref_loss": aged.named(idle_rules()["pref_loss"]),
         **command_rules(),
+        **KTRANSFORMERS_RULES,
         **MEGATRON_RULES,
         "stage": _stage,
         "preprocessing_batch_size": block,
