@@ -33,7 +33,9 @@ def _later(setting: Setting, context: Context) -> Outcome:
     if setting.key == COPY:
         return Outcome("inert", why=f"a copy of weights that the checkpoint has; {LATER}")
     if setting.value in TYPED.get(setting.key, ()):
-        return Outcome("inert", why=f"the experts stay in the type that they are stored in; {LATER}")
+        return Outcome(
+            "inert", why=f"the experts stay in the type that they are stored in; {LATER}"
+        )
     if setting.key in TYPED:
         return Outcome("unknown", why=f"experts in another type than the checkpoint's; {LATER}")
     return Outcome("unknown", why=f"KTransformers is not in a spec; {LATER}")
