@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ftspec.plan.stages import Plan
 from ftspec.plan.write import write_plan
 from ftspec.port.bring import Imported, bring
 from ftspec.port.fates import Fate
+from ftspec.port.holes import hole_of
 from ftspec.port.sourced import IN_BETWEEN, at_their_source
 from ftspec.port.way_out import way_out
 from ftspec.registry import load
@@ -56,6 +57,7 @@ def carry(
     imported = bring(files, wanted, version, devices)
     if questions := [one for one in imported.composed.open if not _is_answered(one, sets)]:
         raise SpecError([_asked(question, imported) for question in questions])
+    imported = replace(imported, composed=replace(imported.composed, open=()))  # all is answered
     lost = [fate for fate in imported.fates if _is_lost(fate, imported, backend)]
     stops = [] if allow_lossy else [_problem(fate) for fate in lost]
     changed = [*moved(imported, folder), *sets]
@@ -109,14 +111,20 @@ def _asked(question: str, imported: Imported) -> Problem:
 
 def _is_answered(question: str, sets: Sequence[str]) -> bool:
     """Whether an option says what the question asks for."""
-    path = asked[1] if (asked := ASKING.match(question)) else None
-    return path is not None and any(
-        f"{one.partition('=')[0]}.".startswith(f"{path}.") for one in sets
+    hole, _ = hole_of(question)
+    asked = ASKING.match(question)
+    path = hole or (asked[1] if asked else "")
+    named = [f"{one.partition('=')[0]}." for one in sets] if path else []
+    # `model=org/name` says what `model.name` is as well
+    return any(
+        one.startswith(f"{path}.") or (hole and f"{path}.".startswith(one)) for one in named
     )
 
 
 def _answer(question: str) -> str:
     """How to say it, for the questions that come up most."""
+    if found := hole_of(question)[1]:
+        return f"{found}; or {DECIDE}"
     if question.startswith("data.train: which format"):
         return "--set data.train.format=..."
     if "are its prompts and its answers lists of messages?" in question:

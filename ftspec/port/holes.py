@@ -16,6 +16,12 @@ PLACEHOLDERS: Mapping[str, tuple[Any, str]] = {
 REWARDS = "method.objective.rewards"
 NO_REWARDS = "TODO: which rewards? the source does not say, or not in a way that is understood"
 
+ANSWERS: Mapping[str, tuple[str, str]] = {
+    "which model?": ("model.name", "--set model=..."),
+    "which data?": ("data.train", "--set data=..."),
+    "which rewards?": (REWARDS, ""),
+}
+
 
 def holes(chosen: Mapping[str, Any], fates: Iterable[Fate]) -> dict[str, tuple[Any, str]]:
     """By spec path: what stands there until a person decides, and the question.
@@ -30,6 +36,11 @@ def holes(chosen: Mapping[str, Any], fates: Iterable[Fate]) -> dict[str, tuple[A
     if chosen.get("method.objective.type") in ONLINE and not chosen.get(REWARDS):
         found[REWARDS] = (({"by": "python", "file": "TODO.py", "function": "TODO"},), NO_REWARDS)
     return found
+
+
+def hole_of(question: str) -> tuple[str, str]:
+    """The spec path that such a question is about, and an option that answers it; empty for others."""
+    return next((found for words, found in ANSWERS.items() if question.startswith(words)), ("", ""))
 
 
 def _named(fates: Iterable[Fate]) -> str:
