@@ -116,9 +116,7 @@ def _is_answered(question: str, sets: Sequence[str]) -> bool:
     path = hole or (asked[1] if asked else "")
     named = [f"{one.partition('=')[0]}." for one in sets] if path else []
     # `model=org/name` says what `model.name` is as well
-    return any(
-        one.startswith(f"{path}.") or (hole and f"{path}.".startswith(one)) for one in named
-    )
+    return any(one.startswith(f"{path}.") or (hole and f"{path}.".startswith(one)) for one in named)
 
 
 def _answer(question: str) -> str:
