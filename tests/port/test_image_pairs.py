@@ -42,6 +42,34 @@ def test_a_ranking_of_llamafactory_has_its_images(read: Bring) -> None:
     assert any("cut there" in note for note in imported.notes)
 
 
+FREE = "freeze_multi_modal_projector: false\n"
+TOWER = "freeze_vision_tower: false\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "parts"),
+    [
+        # seen with llamafactory 0.9.5 and transformers 5.6: which modules find_all_linear_modules finds
+        (FREE, "derived", ("language",)),
+        (FREE + TOWER, "derived", ("language", "vision")),
+        (FREE + "lora_target: q_proj,v_proj\n", "derived", ("language",)),
+        (FREE + "lora_target: mlp\n", "unknown", ("language",)),
+        (FREE + "template: qwen3_vl\n", "derived", ("language",)),
+        (FREE + TOWER + "template: qwen3_vl\n", "derived", ("language", "projector", "vision")),
+        (FREE + "template: glm4v\n", "unknown", ("language",)),
+        (FREE + "finetuning_type: full\n", "derived", ("language", "projector")),
+        (FREE + "freeze_language_model: true\n", "unknown", ("language",)),
+    ],
+)
+def test_adapters_of_llamafactory_get_to_few_projectors(
+    read: Bring, text: str, kind: str, parts: tuple[str, ...]
+) -> None:
+    kept = [line for line in FACTORY.splitlines() if line.partition(":")[0] + ":" not in text]
+    imported = read("\n".join([*kept, text]))
+    assert fate(imported, "freeze_multi_modal_projector")[0] == kind
+    assert images(imported)["train"] == parts
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -235,6 +235,10 @@ def test_no_behind_a_file_is_false(read: Bring, tmp_path: Path) -> None:
     assert "stray: not `key=value`" in imported.composed.open[0]
 
 
+FULL = "finetuning_type: full\n"
+ENGINE = "deepspeed: examples/deepspeed/ds_z{}_config.json\n"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -242,6 +246,11 @@ def test_no_behind_a_file_is_false(read: Bring, tmp_path: Path) -> None:
         "early_stopping_steps: 3\nval_size: 0.1\neval_strategy: steps\n",
         "load_best_model_at_end: true\nval_size: 0.1\neval_strategy: epoch\n",
         "lr_scheduler_type: cosine_with_min_lr\n",
+        "eval_strategy: steps\n",
+        f"{FULL}use_galore: true\noptim: adamw_torch\n{ENGINE.format(2)}",
+        f"{FULL}use_apollo: true\n{ENGINE.format(0)}",
+        f"{FULL}pure_bf16: true\n{ENGINE.format(3)}",
+        f"pissa_init: true\n{ENGINE.format(3)}",
     ],
 )
 def test_what_transformers_stops_at_is_asked_about(read: Bring, settings: str) -> None:
@@ -249,7 +258,15 @@ def test_what_transformers_stops_at_is_asked_about(read: Bring, settings: str) -
     assert question.startswith(("LLaMA-Factory stops at", "LLaMA-Factory's trainer stops before"))
 
 
+@pytest.mark.parametrize("devices", [1, 2])
+def test_what_is_made_weight_by_weight_trains_in_one_process(read: Bring, devices: int) -> None:
+    layerwise = f"{KNOWN}{FULL}use_apollo: true\napollo_layerwise: true\n"
+    asked = read(layerwise, devices=devices).composed.open
+    assert any("one process alone" in one for one in asked) == (devices > 1)
+
+
 def test_what_transformers_takes_is_not(read: Bring) -> None:
+    assert read(f"{KNOWN}pissa_init: true\n{ENGINE.format(2)}").composed.open == ()
     best = "load_best_model_at_end: true\nval_size: 0.1\neval_strategy: steps\n"
     assert read(f"{KNOWN}{best}early_stopping_steps: 3\n").composed.open == ()
     measure = "metric_for_best_model: eval_loss\nval_size: 0.1\neval_strategy: epoch\n"

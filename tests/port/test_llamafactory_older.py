@@ -195,6 +195,7 @@ def test_a_column_without_a_name_is_none(read: Bring) -> None:
         ),
         ("adapter_name_or_path: a\ninfer_backend: vllm\n", "for chatting, serving or writing"),
         ("stage: sft\ndataset: identity\n", "do_train is not set"),
+        ("stage: dpo\nlearning_rate: 5.0e-7\n", "do_train is not set"),
         ("stage: sft\ndataset: identity\ndo_predict: true\n", "it evaluates or predicts"),
         ("task: mmlu_test\nsave_dir: x\n", "`llamafactory-cli eval` measures a model by it"),
     ],

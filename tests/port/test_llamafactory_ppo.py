@@ -42,6 +42,8 @@ def test_its_ppo_is_read_as_another_one(read: Bring) -> None:
     [
         ("reward_model: a/b\nreward_model_type: full", "reward_model", "approximated", "a/b"),
         ("reward_model: http://x\nreward_model_type: api", "reward_model", "unknown", "TODO"),
+        ("reward_model: a/b\nreward_model_type: oft", "reward_model", "unknown", "TODO"),
+        ("reward_model: a.B\nreward_model_type: env", "reward_model_type", "unknown", "TODO"),
         ("ppo_buffer_size: 4", "ppo_buffer_size", "unknown", "TODO"),
         ("ppo_score_norm: true", "ppo_score_norm", "unknown", "TODO"),
         ("ppo_target: 6.0", "ppo_target", "unknown", "TODO"),

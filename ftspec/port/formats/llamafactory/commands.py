@@ -11,6 +11,8 @@ from ftspec.port.rules import Context, Outcome, Rule, group
 
 PLAIN = plain()
 MEASURED = "only `llamafactory-cli eval` reads it, which trains nothing"
+OF_TRAINING = ("dataset", "learning_rate", "num_train_epochs", "max_steps")
+"""Keys that nobody says of a model that only answers."""
 MEASURES = ("task", "task_dir", "batch_size", "lang", "n_shot", "save_dir", "download_mode")
 
 
@@ -43,7 +45,7 @@ def other(context: Context) -> str | None:
         )
     if context.get("do_predict") or context.get("do_eval"):
         return "this file trains nothing: do_train is not set, it evaluates or predicts"
-    if "dataset" in context.document.data:
+    if any(key in context.document.data for key in OF_TRAINING):
         return "this file trains nothing: do_train is not set, and it is no default"
     return "this file trains nothing: a model is loaded by it, for chatting, serving or writing answers"
 

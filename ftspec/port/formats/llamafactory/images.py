@@ -30,6 +30,25 @@ UNSEEN = "whether its rows have images is not known, since the data is not"
 TRAIN = "model.images.train"
 
 
+ADAPTERS = {"lora": "lora_target", "oft": "oft_target"}
+"""Tuners that train beside the model, and the key of the layers that get one."""
+APART = (
+    "qwen2_vl", "gemma3", "intern_vl", "mistral_small", "llava", "llava_next", "llava_next_llama3",
+    "llava_next_mistral", "llava_next_qwen", "llava_next_yi", "paligemma", "paligemma_chat", "mllama",
+)  # fmt: skip
+"""Templates of models with a projector in which no layer is called like one of the rest."""
+LIKE_ITS_TOWER = ("qwen3_vl", "qwen3_vl_nothink", "qwen3_5", "qwen3_5_nothink", "qwen3_6")
+"""Those where its layers are called like some of the tower: `linear_fc1`."""
+UNREACHED = (
+    "no adapter gets to the projector for all that: none of its layers is called like those that are found "
+    "outside it (model/model_utils/misc.py, find_all_linear_modules; visual.py, patch_target_modules)"
+)
+BY_NAMES = (
+    "which layers of the projector get an adapter is by their names: those that are called like a layer that "
+    "is found elsewhere (model/model_utils/visual.py, patch_target_modules)"
+)
+
+
 def shows(context: Context) -> bool:
     """Whether its rows have a column of images."""
     found = sources(split_names(context.get("dataset")), context).sources
@@ -51,9 +70,30 @@ def _untouched(context: Context) -> Outcome:
     return Outcome("inert", why=NO_IMAGES)
 
 
+def _free(part: str, context: Context) -> bool:
+    """Whether a part is not frozen."""
+    key, absent = FREEZES[part]
+    return not context.get(key, absent)
+
+
+def _reached(context: Context) -> bool | None:
+    """Whether a projector that is not frozen trains; None: that is by names which are not known."""
+    key = ADAPTERS.get(context.get("finetuning_type") or "lora")
+    if key is None:
+        return True
+    name, targets = context.get("template"), split_names(context.get(key) or "all")
+    if name in (*APART, *LIKE_ITS_TOWER):
+        if targets == ("all",):
+            return name in LIKE_ITS_TOWER and _free("vision", context)
+        if all(target.endswith("_proj") for target in targets):
+            return False
+    return None
+
+
 def trained(context: Context) -> tuple[str, ...]:
-    """The parts that are not frozen."""
-    return tuple(part for part, (key, absent) in FREEZES.items() if not context.get(key, absent))
+    """The parts that train."""
+    parts = tuple(part for part in FREEZES if _free(part, context))
+    return parts if _reached(context) else tuple(part for part in parts if part != "projector")
 
 
 def seen(context: Context) -> dict[str, Any]:
@@ -119,7 +159,12 @@ def _part(setting: Setting, context: Context) -> Outcome:
         return _untouched(context)
     if not trained(context):
         return Outcome("unknown", why="all parts of the model are frozen")
-    return Outcome("derived", spec={TRAIN: trained(context)}, why="which parts train")
+    found = Outcome("derived", spec={TRAIN: trained(context)}, why="which parts train")
+    if setting.key != FREEZES["projector"][0] or setting.value or _reached(context):
+        return found
+    if _reached(context) is None:
+        return found._replace(kind="unknown", why=BY_NAMES)
+    return found._replace(why=UNREACHED, loud=True)
 
 
 def _size(setting: Setting, context: Context) -> Outcome:

@@ -21,6 +21,7 @@ HEAD = (
     "its reward models keep a head of another form in a file of their own: the model that is named here has "
     "to be trained anew (spec.md#reward)"
 )
+OTHER_KIND = "LLaMA-Factory 0.9.5 knows reward models of the types lora, full and api"
 GENERATED = "for generation, not for training"
 GENERATION: Mapping[str, tuple[str, Any]] = {
     "max_new_tokens": ("max_length", 1024),
@@ -57,7 +58,15 @@ def asked(context: Context) -> list[str]:
 
 
 def _named(context: Context) -> bool:
-    return context.get("reward_model") is not None and context.get("reward_model_type") != "api"
+    kind = context.get("reward_model_type", "lora")
+    return context.get("reward_model") is not None and not _no_model(kind)
+
+
+def _no_model(kind: Any) -> str:
+    """Why a `reward_model_type` is of no reward model that a spec names; empty where it is."""
+    if kind == "api":
+        return "scores from a server are not in a spec"
+    return "" if kind in ("lora", "full") else OTHER_KIND
 
 
 def ppo_rules() -> dict[str, Rule]:
@@ -100,15 +109,15 @@ def _generated(name: str) -> Rule:
 
 
 def _kind(setting: Setting, _context: Context) -> Outcome:
-    if setting.value == "api":
-        return Outcome("unknown", why="scores from a server are not in a spec")
+    if why := _no_model(setting.value):
+        return Outcome("unknown", why=why)
     return Outcome("derived", why="how reward_model is named", of=(f"{OBJECTIVE}rewards",))
 
 
 def _rewarded(setting: Setting, context: Context) -> Outcome:
     kind = context.get("reward_model_type", "lora")
-    if kind == "api":
-        return Outcome("unknown", why="scores from a server are not in a spec")
+    if why := _no_model(kind):
+        return Outcome("unknown", why=why)
     named = {"name": setting.value}
     if kind == "lora":
         named = {"name": context.get("model_name_or_path"), "adapter": setting.value}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ftspec.port.formats.llamafactory.stored import is_third
 from ftspec.port.rules import Context
 
 Get = Callable[[str], Any]
@@ -162,6 +163,10 @@ STOPS = (
         lambda get: not _held_out(get),
     ),
     Stop(
+        "`eval_strategy` needs eval_dataset or val_size",
+        lambda get: _strategy(get) and not _held_out(get),
+    ),
+    Stop(
         "`predict_with_generate` and `compute_accuracy` exclude each other",
         lambda get: get("predict_with_generate") and get("compute_accuracy"),
     ),
@@ -226,6 +231,42 @@ LATER = (
 )
 """What its parser takes, and transformers' trainer stops at (trainer_callback.py, optimization.py)."""
 
+DIVIDED = tuple(
+    _each(
+        ("predict_with_generate", "pissa_init", "pure_bf16", "use_unsloth", "use_kt"),
+        "does not go with stage 3 of ZeRO",
+        lambda _get: True,
+    )
+)
+"""What it stops at beside an engine that divides weights."""
+BESIDE_AN_ENGINE = (
+    Stop(
+        "GaLore and APOLLO do not go with DeepSpeed",
+        lambda get: get("use_galore") or get("use_apollo"),
+    ),
+)
+OF_SEVERAL = (
+    Stop(
+        "layerwise GaLore trains in one process alone",
+        lambda get: get("use_galore") and get("galore_layerwise"),
+    ),
+    Stop(
+        "layerwise APOLLO trains in one process alone",
+        lambda get: get("use_apollo") and get("apollo_layerwise"),
+    ),
+)
+
+
+def _checks(context: Context) -> Iterator[Stop]:
+    """Those that go with how it is launched."""
+    yield from STOPS
+    if context.get("deepspeed"):
+        yield from BESIDE_AN_ENGINE
+    if is_third(context):
+        yield from DIVIDED
+    if context.devices * context.nodes > 1:
+        yield from OF_SEVERAL
+
 
 def stops(context: Context) -> Iterator[str]:
     """What it would say; nothing where it trains."""
@@ -235,7 +276,7 @@ def stops(context: Context) -> Iterator[str]:
     def get(key: str) -> Any:
         return context.get(key, context.assumed(key))
 
-    for stop in STOPS:
+    for stop in _checks(context):
         if stop.holds(get):
             yield f"LLaMA-Factory stops at this config: {stop.message}. Which part is meant?"
     for stop in LATER:

@@ -22,8 +22,14 @@ def stored(context: Context) -> list[str]:
         return []
     said = any(context.get(key) for key in ("bf16", "fp16", "pure_bf16"))
     halved = any(_section(engine.data, key).get("enabled") is True for key in ("bf16", "fp16"))
-    third = _section(engine.data, "zero_optimization").get("stage") == 3
-    return [STORED] if third and not (said or halved) else []
+    return [STORED] if is_third(context) and not (said or halved) else []
+
+
+def is_third(context: Context) -> bool:
+    """Whether its engine is known, and divides weights as well."""
+    engine = context.companions.get("deepspeed")
+    data = {} if engine is None else engine.data
+    return bool(_section(data, "zero_optimization").get("stage") == 3)
 
 
 def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
