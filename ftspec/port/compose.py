@@ -140,7 +140,12 @@ def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:
 
 MATCHED = (
     *("train.micro_batch_size", "train.max_grad_norm", "train.learning_rate", "train.weight_decay"),
-    *("train.optimizer.beta1", "train.optimizer.beta2", "train.optimizer.eps"),
+    *(
+        "train.optimizer.beta1",
+        "train.optimizer.beta2",
+        "train.optimizer.eps",
+        "train.warmup_steps",
+    ),
 )
 """What transformers holds the engine's numbers to, the trainer's defaults included."""
 

@@ -10,13 +10,15 @@ import pytest
 
 from ftspec.errors import UnsupportedError
 from ftspec.port.carry import carry
-from tests.port.conftest import Bring
+from tests.port.conftest import Bring, fate
 
 FACTORY = (
     "model_name_or_path: org/model\nstage: sft\ndo_train: true\ndataset: alpaca_en_demo\n"
     "output_dir: o\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 4\ndeepspeed: ds.json\n"
 )
 AUTO = {"type": "WarmupLR", "params": {"warmup_num_steps": "auto"}}
+WARM = {"type": "WarmupLR", "params": {"warmup_num_steps": 5}}
+BATCHED = {"train_batch_size": "auto", "train_micro_batch_size_per_gpu": "auto"}
 BATCH = {
     "train_batch_size": 64,
     "train_micro_batch_size_per_gpu": 2,
@@ -31,7 +33,14 @@ ZERO = {"zero_optimization": {"stage": 2}}
         ({"scheduler": AUTO, **ZERO}, "", "warm-up is 0 steps"),
         ({"scheduler": AUTO, **ZERO}, "warmup_steps: 10\n", ""),
         ({"scheduler": AUTO, **ZERO}, "warmup_ratio: 0.1\n", ""),
-        ({"scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 5}}, **ZERO}, "", ""),
+        (
+            {"scheduler": WARM, **ZERO},
+            "",
+            "train.warmup_steps: 5 in ds.json, but the trainer assumes 0",
+        ),
+        ({"scheduler": WARM, **ZERO}, "warmup_steps: 5\n", ""),
+        ({**BATCHED, **ZERO}, "", "gradient_accumulation_steps: none here"),
+        ({"train_micro_batch_size_per_gpu": "auto", **ZERO}, "", ""),
         ({"bf16": {"enabled": True}, **ZERO}, "", "bf16.enabled: on here, but off by the trainer"),
         ({"bf16": {"enabled": False}, **ZERO}, "bf16: true\n", "bf16.enabled: off here, but on"),
         ({"bf16": {"enabled": True}, **ZERO}, "bf16: true\n", ""),
@@ -44,6 +53,22 @@ def test_where_a_run_stops(read: Bring, engine: dict[str, Any], more: str, told:
     stops = [line for line in imported.composed.open if "stops at" in line]
     assert len(stops) == bool(told)
     assert all(told in line for line in stops)
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "steps"),
+    [("num_train_epochs: 2\n", "inert", None), ("max_steps: 50\n", "renamed", 50)],
+)
+def test_steps_that_an_engine_counts_are_the_trainers(
+    read: Bring, more: str, kind: str, steps: int | None
+) -> None:
+    """Beside epochs they were its own, and nothing of the two files was understood."""
+    decay = {"type": "WarmupDecayLR", "params": {"total_num_steps": 50, "warmup_num_steps": 5}}
+    engine = json.dumps({"scheduler": decay, **ZERO})
+    imported = read(f"{FACTORY}warmup_steps: 5\n{more}", other={"ds.json": engine})
+    assert fate(imported, "scheduler.params.total_num_steps")[0] == kind
+    assert imported.composed.spec.train.steps == steps
+    assert all(one.faithful for one in imported.fates)
 
 
 def test_three_numbers_tell_the_devices(read: Bring) -> None:

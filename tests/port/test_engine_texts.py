@@ -72,6 +72,13 @@ def test_strict_json_is_no_other_text() -> None:
          "weight_quantization.quantized_initialization.num_bits", "unknown"),
         ({"communication_data_type": "half"}, "communication_data_type", "unknown"),
         ({"communication_data_type": "FP32"}, "communication_data_type", "inert"),
+        ({"zero_optimization": {"stage": 3, "stage3_reduce_scatter": True}},
+         "zero_optimization.stage3_reduce_scatter", "unknown"),
+        ({"zero_optimization": {"stage": 3, "stage3_max_live_parameters": 10}},
+         "zero_optimization.stage3_max_live_parameters", "inert"),
+        ({"zero_optimization": {"stage": 3, "gather_16bit_weights_on_model_save": True}},
+         "zero_optimization.gather_16bit_weights_on_model_save", "inert"),
+        ({"logging": {"steps_per_print": 10}}, "logging.steps_per_print", "inert"),
     ],
 )  # fmt: skip
 def test_what_the_engine_stops_at_or_does_not_read(
@@ -81,6 +88,30 @@ def test_what_the_engine_stops_at_or_does_not_read(
     imported = read(json.dumps(engine), name="ds.json")
     assert fate(imported, key)[0] == kind
     assert not {"train.learning_rate", "train.warmup_steps"} & imported.composed.values.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "key", "told"),
+    [
+        ("Adam", {"bias_correction": True}, "bias_correction", ""),
+        ("Adam", {"bias_correction": False}, "bias_correction", "without its correction"),
+        ("Adam", {"bias_correction": True, "torch_adam": True}, "bias_correction", "stops at it"),
+        ("Adam", {"amsgrad": True}, "amsgrad", "has no amsgrad"),
+        ("Adam", {"amsgrad": True, "torch_adam": True}, "amsgrad", "the largest of"),
+        ("Lion", {"bias_correction": True}, "bias_correction", "has no bias_correction"),
+        ("Lamb", {"bias_correction": False}, "bias_correction", "the engine's own optimizer"),
+        ("Lion", {"adam_w_mode": True}, "adam_w_mode", "has no adam_w_mode"),
+    ],
+)
+def test_what_adam_alone_takes(
+    read: Bring, kind: str, params: dict[str, Any], key: str, told: str
+) -> None:
+    engine = {
+        "zero_optimization": {},
+        "optimizer": {"type": kind, "params": {"lr": 1e-3, **params}},
+    }
+    found, why = fate(read(json.dumps(engine), name="ds.json"), f"optimizer.params.{key}")
+    assert (found == "unknown", told in why) == (bool(told), True)
 
 
 def test_a_whole_number_with_a_point_is_one(read: Bring) -> None:

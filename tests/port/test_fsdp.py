@@ -297,3 +297,20 @@ def test_a_word_for_offloading_that_nothing_reads(read: Bring) -> None:
     fsdp = imported.composed.spec.hardware.fsdp
     assert fsdp is not None and not fsdp.offload_parameters
     assert any("offload_params says it" in line for line in imported.notes)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("fsdp_version: 2, fsdp_reshard_after_forward: FULL_SHARD", "fsdp_reshard_after_forward"),
+        (
+            "fsdp_auto_wrap_policy: SIZE_BASED_WRAP, fsdp_min_num_params: 1e8",  # YAML's text
+            "fsdp_min_num_params",
+        ),
+    ],
+)
+def test_words_that_accelerate_stops_at(read: Bring, section: str, key: str) -> None:
+    found, why = fate(
+        read(f"{LAUNCH}fsdp_config: {{{section}}}\n", name="l.yaml"), f"fsdp_config.{key}"
+    )
+    assert (found, "stops at" in why) == ("unknown", True)

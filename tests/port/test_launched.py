@@ -130,3 +130,63 @@ def test_trls_own_launches_are_what_comes_with_it() -> None:
     assert sorted(LAUNCHES) == [
         "fsdp1", "fsdp2", "multi_gpu", "single_gpu", "zero1", "zero2", "zero3",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("norm", "kind", "clipped"),
+    [("0.0", "derived", 1.0), ("0.5", "renamed", 0.5), ("null", "inert", None)],
+)
+def test_a_norm_of_nothing_is_the_engines_own(
+    read: Bring, norm: str, kind: str, clipped: float | None
+) -> None:
+    """accelerate 1.11 hands on no 0 (DeepSpeedPlugin); DeepSpeed 0.19.8 clips at 1.0 without one."""
+    imported = read(
+        f"{ENGINE}deepspeed_config: {{gradient_clipping: {norm}}}\n", name="launch.yaml"
+    )
+    assert fate(imported, "deepspeed_config.gradient_clipping")[0] == kind
+    assert imported.composed.values.get("train.max_grad_norm") == clipped
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "device"),
+    [
+        ("'NO'", "true", "cpu"),
+        ("MULTI_CPU", "true", "cpu"),
+        ("MULTI_GPU", "true", None),  # no other launcher hands it on
+        ("DEEPSPEED", "true", None),
+        ("'NO'", "'no'", "auto"),
+        ("MULTI_GPU", "false", "auto"),
+    ],
+)
+def test_where_a_launch_on_cpus_is_one(
+    read: Bring, kind: str, word: str, device: str | None
+) -> None:
+    imported = read(f"distributed_type: {kind}\nnum_processes: 2\nuse_cpu: {word}\n", name="l.yaml")
+    assert imported.composed.values.get("hardware.device") == device
+    assert any("GPUs are used" in line for line in imported.notes) == (device is None)
+
+
+GRID = (
+    "distributed_type: FSDP\nnum_processes: 8\nfsdp_config: {fsdp_version: 2}\nparallelism_config: "
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("num_processes: 8\nmixed_precision: bf16\n", "a file that does not say it"),
+        ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: '0'\n", "a single one with MULTI_GPU"),
+        ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: 0,1\n", ""),
+        ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: all\n", ""),
+        (f"{GRID}{{parallelism_config_dp_shard_size: 2}}\n", "its sizes make 2 devices"),
+        (f"{GRID}{{parallelism_config_dp_shard_size: 8}}\n", ""),
+        (f"{GRID}{{parallelism_config_dp_shard_size: 4, parallelism_config_dp_replicate_size: 2}}\n", ""),
+        (f"{GRID}{{parallelism_config_dp_shard_size: 1}}\n", ""),
+    ],
+)  # fmt: skip
+def test_where_no_process_starts(read: Bring, text: str, told: str) -> None:
+    stops = [
+        line for line in read(text, name="launch.yaml").composed.open if "accelerate stops" in line
+    ]
+    assert len(stops) == bool(told)
+    assert all(told in line for line in stops)

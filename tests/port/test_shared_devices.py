@@ -22,7 +22,8 @@ LAUNCH = "distributed_type: MULTI_GPU\nnum_machines: 1\nnum_processes: 8\nmixed_
 
 
 def engine(size: Any, **more: Any) -> str:
-    auto = dict.fromkeys(("train_batch_size", "train_micro_batch_size_per_gpu"), "auto")
+    batch = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+    auto = dict.fromkeys(batch, "auto")
     section = {"tensor_parallel": {"autotp_size": size}, "zero_optimization": {"stage": 1}}
     return json.dumps({**auto, **section, **more})
 

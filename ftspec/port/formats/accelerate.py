@@ -19,7 +19,6 @@ from ftspec.port.rules import (
     inert,
     one_of,
     renamed,
-    says,
     section,
     unknown,
     unless,
@@ -122,6 +121,32 @@ def _older_precision(setting: Setting, context: Context) -> Outcome:
     return _precision(setting, context)
 
 
+def _on_cpu(setting: Setting, context: Context) -> Outcome:
+    """Two of its launchers hand it on: prepare_simple_launcher_cmd_env (utils/launch.py)."""
+    wanted = fsdp.true(setting.value)
+    simple = str(context.get("distributed_type")).upper() in ("NO", "NONE", "FALSE", "MULTI_CPU")
+    if wanted and not simple and setting.key not in context.document.owners:
+        why = "accelerate hands it on with distributed_type NO and MULTI_CPU alone: GPUs are used"
+        return Outcome("inert", why=why, loud=True)
+    return Outcome("derived", spec={"hardware.device": "cpu" if wanted else "auto"})
+
+
+def _section(setting: Setting, context: Context) -> Outcome:
+    """A section that stands as one value: empty, or a text such as the name of a file."""
+    if setting.value in (None, {}):
+        return Outcome("inert", why="empty")
+    if setting.key == "deepspeed_config" and not _is(context, "DEEPSPEED"):
+        why = "nothing reads it: distributed_type is not DEEPSPEED"
+        return Outcome("inert", why=why, loud=True)
+    return Outcome("unknown", why=NO_TEXT.get(setting.key, "a section stands there, not a value"))
+
+
+NO_TEXT = {
+    "deepspeed_config": "a section stands there, and accelerate stops at anything else: in it, "
+    "deepspeed_config_file names a file",
+}
+
+
 def _is(context: Context, kind: str) -> bool:
     return str(context.get("distributed_type")).upper() == kind
 
@@ -144,14 +169,15 @@ def _offload(setting: Setting, context: Context) -> Outcome:
     if stage == 0 or (stage != 3 and what == "parameters"):
         return Outcome("inert", why=f"stage {stage} keeps them whole")
     place = "offload_param" if what == "parameters" else "offload_optimizer"
-    if setting.value == "nvme" and stage == 3:
+    word = "none" if setting.value is None else str(setting.value).lower()  # utils/launch.py
+    if word == "nvme" and stage == 3:
         path = section(context, "deepspeed_config").get(f"{place}_nvme_path")
         path = path.rstrip("/") if isinstance(path, str) else path
         return Outcome("renamed", {f"{ZERO}{place}": {"device": "nvme", "nvme_path": path}})
-    if setting.value not in ("none", "cpu", "nvme", None):
+    if word not in ("none", "cpu", "nvme"):
         return Outcome("unknown", why=f"offloading to {setting.value} is not in a spec")
-    device = "none" if setting.value in ("none", None) else "cpu"
-    kind: Kind = "derived" if setting.value == "nvme" else "renamed"
+    device = "none" if word == "none" else "cpu"
+    kind: Kind = "derived" if word == "nvme" else "renamed"
     why = "stages 1 and 2 know CPU memory alone" if kind == "derived" else ""
     return Outcome(kind, {f"{ZERO}{place}": {"device": device}}, why=why)
 
@@ -199,6 +225,8 @@ GROUPS = {
     "hardware.sequence_parallel each device has some of the heads",
 }
 """Groups of devices that a spec has not, and why."""
+HELD = "which devices hold which weights: gradients are averaged over all of them"
+"""accelerate 1.11, parallelism_config.py: `dp_replicate` and `dp_shard` are both data parallel."""
 
 
 def _shared_sizes(setting: Setting, context: Context) -> Outcome:
@@ -208,12 +236,8 @@ def _shared_sizes(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="no such group of devices")
     if name == "sp_size":
         return Outcome("renamed", spec={"hardware.sequence_parallel": setting.value})
-    if name == "dp_shard_size":
-        grid = section(context, "parallelism_config")
-        sizes = {key.removeprefix("parallelism_config_"): size for key, size in grid.items()}
-        others = ("dp_replicate_size", "tp_size", "cp_size", "sp_size")
-        if all(sizes.get(other) in (None, 1) for other in others):
-            return Outcome("inert", why="weights are sharded over all devices anyway")
+    if name in ("dp_shard_size", "dp_replicate_size"):
+        return Outcome("inert", why=HELD)
     if name.startswith("sp_") or name == "cp_comm_strategy":
         return Outcome("inert", why="how rows that are shared travel")
     other = "other ways of parallel work are not in a spec yet"
@@ -226,6 +250,8 @@ def _compiled(setting: Setting, context: Context) -> Outcome:
     words = (inner, context.get("dynamo_backend"))
     if all(word in (None, False) or str(word).upper() == "NO" for word in words):
         return Outcome("inert", why="nothing is compiled")
+    if not setting.key.endswith("dynamo_backend"):
+        return Outcome("inert", why="how it is compiled, not what it computes")
     return Outcome("approximated", why="the same mathematics, not compiled")
 
 
@@ -266,6 +292,15 @@ def _float8(setting: Setting, context: Context) -> Outcome:
     return Outcome("unknown", why=FLOAT8)
 
 
+KINDS = (
+    "multi_gpu", "multi_cpu", "multi_xpu", "multi_npu", "multi_mlu", "multi_sdaa", "multi_musa", "multi_hpu",
+    "data_parallel",
+)  # fmt: skip
+"""All of them start one process for each device that the machine has (commands/launch.py)."""
+SECTIONS = (
+    "deepspeed_config", "fsdp_config", "parallelism_config", "megatron_lm_config", "dynamo_config",
+    "mpirun_config", "ipex_config", "fp8_config",
+)  # fmt: skip
 _LAUNCH = "how processes find each other"
 FILTERS = tuple(f"deepspeed_config.deepspeed_{word}clusion_filter" for word in ("ex", "in"))
 
@@ -291,19 +326,17 @@ format = Format(
         "num_machines": _devices,
         "distributed_type": one_of(
             **dict.fromkeys(("no", "false", "none"), inert("one process")),
-            multi_gpu=inert("one process for each device"),
-            multi_cpu=inert("one process for each device"),
+            **dict.fromkeys(KINDS, inert("one process for each device")),
             fsdp=inert("fsdp_config says how"),
             deepspeed=inert("deepspeed_config says how"),
-            data_parallel=inert("one process for each device"),
             otherwise=unknown("this kind of device or of sharding is not in a spec"),
         ),
         "compute_environment": _whose,
         **dict.fromkeys(HOST, _of_host),
         "mixed_precision": _precision,
         "fp16": _older_precision,
-        "use_cpu": says("hardware.device", lambda cpu: "cpu" if cpu else "auto"),
-        "deepspeed_config": inert("empty"),
+        "use_cpu": _on_cpu,
+        **dict.fromkeys(SECTIONS, _section),
         "deepspeed_config.zero_stage": _own(renamed(f"{ZERO}stage")),
         "deepspeed_config.offload_optimizer_device": _own(_offload),
         "deepspeed_config.offload_param_device": _own(_offload),
@@ -312,7 +345,7 @@ format = Format(
             unless(("auto",), "the script says it", launched.accumulated)
         ),
         "deepspeed_config.gradient_clipping": _own(
-            unless(("auto",), "the script says it", says("train.max_grad_norm", lambda norm: norm or None))
+            unless(("auto", None), "the script says it", launched.clipped)
         ),
         "deepspeed_config.offload_optimizer_nvme_path": _own(_folder),
         "deepspeed_config.offload_param_nvme_path": _own(_folder),
@@ -324,13 +357,10 @@ format = Format(
         "deepspeed_config.zero3_init_flag": inert("when weights are cut, not what they are"),
         "deepspeed_config.zero3_save_16bit_model": inert("the end result always holds all weights"),
         "deepspeed_config.": launched.unread,
-        "fsdp_config": inert("empty"),
         **fsdp.section_rules(FSDP),
         "fsdp_config.": launched.unread,
         "fp8_config.": _float8,
-        **group("empty", "megatron_lm_config", "dynamo_config", "mpirun_config", "ipex_config", "fp8_config"),
         "megatron_lm_config.": _engine(unknown("Megatron is not in a spec"), "MEGATRON_LM"),
-        "parallelism_config": inert("empty"),
         "parallelism_config.": _shared_sizes,
         "dynamo_backend": _compiled,
         "dynamo_config.": _compiled,

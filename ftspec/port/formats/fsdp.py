@@ -25,6 +25,8 @@ STRATEGIES: Mapping[str, str] = {
 }
 """By torch's names, and by the numbers that accelerate has for them."""
 WHOLE = ("NO_SHARD", "3")
+SWITCHES = ("true", "1", "yes", "y", "on", "t", "false", "0", "no", "n", "off", "f")
+"""Words of accelerate for yes and no (utils/environment.py, str_to_bool)."""
 MOVED = "how the engine moves data, not what it computes"
 END = "how the end result is saved: it is always whole here"
 
@@ -52,7 +54,7 @@ def said(context: Context, name: str, assumed: Any = None) -> Any:
 
 def true(value: Any) -> bool:
     """Whether it is on; a command line has words for that."""
-    return str(value).lower() in ("true", "1", "yes", "y", "on")
+    return str(value).lower() in SWITCHES[:6]
 
 
 def version(context: Context) -> int:
@@ -155,6 +157,10 @@ def _strategy(tool: Tool, of: int) -> Rule:
     def rule(setting: Setting, context: Context) -> Outcome:
         if version(context) != of:
             return Outcome("inert", why=f"it belongs to version {of}, and this is the other one")
+        if of == 2 and str(setting.value).lower() not in SWITCHES:
+            return Outcome(
+                "unknown", why=f"version 2 takes yes or no here, and stops at {setting.value}"
+            )
         found = tool.strategy(context)
         if found is None:
             return Outcome("unknown", why=f"{setting.value} is not in a spec")
@@ -180,6 +186,11 @@ def _policy(setting: Setting, context: Context) -> Outcome:
 def _least(setting: Setting, context: Context) -> Outcome:
     if "SIZE" not in str(said(context, "auto_wrap_policy")).upper() or not setting.value:
         return Outcome("inert", why="layers are gathered by their classes")
+    text = str(setting.value)
+    whole = setting.value if isinstance(setting.value, float) else text
+    if not (text.isdigit() or (isinstance(whole, float) and whole.is_integer())):
+        why = f"a whole number stands there, and accelerate stops at {text}"  # utils/dataclasses.py
+        return Outcome("unknown", why=why)
     return Outcome("renamed", spec={f"{PATH}min_num_params": int(setting.value)})
 
 

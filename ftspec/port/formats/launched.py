@@ -7,6 +7,7 @@ integrations/deepspeed.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 from ftspec.port.fates import Setting
@@ -106,6 +107,18 @@ def accumulated(setting: Setting, context: Context) -> Outcome:
     return Outcome("inert", why="the trainer counts, and transformers stops at another number")
 
 
+def clipped(setting: Setting, _context: Context) -> Outcome:
+    """A norm of 0 never reaches the engine (utils/dataclasses.py, DeepSpeedPlugin), which takes its own."""
+    if setting.value:
+        return Outcome("renamed", spec={"train.max_grad_norm": setting.value})
+    return Outcome(
+        "derived",
+        spec={"train.max_grad_norm": 1.0},
+        why="accelerate hands on no 0, and DeepSpeed 0.19.8 clips at 1.0 then; old versions never did",
+        loud=True,
+    )
+
+
 def chosen(setting: Setting, context: Context) -> Outcome:
     """Which devices take part: utils/launch.py, prepare_deepspeed_cmd_env, which drops num_processes then."""
     many = context.get("num_machines")
@@ -149,6 +162,7 @@ def questions(context: Context) -> Iterable[str]:
     many, processes = context.get("num_machines"), context.get("num_processes")
     if isinstance(many, int) and isinstance(processes, int) and 0 < processes < many:
         yield f"num_processes: {processes} on {many} machines: it counts those of all, and is too small"
+    yield from unstarted(context)
     if not engine(context):
         return
     if said.get(FILE):
@@ -168,6 +182,29 @@ def questions(context: Context) -> Iterable[str]:
         yield (
             f"mixed_precision: {asked} here, but neither bf16 nor fp16 by the trainer: transformers stops at "
             "that with DeepSpeed"
+        )
+
+
+GRID = ("dp_replicate_size", "dp_shard_size", "tp_size", "cp_size", "sp_size")
+
+
+def unstarted(context: Context) -> Iterable[str]:
+    """Where accelerate starts nothing (commands/launch.py; parallelism_config.py, _validate_accelerator)."""
+    data, typed = context.document.data, context.document.owners
+    if "distributed_type" not in data and any(key not in typed for key in data):
+        yield "distributed_type: accelerate stops at a file that does not say it: which one?"
+    chosen_, processes = data.get("gpu_ids"), data.get("num_processes")
+    several = str(data.get("distributed_type")).upper() == "MULTI_GPU"
+    single = not isinstance(chosen_, str) or (chosen_ != "all" and "," not in chosen_)
+    if several and chosen_ is not None and single and data.get("num_machines") in (None, 1):
+        yield f"gpu_ids: {chosen_}: accelerate stops at a single one with MULTI_GPU: which devices?"
+    grid = section(context, "parallelism_config")
+    sizes = [grid.get(f"parallelism_config_{name}", grid.get(name)) for name in GRID]
+    total = prod(size for size in sizes if isinstance(size, int) and size > 0)
+    if total > 1 and isinstance(processes, int) and processes > 0 and total != processes:
+        yield (
+            f"parallelism_config: its sizes make {total} devices, and num_processes is {processes}: "
+            "accelerate stops at that"
         )
 
 

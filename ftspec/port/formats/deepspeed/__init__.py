@@ -154,6 +154,14 @@ def _counted_twice(context: Context) -> tuple[str, ...]:
     """transformers stops where the engine counts otherwise (integrations/deepspeed.py, fill_match)."""
     name = "gradient_accumulation_steps"
     steps, own = context.get(name), by_main(context, name) or 1
+    data = context.document.data
+    told = all(data.get(other) is not None for other in BATCH[:2])
+    if context.main is not None and name not in data and own != 1 and told:
+        # accelerate 1.11, utils/dataclasses.py; runtime/config.py, _batch_assertion
+        return (
+            f"{name}: none here, which accelerate makes 1, but {own} by the trainer: DeepSpeed stops at "
+            "that where train_batch_size is said too",
+        )
     if (
         context.main is None
         or not isinstance(steps, int)

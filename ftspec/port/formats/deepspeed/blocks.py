@@ -184,7 +184,7 @@ BLOCKS: Mapping[str, Rule] = {
     **group(
         SHOWN, "steps_per_print", "wall_clock_breakdown", "dump_state", "tensorboard.", "wandb.",
         "csv_monitor.", "comet.", "flops_profiler.", "comms_logger.", "memory_breakdown",
-        "monitor_config.", "log_level", "timers.", "vocabulary_size",
+        "monitor_config.", "log_level", "timers.", "vocabulary_size", "comms_config.", "logging.",
     ),
     **group("how and where checkpoints are written", "checkpoint.", "datastates.", "datastates_ckpt."),
     **group(

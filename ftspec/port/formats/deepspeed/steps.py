@@ -73,6 +73,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
 """Settings of these and of torch.optim.Adagrad alone, and how a spec calls them."""
 TORCH_DECAY = 0.01
 """Of torch.optim.AdamW, which `torch_adam` asks for."""
+AMSGRAD = "the largest of its second moments so far, as torch's Adam has them with amsgrad, is not in a spec"
 LOWEST = 1e-4
 """Where its cosine ends, as a share of the peak."""
 WARMUP: Mapping[str, Any] = {"train.warmup_steps": 1000, "train.warmup_ratio": None}
@@ -157,6 +158,31 @@ def _unless_alien(rule: Rule) -> Rule:
         return unless_auto(rule)(setting, context)
 
     return chosen
+
+
+def _of_adam(rule: Rule, torch: str = "") -> Rule:
+    """A setting of its own Adam: of others, and of torch's where `torch` says so, it is none."""
+
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        kind = _taken(context)
+        if not kind:
+            return Outcome("unknown", why="a setting of the engine's own optimizer")
+        if kind != "adamw":
+            name = setting.key.rpartition(".")[2]
+            return Outcome("unknown", why=f"its optimizer has no {name}, and stops at it")
+        if torch and _params(context, "optimizer").get("torch_adam"):
+            return Outcome("unknown", why=torch)
+        return rule(setting, context)
+
+    return chosen
+
+
+def _total(setting: Setting, context: Context) -> Outcome:
+    """Beside a trainer it must come to what that counts (transformers, trainer_config_finalize)."""
+    if context.main is None or context.trains.get("train.steps") is not None:
+        return Outcome("renamed", spec={"train.steps": setting.value})
+    why = "the trainer counts its steps by itself, and transformers stops unless they come to this"
+    return Outcome("inert", why=why, loud=True)
 
 
 def _of_torch(setting: Setting, context: Context) -> Outcome:
@@ -299,17 +325,22 @@ _STEPS: Mapping[str, Rule] = {
     "optimizer.params.betas": _unless_alien(_betas),
     "optimizer.params.eps": _unless_alien(says("train.optimizer.eps")),
     "optimizer.params.weight_decay": unless_auto(_decay),
-    "optimizer.params.torch_adam": inert("which implementation of the same Adam"),
-    "optimizer.params.adam_w_mode": _apart,
-    "optimizer.params.fp32_optimizer_states": _states,
+    "optimizer.params.torch_adam": _of_adam(inert("which implementation of the same Adam")),
+    "optimizer.params.adam_w_mode": _of_adam(_apart),
+    "optimizer.params.fp32_optimizer_states": _of_adam(_states),
     "optimizer.params.amsgrad": unless(
-        (False,), "off", unknown("its Adam has no amsgrad, and stops")
+        (False,), "off", _of_adam(unknown("its Adam has no amsgrad, and stops"), AMSGRAD)
     ),
     "optimizer.params.max_grad_norm": unknown(
         "DeepSpeed 0.19.8 stops at it here: gradient_clipping says it"
     ),
-    "optimizer.params.bias_correction": unless(
-        (True,), "as a spec's AdamW does", unknown("Adam without its correction is not in a spec")
+    "optimizer.params.bias_correction": _of_adam(
+        unless(
+            (True,),
+            "as a spec's AdamW does",
+            unknown("Adam without its correction is not in a spec"),
+        ),
+        "torch's Adam has no bias_correction, and stops at it",
     ),
     **{f"optimizer.params.{name}": _of_torch for name in OWN},
     "optimizer.params.initial_accumulator_value": unless(
@@ -325,7 +356,7 @@ _STEPS: Mapping[str, Rule] = {
     "scheduler.params.warmup_num_steps": unless_auto(_steps),
     "scheduler.params.warmup_min_ratio": _of_cosine(_lowest),
     "scheduler.params.cos_min_ratio": _of_cosine(says("train.schedule.min_ratio")),
-    "scheduler.params.total_num_steps": unless_auto(says("train.steps")),
+    "scheduler.params.total_num_steps": unless_auto(_total),
     "scheduler.params.last_batch_iteration": unless(
         (-1,), "it begins with the first step", unknown("a schedule that begins later")
     ),

@@ -54,7 +54,13 @@ KNOBS = (
     "gather_16bit_weights_on_model_save", "max_live_parameters", "max_reuse_distance",
     "model_persistence_threshold", "param_persistence_threshold", "prefetch_bucket_size",
 )  # fmt: skip
-"""Settings of speed and memory. Some have a name that begins with `stage3_` as well."""
+"""Settings of speed and memory."""
+ALIASES = (
+    "allgather_sequential", "gather_16bit_weights_on_model_save", "max_live_parameters", "max_reuse_distance",
+    "model_persistence_threshold", "module_granularity_threshold", "param_persistence_threshold",
+    "prefetch_bucket_size", "use_all_reduce_for_fetch_params",
+)  # fmt: skip
+"""Those of them that have a name with `stage3_` before it as well: the engine stops at other such names."""
 FILLED = ("reduce_bucket_size", "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")
 """Sizes that the word `auto` takes from the model (transformers, integrations/deepspeed.py)."""
 TUNED: Mapping[str, Any] = {
@@ -206,7 +212,7 @@ SHARDING: Mapping[str, Rule] = {
         "its Adam takes the same steps in a process of its own"
     ),
     **group(
-        MOVED, *(f"{ZERO}{name}" for name in KNOBS), *(f"{ZERO}stage3_{name}" for name in KNOBS)
+        MOVED, *(f"{ZERO}{name}" for name in KNOBS), *(f"{ZERO}stage3_{name}" for name in ALIASES)
     ),
     **dict.fromkeys((f"{ZERO}{name}" for name in (*TUNED, "overlap_comm")), _tuned),
     f"{ZERO}stage3_gather_fp16_weights_on_model_save": inert(
