@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftspec.errors import SpecError
 from ftspec.port import launchers
-from ftspec.read import json as strict_json
+from ftspec.port.arguments import arguments
 from ftspec.read.commands import Command, Word
 from ftspec.read.commands import read as read_commands
 
@@ -69,8 +67,34 @@ RECIPES = (
 """torchtune's recipes that train (recipes/ of 0.6.1)."""
 UNTRAINED_RECIPES = ("generate", "generate_v2", "quantize", "eleuther_eval")
 TORCHRUN_FLAGS = ("--standalone", "--no-python", "--no_python", "--run-path", "--run_path")
+WRAPPING = (
+    *(
+        "srun",
+        "timeout",
+        "nice",
+        "ionice",
+        "numactl",
+        "taskset",
+        "conda",
+        "mamba",
+        "micromamba",
+        "poetry",
+    ),
+    *(
+        "singularity",
+        "apptainer",
+        "docker",
+        "podman",
+        "nsys",
+        "xvfb-run",
+        "caffeinate",
+        "mpirun",
+        "mpiexec",
+    ),
+)
+"""Programs that run another one, behind options of their own."""
 BEFORE = (
-    *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", "srun"),
+    *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", *WRAPPING),
     *("if", "then", "else", "do", "!", "{"),
 )
 STARTERS = ("accelerate", "torchrun", "deepspeed", "env", "uv")
@@ -80,6 +104,7 @@ MEETING = (
     *("--log_dir", "--tee", "--max_restarts", "--local_addr", "--deepspeed_hostfile"),
 )
 """A launcher's options that say how processes find each other, whatever stands behind them."""
+CUT_OFF = "the command ends above, at a comment or a line without a backslash, and does not get it"
 PYTHONS = ("python", "python3", "ipython")
 
 
@@ -116,8 +141,17 @@ def untrained(commands: Sequence[Command]) -> list[tuple[int, str]]:
 
 
 def launches(commands: Sequence[Command]) -> list[Launch]:
-    """The commands of a script that train."""
-    return [found for command in _spelt(commands) if (found := _launch(command)) is not None]
+    """The commands of a script that train; lines of options behind one, which it does not get, are told."""
+    found: list[Launch] = []
+    before: Launch | None = None
+    for command in _spelt(commands):
+        if before is not None and command.words[0].text.startswith("--"):
+            text = " ".join(word.text for word in command.words)
+            before.unknown.append((command.line, f"{text}: {CUT_OFF}"))
+            continue
+        before = _launch(command)
+        found += [] if before is None else [before]
+    return found
 
 
 def _spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
@@ -131,11 +165,7 @@ def _spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
             yield command
             continue
         inner = (
-            one._replace(
-                line=command.line,
-                environ={**command.environ, **one.environ},
-                unsure=command.unsure | one.unsure,
-            )
+            one._replace(line=command.line, around=one.around.within(command.around))
             for one in read_commands(text)
         )
         yield from _spelt([*inner], depth - 1)
@@ -147,7 +177,6 @@ def _launch(command: Command) -> Launch | None:
         return None
     texts = [word.text for word in words]
     name = texts[0].rpartition("/")[2]
-    visible = [n for n in command.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if n.strip()]
     own = OWN.get(name)
     if own is not None and texts[1:2] and texts[1] in own[1]:
         launch = Launch(command.line, own[0], texts[1] if name == "trl" else "", words=words[2:])
@@ -157,7 +186,7 @@ def _launch(command: Command) -> Launch | None:
             launch.unknown += unknown
             launch.machine |= launched(options)
         else:  # those start a process for each device that they see
-            launch.machine |= _seen(command.environ, len(visible))
+            launch.machine |= _seen(command.environ, len(_visible(command)))
         if name == "axolotl":
             launch.words, taken, launcher = launchers.of_axolotl(words[2:])
             options, unknown = arguments(taken, command.line)
@@ -173,11 +202,19 @@ def _launch(command: Command) -> Launch | None:
     launcher, skipped = _launcher(name, texts)
     if not launcher:
         return None
-    found = _program(command, words[skipped:], launcher, visible if launcher == "deepspeed" else [])
+    found = _program(
+        command, words[skipped:], launcher, _visible(command) if launcher == "deepspeed" else []
+    )
     if found is not None:
-        found.environ |= {**dict.fromkeys(command.unsure), **command.environ}
+        found.environ |= command.around.whole()
         found.environ |= _placed(launcher, found.machine.get("num_processes"))
     return found and _surrounded(found, command.environ)
+
+
+def _visible(command: Command) -> list[str]:
+    """The devices that a command sees, where its variables say so."""
+    said = command.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return [number for number in said.split(",") if number.strip()]
 
 
 def _handed_on(words: Sequence[Word]) -> tuple[list[Word], list[Word]]:
@@ -273,7 +310,7 @@ def _bare(words: Sequence[Word]) -> list[Word]:
     left = list(words)
     while left and left[0].text in BEFORE:
         around, left = left[0].text, left[1:]
-        if around == "srun":  # whose options may have a word of their own
+        if around in WRAPPING:  # whose options may have a word of their own
             starts = (n for n, word in enumerate(left) if _starts(word.text))
             left = left[next(starts, len(left)) :]
         while left and left[0].text.startswith("-"):
@@ -344,46 +381,3 @@ def _tool(name: str, rest: Sequence[Word]) -> tuple[str, str]:
     if "llamafactory" in name.lower() or name.endswith("src/train.py"):
         return "llamafactory", ""
     return SCRIPTS.get(file, ("", ""))
-
-
-def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:
-    """`--key value ...`, `--key=value`, `--flag` and `key=value` as settings, and what is not known.
-
-    A bare word in front is under "", as in `llamafactory-cli train FILE`.
-    """
-    found: dict[str, Any] = {}
-    unknown: list[tuple[int, str]] = []
-    taken: dict[str, list[Word]] = {}
-    key = ""
-    for word in words:
-        name, sign, value = word.text.partition("=")
-        if word.text == "--":
-            key = ""
-        elif word.text.startswith("--"):
-            key = name.removeprefix("--").replace("-", "_")
-            taken[key] = [Word(value, word.known)] if sign else []
-        elif sign and name.replace("_", "a").replace(".", "a").isalnum() and taken.get(key) != []:
-            taken[name] = [Word(value, word.known)]
-            key = name
-        else:
-            taken.setdefault(key, []).append(word)
-    for name, values in taken.items():
-        if any(not word.known for word in values):
-            text = " ".join(word.text for word in values)
-            unknown.append((line, f"--{name} {text}" if name else text))
-            continue
-        texts = [_value(word.text) for word in values]
-        found[name] = True if not texts else texts[0] if len(texts) == 1 else texts
-    for name in [name for name in found if name.startswith("no_") and found[name] is True]:
-        found[name.removeprefix("no_")] = not found.pop(name)
-    return found, unknown
-
-
-def _value(text: str) -> Any:
-    """A mapping or a list that is written as JSON; else the text."""
-    if text[:1] in ("{", "["):
-        try:
-            return strict_json.read(text)
-        except (SpecError, json.JSONDecodeError):
-            return text
-    return text

@@ -12,11 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
+from ftspec.port.arguments import arguments
 from ftspec.port.documents import Document, Scalar, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
 from ftspec.port.launchers import CONFIG, is_handed_on
-from ftspec.port.launches import Launch, arguments, launched, launches, untrained
+from ftspec.port.launches import Launch, launched, launches, untrained
 from ftspec.port.overrides import DOTTED, merged
 from ftspec.port.presets import launch_preset
 from ftspec.port.slips import refused, stray, unblanked

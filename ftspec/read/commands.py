@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
-from ftspec.read import heredocs, slurm
-from ftspec.read.assigned import in_order
+from ftspec.read import assigned, heredocs, lines, slurm
+from ftspec.read.exported import Around, Exported
 from ftspec.read.heredocs import Made
-from ftspec.read.shell import joined_lines
 from ftspec.read.text import SIZE, refuse_huge, wrong
 from ftspec.read.words import SPACE, closed, total
 
-_SET = re.compile(
-    r"(?:^|[\s;])(?:export\s+|local\s+|readonly\s+)?([A-Za-z_]\w*)=", re.ASCII | re.MULTILINE
-)
-_ADDED = re.compile(r"(?:^|[\s;])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
+_SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII | re.MULTILINE)
+_ADDED = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
+_LIST = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.ASCII)
+_ALL_OF = re.compile(r"\$\{([A-Za-z_]\w*)\[[@*]\]\}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _ADDITION = re.compile(r"([A-Za-z_]\w*)\+=(.*)", re.ASCII | re.DOTALL)
@@ -31,7 +31,9 @@ _ENDS = ";|&()\n"
 _OPEN = frozenset("$`")
 _AROUND = frozenset(("do", "then", "else", "{", "env", "time", "nohup", "exec", "command"))
 """Words in front of a command, behind which its variables may stand."""
-_PREFIXES = frozenset(("export", "local", "readonly", "declare"))
+_PREFIXES = frozenset(("export", "local", "readonly", "declare", "typeset"))
+_QUOTED = '$`"\\'
+"""What a backslash takes the meaning from between double quotes; elsewhere there it is one."""
 
 
 class Word(NamedTuple):
@@ -47,18 +49,66 @@ class Variables(dict[str, Word]):
 
     put_in = 0
 
+    def __init__(self, script: str) -> None:
+        """Those that Slurm sets."""
+        super().__init__({name: Word(text) for name, text in slurm.variables(script).items()})
+        self.lists: dict[str, tuple[Word, ...]] = {}
+        """Values in brackets: `ARGS=(--bf16 --lora_r 8)`."""
+        added = {*_ADDED.findall(script)}
+        self.often = Counter(_SET.findall(script)) + Counter(_ADDED.findall(script))
+        plain = assigned.in_order(script, self.often)
+        once = {name for name, times in self.often.items() if times == 1}
+        asked = assigned.asked(script)
+        changed = assigned.changed(script) - asked
+        self.certain = ((once - added) | plain) - changed
+        self._asked = asked
+        self._ends: list[tuple[int, str]] = []
+
+    def known(self, name: str) -> str | None:
+        """What a variable is, if that is sure."""
+        word = self.get(name)
+        return word.text if word is not None and word.known else None
+
+    def hold(self, name: str, line: int) -> None:
+        """What is set in a branch counts up to its end alone."""
+        if name not in self._asked:
+            heappush(self._ends, (line, name))
+
+    def ended(self, line: int) -> Iterator[str]:
+        """Variables whose branch has ended before a line, which are forgotten."""
+        while self._ends and self._ends[0][0] < line:
+            _, name = heappop(self._ends)
+            self.pop(name, None)
+            self.lists.pop(name, None)
+            yield name
+
+    def add(self, name: str, words: Sequence[Word], grows: bool) -> None:
+        """A value in brackets, or more of one."""
+        before = self.lists.get(name) if grows else ()
+        if name in self.certain and before is not None:
+            self.count(*words)
+            self.lists[name] = (*before, *words)
+
+    def count(self, *words: Word) -> None:
+        """Take note of words that are put in.
+
+        Raises:
+            SpecError: all in all they are more than any script is long: `A=$A$A`, line after line.
+        """
+        self.put_in += sum(len(word.text) + 1 for word in words)
+        if self.put_in > SIZE:
+            raise wrong(f"the values of its variables come to more than {SIZE:,} characters")
+
     def value(self, name: str, default: Word | None, written: str) -> tuple[str, bool]:
         """What is put in for a variable, and whether that is sure; else what stands there.
 
         Raises:
-            SpecError: all in all it is more than any script is long: `A=$A$A`, line after line.
+            SpecError: as `count`.
         """
         word = self.get(name, default)
         if word is None:
             return written, False
-        self.put_in += len(word.text)
-        if self.put_in > SIZE:
-            raise wrong(f"the values of its variables come to more than {SIZE:,} characters")
+        self.count(word)
         return word.text, word.known
 
 
@@ -66,10 +116,13 @@ class Command(NamedTuple):
     """One command, its variables in front taken off."""
 
     words: tuple[Word, ...]
-    environ: Mapping[str, str]
+    around: Around
     line: int
-    unsure: frozenset[str] = frozenset()
-    """Variables of the environment that are set to what only the shell knows."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables that it finds set, as far as their values are known."""
+        return {name: text for name, text in self.around.whole().items() if text is not None}
 
 
 def read(script: str) -> list[Command]:
@@ -89,137 +142,189 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     """
     refuse_huge(script, "a shell script")
     script, documents = heredocs.taken_out(script)
-    often = Counter(_SET.findall(script))
-    often.update(_ADDED.findall(script))
-    certain = {name for name, times in often.items() if times == 1} | in_order(script, often)
-    certain -= {*_ADDED.findall(script)} - in_order(script, often)
-    variables = Variables({name: Word(text) for name, text in slurm.variables(script).items()})
-    exported: dict[str, str] = {}
-    unsure: set[str] = set()
+    variables = Variables(script)
+    exported = Exported()
+    last = assigned.last_lines(script)
     found: list[Command] = []
-    for number, line in _whole(script):
-        for words in _commands(line, variables):
-            environ: dict[str, str] = {}
-            partly: dict[str, Word] = {}
-            unknown: set[str] = set()
+    for number, line in lines.whole(script):
+        for name in variables.ended(number):
+            if name in exported:
+                exported.put(name, None)
+        for words in _commands(line, variables, last[number - 1]):
             shares = words[0].text in _PREFIXES
-            first = next((n for n, word in enumerate(words) if word.text not in _AROUND), 0)
-            rest = list(words[first:])
-            if shares:  # `export A B=x`
-                rest = sorted(words[1:], key=lambda word: "=" not in word.text)
-            while rest and (match := _ASSIGNMENT.fullmatch(rest[0].text)):
-                if rest[0].known:
-                    environ[match[1]] = match[2]
-                else:
-                    unknown.add(match[1])
-                    partly |= {match[1]: Word(match[2], False)} if match[1] in certain else {}
-                rest = rest[1:]
-            if rest and not shares and (grown := _grown(rest[0], variables, certain)):
-                variables |= grown
-                continue
+            own, rest = _assigned(words, shares)
             if rest and not shares:
+                grown = _grown(rest[0], variables)
+                variables |= grown
                 spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
-                open_ones = frozenset((unsure - environ.keys()) | unknown)
-                found.append(Command(spaced, {**exported, **environ}, number, open_ones))
+                texts = {name: word.text if word.known else None for name, word in own.items()}
+                if not grown:
+                    found.append(Command(spaced, Around(texts, exported, exported.moment), number))
                 continue
-            once = {name: value for name, value in environ.items() if name in certain}
-            variables |= {name: Word(value) for name, value in once.items()} | partly
-            if shares:
-                again = {word.text: variables.get(word.text) for word in rest if often[word.text]}
-                exported |= once | {
-                    name: old.text for name, old in again.items() if old and old.known
-                }
-                unsure |= (environ.keys() | unknown | again.keys()) - exported.keys()
+            for name, word in own.items():
+                is_certain = name in variables.certain
+                if is_certain:
+                    variables[name] = word
+                    variables.hold(name, last[number - 1])
+                if shares:
+                    exported.put(name, word.text if is_certain and word.known else None)
+            for name in (word.text for word in rest if word.text in variables.often):
+                old = variables.get(name)  # `export A`
+                exported.put(name, old.text if old is not None and old.known else None)
 
     # a text may have been written before the last value was there
-    fixed = Variables({name: word for name, word in variables.items() if often[name] <= 1})
+    often = variables.often
+    for name in [name for name in variables if often[name] > 1]:
+        del variables[name]
 
     def expand(text: str) -> tuple[str, bool]:
-        whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, fixed))
+        whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
         return whole.replace(SPACE, " "), known
 
     return found, heredocs.written(documents, script, expand)
 
 
-def _grown(word: Word, variables: Mapping[str, Word], certain: Collection[str]) -> dict[str, Word]:
+def _assigned(words: Sequence[Word], shares: bool) -> tuple[dict[str, Word], list[Word]]:
+    """The variables in front of a command, and what is left of it; ``shares``: `export A B=x`."""
+    if shares:
+        rest = sorted(words[1:], key=lambda word: "=" not in word.text)
+    else:
+        first = next((n for n, word in enumerate(words) if word.text not in _AROUND), 0)
+        rest = list(words[first:])
+    found: dict[str, Word] = {}
+    place = 0
+    while place < len(rest) and (match := _ASSIGNMENT.fullmatch(rest[place].text)):
+        found[match[1]] = Word(match[2], rest[place].known)
+        place += 1
+    return found, rest[place:]
+
+
+def _grown(word: Word, variables: Variables) -> dict[str, Word]:
     """A variable with what `A+=b` puts behind it."""
     match = _ADDITION.fullmatch(word.text)
-    if match is None or match[1] not in certain or not (old := variables.get(match[1])):
+    if match is None or match[1] not in variables.certain or not (old := variables.get(match[1])):
         return {}
     return {match[1]: Word(old.text + match[2], old.known and word.known)}
 
 
-def _whole(script: str) -> list[tuple[int, str]]:
-    """Lines with their numbers; a quote that is open at an end of line takes the next one in."""
-    found: list[tuple[int, str]] = []
-    quote = ""
-    for number, line in joined_lines(script):
-        if quote:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line}")
-        else:
-            found.append((number, line))
-        quote = _open(line, quote)
-    return found
-
-
-def _open(line: str, quote: str) -> str:
-    """The quote that is open at the end of a line."""
-    escaped = False
-    for place, here in enumerate(line):
-        if escaped:
-            escaped = False
-        elif here == "\\" and quote != "'":
-            escaped = True
-        elif here in "\"'" and (not quote or quote == here):
-            quote = "" if quote else here
-        elif here == "#" and not quote and (place == 0 or line[place - 1] in " \t;"):
-            break
-    return quote
-
-
-def _commands(  # noqa: PLR0912 - one branch for each kind of character
-    line: str, variables: Variables
+def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
+    line: str, variables: Variables, last: int | None = None
 ) -> Iterator[list[Word]]:
-    """The commands of one line, one by one: what one sets counts in the next."""
+    """The commands of one line, one by one: what one sets counts in the next, up to the line ``last``.
+
+    None: these are words in brackets, which hold no brackets of their own.
+    """
     words: list[Word] = []
     text, known, begun, quote = "", True, False, ""
+    aside = False
+    """Whether the next word is no argument, but says where input or output goes."""
     position = 0
     while position < len(line):
         here = line[position]
+        if (
+            here == "("
+            and not quote
+            and last is not None
+            and (match := _LIST.fullmatch(text))
+            and known
+        ):
+            end = _closed(line, position)
+            given = [
+                word for one in _commands(line[position + 1 : end - 1], variables) for word in one
+            ]
+            variables.add(match[1], given, bool(match[2]))
+            variables.hold(match[1], last)
+            text, begun, position = "", False, end
+            continue
         if begun and not quote and here in f" \t<>{_ENDS}":
-            if here not in "<>" or not text.isdigit():  # 2> names a stream
+            if not (aside or (here in "<>" and text.isdigit())):  # 2> names a stream
                 words.append(Word(text, known))
-            text, known, begun = "", True, False
+            text, known, begun, aside = "", True, False, False
         if quote == "'" and here != "'":
             text += here
         elif here == "\\" and position + 1 < len(line):
             position += 1
-            text, begun = text + line[position], True
+            kept = "\\" if quote and line[position] not in _QUOTED else ""
+            text, begun = text + kept + line[position], True
         elif here in "\"'" and (not quote or quote == here):
             quote, begun = ("" if quote else here), True
+        elif not text and (many := _all_of(line, position, quote, variables)) is not None:
+            listed, position, quote = many
+            words += listed
+            begun = False
+            continue
         elif here in "$`":
             value, position, sure = _expanded(line, position, variables)
             parts = [value] if quote else value.split()  # the shell splits it, too
             for part in parts[:-1]:
                 words.append(Word(text + part, known and (sure or not _OPEN & {*part})))
                 text, known = "", True
-            last = "".join(parts[-1:])
-            text, known = text + last, known and (sure or (not quote and not _OPEN & {*last}))
+            rest = "".join(parts[-1:])
+            text, known = text + rest, known and (sure or (not quote and not _OPEN & {*rest}))
             begun = begun or bool(parts)
             continue
         elif quote or here not in f" \t<>#{_ENDS}" or (here == "#" and begun):
             text, begun = text + here, True
         elif here == "#":
             break
-        elif here in f"<>{_ENDS}":  # where output goes is no argument
+        elif here in "<>" or line[position : position + 2] == "&>":
+            position, aside = _aside(line, position)
+            continue
+        elif here in _ENDS:
             if words:
                 yield words
-            words = []
+            words, aside = [], False
         position += 1
-    if begun:
+    if begun and not aside:
         words.append(Word(text, known))
     if words:
         yield words
+
+
+def _aside(line: str, start: int) -> tuple[int, bool]:
+    """Behind `>`, `2>&`, `<<<` and their like, and whether a word follows that says where it goes."""
+    position = start
+    while position < len(line) and line[position] in "<>&|":
+        position += 1
+    if line[position : position + 1] == "(":  # `> >(tee log.txt)`
+        return _closed(line, position), False
+    return position, True
+
+
+def _all_of(
+    line: str, start: int, quote: str, variables: Variables
+) -> tuple[tuple[Word, ...], int, str] | None:
+    """The words that `"${ARGS[@]}"` is, where they end, and the quote that is open behind them."""
+    match = _ALL_OF.match(line, start)
+    if match is None or (given := variables.lists.get(match[1])) is None or quote == "'":
+        return None
+    end = match.end()
+    if quote:
+        if line[end : end + 1] != quote or line[start - 1] != quote:
+            return None
+        end, quote = end + 1, ""
+    if line[end : end + 1] not in ("", " ", "\t", *_ENDS):
+        return None
+    variables.count(*given)
+    return given, end, quote
+
+
+def _closed(line: str, start: int) -> int:
+    """Behind the bracket that closes the one at this place; quotes are passed over."""
+    depth, quote, escaped = 0, "", False
+    for place in range(start, len(line)):
+        here = line[place]
+        if escaped:
+            escaped = False
+        elif here == "\\" and quote != "'":
+            escaped = True
+        elif here in "\"'" and (not quote or quote == here):
+            quote = "" if quote else here
+        elif not quote:
+            depth += (here == "(") - (here == ")")
+            if not depth:
+                return place + 1
+    return len(line)
 
 
 def _expanded(line: str, start: int, variables: Variables) -> tuple[str, int, bool]:
@@ -237,8 +342,7 @@ def _expanded(line: str, start: int, variables: Variables) -> tuple[str, int, bo
     else:
         end = (line.find("`", start + 1) + 1 if line[start] == "`" else start + 1) or len(line)
     piece = line[start:end]
-    if piece.startswith("$((") and piece.endswith("))"):
-        values = {name: word.text for name, word in variables.items() if word.known}
-        if (number := total(piece[3:-2], values)) is not None:
-            return number, end, True
+    is_sum = piece.startswith("$((") and piece.endswith("))")
+    if is_sum and (number := total(piece[3:-2], variables.known)) is not None:
+        return number, end, True
     return piece.replace(" ", SPACE), end, False

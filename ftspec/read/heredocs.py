@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -44,10 +45,21 @@ class Made(NamedTuple):
     """What is not known of it: lines of the script, and what stands there."""
 
 
+class _Making(NamedTuple):
+    """A file while it is put together."""
+
+    lines: list[str]
+    numbers: list[int]
+    open: list[tuple[int, str]]
+
+
 def taken_out(script: str) -> tuple[str, list[Heredoc]]:
     """A script with blank lines in the place of its heredocs, and these."""
     lines = script.split("\n")
     found: list[Heredoc] = []
+    ends: dict[str, deque[int]] = {}
+    for number, line in enumerate(lines):
+        ends.setdefault(line.strip(), deque()).append(number)
     at = 0
     while at < len(lines):
         head = lines[at]
@@ -55,7 +67,7 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
         at += 1
         if begun is None:
             continue
-        end = next((n for n in range(at, len(lines)) if lines[n].strip() == begun["end"]), None)
+        end = _next(ends.get(begun["end"]), at)
         if end is None:  # a shift of bits, or a word of a text
             continue
         rest = head[: begun.start()] + head[begun.end() :]
@@ -63,6 +75,7 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
         body = lines[at:end]
         if _is_script(into[1].strip("\"'") if into else "", rest, body):
             lines[at - 1], lines[end] = rest, ""
+            ends[begun["end"]].popleft()
             continue
         found.append(
             Heredoc(
@@ -79,6 +92,13 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
     return "\n".join(lines), found
 
 
+def _next(places: deque[int] | None, start: int) -> int | None:
+    """The first of these places from there on; those before it are done with."""
+    while places and places[0] < start:
+        places.popleft()
+    return places[0] if places else None
+
+
 def _is_script(into: str, head: str, body: Sequence[str]) -> bool:
     """Whether the lines are commands, of a shell that gets them or of a script that they become."""
     if into:
@@ -88,30 +108,29 @@ def _is_script(into: str, head: str, body: Sequence[str]) -> bool:
 
 def written(found: Sequence[Heredoc], rest: str, expand: Expand) -> dict[str, Made]:
     """The files that these write, by `named`; ``rest``: the script without them."""
-    files: dict[str, Made] = {}
+    files: dict[str, _Making] = {}
     for heredoc in found:
         name = named(expand(heredoc.into)[0])
-        taken = [(line, True) if heredoc.plain else expand(line) for line in heredoc.lines]
-        numbers = tuple(range(heredoc.line, heredoc.line + len(taken)))
-        unsure = tuple(
-            (number, line.strip())
-            for number, line, (_, known) in zip(numbers, heredoc.lines, taken, strict=True)
-            if not known
-        )
-        now = Made("\n".join(text if known else "" for text, known in taken), numbers, unsure)
-        if (before := files.get(name)) is not None and heredoc.appends:
-            text = f"{before.text}\n{now.text}"
-            now = Made(text, before.numbers + numbers, before.open + unsure)
-        elif before is not None:
+        before = files.get(name)
+        now = before if before is not None and heredoc.appends else _Making([], [], [])
+        for number, line in enumerate(heredoc.lines, heredoc.line):
+            text, known = (line, True) if heredoc.plain else expand(line)
+            now.lines.append(text if known else "")
+            now.numbers.append(number)
+            now.open.extend([] if known else [(number, line.strip())])
+        if before is not None and now is not before:
             said = f"{heredoc.into} is written anew here: which of them is meant?"
-            now = now._replace(open=(*unsure, (heredoc.line - 1, said)))
+            now.open.append((heredoc.line - 1, said))
         files[name] = now
     for number, line in enumerate(rest.split("\n"), 1):
-        for name in _changed(line, expand) & files.keys():
-            more = (number, line.strip())
-            files[name] = files[name]._replace(open=(*files[name].open, more))
+        for name in _changed(line, expand):
+            if name in files:
+                files[name].open.append((number, line.strip()))
     files.pop("", None)
-    return files
+    return {
+        name: Made("\n".join(one.lines), tuple(one.numbers), tuple(one.open))
+        for name, one in files.items()
+    }
 
 
 def named(text: str) -> str:

@@ -31,17 +31,20 @@ def closed(line: str, start: int) -> int:
     return len(line)
 
 
-def total(text: str, values: Mapping[str, str]) -> str | None:
+def total(text: str, value_of: Callable[[str], str | None]) -> str | None:
     """The number that `$((...))` is; None where a name in it is no whole number that is known."""
     if len(text) > _MOST:
         return None
-    whole = {name: value for name, value in values.items() if value.isdecimal()}
-    named = _NAMED.sub(lambda name: whole.get(name[1], "?"), text)
+    named = _NAMED.sub(lambda name: _whole(value_of(name[1])), text)
     try:
         found = _worked_out(ast.parse(named.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ArithmeticError):
         return None
     return str(found)
+
+
+def _whole(value: str | None) -> str:
+    return value if value is not None and value.isdecimal() else "?"
 
 
 def _worked_out(node: ast.expr) -> int:

@@ -24,7 +24,17 @@ def words(script: str) -> list[list[tuple[str, bool]]]:
         ("a --b 'c d' \"e\"", [["a", "--b", "c d", "e"]]),
         ("a \\\n  --b c", [["a", "--b", "c"]]),
         ("a; b && c | d", [["a"], ["b"], ["c"], ["d"]]),
-        ("a > out.txt 2>&1", [["a"], ["out.txt"], ["1"]]),
+        ("a > out.txt 2>&1 b", [["a", "b"]]),
+        ("a &> out.txt", [["a"]]),
+        ("a > >(tee 'x)') 2>&1 b; c", [["a", "b"], ["c"]]),
+        ("a <<< b c", [["a", "c"]]),
+        ('a "b\\nc\\"d" e\\nf', [["a", 'b\\nc"d', "enf"]]),
+        ("a \\\n # b \\\n c\nd", [["a"], ["c"], ["d"]]),
+        ('A=(b # c\n  "d e"\n)\nA+=(f)\na "${A[@]}" g', [["a", "b", "d e", "f", "g"]]),
+        (
+            "A=(b)\nif c; then\nA+=(d)\nfi\na ${A[@]}",
+            [["if", "c"], ["then"], ["fi"], ["a", "${A[@]}"]],
+        ),
         ("# a\nb # c", [["b"]]),
         ("X=1\na $X ${X} \"$X\" '$X'", [["a", "1", "1", "1", "$X"]]),
         ("a ${X:-2}", [["a", "2"]]),
@@ -53,6 +63,27 @@ def test_words(script: str, expected: list[list[str]]) -> None:
         ("for i in 1 2; do\nX=$i\ndone\nX=3\na $X", False),
         ("X=$(b)\nX=2$X\na $X", False),
         ("for X in 1 2; do a $X; done", False),
+        ("X=1\nfor X in 1 2; do a $X; done", False),
+        ("X=1\nfor ((X=2; X<5; X++)); do a $X; done", False),
+        ("X=1\n((X++))\na $X", False),
+        ("X=1\nlet X+=3\na $X", False),
+        ("X=1\nread -p 'which?' X\na $X", False),
+        ("X=1\nmapfile -t X < f\na $X", False),
+        ("X=1\nprintf -v X %s 2\na $X", False),
+        ("X=1\nunset X\na $X", False),
+        ("X=1\n(X=2)\na $X", False),
+        ("[ $1 ] && X=1\na $X", False),
+        ("test $1 || X=1\na $X", False),
+        ("cd b && X=1\na $X", True),
+        ("if b; then\nX=1\nfi\na $X", False),
+        ("if b; then\nX=1\na $X\nfi", True),
+        ("if b; then\nX=1\nelse\na $X\nfi", False),
+        ("if b; then X=1; fi\na $X", False),
+        ("case $1 in\nb) X=1 ;;\nc)\na $X ;;\nesac", False),
+        ("case $1 in\nb)\nX=1\na $X ;;\nesac", True),
+        ('if [ -z "$X" ]; then\nX=1\nfi\na $X', True),
+        ('[ -z "$X" ] && X=1\na $X', True),
+        ("X=$((2*3))\na $X", True),
         ("X=1\na x$X", True),
         ("a '$X'", True),
     ],
@@ -60,6 +91,34 @@ def test_words(script: str, expected: list[list[str]]) -> None:
 def test_what_the_shell_makes_is_not_guessed(script: str, known: bool) -> None:
     command = next(one for one in words(script) if "a" in [text for text, _ in one])
     assert command[-1][1] is known
+
+
+def test_a_branch_exports_nothing_behind_its_end() -> None:
+    inside, behind = commands.read("if b; then\nexport X=1\na\nfi\nc")[-3::2]
+    assert (inside.around.whole(), behind.around.whole()) == ({"X": "1"}, {"X": None})
+
+
+def test_brackets_in_brackets_are_no_list() -> None:
+    assert commands.read("A=(\n" * 3000) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        (
+            f"{TRL} \\\n  # --bf16 \\\n  --learning_rate 1e-4",
+            "--learning_rate 1e-4: the command ends",
+        ),
+        (f"{TRL} --learning_rate 1e-4 $@", "$@"),
+        (f'A=(--learning_rate 1e-4)\n{TRL} "${{A[@]}}" $MORE', "$MORE"),
+        (f"timeout 2h conda run -n env {TRL} --learning_rate 1e-4 $@", "$@"),
+    ],
+)
+def test_what_stands_behind_the_arguments_is_asked_for(read: Bring, line: str, asked: str) -> None:
+    imported = read(line, name="run.sh")
+    assert asked in "".join(imported.composed.open)
+    rate = imported.composed.values["train.learning_rate"]
+    assert rate == (2e-5 if "the command ends" in asked else 1e-4)
 
 
 def test_a_launch_is_read_with_its_devices(read: Bring) -> None:
@@ -209,10 +268,10 @@ def test_what_is_not_known_of_such_a_file_is_a_question(
     ("script", "commands_of_it"),
     [
         ("sbatch <<EOF\n#!/bin/bash\na b\nEOF\nc", [["sbatch"], ["a", "b"], ["c"]]),
-        ("cat > x.sh <<EOF\na b\nEOF\nc", [["cat"], ["x.sh"], ["a", "b"], ["c"]]),
+        ("cat > x.sh <<EOF\na b\nEOF\nc", [["cat"], ["a", "b"], ["c"]]),
         ("python - <<EOF\nprint('it')\nEOF\nc", [["python", "-"], ["c"]]),
         ("echo 'a <<B'\nc", [["echo", "a <<B"], ["c"]]),
-        ("a <<< b\nc", [["a"], ["b"], ["c"]]),
+        ("a <<< b\nc", [["a"], ["c"]]),
     ],
 )
 def test_lines_that_are_commands_and_lines_that_are_none(

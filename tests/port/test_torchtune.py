@@ -280,3 +280,52 @@ def test_references_are_values(read: Bring) -> None:
 def test_a_mapping_of_columns_names_both(read: Bring) -> None:
     text = LORA.replace(CHAT, "samsum_dataset\n  column_map: {output: summary}\n")
     assert fate(read(text), "dataset._component_")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "rank", "alpha"),
+    [
+        (LORA.replace("  lora_rank: 8\n", ""), 8, 16),
+        (LORA.replace("  lora_alpha: 16\n", "").replace("rank: 8", "rank: 64"), 64, 16),
+        (LORA.replace("  lora_rank: 8\n  lora_alpha: 16\n", ""), 8, 16),
+    ],
+)
+def test_what_a_builder_of_adapters_assumes(read: Bring, text: str, rank: int, alpha: int) -> None:
+    found = read(text).composed.values
+    assert found["method.tuner.type"] == "lora"
+    assert (found["method.tuner.rank"], found["method.tuner.alpha"]) == (rank, alpha)
+
+
+def test_adapters_that_torchtune_stops_at(read: Bring) -> None:
+    unplaced = FULL.replace("llama3_1.llama3_1_8b", "llama3_1.lora_llama3_1_8b")
+    assert any("lora_attn_modules is missing" in one for one in read(unplaced).composed.open)
+    whole = read(LORA.replace("llama3_1.lora_llama3_1_8b", "llama3_1.llama3_1_8b"))
+    assert fate(whole, "model._component_")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("more", "purpose"),
+    [
+        ('tasks: ["truthfulqa_mc2"]\nbatch_size: 8\n', "eleuther_eval"),
+        ("prompt:\n  user: Tell a joke.\nmax_new_tokens: 9\ntemperature: 0.6\n", "generate"),
+        ("quantizer:\n  _component_: a.Int8DynActInt4WeightQuantizer\n", "quantize"),
+    ],
+)
+def test_a_config_that_trains_nothing_says_so(read: Bring, more: str, purpose: str) -> None:
+    head = LORA[: LORA.index("dataset:")]
+    imported = read(f"{head}device: cuda\ndtype: bf16\nseed: 1234\n{more}")
+    (question,) = imported.composed.open
+    assert question.startswith("this file trains nothing") and purpose in question
+
+
+def test_several_devices_share_the_weights(read: Bring) -> None:
+    assert read(FULL).composed.values["hardware.fsdp.sharding_strategy"] is None
+    found = read(FULL, devices=4).composed.values
+    assert found["hardware.fsdp.sharding_strategy"] == "full_shard"
+
+
+def test_how_much_of_a_loss_is_calculated_at_once(read: Bring) -> None:
+    loss = "CEWithChunkedOutputLoss\n"
+    imported = read(FULL.replace(loss, f"{loss}  num_output_chunks: 16\n  ignore_index: -100\n"))
+    assert fate(imported, "loss.num_output_chunks")[0] == "inert"
+    assert fate(imported, "loss.ignore_index")[0] == "inert"

@@ -20,7 +20,8 @@ from ftspec.port.formats.torchtune.learning import (
     objective,
     word,
 )
-from ftspec.port.formats.torchtune.model import MODEL_RULES, adapters
+from ftspec.port.formats.torchtune.model import MODEL_RULES, adapters, unplaced
+from ftspec.port.formats.torchtune.purposes import is_torchtune, untrained
 from ftspec.port.formats.torchtune.references import resolved
 from ftspec.port.formats.torchtune.rows import (
     ROW_RULES,
@@ -156,7 +157,7 @@ def _complete(context: Context) -> Completion:
         spec["data.train_on"] = "completions"
     if full and section(context, "optimizer").get("weight_decay", assumed_decay(context)):
         spec["train.weight_decay_on"] = "all"
-    if SHARDED & {*context.document.data}:
+    if context.devices > 1 or SHARDED & {*context.document.data}:
         # its recipes for several devices shard by `fully_shard`, and cut weights after the forward pass
         again = context.get("fsdp_reshard_after_forward", True) is not False
         spec["hardware.fsdp.sharding_strategy"] = "full_shard" if again else "shard_grad_op"
@@ -166,7 +167,9 @@ def _complete(context: Context) -> Completion:
         spec["data.train"] = tuple(found)
         spec |= _ended(context, text)
     notes = () if context.get("max_steps_per_epoch") else (LAST_ROWS,)
-    return Completion(native, spec, (), notes)
+    if (purpose := untrained(context.document.data)) is not None:
+        return Completion(native, spec, (purpose,), trains=False)
+    return Completion(native, spec, unplaced(context), notes)
 
 
 def _ended(context: Context, text: bool) -> dict[str, Any]:
@@ -185,6 +188,7 @@ format = Format(
     signs=SIGNS,
     scalar=yaml.scalar,
     keeps=False,
+    recognise=is_torchtune,
     prepare=resolved,
     otherwise=_otherwise,
     complete=_complete,

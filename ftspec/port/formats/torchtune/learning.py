@@ -7,7 +7,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES
 from ftspec.port.fates import Setting
 from ftspec.port.formats.torchtune.rows import last
-from ftspec.port.rules import Context, Outcome, Rule, section, unknown, unless
+from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown, unless
 
 CONFIG = "SFTConfig."
 LIKELIHOOD = ("CEWithChunkedOutputLoss", "CrossEntropyLoss", "LinearCrossEntropyLoss")
@@ -32,14 +32,19 @@ SHARDED = frozenset(("fsdp_cpu_offload", "fsdp_reshard_after_forward", "custom_s
 """Keys that recipes for several devices have; a config does not name its recipe."""
 
 
+ADAPTING = ("lora_", "qlora_")
+"""Beginnings of builders whose models have adapters."""
+
+
 def word(context: Context, name: str) -> str:
     """The name of a section's component."""
     return last(section(context, name).get("_component_"))
 
 
 def adapted(context: Context) -> bool:
-    """Whether an adapter trains, and not all weights."""
-    return "lora_rank" in section(context, "model")
+    """Whether an adapter trains, and not all weights: by the builder, which has a rank of its own."""
+    named = word(context, "model").startswith(ADAPTING)
+    return named or "lora_rank" in section(context, "model")
 
 
 def objective(context: Context) -> str:
@@ -164,6 +169,8 @@ LEARNING_RULES: dict[str, Rule] = {
     "loss.beta": beta,
     "loss.gamma": beta,
     "loss.label_smoothing": smoothing,
+    "loss.num_output_chunks": inert("how much of it is calculated at once"),
+    "loss.ignore_index": unless((-100,), "as anywhere", unknown("marks of its own")),
     "loss.": unknown("a setting of the loss is not read"),
     "clip_grad_norm": clipping,
     "lr_scheduler._component_": schedule,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
-from ftspec.port.formats.torchtune.learning import PAIRS, word
+from ftspec.port.formats.torchtune.learning import ADAPTING, PAIRS, adapted, word
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown, unless
 
 LORA = "LoraConfig."
@@ -25,6 +25,12 @@ FUSED = {
 ONE_LAYER = (
     "transformers has q, k and v in one layer, gate and up in another, and each gets one adapter"
 )
+ASSUMED: Mapping[str, Any] = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0}
+"""What every builder of a model with adapters assumes (models/*/_model_builders.py)."""
+WHOLE = "that builder makes no adapters: torchtune stops at lora_rank and its like"
+NO_PLACE = (
+    "lora_attn_modules is missing: torchtune stops, for it wants the layers that get an adapter"
+)
 NF4 = "torchao's nf4 becomes bitsandbytes'"
 FILES = "the model's own files"
 METAS = (
@@ -37,6 +43,19 @@ KEPT = "dropout counts there beside pairs, and trainers of pairs switch it off"
 def builder(context: Context) -> str:
     """The name of the model's builder."""
     return word(context, "model")
+
+
+def is_whole(context: Context) -> bool:
+    """Whether settings of adapters are given to a builder of torchtune's that makes none."""
+    path = str(section(context, "model").get("_component_"))
+    own = path.startswith("torchtune.models.") and not builder(context).startswith(ADAPTING)
+    return own and any(str(key).startswith("lora_") for key in section(context, "model"))
+
+
+def unplaced(context: Context) -> tuple[str, ...]:
+    """A question where a model with adapters is not told which layers get them."""
+    said = "lora_attn_modules" in section(context, "model") or is_whole(context)
+    return () if said or not adapted(context) else (NO_PLACE,)
 
 
 def is_fused(context: Context) -> bool:
@@ -65,7 +84,8 @@ def targets(context: Context) -> list[str]:
 
 def adapters(context: Context) -> dict[str, Any]:
     """What holds of an adapter where nothing is said."""
-    native = {f"{LORA}target_modules": targets(context), f"{LORA}lora_dropout": 0.0}
+    native = {f"{LORA}{key}": value for key, value in ASSUMED.items()}
+    native[f"{LORA}target_modules"] = targets(context)
     if few_bits(context):
         bits = "BitsAndBytesConfig."
         native |= {f"{bits}load_in_4bit": True, f"{bits}bnb_4bit_quant_type": "nf4",
@@ -86,6 +106,8 @@ def _model(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"{name}: images are out of scope")
     if name.endswith("_classifier"):
         return Outcome("unknown", why=f"{name}: a model that judges")
+    if is_whole(context):
+        return Outcome("unknown", why=WHOLE)
     if few_bits(context):
         return Outcome("approximated", of=("model.quantization.type",), why=NF4)
     return Outcome("derived", why="which model it is follows from its files", of=("model.name",))

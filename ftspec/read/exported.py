@@ -1,0 +1,49 @@
+"""Which variables each command of a shell script finds set, without a copy of them for each."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Exported:
+    """What a script exports, one after the other. None stands for a value that only the shell knows."""
+
+    def __init__(self) -> None:
+        self.moment = 0
+        self._said: dict[str, tuple[list[int], list[str | None]]] = {}
+
+    def put(self, name: str, value: str | None) -> None:
+        """Export a variable; it holds from the next moment on."""
+        self.moment += 1
+        moments, values = self._said.setdefault(name, ([], []))
+        moments.append(self.moment)
+        values.append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._said
+
+    def at(self, moment: int) -> dict[str, str | None]:
+        """All that was exported up to then."""
+        found: dict[str, str | None] = {}
+        for name, (moments, values) in self._said.items():
+            if place := bisect_right(moments, moment):
+                found[name] = values[place - 1]
+        return found
+
+
+class Around(NamedTuple):
+    """The variables of one command: those in front of it, over those that are exported before."""
+
+    own: Mapping[str, str | None]
+    shared: Exported
+    moment: int
+
+    def whole(self) -> dict[str, str | None]:
+        """All of them."""
+        return {**self.shared.at(self.moment), **self.own}
+
+    def within(self, other: Around) -> Around:
+        """The same inside of another command, such as `bash -c`."""
+        return Around({**other.whole(), **self.whole()}, Exported(), 0)
