@@ -79,6 +79,9 @@ def test_strict_json_is_no_other_text() -> None:
         ({"zero_optimization": {"stage": 3, "gather_16bit_weights_on_model_save": True}},
          "zero_optimization.gather_16bit_weights_on_model_save", "inert"),
         ({"logging": {"steps_per_print": 10}}, "logging.steps_per_print", "inert"),
+        ({"data_types": {"grad_accum_dtype": "float32"}}, "data_types.grad_accum_dtype", "inert"),
+        ({"data_types": {"param_dtype": "fp32"}}, "data_types.param_dtype", "inert"),
+        ({"data_types": {"param_dtype": "bf16"}}, "data_types.param_dtype", "unknown"),
     ],
 )  # fmt: skip
 def test_what_the_engine_stops_at_or_does_not_read(

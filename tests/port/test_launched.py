@@ -178,10 +178,13 @@ GRID = (
         ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: '0'\n", "a single one with MULTI_GPU"),
         ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: 0,1\n", ""),
         ("distributed_type: MULTI_GPU\nnum_processes: 2\ngpu_ids: all\n", ""),
+        ("distributed_type: 'NO'\nnum_processes: 1\ngpu_ids: 0\n", "a text stands there"),
+        ("distributed_type: 'NO'\nnum_processes: 1\ngpu_ids: '0'\n", ""),
         (f"{GRID}{{parallelism_config_dp_shard_size: 2}}\n", "its sizes make 2 devices"),
         (f"{GRID}{{parallelism_config_dp_shard_size: 8}}\n", ""),
         (f"{GRID}{{parallelism_config_dp_shard_size: 4, parallelism_config_dp_replicate_size: 2}}\n", ""),
         (f"{GRID}{{parallelism_config_dp_shard_size: 1}}\n", ""),
+        (f"{GRID}{{parallelism_config_dp_shard_size: 4, parallelism_config_sp_size: 4}}\n", ""),
     ],
 )  # fmt: skip
 def test_where_no_process_starts(read: Bring, text: str, told: str) -> None:
@@ -190,3 +193,21 @@ def test_where_no_process_starts(read: Bring, text: str, told: str) -> None:
     ]
     assert len(stops) == bool(told)
     assert all(told in line for line in stops)
+
+
+@pytest.mark.parametrize(
+    ("more", "section", "stops"),
+    [
+        ("", "fsdp_activation_checkpointing: true", True),  # trl recomputes by itself
+        ("gradient_checkpointing: false\n", "fsdp_activation_checkpointing: true", False),
+        ("", "fsdp_activation_checkpointing: false", False),
+    ],
+)
+def test_activations_that_are_made_again_twice(
+    read: Bring, more: str, section: str, stops: bool
+) -> None:
+    launch = (
+        f"distributed_type: FSDP\nnum_processes: 2\nfsdp_config: {{fsdp_version: 2, {section}}}\n"
+    )
+    imported = read(NO_HALF + more, other={"launch.yaml": launch})
+    assert any("stops at both" in line for line in imported.composed.open) == stops

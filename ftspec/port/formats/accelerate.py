@@ -206,7 +206,7 @@ def _whose(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="this machine")
     if _hosted(context):
         return Outcome("inert", why="where it runs, not what is trained: Amazon SageMaker")
-    return Outcome("unknown", why="a service that runs it elsewhere")
+    return Outcome("unknown", why="accelerate knows no such place, and stops at it: LOCAL_MACHINE?")
 
 
 def _of_host(setting: Setting, context: Context) -> Outcome:

@@ -163,6 +163,11 @@ def questions(context: Context) -> Iterable[str]:
     if isinstance(many, int) and isinstance(processes, int) and 0 < processes < many:
         yield f"num_processes: {processes} on {many} machines: it counts those of all, and is too small"
     yield from unstarted(context)
+    if _recomputes_twice(context):
+        yield (
+            "fsdp_config.fsdp_activation_checkpointing: on here, and gradient_checkpointing by the trainer: "
+            "transformers stops at both: gradient_checkpointing: false"
+        )
     if not engine(context):
         return
     if said.get(FILE):
@@ -185,7 +190,18 @@ def questions(context: Context) -> Iterable[str]:
         )
 
 
-GRID = ("dp_replicate_size", "dp_shard_size", "tp_size", "cp_size", "sp_size")
+def _recomputes_twice(context: Context) -> bool:
+    """Whether both ask for activations that are made again (transformers 5.6, trainer.py)."""
+    said = section(context, "fsdp_config")
+    name = "activation_checkpointing"
+    asked = str(said.get(name, said.get(f"fsdp_{name}"))).lower() == "true"
+    fsdp = str(context.get("distributed_type")).upper() == "FSDP"
+    trainer = context.main_format in ("trl", "trl_script")
+    return asked and fsdp and trainer and bool(context.trains.get("train.gradient_checkpointing"))
+
+
+GRID = ("dp_replicate_size", "dp_shard_size", "tp_size", "cp_size")
+"""Its sizes; where rows are split by heads (`sp_size`) DeepSpeed makes the groups, and none is counted."""
 
 
 def unstarted(context: Context) -> Iterable[str]:
@@ -193,14 +209,22 @@ def unstarted(context: Context) -> Iterable[str]:
     data, typed = context.document.data, context.document.owners
     if "distributed_type" not in data and any(key not in typed for key in data):
         yield "distributed_type: accelerate stops at a file that does not say it: which one?"
-    chosen_, processes = data.get("gpu_ids"), data.get("num_processes")
+    ids = None if "gpu_ids" in typed else data.get("gpu_ids")
     several = str(data.get("distributed_type")).upper() == "MULTI_GPU"
-    single = not isinstance(chosen_, str) or (chosen_ != "all" and "," not in chosen_)
-    if several and chosen_ is not None and single and data.get("num_machines") in (None, 1):
-        yield f"gpu_ids: {chosen_}: accelerate stops at a single one with MULTI_GPU: which devices?"
+    if ids is not None and not isinstance(ids, str):
+        yield f"gpu_ids: {ids}: a text stands there, and accelerate stops at anything else: in quotes?"
+    elif (
+        several
+        and ids not in (None, "all")
+        and "," not in ids
+        and data.get("num_machines") in (None, 1)
+    ):
+        yield f"gpu_ids: {ids}: accelerate stops at a single one with MULTI_GPU: which devices?"
+    processes = data.get("num_processes")
     grid = section(context, "parallelism_config")
-    sizes = [grid.get(f"parallelism_config_{name}", grid.get(name)) for name in GRID]
-    total = prod(size for size in sizes if isinstance(size, int) and size > 0)
+    sizes = [grid.get(f"parallelism_config_{name}", grid.get(name)) for name in (*GRID, "sp_size")]
+    *counted, split = (size if isinstance(size, int) and size > 0 else 1 for size in sizes)
+    total = 1 if split > 1 else prod(counted)
     if total > 1 and isinstance(processes, int) and processes > 0 and total != processes:
         yield (
             f"parallelism_config: its sizes make {total} devices, and num_processes is {processes}: "

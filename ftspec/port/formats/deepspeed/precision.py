@@ -137,11 +137,23 @@ def _travel(setting: Setting, context: Context) -> Outcome:
     return Outcome("kept", why="gradients travel in another type", passed=passed)
 
 
+TYPES = {
+    "fp32": ("fp32", "float32", "float", "torch.float32"),
+    "fp16": ("fp16", "float16", "half", "torch.float16"),
+    "bf16": ("bf16", "bfloat16", "torch.bfloat16"),
+}
+"""Words for each type (runtime/config.py, DtypeEnum)."""
+
+
 def _sums(setting: Setting, context: Context) -> Outcome:
     """The type in which gradients are summed: that of the weights where nothing is said."""
     held = next((name for name in ("bf16", "fp16") if on(context, name)), "fp32")
-    if setting.value in (None, held):
+    if setting.value is None or setting.value in TYPES[held]:
         return Outcome("inert", why="the type of the weights")
+    if setting.key.endswith("param_dtype"):
+        return Outcome(
+            "unknown", why=f"weights are in {held}, and DeepSpeed stops at another type here"
+        )
     return Outcome("approximated", why="gradients are summed in another type")
 
 
@@ -169,7 +181,7 @@ PRECISION: Mapping[str, Rule] = {
     ),
     "torch_autocast.": _autocast,
     "communication_data_type": _travel,
-    "data_types.grad_accum_dtype": _sums,
+    **dict.fromkeys(("data_types.grad_accum_dtype", "data_types.param_dtype"), _sums),
     "data_types.keep_in_fp32_modules": unless(
         ("auto",),
         "those that the model names",
