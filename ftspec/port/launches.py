@@ -187,6 +187,8 @@ def _launch(command: Command) -> Launch | None:
             launch.machine |= launched(options)
         else:  # those start a process for each device that they see
             launch.machine |= _seen(command.environ, len(_visible(command)))
+            if own[0] == "llamafactory":
+                launch.unknown += _uncounted(command)
         if name == "axolotl":
             launch.words, taken, launcher = launchers.of_axolotl(words[2:])
             options, unknown = arguments(taken, command.line)
@@ -303,6 +305,12 @@ def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:
     each = launchers.number(environ.get("NPROC_PER_NODE")) or visible
     many = {"num_machines": nodes} if nodes > 1 else {}
     return {"num_processes": each * nodes, **many} if each else many
+
+
+def _uncounted(command: Command) -> list[tuple[int, str]]:
+    """How many machines and processes there are, where only the shell knows."""
+    names = sorted({"NNODES", "NPROC_PER_NODE"} & command.unsure)
+    return [(command.line, f"{name}: only the shell knows how many") for name in names]
 
 
 def _bare(words: Sequence[Word]) -> list[Word]:

@@ -102,14 +102,20 @@ def test_what_only_the_shell_knows_may_hold_do_train(read: Bring) -> None:
 OLD = "python src/train_bash.py --stage sft --do_train --model_name_or_path m --dataset alpaca_en_demo"
 
 
+OF_08 = "packing: true\nsplit: train\n"
+"""Of 0.8.2 at the latest."""
+
+
 @pytest.mark.parametrize(
     ("source", "name", "path", "value"),
     [
         (OLD, "run.sh", "data.max_length", 1024),
         (f"{OLD} --cutoff_len 512", "run.sh", "data.max_length", 512),
-        (f"{OLD} --packing", "run.sh", "data.max_length", 1023),
+        (f"{OLD} --packing", "run.sh", "data.max_length", 1024),
         (f"{OLD} --use_galore --finetuning_type full", "run.sh", "train.optimizer.scale", 0.25),
         (f"{KNOWN}reserved_label_len: 1\n", "config.yaml", "data.max_length", 1024),
+        (f"{KNOWN}{OF_08}cutoff_len: 512\n", "config.yaml", "data.max_length", 512),
+        (f"{KNOWN}{OF_08}cutoff_len: 512\n", "config.yaml", "data.packing", "together"),
         (KNOWN, "config.yaml", "data.max_length", 2048),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.port.conftest import Bring, fate
+from tests.port.test_llamafactory_found import OLD, TRAIN
 
 LEAST = """\
 model_name_or_path: org/model
@@ -235,3 +236,39 @@ def test_variables_that_change_what_trains_are_asked_about(
     )
     found = [one for one in read(script, "run.sh").composed.open if variable in one]
     assert [asked in one for one in found] == ([True] if asked else [])
+
+
+@pytest.mark.parametrize(
+    ("packed", "kind"),
+    [
+        ("--packing", "unknown"),
+        ("--sft_packing", "unknown"),
+        ("--sft_packing False", "inert"),
+        ("--sft_packing --stage pt", "inert"),
+    ],
+)
+def test_packing_up_to_07_cut_conversations_anywhere(read: Bring, packed: str, kind: str) -> None:
+    imported = read(f"{OLD} {packed}", "run.sh")
+    assert fate(imported, packed.split(maxsplit=1)[0].strip("-"))[0] == kind
+    assert imported.composed.values.get("data.packing") in (None, "blocks")
+    told = any("a row that was too long" in note for note in imported.notes)
+    assert told == ("pt" not in packed)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ("NNODES=$WORKERS", "NNODES"),
+        ("export NNODES=$N NPROC_PER_NODE=8\n", "NNODES"),
+        ("NNODES=1 NPROC_PER_NODE=$GPUS", "NPROC_PER_NODE"),
+        ("NNODES=2 NPROC_PER_NODE=8", ""),
+        ("CUDA_VISIBLE_DEVICES=$GPUS", ""),
+    ],
+)
+def test_a_count_that_only_the_shell_knows_is_asked_for(
+    read: Bring, before: str, asked: str
+) -> None:
+    words = TRAIN.replace("src/train.py", "llamafactory-cli train")
+    imported = read(f"{before} {words}" if before[-1] != "\n" else before + words, "run.sh")
+    questions = [one for one in imported.composed.open if "only the shell knows" in one]
+    assert len(questions) == bool(asked) and asked in "".join(questions)

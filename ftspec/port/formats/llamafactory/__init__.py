@@ -27,6 +27,7 @@ from ftspec.port.formats.llamafactory.joined import (
     neat,
     packing,
     packs,
+    taken,
     workers,
 )
 from ftspec.port.formats.llamafactory.ktransformers import KTRANSFORMERS_RULES
@@ -230,7 +231,7 @@ def _complete(context: Context) -> Completion:
     if context.get("stage") == "pt":
         native["packing"] = False  # its blocks are told of the stage
         if packs(context):
-            native["cutoff_len"] = aged.length(context) - 1
+            native["cutoff_len"] = aged.length(context) - taken(context)
     elif context.get("neat_packing"):
         native["packing"] = True
     elif context.get("packing") is None:
@@ -242,7 +243,7 @@ def _complete(context: Context) -> Completion:
     if packs(context) and context.get("stage") != "pt":
         said = context.get("cutoff_len", aged.length(context))
         if isinstance(said, int):
-            spec["data.max_length"] = said - 1
+            spec["data.max_length"] = said - taken(context)
     spec |= seen(context)
     if not context.get("media_dir"):
         questions += elsewhere(context)

@@ -79,6 +79,13 @@ OF_MEANS = (
     "means"
 )
 
+LAST_BY_SHARE = (0, 8, 2)
+"""The last release that cut so (data/data_utils.py, infer_max_len)."""
+BY_SHARE = (
+    "up to 0.8.2 a row that was too long lost of question and answer by their lengths; here, as since 0.8.3, "
+    "the shorter of both is spared: rows within cutoff_len are the same"
+)
+
 
 def until(context: Context) -> tuple[Release, str]:
     """The last release that can have run the config, and the key that says so."""
@@ -114,6 +121,8 @@ def assumed(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
         )
     if _averages(context, last):
         notes.append(OF_MEANS)
+    if last <= LAST_BY_SHARE and context.get("stage") not in ("pt", "ppo"):
+        notes.append(BY_SHARE)
     return native, questions, notes
 
 

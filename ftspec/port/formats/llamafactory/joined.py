@@ -6,6 +6,7 @@ from ftspec.families.rows.by_turns import WORD
 from ftspec.families.rows.packing import CARRIED, is_recurrent
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain, training_rules
+from ftspec.port.formats.llamafactory import aged
 from ftspec.port.rules import Context, Outcome
 
 PLAIN = plain()
@@ -36,6 +37,16 @@ BY_MODEL = "which attention it takes for this model is not said by the file"
 CUTTING = ("sft", "rm", "dpo", "kto", "orpo")
 """Stages whose rows are turns that `infer_seqlen` shortens."""
 APART = "rows of this stage share none (data/loader.py): it takes a token off cutoff_len alone"
+LAST_OF_BLOCKS = (0, 7, 1)
+"""The last release that packed so (data/preprocess.py, preprocess_packed_supervised_dataset)."""
+CUT_ANYWHERE = (
+    "up to 0.7.1 it joined the conversations of each thousand and cut them into blocks of cutoff_len, "
+    "wherever that fell: a spec has blocks of plain texts alone; since 0.8.0 whole rows share one"
+)
+LAST_OF_WHOLE = (0, 8, 2)
+"""The last release that takes no token off cutoff_len (hparams/data_args.py)."""
+ONE_LESS = "with packing set, it takes one token less (hparams/data_args.py)"
+ALL_OF_IT = "packed rows were as long as this up to 0.8.2, and are one token shorter since"
 TOGETHER = "texts are put into rows together"
 
 
@@ -49,6 +60,11 @@ def joins(context: Context) -> bool:
     return packs(context) or (context.get("stage") == "pt" and context.get("packing") is not False)
 
 
+def taken(context: Context) -> int:
+    """How many tokens packing takes off cutoff_len."""
+    return int(packs(context) and aged.until(context)[0] > LAST_OF_WHOLE)
+
+
 def length(setting: Setting, context: Context) -> Outcome:
     """The longest row."""
     if (
@@ -56,9 +72,10 @@ def length(setting: Setting, context: Context) -> Outcome:
     ):  # rows that are prepared have none
         return Outcome("unknown", why="null, where lengths of rows are held against it")
     if packs(context) and isinstance(setting.value, int):
-        why = "with packing set, it takes one token less (hparams/data_args.py)"
+        less = taken(context)
+        why = ONE_LESS if less else ALL_OF_IT
         if context.get("stage") == "pt":
-            return Outcome("derived", {"cutoff_len": setting.value - 1}, why=why)
+            return Outcome("derived", {"cutoff_len": setting.value - less}, why=why)
         return Outcome("derived", why=why, of=("data.max_length",))
     return PLAIN(setting, context)
 
@@ -87,10 +104,19 @@ def packing(setting: Setting, context: Context) -> Outcome:
     if context.get("stage") != "pt":
         plain = setting.value is True and context.get("neat_packing") is not True
         shares = plain and context.get("stage", "sft") == "sft"
+        if shares and aged.until(context)[0] <= LAST_OF_BLOCKS:
+            return Outcome("unknown", why=CUT_ANYWHERE)
         return _plain(context) if shares else PLAIN(setting, context)
     joined = setting.value is not False
     why = "texts are joined into blocks" if joined else "each text is a row"
     return Outcome("derived", why=why, of=("data.packing",))
+
+
+def sft_packing(setting: Setting, context: Context) -> Outcome:
+    """What `packing` was called up to 0.5, of the one stage that read it."""
+    if not setting.value or context.get("stage", "sft") != "sft":
+        return Outcome("inert", why="it is for the stage sft, where it is set")
+    return Outcome("unknown", why=CUT_ANYWHERE)
 
 
 def flashes(context: Context) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain
+from ftspec.port.formats.llamafactory.joined import sft_packing
 from ftspec.port.rules import Context, Outcome, Rule, group, nearly, renamed, unknown, unless
 
 PLAIN = plain()
 NAMES = {
     "checkpoint_dir": "adapter_name_or_path",
-    "sft_packing": "packing",
     "dpo_beta": "pref_beta",
     "dpo_loss": "pref_loss",
     "dpo_ftx": "pref_ftx",
@@ -51,6 +51,7 @@ def older_rules() -> dict[str, Rule]:
     """One for each of these keys."""
     return {
         **{old: renamed(new) for old, new in NAMES.items()},
+        "sft_packing": sft_packing,
         "resume_lora_training": _resumed,
         "max_source_length": _source_length,
         "max_target_length": unknown(LENGTHS),
