@@ -57,6 +57,11 @@ SURROUNDS: Mapping[str, str] = {
     "USE_V1": "its rewritten trainer takes the settings",
 }
 """LLaMA-Factory's own variables (extras/misc.py, hparams/parser.py, cli.py of 0.9.5)."""
+SHARDS: Mapping[str, str] = {
+    "ACCELERATE_USE_FSDP": "FSDP shares the model out: is it hardware.fsdp?",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed shares the model out: is it hardware.zero?",
+}
+"""accelerate's (accelerator.py), where no file and no option says it."""
 RECIPES = (
     *("full_finetune_single_device", "full_finetune_distributed", "lora_finetune_single_device"),
     *("lora_finetune_distributed", "qat_distributed", "qat_lora_finetune_distributed"),
@@ -248,13 +253,13 @@ def _placed(launcher: str, processes: Any) -> dict[str, str | None]:
 
 
 def _surrounded(launch: Launch, environ: Mapping[str, str]) -> Launch:
-    """With a question for each variable that has LLaMA-Factory train something else."""
-    if launch.tool == "llamafactory":
-        launch.unknown += [
-            (launch.line, f"{name}={environ[name]}: {what}")
-            for name, what in SURROUNDS.items()
-            if environ.get(name, "").lower() in ("1", "true", "y")
-        ]
+    """With a question for each variable that has a trainer do something else."""
+    known = {**SHARDS, **(SURROUNDS if launch.tool == "llamafactory" else {})}
+    launch.unknown += [
+        (launch.line, f"{name}={environ[name]}: {what}")
+        for name, what in known.items()
+        if environ.get(name, "").lower() in ("1", "true", "y")
+    ]
     return launch
 
 

@@ -157,3 +157,73 @@ def test_weights_that_are_quantised_somehow_have_a_type_of_their_own(read: Bring
     head = HEAD.replace('("org/base")', '("org/base", quantization_config=GPTQConfig(bits=4))', 1)
     values = read(f"{head}{text}trainer.train()\n", "fit.py").composed.values
     assert values["model.dtype"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "path", "value"),
+    [
+        ("beta=0.1", "beta=0.3", "method.objective.beta", 0.3),
+        ("beta=0.3", "beta=0.1", "method.objective.beta", 0.3),  # what its signature assumes
+        ('loss_type="sigmoid"', 'loss_type="ipo"', "method.objective.loss", "ipo"),
+        ("max_length=99", "max_length=88", "data.max_length", 88),
+        ("max_length=99", "max_length=None", "data.max_length", 99),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_trainer_s_own_argument_holds(
+    read: Bring, config: str, given: str, path: str, value: object, first: bool
+) -> None:
+    made = f'DPOConfig(output_dir="o", {config})'
+    before, said = ("", made) if first else (f"c = {made}\n", "c")
+    found = read(
+        f"{HEAD}{before}trainer = DPOTrainer(model, {given}, args={said}, train_dataset=rows)\n"
+        "trainer.train()\n",
+        "fit.py",
+    )
+    assert found.composed.values[path] == value
+
+
+def test_what_a_trainer_overrides_is_told(read: Bring) -> None:
+    text = HEAD + "trainer = " + SFT.format("max_seq_length=9", "max_seq_length=8") + "\n"
+    found = read(f"{text}trainer.train()\n", "fit.py")
+    assert found.composed.values["data.max_length"] == 8
+    assert [(one.kind, one.setting.value) for one in found.fates if "again" in one.why] == [
+        ("inert", 9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "cut"),
+    [
+        (f"DPOTrainer(model, args={PLAIN}, max_length=99, max_prompt_length=9", "renamed", "overlong"),
+        ('DPOTrainer(model, args=DPOConfig(output_dir="o"), max_length=99, max_prompt_length=9',
+         "approximated", "overlong"),
+        ('DPOTrainer(model, args=DPOConfig(output_dir="o", max_prompt_length=9), tokenizer=tok',
+         "approximated", "always"),
+        ('DPOTrainer(model, args=DPOConfig(output_dir="o", max_prompt_length=9), processing_class=tok',
+         "renamed", "always"),
+    ],
+)  # fmt: skip
+def test_which_prompts_an_older_dpo_cut(read: Bring, call: str, kind: str, cut: str) -> None:
+    found = read(f"{HEAD}trainer = {call}, train_dataset=rows)\ntrainer.train()\n", "fit.py")
+    assert fate(found, "max_prompt_length")[0] == kind
+    assert found.composed.values.get("data.prompt_cut", "always") == cut
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("num_generations: 4\nmax_prompt_length: 9\nlearning_rate: 1e-5\nbf16: true\n",
+         {"beta", "temperature", "loss_type", "top_k"}),
+        ("num_generations: 4\ntorch_dtype: bfloat16\nlearning_rate: 1e-5\nbf16: true\n",
+         {"beta", "temperature", "loss_type", "top_k"}),
+        ("num_generations: 4\ndtype: bfloat16\n", set()),
+        ("max_seq_length: 9\ndataset_name: a/b\n", {"learning_rate", "bf16"}),
+    ],
+)  # fmt: skip
+def test_old_keys_of_a_recipe_ask_the_same(read: Bring, text: str, asked: set[str]) -> None:
+    text = f"model_name_or_path: m/m\noutput_dir: o\n{text}"
+    found = [one for one in read(text).composed.open if "trl's release" in one]
+    assert {one.partition(" is not said")[0] for one in found} == asked
+    chosen = read(text, version="trl==0.24.0").composed.open
+    assert not any("trl's release" in one for one in chosen)

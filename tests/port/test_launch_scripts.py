@@ -70,3 +70,12 @@ def test_how_a_head_may_say_it(read: Bring, head: str) -> None:
 def test_a_range_of_machines_is_no_number(read: Bring) -> None:
     script = f"#SBATCH --nodes=2-4\ntorchrun --nnodes $SLURM_NNODES --nproc_per_node 2 {TRAIN}\n"
     assert any("SLURM_NNODES" in line for line in read(script, name="job.sh").composed.open)
+
+
+@pytest.mark.parametrize(("more", "asked"), [("", True), (" --fsdp full_shard", False)])
+def test_a_variable_that_shares_the_model_out_is_asked_about(
+    read: Bring, more: str, asked: bool
+) -> None:
+    line = f"ACCELERATE_USE_FSDP=1 trl sft --model_name_or_path m/m --dataset_name a/b{more}\n"
+    found = read(line, "run.sh").composed
+    assert any("FSDP shares the model out" in one for one in found.open) is asked

@@ -227,3 +227,28 @@ def test_a_collator_that_is_given_tokens_is_a_question(read: Bring) -> None:
     given = "train_dataset=rows, data_collator=made"
     found = read(script(made, given, 'dataset_text_field="text"'), "train.py")
     assert any("CompletionOnlyLM.0 = ids" in one for one in found.composed.open)
+
+
+BOTH = 'train, test = load_dataset("org/rows", split={})\n'
+
+
+@pytest.mark.parametrize(
+    ("splits", "kind", "found"),
+    [
+        ('["train[:5%]", "test[:5%]"]', "derived", ["train[:5%]", "test[:5%]"]),
+        ('["train", "more"]', "unknown", [None, None]),
+    ],
+)
+def test_both_splits_of_one_call(
+    read: Bring, splits: str, kind: str, found: list[str | None]
+) -> None:
+    text = (
+        f"from datasets import load_dataset\nfrom trl import SFTConfig, SFTTrainer\n{BOTH.format(splits)}"
+        'args = SFTConfig(output_dir="o", eval_strategy="steps")\n'
+        'SFTTrainer("org/m", args=args, train_dataset=train, eval_dataset=test).train()\n'
+    )
+    imported = read(text, "fit.py")
+    assert fate(imported, "load_dataset.split")[0] == kind
+    values = imported.composed.values
+    given = [values.get(path) or ({"split": None},) for path in ("data.train", "data.eval")]
+    assert [rows[0]["split"] for rows in given] == found

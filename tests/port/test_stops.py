@@ -114,3 +114,30 @@ def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     assert imported.composed.spec.method.objective.aggregation == "normalize-then-sum"
     assert fate(imported, "multi_objective_aggregation")[0] == "exact"
     assert fate(imported, "scale_rewards")[0] == "inert"
+
+
+def test_a_schedule_with_its_decay_is_understood(read: Bring) -> None:
+    text = "model_name_or_path: m/m\ndataset_name: a/b\nlr_scheduler_type: warmup_stable_decay\n"
+    assert fate(read(text), "lr_scheduler_type")[0] == "unknown"
+    found = read(f"{text}lr_scheduler_kwargs: {{num_decay_steps: 7}}\n")
+    assert fate(found, "lr_scheduler_type")[0] == "exact"
+    assert found.composed.values["train.schedule.decay_steps"] == 7
+
+
+@pytest.mark.parametrize("key", ["lora_target_modules", "lora_modules_to_save"])
+def test_a_comma_of_a_command_line_belongs_to_the_word(read: Bring, key: str) -> None:
+    found = read(f'model_name_or_path: m/m\nuse_peft: true\n{key}: ["q_proj,", "v_proj"]\n')
+    assert fate(found, key)[0] == "unknown"
+    assert "the comma belongs to the word" in fate(found, key)[1]
+
+
+OFF = (
+    "use_mps_device: false", "use_ipex: false", "half_precision_backend: auto", "past_index: -1",
+    "report_to: null", "ray_scope: last", "vllm_gpu_memory_utilization: 0.5", "vllm_mode: server",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", OFF)
+def test_what_says_nothing_is_inert(read: Bring, line: str) -> None:
+    found = read(f"model_name_or_path: m/m\nnum_generations: 4\n{line}\n")
+    assert fate(found, line.partition(":")[0])[0] == "inert"

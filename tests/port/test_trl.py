@@ -82,6 +82,8 @@ dataset_mixture:
       weight: 1.0
   seed: 0
 eval_strategy: 'no'
+learning_rate: 1e-5
+bf16: true
 output_dir: out/one
 """
 

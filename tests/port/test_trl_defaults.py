@@ -161,3 +161,21 @@ def test_the_script_of_ppo_is_read_by_the_release_that_has_it(read: Bring) -> No
     )
     assert other.composed.spec.model.name == "org/other"
     assert fate(other, "model_name_or_path")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("mixer", "parts", "kind", "subsets"),
+    [
+        ("{a/b: 1.0, c/d: 1.0}", "[tiny, default]", "derived", ["tiny", None]),
+        ("{a/b: 1.0}", "[tiny, default]", "unknown", [None]),
+    ],
+)
+def test_parts_of_a_mixer(
+    read: Bring, mixer: str, parts: str, kind: str, subsets: list[str | None]
+) -> None:
+    found = read(
+        f"model_name_or_path: m/m\ndataset_mixer: {mixer}\ndataset_splits: [train_sft]\n"
+        f"dataset_configs: {parts}\n"
+    )
+    assert [one.subset for one in found.composed.spec.data.train] == subsets
+    assert fate(found, "dataset_configs")[0] == kind

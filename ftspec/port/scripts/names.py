@@ -146,6 +146,12 @@ LAST: Mapping[str, Mapping[str, int]] = {
     "Config": {"max_prompt_length": 27},
 }  # fmt: skip
 """Arguments that classes of trl had up to release 0.N; `Trainer` and `Config` are any of them."""
+ASSUMED: Mapping[str, Any] = {
+    "beta": 0.1, "label_smoothing": 0, "label_pad_token_id": -100, "truncation_mode": "keep_end",
+    "disable_dropout": True, "generate_during_eval": False, "precompute_ref_log_probs": False,
+    "reference_free": False, "force_use_ref_model": False,
+}  # fmt: skip
+"""What DPOTrainer's own signature assumed for them, up to trl 0.12."""
 PACKED = ("SFTTrainer", "packing")
 """Keeps its call: to pack was the trainer's own argument once, and meant something else."""
 LOADED = "AutoModelForCausalLM"
@@ -189,7 +195,8 @@ HARMLESS = re.compile(
         \.(token|use_auth_token|cache_dir|trust_remote_code|padding_side|use_fast)\s=
       | \w+\.from_pretrained(\#\d+)?
         \.(use_cache|device_map|max_memory|low_cpu_mem_usage|token|use_auth_token|cache_dir|offload_folder)\s=
-      | print\( | login\(
+      | print\( | (notebook_)?login\(
+      | (\w*model)\.warnings_issued\s*=\s*\{\}
       | assert\s | breakpoint\(\)""",
     re.VERBOSE,
 )

@@ -98,7 +98,7 @@ def read(
     made = read_script(source, wanted)
     calls, models = chosen(made), beside(made)
     before = calls.starts[0][1] if calls.starts else len(calls.foreign)
-    data, places = settings(calls)
+    data, places, earlier = settings(calls)
     data |= models.data
     places |= models.places
     loaded = tokenizer(made, data, places)
@@ -135,7 +135,7 @@ def read(
     more = [(line, "another training: it wants a spec of its own") for line, _ in starts[1:]]
     foreign = (*asked, *again(calls), *models.foreign, *loaded, *more)
     found = Document(
-        path, Placed(data, places), foreign, words=calls.words, cells=cells(path, text)
+        path, Placed(data, places, earlier), foreign, words=calls.words, cells=cells(path, text)
     )
     return replace(found, notes=_notes(found, calls, beside_it))
 

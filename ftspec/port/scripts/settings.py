@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.port.scripts.names import (
     ADAPTERS,
+    ASSUMED,
     CHAT_FORMAT,
     COLLATOR,
     CONFIGS,
@@ -44,7 +45,7 @@ from ftspec.port.scripts.names import (
     WHOLE,
 )
 from ftspec.read.origins import DIVIDED
-from ftspec.read.placed import Place, Trail
+from ftspec.read.placed import Earlier, Place, Placed, Trail
 from ftspec.read.python import Calls
 
 
@@ -55,7 +56,7 @@ def _by_unsloth(calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) 
         places[("unsloth_trainer",)] = Place(_first(calls, "UnslothTrainer"), 1)
 
 
-def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
+def settings(calls: Calls) -> Placed:
     """What the calls set, under the keys that trl's command line has where it has one."""
     data: dict[str, Any] = {}
     places: dict[Trail, Place] = {}
@@ -81,18 +82,7 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
     used = _is_used(calls, names)
     idle = {} if used else {"LoraConfig": UNUSED}
     idle |= {} if _is_quantised(calls) else {"BitsAndBytesConfig": UNUSED_BITS}
-    for place, value in calls.values.items():
-        call, _, name = place.rpartition(".")
-        first = call.partition("#")[0]
-        trail = (idle[first], name) if first in idle else _trail(call, name, value)
-        node: Any = data
-        for part in trail[:-1]:
-            node = node.setdefault(part, {})
-        if trail and trail[-1] not in node:
-            node[trail[-1]] = list(value) if isinstance(value, tuple) else value
-            places[trail] = Place(calls.lines.get(place, 0), 1)
-            below = value if isinstance(value, dict) else {}
-            places |= {(*trail, str(key)): places[trail] for key in below}
+    earlier = _arguments(calls, idle, data, places)
     _loaded_by_name(data, places)
     if trainer is not None:
         _given(f"{trainer}{PLAIN}", calls, data, places)
@@ -109,7 +99,44 @@ def settings(calls: Calls) -> tuple[dict[str, Any], dict[Trail, Place]]:
         trail = ("resize_token_embeddings", "0")
         data.setdefault(trail[0], {}).setdefault(trail[1], WHOLE)
         places.setdefault(trail, Place(calls.lines[RESIZED], 1))
-    return data, places
+    return Placed(data, places, earlier)
+
+
+def _arguments(
+    calls: Calls, idle: dict[str, str], data: dict[str, Any], places: dict[Trail, Place]
+) -> tuple[Earlier, ...]:
+    """Note what each call is given; back come values of a config that a trainer's own replace."""
+    earlier: list[Earlier] = []
+    for place, value in sorted(calls.values.items(), key=_is_trainers):
+        call, _, name = place.rpartition(".")
+        first = call.partition("#")[0]
+        trail = (idle[first], name) if first in idle else _trail(call, name, value)
+        node: Any = data
+        for part in trail[:-1]:
+            node = node.setdefault(part, {})
+        twice = len(trail) == 1 and trail[0] in data
+        if twice and _holds(call, name, value) and data[trail[0]] != value:
+            earlier.append(Earlier(trail, data.pop(trail[0]), places[trail]))
+        if trail and trail[-1] not in node:
+            node[trail[-1]] = list(value) if isinstance(value, tuple) else value
+            places[trail] = Place(calls.lines.get(place, 0), 1)
+            below = value if isinstance(value, dict) else {}
+            places |= {(*trail, str(key)): places[trail] for key in below}
+    return tuple(earlier)
+
+
+def _is_trainers(said: tuple[str, Any]) -> bool:
+    """Whether it is an argument of a trainer, which come behind those of its config."""
+    return said[0].rpartition(".")[0].removesuffix("Trainer") in TRAINERS
+
+
+def _holds(call: str, name: str, value: Any) -> bool:
+    """Whether a trainer's own argument takes the place of its config's: trl up to 0.12, in all trainers.
+
+    One that is what its signature assumes does not (dpo_trainer.py, `if beta != 0.1`).
+    """
+    own = LAST.get(call, {})
+    return name in own and value is not None and value != ASSUMED.get(name)
 
 
 def _until(trainer: str, calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) -> None:

@@ -24,6 +24,7 @@ from ftspec.port.formats.scripts.tokens import TOKEN_RULES
 from ftspec.port.formats.trl.collator import COLLATOR_RULES, trained
 from ftspec.port.formats.trl.data import ASKED, FEW, LOADERS, SHAPE, WHICH_FORMAT, files_of, source
 from ftspec.port.formats.trl.plain import CONFIG
+from ftspec.port.formats.trl.stops import comma
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth.templates import TEMPLATE_RULES, unnamed
 from ftspec.port.rules import (
@@ -35,6 +36,7 @@ from ftspec.port.rules import (
     inert,
     section,
     unknown,
+    unless,
 )
 from ftspec.port.scripts.names import DRAWN, LOADED, PREPARED, SHARED, UNUSED, UNUSED_BITS
 from ftspec.spec.data import SUFFIXES, unsliced
@@ -59,6 +61,8 @@ _REMOTE = re.compile(
     r"https?://huggingface\.co/datasets/(?P<hub>[\w.-]+/[\w.-]+)/(?:resolve|raw|blob)/"
     r"(?P<at>[^/]+)/(?P<file>[^?#]+)"
 )
+HELD_OUT = ("test", "val", "eval")
+"""How names of splits begin that nothing trains on."""
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
 
 
@@ -77,6 +81,8 @@ def adapter(setting: Setting, _context: Context) -> Outcome:
     value = setting.value
     if name == "target_modules" and isinstance(value, str) and value != "all-linear":
         return Outcome("unknown", why=A_WORD)
+    if name in ("target_modules", "modules_to_save") and (why := comma(value)):
+        return Outcome("unknown", why=why)
     return Outcome("exact", {f"LoraConfig.{name}": value})
 
 
@@ -88,18 +94,29 @@ def _loads(context: Context) -> dict[str, dict[str, Any]]:
     }
 
 
-def _source(call: dict[str, Any], split: Any = None) -> dict[str, Any] | None:
+def _source(
+    call: dict[str, Any], split: Any = None, *, held: bool = False
+) -> dict[str, Any] | None:
+    """The rows that a call loads; ``held``: to evaluate on, where it loads both."""
     place = call.get("0", call.get("path"))
-    if not isinstance(place, str):
+    split = _one_split(call.get("split") or split, held)
+    if not isinstance(place, str) or isinstance(split, list):
         return None
     files, revision = call.get("data_files"), call.get("revision")
-    split = call.get("split") or split
     if isinstance(files, dict):
         files = files.get(unsliced(str(split or "train"))[0])
     if place in READERS:
         return _of_reader(place, split, files)
     name = call.get("1", call.get("name"))
     return source(place, name, split, files=files, revision=revision)
+
+
+def _one_split(said: Any, held: bool) -> Any:
+    """Of a list of splits the one that its name tells; the list where none or several could be meant."""
+    if not isinstance(said, list):
+        return said
+    named = [one for one in said if str(one).startswith(HELD_OUT) == held]
+    return named[0] if len(named) == 1 else said
 
 
 def _of_reader(place: str, split: Any, files: Any) -> dict[str, Any] | None:
@@ -126,7 +143,7 @@ def _sources(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any
         open_ones = [OTHER_PART] if said.get("part", "train") not in ("train", "") else []
         held = []
     if (said := section(context, "eval_dataset")).get("of") in loads and "part" not in said:
-        found = _source(loads[said["of"]], said.get("split"))
+        found = _source(loads[said["of"]], said.get("split"), held=True)
         held = [found] if found else []
     return train, held, open_ones
 
@@ -140,7 +157,7 @@ def _by_name(
     for call in loads.values():
         if (found := _source(call)) is not None:
             split = str(call.get("split") or "train")
-            (held if split.startswith(("test", "val", "eval")) else train).append(found)
+            (held if split.startswith(HELD_OUT) else train).append(found)
     several = len(train) > 1 and not (joined == len(train) == len(loads))
     return train, held, [SEVERAL] if several else []
 
@@ -200,11 +217,14 @@ def _loaded(setting: Setting, context: Context) -> Outcome:
     split = rest[0] if name == "data_files" else ""
     if others or (split and not any(_takes(one, call, split) for one in given)):
         return Outcome("inert", why="these rows are not what the trainer is given")
+    if name == "split" and isinstance(_one_split(setting.value, held=False), list):
+        return Outcome("unknown", why="which of these splits train? load each by itself")
     if name in ("0", "1", "path", "name", "split", "revision"):
         return Outcome("derived", of=("data.train",))
     if name == "data_files":
         return _files(setting, section(context, call), split or None)
-    if name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
+    whole = name == "streaming" and not setting.value
+    if whole or name in ("token", "cache_dir", "num_proc", "trust_remote_code"):
         return Outcome("inert", why="it does not change which rows there are")
     return Outcome("unknown", why="how rows are chosen inside a data set is not in a spec")
 
@@ -256,7 +276,11 @@ SCRIPT_RULES: dict[str, Rule] = {
             )
         ),
     ),
-    f"{LOADED}.": unknown("a further argument of from_pretrained is not in a spec"),
+    f"{LOADED}.": unless(
+        (None,),
+        "nothing is said",
+        unknown("a further argument of from_pretrained is not in a spec"),
+    ),
     "get_peft_model": inert("all of it is Unsloth's default"),
     "get_peft_model.": adapter,
     "load_dataset.": _loaded,

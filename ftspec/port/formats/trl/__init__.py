@@ -14,7 +14,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
 from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
-from ftspec.port.formats.trl.aged import biased
+from ftspec.port.formats.trl.aged import aged, biased, recipe
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER
@@ -24,6 +24,7 @@ from ftspec.port.formats.trl.seeing import may_have
 from ftspec.port.formats.trl.stops import (
     A_PATTERN,
     STORED,
+    comma,
     drawn_at_once,
     head_question,
     is_stored,
@@ -102,6 +103,8 @@ def _adapter(setting: Setting, context: Context) -> Outcome:
     value = setting.value
     if setting.key == "lora_target_modules" and value in ("all-linear", ["all-linear"]):
         value = "all-linear"
+    elif setting.key in ("lora_target_modules", "lora_modules_to_save") and (why := comma(value)):
+        return Outcome("unknown", why=why)
     elif setting.key == "lora_target_modules" and (isinstance(value, str) or len(value) == 1):
         return Outcome("unknown", why=A_PATTERN)
     elif isinstance(value, str) and setting.key == "lora_modules_to_save":
@@ -256,7 +259,9 @@ def _complete(context: Context) -> Completion:
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     native |= {**assumed(context), **_balance(context, own)}
-    questions += [*biased(context), *may_have(context)]
+    once, doubts = aged(context, recipe(context))
+    native |= once
+    questions += [*doubts, *biased(context), *may_have(context)]
     cut, notes = missing(context)
     spec |= cut
     if old := sorted(OLD_NAMES & set(context.document.data)):
@@ -352,6 +357,7 @@ format = Format(
         **MODEL_RULES,
         "eos_token": _token,
         "pad_token": _token,
+        "report_to": unless((None,), "what is reported, not what is trained", plain),
         "system_prompt": says("data.system"),
         "dataset_prompt_column": said("data.train", why="the column of prompts"),
         "gamma_beta_ratio": _margin,
@@ -363,7 +369,11 @@ format = Format(
             "dataset_kwargs.append_concat_token",
         ),
         "dataset_kwargs.": unknown("how trl's preparation of rows is changed is not in a spec"),
-        "model_init_kwargs.": unknown("further arguments of from_pretrained are not in a spec"),
+        "model_init_kwargs.": unless(
+            (None,),
+            "nothing is said",
+            unknown("further arguments of from_pretrained are not in a spec"),
+        ),
         "gradient_checkpointing_use_reentrant": inert("both ways recompute the same activations"),
         **group(
             "what is shown or kept, not what is trained",

@@ -1,4 +1,4 @@
-"""What an older trl assumed where a script says nothing, and how a script shows that it ran on one.
+"""What an older trl assumed where a source says nothing, and how a source shows that it ran on one.
 
 Read off the argument classes and trainers of trl 0.8 to 0.29, release by release.
 """
@@ -65,6 +65,18 @@ FOURTH = 25
 """The last release of trl that came before transformers 5."""
 
 
+RECIPES: Mapping[str, int] = {
+    "dataset_mixer": 11, "vllm_device": 17, "max_seq_length": 19, "max_prompt_length": 27, "torch_dtype": 29,
+}  # fmt: skip
+"""Keys of recipes, and the last release 0.N that read them; the first one is the handbook's own."""
+
+
+def recipe(context: Context) -> Mapping[str, Any]:
+    """How old the keys of a recipe are, as a script's `until` says it."""
+    found = [(last, key) for key, last in RECIPES.items() if key in context.document.data]
+    return {"release": min(found)[0], "by": f"`{min(found)[1]}`"} if found else {}
+
+
 UNBIASED = "use_bias_correction_kl"
 BIASED = (
     f"beta: {{}} measures the divergence without {UNBIASED}, which trl 1.16 and a spec have on: its gradient "
@@ -95,9 +107,14 @@ def loads_float32(context: Context) -> bool:
     return not unsure and int(section(context, UNTIL).get("release", NOW)) <= FOURTH
 
 
-def aged(context: Context) -> tuple[dict[str, Any], list[str]]:
-    """Values that every release has that the script can have run on, and a question for each other."""
-    said = section(context, UNTIL)
+def aged(
+    context: Context, said: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Values that every release has that the source can have run on, and a question for each other.
+
+    ``said``: how old it is, where no script tells it.
+    """
+    said = said or section(context, UNTIL)
     if not said or (context.table and context.table.version != versions("trl")[-1]):
         return {}, []
     native: dict[str, Any] = {}

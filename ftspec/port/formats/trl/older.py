@@ -9,12 +9,15 @@ from typing import Any
 
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.hf_arguments import KERNEL
-from ftspec.port.rules import Context, Outcome, Rule, group, unknown, unless
+from ftspec.port.formats.trl.plain import plain
+from ftspec.port.rules import Context, Outcome, Rule, group, inert, section, unknown, unless
 
 SHOWN = "what is shown or kept, not what is trained"
 PADS = "what is padded does not train"
 DRAWN = "where completions are drawn, and how fast, not which"
 OF_A_REWARD = "an argument of a reward function of the project that the recipe belongs to"
+NO_ENGINE = "vLLM draws nothing: use_vllm is off"
+GONE = "an argument of transformers 4 that is not in a spec"
 NOTHING: tuple[Any, ...] = (None, False, 0, [], "")
 
 
@@ -46,7 +49,39 @@ def with_switch(switch: str, why: str) -> Rule:
     return rule
 
 
+def _by_engine(setting: Setting, context: Context) -> Outcome:
+    """A setting of vLLM, which Unsloth switches on where it loads the model."""
+    draws = context.get("use_vllm") or section(context, "from_pretrained").get("fast_inference")
+    return plain(setting, context) if draws else Outcome("inert", why=NO_ENGINE)
+
+
+def usual(*values: Any, why: str) -> Rule:
+    """Inert where it says what happens anyway, else what that means."""
+    return unless((None, *values), "what happens anyway", unknown(why))
+
+
 OLDER: dict[str, Rule] = {
+    **dict.fromkeys(
+        (
+            "vllm_mode", "vllm_gpu_memory_utilization", "vllm_tensor_parallel_size", "vllm_model_impl",
+            "vllm_enable_sleep_mode", "vllm_max_model_length", "vllm_structured_outputs_regex",
+            "vllm_importance_sampling_correction", "vllm_importance_sampling_mode",
+            "vllm_importance_sampling_cap", "vllm_importance_sampling_clip_max",
+            "vllm_importance_sampling_clip_min",
+        ),
+        _by_engine,
+    ),
+    "use_mps_device": off("an Apple GPU is taken where there is one: hardware.device"),
+    "jit_mode_eval": off(GONE),
+    "use_ipex": off(GONE),
+    "torchdynamo": off(GONE),
+    "split_batches": off("batches that are split between devices are not in a spec"),
+    "dispatch_batches": off("rows that one process reads for all are not in a spec"),
+    "past_index": usual(-1, why=GONE),
+    "half_precision_backend": usual("auto", "cuda_amp", why="apex is not in a spec"),
+    "fp16_opt_level": usual("O1", why="a level of apex is not in a spec"),
+    **group("for SageMaker and Ray", "mp_parameters", "ray_scope"),
+    "include_inputs_for_metrics": inert("how it evaluates, not what it trains"),
     "scale_rewards": _scale,
     "rpo_alpha": off("the likelihood of the chosen answer in the loss is not in a spec beside DPO's"),
     "reference_free": off("DPO without a reference is not in a spec: orpo, cpo and simpo are"),

@@ -1,22 +1,39 @@
 """How long a prompt may be: `max_prompt_length`, which trl 1.16 has not.
 
 A config that has it is read as the last release read it that had it for its trainer: trl 0.28 for DPO
-(trainer/dpo_trainer.py, tokenize_row and concatenated_forward), trl 0.27 for CPO and ORPO
-(experimental/cpo/cpo_trainer.py, tokenize_row); SimPO's own trainer does as these.
+(trainer/dpo_trainer.py, tokenize_row and concatenated_forward), unless it shows that it is older, and trl
+0.27 for CPO and ORPO (experimental/cpo/cpo_trainer.py, tokenize_row); SimPO's own trainer does as these.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
+from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.trl.trainers import FREE, config_class, trainer
-from ftspec.port.rules import Context, Outcome, Rule
+from ftspec.port.rules import Context, Outcome, Rule, section
+from ftspec.port.scripts.names import UNTIL
 from ftspec.spec.online import ONLINE
+
+LAST = 10_000
+BOTH = 12
+"""The last release whose DPOTrainer took its settings as arguments of its own; 0.12 cut prompts otherwise."""
+RENAMED = 15
+"""The last one that took `tokenizer`; `processing_class` came with 0.12."""
 
 ALWAYS = (
     "as trl 0.28 cut, the last release that had it for DPO: each longer prompt loses its beginning, then a "
     "row that is too long what truncation_mode says; trl 0.11 cut prompts of such rows only"
+)
+ONCE = (
+    "as trl up to 0.11 cut: of a row that is too long the prompt loses its beginning, and then the answers "
+    "their end"
+)
+ONCE_OR = f"{ONCE}; trl 0.12, which could take it so as well, cut each longer prompt"
+LATELY = (
+    "each longer prompt loses its beginning, as from trl 0.12 on; trl up to 0.11, which it may have been, "
+    "cut prompts of rows that are too long alone"
 )
 OVERLONG = (
     "as trl 0.27 cut, the last release that had it for CPO and ORPO, and SimPO's own trainer: of a row that "
@@ -44,20 +61,47 @@ def _longest(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"it leaves no room for an answer within {length} tokens")
     spec: dict[str, Any] = {"data.max_prompt_length": setting.value}
     if word == "dpo":
-        return Outcome("renamed", spec=spec, why=ALWAYS)
+        kind, why = _of_dpo(context)
+        cut = {"data.prompt_cut": "overlong"} if _is_once(why) else {}
+        return Outcome(kind, spec={**spec, **cut}, why=why)
     if word in FREE:
         return Outcome("renamed", spec={**spec, "data.prompt_cut": "overlong"}, why=OVERLONG)
     return Outcome("approximated", why=OTHERWISE)
+
+
+def _of_dpo(context: Context) -> tuple[Kind, str]:
+    """Which release's way it is, and how sure that is (dpo_trainer.py, _truncate_tokens and tokenize_row)."""
+    until = section(context, UNTIL).get("release", LAST)
+    if context.get("dataset_mixer") or context.get("config_class") in PLAIN_CLASSES:
+        return "renamed", ONCE  # the handbook's first version, or before DPOConfig
+    if until <= BOTH:
+        return "approximated", ONCE_OR
+    if until < LAST:
+        return ("approximated", LATELY) if until <= RENAMED else ("renamed", ALWAYS)
+    return "renamed", ALWAYS
+
+
+def _is_once(why: str) -> bool:
+    return why in (ONCE, ONCE_OR)
+
+
+def _cuts_answers(context: Context) -> bool:
+    """Whether what is too long behind the prompt is cut off the answers, whatever side a row has."""
+    word = trainer(context)[0]
+    if word == "dpo" and context.get("max_prompt_length") is not None:
+        return _is_once(_of_dpo(context)[1])
+    return word in FREE
 
 
 def _mode(otherwise: Rule) -> Rule:
     """Of CPO and ORPO, which end of a prompt is taken off."""
 
     def rule(setting: Setting, context: Context) -> Outcome:
-        if trainer(context)[0] not in FREE:
+        if not _cuts_answers(context):
             return otherwise(setting, context)
         if setting.value in (None, "keep_end"):
-            return Outcome("derived", why=OVERLONG, of=("data.prompt_cut",))
+            why = OVERLONG if trainer(context)[0] in FREE else ONCE
+            return Outcome("derived", why=why, of=("data.prompt_cut",))
         return Outcome("unknown", why="a prompt that loses its end is not in a spec")
 
     return rule
@@ -82,6 +126,7 @@ def _answers(otherwise: Rule) -> Rule:
 def assumed(context: Context) -> dict[str, Any]:
     """What the older release assumes where the file says nothing."""
     cut = context.get("max_prompt_length") is not None and trainer(context)[0] == "dpo"
+    cut = cut and not _cuts_answers(context)
     return {"DPOConfig.truncation_mode": "keep_end"} if cut else {}
 
 

@@ -19,6 +19,10 @@ A_PATTERN = (
     "trl makes one word of a list of one, and peft takes a word for a pattern of whole names: a bare name "
     "is found nowhere (ModelConfig, peft's check_target_module_exists), and a pattern is not in a spec"
 )
+A_COMMA = (
+    "{} is no name of a module: a shell parts words by blanks alone, so that the comma belongs to the word, "
+    "and peft finds no module of that name"
+)
 STORED = "dtype: all weights train in the type that they are stored in: name it in model.dtype"
 EVALUATED = "test_split_size holds rows out, and nothing evaluates there; here they are evaluated each epoch"
 ROUNDED = (
@@ -29,6 +33,13 @@ FROZEN_HEAD = (
     "lora_task_type is not SEQ_CLS: trl leaves the head that scores as it was drawn at random, and trains "
     "the adapter alone (peft adds `score` to what trains for SEQ_CLS); the spec trains the head"
 )
+
+
+def comma(value: Any) -> str:
+    """Why a list of modules is not what it seems: each name but the last ends with the comma of the line."""
+    listed = value if isinstance(value, list) else []
+    odd = [one for one in listed if isinstance(one, str) and one.endswith(",")]
+    return A_COMMA.format(odd[0]) if odd else ""
 
 
 def is_stored(context: Context) -> bool:
@@ -60,15 +71,15 @@ def _holds_out(context: Context) -> bool:
 
 
 def optimizer(setting: Setting, context: Context) -> Outcome:
-    """GaLore stops without the modules that it is for (transformers, traineroptimizer.py)."""
+    """GaLore stops without the modules that it is for (transformers, trainer_optimizer.py)."""
     if str(setting.value).startswith("galore") and not context.get("optim_target_modules"):
         return Outcome("unknown", why="transformers stops without optim_target_modules")
     return training_rules(CONFIG)["optim"](setting, context)
 
 
 def schedule(setting: Setting, context: Context) -> Outcome:
-    """Its last argument but one has no default (transformers, optimization.py, get_wsdschedule)."""
-    given = context.get("lrscheduler_kwargs")
+    """Its last argument but one has no default (transformers, optimization.py, get_wsd_schedule)."""
+    given = context.get("lr_scheduler_kwargs")
     named = isinstance(given, dict) and "num_decay_steps" in given
     if setting.value == "warmup_stable_decay" and not named:
         return Outcome("unknown", why="transformers stops without num_decay_steps")
