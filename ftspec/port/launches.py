@@ -312,9 +312,14 @@ def _seen(environ: Mapping[str, str], visible: int) -> dict[str, Any]:
     return {"num_processes": each * nodes, **many} if each else many
 
 
+COUNTS = ("NNODES", "NPROC_PER_NODE")
+"""Of machines, and of processes on each, in llamafactory's environment."""
+
+
 def _uncounted(command: Command) -> list[tuple[int, str]]:
     """How many machines and processes there are, where only the shell knows."""
-    names = sorted({"NNODES", "NPROC_PER_NODE"} & command.unsure)
+    whole = command.around.whole()
+    names = [name for name in COUNTS if name in whole and whole[name] is None]
     return [(command.line, f"{name}: only the shell knows how many") for name in names]
 
 
