@@ -104,6 +104,8 @@ def test_what_the_engine_stops_at_or_does_not_read(
         ("Lion", {"bias_correction": True}, "bias_correction", "has no bias_correction"),
         ("Lamb", {"bias_correction": False}, "bias_correction", "the engine's own optimizer"),
         ("Lion", {"adam_w_mode": True}, "adam_w_mode", "has no adam_w_mode"),
+        ("Adam", {"foreach": True, "torch_adam": True}, "foreach", ""),
+        ("Adam", {"foreach": True}, "foreach", "stops at it"),
     ],
 )
 def test_what_adam_alone_takes(
@@ -121,6 +123,49 @@ def test_a_whole_number_with_a_point_is_one(read: Bring) -> None:
     engine = {"train_batch_size": 64.0, "gradient_accumulation_steps": 2, "zero_optimization": {}}
     values = read(json.dumps(engine), name="ds.json").composed.values
     assert (values["train.batch_size"], values["train.micro_batch_size"]) == (64, 32)
+
+
+RISE = {"warmup_num_steps": 5}
+DECAY = {**RISE, "total_num_steps": 50}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "params", "rate"),
+    [
+        ("WarmupLR", RISE, 1e-4),
+        ("WarmupLR", {**RISE, "warmup_max_lr": 2e-4}, 2e-4),
+        ("WarmupLR", {**RISE, "warmup_max_lr": None}, 1e-4),
+        ("WarmupDecayLR", DECAY, 1e-3),  # its own, whatever the optimizer says
+        ("WarmupDecayLR", {**DECAY, "warmup_max_lr": 2e-4}, 2e-4),
+        ("WarmupDecayLR", {**DECAY, "warmup_max_lr": None}, 1e-4),
+        ("WarmupCosineLR", DECAY, 1e-4),
+    ],
+)
+def test_which_rate_holds(
+    read: Bring, kind: str, params: dict[str, Any], rate: float, turned: bool
+) -> None:
+    """runtime/lr_schedules.py, in whatever order the two sections stand."""
+    sections = {
+        "optimizer": {"type": "AdamW", "params": {"lr": 1e-4}},
+        "scheduler": {"type": kind, "params": params},
+    }
+    ordered = dict(sorted(sections.items(), reverse=turned))
+    imported = read(json.dumps({**ordered, "zero_optimization": {}}), name="ds.json")
+    assert imported.composed.values["train.learning_rate"] == rate
+
+
+@pytest.mark.parametrize(("word", "compute"), [("false", "fp32"), ("true", "bf16-weights")])
+def test_a_switch_that_is_a_text(read: Bring, word: str, compute: str) -> None:
+    engine = {"bf16": {"enabled": word}, "zero_optimization": {}}
+    assert read(json.dumps(engine), name="ds.json").composed.values["precision.compute"] == compute
+
+
+def test_a_batch_that_no_devices_make(read: Bring) -> None:
+    batch = {"train_batch_size": 8, "train_micro_batch_size_per_gpu": 3, "zero_optimization": {}}
+    assert any(
+        "no multiple" in one for one in read(json.dumps(batch), name="ds.json").composed.open
+    )
 
 
 def test_two_number_formats_at_once(read: Bring) -> None:

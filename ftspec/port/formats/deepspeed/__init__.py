@@ -109,6 +109,9 @@ def _stops(context: Context) -> Iterator[str]:
         yield "zero_optimization: accelerate stops at a file without this section: which stage?"
     if context.main is not None and HJSON in context.document.notes:
         yield f"{context.document.path.name}: {HJSON}"
+    whole, micro = (_whole(context.get(name)) or 0 for name in BATCH[:2])
+    if micro > 0 and whole % micro:
+        yield f"train_batch_size: {whole} is no multiple of the {micro} of each device, and DeepSpeed stops"
     if all(section(context, half).get("enabled") is True for half in HALVES):
         yield "fp16.enabled and bf16.enabled: DeepSpeed stops where both are on: which of them?"
     compute = str(context.trains.get("precision.compute") or "")

@@ -50,11 +50,16 @@ def switched(context: Context, name: str) -> bool:
     return not plain and by_main(context, "fp16") is not True
 
 
+def _true(value: Any) -> bool:
+    """Whether a switch of the engine is on, which takes words for that as well (pydantic)."""
+    return str(value).lower() in ("true", "1", "on", "yes", "y", "t")
+
+
 def on(context: Context, name: str) -> bool:
     """Whether weights have this type: by the engine's own word, or by that of the file it leaves it to."""
     said = section(context, name).get("enabled")
     if said != "auto":
-        return said is True
+        return _true(said)
     if context.main is None:
         launched = context.companions.get("accelerate")
         return launched is not None and launched.data.get("mixed_precision") == name
@@ -63,7 +68,7 @@ def on(context: Context, name: str) -> bool:
 
 def _half(setting: Setting, _context: Context) -> Outcome:
     name = setting.key.partition(".")[0]
-    if not setting.value:
+    if not _true(setting.value):
         return Outcome("inert", why="it is off")
     return Outcome("renamed", spec={"precision.compute": f"{name}-weights"})
 

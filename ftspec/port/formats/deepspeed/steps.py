@@ -98,7 +98,7 @@ def missing_steps(context: Context) -> dict[str, Any]:
             return spec | {"train.schedule.min_ratio": params.get("cos_min_ratio", LOWEST)}
         if kind == "WarmupDecayLR" and "warmup_max_lr" not in params:
             spec["train.learning_rate"] = RATE
-        elif "warmup_max_lr" in params:
+        elif params.get("warmup_max_lr") is not None:
             spec.pop("train.learning_rate", None)  # it sets the optimizer's
     return spec
 
@@ -172,6 +172,15 @@ def _of_adam(rule: Rule, torch: str = "") -> Rule:
             return Outcome("unknown", why=f"its optimizer has no {name}, and stops at it")
         if torch and _params(context, "optimizer").get("torch_adam"):
             return Outcome("unknown", why=torch)
+        return rule(setting, context)
+
+    return chosen
+
+
+def _of_torchs_adam(rule: Rule) -> Rule:
+    def chosen(setting: Setting, context: Context) -> Outcome:
+        if not _params(context, "optimizer").get("torch_adam"):
+            return Outcome("unknown", why="a setting of torch's Adam: the engine's own stops at it")
         return rule(setting, context)
 
     return chosen
@@ -254,6 +263,17 @@ def _betas(setting: Setting, _context: Context) -> Outcome:
     )
 
 
+def _rate(setting: Setting, context: Context) -> Outcome:
+    """Its optimizer's: the two schedules without a cosine set the rate of their own over it."""
+    said = section(context, "scheduler").get("type")
+    assumed = RATE if said == "WarmupDecayLR" else None
+    peak = _params(context, "scheduler").get("warmup_max_lr", assumed)
+    if said not in KINDS or said == "WarmupCosineLR" or peak in (None, "auto", setting.value):
+        return Outcome("renamed", spec={"train.learning_rate": setting.value})
+    why = f"{said} sets the rate: it goes up to warmup_max_lr, which is {peak}"
+    return Outcome("inert", why=why, loud=True)
+
+
 def _schedule(setting: Setting, context: Context) -> Outcome:
     """The engine's own schedules, which begin again from nothing after the first step (lr_schedules.py)."""
     if setting.value not in KINDS:
@@ -287,9 +307,9 @@ def _lowest(setting: Setting, context: Context) -> Outcome:
 
 
 def _steps(setting: Setting, _context: Context) -> Outcome:
-    spec = {"train.warmup_steps": max(2, setting.value), "train.warmup_ratio": None}
-    if setting.value < 1:
-        why = "DeepSpeed 0.19.8 stops at that; older versions made two of them"
+    spec = {"train.warmup_steps": max(2, int(setting.value)), "train.warmup_ratio": None}
+    if setting.value < 1 or not isinstance(setting.value, int):
+        why = "DeepSpeed 0.19.8 wants a whole number above 0, and stops; older versions made at least 2 of it"
         return Outcome("approximated", spec=spec, why=why)
     return Outcome("derived", spec=spec, why="the engine makes at least two of them")
 
@@ -321,11 +341,15 @@ _STEPS: Mapping[str, Rule] = {
     "optimizer.legacy_fusion": unless(
         (False,), "off", unknown("an older way to step in float16 is not in a spec")
     ),
-    "optimizer.params.lr": unless_auto(says("train.learning_rate")),
+    "optimizer.params.lr": unless_auto(_rate),
     "optimizer.params.betas": _unless_alien(_betas),
     "optimizer.params.eps": _unless_alien(says("train.optimizer.eps")),
     "optimizer.params.weight_decay": unless_auto(_decay),
     "optimizer.params.torch_adam": _of_adam(inert("which implementation of the same Adam")),
+    **dict.fromkeys(
+        ("optimizer.params.foreach", "optimizer.params.fused"),
+        _of_adam(_of_torchs_adam(inert("how torch's Adam makes its steps"))),
+    ),
     "optimizer.params.adam_w_mode": _of_adam(_apart),
     "optimizer.params.fp32_optimizer_states": _of_adam(_states),
     "optimizer.params.amsgrad": unless(
@@ -352,7 +376,9 @@ _STEPS: Mapping[str, Rule] = {
     "scheduler.type": _schedule,
     "scheduler.params.warmup_type": inert("it belongs to the schedule"),
     "scheduler.params.warmup_min_lr": unless_auto(says("train.warmup_start", float)),
-    "scheduler.params.warmup_max_lr": unless_auto(says("train.learning_rate")),
+    "scheduler.params.warmup_max_lr": unless_auto(
+        unless((None,), "the optimizer's own rate", says("train.learning_rate"))
+    ),
     "scheduler.params.warmup_num_steps": unless_auto(_steps),
     "scheduler.params.warmup_min_ratio": _of_cosine(_lowest),
     "scheduler.params.cos_min_ratio": _of_cosine(says("train.schedule.min_ratio")),
