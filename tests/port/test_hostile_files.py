@@ -11,7 +11,8 @@ import pytest
 from ftspec.errors import SpecError
 from ftspec.port.bring import bring
 from ftspec.port.cards import MOST
-from ftspec.read import commands, json, worked
+from ftspec.read import commands, json
+from ftspec.read.scripts import worked
 from ftspec.read.text import SIZE
 from tests.port.conftest import Bring, fate
 

@@ -24,9 +24,9 @@ from ftspec.emit import yaml as emit_yaml
 from ftspec.emit.file import File
 from ftspec.errors import OutputError, UnsupportedError
 from ftspec.read import json as read_json
-from ftspec.read import python as read_python
 from ftspec.read import shell as read_shell
 from ftspec.read import yaml as read_yaml
+from ftspec.read.scripts.written import read_calls
 
 pytestmark = pytest.mark.sweep
 
@@ -175,7 +175,7 @@ def test_python_structure_and_value_hold(payload: str) -> None:
     assert comments[0].startswith("# /// script") is False
     assert [line[:1] for line in comments[:2]] == ["#", "#"]
     assert source.count("# /// script\n") == 1
-    calls = read_python.read_calls(source, ["SimpleNamespace", "str"])
+    calls = read_calls(source, ["SimpleNamespace", "str"])
     assert calls.foreign == ()
     assert calls.values == {
         "SimpleNamespace.a": payload,

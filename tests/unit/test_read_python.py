@@ -7,7 +7,8 @@ import ast
 import pytest
 
 from ftspec.errors import SpecError
-from ftspec.read.python import Calls, read_calls
+from ftspec.read.python import Calls
+from ftspec.read.scripts.written import read_calls
 from ftspec.read.text import Segments
 
 NAMES = (

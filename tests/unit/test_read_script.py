@@ -7,9 +7,9 @@ import ast
 import pytest
 
 from ftspec.read.python import Calls
-from ftspec.read.scopes import bindings, bound_in
-from ftspec.read.script import read_script
-from ftspec.read.values import Wanted
+from ftspec.read.scripts.read import read_script
+from ftspec.read.scripts.scopes import bindings, bound_in
+from ftspec.read.scripts.wanted import Wanted
 
 CALLS = ("SFTConfig", "SFTTrainer", "AutoModel.from_pretrained", "load_dataset", "get_peft_model")
 

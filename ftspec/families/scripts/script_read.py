@@ -22,7 +22,7 @@ from ftspec.families.training.launch import counts
 from ftspec.families.tuners import adapters, inits, loraplus, partial
 from ftspec.families.weights import experts, float8, packed_experts, pure, qat, tokens
 from ftspec.mapping import Flat
-from ftspec.read.python import read_calls
+from ftspec.read.scripts.written import read_calls
 from ftspec.read.shell import read as read_shell
 
 CALLS = (

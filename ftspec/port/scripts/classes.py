@@ -12,7 +12,8 @@ from typing import Any
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table, versions
 from ftspec.read import pyyaml
-from ftspec.read.records import Makes, Option
+from ftspec.read.scripts.options import Option
+from ftspec.read.scripts.records import Makes
 
 PLAIN = "TrainingArguments"
 OF_MODEL, OF_SCRIPT = "ModelConfig", "ScriptArguments"

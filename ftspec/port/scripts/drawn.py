@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ftspec.read.scopes import bindings, bound_in, shared
+from ftspec.read.scripts.doubts import shared
+from ftspec.read.scripts.scopes import bindings, bound_in
 
 IDLE = frozenset(("remove_columns", "select_columns", "with_format", "flatten_indices"))
 """Steps after which the same rows train in the same order."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ftspec.read.python import parsed
-from ftspec.read.scopes import bound_in
+from ftspec.read.scripts.scopes import bound_in
 
 TRAINERS = re.compile(r"trainer$|.*_trainer$")
 STARTS = "unsloth_train"

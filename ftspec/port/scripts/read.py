@@ -53,9 +53,9 @@ from ftspec.port.scripts.tokenizer import tokenizer
 from ftspec.read import json
 from ftspec.read.placed import Place, Placed, Trail
 from ftspec.read.python import Calls
-from ftspec.read.script import read_script
+from ftspec.read.scripts.read import read_script
+from ftspec.read.scripts.wanted import Wanted
 from ftspec.read.text import wrong
-from ftspec.read.values import Wanted
 
 _WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(-a[ \t]+)?(\S+)")
 _END = "END_OF_CELL"

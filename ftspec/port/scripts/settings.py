@@ -44,9 +44,9 @@ from ftspec.port.scripts.names import (
     UNUSED_BITS,
     WHOLE,
 )
-from ftspec.read.origins import DIVIDED
 from ftspec.read.placed import Earlier, Place, Placed, Trail
 from ftspec.read.python import Calls
+from ftspec.read.scripts.origins import DIVIDED
 
 
 def _by_unsloth(calls: Calls, data: dict[str, Any], places: dict[Trail, Place]) -> None:

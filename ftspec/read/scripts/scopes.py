@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-CHANGES = frozenset(
-    ("append", "extend", "insert", "remove", "pop", "popitem", "clear", "update", "setdefault", "sort",
-     "reverse", "__setitem__")
-)  # fmt: skip
-"""Methods that change a list or a mapping."""
 
 
 class Held(NamedTuple):
@@ -36,6 +30,8 @@ class Scope:
     objects: dict[str, str] = field(default_factory=dict)
     """What is no value, with the call that made it; empty where that is not known."""
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    defined: int = 0
+    """How often a function came or went."""
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     callees: dict[str, str] = field(default_factory=dict)
     """The call that is looked for, which a name stands for: `Chosen = ORPOTrainer`."""
@@ -51,17 +47,31 @@ class Scope:
             scope = scope.outer
         return scope
 
+    def define(self, name: str, function: ast.FunctionDef) -> None:
+        """A function is defined."""
+        self.forget(name)
+        scope = self.of(name)
+        scope.functions[name] = function
+        scope.defined += 1
+
     def hold(self, name: str, found: Any) -> None:
         """A value is under a name; settings of a framework's class are what made them, too."""
         self.literals[name] = found
         if call := getattr(found, "call", ""):
             self.objects[name] = call
 
+    def opaque(self, name: str, origin: str = "") -> None:
+        """A name is bound to something that is no value."""
+        self.forget(name)
+        self.of(name).objects[name] = origin
+
     def forget(self, name: str) -> None:
         """Something else is bound to a name."""
         scope = self.of(name)
-        for names in (scope.literals, scope.objects, scope.functions, scope.classes):
+        for names in (scope.literals, scope.objects, scope.classes):
             names.pop(name, None)
+        if scope.functions.pop(name, None) is not None:
+            scope.defined += 1
         scope.mappings.pop(name, None)
         scope.opened.pop(name, None)
         scope.callees.pop(name, None)
@@ -112,55 +122,6 @@ def bindings(tree: ast.AST) -> Iterator[str]:
             yield node.arg
         elif isinstance(node, ast.Global | ast.Nonlocal):
             yield from node.names * 2  # bound from elsewhere: never once
-
-
-def shared(tree: ast.AST) -> set[str]:
-    """Names that are bound from elsewhere: `global`, `nonlocal`, `:=`."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Global(names=names) | ast.Nonlocal(names=names):
-                found |= set(names)
-            case ast.NamedExpr(target=ast.Name(id=name)):
-                found.add(name)
-    return found
-
-
-def changed(tree: ast.AST) -> Counter[str]:
-    """How often the list or mapping of a name may be changed: `rows.append(x)`, `config["a"] = 1`."""
-    found: Counter[str] = Counter()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=base, attr=method)) if method in CHANGES:
-                found[_base(base)] += 1
-            case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()):
-                found[_base(base)] += 1
-            case ast.AugAssign(target=target):
-                found[_base(target)] += 1
-    return found
-
-
-def set_variables(tree: ast.AST) -> set[str]:
-    """Variables of the environment that a script sets itself."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Subscript(
-                value=base, slice=ast.Constant(value=str() as name), ctx=ast.Store()
-            ) | (
-                ast.Call(
-                    func=ast.Attribute(value=base, attr="setdefault"),
-                    args=[ast.Constant(value=str() as name), *_],
-                )
-            ) if ast.unparse(base).endswith("environ"):
-                found.add(name)
-    return found
-
-
-def _base(node: ast.expr) -> str:
-    while isinstance(node, ast.Subscript | ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def leaves(node: ast.stmt) -> Iterator[ast.stmt]:

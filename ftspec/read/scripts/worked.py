@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ftspec.read.python import Unknown
+from ftspec.read.scripts.literals import Read
 from ftspec.read.text import SIZE
 
-Read = Callable[[ast.expr], Any]
 LARGEST = 10**12
 """No setting is a larger number."""
 BITS = 1000
