@@ -79,6 +79,10 @@ def test_strict_json_is_no_other_text() -> None:
         ({"zero_optimization": {"stage": 3, "gather_16bit_weights_on_model_save": True}},
          "zero_optimization.gather_16bit_weights_on_model_save", "inert"),
         ({"logging": {"steps_per_print": 10}}, "logging.steps_per_print", "inert"),
+        ({"quantize_training": {"enabled": True, "quantize_verbose": True}},
+         "quantize_training.quantize_verbose", "inert"),
+        ({"autotuning": {"enabled": True, "overwrite": True}}, "autotuning.overwrite", "inert"),
+        ({"autotuning": {"enabled": True, "fast": True}}, "autotuning.fast", "unknown"),
         ({"data_types": {"grad_accum_dtype": "float32"}}, "data_types.grad_accum_dtype", "inert"),
         ({"data_types": {"param_dtype": "fp32"}}, "data_types.param_dtype", "inert"),
         ({"data_types": {"param_dtype": "bf16"}}, "data_types.param_dtype", "unknown"),
@@ -106,6 +110,9 @@ def test_what_the_engine_stops_at_or_does_not_read(
         ("Lion", {"adam_w_mode": True}, "adam_w_mode", "has no adam_w_mode"),
         ("Adam", {"foreach": True, "torch_adam": True}, "foreach", ""),
         ("Adam", {"foreach": True}, "foreach", "stops at it"),
+        ("OneBitAdam", {"cuda_aware": False}, "cuda_aware", ""),
+        ("OneBitAdam", {"freeze_step": 400}, "freeze_step", "the engine's own optimizer"),
+        ("Adam", {"cuda_aware": False}, "cuda_aware", "the engine's own optimizer"),
     ],
 )
 def test_what_adam_alone_takes(

@@ -38,6 +38,11 @@ REMOVED = {
     "elasticity": "a batch that follows the number of devices was taken out",
 }
 """Blocks of older versions, and what they did to a training."""
+BESIDE = {
+    "quantize_verbose": SHOWN,
+    "quantizer_kernel": "by which kernel weights were rounded",
+}
+"""Settings of these blocks that did nothing to it."""
 GONE = {
     "nebula": "where checkpoints went",
     "sparse_gradients": "how gradients of embeddings travelled: their sums are the same",
@@ -81,6 +86,7 @@ CUTTING = (
 )  # fmt: skip
 """Settings of its section: runtime/tensor_parallel/config.py, TPTrainingConfig, which takes no others."""
 WHICH = "which layers are cut, and how: the mathematics is that of whole ones"
+SEARCH = ("results_dir", "exps_dir", "overwrite")
 DRAWS = "an engine that draws completions by kernels of its own is not in a spec"
 
 
@@ -94,7 +100,9 @@ def removed(setting: Setting, context: Context) -> Outcome:
         if isinstance(shared, dict) and shared.get("enabled") is False:
             return Outcome("inert", why="it is off")
         node = node.get(part)
-    root = setting.key.partition(".")[0]
+    root, _, name = setting.key.partition(".")
+    if why := BESIDE.get(name.rpartition(".")[2]):
+        return Outcome("inert", why=why)
     return Outcome("unknown", why=f"{REMOVED[root]}, {STOPS}")
 
 
@@ -161,6 +169,7 @@ BLOCKS: Mapping[str, Rule] = {
     "compile.": _compiles,
     "hybrid_engine.": _while_on(unknown(DRAWS)),
     "autotuning.": _while_on(unknown("numbers that are found while it runs")),
+    **group("where its search writes", *(f"autotuning.{name}" for name in SEARCH)),
     "pipeline.": inert("for models that are made of its own pipeline's modules alone"),
     "expert_parallel.": unknown("experts that are spread over devices are not in a spec yet"),
     **{f"tensor_parallel.{name}": _cut(inert(WHICH)) for name in CUTTING},

@@ -10,15 +10,20 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.deepspeed.precision import NO_SECTION, by_main, unless_auto
+from ftspec.port.formats.deepspeed.schedules import (
+    KINDS,
+    LOWEST,
+    RATE,
+    SCHEDULE,
+    WARMUP,
+    params,
+    rate,
+)
 from ftspec.port.formats.deepspeed.zero import device
 from ftspec.port.rules import Context, Outcome, Rule, inert, says, section, unknown, unless
 
-KINDS = {"WarmupLR": "constant", "WarmupDecayLR": "linear", "WarmupCosineLR": "cosine"}
-AHEAD = "of its cosine the warm-up is a step late, and the wave is not: here both are"
 GONE = ("onebitadam", "zerooneadam", "onebitlamb")
 """Optimizers that were taken out: the engine looks for them in torch.optim, and stops."""
-RATE = 1e-3
-"""Of its Adam, and of WarmupDecayLR."""
 ADAM: Mapping[str, Mapping[str, Any]] = {
     "lr": {"train.learning_rate": RATE},
     "betas": {"train.optimizer.beta1": 0.9, "train.optimizer.beta2": 0.999},
@@ -74,44 +79,36 @@ OWN: Mapping[str, Mapping[str, str]] = {
 TORCH_DECAY = 0.01
 """Of torch.optim.AdamW, which `torch_adam` asks for."""
 AMSGRAD = "the largest of its second moments so far, as torch's Adam has them with amsgrad, is not in a spec"
-LOWEST = 1e-4
-"""Where its cosine ends, as a share of the peak."""
-WARMUP: Mapping[str, Any] = {"train.warmup_steps": 1000, "train.warmup_ratio": None}
 
 
 def missing_steps(context: Context) -> dict[str, Any]:
     """Values of what a section leaves out."""
     spec: dict[str, Any] = {}
     kind = _taken(context)
-    params = _params(context, "optimizer")
+    said = params(context, "optimizer")
     for name, values in ASSUMED.get(kind, {}).items():
-        spec |= {} if name in params else values
+        spec |= {} if name in said else values
     if kind == "adamw":
-        if params.get("torch_adam") and "weight_decay" not in params and _decays_apart(context):
+        if said.get("torch_adam") and "weight_decay" not in said and _decays_apart(context):
             spec |= {"train.weight_decay": TORCH_DECAY, "train.weight_decay_on": "all"}
-        if params.get("weight_decay") == "auto" and by_main(context, "weight_decay"):
+        if said.get("weight_decay") == "auto" and by_main(context, "weight_decay"):
             spec |= {} if _adapts(context) else {"train.weight_decay_on": "all"}
     if (kind := str(section(context, "scheduler").get("type"))) in KINDS:
-        params = _params(context, "scheduler")
-        spec |= {} if "warmup_num_steps" in params else WARMUP
+        said = params(context, "scheduler")
+        spec |= {} if "warmup_num_steps" in said else WARMUP
         if kind == "WarmupCosineLR":
-            return spec | {"train.schedule.min_ratio": params.get("cos_min_ratio", LOWEST)}
-        if kind == "WarmupDecayLR" and "warmup_max_lr" not in params:
+            return spec | {"train.schedule.min_ratio": said.get("cos_min_ratio", LOWEST)}
+        if kind == "WarmupDecayLR" and "warmup_max_lr" not in said:
             spec["train.learning_rate"] = RATE
-        elif params.get("warmup_max_lr") is not None:
+        elif said.get("warmup_max_lr") is not None:
             spec.pop("train.learning_rate", None)  # it sets the optimizer's
     return spec
-
-
-def _params(context: Context, name: str) -> Mapping[str, Any]:
-    found = section(context, name).get("params")
-    return found if isinstance(found, dict) else {}
 
 
 def never_warm(context: Context) -> bool:
     """Whether its warm-up is the trainer's, which has none: at 0 steps the engine stops."""
     said = section(context, "scheduler")
-    auto = _params(context, "scheduler").get("warmup_num_steps") == "auto"
+    auto = params(context, "scheduler").get("warmup_num_steps") == "auto"
     none = context.trains.get("train.warmup_steps") == 0
     return str(said.get("type")) in KINDS and auto and none
 
@@ -170,28 +167,26 @@ def _of_adam(rule: Rule, torch: str = "") -> Rule:
         if kind != "adamw":
             name = setting.key.rpartition(".")[2]
             return Outcome("unknown", why=f"its optimizer has no {name}, and stops at it")
-        if torch and _params(context, "optimizer").get("torch_adam"):
+        if torch and params(context, "optimizer").get("torch_adam"):
             return Outcome("unknown", why=torch)
         return rule(setting, context)
 
     return chosen
 
 
+def _travelled(setting: Setting, context: Context) -> Outcome:
+    if str(section(context, "optimizer").get("type")).lower() in GONE:
+        return Outcome("inert", why="how its gradients travelled, in versions that had it")
+    return Outcome("unknown", why="a setting of the engine's own optimizer")
+
+
 def _of_torchs_adam(rule: Rule) -> Rule:
     def chosen(setting: Setting, context: Context) -> Outcome:
-        if not _params(context, "optimizer").get("torch_adam"):
+        if not params(context, "optimizer").get("torch_adam"):
             return Outcome("unknown", why="a setting of torch's Adam: the engine's own stops at it")
         return rule(setting, context)
 
     return chosen
-
-
-def _total(setting: Setting, context: Context) -> Outcome:
-    """Beside a trainer it must come to what that counts (transformers, trainer_config_finalize)."""
-    if context.main is None or context.trains.get("train.steps") is not None:
-        return Outcome("renamed", spec={"train.steps": setting.value})
-    why = "the trainer counts its steps by itself, and transformers stops unless they come to this"
-    return Outcome("inert", why=why, loud=True)
 
 
 def _of_torch(setting: Setting, context: Context) -> Outcome:
@@ -213,13 +208,13 @@ def _decays_apart(context: Context) -> bool:
     runtime/engine.py, _configure_basic_optimizer.
     """
     named = str(section(context, "optimizer").get("type")).lower() == "adamw"
-    return named or _params(context, "optimizer").get("adam_w_mode", True) is not False
+    return named or params(context, "optimizer").get("adam_w_mode", True) is not False
 
 
 def _apart(_setting: Setting, context: Context) -> Outcome:
     if _decays_apart(context):
         return Outcome("inert", why="as a spec's AdamW does")
-    if not _params(context, "optimizer").get("weight_decay"):
+    if not params(context, "optimizer").get("weight_decay"):
         return Outcome("inert", why="nothing decays")
     return Outcome("unknown", why="decay through the gradient is not in a spec")
 
@@ -229,7 +224,7 @@ def _states(setting: Setting, context: Context) -> Outcome:
     if (
         setting.value is True
         or not _moved(context)
-        or _params(context, "optimizer").get("torch_adam")
+        or params(context, "optimizer").get("torch_adam")
     ):
         return Outcome("inert", why="states of float32")
     return Outcome("unknown", why="states in the type of the weights are not in a spec")
@@ -263,66 +258,6 @@ def _betas(setting: Setting, _context: Context) -> Outcome:
     )
 
 
-def _rate(setting: Setting, context: Context) -> Outcome:
-    """Its optimizer's: the two schedules without a cosine set the rate of their own over it."""
-    said = section(context, "scheduler").get("type")
-    assumed = RATE if said == "WarmupDecayLR" else None
-    peak = _params(context, "scheduler").get("warmup_max_lr", assumed)
-    if said not in KINDS or said == "WarmupCosineLR" or peak in (None, "auto", setting.value):
-        return Outcome("renamed", spec={"train.learning_rate": setting.value})
-    why = f"{said} sets the rate: it goes up to warmup_max_lr, which is {peak}"
-    return Outcome("inert", why=why, loud=True)
-
-
-def _schedule(setting: Setting, context: Context) -> Outcome:
-    """The engine's own schedules, which begin again from nothing after the first step (lr_schedules.py)."""
-    if setting.value not in KINDS:
-        return Outcome("unknown", why=f"the engine's own schedule {setting.value} is not in a spec")
-    shape = _params(context, "scheduler").get("warmup_type", "log")
-    spec = {
-        "train.schedule.type": KINDS[setting.value],
-        "train.warmup_shape": shape if shape == "linear" else "log",
-        "train.schedule_delay": 1,
-    }
-    lowest = _params(context, "scheduler").get("warmup_min_lr")
-    if setting.value == "WarmupDecayLR" and lowest not in (None, "auto", 0):
-        line = {"type": "polynomial", "power": 1.0, "end_rate": float(lowest)}
-        spec |= {f"train.schedule.{name}": value for name, value in line.items()}
-    if setting.value == "WarmupCosineLR":
-        return Outcome("approximated", spec=spec, why=AHEAD)
-    return Outcome("derived", spec=spec)
-
-
-def _lowest(setting: Setting, context: Context) -> Outcome:
-    """Where its cosine begins, as a share of the optimizer's rate: the first step of all has none."""
-    peak = _params(context, "optimizer").get("lr", RATE)
-    if peak == "auto":
-        peak = context.trains.get("train.learning_rate")
-    if not setting.value:
-        return Outcome("inert", why="from nothing, as without it")
-    if not isinstance(peak, int | float):
-        return Outcome("unknown", why="a share of a rate that is not known")
-    spec = {"train.warmup_start": setting.value * peak}
-    return Outcome("approximated", spec=spec, why="its first step has a rate of nothing")
-
-
-def _steps(setting: Setting, _context: Context) -> Outcome:
-    spec = {"train.warmup_steps": max(2, int(setting.value)), "train.warmup_ratio": None}
-    if setting.value < 1 or not isinstance(setting.value, int):
-        why = "DeepSpeed 0.19.8 wants a whole number above 0, and stops; older versions made at least 2 of it"
-        return Outcome("approximated", spec=spec, why=why)
-    return Outcome("derived", spec=spec, why="the engine makes at least two of them")
-
-
-def _of_cosine(rule: Rule) -> Rule:
-    def chosen(setting: Setting, context: Context) -> Outcome:
-        if section(context, "scheduler").get("type") != "WarmupCosineLR":
-            return Outcome("unknown", why="a setting of the engine's cosine alone")
-        return rule(setting, context)
-
-    return chosen
-
-
 def _named(rule: Rule) -> Rule:
     """Settings of a section that names its kind: without `type` nothing reads them (runtime/config.py)."""
 
@@ -341,7 +276,7 @@ _STEPS: Mapping[str, Rule] = {
     "optimizer.legacy_fusion": unless(
         (False,), "off", unknown("an older way to step in float16 is not in a spec")
     ),
-    "optimizer.params.lr": unless_auto(_rate),
+    "optimizer.params.lr": unless_auto(rate),
     "optimizer.params.betas": _unless_alien(_betas),
     "optimizer.params.eps": _unless_alien(says("train.optimizer.eps")),
     "optimizer.params.weight_decay": unless_auto(_decay),
@@ -349,6 +284,9 @@ _STEPS: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("optimizer.params.foreach", "optimizer.params.fused"),
         _of_adam(_of_torchs_adam(inert("how torch's Adam makes its steps"))),
+    ),
+    **dict.fromkeys(
+        ("optimizer.params.cuda_aware", "optimizer.params.comm_backend_name"), _travelled
     ),
     "optimizer.params.adam_w_mode": _of_adam(_apart),
     "optimizer.params.fp32_optimizer_states": _of_adam(_states),
@@ -373,20 +311,7 @@ _STEPS: Mapping[str, Rule] = {
         unknown("sums that begin elsewhere are not in a spec"),
     ),
     "optimizer.params.": unknown("a setting of the engine's own optimizer"),
-    "scheduler.type": _schedule,
-    "scheduler.params.warmup_type": inert("it belongs to the schedule"),
-    "scheduler.params.warmup_min_lr": unless_auto(says("train.warmup_start", float)),
-    "scheduler.params.warmup_max_lr": unless_auto(
-        unless((None,), "the optimizer's own rate", says("train.learning_rate"))
-    ),
-    "scheduler.params.warmup_num_steps": unless_auto(_steps),
-    "scheduler.params.warmup_min_ratio": _of_cosine(_lowest),
-    "scheduler.params.cos_min_ratio": _of_cosine(says("train.schedule.min_ratio")),
-    "scheduler.params.total_num_steps": unless_auto(_total),
-    "scheduler.params.last_batch_iteration": unless(
-        (-1,), "it begins with the first step", unknown("a schedule that begins later")
-    ),
-    "scheduler.params.": unknown("a setting of the engine's own schedule"),
+    **SCHEDULE,
 }
 STEPS: Mapping[str, Rule] = {
     key: _named(rule) if ".params" in key else rule for key, rule in _STEPS.items()
