@@ -272,3 +272,59 @@ def test_a_count_that_only_the_shell_knows_is_asked_for(
     imported = read(f"{before} {words}" if before[-1] != "\n" else before + words, "run.sh")
     questions = [one for one in imported.composed.open if "only the shell knows" in one]
     assert len(questions) == bool(asked) and asked in "".join(questions)
+
+
+ASKED_AS = "You are a helpful assistant."
+
+
+@pytest.mark.parametrize(
+    ("more", "system"),
+    [
+        ("--template qwen", ASKED_AS),
+        ("--template llama3", ASKED_AS),
+        ("--template chatml", None),
+        ("--template qwen --system_prompt hi", "hi"),
+        ("--template qwen --stage pt", None),
+    ],
+)
+def test_templates_of_old_releases_had_system_prompts_of_their_own(
+    read: Bring, more: str, system: str | None
+) -> None:
+    imported = read(f"{OLD.replace('--template qwen', '')} {more}", "run.sh")
+    assert imported.composed.values.get("data.system") == system
+
+
+@pytest.mark.parametrize(
+    ("template", "key", "kind", "told"),
+    [
+        ("qwen", "image_resolution: 512", "approximated", "line break"),
+        ("gemma", "image_resolution: 512", "approximated", "other tokens"),
+        ("mllama", "image_resolution: 512", "exact", ""),
+        ("qwen2_vl", "evaluation_strategy: 'no'", "exact", "line break"),
+        ("qwen2_vl", "eval_strategy: 'no'", "exact", ""),
+        ("minicpm_o", "evaluation_strategy: 'no'", "approximated", "other tokens"),
+    ],
+)
+def test_what_a_template_wrote_once(
+    read: Bring, template: str, key: str, kind: str, told: str
+) -> None:
+    imported = read(SFT + f"template: {template}\n{key}\n")
+    assert fate(imported, "template")[0] == kind
+    assert told in fate(imported, "template")[1]
+    if told and kind == "exact":
+        assert any(told in note for note in imported.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        (SFT + "split: train\n", True),
+        (SFT + "evaluation_strategy: 'no'\n", True),
+        (SFT, False),
+        (PT + "split: train\n", False),
+        (SFT + "template: qwen\nsplit: train\n", False),
+    ],
+)
+def test_no_template_was_none_up_to_091(read: Bring, text: str, asked: bool) -> None:
+    questions = [one for one in read(text).composed.open if "template is not said" in one]
+    assert len(questions) == asked

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain
+from ftspec.port.formats.llamafactory import once
 from ftspec.port.rules import Context, Outcome, Rule
 from ftspec.port.tables import versions
 
@@ -56,6 +57,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "cutoff_len": ("max_source_length", "max_target_length"),
     "freeze_trainable_layers": ("num_layer_trainable",),
     "freeze_trainable_modules": ("name_module_trainable",),
+    "default_system": ("system_prompt",),
 }
 """Other keys that say the same."""
 MATTERS: Mapping[str, Callable[[Context], bool]] = {
@@ -79,6 +81,12 @@ OF_MEANS = (
     "means"
 )
 
+EMPTY_SINCE = (0, 9, 3)
+"""The last release that a key which is gone tells from those before 0.9.2."""
+UNTEMPLATED = (
+    "template is not said: up to 0.9.1 nothing stands around the turns then, since 0.9.2 there is the chat "
+    "template that comes with the tokenizer, which the spec has."
+)
 LAST_BY_SHARE = (0, 8, 2)
 """The last release that cut so (data/data_utils.py, infer_max_len)."""
 BY_SHARE = (
@@ -107,8 +115,7 @@ def assumed(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
     native: dict[str, Any] = {}
     questions, notes = [], []
     by = f"`{context.get(key) if key == SCRIPT else key}` was there up to {_spelt(last)}"
-    for name, able in _older(context, last):
-        ages = ASSUMED[name]
+    for name, able, ages in _older(context, last):
         if len(able) == 1:
             native[name] = able[0][1]
             notes.append(f"{name} is not said, and {able[0][1]} up to {_spelt(able[0][0])}: {by}")
@@ -119,11 +126,18 @@ def assumed(context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
             f"{name} is not said, and what it is then depends on LLaMA-Factory's release: {told}, {latest} "
             f"since. {by}: which value was it?"
         )
+    if last <= EMPTY_SINCE and "template" not in context.document.data and _templated(context):
+        questions.append(f"{UNTEMPLATED} {by}: which is meant?")
     if _averages(context, last):
         notes.append(OF_MEANS)
     if last <= LAST_BY_SHARE and context.get("stage") not in ("pt", "ppo"):
         notes.append(BY_SHARE)
     return native, questions, notes
+
+
+def _templated(context: Context) -> bool:
+    """Whether it trains on turns."""
+    return bool(context.get("do_train")) and context.get("stage") != "pt"
 
 
 def _averages(context: Context, last: Release) -> bool:
@@ -133,13 +147,18 @@ def _averages(context: Context, last: Release) -> bool:
     return last != NOW and before and several and context.get("stage") in ("sft", "pt")
 
 
-def _older(context: Context, last: Release) -> Iterator[tuple[str, Ages]]:
-    """What is not said, and had another default in a release that can have run the config."""
-    for name, ages in ASSUMED.items():
+def _older(context: Context, last: Release) -> Iterator[tuple[str, Ages, Ages]]:
+    """What is not said, and had another default in a release that can have run the config.
+
+    With the values of those releases, and all.
+    """
+    systems = once.SYSTEMS.get(str(context.get("template")))
+    of_template = {"default_system": systems} if systems and context.get("stage") != "pt" else {}
+    for name, ages in {**ASSUMED, **of_template}.items():
         said = any(key in context.document.data for key in (name, *ALSO.get(name, ())))
         able = ages[: sum(end < last for end, _ in ages) + 1]
         if last != NOW and not said and _matters(name, context):
-            yield name, able
+            yield name, able, ages
 
 
 def _matters(name: str, context: Context) -> bool:

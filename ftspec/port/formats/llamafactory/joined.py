@@ -43,10 +43,10 @@ CUT_ANYWHERE = (
     "up to 0.7.1 it joined the conversations of each thousand and cut them into blocks of cutoff_len, "
     "wherever that fell: a spec has blocks of plain texts alone; since 0.8.0 whole rows share one"
 )
-LAST_OF_WHOLE = (0, 8, 2)
+LAST_OF_WHOLE = (0, 8, 3)
 """The last release that takes no token off cutoff_len (hparams/data_args.py)."""
 ONE_LESS = "with packing set, it takes one token less (hparams/data_args.py)"
-ALL_OF_IT = "packed rows were as long as this up to 0.8.2, and are one token shorter since"
+ALL_OF_IT = "packed rows were as long as this up to 0.8.3, and are one token shorter today"
 TOGETHER = "texts are put into rows together"
 
 

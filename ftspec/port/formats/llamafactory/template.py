@@ -7,6 +7,7 @@ from typing import Any
 from ftspec.data.named import Named, templates
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain
+from ftspec.port.formats.llamafactory import aged, once
 from ftspec.port.formats.llamafactory.commands import MEASURED, measures
 from ftspec.port.rules import Context, Outcome
 from ftspec.spec.chat_templates import NAMED, THINKING
@@ -36,9 +37,18 @@ def template(setting: Setting, context: Context) -> Outcome:
     if context.get("stage") == "pt":
         return _end(setting.value, known)
     if known is None or setting.value in NAMED:
-        return PLAIN(setting, context)
+        return PLAIN(setting, context) if known is None else _aged(setting, context)
     why = f"its own template becomes the one that comes with the tokenizer: {known.unfit}"
     return Outcome("approximated", why=why)
+
+
+def _aged(setting: Setting, context: Context) -> Outcome:
+    """A template, which was another in older releases."""
+    last = aged.until(context)[0]
+    why, all_of_them = once.otherwise(setting.value, last)
+    if why and all_of_them:
+        return Outcome("approximated", {"template": setting.value}, why=why)
+    return PLAIN(setting, context)._replace(why=why, loud=bool(why))
 
 
 def _end(name: Any, known: Named | None) -> Outcome:
