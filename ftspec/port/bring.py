@@ -11,6 +11,7 @@ from ftspec.errors import Problem, SpecError
 from ftspec.port.compiled import compiled_folder, read_compiled
 from ftspec.port.compose import Composed, compose
 from ftspec.port.documents import INSIDE
+from ftspec.port.evaluated import evaluated
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
 from ftspec.port.launchers import COUNTED
@@ -113,7 +114,10 @@ def bring(
     if main is not None and trains and not (devices or launched or needed):
         notes.append(DEVICES_ASSUMED if group == 1 else GROUP_ASSUMED.format(group))
     notes += [line for one in settled for line in one.assumed]
-    return Imported(tuple(settled), compose(settled), tuple(notes))
+    composed = compose(settled)
+    if main is not None:
+        notes += evaluated(main.format.name, main.document.data, composed.values)
+    return Imported(tuple(settled), composed, tuple(notes))
 
 
 def _prepared(part: Part, devices: int | None) -> Part:

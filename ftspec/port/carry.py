@@ -30,6 +30,7 @@ class Carried:
     """What was read, and what was written."""
 
     imported: Imported
+    """Without its questions: options have answered them."""
     plan: Plan
     written: tuple[Path, ...]
 
@@ -74,7 +75,8 @@ def carry(
             raise
         if stops:
             raise _stop(stops, ())
-        return Carried(imported, plan, write_plan(plan, overwrite))
+        answered = replace(imported, composed=replace(imported.composed, open=()))
+        return Carried(answered, plan, write_plan(plan, overwrite))
 
 
 def _stop(problems: Sequence[Problem], options: Sequence[str] | None) -> UnsupportedError:

@@ -28,12 +28,24 @@ def way_out(
     """Options with which it goes, the first that each refusal names; None where that leads nowhere.
 
     ``problems`` are those of the plan with ``sets`` alone. Each option changes what is trained, in words that
-    a person can read before they take it.
+    a person can read before they take it. Where the first ones lead nowhere, the last ones are tried.
     """
+    ways = (_way(imported, backend, folder, sets, problems, last) for last in (False, True))
+    return next((way for way in ways if way is not None), None)
+
+
+def _way(
+    imported: Imported,
+    backend: str,
+    folder: Path,
+    sets: Sequence[str],
+    problems: Sequence[Problem],
+    last: bool,
+) -> tuple[str, ...] | None:
     tried = list(sets)
     refused = [problem for problem in problems if problem.hint != ACCEPTED]
     for _ in range(ROUNDS):
-        new = [one for problem in refused for one in _remedies(problem)]
+        new = [one for problem in refused for one in _remedies(problem, last)]
         fresh = [one for one in dict.fromkeys(new) if one not in tried]
         if refused and not fresh:
             return None
@@ -69,9 +81,10 @@ def _problems(
     return []
 
 
-def _remedies(problem: Problem) -> Iterator[str]:
-    """The values of the first alternative that has some."""
-    for words in ALTERNATIVE.split(as_options(problem.hint, problem.path)):
-        if found := SET.findall(words):
+def _remedies(problem: Problem, last: bool) -> Iterator[str]:
+    """The values of the first alternative that has some, or of the last."""
+    words = ALTERNATIVE.split(as_options(problem.hint, problem.path))
+    for one in reversed(words) if last else words:
+        if found := SET.findall(one):
             yield from found
             return

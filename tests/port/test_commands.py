@@ -329,6 +329,7 @@ def test_an_option_answers_a_question(ftspec: Command, sources: Path) -> None:
     assert "--set data.train.format=..." in done.err
     done = ftspec(*to, "--set", "data.train.format=preference")
     assert done.code == 0, done.err
+    assert "to decide" not in done.err
 
 
 def test_port_tells_at_once_what_is_nearly_the_same_and_what_is_refused(

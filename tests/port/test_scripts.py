@@ -235,6 +235,30 @@ def test_another_seed_of_the_adapter_is_told(read: Bring) -> None:
     assert "seed of their own" in why
 
 
+def test_its_rows_keep_their_order(read: Bring) -> None:
+    found = read(UNSLOTH.replace("seed=3407,\n", "seed=1,\n"), "train.py").composed.values
+    assert (found["train.seed"], found["train.data_seed"]) == (3407, 1)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "targets", "saved"),
+    [
+        ("", ("q_proj",), ("lm_head", "embed_tokens")),
+        (", fast_inference=True", ("q_proj", "embed_tokens", "lm_head"), ("lm_head",)),
+    ],
+)
+def test_unsloth_trains_embeddings_among_the_targets_in_full(
+    read: Bring, loaded: str, targets: tuple[str, ...], saved: tuple[str, ...]
+) -> None:
+    asked = (
+        "r=16, target_modules=['q_proj', 'embed_tokens', 'lm_head'], modules_to_save=['lm_head']"
+    )
+    script = UNSLOTH.replace("r=16", asked).replace("dtype=None", f"dtype='float32'{loaded}")
+    found = read(script, "train.py").composed.values
+    assert tuple(found["method.tuner.modules_to_save"]) == saved
+    assert loaded or tuple(found["method.tuner.targets"]) == targets
+
+
 def test_weights_in_four_bits_already(read: Bring) -> None:
     script = UNSLOTH.replace("org/model", "unsloth/x-bnb-4bit").replace("=False", "=True")
     imported = read(script, "train.py")

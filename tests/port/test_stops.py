@@ -108,6 +108,24 @@ def test_an_engine_that_leaves_steps_to_the_trainer(read: Bring) -> None:
     assert not [one for one in imported.composed.open if "batch" in one]
 
 
+@pytest.mark.parametrize(
+    ("loss", "version", "kind", "share"),
+    [
+        ("sigmoid", "1.16.0", "approximated", 0.0),
+        ("[sigmoid, sft]", "1.16.0", "approximated", 0.0),
+        ("sigmoid", "0.24.0", "renamed", 0.1),
+        ("robust", "1.16.0", "exact", 0.1),
+    ],
+)
+def test_smoothing_that_only_older_releases_read(
+    read: Bring, loss: str, version: str, kind: str, share: float
+) -> None:
+    said = f"trainer: dpo\nloss_type: {loss}\nlabel_smoothing: 0.1\n"
+    imported = read(LEAST + said, wanted="trl", version=f"trl=={version}")
+    assert fate(imported, "label_smoothing")[0] == kind
+    assert imported.composed.spec.method.objective.label_smoothing == share
+
+
 def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     said = "trainer: grpo\nmulti_objective_aggregation: normalize_then_sum\nscale_rewards: batch\n"
     imported = read(LEAST + said, wanted="trl")

@@ -71,7 +71,7 @@ ALONE: Mapping[str, Bar] = {
         lambda word: word != WORD,
         "of a long row it keeps the first tokens, as trl does",
         "notyet",
-        "data.overflow: error",
+        "data.overflow: error; or data.overflow: truncate",
     ),
     STRATEGY: Bar(
         lambda word: word is None, "answers were not seen under FSDP there", "notimpl", OUT

@@ -119,6 +119,7 @@ def _lower_smoothing(share: float, loss: str) -> float:
         raise Refuse(
             "its sigmoid loss ignores label smoothing (trainer/dpo_trainer.py)",
             "notyet",
-            "method.objective.loss: robust, another formula; or run.backends: llamafactory",
+            "method.objective.label_smoothing: 0; or method.objective.loss: robust, another formula; or "
+            "run.backends: llamafactory",
         )
     return share

@@ -269,7 +269,7 @@ def refuse_dropping(overflow: str) -> None:
         raise Refuse(
             "trl cuts the longer answers; no rows are left out for them yet",
             "notimpl",
-            "data.overflow: error",
+            "data.overflow: error; or data.overflow: truncate",
         )
 
 

@@ -211,7 +211,8 @@ def _lift_targets(native: str | Sequence[str]) -> Any:
 def _assumed(name: str, value: float) -> Row:
     """A setting of GaLore's AdamW that has one value here."""
     why = f"transformers hands GaLore no {name}, which is then {value:g}"
-    return unsupported(f"train.optimizer.{name}", why, neutral=(value,))
+    path = f"train.optimizer.{name}"
+    return unsupported(path, why, neutral=(value,), hint=f"{path}: {value:g}")
 
 
 def _lower_decay(decay: float, kind: str) -> float:

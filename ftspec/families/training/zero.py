@@ -141,7 +141,10 @@ UNSHARDED = {
 
 def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bool) -> str:
     if stage and kind in UNSHARDED:
-        raise Refuse(UNSHARDED[kind], "notyet", "hardware.zero.stage: 0")
+        whole = (
+            "" if offload else "hardware.zero.stage: 0; or "
+        )  # what is moved away has to be sharded
+        raise Refuse(UNSHARDED[kind], "notyet", f"{whole}train.optimizer: adamw")
     refuse_offloaded(kind, offload)
     no_torchao(kind)
     return lower_type(kind, device, tuner)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from ftspec.port.beside import text_beside
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import CHATS, entries
 from ftspec.port.formats.axolotl.handed import withheld, without
 from ftspec.port.formats.axolotl.images import UNREAD, of_images, shows
 from ftspec.port.formats.axolotl.shared import is_shared, template_of
 from ftspec.port.formats.axolotl.turns import NO_TURNS, chats, entry_of
-from ftspec.port.formats.axolotl.words import said, text_beside
+from ftspec.port.formats.axolotl.words import said
 from ftspec.port.rules import Context, Outcome, Rule
 
 TEMPLATES = files(__package__) / "templates"

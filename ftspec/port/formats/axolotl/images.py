@@ -14,9 +14,10 @@ from typing import Any
 from ftspec.data.images import COLUMN as IMAGES
 from ftspec.data.sources import rows
 from ftspec.errors import DataError
+from ftspec.port.beside import object_beside
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import Row, entries, objective
-from ftspec.port.formats.axolotl.words import object_beside, off_or, said, taken
+from ftspec.port.formats.axolotl.words import off_or, said, taken
 from ftspec.port.rules import Context, Outcome, Rule, inert
 from ftspec.spec.data import Source
 from ftspec.spec.images import PARTS

@@ -17,6 +17,7 @@ COMPARED = ("dpo", "kto", "orpo", "simpo")
 UNREAD = "axolotl 0.19.0 reads it nowhere: what trl assumes holds"
 CUT_ONCE = "axolotl 0.19.0 reads it nowhere; 0.8.0 cut longer prompts of these objectives to so many tokens"
 STOPS = "axolotl 0.19.0 stops at it, and what it meant in older releases is not in a spec"
+UNSMOOTHED = "the sigmoid loss of its trl (1.9) ignores it (trainer/dpo_trainer.py)"
 NOT_OF_IT = "`rl` names an objective that has no such setting: nothing reads it"
 
 
@@ -82,6 +83,14 @@ def _losses(setting: Setting, _context: Context) -> Outcome:
     return Outcome("renamed", {"DPOConfig.loss_type": names})
 
 
+def _smoothing(setting: Setting, context: Context) -> Outcome:
+    """trl's loss `sigmoid`, which holds where none is named, does not read it."""
+    losses = context.get("dpo_loss_type") or ["sigmoid"]
+    if setting.value and losses[:1] == ["sigmoid"]:
+        return Outcome("inert", why=UNSMOOTHED, loud=True)
+    return Outcome("renamed", {"DPOConfig.label_smoothing": setting.value})
+
+
 def _weight(name: str) -> Rule:
     """Nought is what a missing one is: `kto_desirable_weight or 1.0`."""
 
@@ -110,7 +119,7 @@ PREFERENCE_RULES: dict[str, Rule] = {
         _of(*COMPARED, "grpo", "ebft", rule=_beta),
     ),
     "beta": said(_slip),
-    "dpo_label_smoothing": _of_dpo_itself(_key("DPOConfig.label_smoothing")),
+    "dpo_label_smoothing": _of_dpo_itself(_smoothing),
     "dpo_loss_type": _of_dpo_itself(_losses),
     "dpo_loss_type[]": _of_dpo_itself(_losses),
     "dpo_loss_weights": _of_dpo_itself(_key("DPOConfig.loss_weights")),

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftspec.errors import SpecError
-from ftspec.port.documents import read_text
 from ftspec.port.fates import Setting
 from ftspec.port.rules import Context, Outcome, Rule
-from ftspec.read import json
-from ftspec.spec.present import is_file
 from ftspec.spec.scalars import TOO_LARGE
 
 CONFIG = "SFTConfig."
@@ -120,24 +116,3 @@ def held_out(context: Context) -> float | None:
     if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < TOO_LARGE:
         return None
     return float(int(size)) if size > 1 else float(size)
-
-
-def text_beside(name: str, context: Context) -> str:
-    """What stands in a file that the config names; empty where none is that can be read.
-
-    No device is one (`/dev/zero` never ends), and no more of a file is read than of any config.
-    """
-    file = context.document.path.parent / name
-    try:
-        return read_text(file) if is_file(file) else ""
-    except SpecError:
-        return ""
-
-
-def object_beside(name: str, context: Context) -> dict[str, Any]:
-    """The object in such a file of JSON; empty where there is none."""
-    try:
-        found = json.read(text_beside(name, context))
-    except SpecError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftspec.port.beside import object_beside
 from ftspec.port.rules import Context
 
 STORED = (
     "model.dtype: under stage 3 of ZeRO, without bf16 or fp16, weights train in the type that the checkpoint "
     "stores them in, and this spec trains them in float32: which type is it?"
 )
+PURE = (
+    "model.dtype: pure_bf16 leaves weights in the type that the checkpoint stores, {} here (model/loader.py),"
+    " and this spec has them in bfloat16: which type is meant? `precision` goes with it"
+)
 
 
 def stored(context: Context) -> list[str]:
     """The question about that type; none where the config or its engine says it."""
+    if context.get("pure_bf16") is True:
+        config = object_beside(
+            f"{context.get('model_name_or_path')}/config.json", context, here=True
+        )
+        found = config.get("dtype", config.get("torch_dtype", "bfloat16"))
+        return [] if found == "bfloat16" else [PURE.format(found)]
     engine = context.companions.get("deepspeed")
     if engine is None or context.get("finetuning_type") not in ("full", "freeze"):
         return []

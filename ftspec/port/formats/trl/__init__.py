@@ -32,6 +32,7 @@ from ftspec.port.formats.trl.stops import (
     order,
     otherwise,
     schedule,
+    smoothing,
 )
 from ftspec.port.formats.trl.templates import template, template_path
 from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, release, trainer
@@ -354,6 +355,7 @@ format = Format(
         "remove_unused_columns": inert("trl's collators take the columns that they need"),
         "generation_batch_size": drawn_at_once,
         "loss_type": _simpo_loss,
+        "label_smoothing": smoothing,
         **MODEL_RULES,
         "eos_token": _token,
         "pad_token": _token,

@@ -126,3 +126,21 @@ def _ungrouped(word: str, context: Context) -> Outcome | None:
     if word not in ("sft", "gkd"):
         return Outcome("unknown", why=MEASURED)
     return Outcome("approximated", why=PACKED) if context.get("packing") else None
+
+
+UNSMOOTHED = (
+    "the sigmoid loss of trl 1 ignores label smoothing, and so none is here (trainer/dpo_trainer.py); in trl "
+    "0.24 it counted: --as trl==0.24.0"
+)
+
+
+def smoothing(setting: Setting, context: Context) -> Outcome:
+    """`label_smoothing`, which DPO's loss `sigmoid` does not read today."""
+    losses = context.get("loss_type", "sigmoid")
+    first = losses[:1] if isinstance(losses, list) else [losses]
+    if trainer(context)[0] != "dpo" or first != ["sigmoid"] or not setting.value:
+        return plain(setting, context)
+    path = "method.objective.label_smoothing"
+    if context.table and context.table.version.startswith("0."):
+        return Outcome("renamed", spec={path: setting.value})
+    return Outcome("approximated", spec={path: 0.0}, why=UNSMOOTHED)

@@ -13,6 +13,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion
 from ftspec.port.formats import trl
+from ftspec.port.formats.order import is_grouped
 from ftspec.port.formats.scripts import images
 from ftspec.port.formats.scripts.rules import (
     SCRIPT_RULES,
@@ -58,6 +59,7 @@ REWRITTEN: Mapping[str, Any] = {
     "report_to": "none",
 }
 """Defaults of the config classes that it writes anew."""
+DRAWN = "adapters are drawn with a seed of their own there; a spec has one for them and for dropout"
 NO_IMAGES = "layers for images stay as they are"
 IMAGES = "adapters on layers for images are not in a spec"
 NAMED = "parts without adapters: name the others in method.tuner.targets"
@@ -69,6 +71,8 @@ UPLOADS = (
     "Unsloth takes an upload of its own in 4 bits where it has one of this model, and some of these keep "
     "layers in 16 bits; here bitsandbytes quantises all that it can"
 )
+WHOLE_MATRICES = ("embed_tokens", "lm_head")
+IN_FULL = "embeddings and head among the targets train in full, beside the adapters"
 WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
 
 
@@ -171,6 +175,36 @@ def _length(setting: Setting, context: Context) -> Outcome:
     return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
 
 
+def _targets(setting: Setting, context: Context) -> Outcome:
+    """Embeddings and head among them train in full: models/_utils.py, _redirect_embedding_targets."""
+    found = _moved(context)
+    if not found:
+        return adapter(setting, context)
+    saved = section(context, "get_peft_model").get("modules_to_save") or ()
+    given = [saved] if isinstance(saved, str) else list(saved)
+    native = {
+        "LoraConfig.target_modules": [name for name in setting.value if name not in found],
+        "LoraConfig.modules_to_save": list(dict.fromkeys((*given, *found))),
+    }
+    return Outcome("derived", native, why=IN_FULL)
+
+
+def _saved(setting: Setting, context: Context) -> Outcome:
+    if _moved(context):
+        return Outcome("derived", why=IN_FULL, of=("method.tuner.modules_to_save",))
+    return adapter(setting, context)
+
+
+def _moved(context: Context) -> list[str]:
+    """Targets that Unsloth makes modules of their own. Beside vLLM it leaves the head an idle target."""
+    targets = section(context, "get_peft_model").get("target_modules")
+    if not isinstance(targets, list | tuple) or section(context, "from_pretrained").get(
+        "fast_inference"
+    ):
+        return []
+    return [name for name in targets if str(name).rpartition(".")[2] in WHOLE_MATRICES]
+
+
 def _checkpointing(setting: Setting, _context: Context) -> Outcome:
     return Outcome("derived", {f"{CONFIG}gradient_checkpointing": bool(setting.value)})
 
@@ -178,10 +212,11 @@ def _checkpointing(setting: Setting, _context: Context) -> Outcome:
 def _seed(setting: Setting, context: Context) -> Outcome:
     if setting.value == _trainer_seed(context):
         return Outcome("derived", of=("train.seed",))
-    why = (
-        "adapters are drawn with a seed of their own there; a spec has one for them and for dropout"
-    )
-    return Outcome("approximated", spec={"train.seed": setting.value}, why=why)
+    spec = {"train.seed": setting.value}
+    kept = "data_seed" in context.document.data or is_grouped(context)
+    if not kept and trainer(context)[0] not in ONLINE:
+        spec["train.data_seed"] = _trainer_seed(context)  # the order of rows stays what it was
+    return Outcome("approximated", spec=spec, why=DRAWN)
 
 
 def _trainer_seed(context: Context) -> Any:
@@ -287,6 +322,8 @@ _ADAPTED: dict[str, Rule] = {
     f"get_peft_model.{name}": _of_adapter(rule)
     for name, rule in {
         "": adapter,
+        "target_modules": _targets,
+        "modules_to_save": _saved,
         **{
             f"finetune_{part}": images.part(_part)
             for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
