@@ -314,3 +314,16 @@ def test_words_that_accelerate_stops_at(read: Bring, section: str, key: str) -> 
         read(f"{LAUNCH}fsdp_config: {{{section}}}\n", name="l.yaml"), f"fsdp_config.{key}"
     )
     assert (found, "stops at" in why) == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("more", "stops"),
+    [
+        ("fsdp_config: {activation_checkpointing: true}\n", True),
+        ("fsdp_config: {activation_checkpointing: true}\ngradient_checkpointing: false\n", False),
+        ("fsdp_config: {activation_checkpointing: false}\n", False),
+    ],
+)
+def test_trl_makes_activations_again_by_itself(read: Bring, more: str, stops: bool) -> None:
+    imported = read(f"{TRL}fsdp: full_shard auto_wrap\n{more}")
+    assert any("stops at both" in line for line in imported.composed.open) == stops

@@ -252,6 +252,18 @@ def _by_arguments(context: Context) -> bool:
     return bool(words(context)) and "no_shard" not in words(context)
 
 
+def doubly(context: Context) -> tuple[str, ...]:
+    """Of trl's arguments: its trainers recompute by themselves; transformers stops at both (trainer.py)."""
+    name = "activation_checkpointing"
+    twice = true(said(context, name)) and context.get("gradient_checkpointing") is not False
+    if not (twice and _by_arguments(context)):
+        return ()
+    return (
+        f"fsdp_config.{name}: on, and gradient_checkpointing as well, where trl has it on without a word: "
+        "transformers stops at both: gradient_checkpointing: false",
+    )
+
+
 ARGUMENTS = Tool(_by_arguments, "fsdp is not set", asked)
 """transformers' TrainingArguments."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from ftspec.families.training.launch import SEQUENCES
 from ftspec.port.fates import Setting
 from ftspec.port.format import Completion, Format
+from ftspec.port.formats.fsdp import doubly
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
 from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
 from ftspec.port.formats.trl.aged import aged, biased, recipe
@@ -262,7 +263,7 @@ def _complete(context: Context) -> Completion:
     native |= {**assumed(context), **_balance(context, own)}
     once, doubts = aged(context, recipe(context))
     native |= once
-    questions += [*doubts, *biased(context), *may_have(context)]
+    questions += [*doubts, *biased(context), *may_have(context), *doubly(context)]
     cut, notes = missing(context)
     spec |= cut
     if old := sorted(OLD_NAMES & set(context.document.data)):
