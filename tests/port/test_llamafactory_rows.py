@@ -264,3 +264,33 @@ def test_plain_packing_of_models_with_a_kernel_of_their_own(read: Bring, name: s
     text = SFT.replace(SFT.split("model_name_or_path: ")[1].splitlines()[0], name)
     kind, why = fate(read(f"{text}packing: true\n"), "packing")
     assert kind == "unknown" and "which attention it takes" in why
+
+
+def test_columns_that_it_never_asks_for_are_none(read: Bring, tmp_path: Path) -> None:
+    named = {"messages": "conversations", "role": "from", "content": "value"}
+    entry = {"file_name": "rows.json", "formatting": "sharegpt", "columns": named}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps({"mine": entry}))
+    imported = read(SFT.replace("identity", "mine") + "template: qwen\n")
+    assert fate(imported, "dataset")[0] == "derived"
+    assert imported.composed.values["data.train"][0]["format"] == "sharegpt"
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ("split: train\n", True),
+        ("evaluation_strategy: 'no'\n", True),
+        ("split: train\nimage_max_pixels: 1000\n", False),
+        ("", False),
+    ],
+)
+def test_how_large_images_were_once_is_asked(read: Bring, more: str, asked: bool) -> None:
+    imported = read(f"{SFT.replace('identity', 'mllm_demo')}template: qwen2_vl\n{more}")
+    questions = [one for one in imported.composed.open if "image_max_pixels is not said" in one]
+    assert len(questions) == asked
+
+
+def test_pissa_began_with_fewer_steps_once(read: Bring) -> None:
+    imported = read(f"{SFT}template: qwen\npissa_init: true\nsplit: train\n")
+    assert imported.composed.values["method.tuner.init.iterations"] == 4

@@ -18,7 +18,13 @@ from ftspec.port.formats.llamafactory.commands import command_rules, doubts, oth
 from ftspec.port.formats.llamafactory.data import objective, sources, split_names
 from ftspec.port.formats.llamafactory.evaluation import evaluation_rules
 from ftspec.port.formats.llamafactory.idle import idle_rules
-from ftspec.port.formats.llamafactory.images import elsewhere, image_rules, seen, uncut
+from ftspec.port.formats.llamafactory.images import (
+    elsewhere,
+    image_rules,
+    seen,
+    smaller,
+    uncut,
+)
 from ftspec.port.formats.llamafactory.joined import (
     BLOCKS,
     block,
@@ -238,7 +244,7 @@ def _complete(context: Context) -> Completion:
         native["packing"] = False  # the end of its parser
     purpose = other(context)
     questions[:0] = doubts(context)
-    questions += [*stops(context), *stored(context)]
+    questions += [*stops(context), *stored(context), *smaller(context)]
     spec: dict[str, Any] = {"data.overflow": long_rows(context)}
     if packs(context) and context.get("stage") != "pt":
         said = context.get("cutoff_len", aged.length(context))

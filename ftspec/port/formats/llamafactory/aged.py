@@ -49,6 +49,7 @@ ASSUMED: Mapping[str, Ages] = {
     "cutoff_len": (((0, 9, 0), 1024), (NOW, 2048)),
     "galore_scale": (((0, 9, 1), 0.25), (NOW, 2.0)),
     "max_new_tokens": (((0, 6), 512), (NOW, 1024)),
+    "pissa_iter": (((0, 8, 2), 4), (NOW, 16)),
     "freeze_trainable_layers": (((0, 5), 3), (NOW, 2)),
     "freeze_trainable_modules": (((0, 5), "mlp"), (NOW, "all")),
 }
@@ -62,6 +63,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {
 """Other keys that say the same."""
 MATTERS: Mapping[str, Callable[[Context], bool]] = {
     "galore_scale": lambda context: context.get("use_galore") is True,
+    "pissa_iter": lambda context: context.get("pissa_init") is True,
     "max_new_tokens": lambda context: context.get("stage") == "ppo",
     "freeze_trainable_layers": lambda context: context.get("finetuning_type") == "freeze",
     "freeze_trainable_modules": lambda context: context.get("finetuning_type") == "freeze",

@@ -27,6 +27,12 @@ COLUMNS = {
     "sharegpt": {"messages": "conversations"},
 }
 """What a format's columns are called where the entry names none."""
+READ = (
+    "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios",
+    "chosen", "rejected", "kto_tag",
+)  # fmt: skip
+"""Columns that it asks an entry for (data/parser.py, DatasetAttr.join); it takes no notice of others, and
+an empty name names none."""
 FREE = ("orpo", "simpo")
 """Objectives without a reference."""
 SHOWN_IN = ("sft", "dpo", None)
@@ -176,7 +182,7 @@ def _source(entry: Mapping[str, Any], folder: str, here: Path | None) -> dict[st
     if kind not in COLUMNS:
         raise Refuse(f"the formatting {kind!r} is not in a spec", "notimpl")
     named = entry.get("columns", COLUMNS[kind])
-    columns = {name: column for name, column in named.items() if column}  # "" names none either
+    columns = {name: column for name, column in named.items() if column and name in READ}
     ranking = entry.get("ranking") is True
     if not ranking and {"chosen", "rejected"} & set(columns):
         raise Refuse("rows of preferences", "notimpl")

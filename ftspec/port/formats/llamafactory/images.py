@@ -12,6 +12,7 @@ from typing import Any
 from ftspec.data.images import COLUMN, ENDLESS
 from ftspec.data.named import templates
 from ftspec.port.fates import Setting
+from ftspec.port.formats.llamafactory import aged
 from ftspec.port.formats.llamafactory.data import ONLINE, sources, split_names
 from ftspec.port.rules import Context, Outcome, Rule, inert
 
@@ -28,6 +29,11 @@ PROJECTOR_ALONE = "train_mm_proj_only"
 NO_IMAGES = "no row has images, and text it does not touch"
 UNSEEN = "whether its rows have images is not known, since the data is not"
 TRAIN = "model.images.train"
+SIZE_ONCE = (
+    "image_max_pixels is not said: up to 0.8 images stayed as they were, up to 0.9.1 image_resolution made "
+    "them 512 x 512 at the most, and since 0.9.2 they have 589,824 pixels at the most, as in the spec: which "
+    "is meant?"
+)
 
 
 ADAPTERS = {"lora": "lora_target", "oft": "oft_target"}
@@ -132,6 +138,13 @@ def elsewhere(context: Context) -> tuple[str, ...]:
     if folders <= {base}:
         return ()
     return (f"paths of images start at {base}, and a spec's at the folder of the data file",)
+
+
+def smaller(context: Context) -> tuple[str, ...]:
+    """The question how small images were made, where an older release may have run it."""
+    said = {"image_max_pixels", "image_resolution"} & context.document.data.keys()
+    last = aged.until(context)[0]
+    return (SIZE_ONCE,) if shows(context) and not said and last <= aged.EMPTY_SINCE else ()
 
 
 def image_rules() -> dict[str, Rule]:
