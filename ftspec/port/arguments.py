@@ -11,7 +11,11 @@ from ftspec.errors import SpecError
 from ftspec.read import json as strict_json
 from ftspec.read.commands import Word
 
-MORE = re.compile(r"\$(?:[@*]|[A-Za-z_]\w*|\{(?:[@*]|[A-Za-z_]\w*(?:\[[@*]\])?)\})", re.ASCII)
+MORE = re.compile(
+    r"\$(?:[@*]|[A-Za-z_]\w*|\{(?:[@*]|[A-Za-z_]\w*(?:\[[@*]\])?)\})"
+    r"|[A-Za-z_]\w*\+=\(.*\)",
+    re.ASCII | re.DOTALL,
+)
 
 
 def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:
@@ -52,6 +56,13 @@ def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tu
 def _is_more(text: str) -> bool:
     """Whether a word stands for further arguments: `$@`, `$EXTRA`, `${ARGS[@]}`."""
     return MORE.fullmatch(text) is not None
+
+
+def may_name(text: str) -> bool:
+    """Whether a word that only the shell knows may be the name of a file, and not many words."""
+    return not text.startswith("--") and not any(
+        mark in text for mark in ("[@]", "[*]", "$@", "+=(")
+    )
 
 
 def _value(text: str) -> Any:

@@ -14,6 +14,7 @@ from ftspec.emit.plain import one_line
 from ftspec.errors import SpecError
 from ftspec.plan.batch import micro_batch
 from ftspec.plan.resolve import DEFAULT_LEARNING_RATE, DEFAULT_WARMUP_RATIO
+from ftspec.port.casting import cast
 from ftspec.port.fates import TITLES, Fate
 from ftspec.port.holes import PLACEHOLDERS, REWARDS, holes
 from ftspec.port.settle import UNWRITTEN, Settled
@@ -53,8 +54,7 @@ HIDES = "it holds a character that cannot be seen, and no spec does"
 def compose(parts: Sequence[Settled]) -> Composed:
     """One spec from the parts of a source. Changes the fates of values that a spec cannot hold."""
     values: dict[str, Any] = {}
-    _cast(parts)
-    conflicts = list(_conflicts(parts))
+    conflicts = [*cast(parts), *_conflicts(parts)]
     for part in parts:
         values |= {path: value for path, value in part.spec.items() if path in leaf_paths()}
     values |= _mended(values)
@@ -101,26 +101,6 @@ def _writes(backend: str, start: str) -> bool:
     """Whether a backend writes native keys that begin so."""
     maps = load(backend).maps.values()
     return any(key.startswith(start) for fields in maps for row in fields.rows for key in row.keys)
-
-
-def _cast(parts: Sequence[Settled]) -> None:
-    """A trainer's `bf16` switches DeepSpeed's own on, which turns the weights into it.
-
-    transformers, integrations/deepspeed.py; accelerate, utils/dataclasses.py (`set_mixed_precision`).
-    """
-    stage = "hardware.zero.stage"
-    nearly = any(
-        fate.kind == "approximated" and stage in fate.to for p in parts for fate in p.fates
-    )
-    if nearly or all(part.spec.get(stage) is None for part in parts):
-        return  # no ZeRO, or another engine's sharding, which comes close to it
-    if any(part.format.name == "compiled" for part in parts):
-        return  # ftspec's own files leave the engine's switch off
-    for part in parts:
-        if part.format.name == "deepspeed":
-            continue  # the engine's own word: autocast, which leaves weights as they are
-        if (word := part.spec.get("precision.compute")) in ("bf16", "fp16"):
-            part.spec["precision.compute"] = f"{word}-weights"
 
 
 def _conflicts(parts: Sequence[Settled]) -> Iterable[str]:

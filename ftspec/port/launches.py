@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ftspec.port import launchers
 from ftspec.port.arguments import arguments
+from ftspec.port.wrapped import PYTHONS, bare, spelt
 from ftspec.read.commands import Command, Word
-from ftspec.read.commands import read as read_commands
 
 TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
 SCRIPTS: Mapping[str, tuple[str, str]] = {
@@ -47,6 +47,10 @@ UNTRAINED: Mapping[str, str] = {
     "axolotl preprocess": "prepares rows",
     "axolotl merge-lora": "writes a model, with an adapter added to it",
     "axolotl inference": "chats",
+    "tune run generate": "writes an answer",
+    "tune run generate_v2": "writes an answer",
+    "tune run quantize": "writes a model in few bits",
+    "tune run eleuther_eval": "measures a model",
 }
 """Commands and scripts of these tools that train nothing, and what they do."""
 SURROUNDS: Mapping[str, str] = {
@@ -72,45 +76,12 @@ RECIPES = (
 """torchtune's recipes that train (recipes/ of 0.6.1)."""
 UNTRAINED_RECIPES = ("generate", "generate_v2", "quantize", "eleuther_eval")
 TORCHRUN_FLAGS = ("--standalone", "--no-python", "--no_python", "--run-path", "--run_path")
-WRAPPING = (
-    *(
-        "srun",
-        "timeout",
-        "nice",
-        "ionice",
-        "numactl",
-        "taskset",
-        "conda",
-        "mamba",
-        "micromamba",
-        "poetry",
-    ),
-    *(
-        "singularity",
-        "apptainer",
-        "docker",
-        "podman",
-        "nsys",
-        "xvfb-run",
-        "caffeinate",
-        "mpirun",
-        "mpiexec",
-    ),
-)
-"""Programs that run another one, behind options of their own."""
-BEFORE = (
-    *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", *WRAPPING),
-    *("if", "then", "else", "do", "!", "{"),
-)
-STARTERS = ("accelerate", "torchrun", "deepspeed", "env", "uv")
-SHELLS = (["bash"], ["sh"], ["/bin/bash"], ["/bin/sh"])
 MEETING = (
     *("--rdzv", "--master", "--main_process", "--machine_rank", "--node_rank", "--hostfile"),
     *("--log_dir", "--tee", "--max_restarts", "--local_addr", "--deepspeed_hostfile"),
 )
 """A launcher's options that say how processes find each other, whatever stands behind them."""
 CUT_OFF = "the command ends above, at a comment or a line without a backslash, and does not get it"
-PYTHONS = ("python", "python3", "ipython")
 
 
 @dataclass
@@ -136,12 +107,15 @@ def untrained(commands: Sequence[Command]) -> list[tuple[int, str]]:
     """Those that are of these tools and train nothing: the line, and what happens there."""
     found = []
     for command in commands:
-        texts = [word.text for word in _bare(command.words)]
+        texts = [word.text for word in bare(command.words)]
         files = [text.rpartition("/")[2] for text in texts]
         named = [" ".join([*files[:1], *texts[1:2]]).replace("lmf ", "llamafactory-cli "), *files]
+        named += [f"tune run {text}" for text in texts[2:] if texts[:2] == ["tune", "run"]]
         name = next((one for one in named if one in UNTRAINED), "")
         if name:
             found.append((command.line, f"`{name}` {UNTRAINED[name]}"))
+        elif not command.words[0].known and any(text.endswith(".py") for text in texts[1:]):
+            found.append((command.line, f"what `{texts[0]}` is only the shell knows"))
     return found
 
 
@@ -149,7 +123,7 @@ def launches(commands: Sequence[Command]) -> list[Launch]:
     """The commands of a script that train; lines of options behind one, which it does not get, are told."""
     found: list[Launch] = []
     before: Launch | None = None
-    for command in _spelt(commands):
+    for command in spelt(commands):
         if before is not None and command.words[0].text.startswith("--"):
             text = " ".join(word.text for word in command.words)
             before.unknown.append((command.line, f"{text}: {CUT_OFF}"))
@@ -159,25 +133,8 @@ def launches(commands: Sequence[Command]) -> list[Launch]:
     return found
 
 
-def _spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
-    """With those in the place of `eval` and `bash -c` that their text is."""
-    for command in commands:
-        texts = [word.text for word in _bare(command.words)]
-        text = " ".join(texts[1:]) if texts[:1] == ["eval"] else ""
-        if texts[:1] in SHELLS and texts[1:2] in (["-c"], ["-lc"]):
-            text = "".join(texts[2:3])
-        if not text or not depth:
-            yield command
-            continue
-        inner = (
-            one._replace(line=command.line, around=one.around.within(command.around))
-            for one in read_commands(text)
-        )
-        yield from _spelt([*inner], depth - 1)
-
-
 def _launch(command: Command) -> Launch | None:
-    words = _bare(command.words)
+    words = bare(command.words)
     if not words:
         return None
     texts = [word.text for word in words]
@@ -275,6 +232,7 @@ def _tune(command: Command, words: Sequence[Word]) -> Launch | None:
     options, unknown = arguments(words[:place], command.line)
     taken_out = [word for word in words[place + 1 :] if word.text.startswith("~")]
     rest = [word for word in words[place + 1 :] if word not in taken_out]
+    unknown = [one for one in unknown if not one[1].startswith(MEETING)]
     unknown += [(command.line, f"{word.text}: a setting is taken out") for word in taken_out]
     if recipe not in RECIPES:
         unknown.append((command.line, f"{recipe}: a recipe of its own"))
@@ -321,25 +279,6 @@ def _uncounted(command: Command) -> list[tuple[int, str]]:
     whole = command.around.whole()
     names = [name for name in COUNTS if name in whole and whole[name] is None]
     return [(command.line, f"{name}: only the shell knows how many") for name in names]
-
-
-def _bare(words: Sequence[Word]) -> list[Word]:
-    """Without what only says how a command is run."""
-    left = list(words)
-    while left and left[0].text in BEFORE:
-        around, left = left[0].text, left[1:]
-        if around in WRAPPING:  # whose options may have a word of their own
-            starts = (n for n, word in enumerate(left) if _starts(word.text))
-            left = left[next(starts, len(left)) :]
-        while left and left[0].text.startswith("-"):
-            left = left[1:]
-    return left[2:] if left and left[0].text == "uv" else left
-
-
-def _starts(text: str) -> bool:
-    """Whether a word is a program that starts others here."""
-    name = text.rpartition("/")[2]
-    return name in (*STARTERS, *OWN) or [name] in SHELLS or name.startswith(PYTHONS)
 
 
 def _launcher(name: str, texts: Sequence[str]) -> tuple[str, int]:

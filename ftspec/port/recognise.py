@@ -13,6 +13,7 @@ from ftspec.port import cards, shell
 from ftspec.port.documents import HJSON, INSIDE, Document, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import NAMES, formats
+from ftspec.port.others import other
 from ftspec.port.presets import preset
 from ftspec.port.scripts import called, dumped, read
 from ftspec.read import heredocs, json, yaml
@@ -248,6 +249,8 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     best = max(scores.values(), default=0)
     names = [name for name, score in scores.items() if score == best]
     hint = f"--from {'|'.join(NAMES)} names it"
+    if best == 0 and (known := other(data)) is not None:
+        raise SpecError(Problem(known.what, file=str(path), hint=known.hint))
     if best == 0:
         keys = ", ".join(map(str, list(data)[:4])) or "none"
         if {"model", "data"} <= set(data) <= {*Spec.model_fields, STAGES}:
@@ -331,11 +334,11 @@ def together(parts: Sequence[Part]) -> tuple[Part | None, dict[str, Part]]:
     main: Part | None = None
     companions: dict[str, Part] = {}
     for part in parts:
-        other = main if part.format.whole else companions.get(part.format.name)
-        if other is not None:
+        same = main if part.format.whole else companions.get(part.format.name)
+        if same is not None:
             raise SpecError(
                 Problem(
-                    f"{other.document.path} is {other.format.title} as well",
+                    f"{same.document.path} is {same.format.title} as well",
                     file=str(part.document.path),
                     hint="one source at a time: a config, and the files that belong to it",
                 )

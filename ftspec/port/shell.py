@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port.arguments import arguments
+from ftspec.port.arguments import arguments, may_name
 from ftspec.port.documents import Document, Scalar, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
@@ -227,7 +227,7 @@ def _main(
     unknown += stray(form, launch, given)
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
     if config is None and not any(word.text.startswith("--") for word in launch.words):
-        config = next((text for _, text in unknown if not text.startswith("--")), None)
+        config = next((text for _, text in unknown if may_name(text)), None)
         unknown = [one for one in unknown if one[1] != config]
     unknown += [(launch.line, str(word)) for word in given.pop("", ())]
     unknown += refused(form, launch, given, config is not None)

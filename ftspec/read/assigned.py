@@ -29,8 +29,8 @@ _CHANGED = tuple(
         rf"\(\([ \t]*(?:\+\+|--)?{_NAME}[ \t]*(?:[-+*/%]?=(?!=)|\+\+|--)",
         rf"\(\([ \t]*(?:\+\+|--){_NAME}",
         # where a test or a failure decides
-        rf"(?:\]|\)\)|\btest\b[^&|;\n]*)[ \t]*&&[ \t]*(?:export[ \t]+)?{_NAME}\+?=",
-        rf"\|\|[ \t]*(?:export[ \t]+)?{_NAME}\+?=",
+        rf"(?:\]|\)\)|\btest\b[^&|;\n]*)[ \t]*&&[ \t]*(?:export[ \t]+)?{_NAME}=",
+        rf"\|\|[ \t]*(?:export[ \t]+)?{_NAME}=",
     )
 )
 """Statements that change a variable in another way than by a plain `A=b`."""

@@ -55,12 +55,15 @@ class Variables(dict[str, Word]):
         self.lists: dict[str, tuple[Word, ...]] = {}
         """Values in brackets: `ARGS=(--bf16 --lora_r 8)`."""
         added = {*_ADDED.findall(script)}
-        self.often = Counter(_SET.findall(script)) + Counter(_ADDED.findall(script))
+        set_ = Counter(_SET.findall(script))
+        self.often = set_ + Counter(_ADDED.findall(script))
         plain = assigned.in_order(script, self.often)
         once = {name for name, times in self.often.items() if times == 1}
         asked = assigned.asked(script)
         changed = assigned.changed(script) - asked
         self.certain = ((once - added) | plain) - changed
+        self.begun = ({name for name in self.often if set_[name] <= 1} | plain) - changed
+        """Lists whose first words are certain; what a branch adds to one becomes a question."""
         self._asked = asked
         self._ends: list[tuple[int, str]] = []
 
@@ -85,9 +88,13 @@ class Variables(dict[str, Word]):
     def add(self, name: str, words: Sequence[Word], grows: bool) -> None:
         """A value in brackets, or more of one."""
         before = self.lists.get(name) if grows else ()
-        if name in self.certain and before is not None:
-            self.count(*words)
-            self.lists[name] = (*before, *words)
+        if before is None or name not in self.begun:
+            return
+        if name not in self.certain:
+            said = " ".join(word.text for word in words)
+            words = [Word(f"{name}+=({said})", False)] if grows else words
+        self.count(*words)
+        self.lists[name] = (*before, *words)
 
     def count(self, *words: Word) -> None:
         """Take note of words that are put in.
@@ -233,7 +240,8 @@ def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
                 word for one in _commands(line[position + 1 : end - 1], variables) for word in one
             ]
             variables.add(match[1], given, bool(match[2]))
-            variables.hold(match[1], last)
+            if not match[2]:
+                variables.hold(match[1], last)
             text, begun, position = "", False, end
             continue
         if begun and not quote and here in f" \t<>{_ENDS}":

@@ -33,7 +33,7 @@ def words(script: str) -> list[list[tuple[str, bool]]]:
         ('A=(b # c\n  "d e"\n)\nA+=(f)\na "${A[@]}" g', [["a", "b", "d e", "f", "g"]]),
         (
             "A=(b)\nif c; then\nA+=(d)\nfi\na ${A[@]}",
-            [["if", "c"], ["then"], ["fi"], ["a", "${A[@]}"]],
+            [["if", "c"], ["then"], ["fi"], ["a", "b", "A+=(d)"]],
         ),
         ("# a\nb # c", [["b"]]),
         ("X=1\na $X ${X} \"$X\" '$X'", [["a", "1", "1", "1", "$X"]]),

@@ -303,6 +303,28 @@ def test_adapters_that_torchtune_stops_at(read: Bring) -> None:
     assert fate(whole, "model._component_")[0] == "unknown"
 
 
+def test_a_layer_that_torchtune_passes_over_gets_no_adapter(read: Bring) -> None:
+    imported = read(LORA.replace("'output_proj'", "'o_proj'").replace("mlp: True", "mlp: False"))
+    assert imported.composed.values["method.tuner.targets"] == ("q_proj", "v_proj")
+    assert fate(imported, "model.lora_attn_modules")[0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("special_tokens_path: null", "inert"),
+        ("special_tokens_path: models/llama/tokens.json", "inert"),
+        ("special_tokens_path: own.json", "unknown"),
+        ("truncation_type: left", "unknown"),
+        ("truncation_type: right", "inert"),
+        ("merges_file: models/llama/merges.txt", "inert"),
+    ],
+)
+def test_what_a_tokenizer_is_told(read: Bring, line: str, kind: str) -> None:
+    imported = read(LORA.replace("  max_seq_len: null\n", f"  max_seq_len: null\n  {line}\n"))
+    assert fate(imported, f"tokenizer.{line.partition(':')[0]}")[0] == kind
+
+
 @pytest.mark.parametrize(
     ("more", "purpose"),
     [

@@ -80,6 +80,13 @@ def _length(setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", {native: value - 1}, why=CUT_EARLY)
 
 
+def _special(setting: Setting, context: Context) -> Outcome:
+    folder = str(section(context, "checkpointer").get("checkpoint_dir")).rstrip("/")
+    if setting.value is None or str(setting.value).startswith(f"{folder}/"):
+        return Outcome("inert", why="the model's own files")
+    return Outcome("unknown", why="special tokens of another file than the model's own")
+
+
 def _prompts(setting: Setting, context: Context) -> Outcome:
     if setting.value is not None:
         return Outcome("unknown", why="a prompt template of its own")
@@ -199,7 +206,12 @@ format = Format(
         "tokenizer._component_": tokenizer,
         "tokenizer.max_seq_len": _length,
         "tokenizer.prompt_template": _prompts,
-        "tokenizer.": inert("the model's own files"),
+        **group("the model's own files", *(f"tokenizer.{key}" for key in (
+            "path", "merges_file", "vocab_path", "merges_path"))),
+        "tokenizer.special_tokens_path": _special,
+        "tokenizer.truncation_type": unless(
+            ("right", None), "a row loses its end", unknown("its beginning goes")),
+        "tokenizer.": unless((None,), "the builder's own", unknown("only torchtune has it")),
         "optimizer.lr": renamed(f"{CONFIG}learning_rate"),
         "optimizer.weight_decay": renamed(f"{CONFIG}weight_decay"),
         "optimizer.eps": renamed(f"{CONFIG}adam_epsilon"),

@@ -74,7 +74,7 @@ def targets(context: Context) -> list[str]:
     model = section(context, "model")
     modules = model.get("lora_attn_modules")
     modules = modules if isinstance(modules, list) else []
-    named = [MODULES.get(str(one), str(one)) for one in modules]
+    named = [MODULES[str(one)] for one in modules if str(one) in MODULES]
     named += list(MLP) if model.get("apply_lora_to_mlp") else []
     named += ["lm_head"] if model.get("apply_lora_to_output") else []
     if is_fused(context):
@@ -94,9 +94,17 @@ def adapters(context: Context) -> dict[str, Any]:
     return native
 
 
+def _passed_over(value: Any) -> str:
+    """Names of layers that its builders do not look for, such as `o_proj`."""
+    names = value if isinstance(value, list) else [value]
+    return ", ".join(str(one) for one in names if str(one) not in MODULES)
+
+
 def _targeted(setting: Setting, context: Context) -> Outcome:
     kind: Any = "approximated" if is_fused(context) and setting.value else "derived"
     why = ONE_LAYER if kind == "approximated" else ""
+    if setting.key.endswith("modules") and (strange := _passed_over(setting.value)):
+        return Outcome("unknown", why=f"torchtune has no {strange}, and makes no adapter for it")
     return Outcome(kind, {f"{LORA}target_modules": targets(context)}, why=why)
 
 

@@ -1,0 +1,96 @@
+"""Commands inside of others: behind `srun` and its like, and in the texts of `bash -c` and `eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ftspec.read.commands import Command, Word, read
+
+WRAPPING = frozenset(
+    (
+        *(
+            "srun",
+            "timeout",
+            "nice",
+            "ionice",
+            "numactl",
+            "taskset",
+            "nsys",
+            "xvfb-run",
+            "caffeinate",
+        ),
+        *("conda", "mamba", "micromamba", "poetry", "uv", "uvx"),
+        *("singularity", "apptainer", "docker", "podman"),
+    )
+)
+"""Programs that run another one, behind options of their own. Those that start many (mpirun) are none."""
+BEFORE = frozenset(
+    (
+        *("nohup", "exec", "time", "sudo", "env", "stdbuf", "command", *WRAPPING),
+        *("if", "then", "else", "do", "!", "{"),
+    )
+)
+STARTERS = frozenset(
+    (
+        *("accelerate", "torchrun", "deepspeed", "tune", "oumi", "env", "uv"),
+        *("llamafactory-cli", "lmf", "trl", "axolotl"),
+    )
+)
+ELSEWHERE = frozenset(("tmux", "screen", "ssh"))
+"""Programs that hand their last word, a command, to a shell."""
+SHELLS = (["bash"], ["sh"], ["/bin/bash"], ["/bin/sh"])
+PYTHONS = ("python", "python3", "ipython")
+
+
+def spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
+    """Commands, with those in the place of `eval`, `bash -c` and `sbatch --wrap` that their text is."""
+    for command in commands:
+        texts = [word.text for word in bare(command.words)]
+        text = _inside(texts)
+        if not text or not depth:
+            yield command
+            continue
+        inner = (
+            one._replace(line=command.line, around=one.around.within(command.around))
+            for one in read(text)
+        )
+        yield from spelt([*inner], depth - 1)
+
+
+def _inside(texts: Sequence[str]) -> str:
+    """The commands that one command hands to a shell, as a text; nothing of any other."""
+    if texts[:1] == ["eval"]:
+        return " ".join(texts[1:])
+    if texts[:1] in SHELLS and texts[1:2] in (["-c"], ["-lc"]):
+        return "".join(texts[2:3])
+    if texts[:1] == ["sbatch"]:
+        glued = [one.removeprefix("--wrap=") for one in texts if one.startswith("--wrap=")]
+        return "".join(texts[texts.index("--wrap") + 1 :][:1] if "--wrap" in texts else glued)
+    return texts[-1] if texts and texts[0] in ELSEWHERE and " " in texts[-1] else ""
+
+
+def bare(words: Sequence[Word]) -> list[Word]:
+    """A command's words without what only says how a command is run."""
+    left = list(words)
+    while left and left[0].text in BEFORE:
+        around, left = left[0].text, left[1:]
+        if around in WRAPPING:  # whose options may have a word of their own
+            starts = (n for n, word in enumerate(left) if _starts(word.text))
+            left = left[next(starts, len(left)) :]
+            if _is_name(left):
+                left = left[1:]
+        while left and left[0].text.startswith("-"):
+            left = left[1:]
+    return left
+
+
+def _is_name(words: Sequence[Word]) -> bool:
+    """Whether the first word only has a program's name: `conda run -n trl trl sft`."""
+    names = [word.text for word in words[:2]]
+    return len(names) > 1 and names[0] in STARTERS and names[1] in (*STARTERS, *PYTHONS)
+
+
+def _starts(text: str) -> bool:
+    """Whether a word is a program that starts others here."""
+    name = text.rpartition("/")[2]
+    return name in STARTERS or [name] in SHELLS or name.startswith(PYTHONS)
