@@ -75,8 +75,24 @@ def carry(
             raise
         if stops:
             raise _stop(stops, ())
-        answered = replace(imported, composed=replace(imported.composed, open=()))
+        answered = replace(
+            imported,
+            composed=replace(imported.composed, open=()),
+            notes=(*imported.notes, *_goes_on(imported, backend)),
+        )
         return Carried(answered, plan, write_plan(plan, overwrite))
+
+
+SAVED_ELSEWHERE = (
+    "train.resume: {} saved that checkpoint, and whether {} goes on from it was not seen"
+)
+
+
+def _goes_on(imported: Imported, backend: str) -> Iterator[str]:
+    """What a checkpoint holds beside weights is its framework's own."""
+    source = imported.parts[0].format
+    if imported.composed.values.get("train.resume") and source.backend != backend:
+        yield SAVED_ELSEWHERE.format(source.title, load(backend).title)
 
 
 def _stop(problems: Sequence[Problem], options: Sequence[str] | None) -> UnsupportedError:
@@ -108,7 +124,7 @@ def _asked(question: str, imported: Imported) -> Problem:
     placed = AT_LINE.match(question)
     line, text = (int(placed[1]), placed[2]) if placed else (0, question)
     file = str(part.context.document.path)
-    return Problem(text, file=file, line=line, hint=_answer(question) or DECIDE)
+    return Problem(text, file=file, line=line, hint=_answer(question, imported) or DECIDE)
 
 
 def _is_answered(question: str, sets: Sequence[str]) -> bool:
@@ -121,12 +137,14 @@ def _is_answered(question: str, sets: Sequence[str]) -> bool:
     return any(one.startswith(f"{path}.") or (hole and f"{path}.".startswith(one)) for one in named)
 
 
-def _answer(question: str) -> str:
+def _answer(question: str, imported: Imported) -> str:
     """How to say it, for the questions that come up most."""
     if found := hole_of(question)[1]:
         return f"{found}; or {DECIDE}"
     if question.startswith("data.train: which format"):
-        return "--set data.train.format=..."
+        held_out = imported.composed.values.get("data.eval") or ()
+        more = any(one.get("format") == "auto" for one in held_out)
+        return f"--set data.train.format=...{' --set data.eval.format=...' if more else ''}"
     if "are its prompts and its answers lists of messages?" in question:
         return "if they are: --set data.train.format=preference"
     return ""

@@ -126,6 +126,12 @@ def test_smoothing_that_only_older_releases_read(
     assert imported.composed.spec.method.objective.label_smoothing == share
 
 
+@pytest.mark.parametrize(("optimizer", "kind"), [("adafactor", "inert"), ("adamw_torch", "exact")])
+def test_what_an_optimizer_has_of_adam(read: Bring, optimizer: str, kind: str) -> None:
+    imported = read(f"{LEAST}optim: {optimizer}\nadam_beta1: 0.8\n", wanted="trl")
+    assert fate(imported, "adam_beta1")[0] == kind
+
+
 def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     said = "trainer: grpo\nmulti_objective_aggregation: normalize_then_sum\nscale_rewards: batch\n"
     imported = read(LEAST + said, wanted="trl")

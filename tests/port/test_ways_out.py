@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftspec.errors import UnsupportedError
+from ftspec.errors import SpecError, UnsupportedError
 from ftspec.port.carry import carry
 
 LLAMA = """\
@@ -67,3 +67,25 @@ def test_what_is_proposed_goes(
         carry([Path("config.yaml")], backend, Path("build"), allow_lossy=True, sets=given)
     assert stopped.value.way_out == f"--set {options}"
     carry([Path("config.yaml")], backend, Path("build"), allow_lossy=True, sets=[*given, options])
+
+
+@pytest.mark.parametrize(("backend", "told"), [("trl", True), ("llamafactory", False)])
+def test_a_checkpoint_of_another_framework_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, told: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(f"{LLAMA}stage: sft\nresume_from_checkpoint: out/checkpoint-2\n")
+    Path("dataset_info.json").write_text(json.dumps(INFO))
+    carried = carry([Path("config.yaml")], backend, Path("build"), allow_lossy=True)
+    assert any("saved that checkpoint" in note for note in carried.imported.notes) is told
+
+
+def test_both_formats_are_asked_for_at_once(tmp_path: Path) -> None:
+    said = (
+        "model_name_or_path: org/m\ndataset_name: org/rows\neval_strategy: epoch\noutput_dir: out\n"
+    )
+    (tmp_path / "sft.yaml").write_text(said)
+    with pytest.raises(SpecError) as asked:
+        carry([tmp_path / "sft.yaml"], "trl", tmp_path / "build", wanted="trl")
+    (hint,) = (one.hint for one in asked.value.problems if one.message.startswith("data.train"))
+    assert hint == "--set data.train.format=... --set data.eval.format=..."

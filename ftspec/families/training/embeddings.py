@@ -99,7 +99,8 @@ def lower_rate(
             "method.tuner.plus_embedding_rate is its own",
         )
     if optimizer != "adamw":
-        raise Refuse(f"two rates were seen with adamw only, not with {optimizer}", "notimpl")
+        why = f"two rates were seen with adamw only, not with {optimizer}"
+        raise Refuse(why, "notimpl", "train.optimizer: adamw")
     if start:
         raise Refuse("the warm-up begins at one rate, and these are two", "notimpl")
     if sharded is not None:

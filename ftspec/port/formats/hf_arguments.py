@@ -69,6 +69,8 @@ CONSTANT = "constant"
 NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.py, get_scheduler)"
 
 
+WITHOUT_ADAM = ("adafactor", "sgd", "adagrad", "rmsprop")
+UNREAD = "transformers hands this optimizer nothing of Adam's (trainer_optimizer.py)"
 SHARED = "a share of all steps, which a spec counts"
 NO_NOISE = "noise of nothing: it only draws random numbers"
 WITHOUT = ("linear", "constant", "constant_with_warmup")
@@ -169,6 +171,12 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         why = f"{NO_NOISE}, so that dropout draws others"
         return Outcome("approximated", why=why if context.get("lora_dropout") else NO_NOISE)
 
+    def of_adam(setting: Setting, context: Context) -> Outcome:
+        engine = context.companions.get("deepspeed")
+        if context.get("optim") in WITHOUT_ADAM and not (engine and "optimizer" in engine.data):
+            return Outcome("inert", why=UNREAD)
+        return same(setting, context)
+
     fused = renamed(f"{prefix}optim", lambda _: "adamw_torch_fused", "the same AdamW, fused kernel")
     return {
         "warmup_ratio": ratio,
@@ -178,6 +186,7 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
         "deepspeed.": deepspeed,
         **argument_rules(),
         "neftune_noise_alpha": noise,
+        **dict.fromkeys(("adam_beta1", "adam_beta2", "adam_epsilon"), of_adam),
         "push_to_hub": pushed,
         "optim": one_of(
             adamw_torch=fused,
