@@ -328,3 +328,17 @@ def test_what_a_template_wrote_once(
 def test_no_template_was_none_up_to_091(read: Bring, text: str, asked: bool) -> None:
     questions = [one for one in read(text).composed.open if "template is not said" in one]
     assert len(questions) == asked
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("all-linear", "unknown"),
+        ("q_proj v_proj", "unknown"),
+        ("q_proj, v_proj", "exact"),
+        ("all", "exact"),
+    ],
+)
+def test_what_is_the_name_of_no_layer(read: Bring, target: str, kind: str) -> None:
+    found = fate(read(SFT + f"template: gemma\nlora_target: {target}\n"), "lora_target")
+    assert found[0] == kind and ("name of no layer" in found[1]) == (kind == "unknown")

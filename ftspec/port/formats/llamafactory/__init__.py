@@ -100,6 +100,8 @@ LISTS = (
     *("freeze_trainable_modules", "freeze_extra_modules"),
 )
 """Names with commas between them, or a list."""
+NO_LAYERS = ("all-linear",)
+"""Words of other tools for all layers (model/adapter.py asks for `all`)."""
 
 
 def _listed(setting: Setting, context: Context) -> Outcome:
@@ -107,6 +109,12 @@ def _listed(setting: Setting, context: Context) -> Outcome:
     value = setting.value
     names = value.split(",") if isinstance(value, str) else value
     if isinstance(names, list):
+        if wrong := [
+            name for name in names if str(name).strip() in NO_LAYERS or " " in str(name).strip()
+        ]:
+            return Outcome(
+                "unknown", why=f"{wrong[0]!r} is the name of no layer: it says `all`, or commas"
+            )
         value = ",".join(str(name).strip() for name in names)  # hparams/*.py, split_arg
     return PLAIN(setting._replace(value=value), context)
 
