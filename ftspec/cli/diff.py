@@ -21,12 +21,14 @@ def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:
     Compared is what holds, defaults included, not what is written. Exits with 1 where they differ in
     what is trained, or where a setting that no spec can say stands in one of them alone.
     """
-    from ftspec.port.compare import compare, unsaid
+    from ftspec.port.compare import compare
+    from ftspec.port.documents import told_together
     from ftspec.port.effective import meaning
+    from ftspec.port.unsaid import unsaid
     from ftspec.report.port import differences_as_json, told
     from ftspec.spec.secrets import masked
 
-    left, right = meaning([one], devices=devices), meaning([other], devices=devices)
+    left, right = told_together(lambda path: meaning([path], devices=devices), (one, other))
     found, rest = compare(left, right), unsaid(left, right)
     if as_json:
         print_json(differences_as_json(left, right, found, rest))

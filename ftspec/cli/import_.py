@@ -45,15 +45,16 @@ def command(
     if output is not None and is_there(output) and not overwrite:
         raise OutputError(Problem(f"{output} is there already", hint="--overwrite replaces it"))
     strayed = [] if output is None else elsewhere(imported, output.parent)
-    if as_json:
+    lossy = strict and not imported.faithful
+    if as_json and not lossy:  # which is an object of its own
         told = to_json(imported)
         print_json({**told, "notes": [*told["notes"], *strayed]})
-    elif output is None:
+    elif output is None and not as_json:
         click.echo(imported.composed.text, nl=False)
     if not as_json:
         click.echo(masked("\n".join(lines(imported, everything))), err=True)
         tell(strayed)
-    if strict and not imported.faithful:
+    if lossy:
         raise UnsupportedError(
             [
                 Problem(
@@ -64,7 +65,7 @@ def command(
                 for fate in imported.fates
                 if not fate.faithful
             ]
-            + [Problem(question) for question in imported.composed.open]
+            + [Problem(question, file=str(files[0])) for question in imported.composed.open]
         )
     if output is not None:
         for name, text in imported.files.items():

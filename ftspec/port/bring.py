@@ -10,7 +10,7 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.port.compiled import compiled_folder, read_compiled
 from ftspec.port.compose import Composed, compose
-from ftspec.port.documents import INSIDE
+from ftspec.port.documents import INSIDE, told_together
 from ftspec.port.evaluated import evaluated
 from ftspec.port.fates import Fate, Kind
 from ftspec.port.formats.accelerate import machines
@@ -135,7 +135,11 @@ def _called(part: Part) -> str:
 
 def _parts(paths: Sequence[Path], wanted: str | None) -> list[Part]:
     if wanted is None or len(paths) == 1:
-        return [part for path in paths for part in read_parts(path, wanted)]
+        return [
+            part
+            for parts in told_together(lambda path: read_parts(path, wanted), paths)
+            for part in parts
+        ]
     found: list[Part] = []
     for path in paths:
         try:

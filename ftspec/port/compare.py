@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ftspec.port.documents import read_text
 from ftspec.port.effective import Meaning
-from ftspec.port.verdicts import same, shown
+from ftspec.port.verdicts import same
 from ftspec.spec.present import is_there
 
 Weight = Literal["training", "rounding", "around"]
@@ -35,10 +36,22 @@ IN_ROWS = ("data.turn_part", "data.turn_ends", "data.turn_flag")
 TEMPLATE = "model.chat_template"
 LONGEST = 1024
 """Characters of what may be the name of a file."""
+BATCH, PACKED = "train.batch_size", "data.packing"
+LONG = {"drop": "left out", "error": "an error", "split": "split into several"}
+"""What becomes of a row that is too long, where it is not cut."""
+UNORDERED = (
+    "method.tuner.targets", "method.tuner.exclude", "method.tuner.modules_to_save", "method.tuner.layers",
+    "method.tuner.parameters", "method.tuner.feedforward", "output.trackers",
+)  # fmt: skip
+"""Names that mean the same in any order."""
+CHOOSING = ("data.eval", "train.eval_steps", "train.save_steps")
+"""What decides on the end of a run, where a score does."""
 AROUND = (
-    "output.", "train.logging_steps", "train.save_", "train.eval_steps", "train.resume", "data.eval",
+    "output.", "train.logging_steps", "train.save_", "train.eval_steps", "data.eval",
     "train.gradient_checkpointing", "hardware.", "model.trust_remote_code",
 )  # fmt: skip
+HELD_OUT = ("data.eval_size", "data.eval_draw")
+"""Rows that are held out are no rows to train on."""
 PIECES = "train.micro_batch_size"
 ROUNDING = (PIECES, "model.attention", "precision.tf32", "model.quantization.storage")
 
@@ -73,6 +86,8 @@ def _rate(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
 
 
 def _batch(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
+    if one is None or other is None:
+        return ""
     return f"{_ratio(one, other, 'rows', 'rows')} per step, so the steps of an epoch change too"
 
 
@@ -93,10 +108,43 @@ def _pieces(_one: Any, _other: Any, left: Values, right: Values) -> str:
     return "the loss is a mean over pieces of the batch, which are others here"
 
 
-def _length(one: Any, other: Any, *_: Mapping[str, Any]) -> str:
-    if one is None or other is None:
-        return f"rows beyond {one or other} tokens are cut in one, whole in the other"
-    return f"rows between {min(one, other)} and {max(one, other)} tokens are cut in one, whole in the other"
+def _length(one: Any, other: Any, left: Values, right: Values) -> str:
+    """What becomes of rows that one side takes whole; of packed rows, how large a pack is, too."""
+    shorter = min(size for size in (one, other) if size is not None)
+    strict = left if one == shorter else right
+    done = LONG.get(str(strict.get("data.overflow")), "cut")
+    longer = "" if one is None or other is None else f" and {max(one, other)}"
+    rows = f"between {shorter}{longer}" if longer else f"beyond {shorter}"
+    packs = "; packs of another size" if left.get(PACKED) or right.get(PACKED) else ""
+    return f"rows {rows} tokens are {done} in one, whole in the other{packs}"
+
+
+def _devices(_one: Any, _other: Any, left: Values, right: Values) -> str:
+    """Of a launch alone, whose batch is the trainer's on each device."""
+    one, other = processes(left), processes(right)
+    if BATCH in {*left, *right} or one is None or other is None or one == other:
+        return ""
+    rows = _ratio(one, other, "rows", "rows")
+    return f"of a trainer with a batch for each device, {rows} per step"
+
+
+def processes(side: Values) -> int | None:
+    """Devices of all machines; None where nothing says it."""
+    devices, nodes = side.get("hardware.devices"), side.get("hardware.nodes") or 1
+    return devices * nodes if isinstance(devices, int) and isinstance(nodes, int) else None
+
+
+def _sources(one: Any, other: Any, *_: Values) -> str:
+    """Of rows whose format one side finds out by looking, which they are is not certain."""
+    sides = [
+        [{**source, "format": ""} for source in side or () if isinstance(source, dict)]
+        for side in (one, other)
+    ]
+    formats = {source.get("format") for side in (one, other) for source in side or ()}
+    if "auto" in formats and same(*sides):
+        (format,) = formats - {"auto"} if len(formats) == 2 else ("that",)
+        return f"the same rows, where `auto` finds {format} in them"
+    return "other rows"
 
 
 def _engines(strategy: Any, other: Any, left: Values, right: Values) -> str:
@@ -135,7 +183,11 @@ WORDS: Mapping[str, Words] = {
     "data.turn_part": _say("other tokens of a trained turn count in the loss"),
     "data.turn_ends": _say("other tokens end a turn"),
     "data.turn_flag": _say("other turns count in the loss"),
-    "data.train": _say("other rows"),
+    "data.train": _sources,
+    "data.eval_size": _say("rows that are held out do not train"),
+    "data.eval_draw": _say("other rows are held out, and do not train"),
+    "data.prepare": _say("who makes tokens of rows: the same ones, where nothing else differs"),
+    "data.packing": _say("rows share a sequence in another way"),
     "data.overflow": _say("long rows are treated otherwise"),
     "data.shuffle": _say("another order of rows"),
     "train.seed": _say("another beginning of new weights, another order of rows"),
@@ -155,6 +207,22 @@ WORDS: Mapping[str, Words] = {
     "model.attention": _say("the same mathematics in another kernel"),
     "train.gradient_checkpointing": _say("memory and time, not results"),
     "hardware.fsdp.sharding_strategy": _engines,
+    "hardware.devices": _devices,
+    "hardware.nodes": _devices,
+    "method.tuner.dora": _say(
+        "the length of each weight's columns is learned apart from their direction"
+    ),
+    "method.tuner.init.type": _say("adapters begin with other values"),
+    "method.tuner.modules_to_save": _say("other modules train in full"),
+    "method.tuner.rank_pattern": _say("other ranks of some modules"),
+    "method.tuner.alpha_pattern": _say("other scales of some modules"),
+    "method.tuner.bias": _say("other biases train"),
+    "method.objective.average": _say("tokens count otherwise where rows are unequal"),
+    "model.special_tokens.eos": _say("an answer ends with another token"),
+    "train.optimizer.type": _say("another optimizer"),
+    "train.resume": _say("the same only where this very training wrote that checkpoint"),
+    "train.keep": _say("the weights of another step are kept"),
+    "train.early_stopping": _say("it stops at another step"),
 }
 
 
@@ -171,20 +239,44 @@ def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
         first, second = one.get(path), other.get(path)
         if same(first, second) or _idle(path, one, other) or _one_place(first, second, left, right):
             continue
+        if path in UNORDERED and _unordered(first) == _unordered(second):
+            continue
         if prepared(left, right) and (path in IN_ROWS or _texts(path, first, second)):
             continue
         if path == TEMPLATE and _written(first, left) == _written(second, right) is not None:
             continue
         if (left.compiled and path not in one) or (right.compiled and path not in other):
             continue
-        if (left.partial or right.partial) and _untold(first, second):
+        launches = left.launch and right.launch
+        if (left.partial or right.partial) and not launches and _untold(path, first, second):
             continue
         if _between(path, one, other):
             continue
-        told = _both(first, second) or WORDS.get(path) is _engines
-        words = WORDS.get(path, _say(""))(first, second, one, other) if told else ""
-        weight: Weight = "training" if path == PIECES and not _whole(one, other) else _weight(path)
-        yield Difference(path, first, second, weight, words)
+        words = WORDS.get(path, _say(""))(first, second, one, other)
+        if launches and not _both(first, second) and not path.startswith("hardware."):
+            words = "the other leaves it to the trainer"
+        if not words and path.startswith(CHOOSING) and (_scored(one) or _scored(other)):
+            words = "a score on held out rows decides which weights are kept, or when to stop"
+        yield Difference(path, first, second, _weighed(path, one, other, words), words)
+
+
+def _weighed(path: str, one: Values, other: Values, words: str) -> Weight:
+    if path == PIECES:
+        return "rounding" if _whole(one, other) else "training"
+    if path in HELD_OUT or (WORDS.get(path) is _devices and words):
+        return "training"
+    if path.startswith(CHOOSING) and (_scored(one) or _scored(other)):
+        return "training"
+    return _weight(path)
+
+
+def _scored(side: Values) -> bool:
+    """Whether a score on held out rows decides which weights are kept, or when to stop."""
+    return side.get("train.keep") == "best" or side.get("train.early_stopping") is not None
+
+
+def _unordered(value: Any) -> Any:
+    return sorted(value, key=str) if isinstance(value, list | tuple) else value
 
 
 def _one_place(first: Any, second: Any, left: Meaning, right: Meaning) -> bool:
@@ -234,33 +326,25 @@ def _both(first: Any, second: Any) -> bool:
     return first is not None and second is not None
 
 
-def _untold(first: Any, second: Any) -> bool:
-    """What results do not tell: a saved adapter names each module that `all-linear` stands for."""
-    return not _both(first, second) or "all-linear" in (first, second)
+def _untold(path: str, first: Any, second: Any) -> bool:
+    """What results do not tell: a saved adapter names each module that `all-linear` stands for.
+
+    A trainer's state has whole passes, rounded up (trainer.py, num_train_epochs).
+    """
+    if not _both(first, second) or "all-linear" in (first, second):
+        return True
+    return path == "train.epochs" and math.ceil(first) == math.ceil(second)
 
 
 def _idle(path: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """A field that only one method has: that the methods differ is told already."""
     section, _, name = path.rpartition(".")
     tag = f"{section}.type"
-    return name != "type" and one.get(tag) != other.get(tag) and tag in {*one, *other}
+    apart = one.get(tag) != other.get(tag) and tag in {*one, *other}
+    return name != "type" and apart and not _both(one.get(path), other.get(path))
 
 
 def _weight(path: str) -> Weight:
     if path.startswith(AROUND):
         return "around"
     return "rounding" if path.startswith(ROUNDING) else "training"
-
-
-def unsaid(left: Meaning, right: Meaning) -> tuple[str, ...]:
-    """Settings that cannot be compared, because no spec path says them: those of one side alone."""
-    sides = [
-        {(fate.setting.key, shown(fate.setting.value)): fate for fate in side.lost}
-        for side in (left, right)
-    ]
-    return tuple(
-        f"{fate.setting.place}: {key}: {value}"
-        for mine, theirs in (sides, reversed(sides))
-        for (key, value), fate in mine.items()
-        if (key, value) not in theirs
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,12 @@ HJSON = (
     "accelerate stop at them"
 )
 """A note on an engine's JSON that is Hjson."""
+ENCODED = "name a config: YAML, JSON, a script, a notebook; of other encodings save it as UTF-8"
+SAVED = "standard input is not read: save it as a file, and name that"
+ARGUMENTS = "training_args.bin"
+BESIDE = "ftspec explain and ftspec diff read its folder: adapter_config.json, trainer_state.json, README.md"
+WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""The first bytes of UTF-16, in which each second byte of plain English is 0."""
 T = TypeVar("T")
 
 
@@ -126,18 +133,26 @@ def read_text(path: Path) -> str:
         SpecError: it cannot be read, is not UTF-8, or is longer than any config.
     """
     try:
+        if stat.S_ISFIFO(
+            path.stat().st_mode
+        ):  # the format is found in a first look, settings in a second
+            message = "this is a pipe, which can be read once only"
+            raise SpecError(Problem(message, file=str(path), hint=SAVED))
         with path.open("rb") as file:
             content = file.read(4 * SIZE + 1)
     except (OSError, ValueError) as error:
         raise SpecError(_unread(path, error)) from error
+    if path.name == ARGUMENTS:
+        message = "a pickle is a program, and nothing is executed to read a config"
+        raise SpecError(Problem(message, file=str(path), hint=BESIDE))
+    if b"\0" in content and not content.startswith(WIDE):
+        message = "the file is not text: bytes of value 0 stand in it"
+        raise SpecError(Problem(message, file=str(path), hint=ENCODED))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        hint = (
-            "name a config: YAML, JSON, a script, a notebook; of other encodings save it as UTF-8"
-        )
-        problem = Problem("the file is not UTF-8 text", file=str(path), line=line, hint=hint)
+        problem = Problem("the file is not UTF-8 text", file=str(path), line=line, hint=ENCODED)
         raise SpecError(problem) from error
 
 
@@ -146,7 +161,9 @@ def _unread(path: Path, error: Exception) -> Problem:
         message = "this is a folder, and not one that ftspec compiled for a backend"
         return Problem(message, file=str(path), hint="name the config in it")
     message, hint = unread(path, error)
-    if isinstance(error, FileNotFoundError):
+    if path == Path("-"):
+        hint = SAVED
+    elif isinstance(error, FileNotFoundError):
         hint = "name a config, a folder that ftspec compiled, or a command line in quotes"
     return Problem(message, file=str(path), hint=hint)
 
@@ -160,6 +177,19 @@ def in_file(path: Path, read: Callable[..., T], *given: object) -> T:
             Problem(p.message, p.path, str(path), p.line, p.column, p.hint) for p in error.problems
         ]
         raise SpecError(placed_at) from error
+
+
+def told_together(read: Callable[[Path], T], paths: Iterable[Path]) -> list[T]:
+    """What a reader makes of each path; the problems of all of them are told at once."""
+    found, problems = [], list[Problem]()
+    for path in paths:
+        try:
+            found.append(read(path))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(list(dict.fromkeys(problems)))
+    return found
 
 
 def parse(path: Path, text: str, scalar: Scalar, last_wins: bool) -> Document:

@@ -27,6 +27,9 @@ UNTOLD = ("data.overflow", "data.split_rows", "output.folder")
 """What a compiled folder does not tell: what happens to long rows before a run, and where it was to work."""
 OPEN = ("train.data_seed", "data.train", "data.train_on")
 """Paths that a spec may leave open, and that another way of saying the same names."""
+BATCH = "train.batch_size"
+"""Of all devices: an engine's file and a launcher's say a factor of it."""
+ENGINES = ("hardware.zero.", "hardware.fsdp.")
 DEVICE = "hardware.device"
 RUN = 4
 """How many folders above a saved file may be the one that its training was started in."""
@@ -54,8 +57,16 @@ class Meaning:
     """Whether it tells only a part: nothing is known of paths that it has not, or has as null."""
     compiled: bool = False
     """Whether it is a folder that ftspec compiled: nothing is known of the few paths that it has not."""
+    launch: bool = False
+    """Whether it is an engine's file or a launcher's alone: the rest is the trainer's, whatever that says."""
     starts: tuple[Path, ...] = ()
     """Where its relative names of files may start."""
+
+    @property
+    def nearly(self) -> tuple[Fate, ...]:
+        """Settings that its values say only nearly."""
+        found = self.imported.fates if self.imported else ()
+        return tuple(fate for fate in found if fate.kind == "approximated")
 
     @property
     def values(self) -> dict[str, Any]:
@@ -79,6 +90,8 @@ def meaning(
     if wanted is None and len(paths) == 1 and _is_spec(paths[0]):
         return _of_spec(paths[0])
     imported = bring(paths, wanted, version, devices)
+    if not any(part.format.whole for part in imported.parts):
+        return _of_launch(str(paths[0]), imported)
     # what no setting and no row speaks of is as a spec has it
     values = {**flatten(imported.composed.spec), **imported.composed.values}
     opened = _opened(imported)
@@ -89,6 +102,28 @@ def meaning(
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
     return Meaning(str(paths[0]), effects, lost, imported, starts=(Path.cwd(),))
+
+
+def _of_launch(name: str, imported: Imported) -> Meaning:
+    """What an engine's file or a launcher's says: the rest is the trainer's, whose config is not here."""
+    values = imported.composed.values
+    effects = tuple(
+        Effect(path, values[path], _origin(path, imported.parts))
+        for path in leaf_paths()
+        if path in values and path != BATCH and _is_told(path, imported.parts)
+    )
+    lost = tuple(
+        fate
+        for fate in imported.fates
+        if fate.kind in ("unknown", "kept") or (fate.kind == "derived" and BATCH in fate.to)
+    )
+    return Meaning(name, effects, lost, imported, partial=True, launch=True, starts=(Path.cwd(),))
+
+
+def _is_told(path: str, parts: Sequence[Settled]) -> bool:
+    """Whether a setting says it, or it is where the model lies, which no trainer's config says."""
+    assumed = path.startswith(ENGINES) and any(path in part.spec for part in parts)
+    return assumed or bool(set_by(path, parts))
 
 
 def _opened(imported: Imported) -> dict[str, tuple[Any, str]]:
@@ -114,11 +149,12 @@ def _opened(imported: Imported) -> dict[str, tuple[Any, str]]:
 def _of_results(path: Path) -> Meaning:
     """What a training left behind."""
     whole = traces.compiled(path) if is_folder(path) else None
+    lost: tuple[Fate, ...] = ()
     if whole is not None:
         told = {name: (value, str(path)) for name, value in whole.items() if name not in UNTOLD}
         starts: tuple[Path, ...] = (path,)
     else:
-        told = traces.told(path)
+        told, lost = traces.told(path)
         starts = (Path.cwd(), path, *list(path.resolve().parents)[:RUN])
     effects = tuple(
         Effect(name, *told[name])
@@ -126,7 +162,9 @@ def _of_results(path: Path) -> Meaning:
         if name in told and not name.startswith(ELSEWHERE)
     )
     whole_run = whole is not None
-    return Meaning(str(path), effects, partial=not whole_run, compiled=whole_run, starts=starts)
+    return Meaning(
+        str(path), effects, lost, partial=not whole_run, compiled=whole_run, starts=starts
+    )
 
 
 def _is_spec(path: Path) -> bool:

@@ -45,6 +45,12 @@ REWRITTEN = frozenset(
 """Keys of LLaMA-Factory's v1 (0.9.5, v1/config) that no other format has beside a `model`."""
 
 
+LEFT: Mapping[frozenset[str], str] = {
+    frozenset(("peft_type", "base_model_name_or_path")): "a saved adapter's adapter_config.json",
+    frozenset(("global_step", "log_history")): "a trainer's trainer_state.json",
+}
+"""Keys of what a training leaves behind."""
+LEFT_HINT = "ftspec explain and ftspec diff read it; name the config of the training"
 NO_TRAINER = (
     "not in a format that is known: no trainer of trl, and no config of one, surely runs in it"
 )
@@ -240,6 +246,9 @@ def _recognised(data: Mapping[str, Any], path: Path) -> Format:
     for form in formats():
         if form.recognise is not None and form.recognise(data):
             return form
+    if (what := next((what for keys, what in LEFT.items() if keys <= set(data)), "")) != "":
+        message = f"this is {what}, which tells a part of a training alone"
+        raise SpecError(Problem(message, file=str(path), hint=LEFT_HINT))
     if read.is_script(path):
         raise SpecError(Problem(NO_TRAINER, file=str(path), hint=WHICH_TRAINERS))
     scores = {form.name: len(form.signs & set(data)) for form in formats()}

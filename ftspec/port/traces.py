@@ -12,9 +12,10 @@ from typing import Any
 from ftspec.backend import File, lift
 from ftspec.emit.manifest import NAME, recorded
 from ftspec.errors import Problem, SpecError
-from ftspec.mapping import FieldMap
+from ftspec.port.adapters import read_adapter
 from ftspec.port.compiled import BETWEEN
 from ftspec.port.documents import in_file, read_text
+from ftspec.port.fates import Fate
 from ftspec.read import json, yaml
 from ftspec.registry import load
 from ftspec.spec.present import is_file, is_folder
@@ -58,23 +59,28 @@ def compiled(folder: Path) -> dict[str, Any] | None:
     return dict(lift(backend, backend.read(files)).spec)
 
 
-def told(path: Path) -> dict[str, tuple[Any, str]]:
-    """Value and origin by spec path, as far as the files at a path tell.
+def told(path: Path) -> tuple[dict[str, tuple[Any, str]], tuple[Fate, ...]]:
+    """Value and origin by spec path, as far as the files at a path tell; and what no path says.
 
     Raises:
         SpecError: there is nothing there that tells anything.
     """
     found: dict[str, tuple[Any, str]] = {}
+    lost: tuple[Fate, ...] = ()
     for file in _files(path):
-        reader = {ADAPTER: _adapter, STATE: _state, CARD: _card}[file.name]
-        for spec_path, value in reader(file).items():
+        if file.name == ADAPTER:
+            values, more = read_adapter(file)
+            lost = lost or more
+        else:
+            values = {STATE: _state, CARD: _card}[file.name](file)
+        for spec_path, value in values.items():
             found.setdefault(spec_path, (value, str(file)))
-    if not found:
+    if not found and not lost:
         hint = f"read are folders with {', '.join(FILES)}, and folders that ftspec compiled"
         raise SpecError(
             Problem("nothing in it tells how it was trained", file=str(path), hint=hint)
         )
-    return found
+    return found, lost
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -91,27 +97,6 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SpecError(Problem("not an object", file=str(path)))
     return value
-
-
-def _adapter(path: Path) -> dict[str, Any]:
-    """peft's own file: LoRA's options as a script has them."""
-    saved = _object(path)
-    found: dict[str, Any] = {}
-    if isinstance(name := saved.get("base_model_name_or_path"), str):
-        found["model.name"] = name
-    if saved.get("peft_type") != "LORA":
-        return found
-    fields = load("trl").maps["sft"]
-    rows = [row for row in fields.rows if row.keys and all(map(_of_an_adapter, row.keys))]
-    native = {"tuner": "lora", **{f"LoraConfig.{key}": value for key, value in saved.items()}}
-    if isinstance(modules := saved.get("target_modules"), list):
-        native["LoraConfig.target_modules"] = sorted(modules)  # saved from a set
-    lifted = FieldMap(fields.backend, rows).lift(native)
-    return {**found, **lifted.spec}
-
-
-def _of_an_adapter(key: str) -> bool:
-    return key == "tuner" or key.startswith("LoraConfig.")
 
 
 def _state(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference, prepared
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
+from ftspec.port.unsaid import asked, assumed, nearly
 from ftspec.spec.paths import sections
 from ftspec.spec.secrets import is_secret, masked
 
@@ -101,6 +102,8 @@ def explained(found: Meaning) -> Iterator[str]:
             yield f"  {effect.path:{width}}  {head:24}  {origin}"
             yield from (f"    - {_value(row)}" for row in rows)
     yield ""
+    if found.launch:
+        yield "note: it says how a training is launched; the rest is said by the trainer's own config"
     if found.imported is not None:
         yield from lines(found.imported)
 
@@ -148,8 +151,9 @@ def told(
 ) -> Iterator[str]:
     """The verdict first, then the differences by weight."""
     matters = [one for one in found if one.weight != "around"]
+    some = "" if not (left.partial or right.partial) else f", as far as {_tell(left, right)}"
     if not matters and not rest:
-        yield f"{left.name} and {right.name} train the same"
+        yield f"{left.name} and {right.name} train the same{some}"
     else:
         yield f"{left.name} and {right.name} do not train the same"
     for weight, head in _HEADS.items():
@@ -165,6 +169,28 @@ def told(
     if rest:
         yield "cannot be compared, and stands in one of them alone:"
         yield from (f"  {line}" for line in rest)
+    for head, more in (
+        ("only nearly what is compared, in one of them alone:", nearly(left, right)),
+        ("left open by one of them alone:", asked(left, right)),
+    ):
+        if more:
+            yield head
+            yield from (f"  {line}" for line in more)
+    yield from (f"note: {line}" for line in assumed(left, right))
+
+
+MANY = 8
+"""Values that a verdict names one by one."""
+
+
+def _tell(left: Meaning, right: Meaning) -> str:
+    """`out/README.md tells (model.name)`: what of a side that tells a part the other one has too."""
+    sides = [side for side in (left, right) if side.partial]
+    both = [path for path, value in left.values.items() if value is not None]
+    both = [path for path in both if right.values.get(path) is not None]
+    names = " and ".join(side.name for side in sides)
+    shown = ", ".join(both) if len(both) <= MANY else f"{len(both)} values"
+    return f"{names} {'tells' if len(sides) == 1 else 'tell'} ({shown or 'nothing of both'})"
 
 
 def differences_as_json(
@@ -177,6 +203,10 @@ def differences_as_json(
         "same": not rest and all(line.weight == "around" for line in found),
         "differences": [line._asdict() for line in found],
         "not_compared": list(rest),
+        "partial": [side.name for side in (left, right) if side.partial],
+        "nearly": list(nearly(left, right)),
+        "open": list(asked(left, right)),
+        "notes": list(assumed(left, right)),
     }
 
 

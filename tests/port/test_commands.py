@@ -102,6 +102,15 @@ def test_strict_fails_on_what_is_lost(ftspec: Command, sources: Path) -> None:
     assert not (sources / "spec.yaml").exists()
 
 
+def test_strict_prints_one_object_of_json(ftspec: Command, sources: Path) -> None:
+    (sources / "odd.yaml").write_text(
+        "model_name_or_path: org/m\nuse_peft: true\nlearning_rat: 1\n"
+    )
+    done = ftspec("import", "odd.yaml", "--strict", "--json")
+    problems = json.loads(done.out)["error"]["problems"]
+    assert (done.code, {problem["file"] for problem in problems}) == (4, {"odd.yaml"})
+
+
 def test_explain_names_the_origin_of_each_value(ftspec: Command, sources: Path) -> None:
     done = ftspec("explain", "llama.yaml", "dataset_info.json")
     origins = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}

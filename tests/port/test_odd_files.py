@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def test_a_batch_that_is_none_is_not_understood(read: Bring, size: str) -> None:
     ("name", "content", "message", "hint"),
     [
         ("model.bin", b"\xff\xfe\x00", "not UTF-8 text", "name a config"),
+        ("wide.yaml", b"a\0:\0 \0001\0", "bytes of value 0", "save it as UTF-8"),
+        ("training_args.bin", b"PK\x03", "a pickle is a program", "adapter_config.json"),
+        (
+            "adapter_config.json",
+            b'{"peft_type": "LORA", "base_model_name_or_path": "a"}',
+            "a saved adapter's",
+            "ftspec diff",
+        ),
+        (
+            "trainer_state.json",
+            b'{"global_step": 1, "log_history": []}',
+            "trainer's",
+            "ftspec diff",
+        ),
         ("list.yaml", b"[1, 2]", "a mapping, and this is a list", "keys and values"),
         ("word.yaml", b"word", "this is one value, 'word'", "keys and values"),
         ("list.json", b"[1]", "an object, and this is a list", "keys and values"),
@@ -122,6 +137,23 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match=message) as caught:
             bring([path])
         assert caught.value.problems[0].hint
+
+
+def test_files_that_cannot_be_read_are_told_all_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        bring([tmp_path / "gone.yaml", tmp_path / "away.json"])
+    assert [Path(problem.file).name for problem in caught.value.problems] == [
+        "gone.yaml",
+        "away.json",
+    ]
+
+
+def test_what_is_no_file_that_stays_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path, message in ((tmp_path / "pipe.yaml", "this is a pipe"), (Path("-"), "no such file")):
+        with pytest.raises(SpecError, match=message) as caught:
+            bring([path])
+        assert "standard input is not read" in caught.value.problems[0].hint
 
 
 def test_a_trace_that_is_cut_is_named(tmp_path: Path) -> None:

@@ -184,9 +184,15 @@ def _feedforward() -> Row:
         ("method.tuner.feedforward",),
         ("IA3Config.feedforward_modules",),
         list,
-        tuple,
+        _lift_feedforward,
         absent=(None,),
     )
+
+
+def _lift_feedforward(native: Any) -> Any:
+    if native is None:
+        raise Refuse("feedforward_modules=None: peft's own choice is not in a spec", "notimpl")
+    return (native,) if isinstance(native, str) else tuple(native)
 
 
 def _tokens(prefix: str, lower: Any, *uses: str) -> Row:
