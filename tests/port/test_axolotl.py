@@ -99,7 +99,7 @@ def test_the_warm_up(read: Bring, said: str, steps: int | None, ratio: float | N
 
 
 def test_a_batch_size_is_that_of_one_device(read: Bring) -> None:
-    found = values(read, LORA + "batch_size: 8\n", devices=2)
+    found = values(read, LORA + "batch_size: 8\ngradient_accumulation_steps:\n", devices=2)
     assert found["train.batch_size"] == 16
     assert found["train.micro_batch_size"] == 2
 

@@ -248,7 +248,7 @@ def test_a_switch_in_words(read: Bring, word: str) -> None:
         ("evaluation_strategy: no\nval_set_size: 0.1\n", "put it in quotes"),
         ("save_strategy: no\n", "put it in quotes"),
         ("plugins: axolotl.integrations.liger.LigerPlugin\n", "plugins that is no list"),
-        ("fsdp: full_shard auto_wrap\n", "fsdp that is no list"),
+        ("fsdp: full_shard auto_wrap\nfsdp_config: {}\n", "fsdp that is no list"),
         (
             "plugins: [axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin]\n"
             "cut_cross_entropy: true\n",

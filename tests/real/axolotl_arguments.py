@@ -28,6 +28,7 @@ from axolotl.loaders.model import ModelLoader
 from axolotl.loaders.utils import load_model_config
 from axolotl.utils import config as configs
 from axolotl.utils.dict import DictDefault
+from axolotl.utils.trainer import setup_fsdp_envs
 
 logging.disable(logging.CRITICAL)
 ROWS = 4000
@@ -103,6 +104,8 @@ def made(path: Path) -> dict[str, Any]:
     )
     configs.normalize_config(cfg)
     configs.normalize_cfg_datasets(cfg)
+    if cfg.fsdp or cfg.fsdp_config:
+        setup_fsdp_envs(cfg)
     model = SimpleNamespace(config=SimpleNamespace(num_labels=1, model_type="llama"))
     total = steps_of(cfg)
     collator: Any = {}

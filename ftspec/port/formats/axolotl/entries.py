@@ -25,7 +25,7 @@ WINDOWS = 64
 """How many rows a text becomes at most (prompt_strategies/completion.py, max_length)."""
 COLUMN = {"completion": "field", "pretrain": "text_column"}
 """Which key names the column of texts (prompt_strategies/completion.py and pretrain.py)."""
-STREAM = "pretraining_dataset"
+STREAM, HELD = "pretraining_dataset", "test_datasets"
 WINDOWED = (
     "a text longer than sequence_len becomes several rows there, which overlap and have an end of text each: "
     "here it is cut"
@@ -121,7 +121,8 @@ def places(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, .
         return "a spec names local files and data sets of the hub, no other place"
     if place.lower().endswith(tuple(SUFFIXES)):
         return place, (), ()
-    if not place.startswith(FOLDERS) and place not in READERS and place.count("/") < 2:
+    of_hub = not place.startswith(FOLDERS) and not place.endswith("/") and place.count("/") < 2
+    if of_hub and place not in READERS:
         return place, tuple(named), ()
     why = _local(entry, named)
     return why or (named[0], (), tuple(named[1:]))
@@ -205,7 +206,17 @@ def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = [one for one in listed if isinstance(one, dict)]
     if key == STREAM:  # the first one alone (utils/data/sft.py, _extract_pretraining_config)
         return [{**one, "type": one.get("type") or "pretrain"} for one in found[:1]]
+    if key == HELD and not context.get("rl"):
+        return [{**one, "split": "test"} if _whole(one) else one for one in found]
     return found
+
+
+def _whole(entry: Mapping[str, Any]) -> bool:
+    """Whether no part is named of a data set (utils/data/sft.py: of `test_datasets`, `test` is taken then).
+
+    utils/data/rl.py takes `train` all the same, and of a local file there is no other.
+    """
+    return not entry.get("split") and not entry.get("data_files")
 
 
 def streamed(context: Context) -> tuple[str | None, str]:

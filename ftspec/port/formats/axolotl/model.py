@@ -7,12 +7,20 @@ from typing import Any
 
 from ftspec.families.tuners.unfrozen import ROWS, regular
 from ftspec.families.weights.stored import CALLS, KERNELS
+from ftspec.port.beside import object_beside
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.attention import ATTENTION_RULES
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.grpo import AGGREGATION, scales_apart
 from ftspec.port.formats.axolotl.images import shows
-from ftspec.port.formats.axolotl.words import BITS, KERNEL, LORA, is_quantised, off_or, said
+from ftspec.port.formats.axolotl.words import (
+    BITS,
+    KERNEL,
+    LORA,
+    is_quantised,
+    off_or,
+    said,
+)
 from ftspec.port.rules import Context, Outcome, Rule, inert, renamed, section, unknown
 from ftspec.spec.model import UNPACKED
 
@@ -126,7 +134,28 @@ def _bits(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=NOT_FOUR)
     if not is_quantised(context, setting.key):
         return Outcome("unknown", why=f"axolotl stops at it with adapter: {adapter or 'null'}")
-    return Outcome("derived", {BITS + setting.key: setting.value})
+    native = {BITS + setting.key: setting.value}
+    if part := _left_whole(setting, context):
+        return Outcome("approximated", native, why=LEFT.format(part))
+    return Outcome("derived", native)
+
+
+LEFT = (
+    "of this model axolotl leaves {} in 16 bits and holds the head in few (loaders/model.py); here all "
+    "linear layers but the head are held in few"
+)
+WHOLE = {
+    "load_in_4bit": {"falcon_h1": "out_proj"}, "load_in_8bit": {"falcon_h1": "out_proj", "jamba": "mamba"},
+}  # fmt: skip
+"""Modules that stay as they are, by the model's type."""
+
+
+def _left_whole(setting: Setting, context: Context) -> str:
+    """By a local model's config.json, else by its name."""
+    model = str(context.get("base_model") or "")
+    kind = object_beside(f"{model}/config.json", context).get("model_type")
+    name = str(kind or model).lower().replace("-", "_")
+    return next((part for type_, part in WHOLE[setting.key].items() if type_ in name), "")
 
 
 def _double(setting: Setting, context: Context) -> Outcome:

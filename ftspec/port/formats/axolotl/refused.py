@@ -165,6 +165,12 @@ def _eight_bits_sharded(context: Context) -> bool:
     return bool(offloads) and "8bit" in name
 
 
+def _no_section(context: Context) -> bool:
+    """utils/trainer.py, setup_fsdp_envs, asks it without looking; an engine's file is asked in its place."""
+    words = context.get("fsdp") and not context.get("deepspeed")
+    return bool(words) and context.get("fsdp_config") is None
+
+
 def _reentrant(context: Context) -> bool:
     return section(context, "gradient_checkpointing_kwargs").get("use_reentrant") is True
 
@@ -231,6 +237,7 @@ ROWS: tuple[tuple[str, Condition], ...] = (
         ),
     ),
     ("deepspeed with fsdp", on("deepspeed", "fsdp")),
+    ("fsdp without fsdp_config", _no_section),
     ("max_memory with gpu_memory_limit", on("max_memory", "gpu_memory_limit")),
     ("lr_groups with loraplus_lr_ratio", on("lr_groups", "loraplus_lr_ratio")),
     (

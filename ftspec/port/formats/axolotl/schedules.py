@@ -10,6 +10,8 @@ from ftspec.port.formats.axolotl.words import CONFIG, known_steps, not_of_rl, of
 from ftspec.port.formats.hf_arguments import CONSTANT, NO_WARMUP
 from ftspec.port.rules import Context, Outcome, Rule, unknown
 
+OWN = ("one_cycle", "rex")
+"""Schedules of axolotl's, which it hands to transformers as a cosine (core/builders/base.py)."""
 NEGATIVE = "of fewer than no steps, as max_steps says, the share is none: axolotl does not warm up"
 CAPPED = (
     "train.warmup_ratio: axolotl warms up for 3 % of the steps, but for 100 at most: of a run of more than "
@@ -19,7 +21,7 @@ ROUNDED = "a share of the steps is rounded down there, up here: at most one step
 
 
 def _schedule(setting: Setting, context: Context) -> Outcome:
-    if setting.value in ("one_cycle", "rex"):
+    if setting.value in OWN:
         native = {f"{CONFIG}lr_scheduler_type": setting.value}  # which no row lifts
         return Outcome("unknown", native, why=f"the schedule {setting.value!r} is not in a spec")
     floor = context.get("cosine_min_lr_ratio")
@@ -31,18 +33,34 @@ def _schedule(setting: Setting, context: Context) -> Outcome:
 
 def _minimum(setting: Setting, context: Context) -> Outcome:
     """core/trainers/mixins/scheduler.py: not asked where it is zero, or where the schedule is no cosine."""
-    if not setting.value or taken(context, "lr_scheduler") != "cosine":
-        return Outcome("inert", why="the cosine goes to zero anyway")
-    if context.get("lr_quadratic_warmup"):
-        return Outcome("inert", why="lr_quadratic_warmup has a cosine of its own, to zero")
-    if context.get("cosine_constant_lr_ratio"):
-        return Outcome("unknown", why="a cosine that stays low before the end is not in a spec")
-    if setting.value > 1:
-        return Outcome("unknown", why="axolotl stops at more than 1")
+    if idle := _idle(setting, context):
+        return Outcome("inert", why=idle)
+    if lost := _no_curve(setting, context):
+        return Outcome("unknown", why=lost)
     if setting.value == 1:
         spec = {"train.schedule.type": "constant"}
         return Outcome("derived", spec=spec, why="a cosine from the peak to the peak is constant")
     return Outcome("renamed", spec={"train.schedule.min_ratio": setting.value})
+
+
+def _idle(setting: Setting, context: Context) -> str:
+    """Why a lowest rate is not read; empty where it is."""
+    if not setting.value:
+        return "the cosine goes to zero anyway"
+    if taken(context, "lr_scheduler") not in ("cosine", "rex"):
+        return "it is read with `lr_scheduler: cosine` alone"
+    if context.get("lr_quadratic_warmup") and taken(context, "lr_scheduler") == "cosine":
+        return "lr_quadratic_warmup has a cosine of its own, to zero"
+    return ""
+
+
+def _no_curve(setting: Setting, context: Context) -> str:
+    """Why a spec has no such curve; empty where it has."""
+    if taken(context, "lr_scheduler") == "rex":
+        return "it is the lowest rate of rex, which is not in a spec"
+    if context.get("cosine_constant_lr_ratio"):
+        return "a cosine that stays low before the end is not in a spec"
+    return "axolotl stops at more than 1" if setting.value > 1 else ""
 
 
 def _parabola(_setting: Setting, context: Context) -> Outcome:

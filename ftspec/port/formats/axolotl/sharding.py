@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from ftspec.families.training.fsdp import PATH
 from ftspec.port.fates import Setting
 from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.words import off_or, said
 from ftspec.port.formats.deepspeed.blocks import MOVED
-from ftspec.port.rules import Context, Outcome, Rule, derived, inert
+from ftspec.port.rules import Context, Outcome, Rule, inert
 
 APART = ("dp_replicate_size", "dp_shard_size", "expert_parallel_size")
 """Sizes whose devices each have rows of their own."""
@@ -22,6 +23,8 @@ CUT = "tensor_parallel_size"
 SIZES = (2, 4, 8)
 """Of groups that a spec has."""
 GRID = (*APART, "tensor_parallel_size", "context_parallel_size")
+STRATEGIES = ("full_shard", "shard_grad_op", "no_shard", "hybrid_shard", "hybrid_shard_zero2")
+"""Words of `fsdp`; version 2 has the first two."""
 SHARED: Mapping[str, str] = {
     "context_parallel_size": "a row cut over several devices by ring attention is not in a spec: in "
     "hardware.sequence_parallel each device has some of the heads, as DeepSpeed has it",
@@ -60,7 +63,41 @@ def _strategy(context: Context) -> str:
     """Its schema of the section has no strategy, and leaves the key out (utils/schemas/fsdp.py)."""
     size, copies = context.get("dp_shard_size"), context.get("dp_replicate_size")
     shared = isinstance(size, int) and size > 1 and isinstance(copies, int) and copies > 1
-    return "hybrid_shard" if shared else fsdp.resharded(context)
+    if shared:
+        return "hybrid_shard"
+    unsaid = fsdp.said(context, "reshard_after_forward") is None
+    if unsaid and fsdp.version(context) == 2 and "shard_grad_op" in fsdp.words(context):
+        return "shard_grad_op"
+    return fsdp.resharded(context)
+
+
+FULL = (
+    "of version 1 axolotl tells accelerate no strategy, and it then shards fully (accelerator.py)"
+)
+OFFLOADS = "`fsdp: offload` holds, whatever it says"
+
+
+def _listed(setting: Setting, context: Context) -> Outcome:
+    """transformers 5.16, training_args.py, _apply_legacy_fsdp_to_config puts its words into the section."""
+    found = fsdp.words(context)
+    if odd := [word for word in found if word not in (*STRATEGIES, "offload", "auto_wrap")]:
+        return Outcome("unknown", why=f"transformers has no {odd[0]!r}, and stops")
+    others = [word for word in found if word in STRATEGIES and word != _strategy(context)]
+    if others and fsdp.version(context) == 2 and others[0] not in STRATEGIES[:2]:
+        return Outcome("unknown", why=f"with version 2 transformers stops at {others[0]}")
+    spec: dict[str, Any] = {f"{PATH}sharding_strategy": _strategy(context)}
+    if "offload" in found:
+        spec[f"{PATH}offload_parameters"] = True
+    why = FULL if others and fsdp.version(context) == 1 else ""
+    return Outcome("derived", spec=spec, why=why, loud=bool(why))
+
+
+def _offloaded(setting: Setting, context: Context) -> Outcome:
+    held = "offload" in fsdp.words(context)
+    spec = {f"{PATH}offload_parameters": held or fsdp.true(setting.value)}
+    if held and not fsdp.true(setting.value):
+        return Outcome("derived", spec=spec, why=OFFLOADS)
+    return Outcome("renamed", spec=spec)
 
 
 FSDP = fsdp.Tool(shards, "FSDP is not set", _strategy)
@@ -71,7 +108,10 @@ def sharded(context: Context) -> dict[str, Any]:
     if not shards(context):
         return {}
     # transformers 5.16, training_args.py: one model, in both versions, unless the section says otherwise
-    return fsdp.assumed(context, sharding_strategy=_strategy(context), state_dict_type="full")
+    more = {"offload_parameters": True} if "offload" in fsdp.words(context) else {}
+    return fsdp.assumed(
+        context, sharding_strategy=_strategy(context), state_dict_type="full", **more
+    )
 
 
 def _size(setting: Setting, context: Context) -> Outcome:
@@ -107,7 +147,7 @@ def _resharded(_setting: Setting, context: Context) -> Outcome:
 
 
 SHARDING_RULES: dict[str, Rule] = {
-    "fsdp": off_or(derived("hardware.fsdp.sharding_strategy")),
+    "fsdp": off_or(_listed),
     "fsdp_config": inert("empty"),
     "fsdp_config.": inert(MOVED),
     **fsdp.section_rules(FSDP),
@@ -115,6 +155,9 @@ SHARDING_RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("fsdp_config.sharding_strategy", "fsdp_config.fsdp_sharding_strategy"),
         inert("axolotl reads no strategy: reshard_after_forward says it, and full without it"),
+    ),
+    **dict.fromkeys(
+        ("fsdp_config.offload_params", "fsdp_config.fsdp_offload_params"), said(_offloaded)
     ),
     "fsdp_config.reshard_after_forward": said(_resharded),
     "fsdp_config.fsdp_reshard_after_forward": said(_resharded),

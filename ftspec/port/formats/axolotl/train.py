@@ -8,7 +8,7 @@ from typing import Any
 from ftspec.families.training.optimizers import NAMES, SYNONYMS
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.axolotl.entries import objective
-from ftspec.port.formats.axolotl.schedules import SCHEDULE_RULES, figure
+from ftspec.port.formats.axolotl.schedules import SCHEDULE_RULES, figure, is_flat
 from ftspec.port.formats.axolotl.sharding import recomputes
 from ftspec.port.formats.axolotl.unread import unread
 from ftspec.port.formats.axolotl.words import (
@@ -33,6 +33,7 @@ OPTIMIZERS = {
     **{word: NAMES[kind] for word, kind in SYNONYMS.items()},
 }
 BOTH = "FSDP recomputes, by activation_checkpointing; where the trainer is asked as well, as here, it stops"
+PASSES = "gradient_accumulation_steps"
 AVERAGED = (
     "axolotl averages the means of the batches, whatever the number of trained tokens in each"
 )
@@ -87,6 +88,22 @@ def _accumulation(_setting: Setting, context: Context) -> Outcome:
     return Outcome("derived", native, averaged, AVERAGED)
 
 
+ONCE = (
+    "where gradient_accumulation_steps is missing it is 1 (utils/schemas/training.py), whatever this says; "
+    "releases before 0.4 made this batch: say gradient_accumulation_steps if that is meant"
+)
+COUNTED = "the steps of which a share warms up are counted by it all the same"
+
+
+def _batch(setting: Setting, context: Context) -> Outcome:
+    """utils/config, normalize_config: asked for where the passes are null, not where they are missing."""
+    if PASSES in context.document.data:
+        return _accumulation(setting, context)
+    if context.get("warmup_steps") is None and not is_flat(context):
+        return Outcome("approximated", why=f"{ONCE}; {COUNTED}", of=("train.batch_size",))
+    return Outcome("inert", why=ONCE, loud=True)
+
+
 def average(context: Context) -> dict[str, Any]:
     """What the loss of a step is the mean of, where several passes make one."""
     passes = accumulation(context) * context.devices * context.nodes // context.sharing
@@ -97,13 +114,15 @@ def average(context: Context) -> dict[str, Any]:
 
 def accumulation(context: Context) -> int:
     """utils/config, normalize_config: a batch_size is that of one device."""
+    if PASSES not in context.document.data:
+        return 1
     micro, steps, batch = (
         value
         if isinstance(value, int) and value > 0
         else None  # what else there is is told elsewhere
         for value in (
             taken(context, "micro_batch_size"),
-            context.get("gradient_accumulation_steps"),
+            context.get(PASSES),
             context.get("batch_size"),
         )
     )
@@ -328,7 +347,7 @@ TRAIN_RULES: dict[str, Rule] = {
     "max_steps": said(renamed(f"{CONFIG}max_steps")),
     "micro_batch_size": said(renamed(f"{CONFIG}per_device_train_batch_size")),
     "gradient_accumulation_steps": said(_accumulation),
-    "batch_size": said(_accumulation),
+    "batch_size": said(_batch),
     "eval_batch_size": said(renamed(f"{CONFIG}per_device_eval_batch_size")),
     "seed": _native("seed"),
     "gradient_checkpointing": said(_checkpointing),

@@ -51,6 +51,7 @@ MEANT = {
     "tokenizer_path": "tokenizer_config",
     "model_name_or_path": "base_model",
     "packing": "sample_packing",
+    "ref_model": "",  # the model as it begins, always: no key names another one
     "use_dora": "peft_use_dora",
     "use_rslora": "peft_use_rslora",
 }
@@ -103,6 +104,6 @@ def _name(key: str, place: str) -> str:
 
 
 def _ignored(name: str, known: Iterable[str]) -> str:
-    near = MEANT.get(name) or close(name, known, NEAR)
+    near = MEANT[name] if name in MEANT else close(name, known, NEAR)
     hint = f"; did you mean `{near}`?" if near else ""
     return f"axolotl ignores it: no release has {name}{hint}"

@@ -30,6 +30,11 @@ from ftspec.port.formats.axolotl.words import (
 )
 from ftspec.port.rules import Context, section
 
+NOWHERE = "neither lora_target_linear nor lora_target_modules: which modules get an adapter?"
+ALONE = (
+    "lora_target_parameters without lora_target_linear and lora_target_modules: no module gets an adapter "
+    "there, and in a spec some do: which?"
+)
 DTYPES = {"bf16": "bfloat16", "bf16-pure": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
@@ -123,10 +128,8 @@ def _adapter(context: Context, half: str) -> tuple[dict[str, Any], list[str]]:
     questions = []
     found = targets(context)
     native[f"{LORA}target_modules"] = found or ["q_proj", "v_proj"]
-    if not found and not context.get("lora_target_parameters"):
-        questions.append(
-            "neither lora_target_linear nor lora_target_modules: which modules get an adapter?"
-        )
+    if not found and not context.get("lora_model_dir"):
+        questions.append(ALONE if context.get("lora_target_parameters") else NOWHERE)
     if not context.get("lora_model_dir"):
         questions += [
             f"{key} is missing: axolotl takes no adapter without it"
