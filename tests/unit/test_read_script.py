@@ -82,6 +82,8 @@ def test_what_is_certain(before: str, expression: str, value: object) -> None:
         ("int = str", "int('3')"),
         ("", "getattr(torch, 'no such')"),
         ("import os\nos.environ['N'] = '4'", "os.environ.get('N', '3')"),
+        ("a = load_dataset('x')", "1 if a < None else 2"),
+        ("a = load_dataset('x')", "1 if a in None else 2"),
     ],
 )
 def test_what_is_not(before: str, expression: str) -> None:
@@ -180,6 +182,37 @@ def test_the_statements_of_a_condition() -> None:
     calls = read("if x:\n    print(1)\n    for a in b:\n        go(a)\nelse:\n    pass\n")
     assert calls.parts == {1: ("print(1)", "go(a)")}
     assert [line for line, _ in calls.foreign] == [1]
+
+
+@pytest.mark.parametrize(
+    ("before", "expression"),
+    [
+        ("a = 1\nif b:\n    from c import a", "a"),
+        ("class C:\n    a = 1\nif b:\n    class C:\n        a = 2", "C.a"),
+    ],
+)
+def test_what_a_condition_binds_anew(before: str, expression: str) -> None:
+    script = f"{before}\nSFTConfig(x={expression})\n"
+    calls = read_script(script, Wanted(CALLS, CALLS, {}, {}, valued=("SFTConfig",)))
+    assert calls.values == {}
+    assert calls.foreign
+
+
+def test_a_function_that_a_condition_defines_anew() -> None:
+    calls = read(
+        "def f():\n    return SFTConfig(a=1)\nif x:\n    def f():\n        return SFTConfig(a=2)\nf()\n"
+    )
+    assert calls.values == {}
+    assert calls.foreign == ((6, "f()"),)
+
+
+def test_a_config_of_hydra_that_is_a_list() -> None:
+    script = (
+        "import hydra\n@hydra.main(config_path='.', config_name='c')\ndef main(cfg):\n"
+        "    SFTConfig(a=cfg.a)\nmain()\n"
+    )
+    calls = read_script(script, Wanted(CALLS, CALLS, {}, {}, files=lambda _name, _dialect: [1]))
+    assert calls.foreign == ((5, "main()"),)
 
 
 def test_a_function_of_itself_comes_to_an_end() -> None:

@@ -104,6 +104,8 @@ def handed_by_hydra(
         config = loaded(script, place, "omegaconf")
     except (Unknown, TypeError):
         return None
+    if not isinstance(config, Settings):
+        return None  # a list
     if any(one != "_self_" for one in config.pop("defaults", None) or []):
         return None  # of several files
     for key, word in script.wanted.arguments.items():

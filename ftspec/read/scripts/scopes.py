@@ -60,6 +60,12 @@ class Scope:
         if call := getattr(found, "call", ""):
             self.objects[name] = call
 
+    def binds(self, name: str) -> bool:
+        """Whether something is known of what a name is bound to."""
+        scope = self.of(name)
+        kinds = (scope.literals, scope.objects, scope.functions, scope.classes, scope.callees)
+        return any(name in names for names in (*kinds, scope.mappings, scope.opened))
+
     def opaque(self, name: str, origin: str = "") -> None:
         """A name is bound to something that is no value."""
         self.forget(name)

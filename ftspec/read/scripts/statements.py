@@ -71,6 +71,7 @@ def _statement(  # noqa: PLR0911, PLR0912 - one per kind of node
         case ast.If():
             branch = choices.taken(script, node)
             if branch is None:
+                _doubt(script, node)
                 return choices.does_nothing(node)
             _statements(script, branch)
         case ast.Try():
@@ -108,6 +109,13 @@ def _statement(  # noqa: PLR0911, PLR0912 - one per kind of node
                 script.scope.forget(name)
             return False
     return True
+
+
+def _doubt(script: Script, node: ast.If) -> None:
+    """What either branch binds may be another by now: a function that is defined there, or imported."""
+    for name in bound_in([node]):
+        if script.scope.binds(name):
+            script.scope.opaque(name)
 
 
 def _expression(script: Script, node: ast.expr) -> bool:

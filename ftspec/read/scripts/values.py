@@ -94,7 +94,9 @@ def _other(  # noqa: PLR0911 - one per kind of node
         case ast.Subscript(value=ast.Attribute(attr="environ"), slice=variable):
             return results.variable(script, node, read(variable), None, read)
         case ast.Compare(
-            left=ast.Name(id=name), ops=[test], comparators=[ast.Constant(value=None)]
+            left=ast.Name(id=name),
+            ops=[ast.Is() | ast.IsNot() | ast.Eq() | ast.NotEq() as test],
+            comparators=[ast.Constant(value=None)],
         ):
             return _is_none(script, name, test)
     return worked.worked(node, read)
