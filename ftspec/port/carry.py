@@ -91,7 +91,10 @@ SAVED_ELSEWHERE = (
 def _goes_on(imported: Imported, backend: str) -> Iterator[str]:
     """What a checkpoint holds beside weights is its framework's own."""
     source = imported.parts[0].format
-    if imported.composed.values.get("train.resume") and source.backend != backend:
+    own = (
+        source.name.removesuffix("_script") == backend
+    )  # `backend` of a format is whose map reads it
+    if imported.composed.values.get("train.resume") and not own:
         yield SAVED_ELSEWHERE.format(source.title, load(backend).title)
 
 

@@ -97,7 +97,7 @@ def test_what_axolotl_hands_to_trl(read: Bring, text: str, path: str, value: Any
         ("rl: dpo\nkto_desirable_weight: 0.5\n", "kto_desirable_weight", "inert"),
         ("rl: dpo\ndpo_use_weighting: true\n", "dpo_use_weighting", "unknown"),
         ("rl: ipo\ndpo_label_smoothing: 0.1\n", "dpo_label_smoothing", "inert"),
-        ("rl: dpo\ndpo_label_smoothing: 0.1\n", "dpo_label_smoothing", "inert"),
+        ("rl: dpo\ndpo_label_smoothing: 0.1\n", "dpo_label_smoothing", "approximated"),
         (
             "rl: dpo\ndpo_loss_type: [robust]\ndpo_label_smoothing: 0.1\n",
             "dpo_label_smoothing",

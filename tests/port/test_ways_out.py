@@ -80,6 +80,18 @@ def test_a_checkpoint_of_another_framework_is_told(
     assert any("saved that checkpoint" in note for note in carried.imported.notes) is told
 
 
+def test_a_checkpoint_of_axolotl_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(
+        "base_model: org/m\ndatasets: [{path: org/rows, type: alpaca}]\nmicro_batch_size: 1\nadapter: lora\n"
+        "lora_r: 8\nlora_alpha: 8\nlora_target_modules: [q_proj]\nresume_from_checkpoint: out/checkpoint-2\n"
+        "gradient_accumulation_steps: 1\nnum_epochs: 1\nlearning_rate: 1e-4\noutput_dir: out\nbf16: true\n"
+    )
+    given = ["hardware.device=cuda"]
+    carried = carry([Path("config.yaml")], "trl", Path("build"), allow_lossy=True, sets=given)
+    assert any("axolotl saved that checkpoint" in note for note in carried.imported.notes)
+
+
 def test_both_formats_are_asked_for_at_once(tmp_path: Path) -> None:
     said = (
         "model_name_or_path: org/m\ndataset_name: org/rows\neval_strategy: epoch\noutput_dir: out\n"
