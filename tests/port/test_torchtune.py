@@ -296,6 +296,28 @@ def test_what_a_builder_of_adapters_assumes(read: Bring, text: str, rank: int, a
     assert (found["method.tuner.rank"], found["method.tuner.alpha"]) == (rank, alpha)
 
 
+@pytest.mark.parametrize(
+    ("old", "asked"),
+    [
+        ("dtype: fp32\n", "dtype is missing"),
+        ("epochs: 1\n", "epochs is missing"),
+        ("batch_size: 2\n", "batch_size is missing"),
+        (
+            "  lora_attn_modules: ['q_proj', 'v_proj', 'output_proj']\n",
+            "lora_attn_modules is missing",
+        ),
+    ],
+)
+def test_what_no_recipe_has_a_default_for(read: Bring, old: str, asked: str) -> None:
+    (question,) = read(LORA.replace(old, "")).composed.open
+    assert question.startswith(asked)
+
+
+def test_gradients_that_are_cut_to_nothing(read: Bring) -> None:
+    imported = read(LORA.replace("clip_grad_norm: null", "clip_grad_norm: 0"))
+    assert fate(imported, "clip_grad_norm")[0] == "unknown"
+
+
 def test_adapters_that_torchtune_stops_at(read: Bring) -> None:
     unplaced = FULL.replace("llama3_1.llama3_1_8b", "llama3_1.lora_llama3_1_8b")
     assert any("lora_attn_modules is missing" in one for one in read(unplaced).composed.open)

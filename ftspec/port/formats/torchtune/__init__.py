@@ -21,7 +21,7 @@ from ftspec.port.formats.torchtune.learning import (
     word,
 )
 from ftspec.port.formats.torchtune.model import MODEL_RULES, adapters, unplaced
-from ftspec.port.formats.torchtune.purposes import is_torchtune, untrained
+from ftspec.port.formats.torchtune.purposes import is_torchtune, missing, untrained
 from ftspec.port.formats.torchtune.references import resolved
 from ftspec.port.formats.torchtune.rows import (
     ROW_RULES,
@@ -176,7 +176,8 @@ def _complete(context: Context) -> Completion:
     notes = () if context.get("max_steps_per_epoch") else (LAST_ROWS,)
     if (purpose := untrained(context.document.data)) is not None:
         return Completion(native, spec, (purpose,), trains=False)
-    return Completion(native, spec, unplaced(context), notes)
+    lost = missing(context.document.data) if learned in ("sft", "dpo") else ()
+    return Completion(native, spec, (*unplaced(context), *lost), notes)
 
 
 def _ended(context: Context, text: bool) -> dict[str, Any]:

@@ -111,6 +111,8 @@ def clipping(setting: Setting, context: Context) -> Outcome:
         return Outcome("inert", why="its recipes for pairs never cut gradients")
     if setting.value is None or float(setting.value) == float("inf"):
         return Outcome("inert", why="gradients are not cut")
+    if not float(setting.value):
+        return Outcome("unknown", why="all gradients become 0 there, and nothing trains")
     return Outcome("renamed", {f"{CONFIG}max_grad_norm": float(setting.value)})
 
 

@@ -54,7 +54,7 @@ def is_whole(context: Context) -> bool:
 
 def unplaced(context: Context) -> tuple[str, ...]:
     """A question where a model with adapters is not told which layers get them."""
-    said = "lora_attn_modules" in section(context, "model") or is_whole(context)
+    said = section(context, "model").get("lora_attn_modules") or is_whole(context)
     return () if said or not adapted(context) else (NO_PLACE,)
 
 
@@ -73,7 +73,7 @@ def targets(context: Context) -> list[str]:
     """Modules with an adapter, as transformers names them."""
     model = section(context, "model")
     modules = model.get("lora_attn_modules")
-    modules = modules if isinstance(modules, list) else []
+    modules = modules if isinstance(modules, list) else [modules]
     named = [MODULES[str(one)] for one in modules if str(one) in MODULES]
     named += list(MLP) if model.get("apply_lora_to_mlp") else []
     named += ["lm_head"] if model.get("apply_lora_to_output") else []

@@ -28,3 +28,14 @@ def untrained(data: Mapping[str, Any]) -> str | None:
         return None
     purpose = next((what for key, what in PURPOSES.items() if key in data), OTHERWISE)
     return f"this file trains nothing: {purpose}"
+
+
+GIVEN = ("dtype", "epochs", "batch_size", "gradient_accumulation_steps", "shuffle")
+"""What its recipes for supervised tuning and for pairs take from the config, without a default."""
+
+
+def missing(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Questions: settings without which no recipe begins."""
+    lost = [key for key in GIVEN if key not in data]
+    why = "torchtune's recipes have no default for it, and stop"
+    return tuple(f"{key} is missing: {why}" for key in lost)
