@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -10,8 +11,11 @@ from ftspec.port.fates import WORST, Fate, Kind, Setting
 from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
 from ftspec.port.shared import together
+from ftspec.port.tables import Table
 from ftspec.spec.secrets import masked
 
+SLIP, LETTERS = 0.86, 2
+"""How much of a name has to be there for it to be a slip of that name, and how many letters it may lack."""
 OLDER = {"adamw_torch": "adamw_torch_fused"}
 """Defaults of older versions that are the same mathematics as today's."""
 
@@ -74,10 +78,20 @@ def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kin
     if entry is None:
         own = context.table is not None and form.package in ("", form.backend)
         version = f" {context.table.version}" if own and context.table else ""
-        return "unknown", f"{form.title}{version} has no such setting{form.stops}"
+        meant = _meant(key, context.table) if own and context.table else ""
+        return "unknown", f"{form.title}{version} has no such setting{form.stops}{meant}"
     if same(entry[1], value):
         return "inert", f"what {form.title} assumes anyway"
     return "kept", f"only {form.title} has it"
+
+
+def _meant(key: str, table: Table) -> str:
+    """The setting that a slip was probably meant to be."""
+    slip = key.rpartition(".")[2]
+    names = sorted({name for call in table.calls.values() for name in call})
+    alike = [name for name in names if abs(len(name) - len(slip)) <= LETTERS]
+    near = difflib.get_close_matches(slip, alike, n=1, cutoff=SLIP)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def fate_of(

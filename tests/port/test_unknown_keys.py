@@ -119,3 +119,20 @@ def test_deepspeed_passes_over_one_and_stops_inside_of_zero(read: Bring) -> None
 )
 def test_what_people_write_for_a_key_of_axolotl(read: Bring, key: str, meant: str) -> None:
     assert f"did you mean `{meant}`?" in fate(read(f"{AXOLOTL}{key}: 1\n"), key)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("model_name_or_path: org/m\nuse_peft: true\n", "learning_rat", "learning_rate"),
+        ("model_name_or_path: org/m\nuse_peft: true\n", "quite_another", ""),
+        ("model_name_or_path: org/m\nuse_peft: true\n", "per_device_batch_size", ""),
+        ("model_name_or_path: org/m\nstage: sft\ndo_train: true\n", "lora_rnak", "lora_rank"),
+    ],
+)
+def test_a_slip_is_told_with_what_it_was_probably_meant_to_be(
+    read: Bring, text: str, key: str, meant: str
+) -> None:
+    kind, why = fate(read(f"{text}{key}: 1\n"), key)
+    assert kind == "unknown"
+    assert why.endswith(f"did you mean `{meant}`?") if meant else "did you mean" not in why
