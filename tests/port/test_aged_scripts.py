@@ -219,6 +219,8 @@ def test_which_prompts_an_older_dpo_cut(read: Bring, call: str, kind: str, cut: 
          {"beta", "temperature", "loss_type", "top_k"}),
         ("num_generations: 4\ndtype: bfloat16\n", set()),
         ("max_seq_length: 9\ndataset_name: a/b\n", {"learning_rate", "bf16"}),
+        ("max_seq_length: 9\npacking: true\nlearning_rate: 1\nbf16: true\n", {"packing_strategy"}),
+        ("max_seq_length: 9\npacking: true\npacking_strategy: ffd\nlearning_rate: 1\nbf16: true\n", set()),
     ],
 )  # fmt: skip
 def test_old_keys_of_a_recipe_ask_the_same(read: Bring, text: str, asked: set[str]) -> None:
@@ -227,3 +229,32 @@ def test_old_keys_of_a_recipe_ask_the_same(read: Bring, text: str, asked: set[st
     assert {one.partition(" is not said")[0] for one in found} == asked
     chosen = read(text, version="trl==0.24.0").composed.open
     assert not any("trl's release" in one for one in chosen)
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "kind", "packing", "asked"),
+    [
+        ("max_length=9", "processing_class=tok", "exact", "documents", False),
+        ("max_seq_length=9", "processing_class=tok", "exact", "documents", True),
+        ("max_seq_length=9", "tokenizer=tok", "approximated", "blocks", False),
+        ('max_seq_length=9, packing_strategy="wrapped"', "", "exact", "blocks", False),
+    ],
+)
+def test_how_older_releases_packed(
+    read: Bring, config: str, given: str, kind: str, packing: str, asked: bool
+) -> None:
+    said = f"packing=True, learning_rate=1e-5, bf16=True, {config}"
+    found = read(f"{HEAD}trainer = {SFT.format(said, given)}\ntrainer.train()\n", "fit.py")
+    assert fate(found, "packing")[0] == kind
+    assert found.composed.values["data.packing"] == packing
+    assert any("packing_strategy is not said" in one for one in found.composed.open) is asked
+
+
+@pytest.mark.parametrize(
+    "said", ["layers_to_transform=None", "rank_pattern={}", "layers_pattern=None"]
+)
+def test_what_an_adapter_leaves_open_is_inert(read: Bring, said: str) -> None:
+    adapter = f'LoraConfig(target_modules=["q_proj"], {said})'
+    made = SFT.format("max_length=9", f"peft_config={adapter}")
+    found = read(f"{HEAD}trainer = {made}\ntrainer.train()\n", "fit.py")
+    assert fate(found, f"LoraConfig.{said.partition('=')[0]}")[0] == "inert"

@@ -165,3 +165,27 @@ OFF = (
 def test_what_says_nothing_is_inert(read: Bring, line: str) -> None:
     found = read(f"model_name_or_path: m/m\nnum_generations: 4\n{line}\n")
     assert fate(found, line.partition(":")[0])[0] == "inert"
+
+
+@pytest.mark.parametrize("key", ["eval_strategy", "evaluation_strategy", "save_strategy"])
+def test_a_bare_no_is_false(read: Bring, key: str) -> None:
+    found = fate(read(f"model_name_or_path: m/m\ndataset_name: a/b\n{key}: no\n"), key)
+    assert found[0] == "unknown"
+    assert "write 'no'" in found[1]
+
+
+@pytest.mark.parametrize(("warmup", "kind"), [("0.0", "renamed"), ("0.1", "exact")])
+def test_a_constant_rate_that_nothing_warms_up(read: Bring, warmup: str, kind: str) -> None:
+    text = f"lr_scheduler_type: constant_with_warmup\nwarmup_ratio: {warmup}\n"
+    found = read(f"model_name_or_path: m/m\ndataset_name: a/b\n{text}")
+    assert fate(found, "lr_scheduler_type")[0] == kind
+
+
+def test_a_prompt_that_leaves_no_room_leaves_the_data(read: Bring) -> None:
+    text = (
+        "beta: 0.1\nloss_type: sigmoid\nmax_prompt_length: 512\nlearning_rate: 1e-5\nbf16: true\n"
+    )
+    found = read(f"model_name_or_path: m/m\ndataset_mixer: {{a/b: 1.0}}\n{text}")
+    assert fate(found, "max_prompt_length")[0] == "unknown"
+    assert found.composed.values["data.max_length"] == 512  # up to trl 0.11
+    assert [one.hub for one in found.composed.spec.data.train] == ["a/b"]

@@ -63,6 +63,17 @@ _REMOTE = re.compile(
 )
 HELD_OUT = ("test", "val", "eval")
 """How names of splits begin that nothing trains on."""
+UNSAID = (
+    *("layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "exclude_modules"),
+    *(
+        "megatron_config",
+        "layer_replication",
+        "trainable_token_indices",
+        "auto_mapping",
+        "revision",
+    ),
+)
+"""Arguments of an adapter that say nothing where they are empty."""
 ADAPTER_IDLE = ("task_type", "inference_mode", "model", "max_seq_length", "loftq_config")
 
 
@@ -79,6 +90,8 @@ def adapter(setting: Setting, _context: Context) -> Outcome:
     if name in ADAPTER_IDLE and (name != "loftq_config" or not setting.value):
         return Outcome("inert", why="it does not change what is trained")
     value = setting.value
+    if name in UNSAID and not value:
+        return Outcome("inert", why="what peft does anyway")
     if name == "target_modules" and isinstance(value, str) and value != "all-linear":
         return Outcome("unknown", why=A_WORD)
     if name in ("target_modules", "modules_to_save") and (why := comma(value)):

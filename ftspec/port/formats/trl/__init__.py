@@ -15,10 +15,10 @@ from ftspec.port.format import Completion, Format
 from ftspec.port.formats.fsdp import doubly
 from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_rules
 from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
-from ftspec.port.formats.trl.aged import aged, biased, recipe
+from ftspec.port.formats.trl.aged import aged, biased
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
-from ftspec.port.formats.trl.older import OLDER
+from ftspec.port.formats.trl.older import OLDER, packed
 from ftspec.port.formats.trl.plain import BALANCE, CONFIG, plain
 from ftspec.port.formats.trl.prompts import assumed, missing, prompt_rules
 from ftspec.port.formats.trl.seeing import may_have
@@ -32,8 +32,7 @@ from ftspec.port.formats.trl.stops import (
     optimizer,
     order,
     otherwise,
-    schedule,
-    smoothing,
+    timed,
 )
 from ftspec.port.formats.trl.templates import template, template_path
 from ftspec.port.formats.trl.trainers import CLASSES, FREE, config_class, release, trainer
@@ -261,7 +260,7 @@ def _complete(context: Context) -> Completion:
             if f"{CONFIG}{name}" != LOSS or LOSS not in native
         }
     native |= {**assumed(context), **_balance(context, own)}
-    once, doubts = aged(context, recipe(context))
+    once, doubts = aged(context)
     native |= once
     questions += [*doubts, *biased(context), *may_have(context), *doubly(context)]
     cut, notes = missing(context)
@@ -322,6 +321,8 @@ format = Format(
     rules={
         **training_rules(CONFIG),
         **OLDER,
+        **timed(),
+        "packing": packed,
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),
         "trainer": _trainer,
@@ -350,13 +351,11 @@ format = Format(
         **prompt_rules(plain),
         "padding_free": _unpadded,
         "optim": optimizer,
-        "lr_scheduler_type": schedule,
         **dict.fromkeys((STRATEGY, GROUPED), order),
         "data_seed": order_seed(plain),
         "remove_unused_columns": inert("trl's collators take the columns that they need"),
         "generation_batch_size": drawn_at_once,
         "loss_type": _simpo_loss,
-        "label_smoothing": smoothing,
         **MODEL_RULES,
         "eos_token": _token,
         "pad_token": _token,

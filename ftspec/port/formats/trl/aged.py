@@ -18,16 +18,21 @@ from ftspec.port.tables import versions
 NOW = 10_000
 Ages = tuple[tuple[int, Any], ...]
 """The last release 0.N with a default, and that default; oldest first."""
+WRAPPED = "wrapped"
+"""How rows were packed before there was a choice: one text, cut into blocks, whose rows see each other."""
 BITS: Ages = ((18, False), (NOW, True))
 RATE: Ages = ((11, 5e-5), (NOW, 1e-6))
 ROWS: Ages = ((13, 512), (NOW, 1024))
+PACKED: Ages = ((18, WRAPPED), (19, "ffd"), (NOW, "bfd"))
 PROMPTS: Ages = ((13, 128), (27, 512), (NOW, None))
 PAIRS: Mapping[str, Ages] = {
     "learning_rate": RATE, "bf16": BITS, "max_length": ROWS, "max_prompt_length": PROMPTS,
 }  # fmt: skip
+SUPERVISED: Mapping[str, Ages] = {
+    "learning_rate": ((11, 5e-5), (NOW, 2e-5)), "bf16": BITS, "packing_strategy": PACKED,
+}  # fmt: skip
 ASSUMED: Mapping[str, Mapping[str, Ages]] = {
-    "sft": {"learning_rate": ((11, 5e-5), (NOW, 2e-5)), "bf16": BITS},
-    "gkd": {"learning_rate": ((11, 5e-5), (NOW, 2e-5)), "bf16": BITS},
+    "sft": SUPERVISED, "gkd": SUPERVISED,
     "dpo": {
         "learning_rate": RATE, "bf16": BITS,
         "max_length": ((11, 512), (13, None), (NOW, 1024)),
@@ -59,7 +64,7 @@ TAKEN = frozenset(("learning_rate", "bf16"))
 """What plain TrainingArguments say in the place of a class of trl's."""
 
 
-SAID = (*TAKEN, "max_length", "max_completion_length")
+SAID = (*TAKEN, "max_length", "max_completion_length", "packing_strategy")
 """What is simply that value where all releases that it can have been agree."""
 FOURTH = 25
 """The last release of trl that came before transformers 5."""
@@ -107,14 +112,20 @@ def loads_float32(context: Context) -> bool:
     return not unsure and int(section(context, UNTIL).get("release", NOW)) <= FOURTH
 
 
-def aged(
-    context: Context, said: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Any], list[str]]:
-    """Values that every release has that the source can have run on, and a question for each other.
+def age(context: Context) -> Mapping[str, Any]:
+    """The last release of trl that a source can have run on, and what tells it; else nothing."""
+    return section(context, UNTIL) if context.get("config_class") else recipe(context)
 
-    ``said``: how old it is, where no script tells it.
-    """
-    said = said or section(context, UNTIL)
+
+def only_wrapped(context: Context) -> bool:
+    """Whether rows were surely packed as one text."""
+    said = age(context)
+    return bool(said) and len(possible(PACKED, said["release"])) == 1
+
+
+def aged(context: Context) -> tuple[dict[str, Any], list[str]]:
+    """Values that every release has that the source can have run on, and a question for each other."""
+    said = age(context)
     if not said or (context.table and context.table.version != versions("trl")[-1]):
         return {}, []
     native: dict[str, Any] = {}
@@ -123,7 +134,8 @@ def aged(
     for key, ages in ASSUMED.get(trainer(context)[0], {}).items():
         unsaid = not any(name in context.document.data for name in (key, *ALSO.get(key, ())))
         able = possible(ages, said["release"])
-        if not unsaid or (plain and key in TAKEN) or able == ages[-1:]:
+        apart = key == "packing_strategy" and not context.get("packing")
+        if not unsaid or apart or (plain and key in TAKEN) or able == ages[-1:]:
             continue
         if len(able) == 1 and key in SAID:
             native[f"{CONFIG}{key}"] = able[0][1]

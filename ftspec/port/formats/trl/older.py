@@ -9,13 +9,19 @@ from typing import Any
 
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.hf_arguments import KERNEL
-from ftspec.port.formats.trl.plain import plain
+from ftspec.port.formats.trl.aged import WRAPPED, only_wrapped
+from ftspec.port.formats.trl.plain import CONFIG, plain
 from ftspec.port.rules import Context, Outcome, Rule, group, inert, section, unknown, unless
 
 SHOWN = "what is shown or kept, not what is trained"
 PADS = "what is padded does not train"
 DRAWN = "where completions are drawn, and how fast, not which"
 OF_A_REWARD = "an argument of a reward function of the project that the recipe belongs to"
+BLOCKS = (
+    "trl up to 0.18 packs all rows as one text, which it cuts into blocks of the length, an end of text "
+    "between two; up to 0.12 it draws them in an order of its own"
+)
+FIRST_FIT = "trl 0.19 puts a row where it fits first, here it is put where it fits best"
 NO_ENGINE = "vLLM draws nothing: use_vllm is off"
 GONE = "an argument of transformers 4 that is not in a spec"
 NOTHING: tuple[Any, ...] = (None, False, 0, [], "")
@@ -55,6 +61,25 @@ def _by_engine(setting: Setting, context: Context) -> Outcome:
     return plain(setting, context) if draws else Outcome("inert", why=NO_ENGINE)
 
 
+def packed(setting: Setting, context: Context) -> Outcome:
+    """Up to trl 0.18 there was one way to pack (trainer/sft_trainer.py, _prepare_dataset)."""
+    if (
+        not setting.value
+        or "packing_strategy" in context.document.data
+        or not only_wrapped(context)
+    ):
+        return plain(setting, context)
+    native = {f"{CONFIG}packing": True, f"{CONFIG}packing_strategy": WRAPPED}
+    return Outcome("approximated", native, why=BLOCKS)
+
+
+def strategy(setting: Setting, context: Context) -> Outcome:
+    """First fit, which came before best fit: rows that are packed do not see each other either."""
+    if setting.value != "ffd":
+        return plain(setting, context)
+    return Outcome("approximated", {f"{CONFIG}packing_strategy": "bfd"}, why=FIRST_FIT)
+
+
 def usual(*values: Any, why: str) -> Rule:
     """Inert where it says what happens anyway, else what that means."""
     return unless((None, *values), "what happens anyway", unknown(why))
@@ -71,6 +96,7 @@ OLDER: dict[str, Rule] = {
         ),
         _by_engine,
     ),
+    "packing_strategy": strategy,
     "use_mps_device": off("an Apple GPU is taken where there is one: hardware.device"),
     "jit_mode_eval": off(GONE),
     "use_ipex": off(GONE),

@@ -11,6 +11,8 @@ from typing import Any
 
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
+from ftspec.port.formats.trl.aged import aged
+from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import FREE, config_class, trainer
 from ftspec.port.rules import Context, Outcome, Rule, section
 from ftspec.port.scripts.names import UNTIL
@@ -56,7 +58,9 @@ def _longest(setting: Setting, context: Context) -> Outcome:
             spec={"data.max_length": setting.value, "data.overflow": "drop"},
             why="a longer prompt loses its beginning there; here it is left out",
         )
-    length = context.get("max_length", context.assumed(f"{config_class(context)}.max_length"))
+    once = aged(context)[0].get(f"{CONFIG}max_length")
+    once = once or context.assumed(f"{config_class(context)}.max_length")
+    length = context.get("max_length", once)
     if isinstance(length, int) and isinstance(setting.value, int) and setting.value >= length:
         return Outcome("unknown", why=f"it leaves no room for an answer within {length} tokens")
     spec: dict[str, Any] = {"data.max_prompt_length": setting.value}

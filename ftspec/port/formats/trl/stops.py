@@ -12,7 +12,7 @@ from ftspec.port.formats.hf_arguments import is_five, training_rules
 from ftspec.port.formats.order import GROUPED, MEASURED, PACKED, SAMPLED, STRATEGY, by_length
 from ftspec.port.formats.trl.plain import CONFIG, native_key, plain
 from ftspec.port.formats.trl.trainers import config_class, trainer
-from ftspec.port.rules import Context, Outcome
+from ftspec.port.rules import Context, Outcome, Rule
 from ftspec.spec.online import ONLINE
 
 A_PATTERN = (
@@ -23,6 +23,10 @@ A_COMMA = (
     "{} is no name of a module: a shell parts words by blanks alone, so that the comma belongs to the word, "
     "and peft finds no module of that name"
 )
+BARE_NO = (
+    "YAML reads a bare `no` as false, and transformers stops at it (IntervalStrategy): write 'no'"
+)
+WARM = "constant_with_warmup"
 STORED = "dtype: all weights train in the type that they are stored in: name it in model.dtype"
 EVALUATED = "test_split_size holds rows out, and nothing evaluates there; here they are evaluated each epoch"
 ROUNDED = (
@@ -81,9 +85,26 @@ def schedule(setting: Setting, context: Context) -> Outcome:
     """Its last argument but one has no default (transformers, optimization.py, get_wsd_schedule)."""
     given = context.get("lr_scheduler_kwargs")
     named = isinstance(given, dict) and "num_decay_steps" in given
+    if setting.value == WARM and not any(
+        context.get(key) for key in ("warmup_ratio", "warmup_steps")
+    ):
+        return Outcome(
+            "renamed", {f"{CONFIG}lr_scheduler_type": "constant"}, why="nothing warms up"
+        )
     if setting.value == "warmup_stable_decay" and not named:
         return Outcome("unknown", why="transformers stops without num_decay_steps")
     return plain(setting, context)
+
+
+def when(otherwise: Rule) -> Rule:
+    """When it evaluates, saves or tells: YAML makes false of a bare `no`, and transformers stops at that."""
+
+    def rule(setting: Setting, context: Context) -> Outcome:
+        if setting.value is False:
+            return Outcome("unknown", why=BARE_NO)
+        return otherwise(setting, context)
+
+    return rule
 
 
 def drawn_at_once(setting: Setting, context: Context) -> Outcome:
@@ -144,3 +165,10 @@ def smoothing(setting: Setting, context: Context) -> Outcome:
     if context.table and context.table.version.startswith("0."):
         return Outcome("renamed", spec={path: setting.value})
     return Outcome("approximated", spec={path: 0.0}, why=UNSMOOTHED)
+
+
+def timed() -> dict[str, Rule]:
+    """Rules of the settings that say when something is done, of the schedule and of smoothing."""
+    keys = ("eval_strategy", "evaluation_strategy", "save_strategy", "logging_strategy")
+    asked = {key: when(training_rules(CONFIG).get(key, plain)) for key in keys}
+    return {**asked, "lr_scheduler_type": schedule, "label_smoothing": smoothing}
