@@ -10,6 +10,9 @@ from ftspec.port.effective import Meaning
 from ftspec.port.fates import Fate
 from ftspec.port.verdicts import shown
 
+TRAINERS = ("which model?", "which data?")
+"""What no launcher's file says, and nobody asks of one."""
+
 
 def unsaid(left: Meaning, right: Meaning) -> tuple[str, ...]:
     """Settings that cannot be compared, because no spec path says them: those of one side alone."""
@@ -46,7 +49,8 @@ def asked(left: Meaning, right: Meaning) -> tuple[str, ...]:
 
 
 def _open(side: Meaning) -> Sequence[str]:
-    return side.imported.composed.open if side.imported is not None else ()
+    found = side.imported.composed.open if side.imported is not None else ()
+    return [one for one in found if not (side.launch and one.startswith(TRAINERS))]
 
 
 def assumed(left: Meaning, right: Meaning) -> tuple[str, ...]:

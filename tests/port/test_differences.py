@@ -88,7 +88,9 @@ def test_a_launch_alone_shares_a_batch_that_its_trainer_says(
     code, found = differences(ftspec, LAUNCH, f"distributed_type: MULTI_GPU\n{other}")
     line = next(line for line in found["differences"] if line["path"] == path)
     assert (code, line["weight"], words in line["words"]) == (1, "training", True)
-    assert found["partial"] == ["one.yaml", "other.yaml"]
+    assert (found["partial"], found["open"]) == (["one.yaml", "other.yaml"], [])
+    _, found = differences(ftspec, LAUNCH, f"{TRL}lora_target_modules: [q_proj, v_proj]\n")
+    assert not [line for line in found["open"] if line.startswith("one.yaml")]
 
 
 def test_of_two_engines_nothing_is_compared_that_neither_says(
