@@ -8,7 +8,7 @@ from typing import Any
 
 from ftspec.port import launchers
 from ftspec.port.arguments import arguments
-from ftspec.port.wrapped import PYTHONS, bare, spelt
+from ftspec.port.wrapped import PYTHONS, bare, doubts, spelt
 from ftspec.read.commands import Command, Word
 
 TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
@@ -129,7 +129,9 @@ def launches(commands: Sequence[Command]) -> list[Launch]:
             before.unknown.append((command.line, f"{text}: {CUT_OFF}"))
             continue
         before = _launch(command)
-        found += [] if before is None else [before]
+        if before is not None:
+            before.unknown += [(command.line, doubt) for doubt in doubts(command.words)]
+            found.append(before)
     return found
 
 

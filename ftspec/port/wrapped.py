@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ftspec.read.commands import Command, Word, read
 
@@ -36,6 +37,36 @@ STARTERS = frozenset(
         *("llamafactory-cli", "lmf", "trl", "axolotl"),
     )
 )
+COMMANDS = frozenset(
+    ("launch", "run", "train", "distributed", "sft", "dpo", "kto", "grpo", "rloo", "reward")
+)
+"""First words of those that have commands: `accelerate launch`."""
+VALUED = frozenset(
+    (
+        *("-n", "--name", "-p", "--prefix", "--cwd", "--from", "-w", "--with", "--with-editable"),
+        *(
+            "--extra",
+            "--group",
+            "--only-group",
+            "--package",
+            "--project",
+            "--directory",
+            "--python",
+        ),
+        *(
+            "-J",
+            "--job-name",
+            "-A",
+            "--account",
+            "--partition",
+            "--qos",
+            "--reservation",
+            "--comment",
+        ),
+        *("-o", "--output", "--container-name", "--hostname", "--network", "--workdir"),
+    )
+)
+"""Options of conda, uv, Slurm and containers behind which a name stands, which may be a program's."""
 ELSEWHERE = frozenset(("tmux", "screen", "ssh"))
 """Programs that hand their last word, a command, to a shell."""
 SHELLS = (["bash"], ["sh"], ["/bin/bash"], ["/bin/sh"])
@@ -71,17 +102,52 @@ def _inside(texts: Sequence[str]) -> str:
 
 def bare(words: Sequence[Word]) -> list[Word]:
     """A command's words without what only says how a command is run."""
-    left = list(words)
+    return _unwrapped(words)[0]
+
+
+def doubts(words: Sequence[Word]) -> list[str]:
+    """Where it is not certain which of its words is the program that a wrapper starts."""
+    return _unwrapped(words)[1]
+
+
+def _unwrapped(words: Sequence[Word]) -> tuple[list[Word], list[str]]:
+    left, told = list(words), list[str]()
     while left and left[0].text in BEFORE:
         around, left = left[0].text, left[1:]
         if around in WRAPPING:  # whose options may have a word of their own
-            starts = (n for n, word in enumerate(left) if _starts(word.text))
-            left = left[next(starts, len(left)) :]
+            start, doubt = _start(left)
+            told += [f"{around}: {doubt}"] if doubt else []
+            left = left[start:]
             if _is_name(left):
                 left = left[1:]
         while left and left[0].text.startswith("-"):
             left = left[1:]
-    return left
+    return left, told
+
+
+def _start(words: Sequence[Word]) -> tuple[int, str]:
+    """Where the program begins behind a wrapper's options, and what makes that uncertain.
+
+    `--with deepspeed` and `-n trl` have a program's name as a value, `--exclusive torchrun` has none.
+    """
+    starts = [n for n, word in enumerate(words) if _starts(word.text)]
+    for here, later in pairwise(starts):
+        option = words[here - 1].text if here else ""
+        if not option.startswith("-") or "=" in option or _runs(words[here:later]):
+            return here, ""
+        if option in VALUED or later == here + 1:
+            continue
+        one, other = words[here].text, words[later].text
+        doubt = f"is `{one}` what `{option}` is set to, or the program, or is that `{other}`?"
+        return (here if words[later - 1].text.startswith("-") else later), doubt
+    return (starts[-1] if starts else len(words)), ""
+
+
+def _runs(words: Sequence[Word]) -> bool:
+    """Whether words, the first of them a program's name, are a program and what it is to run."""
+    texts = [word.text for word in words[1:]]
+    script = any(text in ("-m", "--module") or text.endswith(".py") for text in texts)
+    return script or words[0].text == "env" or bool(COMMANDS & {*texts[:1]})
 
 
 def _is_name(words: Sequence[Word]) -> bool:

@@ -33,6 +33,44 @@ def test_a_command_inside_of_another(line: str, devices: int | None) -> None:
     assert (many if many is None else int(many)) == devices
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "doubted"),
+    [
+        ("uv run --with deepspeed --with peft", False),
+        ("uv run --extra deepspeed", False),
+        ("conda run -n deepspeed --live-stream", False),
+        ("conda run -n trl --no-capture-output", False),
+        ("srun -J deepspeed --gres=gpu:8", False),
+        ("srun --job-name python_run --exclusive", False),
+        ("srun --exclusive", False),
+        ("docker run --name axolotl --gpus all img:1", False),
+        ("docker exec -it axolotl", False),
+        ("srun --quite-new deepspeed --gres=gpu:8", True),
+        ("srun --quite-new deepspeed --gres=gpu:8 -l", True),
+    ],
+)
+def test_a_name_of_a_program_that_an_option_of_a_wrapper_has(wrapper: str, doubted: bool) -> None:
+    line = f"{wrapper} accelerate launch --num_processes 4 {SCRIPT} --run_name deepspeed"
+    (found,) = launches(commands.read(line))
+    assert (found.machine.get("num_processes") == "4") or doubted
+    assert [told for _, told in found.unknown if "or the program" in told] or not doubted
+    assert not found.unknown or doubted
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["conda run -n trl --no-capture-output", "docker run --name axolotl -v a:b img"]
+)
+def test_a_tool_in_a_surrounding_of_its_own_name(wrapper: str) -> None:
+    (found,) = launches(commands.read(f"{wrapper} axolotl train x.yaml"))
+    assert (found.tool, found.unknown) == ("axolotl", [])
+
+
+def test_a_programs_option_may_have_the_name_of_another_program() -> None:
+    line = f"srun --exclusive torchrun --nproc_per_node 2 --rdzv_id deepspeed {SCRIPT}"
+    (found,) = launches(commands.read(line))
+    assert (found.machine["num_processes"], len(found.unknown)) == (2, 1)
+
+
 def test_how_many_an_mpirun_starts_is_not_read() -> None:
     assert launches(commands.read(f"mpirun -np 8 python {SCRIPT}")) == []
 
