@@ -342,3 +342,24 @@ def test_no_template_was_none_up_to_091(read: Bring, text: str, asked: bool) -> 
 def test_what_is_the_name_of_no_layer(read: Bring, target: str, kind: str) -> None:
     found = fate(read(SFT + f"template: gemma\nlora_target: {target}\n"), "lora_target")
     assert found[0] == kind and ("name of no layer" in found[1]) == (kind == "unknown")
+
+
+PACKED = "packing: true\ncutoff_len: 1024\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "length", "kind"),
+    [
+        (f"{PT}{PACKED}train_mm_proj_only: false\n", 1024, "derived"),
+        (f"{PT}{PACKED}new_special_tokens: <a>\n", 1024, "derived"),
+        (f"{PT}{PACKED}evaluation_strategy: 'no'\n", 1023, "approximated"),
+        (f"{SFT}{PACKED}train_mm_proj_only: false\n", 1023, "approximated"),
+        (f"{SFT}{PACKED}new_special_tokens: <a>\n", 1024, "approximated"),
+        (f"{SFT}{PACKED}split: train\n", 1024, "derived"),
+        (f"{SFT}{PACKED}", 1023, "derived"),
+    ],
+)
+def test_a_token_that_packing_takes_off(read: Bring, config: str, length: int, kind: str) -> None:
+    imported = read(config)
+    assert imported.composed.values["data.max_length"] == length
+    assert fate(imported, "cutoff_len")[0] == kind

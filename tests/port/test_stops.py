@@ -132,6 +132,14 @@ def test_what_an_optimizer_has_of_adam(read: Bring, optimizer: str, kind: str) -
     assert fate(imported, "adam_beta1")[0] == kind
 
 
+def test_adams_settings_are_read_by_an_optimizer_of_llamafactorys_own(read: Bring) -> None:
+    said = "stage: sft\ntemplate: qwen\noptim: adafactor\nadam_beta1: 0.8\n"
+    imported = read(f"{LEAST}{said}use_muon: true\n", wanted="llamafactory")
+    assert fate(imported, "adam_beta1")[0] == "exact"
+    assert imported.composed.values["train.optimizer.beta1"] == 0.8
+    assert fate(read(LEAST + said, wanted="llamafactory"), "adam_beta1")[0] == "inert"
+
+
 def test_rewards_that_are_scaled_apart(read: Bring) -> None:
     said = "trainer: grpo\nmulti_objective_aggregation: normalize_then_sum\nscale_rewards: batch\n"
     imported = read(LEAST + said, wanted="trl")

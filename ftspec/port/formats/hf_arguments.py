@@ -70,6 +70,11 @@ NO_WARMUP = "the schedule `constant` has no warm-up (transformers, optimization.
 
 
 WITHOUT_ADAM = ("adafactor", "sgd", "adagrad", "rmsprop")
+OWN_ADAM = ("use_muon", "use_adam_mini")
+"""Optimizers that LLaMA-Factory makes itself, with Adam's settings whatever `optim` says.
+
+https://github.com/hiyouga/LLaMA-Factory/blob/v0.9.4/src/llamafactory/train/trainer_utils.py
+"""
 UNREAD = "transformers hands this optimizer nothing of Adam's (trainer_optimizer.py)"
 SHARED = "a share of all steps, which a spec counts"
 NO_NOISE = "noise of nothing: it only draws random numbers"
@@ -173,7 +178,8 @@ def training_rules(prefix: str = "") -> dict[str, Rule]:
 
     def of_adam(setting: Setting, context: Context) -> Outcome:
         engine = context.companions.get("deepspeed")
-        if context.get("optim") in WITHOUT_ADAM and not (engine and "optimizer" in engine.data):
+        others = any(map(context.get, OWN_ADAM)) or (engine and "optimizer" in engine.data)
+        if context.get("optim") in WITHOUT_ADAM and not others:
             return Outcome("inert", why=UNREAD)
         return same(setting, context)
 

@@ -42,7 +42,7 @@ from ftspec.port.formats.llamafactory.older import MERGED, older_rules
 from ftspec.port.formats.llamafactory.order import ORDER_RULES
 from ftspec.port.formats.llamafactory.ppo import GENERATED, NEARLY, asked, drawn, is_ppo, ppo_rules
 from ftspec.port.formats.llamafactory.stops import stops
-from ftspec.port.formats.llamafactory.stored import stored
+from ftspec.port.formats.llamafactory.stored import stored, supposed
 from ftspec.port.formats.llamafactory.template import system, template, thinking
 from ftspec.port.formats.llamafactory.texts import unfolded
 from ftspec.port.formats.llamafactory.tokens import TOKEN_RULES
@@ -93,8 +93,6 @@ SIGNS = frozenset(
         "pref_beta", "mask_history", "train_on_prompt", "max_samples",
     )
 )  # fmt: skip
-
-
 LISTS = (
     *("lora_target", "additional_target", "oft_target", "galore_target"),
     *("freeze_trainable_modules", "freeze_extra_modules"),
@@ -273,7 +271,8 @@ def _complete(context: Context) -> Completion:
         questions += asked(context)
     if at_the_peak(context):
         native |= {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    told = (*(notes if purpose is None else ()), *unheard(context), *uncut(context))
+    notes = [*notes, *supposed(context)] if purpose is None else []
+    told = (*notes, *unheard(context), *uncut(context))
     return Completion(native, spec, tuple(questions), told, trains=purpose is None)
 
 

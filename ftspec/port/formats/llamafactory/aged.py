@@ -158,9 +158,14 @@ def _older(context: Context, last: Release) -> Iterator[tuple[str, Ages, Ages]]:
     of_template = {"default_system": systems} if systems and context.get("stage") != "pt" else {}
     for name, ages in {**ASSUMED, **of_template}.items():
         said = any(key in context.document.data for key in (name, *ALSO.get(name, ())))
-        able = ages[: sum(end < last for end, _ in ages) + 1]
+        able = possible(ages, last)
         if last != NOW and not said and _matters(name, context):
             yield name, able, ages
+
+
+def possible(ages: Ages, last: Release) -> Ages:
+    """The values of every release up to one."""
+    return ages[: sum(end < last for end, _ in ages) + 1]
 
 
 def _matters(name: str, context: Context) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftspec.families.rows.by_turns import WORD
 from ftspec.families.rows.packing import CARRIED, is_recurrent
-from ftspec.port.fates import Setting
+from ftspec.port.fates import Kind, Setting
 from ftspec.port.formats.hf_arguments import plain, training_rules
 from ftspec.port.formats.llamafactory import aged
 from ftspec.port.rules import Context, Outcome
@@ -43,10 +43,21 @@ CUT_ANYWHERE = (
     "up to 0.7.1 it joined the conversations of each thousand and cut them into blocks of cutoff_len, "
     "wherever that fell: a spec has blocks of plain texts alone; since 0.8.0 whole rows share one"
 )
-LAST_OF_WHOLE = (0, 8, 3)
-"""The last release that takes no token off cutoff_len (hparams/data_args.py)."""
+TAKEN: aged.Ages = (((0, 8, 3), 0), ((0, 9, 1), 1), ((0, 9, 2), 0), (aged.NOW, 1))
+"""How many tokens a release took off cutoff_len where it packs rows of sft, oldest first.
+
+0.9.0 and 0.9.1 in data/processors/supervised.py, 0.9.2 nowhere, and since 0.9.3 in hparams/data_args.py.
+"""
+TAKEN_ELSEWHERE: aged.Ages = (((0, 9, 2), 0), (aged.NOW, 1))
+"""Of any other stage: hparams/data_args.py alone."""
 ONE_LESS = "with packing set, it takes one token less (hparams/data_args.py)"
-ALL_OF_IT = "packed rows were as long as this up to 0.8.3, and are one token shorter today"
+ALL_OF_IT = (
+    "packed rows were as long as this in the release that ran it, and are one token shorter today"
+)
+NOW_AND_AGAIN = (
+    "with packing set, 0.9.0, 0.9.1 and every release since 0.9.3 take one token less of rows of sft, of "
+    "those of other stages the latter alone: it may have been any up to {}, which takes {} less"
+)
 TOGETHER = "texts are put into rows together"
 
 
@@ -61,8 +72,15 @@ def joins(context: Context) -> bool:
 
 
 def taken(context: Context) -> int:
-    """How many tokens packing takes off cutoff_len."""
-    return int(packs(context) and aged.until(context)[0] > LAST_OF_WHOLE)
+    """How many tokens packing takes off cutoff_len, in the last release that can have run the config."""
+    return _off(context)[-1][1] if packs(context) else 0
+
+
+def _off(context: Context) -> aged.Ages:
+    """What it took in every release that can have run the config; today's alone where none shows."""
+    ages = TAKEN if context.get("stage", "sft") == "sft" else TAKEN_ELSEWHERE
+    last, _ = aged.until(context)
+    return ages[-1:] if last == aged.NOW else aged.possible(ages, last)
 
 
 def length(setting: Setting, context: Context) -> Outcome:
@@ -74,9 +92,13 @@ def length(setting: Setting, context: Context) -> Outcome:
     if packs(context) and isinstance(setting.value, int):
         less = taken(context)
         why = ONE_LESS if less else ALL_OF_IT
+        kind: Kind = "derived"
+        if len({one for _, one in _off(context)}) > 1:
+            last = ".".join(map(str, aged.until(context)[0]))
+            kind, why = "approximated", NOW_AND_AGAIN.format(last, less or "nothing")
         if context.get("stage") == "pt":
-            return Outcome("derived", {"cutoff_len": setting.value - less}, why=why)
-        return Outcome("derived", why=why, of=("data.max_length",))
+            return Outcome(kind, {"cutoff_len": setting.value - less}, why=why)
+        return Outcome(kind, why=why, of=("data.max_length",))
     return PLAIN(setting, context)
 
 

@@ -19,21 +19,36 @@ PURE = (
     " and this spec has them in bfloat16: which type is meant? `precision` goes with it"
 )
 
+SUPPOSED = (
+    "pure_bf16 leaves weights in the type that the checkpoint stores (model/loader.py): bfloat16 is taken "
+    "for it, which no config.json here says"
+)
+
 
 def stored(context: Context) -> list[str]:
     """The question about that type; none where the config or its engine says it."""
     if context.get("pure_bf16") is True:
-        config = object_beside(
-            f"{context.get('model_name_or_path')}/config.json", context, here=True
-        )
-        found = config.get("dtype", config.get("torch_dtype", "bfloat16"))
-        return [] if found == "bfloat16" else [PURE.format(found)]
+        found = _type(context)
+        return [] if found in ("", "bfloat16") else [PURE.format(found)]
     engine = context.companions.get("deepspeed")
     if engine is None or context.get("finetuning_type") not in ("full", "freeze"):
         return []
     said = any(context.get(key) for key in ("bf16", "fp16", "pure_bf16"))
     halved = any(_section(engine.data, key).get("enabled") is True for key in ("bf16", "fp16"))
     return [STORED] if is_third(context) and not (said or halved) else []
+
+
+def supposed(context: Context) -> list[str]:
+    """A note, where pure_bf16 leaves weights in a type that no file here says."""
+    return [SUPPOSED] if context.get("pure_bf16") is True and not _type(context) else []
+
+
+def _type(context: Context) -> str:
+    """The type that the model's own config says, of a model with several parts that of its texts."""
+    config = object_beside(f"{context.get('model_name_or_path')}/config.json", context, here=True)
+    parts = (config, _section(config, "text_config"))
+    said = (part.get(key) for part in parts for key in ("dtype", "torch_dtype"))
+    return str(next(filter(None, said), "")).removeprefix("torch.")
 
 
 def is_third(context: Context) -> bool:
