@@ -321,6 +321,9 @@ def test_gradients_that_are_cut_to_nothing(read: Bring) -> None:
 def test_adapters_that_torchtune_stops_at(read: Bring) -> None:
     unplaced = FULL.replace("llama3_1.llama3_1_8b", "llama3_1.lora_llama3_1_8b")
     assert any("lora_attn_modules is missing" in one for one in read(unplaced).composed.open)
+    emptied = read(LORA.replace("['q_proj', 'v_proj', 'output_proj']", "null"))
+    assert any("lora_attn_modules is missing" in one for one in emptied.composed.open)
+    assert "None" not in fate(emptied, "model.lora_attn_modules")[1]
     whole = read(LORA.replace("llama3_1.lora_llama3_1_8b", "llama3_1.llama3_1_8b"))
     assert fate(whole, "model._component_")[0] == "unknown"
 

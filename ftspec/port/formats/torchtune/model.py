@@ -96,7 +96,7 @@ def adapters(context: Context) -> dict[str, Any]:
 
 def _passed_over(value: Any) -> str:
     """Names of layers that its builders do not look for, such as `o_proj`."""
-    names = value if isinstance(value, list) else [value]
+    names = value if isinstance(value, list) else [] if value is None else [value]
     return ", ".join(str(one) for one in names if str(one) not in MODULES)
 
 

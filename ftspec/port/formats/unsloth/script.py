@@ -30,6 +30,7 @@ from ftspec.port.formats.trl.plain import CONFIG
 from ftspec.port.formats.trl.trainers import trainer
 from ftspec.port.formats.unsloth.arithmetic import NORMS_APART, flag, flags, is_full, is_whole
 from ftspec.port.formats.unsloth.grpo import GROUP_RULES, assumed
+from ftspec.port.formats.unsloth.matrices import saved, targets
 from ftspec.port.formats.unsloth.templates import PART, answers
 from ftspec.port.rules import (
     Context,
@@ -71,8 +72,6 @@ UPLOADS = (
     "Unsloth takes an upload of its own in 4 bits where it has one of this model, and some of these keep "
     "layers in 16 bits; here bitsandbytes quantises all that it can"
 )
-WHOLE_MATRICES = ("embed_tokens", "lm_head")
-IN_FULL = "embeddings and head among the targets train in full, beside the adapters"
 WHOLE = ("-unsloth-bnb-4bit", "-bnb-4bit")
 
 
@@ -173,36 +172,6 @@ def _length(setting: Setting, context: Context) -> Outcome:
     if context.get("max_length") is not None or context.get("max_seq_length") is not None:
         return Outcome("inert", why="the trainer's own limit decides")
     return Outcome("renamed", {f"{CONFIG}max_length": setting.value})
-
-
-def _targets(setting: Setting, context: Context) -> Outcome:
-    """Embeddings and head among them train in full: models/_utils.py, _redirect_embedding_targets."""
-    found = _moved(context)
-    if not found:
-        return adapter(setting, context)
-    saved = section(context, "get_peft_model").get("modules_to_save") or ()
-    given = [saved] if isinstance(saved, str) else list(saved)
-    native = {
-        "LoraConfig.target_modules": [name for name in setting.value if name not in found],
-        "LoraConfig.modules_to_save": list(dict.fromkeys((*given, *found))),
-    }
-    return Outcome("derived", native, why=IN_FULL)
-
-
-def _saved(setting: Setting, context: Context) -> Outcome:
-    if _moved(context):
-        return Outcome("derived", why=IN_FULL, of=("method.tuner.modules_to_save",))
-    return adapter(setting, context)
-
-
-def _moved(context: Context) -> list[str]:
-    """Targets that Unsloth makes modules of their own. Beside vLLM it leaves the head an idle target."""
-    targets = section(context, "get_peft_model").get("target_modules")
-    if not isinstance(targets, list | tuple) or section(context, "from_pretrained").get(
-        "fast_inference"
-    ):
-        return []
-    return [name for name in targets if str(name).rpartition(".")[2] in WHOLE_MATRICES]
 
 
 def _checkpointing(setting: Setting, _context: Context) -> Outcome:
@@ -322,8 +291,8 @@ _ADAPTED: dict[str, Rule] = {
     f"get_peft_model.{name}": _of_adapter(rule)
     for name, rule in {
         "": adapter,
-        "target_modules": _targets,
-        "modules_to_save": _saved,
+        "target_modules": targets,
+        "modules_to_save": saved,
         **{
             f"finetune_{part}": images.part(_part)
             for part in ("vision_layers", "language_layers", "attention_modules", "mlp_modules")
