@@ -13,8 +13,10 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.families.tuners.adapters import CALLS, KIND, OPTIONS
 from ftspec.mapping import FieldMap, Lifted
+from ftspec.port.compose import unheld
 from ftspec.port.documents import in_file, read_text
 from ftspec.port.fates import Fate, Setting
+from ftspec.port.verdicts import same
 from ftspec.read import json
 from ftspec.registry import load
 from ftspec.spec.peft_options import call, defaults, table
@@ -46,19 +48,20 @@ def read_adapter(path: Path) -> tuple[dict[str, Any], tuple[Fate, ...]]:
         SpecError: it is not JSON, or no object.
     """
     placed = in_file(path, json.read_placed, read_text(path))
-    saved, found = placed.data, dict[str, Any]()
+    saved, found, lost = placed.data, dict[str, Any](), list[tuple[str, str]]()
     for name, spec_path in (("base_model_name_or_path", "name"), ("revision", "revision")):
         if isinstance(saved.get(name), str) and saved[name]:
             found[f"model.{spec_path}"] = saved[name]
+        elif saved.get(name) not in (None, ""):
+            lost.append((name, "a name stands there"))
     kind = saved.get("peft_type")
-    if kind is None:
-        return found, ()
-    if not isinstance(kind, str) or kind not in table():
-        lost = [("peft_type", f"peft 0.18 has no such adapter: {', '.join(sorted(table()))}")]
-    else:
+    if kind is not None and (not isinstance(kind, str) or kind not in table()):
+        lost.append(("peft_type", f"peft 0.18 has no such adapter: {', '.join(sorted(table()))}"))
+    elif kind is not None:
         lifted = _lifted(path, kind, saved)
-        found |= lifted.spec
-        lost = list(_lost(kind, saved, lifted))
+        wrong = unheld(lifted.spec)
+        found |= {name: value for name, value in lifted.spec.items() if name not in wrong}
+        lost += [*_lost(kind, saved, lifted), *_refused(kind, saved, wrong)]
     lines = {trail[0]: place.line for trail, place in placed.places.items() if len(trail) == 1}
     return found, tuple(
         Fate("unknown", Setting(key, saved[key], str(path), lines.get(key, 0)), (), why)
@@ -109,6 +112,17 @@ def _sorted(key: str, value: Any) -> Any:
     return value
 
 
+def _refused(
+    kind: str, saved: Mapping[str, Any], wrong: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Options whose values are of another kind than a spec has."""
+    fields = load("trl").maps["sft"]
+    for path, why in wrong.items():
+        keys = [key for row in fields.by_path.get(path, ()) for key in row.keys]
+        own = {key.removeprefix(f"{call(kind)}.") for key in keys} & saved.keys()
+        yield from ((key, why) for key in sorted(own or {"peft_type"}))
+
+
 def _lost(kind: str, saved: Mapping[str, Any], lifted: Lifted) -> Iterator[tuple[str, str]]:
     """Options that are not as peft has them where nobody says anything, and that no path tells."""
     prefix = f"{call(kind)}."
@@ -120,6 +134,12 @@ def _lost(kind: str, saved: Mapping[str, Any], lifted: Lifted) -> Iterator[tuple
         key = name.removeprefix(prefix)
         if key == "task_type" and saved.get(key) in ("CAUSAL_LM", SCORES):
             continue
-        off = saved.get(key) in (None, False, [], {}, "") or saved.get(key) == known.get(key)
-        if key in saved and not off:
+        if key in saved and not _is_off(key, saved[key], known):
             yield key, OTHER if key in known else f"peft 0.18 has no such option of {kind}"
+
+
+def _is_off(key: str, value: Any, known: Mapping[str, Any]) -> bool:
+    """Whether an option says what holds without it; one that peft 0.18 has not, whether it says nothing."""
+    if key in known:
+        return same(known[key], value)
+    return value is None or value is False or value in ([], {}, "")

@@ -46,6 +46,8 @@ class Composed:
     """Every value of the source, defaults included, by spec path."""
     open: tuple[str, ...]
     """What a person has to decide before the spec can run."""
+    invalid: frozenset[str] = frozenset()
+    """Paths whose values are of no kind that a spec takes there, so that they say nothing."""
 
 
 HIDES = "it holds a character that cannot be seen, and no spec does"
@@ -65,7 +67,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     chosen = {**_chosen(values, origins), **{path: STAND_INS[path] for path in words}}
     gaps = holes(chosen, (fate for part in parts for fate in part.fates))
     chosen |= {path: value for path, (value, _) in gaps.items()}
-    spec, invalid = _checked(chosen, natives)
+    spec, invalid, senseless = _checked(chosen, natives)
     refused |= invalid
     refused |= {path: _no_method(word) for path, word in words.items()}
     words |= {path: values[path] for path in STAND_INS if path in invalid}
@@ -83,7 +85,7 @@ def compose(parts: Sequence[Settled]) -> Composed:
     if not all(part.trains for part in parts):
         asked = []  # of what trains nothing there is no model or data to ask for
     open_ = (*asked, *questions)
-    return Composed(spec, masked(text), values, tuple(map(masked, open_)))
+    return Composed(spec, masked(text), values, tuple(map(masked, open_)), senseless)
 
 
 def _natives(parts: Sequence[Settled]) -> dict[str, dict[str, Any]]:
@@ -277,35 +279,53 @@ def _plain(value: Any) -> Any:
 
 def _checked(
     flat: Mapping[str, Any], natives: Mapping[str, Mapping[str, Any]]
-) -> tuple[Spec, dict[str, str]]:
-    """The spec of these values, and those that no spec may hold, left out one by one."""
+) -> tuple[Spec, dict[str, str], frozenset[str]]:
+    """The spec of these values, those that it may not hold, left out one by one, and which are of no kind."""
     refused = {
         path: f"{shown(value)}: {why}" for path, value in flat.items() if (why := _unfit(value))
     }
+    senseless = {path for path in refused if _too_large(flat[path])}
     flat = {path: value for path, value in flat.items() if path not in refused}
     flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in refused}
     while True:
         try:
             data = _nested(flat) | ({"native": natives} if natives else {})
-            return Spec.model_validate(data), refused
+            return Spec.model_validate(data), refused, frozenset(senseless)
         except ValidationError as error:
             bad = {path: one["msg"] for one in error.errors() for path in _blamed(one["loc"], flat)}
             if not bad:
                 raise
+            named = {_named(one["loc"], flat) for one in error.errors()}
+            senseless |= {path for path in named if path is not None and path not in STAND_INS}
             for path, message in bad.items():
                 value, why = flat.pop(path), message.removeprefix("Value error, ")
                 refused[path] = why if isinstance(value, tuple) else f"{shown(value)}: {why}"
             flat |= {path: hole for path, (hole, _) in PLACEHOLDERS.items() if path in bad}
 
 
+def unheld(values: Mapping[str, Any]) -> dict[str, str]:
+    """Why a spec takes no value of this kind, by the path of each such value."""
+    left = {"model.name": "x", "data.train": ["x.jsonl"], **values}
+    try:
+        Spec.model_validate(_nested(left))
+    except ValidationError as error:
+        told = {_named(one["loc"], left): one["msg"] for one in error.errors()}
+        return {path: why for path, why in told.items() if path in values and path}
+    return {}
+
+
 def _unfit(value: Any) -> str:
     """Why no spec may hold a value: a secret is in it, or what its reader could not see or take."""
     if holds_secret(value):
         return UNWRITTEN
-    leaves = tuple(_leaves(value))
-    if any(isinstance(one, int) and abs(one) >= TOO_LARGE for one in leaves):
+    if _too_large(value):
         return "the whole number does not fit in 64 bits"
-    return HIDES if any(isinstance(one, str) and INVISIBLE.search(one) for one in leaves) else ""
+    hidden = any(isinstance(one, str) and INVISIBLE.search(one) for one in _leaves(value))
+    return HIDES if hidden else ""
+
+
+def _too_large(value: Any) -> bool:
+    return any(isinstance(one, int) and abs(one) >= TOO_LARGE for one in _leaves(value))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -318,15 +338,22 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
-    """The paths that an error speaks of: the longest that its location begins with, or all below it."""
+def _named(location: Sequence[Any], flat: Mapping[str, Any]) -> str | None:
+    """The path that an error speaks of: the longest that its location begins with."""
     parts = [str(part) for part in location]
     for length in range(len(parts), 0, -1):
         for skip in (None, *range(1, length)):  # a tagged union puts its tag into the location
             here = ".".join(part for n, part in enumerate(parts[:length]) if n != skip)
             if here in flat:
-                return [here]
-    start = ".".join(parts[:2]) + "."
+                return here
+    return None
+
+
+def _blamed(location: Sequence[Any], flat: Mapping[str, Any]) -> Iterable[str]:
+    """The path that an error speaks of, or all below its location."""
+    if (here := _named(location, flat)) is not None:
+        return [here]
+    start = ".".join(str(part) for part in location[:2]) + "."
     return [path for path in flat if path.startswith(start)]
 
 

@@ -94,11 +94,11 @@ def meaning(
         return _of_launch(str(paths[0]), imported)
     # what no setting and no row speaks of is as a spec has it
     values = {**flatten(imported.composed.spec), **imported.composed.values}
-    opened = _opened(imported)
+    opened, senseless = _opened(imported), imported.composed.invalid
     effects = tuple(
         Effect(path, *(opened.get(path) or (values[path], _origin(path, imported.parts))))
         for path in leaf_paths()
-        if path in values and not path.startswith(ELSEWHERE)
+        if path in values and not path.startswith(ELSEWHERE) and path not in senseless
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
     return Meaning(str(paths[0]), effects, lost, imported, starts=(Path.cwd(),))
@@ -106,11 +106,11 @@ def meaning(
 
 def _of_launch(name: str, imported: Imported) -> Meaning:
     """What an engine's file or a launcher's says: the rest is the trainer's, whose config is not here."""
-    values = imported.composed.values
+    values, senseless = imported.composed.values, {BATCH, *imported.composed.invalid}
     effects = tuple(
         Effect(path, values[path], _origin(path, imported.parts))
         for path in leaf_paths()
-        if path in values and path != BATCH and _is_told(path, imported.parts)
+        if path in values and path not in senseless and _is_told(path, imported.parts)
     )
     lost = tuple(
         fate

@@ -29,13 +29,13 @@ def _alone(
     left: Meaning, right: Meaning, of: Callable[[Meaning], Sequence[Fate]]
 ) -> Iterator[tuple[str, Fate]]:
     sides = [
-        {(fate.setting.key, shown(fate.setting.value)): fate for fate in of(side)}
+        {(fate.setting.key, str(fate.setting.value)): fate for fate in of(side)}
         for side in (left, right)
     ]
     for mine, theirs in (sides, reversed(sides)):
         for (key, value), fate in mine.items():
             if (key, value) not in theirs:
-                yield f"{fate.setting.place}: {key}: {value}", fate
+                yield f"{fate.setting.place}: {key}: {shown(fate.setting.value)}", fate
 
 
 def asked(left: Meaning, right: Meaning) -> tuple[str, ...]:

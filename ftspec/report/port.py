@@ -69,20 +69,24 @@ def as_json(imported: Imported) -> dict[str, Any]:
         "open": list(imported.composed.open),
         "notes": list(imported.notes),
         "files": dict(imported.files),
-        "fates": [
-            {
-                "fate": fate.kind,
-                "key": fate.setting.key,
-                "value": None if is_secret(fate.setting.key) else fate.setting.value,
-                "file": fate.setting.file,
-                "line": fate.setting.line,
-                **({"cell": fate.setting.cell} if fate.setting.cell else {}),
-                "to": list(fate.to),
-                "why": fate.why,
-            }
-            for fate in imported.fates
-        ],
+        "fates": _told(imported.fates),
     }
+
+
+def _told(fates: Sequence[Fate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "fate": fate.kind,
+            "key": fate.setting.key,
+            "value": None if is_secret(fate.setting.key) else fate.setting.value,
+            "file": fate.setting.file,
+            "line": fate.setting.line,
+            **({"cell": fate.setting.cell} if fate.setting.cell else {}),
+            "to": list(fate.to),
+            "why": fate.why,
+        }
+        for fate in fates
+    ]
 
 
 def explained(found: Meaning) -> Iterator[str]:
@@ -106,6 +110,9 @@ def explained(found: Meaning) -> Iterator[str]:
         yield "note: it says how a training is launched; the rest is said by the trainer's own config"
     if found.imported is not None:
         yield from lines(found.imported)
+    elif found.lost:
+        yield f"{TITLES['unknown']}:"
+        yield from (f"  {_line(fate)}" for fate in found.lost)
 
 
 def _whole_parts(effects: Sequence[Effect]) -> Iterator[Effect]:
@@ -131,7 +138,8 @@ def effects_as_json(found: Meaning) -> dict[str, Any]:
     effects = [
         {"path": one.path, "value": one.value, "origin": one.origin} for one in found.effects
     ]
-    more = as_json(found.imported) if found.imported else {}
+    lost = {"fates": _told(found.lost)} if found.lost else {}
+    more = as_json(found.imported) if found.imported else lost
     return {"values": effects, **more}
 
 

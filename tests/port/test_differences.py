@@ -14,6 +14,9 @@ __all__ = ["ftspec", "somewhere"]
 
 TRL = "model_name_or_path: org/m\ndataset_name: org/r\nlearning_rate: 1e-4\nuse_peft: true\n"
 LAUNCH = "distributed_type: MULTI_GPU\nnum_machines: 1\nnum_processes: 8\n"
+ENGINE = (
+    '{"train_micro_batch_size_per_gpu": 1, "optimizer": {"type": "AdamW", "params": {"lr": LR}}}'
+)
 SCORED = "load_best_model_at_end: true\neval_strategy: steps\neval_steps: {0}\nsave_steps: {0}\n"
 
 
@@ -148,3 +151,49 @@ def test_both_of_two_files_that_are_gone_are_named(ftspec: Command, somewhere: P
     done = ftspec("diff", "gone.yaml", "away.yaml")
     assert done.code == 2
     assert "gone.yaml" in done.err and "away.yaml" in done.err
+
+
+@pytest.mark.parametrize(
+    ("names", "one", "other", "path", "key"),
+    [
+        (
+            ("one.yaml", "other.yaml"),
+            TRL.replace("1e-4", "[1.0e-5]"),
+            TRL,
+            "train.learning_rate",
+            "learning_rate",
+        ),
+        (
+            ("one.yaml", "other.yaml"),
+            f"{TRL}lora_r: [8]\n",
+            f"{TRL}lora_r: 8\n",
+            "method.tuner.rank",
+            "lora_r",
+        ),
+        (
+            ("one.json", "other.json"),
+            ENGINE.replace("LR", '"abc"'),
+            ENGINE.replace("LR", "1e-5"),
+            "train.learning_rate",
+            "optimizer.params.lr",
+        ),
+    ],
+)
+def test_a_value_of_no_kind_that_a_setting_takes_is_none(
+    ftspec: Command,
+    somewhere: Path,
+    names: tuple[str, str],
+    one: str,
+    other: str,
+    path: str,
+    key: str,
+) -> None:
+    for name, text in zip(names, (one, other), strict=True):
+        Path(name).write_text(text)
+    done = ftspec("diff", *names)
+    assert (done.code, f"{path}: null against" in done.out, f" {key}: " in done.out) == (
+        1,
+        True,
+        True,
+    )
+    assert f"  {path} " not in ftspec("explain", names[0]).out

@@ -11,6 +11,7 @@ import pytest
 from ftspec.port.compare import compare
 from ftspec.port.effective import Meaning, meaning
 from ftspec.port.unsaid import unsaid
+from ftspec.report.port import effects_as_json, explained
 from tests.port.test_traces import ADAPTER
 
 
@@ -58,14 +59,22 @@ def test_an_option_that_differs_is_a_difference(
         ({"brand_new": 5}, "brand_new"),
         ({"peft_type": "NEXT"}, "peft_type"),
         ({"peft_type": 5}, "peft_type"),
+        ({"r": "8"}, "r"),
+        ({"lora_alpha": [8]}, "lora_alpha"),
+        ({"base_model_name_or_path": 3}, "base_model_name_or_path"),
+        ({"peft_type": "OFT", "init_weights": False}, "init_weights"),
+        ({"peft_type": "OFT", "use_cayley_neumann": False}, "use_cayley_neumann"),
+        ({"peft_type": "IA3", "init_ia3_weights": False}, "init_ia3_weights"),
     ],
 )
 def test_what_no_spec_says_is_told_with_its_line(
     tmp_path: Path, more: dict[str, Any], key: str
 ) -> None:
-    lines = unsaid(saved(tmp_path / "one"), saved(tmp_path / "other", **more))
-    (line,) = [line for line in lines if f": {key}: " in line]
+    sides = saved(tmp_path / "one"), saved(tmp_path / "other", **more)
+    lines = unsaid(*sides)
+    (line,) = [line for line in lines if f": {key}: " in line and "one/" not in line]
     assert "other/adapter_config.json:" in line
+    compare(*sides)  # which reckons with numbers alone
 
 
 OFF = {
@@ -92,3 +101,9 @@ def test_the_head_of_a_reward_model_is_no_choice_of_anyone(tmp_path: Path) -> No
     found = saved(tmp_path / "one", task_type="SEQ_CLS", modules_to_save=["classifier", "score"])
     assert found.values["method.objective.type"] == "reward"
     assert (found.values["method.tuner.modules_to_save"], found.lost) == ((), ())
+
+
+def test_explain_tells_what_no_path_says(tmp_path: Path) -> None:
+    found = saved(tmp_path / "one", peft_type=["LORA"])
+    assert [line for line in explained(found) if "peft_type: ['LORA']" in line]
+    assert [fate["key"] for fate in effects_as_json(found)["fates"]] == ["peft_type"]
