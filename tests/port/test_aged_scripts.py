@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ftspec.port.formats.trl.aged import recipe
 from tests.port.conftest import Bring, fate
 
 HEAD = """\
@@ -107,6 +108,17 @@ def test_another_release_by_name_is_believed(read: Bring) -> None:
     text = HEAD + f"trainer = {call}\ntrainer.train()\n"
     found = read(text, "fit.py", version="trl==0.24.0").composed
     assert not any("trl's release" in one for one in found.open)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "release"), [("DPO", 28), ("KTO", 26), ("CPO", 27), ("RLOO", 28)]
+)
+def test_how_long_each_trainer_cut_prompts(read: Bring, trainer: str, release: int) -> None:
+    call = f'{trainer}Trainer(model, args={trainer}Config(output_dir="o", max_prompt_length=9)'
+    found = read(f"{HEAD}trainer = {call}, train_dataset=rows)\ntrainer.train()\n", "fit.py")
+    assert found.parts[0].context.document.data["until"]["release"] == release
+    config = f"model_name_or_path: m/m\ntrainer: {trainer.lower()}\nmax_prompt_length: 9\n"
+    assert recipe(read(config, wanted="trl").parts[0].context)["release"] == release
 
 
 GRPO = 'GRPOTrainer(model, reward_funcs=r, train_dataset=rows, args=GRPOConfig(output_dir="o", {}))'

@@ -144,6 +144,9 @@ LAST: Mapping[str, Mapping[str, int]] = {
     "Trainer": {"tokenizer": 15},
     "SFTConfig": {"max_seq_length": 19},
     "Config": {"max_prompt_length": 27},
+    "DPOConfig": {"max_prompt_length": 28},
+    "RLOOConfig": {"max_prompt_length": 28},
+    "KTOConfig": {"max_prompt_length": 26},
 }  # fmt: skip
 """Arguments that classes of trl had up to release 0.N; `Trainer` and `Config` are any of them."""
 ASSUMED: Mapping[str, Any] = {

@@ -10,9 +10,9 @@ from typing import Any
 
 from ftspec.port.formats.deepspeed.precision import PLAIN_CLASSES
 from ftspec.port.formats.trl.plain import CONFIG
-from ftspec.port.formats.trl.trainers import trainer
+from ftspec.port.formats.trl.trainers import config_class, trainer
 from ftspec.port.rules import Context, section
-from ftspec.port.scripts.names import UNTIL
+from ftspec.port.scripts.names import LAST, UNTIL
 from ftspec.port.tables import versions
 
 NOW = 10_000
@@ -36,7 +36,7 @@ ASSUMED: Mapping[str, Mapping[str, Ages]] = {
     "dpo": {
         "learning_rate": RATE, "bf16": BITS,
         "max_length": ((11, 512), (13, None), (NOW, 1024)),
-        "max_prompt_length": ((11, 128), (13, None), (27, 512), (NOW, None)),
+        "max_prompt_length": ((11, 128), (13, None), (28, 512), (NOW, None)),
     },
     "kto": {
         "learning_rate": ((9, 5e-5), (11, 5e-7), (NOW, 1e-6)), "bf16": BITS,
@@ -73,12 +73,17 @@ FOURTH = 25
 RECIPES: Mapping[str, int] = {
     "dataset_mixer": 11, "vllm_device": 17, "max_seq_length": 19, "max_prompt_length": 27, "torch_dtype": 29,
 }  # fmt: skip
-"""Keys of recipes, and the last release 0.N that read them; the first one is the handbook's own."""
+"""Keys of recipes, and the last release 0.N that read them; the first one is the handbook's own.
+
+What a class of arguments had for longer, or not as long, stands in the scripts' own table.
+"""
 
 
 def recipe(context: Context) -> Mapping[str, Any]:
     """How old the keys of a recipe are, as a script's `until` says it."""
-    found = [(last, key) for key, last in RECIPES.items() if key in context.document.data]
+    own = LAST.get(config_class(context), {})
+    said = [key for key in RECIPES if key in context.document.data]
+    found = [(own.get(key, RECIPES[key]), key) for key in said]
     return {"release": min(found)[0], "by": f"`{min(found)[1]}`"} if found else {}
 
 

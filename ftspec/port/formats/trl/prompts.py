@@ -19,6 +19,8 @@ from ftspec.port.scripts.names import UNTIL
 from ftspec.spec.online import ONLINE
 
 LAST = 10_000
+ALL, LONG = "always", "overlong"
+"""Which prompts lose their beginning, in a spec's words: longer ones, or of rows that are too long."""
 BOTH = 12
 """The last release whose DPOTrainer took its settings as arguments of its own; 0.12 cut prompts otherwise."""
 RENAMED = 15
@@ -65,35 +67,34 @@ def _longest(setting: Setting, context: Context) -> Outcome:
         return Outcome("unknown", why=f"it leaves no room for an answer within {length} tokens")
     spec: dict[str, Any] = {"data.max_prompt_length": setting.value}
     if word == "dpo":
-        kind, why = _of_dpo(context)
-        cut = {"data.prompt_cut": "overlong"} if _is_once(why) else {}
-        return Outcome(kind, spec={**spec, **cut}, why=why)
+        kind, cut, why = _of_dpo(context)
+        said = {} if cut == ALL else {"data.prompt_cut": cut}
+        return Outcome(kind, spec={**spec, **said}, why=why)
     if word in FREE:
-        return Outcome("renamed", spec={**spec, "data.prompt_cut": "overlong"}, why=OVERLONG)
+        return Outcome("renamed", spec={**spec, "data.prompt_cut": LONG}, why=OVERLONG)
     return Outcome("approximated", why=OTHERWISE)
 
 
-def _of_dpo(context: Context) -> tuple[Kind, str]:
-    """Which release's way it is, and how sure that is (dpo_trainer.py, _truncate_tokens and tokenize_row)."""
+def _of_dpo(context: Context) -> tuple[Kind, str, str]:
+    """How sure it is which release's way it is, that way, and why.
+
+    dpo_trainer.py, _truncate_tokens and tokenize_row.
+    """
     until = section(context, UNTIL).get("release", LAST)
     if context.get("dataset_mixer") or context.get("config_class") in PLAIN_CLASSES:
-        return "renamed", ONCE  # the handbook's first version, or before DPOConfig
+        return "renamed", LONG, ONCE  # the handbook's first version, or before DPOConfig
     if until <= BOTH:
-        return "approximated", ONCE_OR
-    if until < LAST:
-        return ("approximated", LATELY) if until <= RENAMED else ("renamed", ALWAYS)
-    return "renamed", ALWAYS
-
-
-def _is_once(why: str) -> bool:
-    return why in (ONCE, ONCE_OR)
+        return "approximated", LONG, ONCE_OR
+    if until <= RENAMED:
+        return "approximated", ALL, LATELY
+    return "renamed", ALL, ALWAYS
 
 
 def _cuts_answers(context: Context) -> bool:
     """Whether what is too long behind the prompt is cut off the answers, whatever side a row has."""
     word = trainer(context)[0]
     if word == "dpo" and context.get("max_prompt_length") is not None:
-        return _is_once(_of_dpo(context)[1])
+        return _of_dpo(context)[1] == LONG
     return word in FREE
 
 
