@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.port.conftest import Bring, fate
@@ -27,6 +29,29 @@ def test_which_part_is_evaluated_on_where_none_is_named(read: Bring, said: str, 
     text = FULL.replace("alpaca", "chatml.intel") if "rl:" in said else FULL
     (source,) = read(text + said).composed.spec.data.eval
     assert source.split == split
+
+
+@pytest.mark.parametrize(
+    ("entry", "other", "name"),
+    [
+        ("{path: evals, ds_type: json, type: alpaca}", "evals/a.jsonl", ""),
+        ("{path: some/evals, type: alpaca}", "some/evals/a.jsonl", ""),
+        ("{path: evals, type: alpaca}", "evals", ""),
+        ("{path: evals, data_files: x.jsonl, type: alpaca}", "evals", ""),
+        ("{path: evals, data_files: x.jsonl, type: alpaca}", "evals/a.jsonl", "x.jsonl"),
+        ("{path: evals, ds_type: json, type: alpaca}", "other/a.jsonl", ""),
+    ],
+)
+def test_what_lies_here_goes_before_a_data_set_of_the_hub(
+    read: Bring, tmp_path: Path, entry: str, other: str, name: str
+) -> None:
+    (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / other).write_text("")
+    imported = read(f"{FULL}test_datasets:\n  - {entry}\n")
+    assert (fate(imported, "test_datasets[0].path")[0] == "derived") == bool(name)
+    if name:
+        (source,) = imported.composed.spec.data.eval
+        assert source.path == name
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,10 @@ def test_a_word_for_offloading_that_nothing_reads(read: Bring) -> None:
             "fsdp_auto_wrap_policy: SIZE_BASED_WRAP, fsdp_min_num_params: 1e8",  # YAML's text
             "fsdp_min_num_params",
         ),
+        (
+            "fsdp_auto_wrap_policy: SIZE_BASED_WRAP, fsdp_min_num_params: 1.0e+8",  # int("1e8") fails
+            "fsdp_min_num_params",
+        ),
     ],
 )
 def test_words_that_accelerate_stops_at(read: Bring, section: str, key: str) -> None:

@@ -187,8 +187,7 @@ def _least(setting: Setting, context: Context) -> Outcome:
     if "SIZE" not in str(said(context, "auto_wrap_policy")).upper() or not setting.value:
         return Outcome("inert", why="layers are gathered by their classes")
     text = str(setting.value)
-    whole = setting.value if isinstance(setting.value, float) else text
-    if not (text.isdigit() or (isinstance(whole, float) and whole.is_integer())):
+    if not text.isdigit():
         why = f"a whole number stands there, and accelerate stops at {text}"  # utils/dataclasses.py
         return Outcome("unknown", why=why)
     return Outcome("renamed", spec={f"{PATH}min_num_params": int(setting.value)})

@@ -6,6 +6,7 @@ Types of rows are its prompt strategies (prompt_strategies/ of 0.19.0).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftspec.families.rows import instructions
@@ -17,6 +18,7 @@ from ftspec.port.formats.axolotl.types import why_no_pairs, why_not
 from ftspec.port.formats.axolotl.words import taken
 from ftspec.port.rules import Context, section
 from ftspec.spec.data import SUFFIXES, unsliced
+from ftspec.spec.present import is_file, is_folder
 
 CHATS = ("chat_template", "chat_template.default", "chat_template.load")
 PROMPT = "axolotl's own prompt, as a template of the rows"
@@ -122,7 +124,8 @@ def places(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, .
     if place.lower().endswith(tuple(SUFFIXES)):
         return place, (), ()
     of_hub = not place.startswith(FOLDERS) and not place.endswith("/") and place.count("/") < 2
-    if of_hub and place not in READERS:
+    read_as = bool(entry.get("ds_type")) and not named  # which is said of local files alone
+    if of_hub and not read_as and place not in READERS:
         return place, tuple(named), ()
     why = _local(entry, named)
     return why or (named[0], (), tuple(named[1:]))
@@ -196,6 +199,20 @@ def _chat(entry: Mapping[str, Any], base: dict[str, Any]) -> Row:
     return Row({**base, "format": shape[0], "columns": columns})
 
 
+def _here(entry: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+    """An entry whose name is taken for what lies here, before any data set of the hub (utils/data/shared.py).
+
+    A file alone is read, whatever `data_files` says.
+    """
+    name = str(entry.get("path") or "")
+    if not name or name.startswith(FOLDERS) or name.lower().endswith(tuple(SUFFIXES)):
+        return entry
+    spots = [folder / name for folder in (Path(), context.document.path.parent)]
+    if any(map(is_folder, spots)):
+        return {**entry, "path": f"./{name}"}
+    return {**entry, "path": f"./{name}", "data_files": None} if any(map(is_file, spots)) else entry
+
+
 def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
     """The entries of a list of data sets."""
     value = context.get(key)
@@ -203,7 +220,7 @@ def entries(context: Context, key: str = "datasets") -> list[Mapping[str, Any]]:
         value = {"path": value}
     value = [value] if isinstance(value, dict) else value
     listed = value if isinstance(value, list) else []
-    found: list[Mapping[str, Any]] = [one for one in listed if isinstance(one, dict)]
+    found = [_here(one, context) for one in listed if isinstance(one, dict)]
     if key == STREAM:  # the first one alone (utils/data/sft.py, _extract_pretraining_config)
         return [{**one, "type": one.get("type") or "pretrain"} for one in found[:1]]
     if key == HELD and not context.get("rl"):

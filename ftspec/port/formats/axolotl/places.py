@@ -96,8 +96,10 @@ def _revision(setting: Setting, context: Context) -> Outcome:
 
 def _reader(setting: Setting, context: Context) -> Outcome:
     """What a local file is read as; of a data set of the hub nothing asks for it (utils/data/shared.py)."""
-    found = row_of(setting, context)
+    found, where = row_of(setting, context), places(entry_of(setting, context))
     path = found.source["path"] if found else None
+    if isinstance(where, str):
+        return Outcome("unknown", why=where)
     if path is None:
         return Outcome("inert", why="of a data set of the hub it is not asked")
     if SUFFIXES[path[path.rindex(".") :].lower()] == setting.value:
