@@ -87,5 +87,7 @@ class Format:
     """Keys that name another file of the source, and its format."""
     stops: str = ""
     """What its framework makes of a key that it has not, as the end of a sentence."""
+    gone: frozenset[str] = frozenset()
+    """Keys that older releases had, which are no slips."""
     idle: Mapping[str, str] = field(default_factory=dict)
     """Native keys that lowering leaves out where others make them idle, and which."""

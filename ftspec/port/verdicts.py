@@ -78,17 +78,20 @@ def _unmapped(key: str, value: Any, context: Context, form: Format) -> tuple[Kin
     if entry is None:
         own = context.table is not None and form.package in ("", form.backend)
         version = f" {context.table.version}" if own and context.table else ""
-        meant = _meant(key, context.table) if own and context.table else ""
+        meant = _meant(key, context.table, form) if own and context.table else ""
         return "unknown", f"{form.title}{version} has no such setting{form.stops}{meant}"
     if same(entry[1], value):
         return "inert", f"what {form.title} assumes anyway"
     return "kept", f"only {form.title} has it"
 
 
-def _meant(key: str, table: Table) -> str:
-    """The setting that a slip was probably meant to be."""
-    slip = key.rpartition(".")[2]
-    names = sorted({name for call in table.calls.values() for name in call})
+def _meant(key: str, table: Table, form: Format) -> str:
+    """The setting of this trainer's that a slip was probably meant to be; what others have is none."""
+    own, _, slip = key.rpartition(".")
+    known = {name for call in table.calls.values() for name in call} | form.gone
+    if slip in known:
+        return ""
+    names = sorted({name for call in (own, *form.classes) for name in table.calls.get(call, ())})
     alike = [name for name in names if abs(len(name) - len(slip)) <= LETTERS]
     near = difflib.get_close_matches(slip, alike, n=1, cutoff=SLIP)
     return f"; did you mean `{near[0]}`?" if near else ""

@@ -128,6 +128,14 @@ def test_what_people_write_for_a_key_of_axolotl(read: Bring, key: str, meant: st
         ("model_name_or_path: org/m\nuse_peft: true\n", "quite_another", ""),
         ("model_name_or_path: org/m\nuse_peft: true\n", "per_device_batch_size", ""),
         ("model_name_or_path: org/m\nstage: sft\ndo_train: true\n", "lora_rnak", "lora_rank"),
+        ("model_name_or_path: org/m\nstage: sft\ndo_train: true\n", "new_special_tokens", ""),
+        ("model_name_or_path: org/m\ntrainer: dpo\nuse_peft: true\n", "packing", ""),
+        ("model_name_or_path: org/m\ntrainer: dpo\nuse_peft: true\n", "max_completion_lenght", ""),
+        (
+            "model_name_or_path: org/m\ntrainer: dpo\nuse_peft: true\n",
+            "precompute_ref_log_prob",
+            "precompute_ref_log_probs",
+        ),
     ],
 )
 def test_a_slip_is_told_with_what_it_was_probably_meant_to_be(

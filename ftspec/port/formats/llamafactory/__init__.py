@@ -390,6 +390,7 @@ format = Format(
         ),
         "create_new_adapter": "there is no saved adapter",
     },
+    gone=frozenset(aged.LAST),
     accepted={
         **ACCEPTED,
         "overwrite_cache": "a cache is a matter of speed",
