@@ -17,10 +17,10 @@ FLOORS = {
     # from, to: of the sample the files, those that go at once, those that go with the options it says
     ("llamafactory", "trl"): (8, 7, 7),
     ("llamafactory", "axolotl"): (8, 0, 5),
-    ("trl", "llamafactory"): (3, 0, 3),
-    ("axolotl", "trl"): (19, 13, 15),
-    ("axolotl", "llamafactory"): (19, 0, 10),
-    ("axolotl", "deepspeed"): (19, 2, 15),
+    ("trl", "llamafactory"): (2, 0, 2),
+    ("axolotl", "trl"): (18, 13, 15),
+    ("axolotl", "llamafactory"): (18, 0, 11),
+    ("axolotl", "deepspeed"): (18, 2, 16),
 }
 
 
