@@ -199,6 +199,7 @@ def test_where_no_process_starts(read: Bring, text: str, told: str) -> None:
     ("more", "section", "stops"),
     [
         ("", "fsdp_activation_checkpointing: true", True),  # trl recomputes by itself
+        ("", "fsdp_activation_checkpointing: 'on'", True),
         ("gradient_checkpointing: false\n", "fsdp_activation_checkpointing: true", False),
         ("", "fsdp_activation_checkpointing: false", False),
     ],

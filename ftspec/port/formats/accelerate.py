@@ -10,6 +10,7 @@ from typing import Any
 from ftspec.port.fates import Kind, Setting
 from ftspec.port.format import Completion, Format
 from ftspec.port.formats import fsdp, launched
+from ftspec.port.formats.switches import is_on
 from ftspec.port.rules import (
     Context,
     Outcome,
@@ -123,7 +124,7 @@ def _older_precision(setting: Setting, context: Context) -> Outcome:
 
 def _on_cpu(setting: Setting, context: Context) -> Outcome:
     """Two of its launchers hand it on: prepare_simple_launcher_cmd_env (utils/launch.py)."""
-    wanted = fsdp.true(setting.value)
+    wanted = is_on(setting.value)
     simple = str(context.get("distributed_type")).upper() in ("NO", "NONE", "FALSE", "MULTI_CPU")
     if wanted and not simple and setting.key not in context.document.owners:
         why = "accelerate hands it on with distributed_type NO and MULTI_CPU alone: GPUs are used"

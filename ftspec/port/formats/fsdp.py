@@ -12,6 +12,7 @@ from typing import Any
 
 from ftspec.families.training.fsdp import PATH
 from ftspec.port.fates import Setting
+from ftspec.port.formats.switches import NO, YES, is_on
 from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 
 SECTION = "fsdp_config"
@@ -25,8 +26,6 @@ STRATEGIES: Mapping[str, str] = {
 }
 """By torch's names, and by the numbers that accelerate has for them."""
 WHOLE = ("NO_SHARD", "3")
-SWITCHES = ("true", "1", "yes", "y", "on", "t", "false", "0", "no", "n", "off", "f")
-"""Words of accelerate for yes and no (utils/environment.py, str_to_bool)."""
 MOVED = "how the engine moves data, not what it computes"
 END = "how the end result is saved: it is always whole here"
 
@@ -52,11 +51,6 @@ def said(context: Context, name: str, assumed: Any = None) -> Any:
     return assumed if value is None else value
 
 
-def true(value: Any) -> bool:
-    """Whether it is on; a command line has words for that."""
-    return str(value).lower() in SWITCHES[:6]
-
-
 def version(context: Context) -> int:
     """1 where nothing is said: accelerate's default, and transformers' up to 5.9."""
     above = context.get("fsdp_version")
@@ -66,7 +60,7 @@ def version(context: Context) -> int:
 def resharded(context: Context) -> str:
     """The strategy of version 2."""
     again = said(context, "reshard_after_forward", True)
-    return "full_shard" if true(again) else "shard_grad_op"
+    return "full_shard" if is_on(again) else "shard_grad_op"
 
 
 def assumed(context: Context, **more: Any) -> dict[str, Any]:
@@ -82,7 +76,7 @@ def section_rules(tool: Tool) -> dict[str, Rule]:
         "version": _says("version", lambda _value, context: version(context)),
         "sharding_strategy": _strategy(tool, 1),
         "reshard_after_forward": _strategy(tool, 2),
-        "offload_params": _says("offload_parameters", lambda value, _context: true(value)),
+        "offload_params": _says("offload_parameters", lambda value, _context: is_on(value)),
         "cpu_offload": _unread("offload_params"),
         "auto_wrap_policy": _policy,
         "transformer_layer_cls_to_wrap": _says("transformer_layer_cls_to_wrap", _classes),
@@ -91,7 +85,7 @@ def section_rules(tool: Tool) -> dict[str, Rule]:
         "final_state_dict_type": inert(END),
         "activation_checkpointing": _recomputed,
         "cpu_ram_efficient_loading": _says(
-            "cpu_ram_efficient_loading", lambda value, _context: true(value)
+            "cpu_ram_efficient_loading", lambda value, _context: is_on(value)
         ),
         "use_orig_params": _original,
         "mixed_precision_policy": unknown("a policy beside the training's own precision"),
@@ -124,7 +118,7 @@ def _synchronised(tool: Tool) -> Rule:
     """Where one process loads the weights, the others have to get them from it."""
 
     def rule(setting: Setting, context: Context) -> Outcome:
-        if not true(setting.value) and true(
+        if not is_on(setting.value) and is_on(
             said(context, "cpu_ram_efficient_loading", tool.efficient)
         ):
             return Outcome("unknown", why="off beside cpu_ram_efficient_loading: it stops at that")
@@ -157,7 +151,7 @@ def _strategy(tool: Tool, of: int) -> Rule:
     def rule(setting: Setting, context: Context) -> Outcome:
         if version(context) != of:
             return Outcome("inert", why=f"it belongs to version {of}, and this is the other one")
-        if of == 2 and str(setting.value).lower() not in SWITCHES:
+        if of == 2 and str(setting.value).lower() not in (*YES, *NO):
             return Outcome(
                 "unknown", why=f"version 2 takes yes or no here, and stops at {setting.value}"
             )
@@ -207,7 +201,7 @@ def _pieces(setting: Setting, _context: Context) -> Outcome:
 
 
 def _recomputed(setting: Setting, _context: Context) -> Outcome:
-    if not true(setting.value):
+    if not is_on(setting.value):
         return Outcome("inert", why="the trainer says whether the model recomputes")
     spec = {f"{PATH}activation_checkpointing": True, "train.gradient_checkpointing": True}
     return Outcome("derived", spec=spec)
@@ -216,7 +210,7 @@ def _recomputed(setting: Setting, _context: Context) -> Outcome:
 def _original(setting: Setting, context: Context) -> Outcome:
     if version(context) == 2:
         return Outcome("inert", why="version 2 has the model's own parameters anyway")
-    return Outcome("renamed", spec={f"{PATH}use_orig_params": true(setting.value)})
+    return Outcome("renamed", spec={f"{PATH}use_orig_params": is_on(setting.value)})
 
 
 def named(context: Context) -> str | None:
@@ -254,7 +248,7 @@ def _by_arguments(context: Context) -> bool:
 def doubly(context: Context) -> tuple[str, ...]:
     """Of trl's arguments: its trainers recompute by themselves; transformers stops at both (trainer.py)."""
     name = "activation_checkpointing"
-    twice = true(said(context, name)) and context.get("gradient_checkpointing") is not False
+    twice = is_on(said(context, name)) and context.get("gradient_checkpointing") is not False
     if not (twice and _by_arguments(context)):
         return ()
     return (

@@ -11,7 +11,9 @@ from math import prod
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats import fsdp
 from ftspec.port.formats.deepspeed.precision import by_main
+from ftspec.port.formats.switches import is_on
 from ftspec.port.rules import Context, Outcome, Rule, section
 
 COMPUTE = "precision.compute"
@@ -192,12 +194,12 @@ def questions(context: Context) -> Iterable[str]:
 
 def _recomputes_twice(context: Context) -> bool:
     """Whether both ask for activations that are made again (transformers 5.6, trainer.py)."""
-    said = section(context, "fsdp_config")
-    name = "activation_checkpointing"
-    asked = str(said.get(name, said.get(f"fsdp_{name}"))).lower() == "true"
-    fsdp = str(context.get("distributed_type")).upper() == "FSDP"
+    asked = is_on(fsdp.said(context, "activation_checkpointing"))
+    divides = str(context.get("distributed_type")).upper() == "FSDP"
     trainer = context.main_format in ("trl", "trl_script")
-    return asked and fsdp and trainer and bool(context.trains.get("train.gradient_checkpointing"))
+    return (
+        asked and divides and trainer and bool(context.trains.get("train.gradient_checkpointing"))
+    )
 
 
 GRID = ("dp_replicate_size", "dp_shard_size", "tp_size", "cp_size")

@@ -10,6 +10,7 @@ from typing import Any
 from ftspec.port.fates import Setting
 from ftspec.port.formats.axolotl.entries import objective
 from ftspec.port.formats.axolotl.words import KERNEL, off_or, said
+from ftspec.port.formats.smoothing import unsmoothed
 from ftspec.port.rules import Context, Outcome, Rule, inert, section, unknown
 
 OBJECTIVE = "method.objective."
@@ -17,9 +18,6 @@ COMPARED = ("dpo", "kto", "orpo", "simpo")
 UNREAD = "axolotl 0.19.0 reads it nowhere: what trl assumes holds"
 CUT_ONCE = "axolotl 0.19.0 reads it nowhere; 0.8.0 cut longer prompts of these objectives to so many tokens"
 STOPS = "axolotl 0.19.0 stops at it, and what it meant in older releases is not in a spec"
-UNSMOOTHED = (
-    "the sigmoid loss of its trl (1.9) ignores it, and so none is here (trainer/dpo_trainer.py)"
-)
 NOT_OF_IT = "`rl` names an objective that has no such setting: nothing reads it"
 
 
@@ -89,7 +87,7 @@ def _smoothing(setting: Setting, context: Context) -> Outcome:
     """trl's loss `sigmoid`, which holds where none is named, does not read it."""
     losses = context.get("dpo_loss_type") or ["sigmoid"]
     if setting.value and losses[:1] == ["sigmoid"]:
-        return Outcome("approximated", spec={f"{OBJECTIVE}label_smoothing": 0.0}, why=UNSMOOTHED)
+        return unsmoothed("its trl (1.9)")
     return Outcome("renamed", {"DPOConfig.label_smoothing": setting.value})
 
 

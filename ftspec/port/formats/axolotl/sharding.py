@@ -15,6 +15,7 @@ from ftspec.port.fates import Setting
 from ftspec.port.formats import fsdp
 from ftspec.port.formats.axolotl.words import off_or, said
 from ftspec.port.formats.deepspeed.blocks import MOVED
+from ftspec.port.formats.switches import is_on
 from ftspec.port.rules import Context, Outcome, Rule, inert
 
 APART = ("dp_replicate_size", "dp_shard_size", "expert_parallel_size")
@@ -56,7 +57,7 @@ def shards(context: Context) -> bool:
 
 def recomputes(context: Context) -> bool:
     """Whether FSDP recomputes activations by itself."""
-    return shards(context) and fsdp.true(fsdp.said(context, "activation_checkpointing"))
+    return shards(context) and is_on(fsdp.said(context, "activation_checkpointing"))
 
 
 def _strategy(context: Context) -> str:
@@ -94,8 +95,8 @@ def _listed(setting: Setting, context: Context) -> Outcome:
 
 def _offloaded(setting: Setting, context: Context) -> Outcome:
     held = "offload" in fsdp.words(context)
-    spec = {f"{PATH}offload_parameters": held or fsdp.true(setting.value)}
-    if held and not fsdp.true(setting.value):
+    spec = {f"{PATH}offload_parameters": held or is_on(setting.value)}
+    if held and not is_on(setting.value):
         return Outcome("derived", spec=spec, why=OFFLOADS)
     return Outcome("renamed", spec=spec)
 

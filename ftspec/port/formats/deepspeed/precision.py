@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftspec.port.fates import Setting
+from ftspec.port.formats.switches import is_on
 from ftspec.port.rules import Context, Outcome, Rule, inert, nearly, section, unknown, unless
 
 AUTO = "the script says it"
@@ -50,16 +51,11 @@ def switched(context: Context, name: str) -> bool:
     return not plain and by_main(context, "fp16") is not True
 
 
-def _true(value: Any) -> bool:
-    """Whether a switch of the engine is on, which takes words for that as well (pydantic)."""
-    return str(value).lower() in ("true", "1", "on", "yes", "y", "t")
-
-
 def on(context: Context, name: str) -> bool:
     """Whether weights have this type: by the engine's own word, or by that of the file it leaves it to."""
     said = section(context, name).get("enabled")
     if said != "auto":
-        return _true(said)
+        return is_on(said)
     if context.main is None:
         launched = context.companions.get("accelerate")
         return launched is not None and launched.data.get("mixed_precision") == name
@@ -68,7 +64,7 @@ def on(context: Context, name: str) -> bool:
 
 def _half(setting: Setting, _context: Context) -> Outcome:
     name = setting.key.partition(".")[0]
-    if not _true(setting.value):
+    if not is_on(setting.value):
         return Outcome("inert", why="it is off")
     return Outcome("renamed", spec={"precision.compute": f"{name}-weights"})
 

@@ -17,6 +17,7 @@ from ftspec.port.formats.hf_arguments import ACCEPTED, IDLE, is_five, training_r
 from ftspec.port.formats.order import GROUPED, STRATEGY, order_seed
 from ftspec.port.formats.trl.aged import aged, biased
 from ftspec.port.formats.trl.data import DATA_RULES, data, said
+from ftspec.port.formats.trl.losses import smoothing
 from ftspec.port.formats.trl.models import DIVIDED, MODEL_RULES, of_arithmetic, written
 from ftspec.port.formats.trl.older import OLDER, packed
 from ftspec.port.formats.trl.plain import BALANCE, CONFIG, plain
@@ -66,11 +67,8 @@ OPENED = {
 """ModelConfig's names for what get_peft_config hands to LoraConfig."""
 OLD_NAMES = frozenset(
     (
-        "torch_dtype",
-        "max_seq_length",
-        "evaluation_strategy",
-        "dataset_mixer",
-        "use_flash_attention_2",
+        *("torch_dtype", "max_seq_length", "evaluation_strategy"),
+        *("dataset_mixer", "use_flash_attention_2"),
     )
 )
 """Keys that trl 1.16 does not have any more."""
@@ -322,6 +320,7 @@ format = Format(
         **training_rules(CONFIG),
         **OLDER,
         **timed(),
+        "label_smoothing": smoothing,
         "packing": packed,
         **DATA_RULES,
         **dict.fromkeys(OPENED, _adapter),

@@ -149,26 +149,8 @@ def _ungrouped(word: str, context: Context) -> Outcome | None:
     return Outcome("approximated", why=PACKED) if context.get("packing") else None
 
 
-UNSMOOTHED = (
-    "the sigmoid loss of trl 1 ignores label smoothing, and so none is here (trainer/dpo_trainer.py); in trl "
-    "0.24 it counted: --as trl==0.24.0"
-)
-
-
-def smoothing(setting: Setting, context: Context) -> Outcome:
-    """`label_smoothing`, which DPO's loss `sigmoid` does not read today."""
-    losses = context.get("loss_type", "sigmoid")
-    first = losses[:1] if isinstance(losses, list) else [losses]
-    if trainer(context)[0] != "dpo" or first != ["sigmoid"] or not setting.value:
-        return plain(setting, context)
-    path = "method.objective.label_smoothing"
-    if context.table and context.table.version.startswith("0."):
-        return Outcome("renamed", spec={path: setting.value})
-    return Outcome("approximated", spec={path: 0.0}, why=UNSMOOTHED)
-
-
 def timed() -> dict[str, Rule]:
-    """Rules of the settings that say when something is done, of the schedule and of smoothing."""
+    """Rules of the settings that say when something is done, and of the schedule."""
     keys = ("eval_strategy", "evaluation_strategy", "save_strategy", "logging_strategy")
     asked = {key: when(training_rules(CONFIG).get(key, plain)) for key in keys}
-    return {**asked, "lr_scheduler_type": schedule, "label_smoothing": smoothing}
+    return {**asked, "lr_scheduler_type": schedule}
