@@ -13,9 +13,9 @@ from typing import Any
 from ftspec.errors import Problem, SpecError
 from ftspec.families.tuners.adapters import CALLS, KIND, OPTIONS
 from ftspec.mapping import FieldMap, Lifted
-from ftspec.port.compose import unheld
 from ftspec.port.documents import in_file, read_text
 from ftspec.port.fates import Fate, Setting
+from ftspec.port.held import unheld
 from ftspec.port.verdicts import same
 from ftspec.read import json
 from ftspec.registry import load

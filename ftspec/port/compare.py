@@ -60,6 +60,8 @@ def _ratio(one: float, other: float, more: str, less: str) -> str:
     if not one or not other:
         return ""
     ratio = other / one
+    if not ratio:  # too small for a float
+        return ""
     times = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
     return f"{times} the {more if ratio > 1 else less}"
 

@@ -176,3 +176,8 @@ def test_a_folder_by_its_last_stroke_is_no_data_set_of_the_hub(read: Bring) -> N
 def test_another_reference_is_no_slip_of_a_reward_model(read: Bring) -> None:
     why = fate(read(f"{FULL}ref_model: org/other\n"), "ref_model")[1]
     assert "did you mean" not in why
+
+
+def test_a_share_that_no_float_holds_is_told(read: Bring) -> None:
+    kind, why = fate(read(f"{FULL}warmup_ratio: 1{'0' * 400}\n"), "warmup_ratio")
+    assert (kind, "64 bits" in why) == ("unknown", True)

@@ -61,6 +61,7 @@ def test_an_option_that_differs_is_a_difference(
         ({"peft_type": 5}, "peft_type"),
         ({"r": "8"}, "r"),
         ({"lora_alpha": [8]}, "lora_alpha"),
+        ({"lora_alpha": 10**400}, "lora_alpha"),
         ({"base_model_name_or_path": 3}, "base_model_name_or_path"),
         ({"peft_type": "OFT", "init_weights": False}, "init_weights"),
         ({"peft_type": "OFT", "use_cayley_neumann": False}, "use_cayley_neumann"),

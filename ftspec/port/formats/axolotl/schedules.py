@@ -89,7 +89,7 @@ def warmup(context: Context) -> dict[str, Any]:
         steps = min(int(0.03 * total), 100)
     if steps is None:
         share = 0.03 if ratio is None else ratio
-        return {"train.warmup_steps": None, "train.warmup_ratio": float(share)}
+        return {"train.warmup_steps": None, "train.warmup_ratio": share}
     return {"train.warmup_steps": 2 if steps == 1 else int(steps), "train.warmup_ratio": None}
 
 
