@@ -16,26 +16,39 @@ _CHOOSES = re.compile(r"(?:^|[;&|(]|\b(?:then|do|else))\s*(?:if|case)\b", re.ASC
 _CHOSEN = re.compile(r"(?:^|[;&|])\s*(?:fi|esac)\b", re.ASCII)
 _OTHERWISE = re.compile(r"\s*(?:elif|else)\b")
 _NAME = r"([A-Za-z_]\w*)"
+_WORDS = r"((?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;|&<>\"'])+)+)"
 _CHANGED = tuple(
     re.compile(pattern, re.ASCII | re.MULTILINE)
     for pattern in (
         rf"\b(?:for|select)[ \t]+{_NAME}[ \t\n;]",
-        rf"\bread(?:[ \t]+-(?:[adinNptu][ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s'\"]+)|[ers]+))*[ \t]+{_NAME}",
         rf"\bprintf[ \t]+-v[ \t]+{_NAME}",
-        rf"\b(?:mapfile|readarray)\b[^\n|&;<]*?[ \t]{_NAME}[ \t]*(?:$|[<;&|])",
+        rf"\b(?:mapfile|readarray)\b[^\n|&;<]{{0,200}}?[ \t]{_NAME}[ \t]*(?:$|[<;&|])",
         rf"\bgetopts[ \t]+\S+[ \t]+{_NAME}",
-        rf"\bunset[ \t]+(?:-v[ \t]+)?{_NAME}",
-        rf"\blet[ \t]+[\"']?{_NAME}",
         rf"\(\([ \t]*(?:\+\+|--)?{_NAME}[ \t]*(?:[-+*/%]?=(?!=)|\+\+|--)",
         rf"\(\([ \t]*(?:\+\+|--){_NAME}",
-        # where a test or a failure decides
-        rf"(?:\]|\)\)|\btest\b[^&|;\n]*)[ \t]*&&[ \t]*(?:export[ \t]+)?{_NAME}=",
-        rf"\|\|[ \t]*(?:export[ \t]+)?{_NAME}=",
+        rf"(?:^|[\s;&|(]){_NAME}\[[^\]\n]{{0,80}}\]\+?=",  # an element of a list
     )
 )
 """Statements that change a variable in another way than by a plain `A=b`."""
-_ASKED = re.compile(rf"-[zn][ \t]+\"?\$\{{?{_NAME}", re.ASCII)
-"""Variables that a script looks for, and sets itself where they are missing."""
+_MANY = re.compile(rf"\b(?:read|unset|let){_WORDS}", re.ASCII)
+"""Those that change each variable that they name."""
+_NAMES = re.compile(r"(?<![\w$-])[A-Za-z_]\w*", re.ASCII)
+_BEHIND = re.compile(
+    r"(?:&&|\|\|)(?:[ \t]|\\?\n)*"
+    r"(?:\{\s((?:\$\{[^}\n]{0,80}\}|[^}])*)|((?:\"[^\"\n]*\"|'[^'\n]*'|\\\n|[^\n;\"'])*))"
+)
+"""What is done only where something else went well, or did not."""
+_SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII)
+_ASKED = re.compile(
+    rf"-z[ \t]+\"?\$\{{?{_NAME}(?::?-|:?\+\w+)?\}}?\"?[ \t]*\]{{0,2}}[ \t]*"
+    r"(?:(;?\s*then\b)|&&[ \t]*(?:\{[ \t]*)?(?:export[ \t]+)?(?=\1=))",
+    re.ASCII,
+)
+_DEFAULT = re.compile(rf"\$\{{{_NAME}:?=", re.ASCII)
+"""`${A:=b}`, which sets it as well."""
+_ENDS = re.compile(r"\b(?:fi|else|elif)\b")
+_BRANCH = 500
+"""Letters of a branch in which a default is looked for."""
 
 
 def in_order(script: str, often: Mapping[str, int]) -> frozenset[str]:
@@ -60,13 +73,35 @@ def in_order(script: str, often: Mapping[str, int]) -> frozenset[str]:
 
 def asked(script: str) -> frozenset[str]:
     """Variables with a default of the script's own: `[ -z "$A" ] && A=b`."""
-    return frozenset(_ASKED.findall(script))
+    found: set[str] = set()
+    for match in _ASKED.finditer(script):
+        end = match.end()
+        branch = script[end : end + _BRANCH]
+        if closes := _ENDS.search(branch):
+            branch = branch[: closes.start()]
+        if not match[2] or match[1] in _SET.findall(branch):
+            found.add(match[1])
+    return frozenset(found)
 
 
 def changed(script: str) -> frozenset[str]:
-    """Those that a loop, an input, a sum or a condition changes, so that no value of theirs is certain."""
+    """Those that a loop, an input or a sum changes, so that no value of theirs is certain."""
     found = {name for pattern in _CHANGED for name in pattern.findall(script)}
+    for words in _MANY.findall(script):
+        found |= {*_NAMES.findall(words)}
     return frozenset(found)
+
+
+def perhaps(script: str) -> frozenset[str]:
+    """Those that are set behind `&&` or `||`: where a test, or a failure, decides."""
+    return frozenset(
+        name for texts in _BEHIND.findall(script) for text in texts for name in _SET.findall(text)
+    )
+
+
+def defaulted(script: str) -> frozenset[str]:
+    """Those that `${A:=b}` sets where they are not set."""
+    return frozenset(_DEFAULT.findall(script))
 
 
 def last_lines(script: str) -> list[int]:

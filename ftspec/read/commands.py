@@ -60,12 +60,14 @@ class Variables(dict[str, Word]):
         plain = assigned.in_order(script, self.often)
         once = {name for name, times in self.often.items() if times == 1}
         asked = assigned.asked(script)
-        changed = assigned.changed(script) - asked
+        changed = assigned.changed(script) | (assigned.perhaps(script) - asked)
         self.certain = ((once - added) | plain) - changed
         self.begun = ({name for name in self.often if set_[name] <= 1} | plain) - changed
         """Lists whose first words are certain; what a branch adds to one becomes a question."""
         self._asked = asked
         self._ends: list[tuple[int, str]] = []
+        self._doubted = {*changed} | assigned.defaulted(script) | (self.often.keys() - self.certain)
+        """Those that may be set where no value is known, so that no default holds: `${A:-b}`."""
 
     def known(self, name: str) -> str | None:
         """What a variable is, if that is sure."""
@@ -83,6 +85,7 @@ class Variables(dict[str, Word]):
             _, name = heappop(self._ends)
             self.pop(name, None)
             self.lists.pop(name, None)
+            self._doubted.add(name)
             yield name
 
     def add(self, name: str, words: Sequence[Word], grows: bool) -> None:
@@ -112,7 +115,9 @@ class Variables(dict[str, Word]):
         Raises:
             SpecError: as `count`.
         """
-        word = self.get(name, default)
+        word = self.get(name)
+        if word is None and name not in self._doubted and name not in self.lists:
+            word = default
         if word is None:
             return written, False
         self.count(word)
