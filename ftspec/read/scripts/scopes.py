@@ -131,13 +131,18 @@ def bindings(tree: ast.AST) -> Iterator[str]:
 
 
 def leaves(node: ast.stmt) -> Iterator[ast.stmt]:
-    """The simple statements of a compound one, without those that only end it."""
+    """The simple statements of a compound one, without those that only end it.
+
+    A `return` of something is one: where it runs, what stands below does not.
+    """
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return
-        case ast.Pass() | ast.Break() | ast.Continue() | ast.Return() | ast.Raise() | ast.Import():
+        case ast.Pass() | ast.Break() | ast.Continue() | ast.Raise() | ast.Import():
             return
         case ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+            return
+        case ast.Return(value=None | ast.Constant() | ast.UnaryOp(operand=ast.Constant())):
             return
     blocks = [getattr(node, name, None) or [] for name in ("body", "orelse", "finalbody")]
     blocks += [one.body for one in getattr(node, "handlers", [])]
@@ -152,7 +157,7 @@ def leaves(node: ast.stmt) -> Iterator[ast.stmt]:
 def done_by(function: ast.FunctionDef) -> Iterator[ast.stmt | ast.expr]:
     """The simple statements of a function, and what it gives back."""
     for one in function.body:
-        yield from leaves(one)
+        yield from (leaf for leaf in leaves(one) if not isinstance(leaf, ast.Return))
     for node in ast.walk(function):
         if isinstance(node, ast.Return) and node.value is not None:
             yield node.value
