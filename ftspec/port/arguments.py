@@ -9,7 +9,7 @@ from typing import Any
 
 from ftspec.errors import SpecError
 from ftspec.read import json as strict_json
-from ftspec.read.commands import Word
+from ftspec.read.words import Word
 
 MORE = re.compile(
     r"\$(?:[@*]|[A-Za-z_]\w*|\{(?:[@*]|[A-Za-z_]\w*(?:\[[@*]\])?)\})"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftspec.read.commands import Word
+from ftspec.read.words import Word
 
 KINDS = {
     "multi_gpu": "MULTI_GPU",

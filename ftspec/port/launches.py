@@ -9,7 +9,8 @@ from typing import Any
 from ftspec.port import launchers
 from ftspec.port.arguments import arguments
 from ftspec.port.wrapped import PYTHONS, bare, doubts, spelt
-from ftspec.read.commands import Command, Word
+from ftspec.read.commands import Command
+from ftspec.read.words import Word
 
 TRL = ("sft", "dpo", "kto", "reward", "grpo", "rloo", "orpo", "cpo")
 SCRIPTS: Mapping[str, tuple[str, str]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ftspec.read.commands import Command, Word, read
+from ftspec.read.commands import Command, read
+from ftspec.read.words import Word
 
 WRAPPING = frozenset(
     (

@@ -11,6 +11,10 @@ _OPENS = re.compile(
 )
 _CLOSES = re.compile(r"(?:^|[;&|])\s*(?:fi|done|esac)\b", re.ASCII)
 _FUNCTION = re.compile(r"\s*(?:function\s+[\w:-]+|[\w:-]+\s*\(\s*\))", re.ASCII)
+_OPENED = re.compile(r"(?:^|[\s;&|)])\{(?=\s|$)")
+_CLOSED = re.compile(r"(?:^|[\s;&|])\}(?=[\s;&|)<>]|$)")
+_OWN_SHELL = re.compile(r"^\s*\((?!\()|(?:[;&|]|\b(?:then|do|else))\s*\((?!\()")
+"""`( A=b )`, whose variables are its own."""
 _AT_THE_START = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\+?=", re.ASCII)
 _CHOOSES = re.compile(r"(?:^|[;&|(]|\b(?:then|do|else))\s*(?:if|case)\b", re.ASCII)
 _CHOSEN = re.compile(r"(?:^|[;&|])\s*(?:fi|esac)\b", re.ASCII)
@@ -57,31 +61,53 @@ def in_order(script: str, often: Mapping[str, int]) -> frozenset[str]:
     ``often``: how many times each is set, anywhere in the script.
     """
     plain: Counter[str] = Counter()
-    depth, function = 0, False
-    for line in script.splitlines():
+    depth, inside = 0, functions(script)
+    for number, line in enumerate(script.split("\n")):
         opened, closed = len(_OPENS.findall(line)), len(_CLOSES.findall(line))
-        if _FUNCTION.match(line) and "}" not in line:
-            function = True
-        if not depth and not function and not opened and (match := _AT_THE_START.match(line)):
+        is_own = not depth and not inside[number][1] and not opened
+        if is_own and (match := _AT_THE_START.match(line)):
             plain[match[1]] += 1
         depth += opened - closed
-        function = function and not line.startswith("}")
         if depth < 0:
             return frozenset()  # something else stands there than it seems
     return frozenset(name for name, times in plain.items() if times == often.get(name))
 
 
-def asked(script: str) -> frozenset[str]:
-    """Variables with a default of the script's own: `[ -z "$A" ] && A=b`."""
-    found: set[str] = set()
+def functions(script: str) -> list[tuple[int, int]]:
+    """For each line the first and the last one of the function that it is in; (0, 0) outside of any."""
+    lines = script.split("\n")
+    found = [(0, 0)] * len(lines)
+    start, depth, begun, end = 0, 0, False, "}"
+    for number, line in enumerate(lines, 1):
+        if not start and (match := _FUNCTION.match(line)):
+            start, depth, begun = number, 0, False
+            end = ")" if line[match.end() :].lstrip().startswith("(") else "}"
+        if not start:
+            continue
+        opened = len(_OPENED.findall(line))
+        depth += opened - len(_CLOSED.findall(line))
+        begun = begun or opened > 0 or end == ")"
+        if not begun and number > start and line.strip():
+            start = 0  # a call in a text of another language
+        elif (begun and end == "}" and depth <= 0) or line.startswith(end):
+            found[start - 1 : number] = [(start, number)] * (number - start + 1)
+            start = 0
+    if start:
+        found[start - 1 :] = [(start, len(lines))] * (len(lines) - start + 1)
+    return found
+
+
+def asked(script: str) -> dict[str, bool]:
+    """Variables with a default of the script's own: `[ -z "$A" ] && A=b`; True: in a branch."""
+    found: dict[str, bool] = {}
     for match in _ASKED.finditer(script):
         end = match.end()
         branch = script[end : end + _BRANCH]
         if closes := _ENDS.search(branch):
             branch = branch[: closes.start()]
         if not match[2] or match[1] in _SET.findall(branch):
-            found.add(match[1])
-    return frozenset(found)
+            found[match[1]] = bool(match[2])
+    return found
 
 
 def changed(script: str) -> frozenset[str]:
@@ -104,29 +130,39 @@ def defaulted(script: str) -> frozenset[str]:
     return frozenset(_DEFAULT.findall(script))
 
 
-def last_lines(script: str) -> list[int]:
-    """For each line of a script the last one at which holds what it sets: the end of its branch."""
+def last_lines(script: str) -> list[tuple[int, int]]:
+    """For each line of a script the last one of its branch, and of the one around that."""
     lines = script.split("\n")
     ends: list[int] = []
+    around: list[int] = []
     branches: list[int] = []
     """The branch of each line, as a place in `ends`."""
     open_: list[int] = []
 
-    def begin() -> int:
+    def begin(outer: int = 0) -> int:
         ends.append(len(lines))
+        around.append(outer)
         return len(ends) - 1
 
     root = begin()
+    own, brackets = -1, 0
+    """The branch of a shell of its own, and how many brackets are open in it."""
     for number, line in enumerate(lines, 1):
         opened, closed = len(_CHOOSES.findall(line)), len(_CHOSEN.findall(line))
         if open_ and _OTHERWISE.match(line):
             ends[open_[-1]] = number - 1
-            open_[-1] = begin()
-        open_ += [begin() for _ in range(opened)]
-        branches.append(open_[-1] if open_ else root)
+            open_[-1] = begin(around[open_[-1]])
+        for _ in range(opened):
+            open_.append(begin(open_[-1] if open_ else root))
+        if own < 0 and _OWN_SHELL.search(line):
+            own, brackets = begin(open_[-1] if open_ else root), 0
+        branches.append(own if own >= 0 else open_[-1] if open_ else root)
+        brackets += line.count("(") - line.count(")")
+        if own >= 0 and brackets <= 0:
+            ends[own], own = number, -1
         for _ in range(min(closed, len(open_))):
             ends[open_.pop()] = number
         if open_ and ";;" in line:
             ends[open_[-1]] = number
-            open_[-1] = begin()
-    return [ends[branch] for branch in branches]
+            open_[-1] = begin(around[open_[-1]])
+    return [(ends[branch], ends[around[branch]]) for branch in branches]

@@ -8,19 +8,18 @@ known.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import heappop, heappush
+from itertools import pairwise
 from typing import NamedTuple
 
-from ftspec.read import assigned, heredocs, lines, slurm
+from ftspec.read import assigned, heredocs, lines
 from ftspec.read.exported import Around, Exported
 from ftspec.read.heredocs import Made
-from ftspec.read.text import SIZE, refuse_huge, wrong
-from ftspec.read.words import SPACE, closed, total
+from ftspec.read.text import refuse_huge
+from ftspec.read.variables import Variables
+from ftspec.read.words import SPACE, Word, closed, total
 
-_SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII | re.MULTILINE)
-_ADDED = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
 _LIST = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.ASCII)
 _ALL_OF = re.compile(r"\$\{([A-Za-z_]\w*)\[[@*]\]\}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -32,96 +31,9 @@ _OPEN = frozenset("$`")
 _AROUND = frozenset(("do", "then", "else", "{", "env", "time", "nohup", "exec", "command"))
 """Words in front of a command, behind which its variables may stand."""
 _PREFIXES = frozenset(("export", "local", "readonly", "declare", "typeset"))
+_LOCAL = frozenset(("local", "declare", "typeset"))
 _QUOTED = '$`"\\'
 """What a backslash takes the meaning from between double quotes; elsewhere there it is one."""
-
-
-class Word(NamedTuple):
-    """One word of a command."""
-
-    text: str
-    known: bool = True
-    """Whether the text is what the program gets; else it is what stands there."""
-
-
-class Variables(dict[str, Word]):
-    """What a script has set so far."""
-
-    put_in = 0
-
-    def __init__(self, script: str) -> None:
-        """Those that Slurm sets."""
-        super().__init__({name: Word(text) for name, text in slurm.variables(script).items()})
-        self.lists: dict[str, tuple[Word, ...]] = {}
-        """Values in brackets: `ARGS=(--bf16 --lora_r 8)`."""
-        added = {*_ADDED.findall(script)}
-        set_ = Counter(_SET.findall(script))
-        self.often = set_ + Counter(_ADDED.findall(script))
-        plain = assigned.in_order(script, self.often)
-        once = {name for name, times in self.often.items() if times == 1}
-        asked = assigned.asked(script)
-        changed = assigned.changed(script) | (assigned.perhaps(script) - asked)
-        self.certain = ((once - added) | plain) - changed
-        self.begun = ({name for name in self.often if set_[name] <= 1} | plain) - changed
-        """Lists whose first words are certain; what a branch adds to one becomes a question."""
-        self._asked = asked
-        self._ends: list[tuple[int, str]] = []
-        self._doubted = {*changed} | assigned.defaulted(script) | (self.often.keys() - self.certain)
-        """Those that may be set where no value is known, so that no default holds: `${A:-b}`."""
-
-    def known(self, name: str) -> str | None:
-        """What a variable is, if that is sure."""
-        word = self.get(name)
-        return word.text if word is not None and word.known else None
-
-    def hold(self, name: str, line: int) -> None:
-        """What is set in a branch counts up to its end alone."""
-        if name not in self._asked:
-            heappush(self._ends, (line, name))
-
-    def ended(self, line: int) -> Iterator[str]:
-        """Variables whose branch has ended before a line, which are forgotten."""
-        while self._ends and self._ends[0][0] < line:
-            _, name = heappop(self._ends)
-            self.pop(name, None)
-            self.lists.pop(name, None)
-            self._doubted.add(name)
-            yield name
-
-    def add(self, name: str, words: Sequence[Word], grows: bool) -> None:
-        """A value in brackets, or more of one."""
-        before = self.lists.get(name) if grows else ()
-        if before is None or name not in self.begun:
-            return
-        if name not in self.certain:
-            said = " ".join(word.text for word in words)
-            words = [Word(f"{name}+=({said})", False)] if grows else words
-        self.count(*words)
-        self.lists[name] = (*before, *words)
-
-    def count(self, *words: Word) -> None:
-        """Take note of words that are put in.
-
-        Raises:
-            SpecError: all in all they are more than any script is long: `A=$A$A`, line after line.
-        """
-        self.put_in += sum(len(word.text) + 1 for word in words)
-        if self.put_in > SIZE:
-            raise wrong(f"the values of its variables come to more than {SIZE:,} characters")
-
-    def value(self, name: str, default: Word | None, written: str) -> tuple[str, bool]:
-        """What is put in for a variable, and whether that is sure; else what stands there.
-
-        Raises:
-            SpecError: as `count`.
-        """
-        word = self.get(name)
-        if word is None and name not in self._doubted and name not in self.lists:
-            word = default
-        if word is None:
-            return written, False
-        self.count(word)
-        return word.text, word.known
 
 
 class Command(NamedTuple):
@@ -156,44 +68,62 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     script, documents = heredocs.taken_out(script)
     variables = Variables(script)
     exported = Exported()
-    last = assigned.last_lines(script)
+    last, functions = assigned.last_lines(script), assigned.functions(script)
     found: list[Command] = []
-    for number, line in lines.whole(script):
-        for name in variables.ended(number):
-            if name in exported:
-                exported.put(name, None)
-        for words in _commands(line, variables, last[number - 1]):
-            shares = words[0].text in _PREFIXES
-            own, rest = _assigned(words, shares)
-            if rest and not shares:
-                grown = _grown(rest[0], variables)
-                variables |= grown
-                spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
-                texts = {name: word.text if word.known else None for name, word in own.items()}
-                if not grown:
-                    found.append(Command(spaced, Around(texts, exported, exported.moment), number))
-                continue
-            for name, word in own.items():
-                is_certain = name in variables.certain
-                if is_certain:
-                    variables[name] = word
-                    variables.hold(name, last[number - 1])
-                if shares:
-                    exported.put(name, word.text if is_certain and word.known else None)
-            for name in (word.text for word in rest if word.text in variables.often):
-                old = variables.get(name)  # `export A`
-                exported.put(name, old.text if old is not None and old.known else None)
-
-    # a text may have been written before the last value was there
-    often = variables.often
-    for name in [name for name in variables if often[name] > 1]:
-        del variables[name]
 
     def expand(text: str) -> tuple[str, bool]:
         whole, known = heredocs.expanded(text, lambda line, at: _expanded(line, at, variables))
         return whole.replace(SPACE, " "), known
 
-    return found, heredocs.written(documents, script, expand)
+    rows = script.split("\n")
+    waiting, filled = deque(documents), list[heredocs.Filled]()
+    changes: list[tuple[int, str, set[str]]] = []
+    for (number, line), (following, _) in pairwise([*lines.whole(script), (len(rows) + 1, "")]):
+        variables.function = functions[number - 1]
+        for name in variables.ended(number):
+            if name in exported:
+                exported.put(name, None, number)
+        for words in _commands(line, variables, last[number - 1]):
+            command = _taken(words, variables, exported, number, last[number - 1])
+            found += [command] if command else []
+        while waiting and waiting[0].line <= following:
+            filled.append(heredocs.filled(waiting.popleft(), expand))
+        for at in range(number, following):
+            changes.append((at, rows[at - 1], heredocs.changed(rows[at - 1], expand)))
+    return found, heredocs.written(filled, changes)
+
+
+def _taken(
+    words: Sequence[Word],
+    variables: Variables,
+    exported: Exported,
+    line: int,
+    last: tuple[int, int],
+) -> Command | None:
+    """A command, or nothing where its words only set variables, which are taken note of."""
+    shares = words[0].text in _PREFIXES
+    own, rest = _assigned(words, shares)
+    if rest and not shares:
+        grown = _grown(rest[0], variables)
+        variables |= grown
+        spaced = tuple(Word(word.text.replace(SPACE, " "), word.known) for word in rest)
+        texts = {name: word.text if word.known else None for name, word in own.items()}
+        around = Around(texts, exported, exported.moment, variables.function[1])
+        for name in texts:
+            exported.hand(name, line)
+        return None if grown else Command(spaced, around, line)
+    if words[0].text in _LOCAL:
+        variables.keep_inside(*own, *(word.text for word in rest))
+    for name, word in own.items():
+        is_certain = name in variables.certain
+        if is_certain:
+            variables[name] = word
+            variables.hold(name, last)
+        if shares or name in exported:
+            exported.put(name, word.text if is_certain and word.known else None, line)
+    for name in (word.text for word in rest if word.text in variables.often):
+        exported.put(name, variables.known(name), line)  # `export A`
+    return None
 
 
 def _assigned(words: Sequence[Word], shares: bool) -> tuple[dict[str, Word], list[Word]]:
@@ -214,15 +144,15 @@ def _assigned(words: Sequence[Word], shares: bool) -> tuple[dict[str, Word], lis
 def _grown(word: Word, variables: Variables) -> dict[str, Word]:
     """A variable with what `A+=b` puts behind it."""
     match = _ADDITION.fullmatch(word.text)
-    if match is None or match[1] not in variables.certain or not (old := variables.get(match[1])):
+    if match is None or match[1] not in variables.certain or not (old := variables.seen(match[1])):
         return {}
     return {match[1]: Word(old.text + match[2], old.known and word.known)}
 
 
 def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
-    line: str, variables: Variables, last: int | None = None
+    line: str, variables: Variables, last: tuple[int, int] | None = None
 ) -> Iterator[list[Word]]:
-    """The commands of one line, one by one: what one sets counts in the next, up to the line ``last``.
+    """The commands of one line, one by one: what one sets counts in the next, up to the lines ``last``.
 
     None: these are words in brackets, which hold no brackets of their own.
     """
@@ -245,6 +175,8 @@ def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
                 word for one in _commands(line[position + 1 : end - 1], variables) for word in one
             ]
             variables.add(match[1], given, bool(match[2]))
+            if words and words[0].text in _LOCAL:
+                variables.keep_inside(match[1])
             if not match[2]:
                 variables.hold(match[1], last)
             text, begun, position = "", False, end
@@ -309,7 +241,7 @@ def _all_of(
 ) -> tuple[tuple[Word, ...], int, str] | None:
     """The words that `"${ARGS[@]}"` is, where they end, and the quote that is open behind them."""
     match = _ALL_OF.match(line, start)
-    if match is None or (given := variables.lists.get(match[1])) is None or quote == "'":
+    if match is None or (given := variables.listed(match[1])) is None or quote == "'":
         return None
     end = match.end()
     if quote:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
-_BEGINS = re.compile(r"(?<!<)<<-?[ \t]*(?P<quote>[\\'\"]?)(?P<end>[A-Za-z_]\w*)['\"]?", re.ASCII)
+_BEGINS = re.compile(
+    r"(?<!<)<<(?P<tabs>-?)[ \t]*(?P<quote>[\\'\"]?)(?P<end>[A-Za-z_]\w*)['\"]?", re.ASCII
+)
 _WORD = r"[ \t]*(\"[^\"]+\"|'[^']+'|[^\s|;&<>\"']+)"
 _INTO = re.compile(rf"(?:>>?\|?|\btee\b(?:[ \t]+-a|[ \t]+--append)?[ \t]){_WORD}")
 _APPENDS = re.compile(r">>|\btee[ \t]+(?:-a|--append)\b")
@@ -45,6 +47,16 @@ class Made(NamedTuple):
     """What is not known of it: lines of the script, and what stands there."""
 
 
+class Filled(NamedTuple):
+    """A heredoc with the variables put in that hold where it stands."""
+
+    heredoc: Heredoc
+    name: str
+    """Of its file, as `named` has it."""
+    lines: tuple[tuple[str, bool], ...]
+    """And whether all that is in each is known."""
+
+
 class _Making(NamedTuple):
     """A file while it is put together."""
 
@@ -57,9 +69,12 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
     """A script with blank lines in the place of its heredocs, and these."""
     lines = script.split("\n")
     found: list[Heredoc] = []
-    ends: dict[str, deque[int]] = {}
+    ends: dict[tuple[str, str], deque[int]] = {}
+    used: set[int] = set()
     for number, line in enumerate(lines):
-        ends.setdefault(line.strip(), deque()).append(number)
+        ends.setdefault(("", line.rstrip("\r")), deque()).append(number)
+        ends.setdefault(("-", line.strip("\t\r")), deque()).append(number)
+        ends.setdefault(("like", line.strip()), deque()).append(number)
     at = 0
     while at < len(lines):
         head = lines[at]
@@ -67,15 +82,17 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
         at += 1
         if begun is None:
             continue
-        end = _next(ends.get(begun["end"]), at)
+        end = _next(ends.get((begun["tabs"], begun["end"])), at, used)
+        if end is None and _next(ends.get(("like", begun["end"])), at, used) is not None:
+            end = len(lines) - 1  # what is indented ends none: all that follows is in it
         if end is None:  # a shift of bits, or a word of a text
             continue
         rest = head[: begun.start()] + head[begun.end() :]
         into = _INTO.search(rest)
-        body = lines[at:end]
+        body = [line.lstrip("\t") if begun["tabs"] else line for line in lines[at:end]]
         if _is_script(into[1].strip("\"'") if into else "", rest, body):
             lines[at - 1], lines[end] = rest, ""
-            ends[begun["end"]].popleft()
+            used.add(end)
             continue
         found.append(
             Heredoc(
@@ -92,9 +109,9 @@ def taken_out(script: str) -> tuple[str, list[Heredoc]]:
     return "\n".join(lines), found
 
 
-def _next(places: deque[int] | None, start: int) -> int | None:
+def _next(places: deque[int] | None, start: int, used: Set[int]) -> int | None:
     """The first of these places from there on; those before it are done with."""
-    while places and places[0] < start:
+    while places and (places[0] < start or places[0] in used):
         places.popleft()
     return places[0] if places else None
 
@@ -106,26 +123,32 @@ def _is_script(into: str, head: str, body: Sequence[str]) -> bool:
     return _SHELLS.search(head) is not None
 
 
-def written(found: Sequence[Heredoc], rest: str, expand: Expand) -> dict[str, Made]:
-    """The files that these write, by `named`; ``rest``: the script without them."""
+def filled(heredoc: Heredoc, expand: Expand) -> Filled:
+    """A heredoc as it is written where ``expand`` knows the variables."""
+    lines = [(line, True) if heredoc.plain else expand(line) for line in heredoc.lines]
+    return Filled(heredoc, named(expand(heredoc.into)[0]), tuple(lines))
+
+
+def written(
+    found: Sequence[Filled], changes: Iterable[tuple[int, str, Set[str]]]
+) -> dict[str, Made]:
+    """The files that these write, by `named`; ``changes``: lines that change them, and which."""
     files: dict[str, _Making] = {}
-    for heredoc in found:
-        name = named(expand(heredoc.into)[0])
+    for heredoc, name, lines in found:
         before = files.get(name)
         now = before if before is not None and heredoc.appends else _Making([], [], [])
-        for number, line in enumerate(heredoc.lines, heredoc.line):
-            text, known = (line, True) if heredoc.plain else expand(line)
+        for number, (text, known) in enumerate(lines, heredoc.line):
             now.lines.append(text if known else "")
             now.numbers.append(number)
-            now.open.extend([] if known else [(number, line.strip())])
+            said = heredoc.lines[number - heredoc.line].strip()
+            now.open.extend([] if known else [(number, said)])
         if before is not None and now is not before:
             said = f"{heredoc.into} is written anew here: which of them is meant?"
             now.open.append((heredoc.line - 1, said))
         files[name] = now
-    for number, line in enumerate(rest.split("\n"), 1):
-        for name in _changed(line, expand):
-            if name in files:
-                files[name].open.append((number, line.strip()))
+    for number, line, names in changes:
+        for name in names & files.keys():
+            files[name].open.append((number, line.strip()))
     files.pop("", None)
     return {
         name: Made("\n".join(one.lines), tuple(one.numbers), tuple(one.open))
@@ -138,7 +161,7 @@ def named(text: str) -> str:
     return _BRACED.sub(r"$\1", text.removeprefix("./"))
 
 
-def _changed(line: str, expand: Expand) -> set[str]:
+def changed(line: str, expand: Expand) -> set[str]:
     """The files that a command writes to, or edits in place."""
     if line.lstrip().startswith("#"):
         return set()

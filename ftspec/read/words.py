@@ -1,4 +1,4 @@
-"""What the shell makes of a `$`: sums of whole numbers, and where a piece ends that is not known."""
+"""Words of a shell, and what it makes of a `$`: sums of whole numbers, and where a piece ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 SPACE = "\0"
 """Stands for a space within a piece that is not known, so that no word is cut there."""
@@ -18,6 +19,14 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
 _NAMED = re.compile(r"\$?\{?([A-Za-z_]\w*)\}?", re.ASCII)
 _MOST = 100
 """Letters of a sum that is worked out."""
+
+
+class Word(NamedTuple):
+    """One word of a command."""
+
+    text: str
+    known: bool = True
+    """Whether the text is what the program gets; else it is what stands there."""
 
 
 def closed(line: str, start: int) -> int:
