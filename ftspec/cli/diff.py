@@ -19,13 +19,14 @@ def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:
     """Say whether ONE and OTHER mean the same training: specs or configs of any tool.
 
     Compared is what holds, defaults included, not what is written. Exits with 1 where they differ in
-    what is trained, or where a setting that no spec can say stands in one of them alone.
+    what is trained, where a setting that no spec can say stands in one of them alone, where one leaves
+    something open, or where nothing that both tell can be compared.
     """
     from ftspec.port.compare import compare
     from ftspec.port.documents import told_together
     from ftspec.port.effective import meaning
     from ftspec.port.unsaid import unsaid
-    from ftspec.report.port import differences_as_json, told
+    from ftspec.report.port import differences_as_json, same, told
     from ftspec.spec.secrets import masked
 
     left, right = told_together(lambda path: meaning([path], devices=devices), (one, other))
@@ -34,4 +35,4 @@ def command(one: Path, other: Path, devices: int | None, as_json: bool) -> None:
         print_json(differences_as_json(left, right, found, rest))
     else:
         click.echo(masked("\n".join(told(left, right, found, rest))))
-    sys.exit(1 if rest or any(line.weight != "around" for line in found) else 0)
+    sys.exit(0 if same(left, right, found, rest) else 1)

@@ -16,6 +16,10 @@ MORE = re.compile(
     r"|[A-Za-z_]\w*\+=\(.*\)",
     re.ASCII | re.DOTALL,
 )
+ONLY_SHELL = ": only the shell knows it"
+"""How a question ends about words whose values a script does not say."""
+ASKING = re.compile(r"--([\w.-]+) ")
+"""The argument that such a question begins with."""
 
 
 def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:
@@ -38,13 +42,15 @@ def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tu
             taken[name] = [Word(value, word.known)]
             key = name
         elif not word.known and key and taken[key] and _is_more(word.text):
-            unknown.append((line, word.text))
+            unknown.append((line, f"{word.text}{ONLY_SHELL}"))
         else:
             taken.setdefault(key, []).append(word)
     for name, values in taken.items():
         if any(not word.known for word in values):
             text = " ".join(word.text for word in values)
-            unknown.append((line, f"--{name} {text}" if name else text))
+            unknown.append(
+                (line, f"--{name} {text}{ONLY_SHELL}" if name else f"{text}{ONLY_SHELL}")
+            )
             continue
         texts = [_value(word.text) for word in values]
         found[name] = True if not texts else texts[0] if len(texts) == 1 else texts
@@ -56,6 +62,17 @@ def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tu
 def _is_more(text: str) -> bool:
     """Whether a word stands for further arguments: `$@`, `$EXTRA`, `${ARGS[@]}`."""
     return MORE.fullmatch(text) is not None
+
+
+def asking(question: str) -> str:
+    """The argument whose value only the shell knows; empty for other questions."""
+    found = ASKING.match(question) if question.endswith(ONLY_SHELL) else None
+    return found[1] if found else ""
+
+
+def asked_of(question: str) -> str:
+    """The words themselves that a question is about."""
+    return question.removesuffix(ONLY_SHELL)
 
 
 def may_name(text: str) -> bool:

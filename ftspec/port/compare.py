@@ -124,7 +124,7 @@ def _length(one: Any, other: Any, left: Values, right: Values) -> str:
 def _devices(_one: Any, _other: Any, left: Values, right: Values) -> str:
     """Of a launch alone, whose batch is the trainer's on each device."""
     one, other = processes(left), processes(right)
-    if BATCH in {*left, *right} or one is None or other is None or one == other:
+    if (BATCH in left and BATCH in right) or one is None or other is None or one == other:
         return ""
     rows = _ratio(one, other, "rows", "rows")
     return f"of a trainer with a batch for each device, {rows} per step"
@@ -237,7 +237,12 @@ def compare(left: Meaning, right: Meaning) -> tuple[Difference, ...]:
 
 def _differences(left: Meaning, right: Meaning) -> Iterator[Difference]:
     one, other = left.values, right.values
+    left_open = {
+        path for side in (left, right) for paths in side.left_open.values() for path in paths
+    }
     for path in dict.fromkeys((*one, *other)):
+        if path in left_open:
+            continue
         first, second = one.get(path), other.get(path)
         if same(first, second) or _idle(path, one, other) or _one_place(first, second, left, right):
             continue

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,8 @@ class Meaning:
     """Whether it is a folder that ftspec compiled: nothing is known of the few paths that it has not."""
     launch: bool = False
     """Whether it is an engine's file or a launcher's alone: the rest is the trainer's, whatever that says."""
+    left_open: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Questions about arguments whose values only the shell knows, and their paths."""
     starts: tuple[Path, ...] = ()
     """Where its relative names of files may start."""
 
@@ -94,14 +96,16 @@ def meaning(
         return _of_launch(str(paths[0]), imported)
     # what no setting and no row speaks of is as a spec has it
     values = {**flatten(imported.composed.spec), **imported.composed.values}
-    opened, senseless = _opened(imported), imported.composed.invalid
+    left_open = {one: paths for part in imported.parts for one, paths in part.left_open.items()}
+    opened, senseless = _opened(imported), imported.composed.invalid.union(*left_open.values())
     effects = tuple(
         Effect(path, *(opened.get(path) or (values[path], _origin(path, imported.parts))))
         for path in leaf_paths()
         if path in values and not path.startswith(ELSEWHERE) and path not in senseless
     )
     lost = tuple(fate for fate in imported.fates if fate.kind in ("unknown", "kept"))
-    return Meaning(str(paths[0]), effects, lost, imported, starts=(Path.cwd(),))
+    name, start = str(paths[0]), Path.cwd()
+    return Meaning(name, effects, lost, imported, left_open=left_open, starts=(start,))
 
 
 def _of_launch(name: str, imported: Imported) -> Meaning:

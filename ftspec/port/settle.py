@@ -17,12 +17,13 @@ from ftspec.backend import OBJECTIVE, lift_by
 from ftspec.families.objectives.preference import BARRED
 from ftspec.families.trainers import OF_THE_OBJECTIVE, SFT, SIMPO, TRAINERS, of_config
 from ftspec.mapping import FieldMap, Lifted, Refuse, Row
+from ftspec.port.arguments import asking
 from ftspec.port.fates import Fate, Setting
 from ftspec.port.format import Format
 from ftspec.port.rules import Context, Outcome
 from ftspec.port.scalars import NotOfType, cast
 from ftspec.port.tables import table
-from ftspec.port.verdicts import OLDER, assumed, fate_of, same, shown, verdicts
+from ftspec.port.verdicts import OLDER, assumed, fate_of, rows_of, same, shown, verdicts
 from ftspec.registry import load
 from ftspec.spec.method import OBJECTIVES
 from ftspec.spec.preference import PREFERENCES
@@ -52,6 +53,8 @@ class Settled:
     assumed: list[str] = field(default_factory=list)
     """Where the framework assumes what a spec cannot say."""
     questions: list[str] = field(default_factory=list)
+    left_open: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Questions about arguments whose values only the shell knows and their paths: no default holds."""
     trains: bool = True
     decided: frozenset[str] = frozenset()
     """Native keys whose value is another than the default of the version, though no setting says so."""
@@ -85,8 +88,14 @@ def settle(form: Format, context: Context) -> Settled:
         ((name, _part(whole, form.part)) for name, whole in maps.items()),
         lambda fields: _versioned(given, fields, form, context),
     )
-    asked = [f"{context.document.at(line)}: {text}" for line, text in context.document.foreign]
+    texts = [(line, _untitled(text, context)) for line, text in context.document.foreign]
+    asked = [f"{context.document.at(line)}: {text}" for line, text in texts]
     found = Settled(form, context, fields, questions=[*completion.questions, *asked])
+    found.left_open = {
+        question: _part_of(key, form, context, fields)
+        for question, (_, text) in zip(asked, texts, strict=True)
+        if (key := asking(text))
+    }
     found.trains = completion.trains
     found.decided = _decided(completion.native, context)
     values: Mapping[str, Any] = lifted.spec if form.whole else _told(lifted, fields, given)
@@ -120,6 +129,19 @@ def settle(form: Format, context: Context) -> Settled:
     if form.whole:
         found.assumed += assumed(lifted, fields, said, form)
     return found
+
+
+def _untitled(text: str, context: Context) -> str:
+    """A question without the name of the file that it is asked of."""
+    return text.removeprefix(f"{context.document.path.name}: ")
+
+
+def _part_of(key: str, form: Format, context: Context, fields: FieldMap) -> frozenset[str]:
+    """Paths that an argument has a part in, as its rule says of a number."""
+    outcome = _keyed(_outcome(form, Setting(key, 1, "", 0), context), form)
+    own = {form.keyed(form.native_key(key)), *outcome.native}
+    rows = {path for one in own for row in rows_of(fields, one) for path in row.paths}
+    return frozenset((*rows, *outcome.spec, *outcome.of))
 
 
 def _of_trainer(form: Format, objective: str) -> Format:

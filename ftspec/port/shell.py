@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port.arguments import arguments, may_name
+from ftspec.port.arguments import arguments, asked_of, may_name
 from ftspec.port.documents import Document, Scalar, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
@@ -227,8 +227,8 @@ def _main(
     unknown += stray(form, launch, given)
     config = next((given.pop(key) for key in CONFIGS if isinstance(given.get(key), str)), None)
     if config is None and not any(word.text.startswith("--") for word in launch.words):
-        config = next((text for _, text in unknown if may_name(text)), None)
-        unknown = [one for one in unknown if one[1] != config]
+        config = next((asked_of(text) for _, text in unknown if may_name(text)), None)
+        unknown = [one for one in unknown if asked_of(one[1]) != config]
     unknown += [(launch.line, str(word)) for word in given.pop("", ())]
     unknown += refused(form, launch, given, config is not None)
     data = {key: _scalar(value, form.scalar) for key, value in given.items()}
@@ -269,7 +269,7 @@ def _of_script_itself(
         return None
     if not is_sure and any(PARSER.search(text) for _, text in document.foreign):
         return None  # its classes of arguments are in a package of its own
-    unknown = [one for one in unknown if one[1] not in document.words]
+    unknown = [one for one in unknown if asked_of(one[1]) not in document.words]
     asked = [
         (launch.line, f"{launch.script} {_called(key, given)}: an argument of the script")
         for key in sorted(given.keys() - document.words)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ftspec.port.arguments import ONLY_SHELL
 from ftspec.port.bring import DEVICES_ASSUMED
 from ftspec.port.compare import processes
 from ftspec.port.effective import Meaning
 from ftspec.port.fates import Fate
 from ftspec.port.verdicts import shown
 
+AROUND = ("output.", "train.logging_steps")
+"""What is kept and shown, whatever it says."""
 TRAINERS = ("which model?", "which data?")
 """What no launcher's file says, and nobody asks of one."""
 
@@ -39,18 +42,50 @@ def _alone(
 
 
 def asked(left: Meaning, right: Meaning) -> tuple[str, ...]:
-    """Questions that one side alone leaves open: until they are answered, what a spec has is compared."""
+    """Questions that one side leaves open: until they are answered, what a spec has is compared.
+
+    What both leave open in the same words is the same, but for what two shells know.
+    """
     return tuple(
         f"{side.name}: {question}"
-        for side, other in ((left, right), (right, left))
-        for question in _open(side)
-        if question not in _open(other)
+        for side, questions in _asked(left, right)
+        for question in questions
     )
 
 
+def pending(left: Meaning, right: Meaning) -> bool:
+    """Whether an answer to one of these questions may change what is trained, as far as both tell."""
+    return any(
+        _counts(question, side, right if side is left else left)
+        for side, questions in _asked(left, right)
+        for question in questions
+    )
+
+
+def _counts(question: str, side: Meaning, other: Meaning) -> bool:
+    paths = side.left_open.get(question, frozenset())
+    if other.partial and not side.partial:  # what only one of them tells is not compared
+        told = not paths or any(other.values.get(path) is not None for path in paths)
+        return question.endswith(ONLY_SHELL) and told
+    return not paths or not all(path.startswith(AROUND) for path in paths)
+
+
+def _asked(left: Meaning, right: Meaning) -> Iterator[tuple[Meaning, Sequence[str]]]:
+    for side, other in ((left, right), (right, left)):
+        launch, theirs = left.launch or right.launch, _open(other)
+        yield (
+            side,
+            [
+                one
+                for one in _open(side)
+                if one not in theirs or (one.endswith(ONLY_SHELL) and side.name != other.name)
+                if not (launch and one.startswith(TRAINERS))
+            ],
+        )
+
+
 def _open(side: Meaning) -> Sequence[str]:
-    found = side.imported.composed.open if side.imported is not None else ()
-    return [one for one in found if not (side.launch and one.startswith(TRAINERS))]
+    return side.imported.composed.open if side.imported is not None else ()
 
 
 def assumed(left: Meaning, right: Meaning) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference, prepared
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
-from ftspec.port.unsaid import asked, assumed, nearly
+from ftspec.port.unsaid import asked, assumed, nearly, pending
 from ftspec.spec.paths import sections
 from ftspec.spec.secrets import is_secret, masked
 
@@ -150,6 +150,16 @@ _HEADS = {
 }
 
 
+def same(left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]) -> bool:
+    """Whether all that both tell is the same, and there is some, and nothing that trains is left open."""
+    matters = any(one.weight != "around" for one in found)
+    return not (matters or rest or pending(left, right)) and _comparable(left, right)
+
+
+def _comparable(left: Meaning, right: Meaning) -> bool:
+    return not (left.partial or right.partial) or bool(_of_both(left, right))
+
+
 NAMING = ("path", "hub")
 """What tells a source of data from others."""
 
@@ -158,12 +168,7 @@ def told(
     left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]
 ) -> Iterator[str]:
     """The verdict first, then the differences by weight."""
-    matters = [one for one in found if one.weight != "around"]
-    some = "" if not (left.partial or right.partial) else f", as far as {_tell(left, right)}"
-    if not matters and not rest:
-        yield f"{left.name} and {right.name} train the same{some}"
-    else:
-        yield f"{left.name} and {right.name} do not train the same"
+    yield f"{left.name} and {right.name}{_verdict(left, right, found, rest)}"
     for weight, head in _HEADS.items():
         group = [one for one in found if one.weight == weight]
         if group:
@@ -179,12 +184,23 @@ def told(
         yield from (f"  {line}" for line in rest)
     for head, more in (
         ("only nearly what is compared, in one of them alone:", nearly(left, right)),
-        ("left open by one of them alone:", asked(left, right)),
+        ("left open:", asked(left, right)),
     ):
         if more:
             yield head
             yield from (f"  {line}" for line in more)
     yield from (f"note: {line}" for line in assumed(left, right))
+
+
+def _verdict(
+    left: Meaning, right: Meaning, found: Sequence[Difference], rest: Sequence[str]
+) -> str:
+    if rest or any(one.weight != "around" for one in found):
+        return " do not train the same"
+    if not _comparable(left, right):
+        return ": nothing that both tell can be compared"
+    some = f", as far as {_tell(left, right)}" if left.partial or right.partial else ""
+    return f" train the same{some}{', unless what is left open differs' * pending(left, right)}"
 
 
 MANY = 8
@@ -194,11 +210,16 @@ MANY = 8
 def _tell(left: Meaning, right: Meaning) -> str:
     """`out/README.md tells (model.name)`: what of a side that tells a part the other one has too."""
     sides = [side for side in (left, right) if side.partial]
-    both = [path for path, value in left.values.items() if value is not None]
-    both = [path for path in both if right.values.get(path) is not None]
+    both = _of_both(left, right)
     names = " and ".join(side.name for side in sides)
     shown = ", ".join(both) if len(both) <= MANY else f"{len(both)} values"
-    return f"{names} {'tells' if len(sides) == 1 else 'tell'} ({shown or 'nothing of both'})"
+    return f"{names} {'tells' if len(sides) == 1 else 'tell'} ({shown})"
+
+
+def _of_both(left: Meaning, right: Meaning) -> list[str]:
+    """Paths that have a value on both sides."""
+    told = [path for path, value in left.values.items() if value is not None]
+    return [path for path in told if right.values.get(path) is not None]
 
 
 def differences_as_json(
@@ -208,7 +229,7 @@ def differences_as_json(
     return {
         "one": left.name,
         "other": right.name,
-        "same": not rest and all(line.weight == "around" for line in found),
+        "same": same(left, right, found, rest),
         "differences": [line._asdict() for line in found],
         "not_compared": list(rest),
         "partial": [side.name for side in (left, right) if side.partial],

@@ -266,7 +266,10 @@ def test_names_under_which_llamafactory_is_called(command: str) -> None:
 
 def test_words_that_are_no_settings_are_asked_about() -> None:
     line = "llamafactory-cli train --stage sft --do_train --model_name_or_path org/model"
-    for words, told in (("one two", (": one", ": two")), ("$MORE", (": $MORE",))):
+    for words, told in (
+        ("one two", (": one", ": two")),
+        ("$MORE", (": $MORE: only the shell knows it",)),
+    ):
         imported = bring([Path(line.replace("train -", f"train {words} -"))])
         found = [one for one in imported.composed.open if one.endswith(told)]
         assert len(found) == len(told)

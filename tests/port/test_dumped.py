@@ -143,5 +143,5 @@ def test_what_such_a_script_alone_knows_is_asked(read: Bring) -> None:
         f"import subprocess\nsubprocess.run([{repr(LINE.split())[1:-1]}, '--seed', str(seed)])\n"
     )
     imported = read(script, "run.py")
-    assert "line 2: run.py: --seed ${seed}" in imported.composed.open
+    assert "line 2: --seed ${seed}: only the shell knows it" in imported.composed.open
     assert imported.composed.values["method.tuner.rank"] == 4

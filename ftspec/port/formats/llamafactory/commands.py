@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ftspec.port.arguments import asked_of
 from ftspec.port.fates import Setting
 from ftspec.port.formats.hf_arguments import plain
 from ftspec.port.rules import Context, Outcome, Rule, group
@@ -25,7 +26,7 @@ def hidden(context: Context) -> str:
     """Words of a command line that only the shell knows, where do_train is not among the others."""
     if context.get("do_train") is not None:
         return ""
-    words = (text.partition(": ")[2] for _, text in context.document.foreign)
+    words = (asked_of(text).partition(": ")[2] for _, text in context.document.foreign)
     return " ".join(word for word in words if word.startswith(("$", "`")))
 
 
