@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from ftspec.read.commands import Command, read
+from ftspec.read.exported import Around, Exported
 from ftspec.read.words import Word
 
 WRAPPING = frozenset(
@@ -70,23 +71,28 @@ VALUED = frozenset(
 """Options of conda, uv, Slurm and containers behind which a name stands, which may be a program's."""
 ELSEWHERE = frozenset(("tmux", "screen", "ssh"))
 """Programs that hand their last word, a command, to a shell."""
+APART = frozenset(("docker", "podman", "ssh"))
+"""Programs that hand none of this shell's variables on."""
 SHELLS = (["bash"], ["sh"], ["/bin/bash"], ["/bin/sh"])
 PYTHONS = ("python", "python3", "ipython")
 
 
 def spelt(commands: Sequence[Command], depth: int = 2) -> Iterator[Command]:
     """Commands, with those in the place of `eval`, `bash -c` and `sbatch --wrap` that their text is."""
-    for command in commands:
-        texts = [word.text for word in bare(command.words)]
-        text = _inside(texts)
+    for one in commands:
+        command, words = one, bare(one.words)
+        before = command.words[: len(command.words) - len(words)]
+        if not APART.isdisjoint(word.text for word in (*before, *words[:1])):
+            command = command._replace(around=Around({}, Exported(), 0))
+        text = _inside([word.text for word in words])
         if not text or not depth:
             yield command
             continue
-        inner = (
-            one._replace(line=command.line, around=one.around.within(command.around))
-            for one in read(text)
-        )
-        yield from spelt([*inner], depth - 1)
+        inner = [
+            each._replace(line=command.line, around=each.around.within(command.around))
+            for each in read(text, is_inner=True)
+        ]
+        yield from spelt(inner, depth - 1)
 
 
 def _inside(texts: Sequence[str]) -> str:

@@ -36,6 +36,8 @@ _CHANGED = tuple(
 """Statements that change a variable in another way than by a plain `A=b`."""
 _MANY = re.compile(rf"\b(?:read|unset|let){_WORDS}", re.ASCII)
 """Those that change each variable that they name."""
+_EVAL = re.compile(r"\beval[ \t]([^\n]*)")
+_SET_THERE = re.compile(rf"(?<![\w$-]){_NAME}\+?=", re.ASCII)
 _NAMES = re.compile(r"(?<![\w$-])[A-Za-z_]\w*", re.ASCII)
 _BEHIND = re.compile(
     r"(?:&&|\|\|)(?:[ \t]|\\?\n)*"
@@ -115,6 +117,8 @@ def changed(script: str) -> frozenset[str]:
     found = {name for pattern in _CHANGED for name in pattern.findall(script)}
     for words in _MANY.findall(script):
         found |= {*_NAMES.findall(words)}
+    for text in _EVAL.findall(script):
+        found |= {*_SET_THERE.findall(text)}
     return frozenset(found)
 
 

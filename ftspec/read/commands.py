@@ -32,6 +32,11 @@ _AROUND = frozenset(("do", "then", "else", "{", "env", "time", "nohup", "exec", 
 """Words in front of a command, behind which its variables may stand."""
 _PREFIXES = frozenset(("export", "local", "readonly", "declare", "typeset"))
 _LOCAL = frozenset(("local", "declare", "typeset"))
+_SOURCES = frozenset(("source", "."))
+_HARMLESS = re.compile(
+    r"(?:^|[/.])(?:activate|bashrc|bash_profile|profile|zshrc|conda\.sh|setvars\.sh|set_env\.sh)$|^/etc/"
+)
+"""Files that set up a shell, an environment of Python or a driver, and no variable of a training."""
 _QUOTED = '$`"\\'
 """What a backslash takes the meaning from between double quotes; elsewhere there it is one."""
 
@@ -49,16 +54,18 @@ class Command(NamedTuple):
         return {name: text for name, text in self.around.whole().items() if text is not None}
 
 
-def read(script: str) -> list[Command]:
+def read(script: str, *, is_inner: bool = False) -> list[Command]:
     """Every command of a script, in the order in which they stand there.
+
+    ``is_inner``: a text of another one, whose variables it may have, so that no default is certain.
 
     Raises:
         SpecError: the text is longer than any script, or becomes so by what it puts in.
     """
-    return read_whole(script)[0]
+    return read_whole(script, is_inner=is_inner)[0]
 
 
-def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
+def read_whole(script: str, *, is_inner: bool = False) -> tuple[list[Command], Mapping[str, Made]]:
     """The same, and the files that the script writes itself, by `heredocs.named`.
 
     Raises:
@@ -66,7 +73,7 @@ def read_whole(script: str) -> tuple[list[Command], Mapping[str, Made]]:
     """
     refuse_huge(script, "a shell script")
     script, documents = heredocs.taken_out(script)
-    variables = Variables(script)
+    variables = Variables(script, has_defaults=not is_inner)
     exported = Exported()
     last, functions = assigned.last_lines(script), assigned.functions(script)
     found: list[Command] = []
@@ -101,8 +108,12 @@ def _taken(
     last: tuple[int, int],
 ) -> Command | None:
     """A command, or nothing where its words only set variables, which are taken note of."""
-    shares = words[0].text in _PREFIXES
-    own, rest = _assigned(words, shares)
+    start = next((n for n, word in enumerate(words) if word.text not in _AROUND), 0)
+    first = words[start].text
+    shares = first in _PREFIXES
+    own, rest = _assigned(words[start:], shares)
+    if first in _SOURCES and not _HARMLESS.search("".join(word.text for word in rest[1:2])):
+        exported.forget(variables.forget(), line)
     if rest and not shares:
         grown = _grown(rest[0], variables)
         variables |= grown
@@ -112,10 +123,10 @@ def _taken(
         for name in texts:
             exported.hand(name, line)
         return None if grown else Command(spaced, around, line)
-    if words[0].text in _LOCAL:
+    if first in _LOCAL:
         variables.keep_inside(*own, *(word.text for word in rest))
     for name, word in own.items():
-        is_certain = name in variables.certain
+        is_certain = variables.is_certain(name)
         if is_certain:
             variables[name] = word
             variables.hold(name, last)
@@ -128,11 +139,7 @@ def _taken(
 
 def _assigned(words: Sequence[Word], shares: bool) -> tuple[dict[str, Word], list[Word]]:
     """The variables in front of a command, and what is left of it; ``shares``: `export A B=x`."""
-    if shares:
-        rest = sorted(words[1:], key=lambda word: "=" not in word.text)
-    else:
-        first = next((n for n, word in enumerate(words) if word.text not in _AROUND), 0)
-        rest = list(words[first:])
+    rest = sorted(words[1:], key=lambda word: "=" not in word.text) if shares else list(words)
     found: dict[str, Word] = {}
     place = 0
     while place < len(rest) and (match := _ASSIGNMENT.fullmatch(rest[place].text)):
@@ -170,12 +177,12 @@ def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
             and (match := _LIST.fullmatch(text))
             and known
         ):
-            end = _closed(line, position)
+            end = closed(line, position)
             given = [
                 word for one in _commands(line[position + 1 : end - 1], variables) for word in one
             ]
             variables.add(match[1], given, bool(match[2]))
-            if words and words[0].text in _LOCAL:
+            if not _LOCAL.isdisjoint(word.text for word in words):
                 variables.keep_inside(match[1])
             if not match[2]:
                 variables.hold(match[1], last)
@@ -232,7 +239,7 @@ def _aside(line: str, start: int) -> tuple[int, bool]:
     while position < len(line) and line[position] in "<>&|":
         position += 1
     if line[position : position + 1] == "(":  # `> >(tee log.txt)`
-        return _closed(line, position), False
+        return closed(line, position), False
     return position, True
 
 
@@ -254,29 +261,18 @@ def _all_of(
     return given, end, quote
 
 
-def _closed(line: str, start: int) -> int:
-    """Behind the bracket that closes the one at this place; quotes are passed over."""
-    depth, quote, escaped = 0, "", False
-    for place in range(start, len(line)):
-        here = line[place]
-        if escaped:
-            escaped = False
-        elif here == "\\" and quote != "'":
-            escaped = True
-        elif here in "\"'" and (not quote or quote == here):
-            quote = "" if quote else here
-        elif not quote:
-            depth += (here == "(") - (here == ")")
-            if not depth:
-                return place + 1
-    return len(line)
+def _default(text: str) -> Word | None:
+    """What stands behind `:-`, without the quotes around it; None where they are within it."""
+    if text[:1] == '"' == text[-1:] and len(text) > 1:
+        text = text[1:-1]
+    return None if {*text} & {*"\"'\\"} else Word(text)
 
 
 def _expanded(line: str, start: int, variables: Variables) -> tuple[str, int, bool]:
     """What a `$` or a backtick at this place becomes, where it ends, and whether that is sure."""
     if line[start] == "$":
         if braced := _BRACED.match(line, start + 1):
-            default = None if braced[2] is None else Word(braced[2])
+            default = None if braced[2] is None else _default(braced[2])
             text, known = variables.value(braced[1], default, f"${braced[0]}")
             return text, braced.end(), known
         if name := _NAME.match(line, start + 1):

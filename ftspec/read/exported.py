@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -27,6 +27,12 @@ class Exported:
         moments, values = self._said.setdefault(name, ([], []))
         moments.append(self.moment)
         values.append(value)
+
+    def forget(self, names: Iterable[str], line: int) -> None:
+        """What these are only the shell knows from here on, as far as they are exported."""
+        for name in names:
+            if name in self:
+                self.put(name, None, line)
 
     def __contains__(self, name: str) -> bool:
         return name in self._said

@@ -20,9 +20,10 @@ class Variables(dict[str, Word]):
 
     put_in = 0
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, *, has_defaults: bool = True) -> None:
         """Those that Slurm sets."""
-        super().__init__({name: Word(text) for name, text in slurm.variables(script).items()})
+        self._given = {name: Word(text) for name, text in slurm.variables(script).items()}
+        super().__init__(self._given)
         self.lists: dict[str, tuple[Word, ...]] = {}
         """Values in brackets: `ARGS=(--bf16 --lora_r 8)`."""
         added = {*_ADDED.findall(script)}
@@ -37,6 +38,7 @@ class Variables(dict[str, Word]):
         """Lists whose first words are certain; what a branch adds to one becomes a question."""
         self._asked = asked
         self._ends: list[tuple[int, str]] = []
+        self._has_defaults = has_defaults
         self._locals: dict[str, int] = {}
         """The last line of the function that has one for itself."""
         self.function = (0, 0)
@@ -64,11 +66,24 @@ class Variables(dict[str, Word]):
 
     def _may_default(self, name: str) -> bool:
         """Whether a variable without a value that is known is not set at all."""
-        if name in self._doubted or name in self.lists:
+        if not self._has_defaults or name in self._doubted or name in self.lists:
             return False
         start, end = self.function
         first, last = self._places.get(name, (start, end))
         return not end or start <= first <= last <= end
+
+    def is_certain(self, name: str) -> bool:
+        """Whether what the script sets a variable to is what it has."""
+        return name in self.certain and (self._has_defaults or name not in self._asked)
+
+    def forget(self) -> list[str]:
+        """Another file may set any of them, and those that have a default; their names."""
+        names = [*self]
+        self.clear()
+        self |= self._given
+        self.lists.clear()
+        self._has_defaults = False
+        return names
 
     def known(self, name: str) -> str | None:
         """What a variable is, if that is sure."""

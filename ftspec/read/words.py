@@ -30,14 +30,32 @@ class Word(NamedTuple):
 
 
 def closed(line: str, start: int) -> int:
-    """Where the brackets end that open at this place: behind their last one, or at the end of the line."""
-    pairs = {"(": ")", "{": "}"}
-    depth, opening = 0, line[start]
-    for place in range(start, len(line)):
-        depth += (line[place] == opening) - (line[place] == pairs[opening])
-        if not depth:
-            return place + 1
+    """Where the brackets end that open at this place: behind their last one, or at the end of the line.
+
+    Those in quotes are none, but for `$(` and `${` between double ones, in which quotes are others again.
+    """
+    pairs = {"(": ")", "{": "}", '"': '"', "'": "'"}
+    open_ = [line[start]]
+    place = start + 1
+    while place < len(line):
+        here, within = line[place], open_[-1]
+        if here == "\\" and within != "'":
+            place += 1
+        elif here == pairs[within]:
+            open_.pop()
+            if not open_:
+                return place + 1
+        elif within != "'" and _opens(here, within, line[place - 1]):
+            open_.append(here)
+        place += 1
     return len(line)
+
+
+def _opens(here: str, within: str, before: str) -> bool:
+    """Whether something begins at a character, between these brackets or quotes."""
+    if here in "({":
+        return before == "$" or here == within
+    return here == '"' or (here == "'" and within == "(")  # in `${A:-it's}` it may be a letter
 
 
 def total(text: str, value_of: Callable[[str], str | None]) -> str | None:
@@ -45,6 +63,8 @@ def total(text: str, value_of: Callable[[str], str | None]) -> str | None:
     if len(text) > _MOST:
         return None
     named = _NAMED.sub(lambda name: _whole(value_of(name[1])), text)
+    if "#" in named or "_" in named:  # `10#08` is a comment to Python, `1_0` a number
+        return None
     try:
         found = _worked_out(ast.parse(named.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ArithmeticError):

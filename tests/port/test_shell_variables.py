@@ -83,6 +83,15 @@ from ftspec.read import commands
         ("b && (\ncd b\nX=1\n)\na $X", False),
         ("(X=1; a $X)", True),
         ("X=$((2*3))\na $X", True),
+        ("a $((10#08))", False),
+        ("a $((1_0))", False),
+        ('X=1; eval "X=4"\na $X', False),
+        ("X=1; . ./b.sh\na $X", False),
+        ("source b.sh\na ${X:-1}", False),
+        ('source b.sh\n[ -z "$X" ] && X=1\na $X', False),
+        ("source b.sh\nX=1\na $X", True),
+        ("#SBATCH --nodes=2\nsource b.sh\na $SLURM_NNODES", True),
+        ("X=1; source b/bin/activate\na $X", True),
         ("X=1\na x$X", True),
         ("a '$X'", True),
     ],
@@ -91,6 +100,12 @@ def test_what_the_shell_makes_is_not_guessed(script: str, known: bool) -> None:
     found = (one.words for one in commands.read(script))
     command = next(one for one in found if "a" in [word.text for word in one])
     assert command[-1].known is known
+
+
+@pytest.mark.parametrize("word", ["", "if b; then ", "for i in 1; do "])
+def test_what_is_exported_behind_a_word_of_the_shell(word: str) -> None:
+    (inside,) = (one for one in commands.read(f"{word}export X=1; a") if one.words[0].text == "a")
+    assert inside.environ == {"X": "1"}
 
 
 def test_a_branch_exports_nothing_behind_its_end() -> None:
@@ -106,6 +121,10 @@ def test_a_function_finds_what_is_exported_at_its_call(call: str) -> None:
         if one.words[0].text == "a"
     )
     assert inside.around.whole() == {"X": None}
+
+
+def test_another_file_may_set_what_is_exported() -> None:
+    assert commands.read("export X=1\nsource b.sh\na")[-1].around.whole() == {"X": None}
 
 
 def test_what_is_exported_may_be_set_anew() -> None:

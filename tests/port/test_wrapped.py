@@ -34,6 +34,29 @@ def test_a_command_inside_of_another(line: str, devices: int | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "devices"),
+    [
+        ("llamafactory-cli train x.yaml", 2),
+        ("singularity exec x.sif llamafactory-cli train x.yaml", 2),
+        ("bash -c 'llamafactory-cli train x.yaml'", 2),
+        ("docker run x:1 llamafactory-cli train x.yaml", None),
+        ("sudo podman run x:1 bash -c 'llamafactory-cli train x.yaml'", None),
+        ("ssh host 'llamafactory-cli train x.yaml'", None),
+    ],
+)
+def test_what_is_exported_goes_into_no_container(line: str, devices: int | None) -> None:
+    (found,) = launches(commands.read(f"export CUDA_VISIBLE_DEVICES=0,1; {line}"))
+    assert found.machine.get("num_processes") == devices
+
+
+@pytest.mark.parametrize("line", ["bash -c '{}'", "eval '{}'", 'ssh host "{}"'])
+def test_a_default_within_another_command_is_not_certain(line: str) -> None:
+    script = f"export LR=1e-5; {line.format(SFT + ' --learning_rate ${LR:-2e-5}')}"
+    (found,) = launches(commands.read(script.replace("ssh host", "for LR in 1 2; do ssh host")))
+    assert not found.words[-1].known
+
+
+@pytest.mark.parametrize(
     ("wrapper", "doubted"),
     [
         ("uv run --with deepspeed --with peft", False),
