@@ -41,8 +41,8 @@ def command(
     """Write FILES, a config of another tool, as the native files of BACKEND.
 
     Paths in it start at the current folder. What would be lost or only nearly the same stops it,
-    unless --allow-lossy accepts that; what the source leaves open stops it until --set says it. --set
-    changes the spec that stands between the two.
+    unless --allow-lossy accepts that; what the source leaves open stops it until --set says it; what a
+    shell alone knows is decided in an imported spec. --set changes the spec that stands between the two.
     """
     from ftspec.port.carry import carry
     from ftspec.report.port import as_json as to_json

@@ -16,6 +16,7 @@ from ftspec.errors import FtspecError, OutputError, Problem, SpecError, Unsuppor
 from ftspec.plan.make import make_plan
 from ftspec.plan.stages import Plan
 from ftspec.plan.write import write_plan
+from ftspec.port.arguments import ONLY_SHELL
 from ftspec.port.bring import Imported, bring
 from ftspec.port.fates import Fate
 from ftspec.port.holes import hole_of
@@ -117,6 +118,7 @@ ASKING = re.compile(r"([a-z_0-9.]+): ")
 AT_LINE = re.compile(r"line ([0-9]+): (.+)", re.DOTALL)
 """One about a line of its source."""
 DECIDE = "`ftspec import` writes the spec with what is to be decided in it; then `ftspec compile`"
+IN_SCRIPT = f"write its value into the script; or {DECIDE}"
 NEARLY = "--allow-lossy goes on all the same"
 
 
@@ -141,7 +143,12 @@ def _is_answered(question: str, sets: Sequence[str]) -> bool:
 
 
 def _answer(question: str, imported: Imported) -> str:
-    """How to say it, for the questions that come up most."""
+    """How to say it, for the questions that come up most.
+
+    No option answers for the shell: other settings may follow from its value, such as an alpha from a rank.
+    """
+    if question.endswith(ONLY_SHELL):
+        return IN_SCRIPT
     if found := hole_of(question)[1]:
         return f"{found}; or {DECIDE}"
     if question.startswith("data.train: which format"):

@@ -62,11 +62,14 @@ SURROUNDS: Mapping[str, str] = {
     "USE_V1": "its rewritten trainer takes the settings",
 }
 """LLaMA-Factory's own variables (extras/misc.py, hparams/parser.py, cli.py of 0.9.5)."""
-SHARDS: Mapping[str, str] = {
-    "ACCELERATE_USE_FSDP": "FSDP shares the model out: is it hardware.fsdp?",
-    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed shares the model out: is it hardware.zero?",
+SHARDS: Mapping[str, tuple[str, str]] = {
+    "ACCELERATE_USE_FSDP": ("fsdp", "FSDP shares the model out: is it hardware.fsdp?"),
+    "ACCELERATE_USE_DEEPSPEED": (
+        "deepspeed",
+        "DeepSpeed shares the model out: is it hardware.zero?",
+    ),
 }
-"""accelerate's (accelerator.py), where no file and no option says it."""
+"""accelerate's (accelerator.py): an argument of a trainer that says the same, and the question without one."""
 RECIPES = (
     *("full_finetune_single_device", "full_finetune_distributed", "lora_finetune_single_device"),
     *("lora_finetune_distributed", "qat_distributed", "qat_lora_finetune_distributed"),
@@ -100,6 +103,8 @@ class Launch:
     machine: dict[str, Any] = field(default_factory=dict)
     """What the launcher is told, in the names of accelerate's config."""
     unknown: list[tuple[int, str]] = field(default_factory=list)
+    shared_out: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Questions who shares the model out, by the argument that answers them."""
     environ: dict[str, str | None] = field(default_factory=dict)
     """Variables that its processes find set; None where the value is not known."""
 
@@ -214,12 +219,16 @@ def _placed(launcher: str, processes: Any) -> dict[str, str | None]:
 
 def _surrounded(launch: Launch, environ: Mapping[str, str]) -> Launch:
     """With a question for each variable that has a trainer do something else."""
-    known = {**SHARDS, **(SURROUNDS if launch.tool == "llamafactory" else {})}
+    on = [name for name in environ if environ[name].lower() in ("1", "true", "y")]
+    asked = SURROUNDS if launch.tool == "llamafactory" else {}
     launch.unknown += [
-        (launch.line, f"{name}={environ[name]}: {what}")
-        for name, what in known.items()
-        if environ.get(name, "").lower() in ("1", "true", "y")
+        (launch.line, f"{name}={environ[name]}: {asked[name]}") for name in asked if name in on
     ]
+    launch.shared_out |= {
+        key: (launch.line, f"{name}={environ[name]}: {what}")
+        for name, (key, what) in SHARDS.items()
+        if name in on
+    }
     return launch
 
 

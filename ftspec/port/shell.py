@@ -63,10 +63,6 @@ LISTED = frozenset(
 """Arguments of trl that are lists, one word of a command line as well (argparse's nargs="+")."""
 
 
-SHARES = {"ACCELERATE_USE_FSDP": "fsdp", "ACCELERATE_USE_DEEPSPEED": "deepspeed"}
-"""accelerate's variables, and the argument of a trainer that says the same."""
-
-
 def _is_list(value: Any) -> bool:
     return value is None or value == "all-linear" or isinstance(value, list)
 
@@ -98,19 +94,19 @@ def parts(
     """
     whole, files = in_file(path, commands.read_whole, text)
     launch = unblanked(_chosen(path, whole, wanted, line))
-    main = _main(path, launch, wanted, read, files, written)
-    main = _answered(*main)
+    main = _shared_out(path, launch, *_main(path, launch, wanted, read, files, written))
     if launch.tool == "trl" and launch.trainer:
         main, machine = apart(*main)
         launch.machine = _over(machine, launch.machine)
     return [main, *_machine(path, launch, read), *_beside(path, main, files)]
 
 
-def _answered(form: Format, document: Document) -> tuple[Format, Document]:
-    """Without the question who shares the model out, where the settings say it."""
-    said = [variable for variable, key in SHARES.items() if document.data.get(key)]
-    left = [one for one in document.foreign if not any(f"{name}=" in one[1] for name in said)]
-    return form, replace(document, foreign=tuple(left))
+def _shared_out(
+    path: Path, launch: Launch, form: Format, document: Document
+) -> tuple[Format, Document]:
+    """With the questions who shares the model out that no setting answers."""
+    left = [one for key, one in launch.shared_out.items() if not document.data.get(key)]
+    return form, _with(document, {}, path, launch.line, left)
 
 
 def apart(form: Format, document: Document) -> tuple[tuple[Format, Document], dict[str, Any]]:

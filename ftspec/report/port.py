@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -10,7 +11,7 @@ from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference, prepared
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
-from ftspec.port.unsaid import asked, assumed, nearly, pending
+from ftspec.port.unsaid import TRAINERS, asked, assumed, nearly, pending
 from ftspec.spec.paths import sections
 from ftspec.spec.secrets import is_secret, masked
 
@@ -109,10 +110,18 @@ def explained(found: Meaning) -> Iterator[str]:
     if found.launch:
         yield "note: it says how a training is launched; the rest is said by the trainer's own config"
     if found.imported is not None:
-        yield from lines(found.imported)
+        yield from lines(_of_its_own(found, found.imported))
     elif found.lost:
         yield f"{TITLES['unknown']}:"
         yield from (f"  {_line(fate)}" for fate in found.lost)
+
+
+def _of_its_own(found: Meaning, imported: Imported) -> Imported:
+    """Without what a launcher's file leaves to the trainer: which model, which data."""
+    left = tuple(
+        one for one in imported.composed.open if not (found.launch and one.startswith(TRAINERS))
+    )
+    return replace(imported, composed=replace(imported.composed, open=left))
 
 
 def _whole_parts(effects: Sequence[Effect]) -> Iterator[Effect]:
@@ -139,7 +148,7 @@ def effects_as_json(found: Meaning) -> dict[str, Any]:
         {"path": one.path, "value": one.value, "origin": one.origin} for one in found.effects
     ]
     lost = {"fates": _told(found.lost)} if found.lost else {}
-    more = as_json(found.imported) if found.imported else lost
+    more = as_json(_of_its_own(found, found.imported)) if found.imported else lost
     return {"values": effects, **more}
 
 

@@ -79,3 +79,10 @@ def test_a_variable_that_shares_the_model_out_is_asked_about(
     line = f"ACCELERATE_USE_FSDP=1 trl sft --model_name_or_path m/m --dataset_name a/b{more}\n"
     found = read(line, "run.sh").composed
     assert any("FSDP shares the model out" in one for one in found.open) is asked
+
+
+def test_an_answer_takes_no_question_that_only_names_the_variable(read: Bring) -> None:
+    more = '--fsdp full_shard --run_name "$X-ACCELERATE_USE_FSDP=1"'
+    line = f"ACCELERATE_USE_FSDP=1 trl sft --model_name_or_path m/m --dataset_name a/b {more}\n"
+    found = read(line, "run.sh").composed
+    assert any("--run_name $X-ACCELERATE_USE_FSDP=1" in one for one in found.open)

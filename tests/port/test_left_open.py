@@ -65,6 +65,23 @@ def test_a_verdict_says_how_far_it_holds(
     assert f"{one} and {one} train the same" in ftspec("diff", one, one).out
 
 
+def test_no_option_answers_for_the_shell_and_port_says_what_does(
+    ftspec: Command, somewhere: Path
+) -> None:
+    Path("a.sh").write_text(f"{TRL}--learning_rate $A\n")
+    done = ftspec("port", "a.sh", "--to", "trl", "-o", "b", "--set", "train.learning_rate=3e-5")
+    assert "a.sh:1: error[spec]: --learning_rate $A: only the shell knows it\n" in done.err
+    assert "help: write its value into the script; or `ftspec import` writes the spec" in done.err
+
+
+def test_nobody_asks_a_launcher_for_the_model_or_the_data(ftspec: Command, somewhere: Path) -> None:
+    Path("acc.yaml").write_text(LAUNCH.format(8))
+    shown = ftspec("explain", "acc.yaml").out
+    assert "the rest is said by the trainer" in shown and "to decide" not in shown
+    assert json.loads(ftspec("explain", "acc.yaml", "--json").out)["open"] == []
+    assert "which model?" in ftspec("import", "acc.yaml").out
+
+
 def test_no_default_is_told_where_only_the_shell_knows_the_value(
     ftspec: Command, somewhere: Path
 ) -> None:
