@@ -69,7 +69,7 @@ SHARDS: Mapping[str, tuple[str, str]] = {
         "DeepSpeed shares the model out: is it hardware.zero?",
     ),
 }
-"""accelerate's (accelerator.py): an argument of a trainer that says the same, and the question without one."""
+"""accelerate's (accelerator.py): an argument of a trainer that says the same, and what is asked."""
 RECIPES = (
     *("full_finetune_single_device", "full_finetune_distributed", "lora_finetune_single_device"),
     *("lora_finetune_distributed", "qat_distributed", "qat_lora_finetune_distributed"),
