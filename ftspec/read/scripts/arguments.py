@@ -100,7 +100,7 @@ def _fields(script: Script, node: ast.expr, read: Read) -> Fields:
     for base in made.bases:
         if own_class(script, base) is None and ast.unparse(base) not in records.PLAIN:
             above = _framework(script, base)
-    values = declared(made, script.module, read, bool(above.call)).values
+    values = declared(script, made, read, bool(above.call)).values
     fields = {
         name: Option(values.get(name), options.declared(kind), name in values)
         for name, _, kind in records.fields_of(made)

@@ -7,13 +7,14 @@ from typing import Any
 
 from ftspec.read.python import Unknown
 from ftspec.read.scripts import records
+from ftspec.read.scripts.defaults import defined
 from ftspec.read.scripts.doubts import Doubts
 from ftspec.read.scripts.literals import Read
 from ftspec.read.scripts.records import Record
-from ftspec.read.scripts.scopes import Scope
+from ftspec.read.scripts.state import Script
 
 
-def declared(made: ast.ClassDef, module: Scope, read: Read, alone: bool = False) -> Record:
+def declared(script: Script, made: ast.ClassDef, read: Read, alone: bool = False) -> Record:
     """The settings of a class, with their defaults; ``alone``: whatever its bases are.
 
     Raises:
@@ -23,9 +24,9 @@ def declared(made: ast.ClassDef, module: Scope, read: Read, alone: bool = False)
     own, lost = set(records.made_by(made)), set[str]()
     for base in made.bases:
         name = ast.unparse(base)
-        other = module.classes.get(name) if isinstance(base, ast.Name) else None
+        other = script.module.classes.get(name) if isinstance(base, ast.Name) else None
         if other is not None and other is not made:
-            above = declared(other, module, read)
+            above = declared(script, other, read)
             values |= above.values
             own |= above.made
             lost |= above.lost
@@ -35,7 +36,8 @@ def declared(made: ast.ClassDef, module: Scope, read: Read, alone: bool = False)
         values.pop(name, None)
         try:
             if default is not None:
-                values[name] = read(default)
+                with defined(script, default):
+                    values[name] = read(default)
         except Unknown:
             continue
     lost |= {name for name, *_ in records.fields_of(made)}

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ftspec.read.python import Unknown
+from ftspec.read.scripts.defaults import defined
 from ftspec.read.scripts.expressions import evaluate
 from ftspec.read.scripts.files import handed_by_hydra
 from ftspec.read.scripts.origins import origin
@@ -50,9 +51,11 @@ def _hand(script: Script, function: ast.FunctionDef, call: ast.Call, scope: Scop
         if node is None:
             scope.objects[name] = ""
             continue
-        understood, found = evaluate(script, node)
+        with defined(script, node):
+            understood, found = evaluate(script, node)
+            behind = origin(script, node) if found is Unknown else ""
         if found is Unknown:
-            scope.objects[name] = origin(script, node)
+            scope.objects[name] = behind
         else:
             scope.hold(name, found)
         if not understood:

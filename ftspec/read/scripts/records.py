@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 PLAIN = frozenset(("object", "BaseModel", "NamedTuple", "SimpleNamespace", "BaseSettings"))
@@ -22,6 +22,10 @@ class Record:
     """The framework's class of arguments that it is one of, as origins name it."""
     lost: frozenset[str] = frozenset()
     """Settings whose values are not known."""
+
+    def __copy__(self) -> Record:
+        """The same settings; what is set anew later is so in one of them alone."""
+        return replace(self, values=dict(self.values))
 
 
 class Settings(dict[str, Any]):

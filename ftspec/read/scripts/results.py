@@ -130,7 +130,7 @@ def _of_settings(  # noqa: PLR0911 - one per kind of call
 
 
 def _instance(script: Script, made: ast.ClassDef, node: ast.Call, read: Read) -> Any:
-    record = declared(made, script.module, read)
+    record = declared(script, made, read)
     if node.args:
         raise Unknown
     given = mapping(literals.keys_of(node.keywords), [one.value for one in node.keywords], read)

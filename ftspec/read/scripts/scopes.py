@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -47,6 +48,28 @@ class Scope:
             scope = scope.outer
         return scope
 
+    def kept(self, node: ast.expr, without: Collection[str] = ()) -> Scope:
+        """The names of an expression as they are bound now, whatever becomes of them later.
+
+        What a mapping or settings hold may become another; under its bare name it is still the same one.
+        """
+        names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        found = Scope(frozenset(names), self)
+        for name in names.difference(without):
+            for kept, known in zip(found.kinds(), self.of(name).kinds(), strict=True):
+                if name in known:
+                    kept[name] = known[name]
+            if name in found.literals and not isinstance(node, ast.Name):
+                found.literals[name] = copy(found.literals[name])
+        return found
+
+    def kinds(self) -> tuple[dict[str, Any], ...]:
+        """All that is known of names, by what they are bound to."""
+        return (
+            self.literals, self.objects, self.functions, self.classes, self.callees, self.opened,
+            self.mappings,
+        )  # fmt: skip
+
     def define(self, name: str, function: ast.FunctionDef) -> None:
         """A function is defined."""
         self.forget(name)
@@ -62,9 +85,7 @@ class Scope:
 
     def binds(self, name: str) -> bool:
         """Whether something is known of what a name is bound to."""
-        scope = self.of(name)
-        kinds = (scope.literals, scope.objects, scope.functions, scope.classes, scope.callees)
-        return any(name in names for names in (*kinds, scope.mappings, scope.opened))
+        return any(name in names for names in self.of(name).kinds())
 
     def opaque(self, name: str, origin: str = "") -> None:
         """A name is bound to something that is no value."""

@@ -6,7 +6,7 @@ import ast
 from functools import partial
 
 from ftspec.read.python import Unknown
-from ftspec.read.scripts import choices, files, functions, imports
+from ftspec.read.scripts import choices, defaults, files, functions, imports
 from ftspec.read.scripts.bindings import bind_all, set_later
 from ftspec.read.scripts.expressions import evaluate, express
 from ftspec.read.scripts.options import Parser
@@ -65,9 +65,11 @@ def _statement(  # noqa: PLR0911, PLR0912 - one per kind of node
     match node:
         case ast.FunctionDef(name=name):
             script.scope.define(name, node)
+            defaults.of_function(script, node)
         case ast.ClassDef(name=name):
             script.scope.forget(name)
             script.scope.of(name).classes[name] = node
+            defaults.of_class(script, node)
         case ast.If():
             branch = choices.taken(script, node)
             if branch is None:

@@ -74,7 +74,7 @@ def settings_of(script: Script, made: ast.ClassDef) -> Record:
     Raises:
         Unknown: it has a base that nobody knows.
     """
-    return declared(made, script.module, partial(value, script))
+    return declared(script, made, partial(value, script))
 
 
 def _other(  # noqa: PLR0911 - one per kind of node
