@@ -18,8 +18,8 @@ MORE = re.compile(
 )
 ONLY_SHELL = ": only the shell knows it"
 """How a question ends about words whose values a script does not say."""
-ASKING = re.compile(r"--([\w.-]+) ")
-"""The argument that such a question begins with."""
+ASKING = re.compile(r"(?:--)?(\w[\w.-]*)(?: |: )")
+"""The argument that such a question begins with, or the key of a file that a script writes."""
 
 
 def arguments(words: Sequence[Word], line: int) -> tuple[dict[str, Any], list[tuple[int, str]]]:
@@ -65,7 +65,7 @@ def _is_more(text: str) -> bool:
 
 
 def asking(question: str) -> str:
-    """The argument whose value only the shell knows; empty for other questions."""
+    """The argument or the key whose value only the shell knows; empty for other questions."""
     found = ASKING.match(question) if question.endswith(ONLY_SHELL) else None
     return found[1] if found else ""
 

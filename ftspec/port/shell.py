@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftspec.errors import Problem, SpecError
-from ftspec.port.arguments import arguments, asked_of, may_name
+from ftspec.port.arguments import ONLY_SHELL, arguments, asked_of, may_name
 from ftspec.port.documents import Document, Scalar, in_file, parse, read_text
 from ftspec.port.format import Format
 from ftspec.port.formats import load
@@ -336,7 +336,12 @@ def _of_script(path: Path, name: str, made: Made, form: Format) -> Document:
         trail: place._replace(line=made.numbers[place.line - 1])
         for trail, place in placed.places.items()
     }
-    asked = tuple((number, f"{path.name}: {text}") for number, text in made.open)
+    lines = zip(made.numbers, made.text.split("\n"), strict=False)
+    blank = {number for number, line in lines if not line}
+    asked = tuple(
+        (number, f"{path.name}: {text}{ONLY_SHELL if number in blank else ''}")
+        for number, text in made.open
+    )
     return Document(path, placed._replace(places=places), asked)
 
 

@@ -13,6 +13,14 @@ __all__ = ["ftspec", "somewhere"]
 
 TRL = "trl sft --model_name_or_path org/model --dataset_name org/rows "
 CARD = "---\nbase_model: org/model\n---\n# A model\n"
+WRITTEN = """\
+cat > c.yaml <<EOF
+model_name_or_path: org/model
+dataset_name: org/rows
+learning_rate: $A
+EOF
+trl sft --config c.yaml
+"""
 TRAINER = "model_name_or_path: org/model\ndataset_name: org/rows\nlearning_rate: 1.0e-4\n"
 LAUNCH = "distributed_type: MULTI_GPU\nnum_processes: {}\n"
 ZERO = '{"zero_optimization": {"stage": 2}}'
@@ -25,6 +33,7 @@ UNLESS = " train the same, unless what is left open differs"
         (("a.sh", f"{TRL}--learning_rate $A", "b.sh", f"{TRL}--learning_rate $B"), UNLESS, 1),
         (("a.sh", f"{TRL}--learning_rate $A", "b.sh", f"{TRL}--learning_rate $A"), UNLESS, 1),
         (("a.sh", f"{TRL}--learning_rate $A", "b.sh", f"{TRL}--learning_rate 1e-5"), UNLESS, 1),
+        (("a.sh", WRITTEN, "b.sh", f"{TRL}--learning_rate 1e-5"), UNLESS, 1),
         (("a.sh", f"{TRL}--seed 1 $@", "b.sh", f"{TRL}--seed 1"), UNLESS, 1),
         (
             (
