@@ -86,3 +86,54 @@ def test_one_process_that_nobody_launches_is_told(run: Run) -> None:
     found = run("python fit.py\n")
     assert found.composed.spec.train.batch_size == 64
     assert any("WORLD_SIZE is taken to be not set" in one for one in found.notes)
+
+
+HEAD = "import os\nfrom dotenv import load_dotenv\nfrom trl import SFTConfig, SFTTrainer\n"
+SET = {
+    "by its name": 'os.environ["S"] = "5"',
+    "if it is not there": 'os.environ.setdefault("S", "5")',
+    "beside others": 'os.environ.update(A="1", S="5")',
+    "in a mapping": 'os.environ.update({"A": "1", "S": "5"})',
+    "in a mapping that is made": "os.environ.update(settings())",
+    "in one that is spread": 'os.environ.update({"A": "1", **settings()})',
+    "by a sign": 'os.environ |= {"S": "5"}',
+    "by a sign, from a mapping that is made": "os.environ |= settings()",
+    "all": "os.environ = settings()",
+    "by a name that is worked out": "for name in names():\n    os.environ[name] = '5'",
+    "by a file": "load_dotenv()",
+    "by a file of a name": "import dotenv\ndotenv.load_dotenv('.env')",
+    "in a module beside it": "import own",
+    "in a module that another takes": "from own import A",
+}
+"""The variable S."""
+SET_LATER = {
+    "taken away": 'del os.environ["S"]',
+    "handed over": 'os.environ.pop("S", None)',
+    "cleared": "os.environ.clear()",
+    "by a file that holds": "load_dotenv(override=True)",
+}
+
+
+@pytest.mark.parametrize("name", [*SET, *SET_LATER])
+@pytest.mark.parametrize("is_set", [False, True])
+def test_what_a_script_sets_is_asked_for(
+    read: Bring, tmp_path: Path, name: str, is_set: bool
+) -> None:
+    said = {**SET, **SET_LATER}[name]
+    (tmp_path / "own.py").write_text('import os\nA = 1\nos.environ.update(S="5")\n')
+    (tmp_path / "fit.py").write_text(
+        f"{HEAD}{said}\nargs = SFTConfig(output_dir='o', seed=int(os.getenv('S', '4')))\n"
+        "trainer = SFTTrainer(model='org/base', args=args, train_dataset='x')\ntrainer.train()\n"
+    )
+    found = read(f"{'S=7 ' * is_set}python fit.py\n", name="run.sh")
+    asked = any("seed" in one for one in found.composed.open)
+    noted = any("S is taken to be not set" in one for one in found.notes)
+    kept = is_set and "file" in name and "holds" not in name
+    gone = not is_set and name in ("taken away", "handed over", "cleared")
+    assert (asked, noted) == (not (kept or gone), gone)
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "WANDB_API_KEY", "LOCAL_RANK"])
+def test_what_no_file_of_variables_decides_is_taken_to_be_not_set(read: Bring, name: str) -> None:
+    text = f"{HEAD}load_dotenv()\nword = os.getenv('{name}')\n"
+    assert any(f"{name} is taken" in one for one in read(text + SCRIPT, "fit.py").notes)

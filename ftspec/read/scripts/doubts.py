@@ -10,6 +10,7 @@ from typing import TypeGuard
 
 from ftspec.read.scripts.records import Record
 from ftspec.read.scripts.scopes import bindings
+from ftspec.read.scripts.variables import Variables
 
 CHANGES = frozenset(
     ("append", "extend", "insert", "remove", "pop", "popitem", "clear", "update", "setdefault", "sort",
@@ -31,7 +32,7 @@ class Doubts:
     """How often an attribute of a name is assigned."""
     by_name: bool
     """Whether attributes are set by names that are worked out."""
-    variables: set[str]
+    variables: Variables
     """Variables of the environment that the script sets."""
     bound: Counter[str]
     """How often each name is bound."""
@@ -42,7 +43,7 @@ class Doubts:
     def of(cls, tree: ast.Module) -> Doubts:
         """Those about a script, before it is followed."""
         by_name = any(isinstance(n, ast.Name) and n.id == "setattr" for n in ast.walk(tree))
-        variables, bound = _set_variables(tree), Counter(bindings(tree))
+        variables, bound = Variables.of(tree), Counter(bindings(tree))
         return cls(shared(tree), _changed(tree), _stored(tree), by_name, variables, bound)
 
     def is_changed(self, name: str) -> bool:
@@ -109,23 +110,6 @@ def _stored(tree: ast.AST) -> dict[str, int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             found[node.attr] = found.get(node.attr, 0) + 1
-    return found
-
-
-def _set_variables(tree: ast.AST) -> set[str]:
-    """Variables of the environment that a script sets itself."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Subscript(
-                value=base, slice=ast.Constant(value=str() as name), ctx=ast.Store()
-            ) | (
-                ast.Call(
-                    func=ast.Attribute(value=base, attr="setdefault"),
-                    args=[ast.Constant(value=str() as name), *_],
-                )
-            ) if ast.unparse(base).endswith("environ"):
-                found.add(name)
     return found
 
 

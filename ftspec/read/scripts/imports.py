@@ -56,7 +56,9 @@ def _values(script: Script, line: int, module: str, run: Run) -> dict[str, Any]:
     except SpecError:
         return {}
     other = Script.of(source, tree, script.wanted, script.follow, *script.within, module)
+    other.doubts.variables.join(script.doubts.variables)
     run(other, tree)
+    script.doubts.variables = other.doubts.variables
     script.said.words |= other.said.words
     for _, text in other.said.taken:
         script.said.take(line, f"{module}: {text}")

@@ -84,7 +84,9 @@ def variable(
     Raises:
         Unknown: the script sets it itself, or its value is not known.
     """
-    if not isinstance(name, str) or name in script.doubts.variables:
+    if not isinstance(name, str):
+        raise Unknown
+    if script.doubts.variables.may_be_other(name, name in script.wanted.environ):
         raise Unknown
     if name in script.wanted.environ:
         if (said := script.wanted.environ[name]) is None:
