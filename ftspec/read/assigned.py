@@ -63,10 +63,10 @@ def in_order(script: str, often: Mapping[str, int]) -> frozenset[str]:
     ``often``: how many times each is set, anywhere in the script.
     """
     plain: Counter[str] = Counter()
-    depth, inside = 0, functions(script)
+    depth, inside, own = 0, functions(script), own_shells(script)
     for number, line in enumerate(script.split("\n")):
         opened, closed = len(_OPENS.findall(line)), len(_CLOSES.findall(line))
-        is_own = not depth and not inside[number][1] and not opened
+        is_own = not depth and not (inside[number][1] or own[number] or opened)
         if is_own and (match := _AT_THE_START.match(line)):
             plain[match[1]] += 1
         depth += opened - closed
@@ -149,8 +149,6 @@ def last_lines(script: str) -> list[tuple[int, int]]:
         return len(ends) - 1
 
     root = begin()
-    own, brackets = -1, 0
-    """The branch of a shell of its own, and how many brackets are open in it."""
     for number, line in enumerate(lines, 1):
         opened, closed = len(_CHOOSES.findall(line)), len(_CHOSEN.findall(line))
         if open_ and _OTHERWISE.match(line):
@@ -158,15 +156,33 @@ def last_lines(script: str) -> list[tuple[int, int]]:
             open_[-1] = begin(around[open_[-1]])
         for _ in range(opened):
             open_.append(begin(open_[-1] if open_ else root))
-        if own < 0 and _OWN_SHELL.search(line):
-            own, brackets = begin(open_[-1] if open_ else root), 0
-        branches.append(own if own >= 0 else open_[-1] if open_ else root)
-        brackets += line.count("(") - line.count(")")
-        if own >= 0 and brackets <= 0:
-            ends[own], own = number, -1
+        branches.append(open_[-1] if open_ else root)
         for _ in range(min(closed, len(open_))):
             ends[open_.pop()] = number
         if open_ and ";;" in line:
             ends[open_[-1]] = number
             open_[-1] = begin(around[open_[-1]])
-    return [(ends[branch], ends[around[branch]]) for branch in branches]
+    return [
+        (min(ends[branch], end or len(lines)), min(ends[around[branch]], end or len(lines)))
+        for branch, end in zip(branches, own_shells(script), strict=True)
+    ]
+
+
+def own_shells(script: str) -> list[int]:
+    """For each line the last one of the shell of its own that it is in, `( A=b )`; 0 outside of any."""
+    ends = [0]
+    found: list[int] = []
+    """For each line its shell, as a place in `ends`."""
+    open_: list[tuple[int, int]] = []
+    """Those that are open, and how many brackets are open in front of each."""
+    brackets = 0
+    lines = script.split("\n")
+    for number, line in enumerate(lines, 1):
+        if _OWN_SHELL.search(line):
+            open_.append((len(ends), brackets))
+            ends.append(len(lines))
+        found.append(open_[-1][0] if open_ else 0)
+        brackets += line.count("(") - line.count(")")
+        while open_ and brackets <= open_[-1][1]:
+            ends[open_.pop()[0]] = number
+    return [ends[shell] for shell in found]

@@ -31,7 +31,6 @@ _OPEN = frozenset("$`")
 _AROUND = frozenset(("do", "then", "else", "{", "env", "time", "nohup", "exec", "command"))
 """Words in front of a command, behind which its variables may stand."""
 _PREFIXES = frozenset(("export", "local", "readonly", "declare", "typeset"))
-_LOCAL = frozenset(("local", "declare", "typeset"))
 _SOURCES = frozenset(("source", "."))
 _HARMLESS = re.compile(
     r"(?:^|[/.])(?:activate|bashrc|bash_profile|profile|zshrc|conda\.sh|setvars\.sh|set_env\.sh)$|^/etc/"
@@ -123,8 +122,6 @@ def _taken(
         for name in texts:
             exported.hand(name, line)
         return None if grown else Command(spaced, around, line)
-    if first in _LOCAL:
-        variables.keep_inside(*own, *(word.text for word in rest))
     for name, word in own.items():
         is_certain = variables.is_certain(name)
         if is_certain:
@@ -182,8 +179,6 @@ def _commands(  # noqa: PLR0912, PLR0915 - one branch for each kind of character
                 word for one in _commands(line[position + 1 : end - 1], variables) for word in one
             ]
             variables.add(match[1], given, bool(match[2]))
-            if not _LOCAL.isdisjoint(word.text for word in words):
-                variables.keep_inside(match[1])
             if not match[2]:
                 variables.hold(match[1], last)
             text, begun, position = "", False, end

@@ -32,15 +32,20 @@ class Variables(dict[str, Word]):
         plain = assigned.in_order(script, self.often)
         once = {name for name, times in self.often.items() if times == 1}
         asked = assigned.asked(script)
-        changed = assigned.changed(script) | (assigned.perhaps(script) - asked.keys())
+        changed = (
+            assigned.changed(script)
+            | assigned.defaulted(script)
+            | (
+                assigned.perhaps(script)
+                - {name for name, in_branch in asked.items() if not in_branch}
+            )
+        )
         self.certain = ((once - added) | plain) - changed
         self.begun = ({name for name in self.often if set_[name] <= 1} | plain) - changed
         """Lists whose first words are certain; what a branch adds to one becomes a question."""
         self._asked = asked
         self._ends: list[tuple[int, str]] = []
         self._has_defaults = has_defaults
-        self._locals: dict[str, int] = {}
-        """The last line of the function that has one for itself."""
         self.function = (0, 0)
         """The first and the last line of the function that is read, which another line calls."""
         self._places: dict[str, tuple[int, int]] = {}
@@ -48,7 +53,7 @@ class Variables(dict[str, Word]):
         for number, line in enumerate(script.split("\n"), 1):
             for name in (*_SET.findall(line), *_ADDED.findall(line)):
                 self._places[name] = (self._places.get(name, (number, 0))[0], number)
-        self._doubted = {*changed} | assigned.defaulted(script) | (self.often.keys() - self.certain)
+        self._doubted = {*changed} | added | (self.often.keys() - self.certain)
         """Those that may be set where no value is known, so that no default holds: `${A:-b}`."""
 
     def _is_settled(self, name: str) -> bool:
@@ -91,18 +96,14 @@ class Variables(dict[str, Word]):
         return word.text if word is not None and word.known else None
 
     def hold(self, name: str, last: tuple[int, int]) -> None:
-        """What is set in a branch, or for one function, counts up to its end alone.
+        """What is set in a branch, or in a function, counts up to its end alone.
 
         ``last``: the last line of the branch, and of the one around it, in which a default counts.
         """
         line = last[self._asked.get(name, False)]
-        if self.function[1] and self._locals.get(name) == self.function[1]:
+        if self.function[1]:
             line = min(line, self.function[1])
         heappush(self._ends, (line, name))
-
-    def keep_inside(self, *names: str) -> None:
-        """`local A`: what is set in the function that is read is another one outside of it."""
-        self._locals |= dict.fromkeys(names, self.function[1])
 
     def ended(self, line: int) -> Iterator[str]:
         """Variables whose branch has ended before a line, which are forgotten."""
