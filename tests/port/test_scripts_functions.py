@@ -62,6 +62,14 @@ DEFINED = {
         f"        {CONFIG.format('seed')}\n    return inner()\n",
         9,
     ),
+    "a body's name, of the definer": (
+        "S = 4\ndef build():\n    S = 9\n    def inner():\n"
+        f"        {CONFIG.format('S')}\n    return inner()\n",
+        9,
+    ),
+    "a body's name, of the module and not of the caller": (
+        f"S = 4\ndef inner():\n    {CONFIG.format('S')}\ndef build():\n    S = 9\n    return inner()\n", 4,
+    ),
     "its own name": (f"seed = 4\ndef build(seed=seed):\n    {CONFIG.format('seed')}\nseed = 5\n", 4),
     "one by its name alone": (f"S = 4\ndef build(*, seed=S + 1):\n    {CONFIG.format('seed')}\nS = 7\n", 5),
     "a part of a mapping": (

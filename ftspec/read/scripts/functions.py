@@ -28,7 +28,7 @@ def follow(run: Run, script: Script, function: ast.FunctionDef, call: ast.Call) 
         config = handed_by_hydra(script, function, partial(value, script))
     if generates or (function.decorator_list and config is None):
         return False, Unknown
-    scope = inner(function, script.module)
+    scope = inner(function, script.homes.get(function, script.module))
     if config is not None:
         scope.hold(*config)
     elif not _hand(script, function, call, scope):

@@ -57,6 +57,8 @@ class Script:
     """or behind each, if these were several."""
     unsure: set[ast.expr] = field(default_factory=set)
     """Tests of which the answer was not certain: any branch may have run."""
+    homes: dict[ast.FunctionDef, Scope] = field(default_factory=dict)
+    """The names that each function was defined among, which it sees where it is called."""
     defaults: dict[ast.expr, Scope] = field(default_factory=dict)
     """The names that each default of a function or a class was defined among."""
     reach: Reach = field(default_factory=Reach)

@@ -65,6 +65,7 @@ def _statement(  # noqa: PLR0911, PLR0912 - one per kind of node
     match node:
         case ast.FunctionDef(name=name):
             script.scope.define(name, node)
+            script.homes[node] = script.scope
             defaults.of_function(script, node)
         case ast.ClassDef(name=name):
             script.scope.forget(name)
