@@ -1,5 +1,5 @@
 # make demo   prove one spec equal in four frameworks      make test   all tests, real trainings included
-# make check  the quick part: no environments, no wide domains, under a minute
+# make check  the quick part: no environments, no wide domains, about a minute
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
