@@ -76,12 +76,8 @@ def carry(
             raise
         if stops:
             raise _stop(stops, ())
-        answered = replace(
-            imported,
-            composed=replace(imported.composed, open=()),
-            notes=(*imported.notes, *_goes_on(imported, backend)),
-        )
-        return Carried(answered, plan, write_plan(plan, overwrite))
+        told = replace(imported, notes=(*imported.notes, *_goes_on(imported, backend)))
+        return Carried(told, plan, write_plan(plan, overwrite))
 
 
 SAVED_ELSEWHERE = (

@@ -78,7 +78,8 @@ RECIPES = (
     "ppo_full_finetune_single_device",
 )
 """torchtune's recipes that train (recipes/ of 0.6.1)."""
-UNTRAINED_RECIPES = ("generate", "generate_v2", "quantize", "eleuther_eval")
+_TUNE = "tune run "
+UNTRAINED_RECIPES = tuple(one.removeprefix(_TUNE) for one in UNTRAINED if one.startswith(_TUNE))
 TORCHRUN_FLAGS = ("--standalone", "--no-python", "--no_python", "--run-path", "--run_path")
 MEETING = (
     *("--rdzv", "--master", "--main_process", "--machine_rank", "--node_rank", "--hostfile"),

@@ -9,12 +9,16 @@ from ftspec.port.bring import DEVICES_ASSUMED
 from ftspec.port.compare import processes
 from ftspec.port.effective import Meaning
 from ftspec.port.fates import Fate
+from ftspec.port.holes import PLACEHOLDERS, hole_of
 from ftspec.port.verdicts import shown
 
 AROUND = ("output.", "train.logging_steps")
 """What is kept and shown, whatever it says."""
-TRAINERS = ("which model?", "which data?")
-"""What no launcher's file says, and nobody asks of one."""
+
+
+def is_of_trainer(question: str) -> bool:
+    """Whether it asks for the model or the data, which no launcher's file says."""
+    return hole_of(question)[0] in PLACEHOLDERS
 
 
 def unsaid(left: Meaning, right: Meaning) -> tuple[str, ...]:
@@ -79,7 +83,7 @@ def _asked(left: Meaning, right: Meaning) -> Iterator[tuple[Meaning, Sequence[st
                 one
                 for one in _open(side)
                 if one not in theirs or (one.endswith(ONLY_SHELL) and side.name != other.name)
-                if not (launch and one.startswith(TRAINERS))
+                if not (launch and is_of_trainer(one))
             ],
         )
 

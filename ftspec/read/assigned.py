@@ -44,7 +44,8 @@ _BEHIND = re.compile(
     r"(?:\{\s((?:\$\{[^}\n]{0,80}\}|[^}])*)|((?:\"[^\"\n]*\"|'[^'\n]*'|\\\n|[^\n;\"'])*))"
 )
 """What is done only where something else went well, or did not."""
-_SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII)
+SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII)
+"""Where a variable is set, alone or in front of a command."""
 _ASKED = re.compile(
     rf"-z[ \t]+\"?\$\{{?{_NAME}(?::?-|:?\+\w+)?\}}?\"?[ \t]*\]{{0,2}}[ \t]*"
     r"(?:(;?\s*then\b)|&&[ \t]*(?:\{[ \t]*)?(?:export[ \t]+)?(?=\1=))",
@@ -107,7 +108,7 @@ def asked(script: str) -> dict[str, bool]:
         branch = script[end : end + _BRANCH]
         if closes := _ENDS.search(branch):
             branch = branch[: closes.start()]
-        if not match[2] or match[1] in _SET.findall(branch):
+        if not match[2] or match[1] in SET.findall(branch):
             found[match[1]] = bool(match[2])
     return found
 
@@ -125,7 +126,7 @@ def changed(script: str) -> frozenset[str]:
 def perhaps(script: str) -> frozenset[str]:
     """Those that are set behind `&&` or `||`: where a test, or a failure, decides."""
     return frozenset(
-        name for texts in _BEHIND.findall(script) for text in texts for name in _SET.findall(text)
+        name for texts in _BEHIND.findall(script) for text in texts for name in SET.findall(text)
     )
 
 

@@ -11,7 +11,6 @@ from ftspec.read import assigned, slurm
 from ftspec.read.text import SIZE, wrong
 from ftspec.read.words import Word
 
-_SET = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)=", re.ASCII | re.MULTILINE)
 _ADDED = re.compile(r"(?:^|[\s;&|({])([A-Za-z_]\w*)\+=", re.ASCII | re.MULTILINE)
 
 
@@ -27,7 +26,7 @@ class Variables(dict[str, Word]):
         self.lists: dict[str, tuple[Word, ...]] = {}
         """Values in brackets: `ARGS=(--bf16 --lora_r 8)`."""
         added = {*_ADDED.findall(script)}
-        set_ = Counter(_SET.findall(script))
+        set_ = Counter(assigned.SET.findall(script))
         self.often = set_ + Counter(_ADDED.findall(script))
         plain = assigned.in_order(script, self.often)
         once = {name for name, times in self.often.items() if times == 1}
@@ -51,7 +50,7 @@ class Variables(dict[str, Word]):
         self._places: dict[str, tuple[int, int]] = {}
         """The first and the last line in which each is set."""
         for number, line in enumerate(script.split("\n"), 1):
-            for name in (*_SET.findall(line), *_ADDED.findall(line)):
+            for name in (*assigned.SET.findall(line), *_ADDED.findall(line)):
                 self._places[name] = (self._places.get(name, (number, 0))[0], number)
         self._doubted = {*changed} | added | (self.often.keys() - self.certain)
         """Those that may be set where no value is known, so that no default holds: `${A:-b}`."""

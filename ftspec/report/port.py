@@ -11,7 +11,7 @@ from ftspec.port.bring import Imported
 from ftspec.port.compare import Difference, prepared
 from ftspec.port.effective import Effect, Meaning
 from ftspec.port.fates import TITLES, Fate, Kind
-from ftspec.port.unsaid import TRAINERS, asked, assumed, nearly, pending
+from ftspec.port.unsaid import asked, assumed, is_of_trainer, nearly, pending
 from ftspec.spec.paths import sections
 from ftspec.spec.secrets import is_secret, masked
 
@@ -118,9 +118,7 @@ def explained(found: Meaning) -> Iterator[str]:
 
 def _of_its_own(found: Meaning, imported: Imported) -> Imported:
     """Without what a launcher's file leaves to the trainer: which model, which data."""
-    left = tuple(
-        one for one in imported.composed.open if not (found.launch and one.startswith(TRAINERS))
-    )
+    left = tuple(one for one in imported.composed.open if not (found.launch and is_of_trainer(one)))
     return replace(imported, composed=replace(imported.composed, open=left))
 
 

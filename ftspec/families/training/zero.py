@@ -141,9 +141,8 @@ UNSHARDED = {
 
 def _lower_optimizer(kind: str, device: str, tuner: str, stage: int, offload: bool) -> str:
     if stage and kind in UNSHARDED:
-        whole = (
-            "" if offload else "hardware.zero.stage: 0; or "
-        )  # what is moved away has to be sharded
+        # what is moved away has to be sharded
+        whole = "" if offload else "hardware.zero.stage: 0; or "
         raise Refuse(UNSHARDED[kind], "notyet", f"{whole}train.optimizer: adamw")
     refuse_offloaded(kind, offload)
     no_torchao(kind)
